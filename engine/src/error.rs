@@ -1,0 +1,68 @@
+//! Everything that can go wrong, with what to do about it. Programs match on [`Error::code`], people read the message.
+
+/// An error of the engine. The message says what happened and, where there is something to do, what.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// No adapter at all, or none with the asked name.
+    #[error("{0}")]
+    NoAdapter(String),
+    /// The file is not what it says it is: cut, hostile or unknown. Names the file and the place in it.
+    #[error("{0}")]
+    BadFile(String),
+    /// The file is sound, but holds something this version does not run: a family, a stored type, a tokenizer.
+    #[error("{0}")]
+    Unsupported(String),
+    /// Model, cache or workspace do not fit the adapter's limits or memory.
+    #[error("{0}")]
+    DoesNotFit(String),
+    /// More tokens than the session's context has room for.
+    #[error("the prompt has {tokens} tokens, but the context holds {context}; shorten it or ask for a larger context")]
+    ContextFull {
+        /// Tokens that were asked for, those already in the session included.
+        tokens: usize,
+        /// Tokens that the session can hold.
+        context: usize,
+    },
+    /// A bad argument from the caller: an option out of range, a token id outside the vocabulary.
+    #[error("{0}")]
+    BadInput(String),
+    /// The chat template refuses the messages or cannot be rendered.
+    #[error("chat template: {0}")]
+    Template(String),
+    /// The device was lost or reported an error while working.
+    #[error("{0}")]
+    Device(String),
+    /// The caller asked to stop.
+    #[error("interrupted")]
+    Aborted,
+    /// Reading or writing failed.
+    #[error("{path}: {source}")]
+    Io {
+        /// The file.
+        path: String,
+        /// What the system says.
+        source: std::io::Error,
+    },
+}
+
+impl Error {
+    /// A stable name for programs: `no-adapter`, `bad-file`, `does-not-fit`, …
+    pub fn code(&self) -> &'static str {
+        match self {
+            Error::NoAdapter(_) => "no-adapter",
+            Error::BadFile(_) => "bad-file",
+            Error::Unsupported(_) => "unsupported",
+            Error::DoesNotFit(_) => "does-not-fit",
+            Error::ContextFull { .. } => "context-full",
+            Error::BadInput(_) => "bad-input",
+            Error::Template(_) => "template",
+            Error::Device(_) => "device-lost",
+            Error::Aborted => "aborted",
+            Error::Io { .. } => "io",
+        }
+    }
+}
+
+/// The engine's result.
+pub type Result<T> = std::result::Result<T, Error>;

@@ -1,0 +1,12 @@
+//! Lantern's engine: from the bytes of a model file to tokens, on any GPU that wgpu reaches.
+//!
+//! The way of the data, one direction: Source → Header → Family row and Config → Weights → Plan → Session → Sampler → TextStream.
+
+mod api;
+mod error;
+pub mod file;
+pub mod text;
+
+pub use api::*;
+pub use error::{Error, Result};
+pub use text::{ChatTemplate, TextStream, Tokenizer};
