@@ -4,55 +4,7 @@ use std::{ops::ControlFlow, path::Path, sync::Arc};
 
 use serde::Serialize;
 
-use crate::{Result, file::Metadata, text::{ChatTemplate, Tokenizer}};
-
-/// One adapter, as `lantern devices` lists it.
-#[derive(Debug, Clone, Serialize)]
-pub struct AdapterDescription {
-    pub index: usize,
-    pub name: String,
-    pub backend: String,        // "vulkan", "metal", "dx12", "gl", "browser"
-    pub kind: String,           // "discrete", "integrated", "software", "virtual", "other"
-    pub driver: String,
-    pub driver_info: String,
-    pub limits: AdapterLimits,
-    pub features: AdapterFeatures,
-}
-#[derive(Debug, Clone, Serialize)]
-pub struct AdapterLimits {
-    pub max_storage_buffer_binding_size: u64,
-    pub max_buffer_size: u64,
-    pub max_compute_invocations_per_workgroup: u32,
-    pub max_compute_workgroup_storage_size: u32,
-    pub max_storage_buffers_per_shader_stage: u32,
-}
-#[derive(Debug, Clone, Serialize)]
-pub struct AdapterFeatures {
-    pub shader_f16: bool,
-    pub subgroups: bool,
-    pub subgroup_size: (u32, u32), // least and most
-    pub timestamps: bool,
-}
-
-#[derive(Debug, Clone, Default)]
-pub struct EngineOptions {
-    /// Name (part of it, any case) or index of the adapter; None: LANTERN_ADAPTER is the caller's job, then discrete before integrated before software.
-    pub adapter: Option<String>,
-}
-pub struct Engine;
-impl Engine {
-    pub async fn adapters() -> Vec<AdapterDescription> { todo!() }
-    pub async fn new(options: &EngineOptions) -> Result<Engine> { todo!() }
-    pub fn adapter(&self) -> &AdapterDescription { todo!() }
-    pub fn counters(&self) -> Counters { todo!() }
-}
-/// Counted since the engine was made.
-#[derive(Debug, Clone, Copy, Default, Serialize)]
-pub struct Counters {
-    pub dispatches: u64, pub passes: u64, pub submissions: u64, pub readbacks: u64,
-    pub buffers_created: u64, pub bind_groups_created: u64, pub pipelines_compiled: u64,
-    pub gpu_bytes: u64,
-}
+use crate::{Engine, Result, file::Metadata, text::{ChatTemplate, Tokenizer}};
 
 /// A model file: its header, opened and checked, no weights read yet.
 pub struct ModelFile;

@@ -5,8 +5,10 @@
 mod api;
 mod error;
 pub mod file;
+mod gpu;
 pub mod text;
 
 pub use api::*;
+pub use gpu::device::{AdapterDescription, AdapterFeatures, AdapterLimits, Counters, Engine, EngineOptions};
 pub use error::{Error, Result};
 pub use text::{ChatTemplate, TextStream, Tokenizer};
