@@ -9,4 +9,5 @@ pub mod text;
 
 pub use api::*;
 pub use error::{Error, Result};
+pub use file::ModelFile;
 pub use text::{ChatTemplate, TextStream, Tokenizer};
