@@ -20,6 +20,8 @@ use super::{
 };
 use crate::{Error, Result};
 
+/// The first four bytes, in either byte order of the rest.
+const MARK: &[u8] = b"GGUF";
 /// Keys and tensors at most. Real files have hundreds, those with an expert a tensor some ten thousands.
 const ENTRIES_MAX: u64 = 1 << 16;
 /// The document's bound on a key.
@@ -108,12 +110,12 @@ impl TensorInfo {
 }
 
 fn version(reader: &mut Reader<'_>, head: &[u8]) -> Result<u32> {
-    if !head.starts_with(b"GGUF") {
-        return Err(if head.is_empty() {
-            Error::BadFile(String::from("the file is empty"))
-        } else {
-            foreign::error(head)
-        });
+    if head.is_empty() {
+        return Err(Error::BadFile(String::from("the file is empty; download it again")));
+    }
+    // A start that is cut inside the mark is the reader's to report.
+    if !head.starts_with(MARK) && !MARK.starts_with(head) {
+        return Err(foreign::error(head));
     }
     reader.u32(format_args!("the mark"))?;
     let version = reader.u32(format_args!("the version"))?;
