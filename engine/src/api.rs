@@ -1,27 +1,11 @@
 //! TEMPORARY signatures while the engine is written: this file goes away when the real modules have them.
 #![allow(missing_docs, unused_variables, clippy::unused_async, clippy::needless_pass_by_value)]
-use std::{ops::ControlFlow, path::Path, sync::Arc};
+use std::{ops::ControlFlow, sync::Arc};
 
 use serde::Serialize;
 
-use crate::{Engine, Result, file::Metadata, text::{ChatTemplate, Tokenizer}};
+use crate::{Engine, ModelFile, Result};
 
-/// A model file: its header, opened and checked, no weights read yet.
-pub struct ModelFile;
-impl ModelFile {
-    pub fn open(path: &Path) -> Result<ModelFile> { todo!() }
-    pub fn metadata(&self) -> &Metadata { todo!() }
-    pub fn tensors(&self) -> &[TensorDescription] { todo!() }
-    pub fn config(&self) -> Result<Config> { todo!() }
-    pub fn tokenizer(&self) -> Result<Tokenizer> { todo!() }
-    /// None where the file has no template.
-    pub fn chat_template(&self) -> Result<Option<ChatTemplate>> { todo!() }
-    /// Bytes of the file.
-    pub fn len(&self) -> u64 { todo!() }
-    pub fn version(&self) -> u32 { todo!() }
-}
-#[derive(Debug, Clone, Serialize)]
-pub struct TensorDescription { pub name: String, pub shape: Vec<u64>, #[serde(rename = "type")] pub kind: String, pub bytes: u64 }
 #[derive(Debug, Clone, Serialize)]
 pub struct Config {
     pub family: String, pub name: String, pub layers: u32, pub width: u32, pub heads: u32, pub kv_heads: u32, pub head_size: u32,

@@ -11,4 +11,5 @@ pub mod text;
 pub use api::*;
 pub use gpu::device::{AdapterDescription, AdapterFeatures, AdapterLimits, Counters, Engine, EngineOptions};
 pub use error::{Error, Result};
+pub use file::ModelFile;
 pub use text::{ChatTemplate, TextStream, Tokenizer};
