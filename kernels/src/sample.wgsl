@@ -64,6 +64,7 @@ fn threshold(lowest: u32, goal: f32, most: f32, ones: bool, at: Invocation) -> u
 
 @compute @workgroup_size(LANES)
 fn main(at: Invocation) {
+    let position = state.position + state.count; // read before the barriers: one lane advances it after them
     var best = -3.0e38;
     for (var i = at.lane; i < params.vocabulary; i += LANES) {
         let v = clamp(penalised(i), -3.0e38, 3.0e38);
@@ -95,7 +96,7 @@ fn main(at: Invocation) {
     workgroupBarrier();
     var total = 0.0;
     for (var i = 0u; i < LANES; i++) { total += masses[i]; }
-    let random = mix(params.seed_low ^ mix(params.seed_high ^ mix(state.position + state.count)));
+    let random = mix(params.seed_low ^ mix(params.seed_high ^ mix(position)));
     var target_mass = f32(random >> 8u) / 16777216.0 * total;
     var chosen = 0u; // the lane whose share of the mass the target falls in
     for (var i = 0u; i < LANES; i++) {
