@@ -1,4 +1,5 @@
-//! GGUF files that other programs wrote are read, and say what those programs say. Not what comes out of a model: headers only.
+//! GGUF files that other programs wrote are read, and say what those programs say. Not what comes
+//! out of a model: headers only.
 
 use std::{
     ffi::OsStr,
@@ -138,6 +139,26 @@ fn every_tokenizer_is_read_in_time() {
             .iter()
             .find(|(_, value)| matches!(value, Value::Unusable(_)));
         assert!(unusable.is_none(), "{name}: {unusable:?}");
+    }
+}
+
+/// The seeds of the fuzz target: sound headers of both versions with a value of every type, headers
+/// without data, and junk.
+#[test]
+fn the_seeds_of_the_fuzz_target_are_read() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus/gguf_header");
+    let read = |name: &str| ModelFile::open(&folder.join(name));
+    let (two, three) = (
+        read("every_value_v2").unwrap(),
+        read("every_value_v3").unwrap(),
+    );
+    assert_eq!((two.version(), three.version()), (2, 3));
+    assert_eq!(two.tensors(), three.tensors());
+    assert_eq!(two.metadata().0, three.metadata().0);
+    assert_eq!(three.metadata().0.len(), 26);
+    assert_eq!(three.header().alignment, 64);
+    for name in ["llama", "gpt2", "IQ4_XS", "safetensors", "zip", "cut"] {
+        assert_eq!(read(name).unwrap_err().code(), "bad-file", "{name}");
     }
 }
 

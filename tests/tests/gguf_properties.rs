@@ -1,5 +1,6 @@
-//! Properties of the header's reader over inputs that nobody thought of: it never panics, what it lets through is sound, and it reads back
-//! what the writer wrote. The fuzz target `tests/fuzz` looks for the same with coverage to guide it.
+//! Properties of the header's reader over inputs that nobody thought of: it never panics, what it
+//! lets through is sound, and it reads back what the writer wrote. The fuzz target `tests/fuzz`
+//! looks for the same with coverage to guide it.
 
 mod support {
     pub mod gguf;

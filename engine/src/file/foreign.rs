@@ -1,4 +1,5 @@
-//! What a file that is no GGUF may be instead, by its first bytes, and what to do about it. Guesses for a message; nothing is parsed.
+//! What a file that is no GGUF may be instead, by its first bytes, and what to do about it. Guesses
+//! for a message; nothing is parsed.
 
 use crate::Error;
 

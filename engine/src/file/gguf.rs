@@ -1,8 +1,10 @@
-//! The header of a GGUF file, versions 2 and 3: metadata and the directory of tensors, checked as far as it can be without knowing the model.
-//! It reads no weights, and knows no family. Source: `docs/gguf.md` of ggml, "the document" below.
+//! The header of a GGUF file, versions 2 and 3: metadata and the directory of tensors, checked as
+//! far as it can be without knowing the model. It reads no weights, and knows no family. Source:
+//! `docs/gguf.md` of ggml, "the document" below.
 //!
-//! Nothing in a header is believed before it is checked: every count is held against the bytes that are left before room is made for it,
-//! and every tensor lies inside the file, on the alignment, on blocks of its type, and on bytes of its own.
+//! Nothing in a header is believed before it is checked: every count is held against the bytes that
+//! are left before room is made for it, and every tensor lies inside the file, on the alignment, on
+//! blocks of its type, and on bytes of its own.
 
 use std::{
     collections::{HashMap, btree_map::Entry},
@@ -22,7 +24,8 @@ use crate::{Error, Result};
 
 /// The first four bytes, in either byte order of the rest.
 const MARK: &[u8] = b"GGUF";
-/// Keys and tensors at most. Real files have hundreds, those with an expert a tensor some ten thousands.
+/// Keys and tensors at most. Real files have hundreds, those with an expert a tensor some ten
+/// thousands.
 const ENTRIES_MAX: u64 = 1 << 16;
 /// The document's bound on a key.
 const KEY_BYTES_MAX: usize = 65535;
@@ -68,10 +71,12 @@ pub struct TensorInfo {
 }
 
 impl Header {
-    /// Reads a header from the file's first bytes, `head`, which are all of the header at least. `file_len` is the whole file's length in
-    /// bytes; that every tensor lies inside is checked against it.
+    /// Reads a header from the file's first bytes, `head`, which are all of the header at least.
+    /// `file_len` is the whole file's length in bytes; that every tensor lies inside is checked
+    /// against it.
     ///
-    /// [`Error::BadFile`] names the place and the numbers; [`Error::Unsupported`] is for versions, byte orders and tensor types of others.
+    /// [`Error::BadFile`] names the place and the numbers; [`Error::Unsupported`] is for versions,
+    /// byte orders and tensor types of others.
     pub fn parse(head: &[u8], file_len: u64) -> Result<Header> {
         let mut reader = Reader::new(head);
         let version = version(&mut reader, head)?;
@@ -111,7 +116,9 @@ impl TensorInfo {
 
 fn version(reader: &mut Reader<'_>, head: &[u8]) -> Result<u32> {
     if head.is_empty() {
-        return Err(Error::BadFile(String::from("the file is empty; download it again")));
+        return Err(Error::BadFile(String::from(
+            "the file is empty; download it again",
+        )));
     }
     // A start that is cut inside the mark is the reader's to report.
     if !head.starts_with(MARK) && !MARK.starts_with(head) {
@@ -181,7 +188,8 @@ fn alignment(metadata: &Metadata) -> Result<u64> {
 }
 
 fn directory(reader: &mut Reader<'_>, count: u64) -> Result<Vec<TensorInfo>> {
-    // The least entry: a length, a name of one byte, a count of dimensions, one of them, a type, an offset.
+    // The least entry: a length, a name of one byte, a count of dimensions, one of them, a type, an
+    // offset.
     let count = reader.fits(
         count,
         8 + 1 + 4 + 8 + 4 + 8,
@@ -314,7 +322,8 @@ fn names(tensors: &[TensorInfo]) -> Result<HashMap<String, usize>> {
     Ok(by_name)
 }
 
-/// A key or a tensor's name. The document wants ASCII; printable, so that it may stand in a message or a table as it is.
+/// A key or a tensor's name. The document wants ASCII; printable, so that it may stand in a message
+/// or a table as it is.
 fn name(reader: &mut Reader<'_>, most: usize, what: fmt::Arguments<'_>) -> Result<String> {
     let bytes = reader.text(what)?;
     if bytes.is_empty() || bytes.len() > most {

@@ -26,9 +26,10 @@ pub enum Value {
     Floats(Vec<f64>),
     /// An array of strings.
     Texts(Vec<String>),
-    /// A value that the file holds and we cannot: a text that is not UTF-8 (in an array, one is enough), an array of arrays, an array with
-    /// integers beyond i64. Says what it is; every typed question for it is an error. So a damaged token spoils the vocabulary, not a
-    /// silently different text, and a foreign author's name spoils nothing.
+    /// A value that the file holds and we cannot: a text that is not UTF-8 (in an array, one is
+    /// enough), an array of arrays, an array with integers beyond i64. Says what it is; every typed
+    /// question for it is an error. So a damaged token spoils the vocabulary, not a silently
+    /// different text, and a foreign author's name spoils nothing.
     Unusable(String),
 }
 

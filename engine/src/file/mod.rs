@@ -1,4 +1,5 @@
-//! Model files: where bytes come from, and what their headers say. Reads headers only, never the data.
+//! Model files: where bytes come from, and what their headers say. Reads headers only, never the
+//! data.
 
 mod foreign;
 mod gguf;

@@ -1,4 +1,5 @@
-//! A model file: a source, and the header that was read from it. Answers what the file holds; what it means is the model's business.
+//! A model file: a source, and the header that was read from it. Answers what the file holds; what
+//! it means is the model's business.
 
 use std::path::Path;
 
@@ -13,7 +14,8 @@ pub struct ModelFile {
 }
 
 impl ModelFile {
-    /// Maps the file at `path` and reads its header. Errors name the path; see [`Source::open`] and [`Header::parse`].
+    /// Maps the file at `path` and reads its header. Errors name the path; see [`Source::open`] and
+    /// [`Header::parse`].
     pub fn open(path: &Path) -> Result<ModelFile> {
         ModelFile::from_source(Source::open(path)?)
     }

@@ -1,14 +1,16 @@
-//! A bounded walk over the bytes of a header: little-endian numbers and counted texts, each an error where the bytes end.
-//! It never allocates; whoever does asks [`Reader::count`] first.
+//! A bounded walk over the bytes of a header: little-endian numbers and counted texts, each an
+//! error where the bytes end. It never allocates; whoever does asks [`Reader::count`] first.
 
 use std::fmt;
 
 use crate::{Error, Result};
 
-/// Bytes of a header at most. The largest real ones, with vocabularies of 256 thousand tokens and their merges, are under 32 MiB.
+/// Bytes of a header at most. The largest real ones, with vocabularies of 256 thousand tokens and
+/// their merges, are under 32 MiB.
 const HEADER_BYTES_MAX: usize = 128 << 20;
 
-/// The bytes not read yet. Every method takes what it reads as a phrase for the error: `format_args!("the key of metadata entry {i}")`.
+/// The bytes not read yet. Every method takes what it reads as a phrase for the error:
+/// `format_args!("the key of metadata entry {i}")`.
 pub(super) struct Reader<'a> {
     rest: &'a [u8],
     len: usize,
@@ -78,7 +80,8 @@ impl<'a> Reader<'a> {
         self.fits(count, each, most, what)
     }
 
-    /// `count` things that take at least `each` bytes: more than can follow is an error, so that room for them may be made.
+    /// `count` things that take at least `each` bytes: more than can follow is an error, so that
+    /// room for them may be made.
     pub(super) fn fits(
         &self,
         count: u64,

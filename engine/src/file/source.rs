@@ -1,5 +1,5 @@
-//! Where a model's bytes come from: a mapped file or memory. The only file of the engine that maps, and so the only one here with `unsafe`.
-//! It knows nothing of what the bytes mean.
+//! Where a model's bytes come from: a mapped file or memory. The only file of the engine that maps,
+//! and so the only one here with `unsafe`. It knows nothing of what the bytes mean.
 
 use std::{fmt, fs::File, io, path::Path};
 
@@ -21,8 +21,9 @@ enum Bytes {
 impl Source {
     /// Maps the file at `path`; the system reads its pages when they are touched.
     ///
-    /// Errors with [`Error::Io`] where the system does (no such file, no permission), and with [`Error::BadFile`] for a folder, a pipe or an
-    /// empty file. While the source lives, nobody may shorten the file: the system ends a process that touches a page which is gone.
+    /// Errors with [`Error::Io`] where the system does (no such file, no permission), and with
+    /// [`Error::BadFile`] for a folder, a pipe or an empty file. While the source lives, nobody may
+    /// shorten the file: the system ends a process that touches a page which is gone.
     pub fn open(path: &Path) -> Result<Source> {
         let label = path.display().to_string();
         let failed = |source: io::Error| Error::Io {
@@ -114,6 +115,7 @@ impl fmt::Debug for Source {
     every reader of models makes this bet, and a wrong one spoils weights or ends the process, but is never written to"
 )]
 fn map(file: &File) -> io::Result<Mmap> {
-    // SAFETY: the map is read-only and its bytes are only ever treated as bytes; see the reason above for what is left to the user.
+    // SAFETY: the map is read-only and its bytes are only ever treated as bytes; see the reason
+    // above for what is left to the user.
     unsafe { Mmap::map(file) }
 }

@@ -1,6 +1,8 @@
-//! How GGUF stores weights: every tensor type's number, name and block size. Not how a block is decoded; that is `lantern-kernels`' formats.
+//! How GGUF stores weights: every tensor type's number, name and block size. Not how a block is
+//! decoded; that is `lantern-kernels`' formats.
 //!
-//! Numbers and sizes are those of the GGUF document (`ggml_type`) and of `GGML_QUANT_SIZES` in PyPI's `gguf` 0.19.
+//! Numbers and sizes are those of the GGUF document (`ggml_type`) and of `GGML_QUANT_SIZES` in
+//! PyPI's `gguf` 0.19.
 
 use std::fmt;
 

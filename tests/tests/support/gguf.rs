@@ -1,5 +1,5 @@
-//! Writes small GGUF files, sound ones and every other kind: each count and length that the format has can be made a lie.
-//! No reader, and no more of the format than tests need.
+//! Writes small GGUF files, sound ones and every other kind: each count and length that the format
+//! has can be made a lie. No reader, and no more of the format than tests need.
 #![allow(
     dead_code,
     reason = "each test that includes this file uses its own part of it"
@@ -45,7 +45,8 @@ pub struct Tensor {
 }
 
 impl Gguf {
-    /// Two metadata entries and two tensors, all sound: `a` is F32 (8, 4) at 0, `b` is Q4_0 (64, 2) at 128.
+    /// Two metadata entries and two tensors, all sound: `a` is F32 (8, 4) at 0, `b` is Q4_0 (64, 2)
+    /// at 128.
     pub fn sound() -> Gguf {
         Gguf {
             version: 3,
