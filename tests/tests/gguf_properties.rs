@@ -2,13 +2,10 @@
 //! lets through is sound, and it reads back what the writer wrote. The fuzz target `tests/fuzz`
 //! looks for the same with coverage to guide it.
 
-mod support {
-    pub mod gguf;
-}
 
 use lantern_engine::file::{Header, TensorType, Value};
 use proptest::{collection::vec, prelude::*, sample::Index};
-use support::gguf::{
+use crate::support::gguf::{
     ARRAY, BOOL, F32, F64, Gguf, I16, I32, I64, TEXT, U8, U32, U64, array, counted, inner_array,
     tensor, text, value,
 };

@@ -2,9 +2,6 @@
 //! second and without large allocations. What only a model can find wrong (missing tensors, shapes
 //! against the metadata, vocabularies) is not here.
 
-mod support {
-    pub mod gguf;
-}
 
 use std::{
     path::{Path, PathBuf},
@@ -15,7 +12,7 @@ use lantern_engine::{
     Error, ModelFile, Result,
     file::{Header, Source},
 };
-use support::gguf::{
+use crate::support::gguf::{
     ARRAY, BOOL, F32, Gguf, I32, I64, TEXT, U8, U32, U64, array, counted, inner_array, tensor,
     text, value,
 };

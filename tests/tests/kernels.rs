@@ -1,18 +1,8 @@
 //! Every case of every kernel, in every variant that each adapter can run, against the CPU twins.
 
-mod support;
-
 use lantern_engine::{Engine, EngineOptions};
 use lantern_kernels::{ALL, Case, Kernel, Variant};
-use support::adapters;
-
-/// Normalised mean squared error of two word buffers read as f32, which must be finite.
-fn nmse(got: &[f32], wanted: &[f32]) -> f64 {
-    assert_eq!(got.len(), wanted.len());
-    let error: f64 = got.iter().zip(wanted).map(|(a, b)| (f64::from(*a) - f64::from(*b)).powi(2)).sum();
-    let size: f64 = wanted.iter().map(|b| f64::from(*b).powi(2)).sum();
-    if error == 0.0 { 0.0 } else { error / size }
-}
+use crate::support::{adapters, nmse};
 
 /// How `output` is compared: integers exactly, f16 as f16, the rest as f32 within what its arithmetic allows.
 fn compare(case: &Case, output: &str, got: &[u32], wanted: &[u32]) -> Result<(), String> {

@@ -4,7 +4,7 @@
 use std::path::Path;
 
 use super::{Header, Metadata, Source, TensorInfo};
-use crate::{Error, Result};
+use crate::{ChatTemplate, Config, Error, Result, Tokenizer};
 
 /// A model file: its header, read and checked; no weights are read yet.
 #[derive(Debug)]
@@ -70,6 +70,21 @@ impl ModelFile {
     /// Never: a file without a byte has no header.
     pub fn is_empty(&self) -> bool {
         self.source.is_empty()
+    }
+
+    /// The model's numbers.
+    pub fn config(&self) -> Result<Config> {
+        Config::of(self)
+    }
+
+    /// The tokenizer; an error where the file has none that is known here.
+    pub fn tokenizer(&self) -> Result<Tokenizer> {
+        Tokenizer::from_metadata(self.metadata())
+    }
+
+    /// The chat template, where the file has one.
+    pub fn chat_template(&self) -> Result<Option<ChatTemplate>> {
+        self.metadata().text("tokenizer.chat_template")?.map(ChatTemplate::new).transpose()
     }
 
     /// The version of GGUF.

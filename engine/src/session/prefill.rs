@@ -68,7 +68,9 @@ impl Session {
         sink: &mut dyn FnMut(usize, &[f32]) -> ControlFlow<()>,
     ) -> Result<()> {
         self.admit(tokens)?;
-        self.settle()?;
+        if !self.tokens.is_empty() {
+            self.settle()?;
+        }
         self.take(tokens);
         let every = match self.every.take() {
             Some(every) => every,

@@ -1,0 +1,8 @@
+//! Every test that crosses crates, in one program: linking wgpu once is enough.
+
+mod gguf_files;
+mod gguf_properties;
+mod hostile_gguf;
+mod kernels;
+mod references;
+mod support;
