@@ -19,7 +19,7 @@ use crate::{
     sampling,
 };
 
-const WARM_UP: usize = 8; // tokens: enough that every pipeline has run once
+const WARM_UP: usize = 8; // tokens of decode: enough that every pipeline has run once
 
 /// `bench`'s flags.
 #[derive(Debug, clap::Args)]
@@ -161,7 +161,11 @@ impl Bench<'_> {
             progress.set(steps, 2 + 2 * u64::from(args.repetitions));
         };
         self.feed(self.depth)?;
-        self.prefill(WARM_UP)?;
+        self.prefill(if args.prompt > 0 {
+            args.prompt
+        } else {
+            WARM_UP
+        })?; // as wide as what is measured
         step();
         self.decode(WARM_UP)?;
         step();

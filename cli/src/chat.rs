@@ -34,7 +34,7 @@ pub struct Args {
     #[command(flatten)]
     model: ModelArgs,
     /// The system message
-    #[arg(short, long, value_name = "TEXT")]
+    #[arg(short, long, value_name = "TEXT", allow_hyphen_values = true)]
     system: Option<String>,
     #[command(flatten)]
     sampling: SamplingArgs,
@@ -105,7 +105,7 @@ impl Chat<'_> {
                 Ok(Next::Line) => {}
                 Ok(Next::Leave) => return Ok(()),
                 Err(failure) if ends_chat(&failure) => return Err(failure),
-                Err(failure) => notes::error(&failure.to_string()),
+                Err(failure) => drop(failure.report()), // this turn failed, the next may go well
             }
         }
     }

@@ -32,7 +32,7 @@ pub fn read_stdin() -> Result<String> {
 /// and nothing half-written is left behind.
 pub fn write_whole(path: &Path, write: impl FnOnce(&mut dyn Write) -> Result) -> Result {
     let temporary = temporary_name(path)?;
-    let file = File::create(&temporary).map_err(|error| Failure::io(&temporary, error))?;
+    let file = File::create(&temporary).map_err(|error| Failure::io(path, error))?;
     let mut buffered = io::BufWriter::new(file);
     let written = write(&mut buffered)
         .and_then(|()| buffered.flush().map_err(|error| Failure::io(path, error)));

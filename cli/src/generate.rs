@@ -106,6 +106,7 @@ fn draw(
 ) -> Result {
     let mut stream = TextStream::new(tokenizer, drawing.stops.to_vec());
     let mut failed = Ok(());
+    let mut reason = None;
     let mut each = |token: u32| {
         answer.first_token.get_or_insert_with(|| start.elapsed());
         answer.tokens.push(token);
@@ -113,15 +114,17 @@ fn draw(
         if !end && !tokenizer.is_special(token) {
             failed = hand_on(&stream.push(token), &mut answer.text, emit);
         }
-        let reason = match (end, stream.stopped(), interrupt::asked()) {
-            (true, ..) => StopReason::End,
-            (_, true, _) => StopReason::Stop,
-            (.., true) => StopReason::Interrupted,
-            _ if failed.is_ok() => return ControlFlow::Continue(()),
-            _ => StopReason::Interrupted,
+        reason = match (end, stream.stopped()) {
+            (true, _) => Some(StopReason::End),
+            (_, true) => Some(StopReason::Stop),
+            _ => interrupt::asked().then_some(StopReason::Interrupted),
         };
-        answer.stop_reason = reason;
-        ControlFlow::Break(())
+        let over = reason.is_some() || failed.is_err();
+        if over {
+            ControlFlow::Break(())
+        } else {
+            ControlFlow::Continue(())
+        }
     };
     // Without a limit the context's end is the limit: asking for as many tokens as it holds always reaches it.
     let count = drawing.count.unwrap_or(session.context());
@@ -129,12 +132,11 @@ fn draw(
         0 => Generated::Count,
         count => block_on(session.generate(count, &drawing.sampler, &mut each))?,
     };
-    match generated {
-        Generated::Count => answer.stop_reason = StopReason::Length,
-        Generated::ContextFull => answer.stop_reason = StopReason::Context,
-        Generated::Stopped => {}
-    }
     failed?;
+    answer.stop_reason = reason.unwrap_or(match generated {
+        Generated::ContextFull => StopReason::Context,
+        Generated::Count | Generated::Stopped => StopReason::Length,
+    });
     hand_on(&stream.finish(), &mut answer.text, emit)
 }
 

@@ -1,10 +1,12 @@
 //! Ctrl-C: the first asks long work to stop where it is, the second ends the program at once.
-//! While nothing looks at the flag (waiting for stdin, say) the first one ends it at once too.
+//! Where nothing looks at the flag (waiting for stdin, a download) the first one ends it at once too.
 
 use std::{
     ops::ControlFlow,
     sync::atomic::{AtomicU8, Ordering},
 };
+
+use crate::notes;
 
 /// The exit code of an interrupted program: 128 and the number of SIGINT.
 pub const EXIT_CODE: i32 = 130;
@@ -19,6 +21,7 @@ pub fn install() {
     let _ = ctrlc::set_handler(|| {
         let asked = STATE.compare_exchange(LISTENING, ASKED, Ordering::SeqCst, Ordering::SeqCst);
         if asked.is_err() {
+            notes::note("interrupted");
             std::process::exit(EXIT_CODE);
         }
     });

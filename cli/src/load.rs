@@ -14,18 +14,24 @@ use crate::{failure::Result, interrupt, notes, progress::Progress};
 
 /// How to load a model, the same on every verb that uses a GPU.
 #[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Model and GPU")]
 pub struct LoadArgs {
     /// The GPU to use: part of its name, or its index in `lantern devices`
-    #[arg(long, value_name = "NAME|INDEX", env = "LANTERN_ADAPTER")]
+    #[arg(
+        long,
+        value_name = "NAME|INDEX",
+        env = "LANTERN_ADAPTER",
+        hide_env_values = true
+    )]
     pub adapter: Option<String>,
     /// Tokens that prompt and answer may have together [default: the model's own limit, at most 4096]
     #[arg(long, value_name = "N")]
     pub context: Option<NonZeroUsize>,
-    /// `exact` computes and caches in 32 bits
+    /// `default` is whatever is fast on this adapter, `exact` computes and caches in 32 bits
     #[arg(long, value_enum, default_value_t)]
     pub precision: PrecisionArg,
     /// Prompt tokens computed in one pass [default: the engine's choice]
-    #[arg(long, value_name = "N", hide_short_help = true)]
+    #[arg(long, value_name = "N")]
     pub chunk: Option<NonZeroUsize>,
 }
 
@@ -33,10 +39,8 @@ pub struct LoadArgs {
 #[derive(Debug, Clone, Copy, Default, clap::ValueEnum, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum PrecisionArg {
-    /// Whatever is fast on this adapter
     #[default]
     Default,
-    /// 32-bit arithmetic and cache
     Exact,
 }
 

@@ -49,10 +49,16 @@ Environment: LANTERN_ADAPTER, LANTERN_CACHE, HF_ENDPOINT, HF_TOKEN.";
 #[command(name = "lantern", version, after_help = EXAMPLES, disable_help_subcommand = true)]
 struct Cli {
     /// Say more on stderr
-    #[arg(short, long, global = true, conflicts_with = "quiet")]
+    #[arg(
+        short,
+        long,
+        global = true,
+        conflicts_with = "quiet",
+        display_order = 900
+    )]
     verbose: bool,
     /// Say nothing but errors on stderr
-    #[arg(short, long, global = true)]
+    #[arg(short, long, global = true, display_order = 901)]
     quiet: bool,
     #[command(subcommand)]
     verb: Verb,

@@ -64,6 +64,11 @@ pub fn run(args: &Args) -> Result {
     }
     let loaded = load::load(&file, &args.load)?;
     let context = loaded.model.context();
+    if context < 2 {
+        return Err(Failure::Usage(
+            "a context of 1 has no next token; --context 2 is the least".to_owned(),
+        ));
+    }
     let mut session = loaded.model.session()?;
     let mut progress = Progress::count("perplexity", tokens.len() as u64);
     let mut sum = 0.0;

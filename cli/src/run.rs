@@ -26,13 +26,19 @@ pub struct Args {
     #[command(flatten)]
     model: ModelArgs,
     /// The prompt; what comes on stdin, or from -f, is put before it
-    #[arg(short, long, value_name = "TEXT")]
+    #[arg(short, long, value_name = "TEXT", allow_hyphen_values = true)]
     prompt: Option<String>,
     /// Read the prompt from a file, `-` is stdin
     #[arg(short, long, value_name = "FILE")]
     file: Option<PathBuf>,
     /// The system message
-    #[arg(short, long, value_name = "TEXT", conflicts_with = "raw")]
+    #[arg(
+        short,
+        long,
+        value_name = "TEXT",
+        conflicts_with = "raw",
+        allow_hyphen_values = true
+    )]
     system: Option<String>,
     /// Continue the prompt as it is, without the model's chat template
     #[arg(long)]

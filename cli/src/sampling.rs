@@ -17,10 +17,10 @@ pub struct SamplingArgs {
     #[arg(short = 'n', long = "tokens", value_name = "N")]
     pub count: Option<usize>,
     /// Text that ends the answer, and is no part of it; may be given several times
-    #[arg(long, value_name = "TEXT")]
+    #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]
     pub stop: Vec<String>,
     /// Go on after tokens that end the text
-    #[arg(long, hide_short_help = true)]
+    #[arg(long)]
     pub ignore_end: bool,
     /// Always take the most likely token (the same as --temperature 0)
     #[arg(long)]

@@ -2,13 +2,19 @@
 
 mod support;
 
-use std::fs;
+use std::{fs, path::Path, process::Stdio, thread, time::Duration};
 
 use support::{
     folder,
     hub::{Fault, Hub, SHA256, contents},
     lantern, run,
 };
+
+fn fetch(cache: &Path, hub: &Hub, model: &str) -> (i32, String, String) {
+    run(lantern(cache)
+        .env("HF_ENDPOINT", &hub.endpoint)
+        .args(["fetch", model]))
+}
 
 const ONE: &[&str] = &["README.md", "tiny.Q4_0.gguf"];
 
@@ -44,9 +50,7 @@ fn a_file_is_fetched_verified_and_kept() {
 fn a_cut_connection_is_resumed() {
     let cache = folder("cut");
     let hub = Hub::start(ONE, Fault::CutAfter(150_000));
-    let (code, stdout, stderr) = run(lantern(&cache)
-        .env("HF_ENDPOINT", &hub.endpoint)
-        .args(["fetch", "tiny/model"]));
+    let (code, stdout, stderr) = fetch(&cache, &hub, "tiny/model");
     assert_eq!(code, 0, "{stderr}");
     assert_eq!(fs::read(stdout.trim()).unwrap(), contents());
     let path = "GET /tiny/model/resolve/abc123/tiny.Q4_0.gguf";
@@ -61,16 +65,12 @@ fn a_cut_connection_is_resumed() {
 fn a_later_run_goes_on_where_one_was_given_up() {
     let cache = folder("given-up");
     let hub = Hub::start(ONE, Fault::CutAfter(10_000));
-    let (code, stdout, stderr) = run(lantern(&cache)
-        .env("HF_ENDPOINT", &hub.endpoint)
-        .args(["fetch", "tiny/model"]));
+    let (code, stdout, stderr) = fetch(&cache, &hub, "tiny/model");
     assert_eq!((code, stdout.as_str()), (1, ""));
     assert!(stderr.contains("50.00 kB are kept"), "{stderr}");
     assert!(!cache.join("models/tiny/model/tiny.Q4_0.gguf").exists());
     let hub = Hub::start(ONE, Fault::None);
-    let (code, stdout, stderr) = run(lantern(&cache)
-        .env("HF_ENDPOINT", &hub.endpoint)
-        .args(["fetch", "tiny/model"]));
+    let (code, stdout, stderr) = fetch(&cache, &hub, "tiny/model");
     assert_eq!(code, 0, "{stderr}");
     assert_eq!(fs::read(stdout.trim()).unwrap(), contents());
     assert!(
@@ -90,9 +90,7 @@ fn a_server_without_ranges_starts_anew() {
     fs::create_dir_all(part.parent().unwrap()).unwrap();
     fs::write(&part, &contents()[..1000]).unwrap();
     let hub = Hub::start(ONE, Fault::NoRanges);
-    let (code, stdout, stderr) = run(lantern(&cache)
-        .env("HF_ENDPOINT", &hub.endpoint)
-        .args(["fetch", "tiny/model"]));
+    let (code, stdout, stderr) = fetch(&cache, &hub, "tiny/model");
     assert_eq!(code, 0, "{stderr}");
     assert_eq!(fs::read(stdout.trim()).unwrap(), contents());
     assert!(!part.exists());
@@ -102,9 +100,7 @@ fn a_server_without_ranges_starts_anew() {
 fn a_wrong_checksum_is_refused_and_nothing_kept() {
     let cache = folder("checksum");
     let hub = Hub::start(ONE, Fault::WrongChecksum);
-    let (code, stdout, stderr) = run(lantern(&cache)
-        .env("HF_ENDPOINT", &hub.endpoint)
-        .args(["fetch", "tiny/model"]));
+    let (code, stdout, stderr) = fetch(&cache, &hub, "tiny/model");
     assert_eq!((code, stdout.as_str()), (1, ""));
     assert!(
         stderr.contains(SHA256) && stderr.contains("try again"),
@@ -121,9 +117,7 @@ fn a_wrong_checksum_is_refused_and_nothing_kept() {
 fn the_checksum_may_be_in_a_header() {
     let cache = folder("header");
     let hub = Hub::start(&["a b.gguf"], Fault::ChecksumInHeader);
-    let (code, stdout, stderr) = run(lantern(&cache)
-        .env("HF_ENDPOINT", &hub.endpoint)
-        .args(["fetch", "tiny/model:a b.gguf"]));
+    let (code, stdout, stderr) = fetch(&cache, &hub, "tiny/model:a b.gguf");
     assert_eq!(code, 0, "{stderr}");
     assert!(!stderr.contains("no checksum"), "{stderr}");
     assert_eq!(fs::read(stdout.trim()).unwrap(), contents());
@@ -132,17 +126,13 @@ fn the_checksum_may_be_in_a_header() {
 #[test]
 fn several_files_are_listed_where_none_is_preferred() {
     let hub = Hub::start(&["a-IQ1_S.gguf", "a-IQ2_M.gguf"], Fault::None);
-    let (code, _, stderr) = run(lantern(&folder("several"))
-        .env("HF_ENDPOINT", &hub.endpoint)
-        .args(["fetch", "tiny/model"]));
+    let (code, _, stderr) = fetch(&folder("several"), &hub, "tiny/model");
     assert_eq!(code, 1);
     assert!(
         stderr.contains("tiny/model:FILE") && stderr.contains("a-IQ2_M.gguf"),
         "{stderr}"
     );
-    let (code, _, stderr) = run(lantern(&folder("several"))
-        .env("HF_ENDPOINT", &hub.endpoint)
-        .args(["fetch", "tiny/model:b.gguf"]));
+    let (code, _, stderr) = fetch(&folder("several"), &hub, "tiny/model:b.gguf");
     assert_eq!(code, 1);
     assert!(stderr.contains("has no file b.gguf"), "{stderr}");
 }
@@ -155,9 +145,7 @@ fn what_the_hub_refuses_is_explained() {
         (503, "try again later"),
     ] {
         let hub = Hub::start(ONE, Fault::Status(status));
-        let (code, stdout, stderr) = run(lantern(&folder("refused"))
-            .env("HF_ENDPOINT", &hub.endpoint)
-            .args(["fetch", "tiny/model"]));
+        let (code, stdout, stderr) = fetch(&folder("refused"), &hub, "tiny/model");
         assert_eq!((code, stdout.as_str()), (1, ""));
         assert!(stderr.contains(hint), "{stderr}");
     }
@@ -202,7 +190,6 @@ fn the_default_model_falls_back_to_pip_and_says_so() {
 #[cfg(unix)]
 #[test]
 fn ctrl_c_keeps_what_came() {
-    use std::{process::Stdio, thread, time::Duration};
     let cache = folder("interrupted");
     let hub = Hub::start(ONE, Fault::CutAfter(10_000));
     let mut child = lantern(&cache);
@@ -213,7 +200,7 @@ fn ctrl_c_keeps_what_came() {
         .stderr(Stdio::null());
     let mut child = child.spawn().unwrap();
     for _ in 0..200 {
-        if hub.seen().len() > 1 {
+        if hub.seen().len() > 2 {
             break;
         }
         thread::sleep(Duration::from_millis(10));
@@ -228,5 +215,41 @@ fn ctrl_c_keeps_what_came() {
         "models/tiny/model/.tiny.Q4_0.gguf.{}.part",
         &SHA256[..12]
     ));
-    assert!(part.metadata().unwrap().len() >= 10_000);
+    assert!(
+        part.metadata().unwrap().len() >= 10_000,
+        "the second request for the file came after the first part"
+    );
+}
+
+#[test]
+fn two_at_once_download_once() {
+    let cache = folder("two");
+    let hub = Hub::start(ONE, Fault::CutAfter(200_000));
+    let start = || {
+        let mut command = lantern(&cache);
+        command
+            .env("HF_ENDPOINT", &hub.endpoint)
+            .args(["fetch", "tiny/model"]);
+        command
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap()
+    };
+    for child in [start(), start()] {
+        let output = child.wait_with_output().unwrap();
+        assert!(
+            output.status.success(),
+            "{}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+    }
+    assert_eq!(
+        hub.seen()
+            .iter()
+            .filter(|line| line.contains("/resolve/"))
+            .count(),
+        2,
+        "two halves of one file"
+    );
 }

