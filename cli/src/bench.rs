@@ -1,11 +1,9 @@
 //! `lantern bench`: how fast prefill and decode are, and what a decoded token costs in counts that no adapter can be blamed for.
 
-use std::{num::NonZeroUsize, time::Instant};
+use std::time::Instant;
 
 use indicatif::DecimalBytes;
-use lantern_engine::{
-    AdapterDescription, Counters, Engine, Generated, LoadOptions, ModelFile, Session,
-};
+use lantern_engine::{AdapterDescription, Counters, Engine, Generated, ModelFile, Session};
 use pollster::block_on;
 use serde::Serialize;
 
@@ -110,11 +108,8 @@ pub fn run(args: &Args) -> Result {
     let path = model::resolve(args.model.model.as_deref())?;
     let file = ModelFile::open(&path)?;
     let needed = args.depth + args.prompt.max(args.count + 1).max(2 * WARM_UP);
-    let options = LoadOptions {
-        precision: args.load.precision.into(),
-        context: Some(args.load.context.map_or(needed, NonZeroUsize::get)),
-        chunk: args.load.chunk.map(NonZeroUsize::get),
-    };
+    let mut options = args.load.options();
+    options.context.get_or_insert(needed);
     let loaded = load::load_with(&file, &args.load, &options)?;
     let config = loaded.model.config();
     let mut bench = Bench {

@@ -59,7 +59,7 @@ enum Next {
 
 /// Talks until the lines end.
 pub fn run(args: &Args) -> Result {
-    let sampler = args.sampling.options()?;
+    let drawing = Drawing::new(&args.sampling)?;
     let file = model::open(args.model.model.as_deref())?;
     let tokenizer = file.tokenizer()?;
     let missing = || {
@@ -67,12 +67,6 @@ pub fn run(args: &Args) -> Result {
     };
     let template = file.chat_template()?.ok_or_else(missing)?;
     let loaded = load::load(&file, &args.load)?;
-    let drawing = Drawing {
-        sampler,
-        count: args.sampling.count,
-        stops: &args.sampling.stop,
-        ignore_end: args.sampling.ignore_end,
-    };
     let session = loaded.model.session()?;
     let mut chat = Chat {
         messages: Vec::new(),

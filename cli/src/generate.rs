@@ -9,7 +9,7 @@ use lantern_engine::{Generated, SamplerOptions, Session, TextStream, Tokenizer};
 use pollster::block_on;
 use serde::Serialize;
 
-use crate::{failure::Result, interrupt, notes, progress::Progress};
+use crate::{failure::Result, interrupt, notes, progress::Progress, sampling::SamplingArgs};
 
 /// Why an answer ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -37,6 +37,19 @@ pub struct Drawing<'a> {
     pub stops: &'a [String],
     /// End tokens are tokens like any other.
     pub ignore_end: bool,
+}
+
+impl Drawing<'_> {
+    /// What the flags ask for, checked.
+    pub fn new(args: &SamplingArgs) -> Result<Drawing<'_>> {
+        let sampler = args.options()?;
+        Ok(Drawing {
+            sampler,
+            count: args.count,
+            stops: &args.stop,
+            ignore_end: args.ignore_end,
+        })
+    }
 }
 
 /// What was drawn, and how long it took.

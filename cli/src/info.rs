@@ -7,7 +7,11 @@ use lantern_engine::{ModelFile, file::Value};
 use serde::Serialize;
 use serde_json::{Map, json};
 
-use crate::{failure::Result, model, output};
+use crate::{
+    failure::Result,
+    model::{self, NamedModelArgs},
+    output,
+};
 
 const SHORT_TEXT: usize = 60; // characters of a text that the table shows
 const SHORT_ARRAY: usize = 6; // values of an array that are shown
@@ -15,8 +19,8 @@ const SHORT_ARRAY: usize = 6; // values of an array that are shown
 /// `info`'s flags.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// A GGUF file, or user/repo[:file] on the Hugging Face hub
-    model: String,
+    #[command(flatten)]
+    model: NamedModelArgs,
     /// Print one JSON object, with every tensor
     #[arg(long)]
     json: bool,
@@ -33,7 +37,7 @@ type Types<'a> = BTreeMap<&'a str, Stored>;
 
 /// Prints the file's header.
 pub fn run(args: &Args) -> Result {
-    let path = model::resolve(Some(&args.model))?;
+    let path = model::resolve(Some(&args.model.model))?;
     let file = ModelFile::open(&path)?;
     let mut types = Types::new();
     for tensor in file.tensors() {

@@ -63,17 +63,23 @@ pub struct Loaded {
     pub duration: Duration,
 }
 
-/// Opens the adapter and loads the weights.
-pub fn load(file: &ModelFile, args: &LoadArgs) -> Result<Loaded> {
-    let options = LoadOptions {
-        precision: args.precision.into(),
-        context: args.context.map(NonZeroUsize::get),
-        chunk: args.chunk.map(NonZeroUsize::get),
-    };
-    load_with(file, args, &options)
+impl LoadArgs {
+    /// The engine's options.
+    pub fn options(&self) -> LoadOptions {
+        LoadOptions {
+            precision: self.precision.into(),
+            context: self.context.map(NonZeroUsize::get),
+            chunk: self.chunk.map(NonZeroUsize::get),
+        }
+    }
 }
 
-/// As [`load`], with options that the verb has worked out itself.
+/// Opens the adapter and loads the weights.
+pub fn load(file: &ModelFile, args: &LoadArgs) -> Result<Loaded> {
+    load_with(file, args, &args.options())
+}
+
+/// As [`load`], where the verb has changed the options.
 pub fn load_with(file: &ModelFile, args: &LoadArgs, options: &LoadOptions) -> Result<Loaded> {
     interrupt::listen();
     let start = Instant::now();

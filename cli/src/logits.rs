@@ -8,15 +8,16 @@ use crate::{
     failure::{Failure, Result},
     files, generate, interrupt,
     load::{self, LoadArgs},
-    model, notes,
+    model::{self, NamedModelArgs},
+    notes,
     progress::Progress,
 };
 
 /// `logits`'s flags.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// A GGUF file, or user/repo[:file] on the Hugging Face hub
-    model: String,
+    #[command(flatten)]
+    model: NamedModelArgs,
     /// Token ids to feed, with commas between
     #[arg(long, value_name = "IDS", value_delimiter = ',', required = true)]
     tokens: Vec<u32>,
@@ -32,7 +33,7 @@ pub struct Args {
 
 /// Writes the file.
 pub fn run(args: &Args) -> Result {
-    let file = model::open(Some(&args.model))?;
+    let file = model::open(Some(&args.model.model))?;
     let loaded = load::load(&file, &args.load)?;
     let mut session = loaded.model.session()?;
     let rows = if args.all { args.tokens.len() } else { 1 };

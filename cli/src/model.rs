@@ -17,6 +17,14 @@ pub struct ModelArgs {
     pub model: Option<String>,
 }
 
+/// The argument of verbs that look into a model, where none would be an odd thing to ask.
+#[derive(Debug, clap::Args)]
+pub struct NamedModelArgs {
+    /// A GGUF file, or user/repo[:file] on the Hugging Face hub
+    #[arg(value_name = "MODEL")]
+    pub model: String,
+}
+
 /// The path of the model file, downloaded where it is missing. What exists as a file is never looked for on the hub.
 pub fn resolve(model: Option<&str>) -> Result<PathBuf> {
     let Some(text) = model else {

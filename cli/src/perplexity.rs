@@ -11,15 +11,16 @@ use crate::{
     failure::{Failure, Result},
     files, interrupt,
     load::{self, LoadArgs},
-    model, output,
+    model::{self, NamedModelArgs},
+    output,
     progress::Progress,
 };
 
 /// `perplexity`'s flags.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// A GGUF file, or user/repo[:file] on the Hugging Face hub
-    model: String,
+    #[command(flatten)]
+    model: NamedModelArgs,
     /// The text, `-` is stdin
     #[arg(short, long, value_name = "FILE")]
     file: PathBuf,
@@ -47,7 +48,7 @@ struct Report {
 /// Prints the figures.
 pub fn run(args: &Args) -> Result {
     let text = files::read_text(&args.file)?;
-    let file = model::open(Some(&args.model))?;
+    let file = model::open(Some(&args.model.model))?;
     let tokenizer = file.tokenizer()?;
     let tokens = if args.special {
         tokenizer.encode_rendered(&text)?

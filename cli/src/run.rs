@@ -74,18 +74,12 @@ struct Timings {
 /// Generates.
 pub fn run(args: &Args) -> Result {
     let text = prompt_text(args)?;
-    let sampler = args.sampling.options()?;
+    let drawing = Drawing::new(&args.sampling)?;
     let file = model::open(args.model.model.as_deref())?;
     let tokenizer = file.tokenizer()?;
     let tokens = prompt_tokens(args, &file, &tokenizer, &text)?;
     let loaded = load::load(&file, &args.load)?;
     let mut session = loaded.model.session()?;
-    let drawing = Drawing {
-        sampler,
-        count: args.sampling.count,
-        stops: &args.sampling.stop,
-        ignore_end: args.sampling.ignore_end,
-    };
     let mut emit = |piece: &str| {
         if args.json {
             Ok(())

@@ -4,13 +4,18 @@ use std::path::PathBuf;
 
 use lantern_engine::Tokenizer;
 
-use crate::{failure::Result, files, model, output};
+use crate::{
+    failure::Result,
+    files,
+    model::{self, NamedModelArgs},
+    output,
+};
 
 /// `tokenize`'s flags.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// A GGUF file, or user/repo[:file] on the Hugging Face hub
-    model: String,
+    #[command(flatten)]
+    model: NamedModelArgs,
     /// The text; without one and without -f, stdin
     text: Option<String>,
     /// Read the text from a file, `-` is stdin
@@ -31,7 +36,7 @@ pub fn run(args: &Args) -> Result {
         (None, Some(path)) => files::read_text(path)?,
         (None, None) => files::read_stdin()?,
     };
-    let tokenizer = model::open(Some(&args.model))?.tokenizer()?;
+    let tokenizer = model::open(Some(&args.model.model))?.tokenizer()?;
     let ids = tokenizer.encode(&text, args.special)?;
     if args.ids {
         return output::json(&ids);
