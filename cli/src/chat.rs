@@ -184,14 +184,10 @@ impl Chat<'_> {
     }
 }
 
-/// Errors after which no further turn can go well.
+/// Errors after which no further turn can go well. A script wants to know of any; a person can try again.
 fn ends_chat(failure: &Failure) -> bool {
-    match failure {
-        Failure::BrokenPipe => true,
-        Failure::Interrupted => !lines::interactive(),
-        Failure::Engine(error) => error.code() == "device-lost",
-        _ => false,
-    }
+    let lost = matches!(failure, Failure::Engine(error) if error.code() == "device-lost");
+    lost || matches!(failure, Failure::BrokenPipe) || !lines::interactive()
 }
 
 /// Tokens that the cache can keep. At least one is left to feed: the logits come from the last one fed.
