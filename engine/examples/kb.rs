@@ -12,10 +12,12 @@ fn main() {
     let part = FORMAT.parts.iter().find(|p| p.name == f.name).unwrap();
     let (parts, params): (Vec<&'static Part>, Vec<u8>) = if k.name == "matmul" {
         (vec![part, &lantern_kernels::parts::FINISH_STORE, &lantern_kernels::parts::SCALAR_F32], bytes_of_params(&matmul::Params { rows, cols, y_start: 0, y_stride: padded(rows) }))
+    } else if k.name == "matmul_rows" {
+        (vec![part, &lantern_kernels::parts::FINISH_STORE], bytes_of_params(&matmul_rows::Params { rows, cols, y_start: 0, y_stride: padded(rows), token_start: 0 }))
     } else {
-        (vec![part, &lantern_kernels::parts::INPUT_PLAIN, &lantern_kernels::parts::FINISH_STORE], bytes_of_params(&matvec::Params { rows, cols, y_start: 0, eps: 0.0 }))
+        (vec![part, &lantern_kernels::parts::INPUT_PLAIN, &lantern_kernels::parts::X_UNIFORM, &lantern_kernels::parts::FINISH_STORE], bytes_of_params(&matvec::Params { rows, cols, y_start: 0, eps: 0.0 }))
     };
-    let case = Case { name: "b".into(), parts, consts: vec![], params, units: rows, tokens, buffers: vec![
+    let case = Case { name: "b".into(), parts, consts: vec![("X_LENGTH", padded(cols) / 4 * tokens)], params, units: rows, tokens, buffers: vec![
         ("x", activations(&mut r, tokens, cols)), ("y", activations(&mut r, tokens, rows)), ("state", state(0, tokens))],
         weights: Some(CaseWeights::random(f, rows, cols, &mut r)) };
     for v in k.variants.iter().filter(|v| e.runs(v) && args.get(6).is_none_or(|n| n == v.name)) {

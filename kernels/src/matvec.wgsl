@@ -1,18 +1,17 @@
 // matvec: y = W x for the last token of a pass.
 // SPLIT lanes share ROWS rows, each taking every SPLIT-th group of 32 weights; with SPLIT = 1 a lane has rows of its
 // own and reads x at an index that its workgroup shares. Bound: reads every weight byte once.
-// Sockets: format, input, finish; reduce comes with the variant.
+// Sockets: format, input, x, finish; reduce comes with the variant.
 
 struct Params { rows: u32, cols: u32, y_start: u32, eps: f32 }
 
-@group(0) @binding(3) var<storage, read> x: array<vec4f>;       // (tokens, padded cols / 4)
 @group(0) @binding(4) var<storage, read_write> y: array<f32>;   // (rows)
 @group(0) @binding(8) var<uniform> params: Params;
 
 @compute @workgroup_size(LANES)
 fn main(at: Invocation) {
     let groups = (params.cols + 31u) / 32u;
-    let x_start = (state.count - 1u) * groups * 8u;
+    let start = x_start(groups * 8u);
     let index = at.group.y * at.groups.x + at.group.x;
     let row = (index * (LANES / SPLIT) + at.lane / SPLIT) * ROWS;
 
@@ -20,7 +19,7 @@ fn main(at: Invocation) {
     var squares = 0.0;
     for (var group = at.lane % SPLIT; group < groups; group += SPLIT) {
         let i = group * 8u;
-        let v = x_group(x_start + i, i);
+        let v = x_group(start + i, i);
         squares += v.squares;
         let all = v.total.x + v.total.y + v.total.z + v.total.w;
         for (var r = 0u; r < ROWS; r++) {

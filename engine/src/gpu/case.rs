@@ -5,7 +5,7 @@ use std::{
     time::Instant,
 };
 
-use lantern_kernels::{BindingKind, Case, Kernel, Shader, Variant};
+use lantern_kernels::{Case, Kernel, Shader, Variant};
 
 use super::{buffer::Buffer, device::Engine, pipeline::Pipeline};
 use crate::Result;
@@ -86,7 +86,7 @@ impl Engine {
         let params = self.buffer("params", case.params.len() as u64, usage).await?;
         self.queue.write_buffer(&params.raw, 0, &case.params);
         let entry = |binding: &lantern_kernels::Binding| {
-            let buffer = if binding.kind == BindingKind::Uniform {
+            let buffer = if binding.name == "params" {
                 &params
             } else {
                 let found = buffers.iter().find(|(name, ..)| *name == binding.name);
@@ -106,7 +106,7 @@ impl Engine {
     }
 
     async fn filled(&self, name: &str, bytes: &[u8]) -> Result<(String, Buffer, usize)> {
-        let buffer = self.storage(name, bytes.len().next_multiple_of(16) as u64).await?;
+        let buffer = self.storage_or_uniform(name, bytes.len().next_multiple_of(16) as u64).await?;
         self.queue.write_buffer(&buffer.raw, 0, bytes);
         Ok((name.to_string(), buffer, bytes.len() / 4))
     }

@@ -78,7 +78,7 @@ impl Model {
         let layout = Layout::of(engine, file, &config)?;
         let context = file.context(options)?;
         check_context(engine, &config, options.precision, context)?;
-        let chunk = options.chunk.unwrap_or(if engine.software() { 64 } else { 256 });
+        let chunk = options.chunk.unwrap_or(if engine.software() { 32 } else { 256 });
         let chunk = chunk.clamp(1, context);
 
         let total: u64 = layout.matrices.iter().map(super::weights::Matrix::bytes).sum();
@@ -240,7 +240,8 @@ async fn slots(
 ) -> Result<Vec<(Slot, Buffer)>> {
     let factors = layout.rope_factors.as_ref().map(|tensor| vector(file, tensor)).transpose()?;
     let angles = config.rope.angles(context, factors.as_deref());
-    let row = |width: u32| chunk as u64 * u64::from(padded(width)) * 4;
+    // Kernels that take eight tokens at a time bind all eight rows, whether there is a token for each or not.
+    let row = |width: u32| chunk.next_multiple_of(8) as u64 * u64::from(padded(width)) * 4;
     let sizes = [
         (Slot::Angles, angles.len() as u64 * 4),
         (Slot::X, row(config.width)),
@@ -256,7 +257,7 @@ async fn slots(
             let advice = if slot == Slot::Angles { "a smaller context" } else { "smaller prefill passes" };
             return Err(Error::DoesNotFit(format!("{} takes {size} of {most} bytes: try {advice}", slot.name())));
         }
-        slots.push((slot, engine.storage(slot.name(), size).await?));
+        slots.push((slot, engine.storage_or_uniform(slot.name(), size).await?));
     }
     upload.write(&slots[0].1, 0, bytemuck::cast_slice(&angles))?;
     Ok(slots)
