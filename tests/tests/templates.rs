@@ -43,7 +43,7 @@ fn check(path: &Path) -> usize {
         let title = format!("{} {name}", path.display());
         match (case.get("output"), case.get("error")) {
             (Some(output), None) => {
-                assert_eq!(rendered.unwrap(), output.as_str().unwrap(), "{title}")
+                assert_eq!(rendered.unwrap(), output.as_str().unwrap(), "{title}");
             }
             (None, Some(_)) => assert!(
                 matches!(rendered, Err(Error::Template(_))),
@@ -173,11 +173,7 @@ fn a_template_that_never_ends_or_fills_the_memory_is_stopped() {
         );
     }
     assert!(render(indented, &json!({})).unwrap().len() < 200);
-    let nested = format!(
-        "{}1{}",
-        "{{ (".repeat(1) + &"(".repeat(100_000),
-        ")".repeat(100_001) + " }}"
-    );
+    let nested = format!("{{{{ {}1{} }}}}", "(".repeat(100_000), ")".repeat(100_000));
     assert!(matches!(
         render(&nested, &json!({})),
         Err(Error::Template(_))

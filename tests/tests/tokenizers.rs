@@ -61,6 +61,13 @@ fn every_reference_text_has_the_ids_it_should() {
     }
 }
 
+fn config(cases: u32) -> ProptestConfig {
+    ProptestConfig {
+        failure_persistence: None,
+        ..ProptestConfig::with_cases(cases)
+    }
+}
+
 #[test]
 fn byte_level_texts_come_back_as_they_were() {
     for name in ["gpt-2", "llama-bpe", "qwen2"] {
@@ -70,7 +77,7 @@ fn byte_level_texts_come_back_as_they_were() {
         for (text, ids) in cases(&shared::reference("tokenizers").unwrap(), name) {
             assert_eq!(tokenizer.decode(&ids), text, "{name}");
         }
-        proptest!(ProptestConfig::with_cases(200), |(text in any::<String>(), spaces in "[ \n\ta1'.é]{0,20}")| {
+        proptest!(config(200), |(text in any::<String>(), spaces in "[ \n\ta1'.é]{0,20}")| {
             let text = text + &spaces;
             prop_assert_eq!(&tokenizer.decode(&tokenizer.encode(&text, false).unwrap()), &text);
         });
@@ -82,7 +89,7 @@ fn sentencepiece_texts_come_back_behind_a_space() {
     let Some(tokenizer) = tokenizer("llama-spm") else {
         return;
     };
-    proptest!(ProptestConfig::with_cases(300), |(text in any::<String>(), spaces in "[ \n\ta1'.é]{0,20}")| {
+    proptest!(config(300), |(text in any::<String>(), spaces in "[ \n\ta1'.é]{0,20}")| {
         let text = text + &spaces;
         let expected = if text.is_empty() { String::new() } else { format!(" {}", text.replace('▁', " ")) };
         prop_assert_eq!(tokenizer.decode(&tokenizer.encode(&text, false).unwrap()), expected);
@@ -143,7 +150,7 @@ fn building_and_encoding_are_quick() {
         let start = Instant::now();
         let tokenizer = Tokenizer::from_metadata(&metadata).unwrap();
         let mut report = format!("{name}: built in {:?};", start.elapsed());
-        for unit in [prose, "a", " ", "\n", "=", "🦙", "7", "x ", " x"] {
+        for unit in [prose, "a", " ", "=", "x "] {
             let text = unit.repeat((1 << 20) / unit.len());
             let start = Instant::now();
             let tokens = tokenizer.encode(&text, false).unwrap();
@@ -275,6 +282,8 @@ fn a_model_without_a_tokenizer_says_so_when_text_is_asked_for() {
 }
 
 proptest! {
+    #![proptest_config(config(2000))]
+
     /// Whatever a vocabulary holds, it is an error or a tokenizer that takes any text.
     #[test]
     fn no_vocabulary_makes_it_panic(

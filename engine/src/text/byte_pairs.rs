@@ -10,7 +10,7 @@ use tokenizers::{
 
 use super::{
     pretokenizers::{Cutter, Rule},
-    vocabulary::{Ids, Vocabulary, short},
+    vocabulary::{Vocabulary, short},
 };
 use crate::{Error, Result, file::Metadata};
 
@@ -29,15 +29,11 @@ impl BytePairs {
         let lines = metadata
             .texts(key)?
             .ok_or_else(|| Error::BadFile(format!("the tokenizer needs {key}")))?;
-        let ids = vocabulary.ids();
+        let ids: Vocab = vocabulary.texts.iter().cloned().zip(0..).collect();
         let merges = merges(lines, &ids)
             .map_err(|(line, what)| Error::BadFile(format!("{key}[{line}] {what}")))?;
-        let vocab: Vocab = ids
-            .iter()
-            .map(|(&text, &id)| (text.to_owned(), id))
-            .collect();
         let model = BPE::builder()
-            .vocab_and_merges(vocab, merges)
+            .vocab_and_merges(ids, merges)
             .ignore_merges(rule.keeps_whole_words)
             .cache_capacity(0) // the crate's cache is per thread and outlives the tokenizer
             .build()
@@ -66,7 +62,7 @@ impl BytePairs {
 }
 
 /// The merges as pairs, those that repeat an earlier one left out: the first counts. Where one makes no sense: which, and why.
-fn merges(lines: &[String], ids: &Ids<'_>) -> std::result::Result<Merges, (usize, String)> {
+fn merges(lines: &[String], ids: &Vocab) -> std::result::Result<Merges, (usize, String)> {
     let mut seen = HashSet::with_capacity(lines.len());
     let mut merges = Merges::with_capacity(lines.len());
     let mut joined = String::new();

@@ -11,6 +11,10 @@ use serde::Serialize;
 use serde_json::ser::{CharEscape, Formatter};
 
 /// The filter `tojson` as `transformers` has it: `json.dumps(value, ensure_ascii=False)`, keys in their order, with an optional indent.
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "minijinja hands arguments over by value"
+)]
 pub(super) fn tojson(value: &Value, options: Kwargs) -> Result<Value, Error> {
     if value.is_undefined() {
         return Err(Error::new(

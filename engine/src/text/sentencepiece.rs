@@ -194,3 +194,80 @@ impl PartialEq for Join {
 }
 
 impl Eq for Join {}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const TEXTS: [&str; 9] = ["a", "b", "▁", "ab", "ba", "▁a", "aba", "▁ab", "cc"];
+
+    /// TEXTS with these scores; "c" is a token only in twos.
+    fn pieces(scores: &[f32]) -> SentencePiece {
+        SentencePiece {
+            ids: (0..)
+                .zip(TEXTS)
+                .map(|(id, text)| (text.into(), id))
+                .collect(),
+            scores: scores.to_vec(),
+            longest: 5,
+            bytes: (100..356).map(Some).collect(),
+            add_space_prefix: true,
+        }
+    }
+
+    /// The rule by the letter: look at all neighbours, join the best, look again.
+    fn slowly(pieces: &SentencePiece, text: &str) -> Vec<u32> {
+        let mut symbols: Vec<String> = text.chars().map(String::from).collect();
+        let score = |text: &str| pieces.ids.get(text).map(|&id| pieces.scores[id as usize]);
+        loop {
+            let joined = symbols.windows(2).enumerate();
+            let mut best: Option<(usize, f32)> = None;
+            for (at, score) in joined.filter_map(|(at, pair)| Some((at, score(&pair.concat())?))) {
+                if best.is_none_or(|(_, other)| score > other) {
+                    best = Some((at, score));
+                }
+            }
+            let Some((at, _)) = best else { break };
+            let right = symbols.remove(at + 1);
+            symbols[at].push_str(&right);
+        }
+        let ids = |text: &String| match pieces.ids.get(text.as_str()) {
+            Some(&id) => vec![id],
+            None => text.bytes().map(|byte| 100 + u32::from(byte)).collect(),
+        };
+        symbols.iter().flat_map(ids).collect()
+    }
+
+    proptest! {
+        #[test]
+        fn joining_is_the_rule_by_the_letter(text in "[abc ]{0,30}", scores in prop::collection::vec(-3i8..1, 9)) {
+            let scores: Vec<f32> = scores.into_iter().map(f32::from).collect();
+            let pieces = pieces(&scores);
+            let mut tokens = Vec::new();
+            pieces.encode(&text, true, &mut tokens);
+            prop_assert_eq!(tokens, slowly(&pieces, &format!("▁{}", text.replace(' ', "▁"))));
+        }
+    }
+
+    #[test]
+    fn the_space_before_a_text_is_only_before_it() {
+        let pieces = pieces(&[0.0; 9]);
+        let mut tokens = Vec::new();
+        pieces.encode("a", true, &mut tokens);
+        pieces.encode("a", false, &mut tokens);
+        pieces.encode("é", false, &mut tokens);
+        assert_eq!(tokens, [5, 0, 100 + 0xC3, 100 + 0xA9]);
+    }
+
+    #[test]
+    fn byte_tokens_stand_for_their_byte() {
+        assert_eq!(byte_value("<0x0A>"), Some(10));
+        for text in [
+            "<0x0A", "0x0A>", "<0xA>", "<0x00A>", "<0xGG>", "<0xé>", "", "\n",
+        ] {
+            assert_eq!(byte_value(text), None, "{text}");
+        }
+    }
+}

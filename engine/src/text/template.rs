@@ -149,11 +149,12 @@ fn without_generation_marks(source: &str) -> String {
         };
         let inside = &tag[2..end];
         let word = inside.trim_matches(['-', '+']).trim();
-        match word {
-            "generation" => out.push_str(&format!("{{%{}%}}", inside.replace(word, "if true"))),
-            "endgeneration" => out.push_str(&format!("{{%{}%}}", inside.replace(word, "endif"))),
-            _ => out.push_str(&tag[..end + 2]),
-        }
+        let instead = match word {
+            "generation" => &inside.replace(word, "if true"),
+            "endgeneration" => &inside.replace(word, "endif"),
+            _ => inside,
+        };
+        out.extend(["{%", instead, "%}"]);
         rest = &tag[end + 2..];
     }
     out.push_str(rest);

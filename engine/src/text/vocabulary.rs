@@ -5,7 +5,7 @@ use std::collections::{BTreeSet, HashMap};
 use crate::{Error, Result, file::Metadata};
 
 /// Token id by text.
-pub(super) type Ids<'t> = HashMap<&'t str, u32>;
+type Ids<'t> = HashMap<&'t str, u32>;
 
 /// What a token is for; GGUF's `tokenizer.ggml.token_type`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -147,14 +147,6 @@ impl Vocabulary {
         drop(ids);
         vocabulary.texts = texts;
         Ok(vocabulary)
-    }
-
-    /// Token ids by text.
-    pub fn ids(&self) -> Ids<'_> {
-        (0..)
-            .zip(&self.texts)
-            .map(|(id, text)| (text.as_str(), id))
-            .collect()
     }
 
     /// Gives tokens known by their text the kind and the role that files often forget.
