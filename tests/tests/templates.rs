@@ -89,8 +89,8 @@ fn json_is_written_as_python_writes_it() {
 fn values_are_printed_as_python_prints_them() {
     let input = json!({"x": {"a": [true, null, 1.0, "it's"]}});
     assert_eq!(
-        render("{{ x }} {{ x.a[0] }} {{ none }}", &input).unwrap(),
-        "{'a': [True, None, 1.0, \"it's\"]} True None"
+        render("{{ x }} {{ x.a[0] }} {{ none }} {{ x.a | string }}", &input).unwrap(),
+        "{'a': [True, None, 1.0, \"it's\"]} True None [True, None, 1.0, \"it's\"]"
     );
 }
 
@@ -173,6 +173,20 @@ fn a_template_that_never_ends_or_fills_the_memory_is_stopped() {
         );
     }
     assert!(render(indented, &json!({})).unwrap().len() < 200);
+    let build = |item: &str, use_it: &str| {
+        format!(
+            "{{% set ns = namespace(x=1) %}}{{% for i in range(5000) %}}{{% set ns.x = {item} %}}{use_it}{{% endfor %}}"
+        )
+    };
+    for use_it in ["{{ ns.x }}", "{{ ns.x | tojson }}", "{{ ns.x | string }}"] {
+        for item in ["[ns.x]", "{'k': ns.x}", "[ns.x, ns.x]"] {
+            let rendered = render(&build(item, use_it), &json!({}));
+            assert!(
+                matches!(rendered, Err(Error::Template(_))),
+                "{item} {use_it}"
+            );
+        }
+    }
     let nested = format!("{{{{ {}1{} }}}}", "(".repeat(100_000), ")".repeat(100_000));
     assert!(matches!(
         render(&nested, &json!({})),

@@ -197,6 +197,79 @@ fn small_vocabularies_work() {
     assert_eq!(pieces.encode("ababab?", false).unwrap(), [7, 6, 5, 0]);
 }
 
+/// A tokenizer of these texts, the first eight of them with types 2 3 3 1 1 1 1 1, and one key more.
+fn with_tokens(model: &str, tokens: &[&str], key: &str, value: Value) -> Tokenizer {
+    let mut metadata = small(model);
+    let mut set = |key: &str, value| metadata.0.insert(key.to_owned(), value);
+    set("tokenizer.ggml.tokens", texts(tokens));
+    set("tokenizer.ggml.merges", texts(&[]));
+    set(key, value);
+    Tokenizer::from_metadata(&metadata).unwrap()
+}
+
+fn ends(tokenizer: &Tokenizer) -> Vec<&str> {
+    let ids = 0..tokenizer.vocabulary() as u32;
+    let ends = ids.filter(|&id| tokenizer.is_end(id));
+    ends.filter_map(|id| tokenizer.text(id)).collect()
+}
+
+#[test]
+fn what_ends_a_turn_is_known_by_key_and_by_text() {
+    let tokens = [
+        "?",
+        "a",
+        "b",
+        "<|im_end|>",
+        "<file>",
+        "</s>",
+        "<fim_pad>",
+        "<PAD>",
+    ];
+    let key = "tokenizer.ggml.eot_token_id";
+    let tokenizer = with_tokens("gpt2", &tokens, key, Value::Unsigned(2));
+    assert_eq!(ends(&tokenizer), ["b", "<|im_end|>", "</s>", "<fim_pad>"]);
+    // Known by text, they are control tokens, whatever the file says.
+    assert!(tokenizer.is_special(3) && tokenizer.is_special(5) && !tokenizer.is_special(4));
+    assert_eq!(tokenizer.encode_rendered("a<|im_end|>").unwrap(), [1, 3]);
+    assert!(tokenizer.encode("<|im_end|>", false).unwrap().is_empty());
+
+    let harmony = [
+        "?",
+        "a",
+        "b",
+        "<|end|>",
+        "<|return|>",
+        "<|call|>",
+        "<|channel|>",
+        "x",
+    ];
+    let tokenizer = with_tokens("gpt2", &harmony, "x", Value::Bool(true));
+    assert_eq!(ends(&tokenizer), ["<|return|>", "<|call|>"]);
+    assert_eq!(
+        tokenizer.encode("<|channel|><|end|>", false).unwrap(),
+        [6, 3]
+    );
+
+    let gemma = ["?", "a", "b", "</s>", "<|tool_response>", "c", "d", "e"];
+    let tokenizer = with_tokens("gpt2", &gemma, "x", Value::Bool(true));
+    assert_eq!(ends(&tokenizer), ["<|tool_response>"]);
+}
+
+#[test]
+fn phi_3_swallows_the_space_after_special_tokens() {
+    let tokens = ["<unk>", "<s>", "<|end|>", "▁", "a", "▁a", "\n", "b"];
+    let name = |name| with_tokens("llama", &tokens, "general.name", text(name));
+    let text = "<|end|>\n a<s> a";
+    assert_eq!(
+        name("Phi-3.5 mini").encode_rendered(text).unwrap(),
+        [2, 5, 1, 3, 5]
+    );
+    assert_eq!(
+        name("Llama").encode_rendered(text).unwrap(),
+        [2, 3, 6, 5, 1, 3, 5]
+    );
+}
+
 #[test]
 fn hostile_vocabularies_are_errors() {
     let long = "x".repeat(100_000);

@@ -111,9 +111,7 @@ impl TensorInfo {
 
 fn version(reader: &mut Reader<'_>, head: &[u8]) -> Result<u32> {
     if head.is_empty() {
-        return Err(Error::BadFile(String::from(
-            "the file is empty; download it again",
-        )));
+        return Err(Error::BadFile(String::from("the file is empty; download it again")));
     }
     // A start that is cut inside the mark is the reader's to report.
     if !head.starts_with(MARK) && !MARK.starts_with(head) {

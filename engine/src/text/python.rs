@@ -31,6 +31,7 @@ pub(super) fn tojson(value: &Value, options: Kwargs) -> Result<Value, Error> {
         .get::<Option<bool>>("ensure_ascii")?
         .unwrap_or(false);
     options.assert_all_used()?;
+    check_size(value)?;
     let mut out = Vec::new();
     let style = Dumps {
         indent,
@@ -178,29 +179,63 @@ fn float(value: f64) -> String {
 }
 
 /// What `{{ value }}` prints: text as it is, all else as Python's `str` has it.
-pub(super) fn print(value: &Value) -> String {
-    let mut out = String::new();
-    match value.kind() {
-        ValueKind::Seq | ValueKind::Map => repr(value, 0, &mut out),
-        _ => out = value.to_string(),
+pub(super) fn print(value: &Value) -> Result<String, Error> {
+    if !matches!(value.kind(), ValueKind::Seq | ValueKind::Map) {
+        return Ok(value.to_string());
     }
-    out
+    check_size(value)?;
+    let mut out = String::new();
+    repr(value, &mut out);
+    Ok(out)
 }
 
-/// Deeper values are written as `...`: no template can make the stack overflow by printing one.
-const DEPTH_MAX: usize = 64;
+/// Deeper values are refused: no template can make the stack overflow by building one.
+const DEPTH_MAX: usize = 128;
 
-fn repr(value: &Value, depth: usize, out: &mut String) {
+/// Larger values are refused, in bytes of text and one for each item: ten lists, each twice in the next, are a thousand items to write.
+const SIZE_MAX: usize = 16 << 20;
+
+/// An error for a value that honest templates do not write. Goes by what would be written, not by what is stored.
+fn check_size(value: &Value) -> Result<(), Error> {
+    let refuse = |what: String| Error::new(ErrorKind::BadSerialization, what);
+    let mut left = SIZE_MAX;
+    match fits(value, DEPTH_MAX, &mut left) {
+        true => Ok(()),
+        false if left == 0 => Err(refuse(format!("a value of more than {SIZE_MAX} bytes"))),
+        false => Err(refuse(format!("a value more than {DEPTH_MAX} levels deep"))),
+    }
+}
+
+/// Takes what `value` would write from `left`, down to 0. False where it does not suffice, or values are nested beyond `levels`.
+fn fits(value: &Value, levels: usize, left: &mut usize) -> bool {
+    let text = value.as_str().map_or(0, str::len);
+    *left = left.saturating_sub(1 + text);
+    let items = || value.try_iter().into_iter().flatten();
+    *left > 0
+        && match value.kind() {
+            ValueKind::Seq | ValueKind::Map | ValueKind::Iterable if levels == 0 => false,
+            ValueKind::Seq | ValueKind::Iterable => {
+                items().all(|item| fits(&item, levels - 1, left))
+            }
+            ValueKind::Map => items().all(|key| {
+                let item = value.get_item(&key).unwrap_or_default();
+                fits(&key, levels - 1, left) && fits(&item, levels - 1, left)
+            }),
+            _ => true,
+        }
+}
+
+/// Python's `repr`, of a value that `check_size` has let through.
+fn repr(value: &Value, out: &mut String) {
     let items = || value.try_iter().into_iter().flatten();
     match value.kind() {
-        _ if depth > DEPTH_MAX => out.push_str("..."),
         ValueKind::String => quote(value.as_str().unwrap_or_default(), out),
         ValueKind::Undefined => out.push_str("Undefined"),
         ValueKind::Seq => {
             out.push('[');
             for (i, item) in items().enumerate() {
                 out.push_str(if i == 0 { "" } else { ", " });
-                repr(&item, depth + 1, out);
+                repr(&item, out);
             }
             out.push(']');
         }
@@ -208,9 +243,9 @@ fn repr(value: &Value, depth: usize, out: &mut String) {
             out.push('{');
             for (i, key) in items().enumerate() {
                 out.push_str(if i == 0 { "" } else { ", " });
-                repr(&key, depth + 1, out);
+                repr(&key, out);
                 out.push_str(": ");
-                repr(&value.get_item(&key).unwrap_or_default(), depth + 1, out);
+                repr(&value.get_item(&key).unwrap_or_default(), out);
             }
             out.push('}');
         }
@@ -270,7 +305,7 @@ mod tests {
     fn values_are_printed_as_python_does() {
         let value = serde_json::json!({"a": [1, 2.0, null, true], "b'": "it's\n\"\u{7f}", "c": {}, "é": ["'"]});
         assert_eq!(
-            print(&Value::from(minijinja::value::Serde(value))),
+            print(&Value::from(minijinja::value::Serde(value))).unwrap(),
             r#"{'a': [1, 2.0, None, True], "b'": 'it\'s\n"\x7f', 'c': {}, 'é': ["'"]}"#
         );
     }

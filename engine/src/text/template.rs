@@ -1,6 +1,8 @@
 //! Chat templates: the Jinja text in a model file that turns messages into a prompt, in an environment as `transformers` sets it up.
 //!
-//! A template comes with the model, from anyone: it has a budget and can reach nothing but the messages and the date.
+//! A template comes with the model, from anyone: it has a budget and can reach nothing but the messages and the date. What the budget does
+//! not see: minijinja compares (`==`) and joins (`~`) values that are nested a hundred thousand times without counting the depth, so a
+//! template that is made to can still end the program.
 
 use jiff::{Zoned, civil::DateTime, fmt::strtime};
 use minijinja::{
@@ -37,10 +39,8 @@ impl ChatTemplate {
         environment.set_fuel(Some(FUEL));
         environment
             .set_unknown_method_callback(minijinja_contrib::pycompat::unknown_method_callback);
-        environment.set_formatter(|out, _, value| {
-            out.write_str(&python::print(value))
-                .map_err(minijinja::Error::from)
-        });
+        environment.set_formatter(|out, _, value| Ok(out.write_str(&python::print(value)?)?));
+        environment.add_filter("string", python::print);
         environment.add_filter("tojson", python::tojson);
         environment.add_function("raise_exception", raise_exception);
         environment.add_function("strftime_now", |format: &str| {
