@@ -6,3 +6,5 @@ mod hostile_gguf;
 mod kernels;
 mod references;
 mod support;
+mod templates;
+mod tokenizers;
