@@ -192,8 +192,12 @@ pub(super) fn print(value: &Value) -> Result<String, Error> {
 /// Deeper values are refused: no template can make the stack overflow by building one.
 const DEPTH_MAX: usize = 128;
 
-/// Larger values are refused, in bytes of text and one for each item: ten lists, each twice in the next, are a thousand items to write.
+/// Larger values are refused: bytes of text, and ITEM_SIZE for each item. (A list that is twice in a list that is twice in a list … is
+/// soon a million items to write.)
 const SIZE_MAX: usize = 16 << 20;
+
+/// What an item counts for beside its text.
+const ITEM_SIZE: usize = 16;
 
 /// An error for a value that honest templates do not write. Goes by what would be written, not by what is stored.
 fn check_size(value: &Value) -> Result<(), Error> {
@@ -209,7 +213,7 @@ fn check_size(value: &Value) -> Result<(), Error> {
 /// Takes what `value` would write from `left`, down to 0. False where it does not suffice, or values are nested beyond `levels`.
 fn fits(value: &Value, levels: usize, left: &mut usize) -> bool {
     let text = value.as_str().map_or(0, str::len);
-    *left = left.saturating_sub(1 + text);
+    *left = left.saturating_sub(ITEM_SIZE + text);
     let items = || value.try_iter().into_iter().flatten();
     *left > 0
         && match value.kind() {
