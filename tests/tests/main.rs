@@ -5,6 +5,8 @@ mod gguf_properties;
 mod hostile_gguf;
 mod kernels;
 mod references;
+mod sessions;
+mod smollm2;
 mod support;
 mod templates;
 mod tokenizers;

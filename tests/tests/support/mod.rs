@@ -2,6 +2,7 @@
 
 pub mod adapters;
 pub mod gguf;
+pub mod models;
 pub mod shared;
 
 /// Normalised mean squared error: sum((a-b)²) / sum(b²), b the reference.

@@ -1,0 +1,222 @@
+//! Sessions: every way to the same tokens is the same, bit for bit where the arithmetic is the same.
+
+use std::{ops::ControlFlow, sync::Arc};
+
+use lantern_engine::{Engine, EngineOptions, Error, Generated, LoadOptions, Model, Precision, SamplerOptions};
+use pollster::block_on;
+
+use crate::support::{
+    adapters,
+    models::{feed, feed_all, folder, generate, load, reference},
+    nmse,
+};
+
+fn model(options: EngineOptions, load_options: &LoadOptions) -> Model {
+    let engine: Arc<Engine> = Arc::new(adapters::engine(&adapters::main(), options));
+    load(&engine, &folder("formats").join("Q4_1.gguf"), load_options)
+}
+
+fn exact(chunk: Option<usize>) -> LoadOptions {
+    LoadOptions { precision: Precision::Exact, chunk, ..LoadOptions::default() }
+}
+
+fn prompt() -> Vec<u32> {
+    let tokens = reference(&folder("formats").join("Q4_1")).tokens;
+    tokens.iter().copied().cycle().take(70).collect()
+}
+
+fn logits(model: &Model, tokens: &[u32]) -> Vec<f32> {
+    let mut session = block_on(model.session()).unwrap();
+    feed(&mut session, tokens);
+    block_on(session.logits()).unwrap()
+}
+
+#[test]
+fn prefill_in_any_chunks_agrees_with_token_by_token() {
+    let one = model(EngineOptions::default(), &exact(Some(1)));
+    let mut session = block_on(one.session()).unwrap();
+    prompt().iter().for_each(|&token| feed(&mut session, &[token]));
+    let wanted = block_on(session.logits()).unwrap();
+    let greedy = generate(&mut session, 12, &SamplerOptions::greedy());
+    for chunk in [1, 2, 3, 7, 8, 9, 16, 31, 64, 70, 200] {
+        let model = model(EngineOptions::default(), &exact(Some(chunk)));
+        let mut session = block_on(model.session()).unwrap();
+        feed(&mut session, &prompt());
+        let error = nmse(&block_on(session.logits()).unwrap(), &wanted);
+        assert!(error <= 1e-9, "chunks of {chunk}: NMSE {error:.2e}");
+        assert_eq!(generate(&mut session, 12, &SamplerOptions::greedy()), greedy, "chunks of {chunk}");
+    }
+}
+
+#[test]
+fn every_kind_of_variant_agrees() {
+    let wanted = logits(&model(EngineOptions::default(), &exact(None)), &prompt());
+    for names in [&["subgroup", "subgroup64", "subgroup32", "tile64"][..], &["workgroup", "workgroup64", "workgroup32"]] {
+        let variants = names.iter().map(ToString::to_string).collect();
+        let forced = model(EngineOptions { variants, ..EngineOptions::default() }, &exact(None));
+        let error = nmse(&logits(&forced, &prompt()), &wanted);
+        assert!(error <= 1e-9, "{names:?}: NMSE {error:.2e}");
+    }
+}
+
+#[test]
+fn without_f16_and_without_subgroups() {
+    let wanted = logits(&model(EngineOptions::default(), &exact(None)), &prompt());
+    for (f16, subgroups) in [(false, false), (false, true), (true, false)] {
+        for precision in [Precision::Exact, Precision::Default] {
+            let options = LoadOptions { precision, ..LoadOptions::default() };
+            let error = nmse(&logits(&model(EngineOptions { f16, subgroups, ..EngineOptions::default() }, &options), &prompt()), &wanted);
+            let most = if precision == Precision::Exact { 1e-9 } else { 1e-4 };
+            assert!(error <= most, "f16 {f16}, subgroups {subgroups}, {precision:?}: NMSE {error:.2e}");
+        }
+    }
+}
+
+#[test]
+fn two_runs_are_equal_bit_for_bit() {
+    let model = model(EngineOptions::default(), &LoadOptions::default());
+    assert_eq!(logits(&model, &prompt()), logits(&model, &prompt()));
+    let sampler = SamplerOptions { temperature: 1.5, seed: 7, ..SamplerOptions::default() };
+    let run = |sampler: &SamplerOptions| {
+        let mut session = block_on(model.session()).unwrap();
+        feed(&mut session, &prompt());
+        generate(&mut session, 40, sampler)
+    };
+    assert_eq!(run(&sampler), run(&sampler));
+    assert_ne!(run(&sampler), run(&SamplerOptions { seed: 8, ..sampler.clone() }), "a seed must matter");
+    let cold = SamplerOptions { repeat_penalty: 1.000_001, ..SamplerOptions::greedy() };
+    assert_eq!(run(&SamplerOptions::greedy())[..4], run(&cold)[..4], "temperature 0 is greedy in the sampler too");
+}
+
+#[test]
+fn penalties_change_what_is_drawn() {
+    let model = model(EngineOptions::default(), &LoadOptions::default());
+    let run = |sampler: &SamplerOptions| {
+        let mut session = block_on(model.session()).unwrap();
+        feed(&mut session, &prompt());
+        generate(&mut session, 60, sampler)
+    };
+    let repeats = |tokens: &[u32]| tokens.len() - tokens.iter().collect::<std::collections::HashSet<_>>().len();
+    let plain = repeats(&run(&SamplerOptions::greedy()));
+    let strict = repeats(&run(&SamplerOptions { presence_penalty: 50.0, ..SamplerOptions::greedy() }));
+    assert!(plain > 0 && strict == 0, "{plain} repeats without, {strict} with a penalty that forbids them");
+}
+
+#[test]
+fn forked_and_rewound_sessions_equal_a_fresh_one() {
+    let model = model(EngineOptions::default(), &LoadOptions::default());
+    let (first, rest) = (prompt()[..40].to_vec(), prompt()[40..].to_vec());
+    let mut fresh = block_on(model.session()).unwrap();
+    feed(&mut fresh, &first);
+    let early = block_on(fresh.logits()).unwrap();
+    let mut fork = block_on(fresh.fork()).unwrap();
+    feed(&mut fresh, &rest);
+    let wanted = block_on(fresh.logits()).unwrap();
+
+    assert_eq!(block_on(fork.logits()).unwrap(), early);
+    feed(&mut fork, &rest);
+    assert_eq!(block_on(fork.logits()).unwrap(), wanted);
+
+    generate(&mut fork, 9, &SamplerOptions::greedy());
+    fork.rewind(40).unwrap();
+    assert_eq!(fork.tokens(), first);
+    assert_eq!(block_on(fork.logits()).unwrap(), early, "logits are computed again after a rewind");
+    feed(&mut fork, &rest);
+    assert_eq!(block_on(fork.logits()).unwrap(), wanted);
+    assert!(fork.rewind(71).is_err());
+}
+
+#[test]
+fn a_drawn_token_is_part_of_the_session() {
+    let model = model(EngineOptions::default(), &exact(None));
+    let mut session = block_on(model.session()).unwrap();
+    feed(&mut session, &prompt());
+    let mut all = generate(&mut session, 5, &SamplerOptions::greedy());
+    all.extend(generate(&mut session, 5, &SamplerOptions::greedy()));
+    let mut whole = block_on(model.session()).unwrap();
+    feed(&mut whole, &prompt());
+    assert_eq!(generate(&mut whole, 10, &SamplerOptions::greedy()), all);
+    assert_eq!(session.tokens()[70..], all);
+    let tokens: Vec<u32> = prompt().into_iter().chain(all).collect();
+    let error = nmse(&block_on(session.logits()).unwrap(), &logits(&model, &tokens));
+    assert!(error <= 1e-9, "NMSE {error:.2e}");
+}
+
+#[test]
+fn all_logits_agree_with_the_last() {
+    let model = model(EngineOptions::default(), &exact(None));
+    let mut session = block_on(model.session()).unwrap();
+    let all = feed_all(&mut session, &prompt());
+    let last = &all[all.len() - all.len() / 70..];
+    assert!(nmse(&block_on(session.logits()).unwrap(), last) <= 1e-9);
+}
+
+#[test]
+fn the_context_has_an_end() {
+    let model = model(EngineOptions::default(), &LoadOptions { context: Some(80), ..LoadOptions::default() });
+    let mut session = block_on(model.session()).unwrap();
+    let long: Vec<u32> = prompt().into_iter().cycle().take(81).collect();
+    let error = block_on(session.feed(&long, &mut |_, _| ControlFlow::Continue(()))).unwrap_err();
+    assert!(matches!(error, Error::ContextFull { tokens: 81, context: 80 }), "{error}");
+    assert_eq!(session.position(), 0, "nothing was done");
+    feed(&mut session, &prompt());
+    let mut drawn = 0;
+    let end = block_on(session.generate(100, &SamplerOptions::greedy(), &mut |_| {
+        drawn += 1;
+        ControlFlow::Continue(())
+    }));
+    assert_eq!((end.unwrap(), drawn), (Generated::ContextFull, 10));
+    assert!(block_on(session.logits()).is_ok());
+}
+
+#[test]
+fn bad_input_is_refused_with_a_reason() {
+    let model = model(EngineOptions::default(), &LoadOptions::default());
+    let mut session = block_on(model.session()).unwrap();
+    let none = &mut |_, _| ControlFlow::Continue(());
+    assert_eq!(block_on(session.feed(&[999_999], none)).unwrap_err().code(), "bad-input");
+    assert_eq!(block_on(session.logits()).unwrap_err().code(), "bad-input");
+    let sampler = SamplerOptions { top_p: f32::NAN, ..SamplerOptions::default() };
+    let error = block_on(session.generate(1, &sampler, &mut |_| ControlFlow::Continue(()))).unwrap_err();
+    assert!(error.to_string().contains("top-p"), "{error}");
+    let stopped = block_on(session.feed(&prompt().repeat(3), &mut |_, _| ControlFlow::Break(()))).unwrap_err();
+    assert_eq!(stopped.code(), "aborted");
+    assert!(session.position() > 0 && session.position() < 210, "whole chunks are kept");
+}
+
+/// Weights above a lowered binding limit are split by rows; results stay the same.
+#[test]
+fn weights_above_the_binding_limit_are_split() {
+    let adapter = adapters::main();
+    let whole = Arc::new(adapters::engine(&adapter, EngineOptions::default()));
+    let split = Arc::new(adapters::engine(&adapter, EngineOptions { max_binding: Some(128 << 10), ..EngineOptions::default() }));
+    for name in ["F32", "F16", "Q4_0", "Q5_1", "Q8_0"] {
+        let path = folder("formats").join(format!("{name}.gguf"));
+        let file = lantern_engine::ModelFile::open(&path).unwrap();
+        let dispatches = |engine: &Engine| file.plan(engine, Precision::Exact, 1).unwrap().dispatches.len();
+        if name == "F32" {
+            assert!(dispatches(&split) > dispatches(&whole), "{name} is not split");
+        }
+        let wanted = logits(&load(&whole, &path, &exact(None)), &prompt());
+        assert_eq!(logits(&load(&split, &path, &exact(None)), &prompt()), wanted, "{name}");
+    }
+}
+
+/// What a decoded token costs on any adapter: one pass, one submission, one read-back, and nothing made.
+#[test]
+fn decoding_makes_nothing() {
+    let model = model(EngineOptions::default(), &LoadOptions::default());
+    let mut session = block_on(model.session()).unwrap();
+    feed(&mut session, &prompt());
+    generate(&mut session, 2, &SamplerOptions::default());
+    let before = model.engine().counters();
+    generate(&mut session, 20, &SamplerOptions::default());
+    let after = model.engine().counters();
+    assert_eq!(after.buffers_created, before.buffers_created);
+    assert_eq!(after.bind_groups_created, before.bind_groups_created);
+    assert_eq!(after.pipelines_compiled, before.pipelines_compiled);
+    // The pending token before the first draw takes a pass of its own.
+    assert_eq!(after.passes - before.passes, 21);
+    assert_eq!(after.submissions - before.submissions, 21);
+    assert_eq!(after.readbacks - before.readbacks, 20);
+}

@@ -1,0 +1,102 @@
+//! The real model against its references: ids, logits, greedy tokens, perplexity.
+
+use std::{path::Path, sync::Arc};
+
+use lantern_engine::{AdapterDescription, Engine, EngineOptions, LoadOptions, Model, ModelFile, Precision, SamplerOptions};
+use pollster::block_on;
+
+use crate::support::{
+    adapters,
+    models::{default_model, feed, feed_all, folder, generate, load, logits, reference},
+    nmse,
+};
+
+const CASES: &[&str] = &["chat", "code", "france", "licence-2k", "licence-512", "unicode"];
+const SHORT_CASES: &[&str] = &["chat", "code", "france", "unicode"];
+
+fn open(adapter: &AdapterDescription, path: &Path, precision: Precision) -> (Arc<Engine>, Model) {
+    let engine = Arc::new(adapters::engine(adapter, EngineOptions::default()));
+    let model = load(&engine, path, &LoadOptions { precision, ..LoadOptions::default() });
+    (engine, model)
+}
+
+/// Logits within `most` of the reference, and the same greedy tokens, for each case.
+fn check(adapter: &AdapterDescription, precision: Precision, cases: &[&str], most: f64) {
+    let Some(path) = default_model() else { return };
+    let (_engine, model) = open(adapter, &path, precision);
+    for case in cases {
+        let place = folder("smollm2").join(case);
+        let reference = reference(&place);
+        let mut session = block_on(model.session()).unwrap();
+        feed(&mut session, &reference.tokens);
+        let error = nmse(&block_on(session.logits()).unwrap(), &logits(&place));
+        let drawn = generate(&mut session, reference.greedy.len(), &SamplerOptions::greedy());
+        println!("{:<40} {case:<12} NMSE {error:.2e}", adapter.name);
+        assert!(error <= most, "{}: {case}: NMSE {error:.2e}", adapter.name);
+        assert_eq!(reference.first_wrong(&drawn), None, "{}: {case}: {drawn:?}", adapter.name);
+    }
+}
+
+fn slow() -> AdapterDescription {
+    adapters::all().into_iter().find(|a| a.name.contains("SwiftShader")).unwrap_or_else(adapters::main)
+}
+
+#[test]
+fn exact_logits_and_tokens() {
+    check(&adapters::main(), Precision::Exact, CASES, 1e-6);
+}
+
+#[test]
+fn default_logits_and_tokens() {
+    check(&adapters::main(), Precision::Default, SHORT_CASES, 1e-4);
+}
+
+#[test]
+fn exact_logits_and_tokens_on_the_slower_adapter() {
+    check(&slow(), Precision::Exact, &["france"], 1e-6);
+}
+
+#[test]
+fn default_logits_and_tokens_on_the_slower_adapter() {
+    check(&slow(), Precision::Default, &["france"], 1e-4);
+}
+
+#[test]
+fn ids() {
+    let Some(path) = default_model() else { return };
+    let tokenizer = ModelFile::open(&path).unwrap().tokenizer().unwrap();
+    for case in CASES {
+        let reference = reference(&folder("smollm2").join(case));
+        // The chat case is a rendered template, whose special tokens count.
+        let ids = match *case {
+            "chat" => tokenizer.encode_rendered(&reference.text),
+            _ => tokenizer.encode(&reference.text, false),
+        };
+        assert_eq!(ids.unwrap(), reference.tokens, "{case}");
+    }
+}
+
+/// Negative log-likelihood of each token but the first, summed in f64.
+fn nll(logits: &[f32], tokens: &[u32]) -> f64 {
+    let vocabulary = logits.len() / tokens.len();
+    let rows = logits.chunks_exact(vocabulary).zip(&tokens[1..]);
+    let row = |(row, &next): (&[f32], &u32)| {
+        let most = f64::from(row.iter().copied().fold(f32::MIN, f32::max));
+        let total: f64 = row.iter().map(|&v| (f64::from(v) - most).exp()).sum();
+        most + total.ln() - f64::from(row[next as usize])
+    };
+    rows.map(row).sum()
+}
+
+#[test]
+fn perplexity() {
+    let Some(path) = default_model() else { return };
+    let (_engine, model) = open(&adapters::main(), &path, Precision::Default);
+    let reference = reference(&folder("smollm2").join("licence-2k"));
+    let mut session = block_on(model.session()).unwrap();
+    let sum = nll(&feed_all(&mut session, &reference.tokens), &reference.tokens);
+    let perplexity = |sum: f64| (sum / reference.nll_count as f64).exp();
+    let (got, wanted) = (perplexity(sum), perplexity(reference.nll_sum));
+    println!("perplexity {got:.6}, reference {wanted:.6}");
+    assert!((got / wanted - 1.0).abs() <= 1e-4, "perplexity {got} instead of {wanted}");
+}

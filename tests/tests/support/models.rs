@@ -1,0 +1,96 @@
+//! Models that tests run, and their references.
+
+use std::{
+    fs,
+    ops::ControlFlow,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use lantern_engine::{Engine, LoadOptions, Model, ModelFile, SamplerOptions, Session};
+use pollster::block_on;
+use serde::Deserialize;
+
+/// What a reference's JSON holds.
+#[derive(Deserialize)]
+pub struct Reference {
+    #[serde(default)]
+    pub text: String,
+    pub tokens: Vec<u32>,
+    pub greedy: Vec<u32>,
+    pub margin: Vec<f32>,
+    #[serde(default)]
+    pub nll_sum: f64,
+    #[serde(default)]
+    pub nll_count: usize,
+}
+
+impl Reference {
+    /// The first drawn token that differs where the reference is sure of it: a margin below 1e-3 ends the comparison.
+    pub fn first_wrong(&self, drawn: &[u32]) -> Option<usize> {
+        let sure = self.margin.iter().position(|&m| m < 1e-3).unwrap_or(self.greedy.len());
+        (0..sure.min(drawn.len())).find(|&i| drawn[i] != self.greedy[i])
+    }
+}
+
+/// The project's copy of the references of `kind`.
+pub fn folder(kind: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("reference").join(kind)
+}
+
+/// The reference beside `path`, which ends in anything.
+pub fn reference(path: &Path) -> Reference {
+    serde_json::from_str(&fs::read_to_string(path.with_extension("json")).unwrap()).unwrap()
+}
+
+/// The logits beside `path`.
+pub fn logits(path: &Path) -> Vec<f32> {
+    let bytes = fs::read(path.with_extension("f32")).unwrap();
+    bytes.chunks_exact(4).map(|b| f32::from_le_bytes(b.try_into().unwrap())).collect()
+}
+
+/// The default model, where `lantern fetch` puts it. None, with a line that says so, where it is not there; under CI
+/// that is a failure.
+pub fn default_model() -> Option<PathBuf> {
+    let set = |name: &str| std::env::var_os(name).filter(|v| !v.is_empty()).map(PathBuf::from);
+    let caches = set("LANTERN_CACHE")
+        .or_else(|| set("XDG_CACHE_HOME").map(|c| c.join("lantern")))
+        .or_else(|| set("HOME").map(|h| h.join(".cache/lantern")));
+    let path = caches?.join("models/SmolLM2-135M-Instruct.Q4_1.gguf");
+    if path.is_file() {
+        return Some(path);
+    }
+    assert!(std::env::var_os("CI").is_none(), "{} is missing: `cargo verify` fetches it", path.display());
+    eprintln!("left out: {} is missing; `lantern fetch` brings it", path.display());
+    None
+}
+
+pub fn load(engine: &Arc<Engine>, path: &Path, options: &LoadOptions) -> Model {
+    let file = ModelFile::open(path).unwrap();
+    block_on(Model::load(engine, &file, options, &mut |_, _| ControlFlow::Continue(()))).unwrap()
+}
+
+pub fn feed(session: &mut Session, tokens: &[u32]) {
+    block_on(session.feed(tokens, &mut |_, _| ControlFlow::Continue(()))).unwrap();
+}
+
+/// Feeds `tokens`; the logits after each.
+pub fn feed_all(session: &mut Session, tokens: &[u32]) -> Vec<f32> {
+    let mut all = Vec::new();
+    block_on(session.feed_all(tokens, &mut |_, row| {
+        all.extend_from_slice(row);
+        ControlFlow::Continue(())
+    }))
+    .unwrap();
+    all
+}
+
+pub fn generate(session: &mut Session, count: usize, sampler: &SamplerOptions) -> Vec<u32> {
+    let mut drawn = Vec::new();
+    block_on(session.generate(count, sampler, &mut |token| {
+        drawn.push(token);
+        ControlFlow::Continue(())
+    }))
+    .unwrap();
+    drawn
+}
