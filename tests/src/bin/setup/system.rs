@@ -78,7 +78,10 @@ pub fn on_path(name: &str) -> bool {
 /// The command as one would type it: the settings it adds, the program's name, the arguments.
 pub fn shown(command: &Command) -> String {
     let settings = command.get_envs().filter_map(|(key, value)| {
-        let value = value?.to_string_lossy().into_owned();
+        let mut value = value?.to_string_lossy().into_owned();
+        if key == "PATH" {
+            value = value.replace(&env::var("PATH").unwrap_or_default(), "$PATH");
+        }
         Some(format!("{}={value}", key.to_string_lossy()))
     });
     let name = Path::new(command.get_program())

@@ -86,9 +86,9 @@ const STEPS: [Step; 10] = [
 /// Runs the steps named, or all.
 pub fn verify(names: &[&str]) -> ExitCode {
     if names == ["--list"] {
-        STEPS
-            .iter()
-            .for_each(|step| eprintln!("{:<10} {}", step.name, step.what));
+        for step in &STEPS {
+            eprintln!("{:<10} {}", step.name, step.what);
+        }
         return ExitCode::SUCCESS;
     }
     if let Some(unknown) = names
