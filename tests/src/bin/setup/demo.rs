@@ -38,7 +38,7 @@ fn steps(arguments: &[&str]) -> Result<ExitCode, (String, u8)> {
     }
 
     eprintln!("3/4 fetch the default model");
-    run(lantern().arg("fetch").stdout(Stdio::null())).map_err(error)?;
+    run(lantern().arg("fetch")).map_err(error)?;
 
     eprintln!("4/4 generate");
     let mut command = lantern();

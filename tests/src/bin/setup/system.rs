@@ -3,7 +3,7 @@
 use std::{
     env,
     ffi::OsStr,
-    fs,
+    fs, io,
     path::{Path, PathBuf},
     process::{Command, Stdio},
 };
@@ -41,10 +41,11 @@ pub fn program(name: impl AsRef<OsStr>) -> Command {
     command
 }
 
-/// Prints the command and runs it; its output goes where ours goes. An error is a sentence.
+/// Prints the command and runs it, all its output on stderr. An error is a sentence.
 pub fn run(command: &mut Command) -> Result<(), String> {
     eprintln!("$ {}", shown(command));
     let status = command
+        .stdout(io::stderr())
         .status()
         .map_err(|error| format!("{}: {error}", shown(command)))?;
     if status.success() {

@@ -69,13 +69,16 @@ pub fn install<'a>(wanted: impl IntoIterator<Item = &'a Wanted>) -> Result<(), S
         for one in &missing {
             eprintln!("  {}: {}", one.packages.join(" "), one.what);
         }
-        apt_install(&packages)?;
+        apt_get(&["update", "-q"]);
+        // Each release has other packages: where one is not to be had, the others are installed all the same.
+        if !apt_install(&packages) {
+            for one in &missing {
+                apt_install(one.packages);
+            }
+        }
     }
-    let advice: Vec<String> = missing
-        .iter()
-        .filter(|one| !(one.present)())
-        .map(|one| one.advice())
-        .collect();
+    let missing = missing.iter().filter(|one| !(one.present)());
+    let advice: Vec<String> = missing.map(|one| one.advice()).collect();
     if advice.is_empty() {
         Ok(())
     } else {
@@ -83,14 +86,23 @@ pub fn install<'a>(wanted: impl IntoIterator<Item = &'a Wanted>) -> Result<(), S
     }
 }
 
-fn apt_install(packages: &[&str]) -> Result<(), String> {
-    let apt_get = || system::apt_get().ok_or("apt-get may not be used any more");
-    system::run(apt_get()?.args(["update", "-q"]))?;
-    system::run(
-        apt_get()?
-            .args(["install", "-y", "-q", "--no-install-recommends"])
-            .args(packages),
+fn apt_install(packages: &[&str]) -> bool {
+    apt_get(
+        &[
+            &["install", "-y", "-q", "--no-install-recommends"],
+            packages,
+        ]
+        .concat(),
     )
+}
+
+/// Whether it did what was asked. What remains missing is found, and said, by looking again.
+fn apt_get(arguments: &[&str]) -> bool {
+    let Some(mut command) = system::apt_get() else {
+        return false;
+    };
+    let result = system::run(command.args(arguments));
+    result.inspect_err(|reason| eprintln!("{reason}")).is_ok()
 }
 
 impl Wanted {
