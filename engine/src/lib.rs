@@ -2,11 +2,20 @@
 //!
 //! The way of the data, one direction: Source → Header → Family row and Config → Weights → Plan → Session → Sampler → TextStream.
 
-mod api;
 mod error;
 pub mod file;
+mod gpu;
+pub mod model;
+pub mod plan;
+mod session;
 pub mod text;
 
-pub use api::*;
 pub use error::{Error, Result};
+pub use file::ModelFile;
+pub use gpu::device::{AdapterDescription, AdapterFeatures, AdapterLimits, Counters, Engine, EngineOptions};
+pub use model::{
+    config::Config,
+    load::{LoadOptions, Model, Precision},
+};
+pub use session::{Session, decode::Generated, sampler::SamplerOptions};
 pub use text::{ChatTemplate, TextStream, Tokenizer};

@@ -1,1 +1,54 @@
-//! WGSL kernels and their CPU twins.
+//! Lantern's kernels: WGSL and its truth. No wgpu, no I/O, no async.
+//!
+//! A kernel is a `.wgsl` file with a `.rs` file of the same name beside it, which holds its parameters, its grid,
+//! its variants and its CPU twin. Plain WGSL parts fill the sockets that a kernel leaves open ([`link`]); the choice
+//! of parts is the shader's label, its cache key, its profile row and its error title.
+//!
+//! Activations are rows of f32 whose stride is the width rounded up to [`GROUP`]. The padding is zero, always: buffers
+//! start as zeros, [`embed`] writes zeros there (rows of weights are padded with them) and nothing else writes there.
+
+pub mod call;
+pub mod formats;
+pub mod kernel;
+pub mod link;
+pub mod parts;
+pub mod random;
+
+pub mod argmax;
+pub mod attention;
+pub mod embed;
+pub mod matmul;
+pub mod matvec;
+pub mod norm;
+pub mod rope;
+pub mod sample;
+
+pub use call::{Call, Case, CaseWeights};
+pub use formats::{FORMATS, Format};
+pub use kernel::{Kernel, Part, Shader, Socket, Variant};
+pub use link::{Binding, BindingKind, Linked, Target};
+
+/// Weights that are decoded together, and the unit to which every row is padded.
+pub const GROUP: u32 = 32;
+
+/// Every kernel.
+pub const ALL: &[&Kernel] = &[
+    &embed::EMBED,
+    &norm::NORM,
+    &matvec::MATVEC,
+    &matmul::MATMUL,
+    &rope::ROPE,
+    &attention::ATTENTION,
+    &argmax::ARGMAX,
+    &sample::SAMPLE,
+];
+
+/// `width` rounded up to whole groups: the stride of a row of activations, in f32.
+pub const fn padded(width: u32) -> u32 {
+    width.div_ceil(GROUP) * GROUP
+}
+
+/// The bytes of a parameter struct.
+pub fn bytes_of_params<P: bytemuck::Pod>(params: &P) -> Vec<u8> {
+    bytemuck::bytes_of(params).to_vec()
+}

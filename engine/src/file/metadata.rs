@@ -1,11 +1,14 @@
 //! The key-value part of a model file's header, and typed ways to ask it.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, fmt};
+
+use serde::Serialize;
 
 use crate::{Error, Result};
 
 /// One value of a GGUF header. Arrays of numbers and strings are kept flat.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(untagged)]
 pub enum Value {
     /// Any unsigned integer type.
     Unsigned(u64),
@@ -21,12 +24,18 @@ pub enum Value {
     Integers(Vec<i64>),
     /// An array of f32 or f64.
     Floats(Vec<f64>),
-    /// An array of strings. A token that is not UTF-8 is an error of the file.
+    /// An array of strings.
     Texts(Vec<String>),
+    /// A value that the file holds and we cannot: a text that is not UTF-8 (in an array, one is
+    /// enough), an array of arrays, an array with integers beyond i64. Says what it is; every typed
+    /// question for it is an error. So a damaged token spoils the vocabulary, not a silently
+    /// different text, and a foreign author's name spoils nothing.
+    Unusable(String),
 }
 
 /// Metadata by key, as the file names them (`llama.context_length`).
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize)]
+#[serde(transparent)]
 pub struct Metadata(pub BTreeMap<String, Value>);
 
 impl Metadata {
@@ -37,73 +46,101 @@ impl Metadata {
 
     /// An integer that fits u32; an error names the key if it is there but something else.
     pub fn u32(&self, key: &str) -> Result<Option<u32>> {
-        let number = match self.get(key) {
-            None => return Ok(None),
-            Some(Value::Unsigned(v)) => u32::try_from(*v).ok(),
-            Some(Value::Signed(v)) => u32::try_from(*v).ok(),
-            Some(_) => None,
-        };
-        number.map(Some).ok_or_else(|| Error::BadFile(format!("metadata {key} is no 32-bit count")))
+        self.typed(key, "a whole number below 2^32", |value| match value {
+            Value::Unsigned(v) => u32::try_from(*v).ok(),
+            Value::Signed(v) => u32::try_from(*v).ok(),
+            _ => None,
+        })
     }
 
     /// A finite number.
     pub fn f32(&self, key: &str) -> Result<Option<f32>> {
-        let number = match self.get(key) {
-            None => return Ok(None),
-            Some(Value::Float(v)) => *v as f32,
-            Some(Value::Unsigned(v)) => *v as f32,
-            Some(Value::Signed(v)) => *v as f32,
-            Some(_) => f32::NAN,
-        };
-        if number.is_finite() {
-            Ok(Some(number))
-        } else {
-            Err(Error::BadFile(format!("metadata {key} is no finite number")))
-        }
+        self.typed(key, "a finite number", |value| {
+            let number = match value {
+                Value::Float(v) => *v as f32,
+                Value::Unsigned(v) => *v as f32,
+                Value::Signed(v) => *v as f32,
+                _ => return None,
+            };
+            number.is_finite().then_some(number)
+        })
     }
 
     /// A boolean.
     pub fn bool(&self, key: &str) -> Result<Option<bool>> {
-        match self.get(key) {
-            None => Ok(None),
-            Some(Value::Bool(v)) => Ok(Some(*v)),
-            Some(_) => Err(Error::BadFile(format!("metadata {key} is no boolean"))),
-        }
+        self.typed(key, "a boolean", |value| match value {
+            Value::Bool(v) => Some(*v),
+            _ => None,
+        })
     }
 
     /// A text.
     pub fn text(&self, key: &str) -> Result<Option<&str>> {
-        match self.get(key) {
-            None => Ok(None),
-            Some(Value::Text(v)) => Ok(Some(v)),
-            Some(_) => Err(Error::BadFile(format!("metadata {key} is no text"))),
-        }
+        self.typed(key, "a text", |value| match value {
+            Value::Text(v) => Some(v.as_str()),
+            _ => None,
+        })
     }
 
     /// An array of texts.
     pub fn texts(&self, key: &str) -> Result<Option<&[String]>> {
-        match self.get(key) {
-            None => Ok(None),
-            Some(Value::Texts(v)) => Ok(Some(v)),
-            Some(_) => Err(Error::BadFile(format!("metadata {key} is no array of texts"))),
-        }
+        self.typed(key, "an array of texts", |value| match value {
+            Value::Texts(v) => Some(v.as_slice()),
+            _ => None,
+        })
     }
 
     /// An array of integers.
     pub fn integers(&self, key: &str) -> Result<Option<&[i64]>> {
-        match self.get(key) {
-            None => Ok(None),
-            Some(Value::Integers(v)) => Ok(Some(v)),
-            Some(_) => Err(Error::BadFile(format!("metadata {key} is no array of integers"))),
-        }
+        self.typed(key, "an array of integers", |value| match value {
+            Value::Integers(v) => Some(v.as_slice()),
+            _ => None,
+        })
     }
 
-    /// An array of floats.
+    /// An array of floats. Not necessarily finite ones.
     pub fn floats(&self, key: &str) -> Result<Option<&[f64]>> {
-        match self.get(key) {
-            None => Ok(None),
-            Some(Value::Floats(v)) => Ok(Some(v)),
-            Some(_) => Err(Error::BadFile(format!("metadata {key} is no array of floats"))),
+        self.typed(key, "an array of floats", |value| match value {
+            Value::Floats(v) => Some(v.as_slice()),
+            _ => None,
+        })
+    }
+
+    /// None where the key is missing, an error where `pick` does not find what is wanted.
+    fn typed<'v, T>(
+        &'v self,
+        key: &str,
+        wanted: &str,
+        pick: impl Fn(&'v Value) -> Option<T>,
+    ) -> Result<Option<T>> {
+        let Some(value) = self.get(key) else {
+            return Ok(None);
+        };
+        match pick(value) {
+            Some(picked) => Ok(Some(picked)),
+            None => Err(Error::BadFile(format!(
+                "metadata {key} is {value}, where {wanted} is needed"
+            ))),
+        }
+    }
+}
+
+/// Short enough for a line: of a long text the start, of an array how much it holds.
+impl fmt::Display for Value {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Value::Unsigned(v) => write!(f, "{v}"),
+            Value::Signed(v) => write!(f, "{v}"),
+            Value::Float(v) => write!(f, "{v}"),
+            Value::Bool(v) => write!(f, "{v}"),
+            Value::Text(v) => match v.char_indices().nth(60) {
+                Some((cut, _)) => write!(f, "{:?}…", &v[..cut]),
+                None => write!(f, "{v:?}"),
+            },
+            Value::Integers(v) => write!(f, "an array of {} integers", v.len()),
+            Value::Floats(v) => write!(f, "an array of {} floats", v.len()),
+            Value::Texts(v) => write!(f, "an array of {} texts", v.len()),
+            Value::Unusable(v) => f.write_str(v),
         }
     }
 }

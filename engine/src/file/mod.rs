@@ -1,5 +1,17 @@
-//! Model files: where bytes come from, and what their headers say. Reads headers only, never the data.
+//! Model files: where bytes come from, and what their headers say. Reads headers only, never the
+//! data.
 
-pub mod metadata;
+mod foreign;
+mod gguf;
+mod metadata;
+mod model_file;
+mod reader;
+mod source;
+mod types;
+mod values;
 
+pub use gguf::{Header, TensorInfo};
 pub use metadata::{Metadata, Value};
+pub use model_file::ModelFile;
+pub use source::Source;
+pub use types::TensorType;

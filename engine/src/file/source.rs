@@ -1,0 +1,121 @@
+//! Where a model's bytes come from: a mapped file or memory. The only file of the engine that maps,
+//! and so the only one here with `unsafe`. It knows nothing of what the bytes mean.
+
+use std::{fmt, fs::File, io, path::Path};
+
+use memmap2::Mmap;
+
+use crate::{Error, Result};
+
+/// Bytes at an offset, under a name for messages.
+pub struct Source {
+    label: String,
+    bytes: Bytes,
+}
+
+enum Bytes {
+    Mapped(Mmap),
+    Memory(Vec<u8>),
+}
+
+impl Source {
+    /// Maps the file at `path`; the system reads its pages when they are touched.
+    ///
+    /// Errors with [`Error::Io`] where the system does (no such file, no permission), and with
+    /// [`Error::BadFile`] for a folder, a pipe or an empty file. While the source lives, nobody may
+    /// shorten the file: the system ends a process that touches a page which is gone.
+    pub fn open(path: &Path) -> Result<Source> {
+        let label = path.display().to_string();
+        let failed = |source: io::Error| Error::Io {
+            path: format!("cannot open {label}"),
+            source,
+        };
+        let about = std::fs::metadata(path).map_err(failed)?;
+        if about.is_dir() {
+            return Err(Error::BadFile(format!(
+                "{label} is a folder; name the .gguf file inside it"
+            )));
+        }
+        if !about.is_file() {
+            return Err(Error::BadFile(format!(
+                "{label} is a device or a pipe; a model is mapped, so save it as a file first"
+            )));
+        }
+        if about.len() == 0 {
+            return Err(Error::BadFile(format!(
+                "{label} is empty; download it again"
+            )));
+        }
+        let file = File::open(path).map_err(failed)?;
+        Ok(Source {
+            bytes: Bytes::Mapped(map(&file).map_err(failed)?),
+            label,
+        })
+    }
+
+    /// Bytes that are already in memory: a download, a test.
+    pub fn from_bytes(bytes: Vec<u8>) -> Source {
+        Source {
+            label: String::from("model in memory"),
+            bytes: Bytes::Memory(bytes),
+        }
+    }
+
+    /// What to call this source in a message: its path.
+    pub fn label(&self) -> &str {
+        &self.label
+    }
+
+    /// Bytes in all.
+    pub fn len(&self) -> u64 {
+        self.all().len() as u64
+    }
+
+    /// Whether there is no byte at all.
+    pub fn is_empty(&self) -> bool {
+        self.all().is_empty()
+    }
+
+    /// `len` bytes from `offset` on. [`Error::BadFile`] where they pass the end.
+    pub fn read(&self, offset: u64, len: u64) -> Result<&[u8]> {
+        let range = offset
+            .checked_add(len)
+            .and_then(|end| Some(usize::try_from(offset).ok()?..usize::try_from(end).ok()?));
+        range
+            .and_then(|range| self.all().get(range))
+            .ok_or_else(|| {
+                let (label, total) = (&self.label, self.len());
+                Error::BadFile(format!(
+                    "{label}: {len} bytes at {offset} pass the file's end at {total}"
+                ))
+            })
+    }
+
+    /// Every byte. For a mapped file this reads nothing by itself.
+    pub(super) fn all(&self) -> &[u8] {
+        match &self.bytes {
+            Bytes::Mapped(map) => map,
+            Bytes::Memory(bytes) => bytes,
+        }
+    }
+}
+
+impl fmt::Debug for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Source")
+            .field("label", &self.label)
+            .field("len", &self.len())
+            .finish_non_exhaustive()
+    }
+}
+
+#[expect(
+    unsafe_code,
+    reason = "a mapping is sound only while nobody changes the file, which no program can promise for another; \
+    every reader of models makes this bet, and a wrong one spoils weights or ends the process, but is never written to"
+)]
+fn map(file: &File) -> io::Result<Mmap> {
+    // SAFETY: the map is read-only and its bytes are only ever treated as bytes; see the reason
+    // above for what is left to the user.
+    unsafe { Mmap::map(file) }
+}

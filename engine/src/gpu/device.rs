@@ -1,0 +1,322 @@
+//! Adapters, and the device that an [`Engine`] works on. The only file that asks what it was compiled for.
+
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
+};
+
+use lantern_kernels::{Kernel, Target, Variant};
+use serde::Serialize;
+
+use super::pipeline::Pipeline;
+use crate::{Error, Result};
+
+/// One adapter, as `lantern devices` lists it.
+#[derive(Debug, Clone, Serialize)]
+pub struct AdapterDescription {
+    /// Its place in the order of preference: discrete, integrated, virtual, other, software.
+    pub index: usize,
+    /// What the driver calls it.
+    pub name: String,
+    /// `vulkan`, `metal`, `dx12` or `browser`.
+    pub backend: String,
+    /// `discrete`, `integrated`, `virtual`, `software` or `other`.
+    pub kind: String,
+    /// The driver's name.
+    pub driver: String,
+    /// The driver's version.
+    pub driver_info: String,
+    /// Limits that matter here.
+    pub limits: AdapterLimits,
+    /// Features that matter here.
+    pub features: AdapterFeatures,
+}
+
+/// Limits of an adapter that decide what runs on it and how.
+#[derive(Debug, Clone, Serialize)]
+pub struct AdapterLimits {
+    /// Bytes of a buffer that a shader can see at once.
+    pub max_storage_buffer_binding_size: u64,
+    /// Bytes of a buffer.
+    pub max_buffer_size: u64,
+    /// Lanes of a workgroup.
+    pub max_compute_invocations_per_workgroup: u32,
+    /// Bytes of workgroup memory.
+    pub max_compute_workgroup_storage_size: u32,
+    /// Storage buffers that a shader can bind.
+    pub max_storage_buffers_per_shader_stage: u32,
+}
+
+/// Features of an adapter that decide which kernel variants it can run.
+#[derive(Debug, Clone, Serialize)]
+pub struct AdapterFeatures {
+    /// 16-bit arithmetic in shaders.
+    pub shader_f16: bool,
+    /// Reductions across the lanes of a subgroup.
+    pub subgroups: bool,
+    /// Least and largest subgroup.
+    pub subgroup_size: (u32, u32),
+    /// Timestamp queries, for profiles.
+    pub timestamps: bool,
+}
+
+/// What an [`Engine`] is to use; the defaults are all of the best adapter.
+#[derive(Debug, Clone)]
+pub struct EngineOptions {
+    /// Name (part of it, in any case) or index of the adapter; none: the first in the order of preference.
+    pub adapter: Option<String>,
+    /// Lowers the binding size limit, bytes.
+    pub max_binding: Option<u64>,
+    /// Use 16-bit arithmetic where the adapter has it.
+    pub f16: bool,
+    /// Use subgroup operations where the adapter has them.
+    pub subgroups: bool,
+    /// Keep wgpu's bounds checks in shaders; off, the planner's own proofs must do.
+    pub checked: bool,
+    /// Names of kernel variants to prefer, as labels show them.
+    pub variants: Vec<String>,
+}
+
+impl Default for EngineOptions {
+    fn default() -> Self {
+        EngineOptions { adapter: None, max_binding: None, f16: true, subgroups: true, checked: false, variants: vec![] }
+    }
+}
+
+/// Counted since the engine was made.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct Counters {
+    /// Compute dispatches recorded.
+    pub dispatches: u64,
+    /// Compute passes recorded.
+    pub passes: u64,
+    /// Command buffers submitted.
+    pub submissions: u64,
+    /// Times that the CPU read from the GPU.
+    pub readbacks: u64,
+    /// Buffers made.
+    pub buffers_created: u64,
+    /// Bind groups made.
+    pub bind_groups_created: u64,
+    /// Pipelines compiled.
+    pub pipelines_compiled: u64,
+    /// Bytes of buffers alive.
+    pub gpu_bytes: u64,
+}
+
+/// [`Counters`] while counting.
+#[derive(Debug, Default)]
+pub(crate) struct Counting {
+    pub dispatches: AtomicU64,
+    pub passes: AtomicU64,
+    pub submissions: AtomicU64,
+    pub readbacks: AtomicU64,
+    pub buffers_created: AtomicU64,
+    pub bind_groups_created: AtomicU64,
+    pub pipelines_compiled: AtomicU64,
+    pub gpu_bytes: Arc<AtomicU64>,
+}
+
+/// A device, and what has been compiled for it.
+pub struct Engine {
+    pub(crate) device: wgpu::Device,
+    pub(crate) queue: wgpu::Queue,
+    pub(crate) options: EngineOptions,
+    pub(crate) counting: Counting,
+    pub(crate) pipelines: Mutex<HashMap<String, Arc<Pipeline>>>,
+    description: AdapterDescription,
+    /// The first error that the device reported outside of a call.
+    failure: Arc<Mutex<Option<String>>>,
+}
+
+/// Which dialect of WGSL the compiler on this side wants.
+pub(crate) const TARGET: Target = if cfg!(target_arch = "wasm32") { Target::Browser } else { Target::Native };
+
+async fn found() -> Vec<wgpu::Adapter> {
+    let instance = wgpu::Instance::new(wgpu::InstanceDescriptor {
+        backends: wgpu::Backends::PRIMARY,
+        flags: wgpu::InstanceFlags::empty(),
+        ..wgpu::InstanceDescriptor::new_without_display_handle()
+    });
+    #[cfg(not(target_arch = "wasm32"))]
+    let mut adapters = instance.enumerate_adapters(wgpu::Backends::PRIMARY).await;
+    #[cfg(target_arch = "wasm32")]
+    let mut adapters: Vec<wgpu::Adapter> =
+        instance.request_adapter(&wgpu::RequestAdapterOptions::default()).await.into_iter().collect();
+    adapters.sort_by_key(|a| rank(a.get_info().device_type));
+    adapters
+}
+
+fn rank(kind: wgpu::DeviceType) -> usize {
+    use wgpu::DeviceType as T;
+    [T::DiscreteGpu, T::IntegratedGpu, T::VirtualGpu, T::Other, T::Cpu].iter().position(|&k| k == kind).unwrap_or(9)
+}
+
+fn describe(index: usize, adapter: &wgpu::Adapter) -> AdapterDescription {
+    let (info, limits, features) = (adapter.get_info(), adapter.limits(), adapter.features());
+    let backend = match info.backend {
+        wgpu::Backend::BrowserWebGpu => "browser".to_string(),
+        other => other.to_string().to_lowercase(),
+    };
+    AdapterDescription {
+        index,
+        name: info.name,
+        backend,
+        kind: ["discrete", "integrated", "virtual", "other", "software"][rank(info.device_type).min(4)].to_string(),
+        driver: info.driver,
+        driver_info: info.driver_info,
+        limits: AdapterLimits {
+            max_storage_buffer_binding_size: limits.max_storage_buffer_binding_size,
+            max_buffer_size: limits.max_buffer_size,
+            max_compute_invocations_per_workgroup: limits.max_compute_invocations_per_workgroup,
+            max_compute_workgroup_storage_size: limits.max_compute_workgroup_storage_size,
+            max_storage_buffers_per_shader_stage: limits.max_storage_buffers_per_shader_stage,
+        },
+        features: AdapterFeatures {
+            shader_f16: features.contains(wgpu::Features::SHADER_F16),
+            subgroups: features.contains(wgpu::Features::SUBGROUP),
+            subgroup_size: (info.subgroup_min_size, info.subgroup_max_size),
+            timestamps: features.contains(wgpu::Features::TIMESTAMP_QUERY),
+        },
+    }
+}
+
+fn no_adapter() -> Error {
+    let advice = if cfg!(target_arch = "wasm32") {
+        "this browser offers no WebGPU adapter"
+    } else if cfg!(target_os = "linux") {
+        "no GPU with a Vulkan driver found; install your GPU's driver, or a software one: apt-get install mesa-vulkan-drivers"
+    } else if cfg!(target_os = "macos") {
+        "no Metal device found; Lantern needs macOS 11 or later on a machine with a GPU"
+    } else {
+        "no DX12 or Vulkan device found; update your GPU's driver"
+    };
+    Error::NoAdapter(advice.to_string())
+}
+
+impl Engine {
+    /// Every adapter, in the order of preference.
+    pub async fn adapters() -> Vec<AdapterDescription> {
+        found().await.iter().enumerate().map(|(i, a)| describe(i, a)).collect()
+    }
+
+    /// Opens the adapter that the options name, or the first.
+    ///
+    /// # Errors
+    /// [`Error::NoAdapter`] where there is none, or none of that name; [`Error::Device`] where it refuses.
+    pub async fn new(options: &EngineOptions) -> Result<Engine> {
+        let adapters = found().await;
+        let chosen = match &options.adapter {
+            None => adapters.first().map(|a| (0, a)).ok_or_else(no_adapter)?,
+            Some(wanted) => named(&adapters, wanted)?,
+        };
+        let (index, adapter) = chosen;
+        let mut description = describe(index, adapter);
+        let has = &mut description.features;
+        has.shader_f16 &= options.f16;
+        has.subgroups &= options.subgroups;
+        let mut features = wgpu::Features::empty();
+        features.set(wgpu::Features::SHADER_F16, has.shader_f16);
+        features.set(wgpu::Features::SUBGROUP, has.subgroups);
+        let binding = &mut description.limits.max_storage_buffer_binding_size;
+        *binding = (*binding).min(options.max_binding.unwrap_or(u64::MAX));
+        let descriptor = wgpu::DeviceDescriptor {
+            label: Some("lantern"),
+            required_features: features,
+            required_limits: adapter.limits(),
+            memory_hints: wgpu::MemoryHints::MemoryUsage,
+            ..wgpu::DeviceDescriptor::default()
+        };
+        let name = description.name.clone();
+        let (device, queue) =
+            adapter.request_device(&descriptor).await.map_err(|e| Error::Device(format!("{name}: {e}")))?;
+        let failure = Arc::new(Mutex::new(None));
+        let (first, lost) = (failure.clone(), failure.clone());
+        device.on_uncaptured_error(Arc::new(move |error| note(&first, &error.to_string())));
+        device.set_device_lost_callback(move |reason, message| {
+            if reason != wgpu::DeviceLostReason::Destroyed {
+                note(&lost, &format!("the device was lost: {message}"));
+            }
+        });
+        let options = options.clone();
+        let (counting, pipelines) = (Counting::default(), Mutex::default());
+        Ok(Engine { device, queue, options, counting, pipelines, description, failure })
+    }
+
+    /// The adapter in use; features that were switched off are not among its features.
+    pub fn adapter(&self) -> &AdapterDescription {
+        &self.description
+    }
+
+    /// What was done so far.
+    pub fn counters(&self) -> Counters {
+        let c = &self.counting;
+        Counters {
+            dispatches: c.dispatches.load(Relaxed),
+            passes: c.passes.load(Relaxed),
+            submissions: c.submissions.load(Relaxed),
+            readbacks: c.readbacks.load(Relaxed),
+            buffers_created: c.buffers_created.load(Relaxed),
+            bind_groups_created: c.bind_groups_created.load(Relaxed),
+            pipelines_compiled: c.pipelines_compiled.load(Relaxed),
+            gpu_bytes: c.gpu_bytes.load(Relaxed),
+        }
+    }
+
+    /// The variant of `kernel` to use: one that was asked for, else the first made for this kind of adapter that it
+    /// can run, else the first that it can run at all.
+    pub fn variant(&self, kernel: &'static Kernel) -> &'static Variant {
+        let runs: Vec<&'static Variant> = kernel.variants.iter().filter(|v| self.runs(v)).collect();
+        let asked = runs.iter().find(|v| self.options.variants.iter().any(|name| name == v.name));
+        let software = self.software();
+        let fits = runs.iter().find(|v| v.software == software);
+        asked.or(fits).or(runs.first()).unwrap_or_else(|| panic!("no variant of {} runs here", kernel.name))
+    }
+
+    /// Whether this adapter can run the variant.
+    pub fn runs(&self, variant: &Variant) -> bool {
+        let has = &self.description.features;
+        let parts = variant.parts;
+        (has.subgroups || !parts.iter().any(|p| p.subgroups))
+            && (has.shader_f16 || !parts.iter().any(|p| p.f16))
+            && variant.lanes() <= self.description.limits.max_compute_invocations_per_workgroup
+    }
+
+    /// The adapter runs on the CPU.
+    pub fn software(&self) -> bool {
+        self.description.kind == "software"
+    }
+
+    /// The first error that the device reported outside of a call, if there was one.
+    pub(crate) fn check(&self) -> Result<()> {
+        match self.failure.lock().expect("not poisoned").clone() {
+            Some(message) => Err(Error::Device(format!("{}: {message}", self.description.name))),
+            None => Ok(()),
+        }
+    }
+}
+
+fn note(failure: &Mutex<Option<String>>, message: &str) {
+    log::error!("{message}");
+    failure.lock().expect("not poisoned").get_or_insert_with(|| message.to_string());
+}
+
+fn named<'a>(adapters: &'a [wgpu::Adapter], wanted: &str) -> Result<(usize, &'a wgpu::Adapter)> {
+    let by_index = wanted.parse::<usize>().ok().and_then(|i| adapters.get(i).map(|a| (i, a)));
+    let holds = |text: &str| text.to_lowercase().contains(&wanted.to_lowercase());
+    let by_name = || {
+        let mut all = adapters.iter().enumerate();
+        all.find(|(_, a)| holds(&a.get_info().name) || holds(&a.get_info().driver))
+    };
+    by_index.or_else(by_name).ok_or_else(|| {
+        if adapters.is_empty() {
+            return no_adapter();
+        }
+        let names: Vec<String> =
+            adapters.iter().enumerate().map(|(i, a)| format!("{i}: {}", a.get_info().name)).collect();
+        Error::NoAdapter(format!("no adapter is called {wanted:?}; there are {}", names.join(", ")))
+    })
+}

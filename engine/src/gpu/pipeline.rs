@@ -1,0 +1,92 @@
+//! Compiled shaders, each once. The one place that asks for shaders without bounds checks.
+
+use std::sync::{Arc, atomic::Ordering::Relaxed};
+
+use lantern_kernels::{Binding, BindingKind, Shader, link::link};
+
+use super::device::{Engine, TARGET};
+use crate::{Error, Result};
+
+/// A compiled shader and what it binds.
+pub(crate) struct Pipeline {
+    pub pipeline: wgpu::ComputePipeline,
+    pub layout: wgpu::BindGroupLayout,
+    pub bindings: Vec<Binding>,
+}
+
+impl Engine {
+    /// The compiled form of `shader`; compiled on first use.
+    pub(crate) fn pipeline(&self, shader: &Shader) -> Result<Arc<Pipeline>> {
+        let label = shader.label();
+        if let Some(found) = self.pipelines.lock().expect("not poisoned").get(&label) {
+            return Ok(found.clone());
+        }
+        let compiled = Arc::new(self.compile(shader)?);
+        self.pipelines.lock().expect("not poisoned").insert(label, compiled.clone());
+        Ok(compiled)
+    }
+
+    #[expect(unsafe_code, reason = "unchecked shaders: the planner asserts the shapes that keep every index in bounds")]
+    fn compile(&self, shader: &Shader) -> Result<Pipeline> {
+        let linked = link(shader, TARGET);
+        let label = Some(linked.label.as_str());
+        let scope = self.device.push_error_scope(wgpu::ErrorFilter::Validation);
+        let source = wgpu::ShaderModuleDescriptor { label, source: wgpu::ShaderSource::Wgsl(linked.text.as_str().into()) };
+        let module = if self.options.checked {
+            self.device.create_shader_module(source)
+        } else {
+            // SAFETY: the kernels end every loop; their indices stay below the bounds that `plan::build` asserts on
+            // the shapes of what is bound. Tests run all of them with the checks on.
+            unsafe { self.device.create_shader_module_trusted(source, wgpu::ShaderRuntimeChecks::unchecked()) }
+        };
+        let entry = |binding: &Binding| wgpu::BindGroupLayoutEntry {
+            binding: binding.index,
+            visibility: wgpu::ShaderStages::COMPUTE,
+            ty: wgpu::BindingType::Buffer {
+                ty: match binding.kind {
+                    BindingKind::Read => wgpu::BufferBindingType::Storage { read_only: true },
+                    BindingKind::Write => wgpu::BufferBindingType::Storage { read_only: false },
+                    BindingKind::Uniform => wgpu::BufferBindingType::Uniform,
+                },
+                has_dynamic_offset: false,
+                min_binding_size: None,
+            },
+            count: None,
+        };
+        let entries: Vec<_> = linked.bindings.iter().map(entry).collect();
+        let layout =
+            self.device.create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor { label, entries: &entries });
+        let pipeline_layout = self.device.create_pipeline_layout(&wgpu::PipelineLayoutDescriptor {
+            label,
+            bind_group_layouts: &[Some(&layout)],
+            immediate_size: 0,
+        });
+        let pipeline = self.device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
+            label,
+            layout: Some(&pipeline_layout),
+            module: &module,
+            entry_point: Some("main"),
+            compilation_options: wgpu::PipelineCompilationOptions {
+                zero_initialize_workgroup_memory: false,
+                ..wgpu::PipelineCompilationOptions::default()
+            },
+            cache: None,
+        });
+        self.counting.pipelines_compiled.fetch_add(1, Relaxed);
+        // Natively the scope's answer is there at once; in a browser it comes with the first read from the device.
+        let failure = ready(scope.pop()).flatten();
+        match failure {
+            Some(error) => Err(Error::Device(format!("{}: {error}", linked.label))),
+            None => Ok(Pipeline { pipeline, layout, bindings: linked.bindings }),
+        }
+    }
+}
+
+/// What a future has to say without waiting.
+fn ready<T>(future: impl Future<Output = T>) -> Option<T> {
+    let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+    match std::pin::pin!(future).poll(&mut context) {
+        std::task::Poll::Ready(value) => Some(value),
+        std::task::Poll::Pending => None,
+    }
+}

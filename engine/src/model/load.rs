@@ -1,0 +1,252 @@
+//! A model on the GPU: its weights, the slots that sessions share, and its plans.
+
+use std::{ops::ControlFlow, sync::Arc};
+
+use lantern_kernels::padded;
+use serde::Serialize;
+
+use super::{
+    block::Layout,
+    config::Config,
+    weights::{ALIGNMENT, vector},
+};
+use crate::{
+    Engine, Error, ModelFile, Result, Session,
+    gpu::buffer::{Buffer, Upload},
+    plan::{
+        build::{Builder, Rows, Width},
+        dispatch::{Plan, Slot},
+        run::Range,
+    },
+};
+
+/// How exactly to compute.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Precision {
+    /// A cache of f16, and f16 tiles where the adapter gains by them; sums in f32.
+    #[default]
+    Default,
+    /// f32 throughout.
+    Exact,
+}
+
+/// How to load a model.
+#[derive(Debug, Clone, Default)]
+pub struct LoadOptions {
+    /// How exactly to compute.
+    pub precision: Precision,
+    /// Positions of a session; none: the model's own, at most [`CONTEXT_DEFAULT_MAX`].
+    pub context: Option<usize>,
+    /// Tokens of a prefill pass; none: what suits the adapter.
+    pub chunk: Option<usize>,
+}
+
+/// The context where none is asked for and the model has more.
+pub const CONTEXT_DEFAULT_MAX: usize = 4096;
+
+/// A model on an engine; cheap to clone.
+#[derive(Clone)]
+pub struct Model(pub(crate) Arc<Loaded>);
+
+pub(crate) struct Loaded {
+    pub engine: Arc<Engine>,
+    pub config: Config,
+    pub layout: Layout,
+    pub precision: Precision,
+    pub context: usize,
+    pub chunk: usize,
+    /// Buffers of each matrix's pieces.
+    matrices: Vec<Vec<Buffer>>,
+    /// All vectors, each at its offset.
+    vectors: Buffer,
+    vector_places: Vec<(u64, u64)>,
+    /// Slots that sessions share, for a pass of `chunk` tokens.
+    slots: Vec<(Slot, Buffer)>,
+}
+
+impl Model {
+    /// Brings the weights to the GPU. `progress(done, total)` counts bytes of the file; breaking it ends in
+    /// [`Error::Aborted`].
+    pub async fn load(
+        engine: &Arc<Engine>,
+        file: &ModelFile,
+        options: &LoadOptions,
+        progress: &mut dyn FnMut(u64, u64) -> ControlFlow<()>,
+    ) -> Result<Model> {
+        let config = Config::of(file)?;
+        let layout = Layout::of(engine, file, &config)?;
+        let context = options.context.unwrap_or((config.context as usize).min(CONTEXT_DEFAULT_MAX));
+        check_context(engine, &config, options.precision, context)?;
+        let chunk = options.chunk.unwrap_or(if engine.software() { 64 } else { 256 });
+        let chunk = chunk.clamp(1, context);
+
+        let total: u64 = layout.matrices.iter().map(super::weights::Matrix::bytes).sum();
+        let mut done = 0;
+        let mut count = |bytes: u64| {
+            done += bytes;
+            progress(done, total)
+        };
+        let mut upload = Upload::new(engine);
+        let mut matrices = Vec::new();
+        for matrix in &layout.matrices {
+            let mut pieces = Vec::new();
+            for &piece in &matrix.pieces {
+                pieces.push(matrix.load(engine, file, piece, &mut upload, &mut count).await?);
+            }
+            matrices.push(pieces);
+        }
+        let (vectors, vector_places) = load_vectors(engine, file, &layout, &mut upload).await?;
+        let slots = slots(engine, &config, file, &layout, context, chunk, &mut upload).await?;
+        upload.finish()?;
+        let (engine, precision) = (engine.clone(), options.precision);
+        let loaded =
+            Loaded { engine, config, layout, precision, context, chunk, matrices, vectors, vector_places, slots };
+        Ok(Model(Arc::new(loaded)))
+    }
+
+    /// The model's numbers.
+    pub fn config(&self) -> &Config {
+        &self.0.config
+    }
+
+    /// The engine it is on.
+    pub fn engine(&self) -> &Arc<Engine> {
+        &self.0.engine
+    }
+
+    /// Positions that a session has.
+    pub fn context(&self) -> usize {
+        self.0.context
+    }
+
+    /// How exactly it computes.
+    pub fn precision(&self) -> Precision {
+        self.0.precision
+    }
+
+    /// Bytes of its matrices in the file.
+    pub fn weight_bytes(&self) -> u64 {
+        self.0.layout.matrices.iter().map(super::weights::Matrix::bytes).sum()
+    }
+
+    /// Bytes of a session's keys and values.
+    pub fn cache_bytes(&self) -> u64 {
+        let config = &self.0.config;
+        2 * u64::from(config.layers) * cache_layer_bytes(config, self.0.precision, self.0.context)
+    }
+
+    /// The dispatches of one decoded token (width 1, drawing included), or of a prefill pass with its logits.
+    pub fn plan(&self, width: usize) -> Plan {
+        let builder = self.0.builder();
+        let kind = if width == 1 { Width::Decode } else { Width::Prefill(width as u32) };
+        let mut plan = builder.body(kind);
+        plan.dispatches.extend(builder.head(kind, Rows::Last).dispatches);
+        if width == 1 {
+            plan.dispatches.extend(builder.greedy().dispatches);
+        }
+        plan
+    }
+
+    /// A session with an empty cache.
+    pub async fn session(&self) -> Result<Session> {
+        Session::new(self.0.clone()).await
+    }
+}
+
+impl Loaded {
+    pub fn builder(&self) -> Builder<'_> {
+        Builder { engine: &self.engine, config: &self.config, layout: &self.layout, precision: self.precision }
+    }
+
+    /// A plane of a piece of a matrix.
+    pub fn weights(&self, matrix: usize, piece: usize, plane: &str) -> Range<'_> {
+        let layout = &self.layout.matrices[matrix];
+        let (planes, _) = layout.planes(layout.pieces[piece]);
+        let index = layout.format.planes.iter().position(|p| p.binding == plane);
+        let (start, size) = planes[index.unwrap_or_else(|| panic!("{} has no plane {plane}", layout.format.name))];
+        Range { buffer: &self.matrices[matrix][piece], start, size: Some(size) }
+    }
+
+    pub fn vector(&self, index: usize) -> Range<'_> {
+        let (start, size) = self.vector_places[index];
+        Range { buffer: &self.vectors, start, size: Some(size) }
+    }
+
+    /// A slot that sessions share.
+    pub fn slot(&self, slot: Slot) -> Option<Range<'_>> {
+        self.slots.iter().find(|(s, _)| *s == slot).map(|(_, buffer)| buffer.into())
+    }
+}
+
+/// Bytes of the keys, or the values, of one layer.
+pub(crate) fn cache_layer_bytes(config: &Config, precision: Precision, context: usize) -> u64 {
+    let bytes = if precision == Precision::Exact { 4 } else { 2 };
+    context as u64 * u64::from(config.kv_heads * config.head_size) * bytes
+}
+
+fn check_context(engine: &Engine, config: &Config, precision: Precision, context: usize) -> Result<()> {
+    let position = cache_layer_bytes(config, precision, 1);
+    let limits = &engine.adapter().limits;
+    let most = limits.max_storage_buffer_binding_size.min(limits.max_buffer_size) / position;
+    if context == 0 {
+        return Err(Error::BadInput("a context of 0 holds no token".into()));
+    }
+    if context as u64 > most {
+        let name = &engine.adapter().name;
+        return Err(Error::DoesNotFit(format!("{name} has room for a context of {most}; {context} were asked for")));
+    }
+    Ok(())
+}
+
+async fn load_vectors(
+    engine: &Engine,
+    file: &ModelFile,
+    layout: &Layout,
+    upload: &mut Upload<'_>,
+) -> Result<(Buffer, Vec<(u64, u64)>)> {
+    let mut bytes: Vec<u8> = Vec::new();
+    let mut places = Vec::new();
+    for tensor in &layout.vectors {
+        let values = vector(file, tensor)?;
+        places.push((bytes.len() as u64, values.len() as u64 * 4));
+        bytes.extend_from_slice(bytemuck::cast_slice(&values));
+        bytes.resize(bytes.len().next_multiple_of(ALIGNMENT as usize), 0);
+    }
+    let buffer = engine.storage("vectors", bytes.len() as u64).await?;
+    upload.write(&buffer, 0, &bytes)?;
+    Ok((buffer, places))
+}
+
+async fn slots(
+    engine: &Engine,
+    config: &Config,
+    file: &ModelFile,
+    layout: &Layout,
+    context: usize,
+    chunk: usize,
+    upload: &mut Upload<'_>,
+) -> Result<Vec<(Slot, Buffer)>> {
+    let factors = layout.rope_factors.as_ref().map(|tensor| vector(file, tensor)).transpose()?;
+    let angles = config.rope.angles(context, factors.as_deref());
+    let row = |width: u32| chunk as u64 * u64::from(padded(width)) * 4;
+    let sizes = [
+        (Slot::Angles, angles.len() as u64 * 4),
+        (Slot::X, row(config.width)),
+        (Slot::H, row(config.width)),
+        (Slot::Qkv, row(config.qkv_width())),
+        (Slot::Attention, row(config.heads * config.head_size)),
+        (Slot::Gated, row(config.ffn_width)),
+    ];
+    let most = engine.adapter().limits.max_storage_buffer_binding_size;
+    let mut slots = Vec::new();
+    for (slot, size) in sizes {
+        if size > most {
+            let advice = if slot == Slot::Angles { "a smaller context" } else { "smaller prefill passes" };
+            return Err(Error::DoesNotFit(format!("{} takes {size} of {most} bytes: try {advice}", slot.name())));
+        }
+        slots.push((slot, engine.storage(slot.name(), size).await?));
+    }
+    upload.write(&slots[0].1, 0, bytemuck::cast_slice(&angles))?;
+    Ok(slots)
+}

@@ -1,0 +1,8 @@
+//! Models: what a file's header says of one, where its weights lie on the GPU, and the block that is repeated.
+
+pub mod block;
+pub mod config;
+pub mod families;
+pub mod load;
+pub mod rope;
+pub mod weights;

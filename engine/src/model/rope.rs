@@ -1,0 +1,121 @@
+//! Rotary embedding's angles: a table made on the CPU in f64, with the scalings that files ask for.
+//! Linear (Chen et al. 2023), YaRN (Peng et al. 2023, as llama.cpp computes it), and Llama 3's factors from a tensor.
+
+use std::f64::consts::PI;
+
+use serde::Serialize;
+
+use crate::{Error, ModelFile, Result};
+
+/// Rotary embedding as a file describes it.
+#[derive(Debug, Clone, Serialize)]
+pub struct Rope {
+    /// Base of the frequencies.
+    pub base: f32,
+    /// Values of a head that turn; two make a pair.
+    pub dimensions: u32,
+    /// What is done for contexts longer than trained.
+    pub scaling: Scaling,
+}
+
+/// What is done for contexts longer than trained.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Scaling {
+    /// Nothing.
+    None,
+    /// Positions are divided by a factor.
+    Linear {
+        /// The factor.
+        factor: f32,
+    },
+    /// Low frequencies are divided by a factor, high ones kept, with a ramp between.
+    Yarn {
+        /// The factor.
+        factor: f32,
+        /// Context before stretching.
+        original_context: u32,
+        /// Rotations in the original context from which a frequency is kept.
+        beta_fast: f32,
+        /// Rotations in the original context up to which it is divided.
+        beta_slow: f32,
+        /// Factor on the length of queries and keys.
+        attention_factor: f32,
+    },
+}
+
+impl Rope {
+    /// What the metadata says under `family`.rope.
+    pub(crate) fn of(file: &ModelFile, family: &str, head_size: u32) -> Result<Rope> {
+        let metadata = file.metadata();
+        let key = |name: &str| format!("{family}.rope.{name}");
+        let float = |name: &str, default: f32| Ok::<f32, Error>(metadata.f32(&key(name))?.unwrap_or(default));
+        let positive = |name: &str, v: f32| match v > 0.0 {
+            true => Ok(v),
+            false => Err(Error::BadFile(format!("metadata {} is {v}, not above 0", key(name)))),
+        };
+        let dimensions = metadata.u32(&key("dimension_count"))?.unwrap_or(head_size);
+        if dimensions > head_size || dimensions % 2 != 0 {
+            return Err(Error::BadFile(format!("{dimensions} of a head's {head_size} values cannot turn in pairs")));
+        }
+        let factor = || positive("scaling.factor", float("scaling.factor", 1.0)?);
+        let scaling = match metadata.text(&key("scaling.type"))? {
+            None => match metadata.f32(&key("scale_linear"))? {
+                None => Scaling::None,
+                Some(v) => Scaling::Linear { factor: positive("scale_linear", v)? },
+            },
+            Some("none") => Scaling::None,
+            Some("linear") => Scaling::Linear { factor: factor()? },
+            Some("yarn") => Scaling::Yarn {
+                factor: factor()?,
+                original_context: match metadata.u32(&key("scaling.original_context_length"))? {
+                    Some(v) => v,
+                    None => metadata.u32(&format!("{family}.context_length"))?.unwrap_or(0),
+                },
+                beta_fast: float("scaling.yarn_beta_fast", 32.0)?,
+                beta_slow: float("scaling.yarn_beta_slow", 1.0)?,
+                attention_factor: float("scaling.attn_factor", 1.0)?,
+            },
+            Some(other) => return Err(Error::Unsupported(format!("RoPE scaling {other:?} is not known here"))),
+        };
+        Ok(Rope { base: positive("freq_base", float("freq_base", 10000.0)?)?, dimensions, scaling })
+    }
+
+    /// Cosine and sine, (context, pairs, 2). `factors`, where there are any, divide the frequencies, (pairs).
+    pub(crate) fn angles(&self, context: usize, factors: Option<&[f32]>) -> Vec<f32> {
+        let pairs = (self.dimensions / 2) as usize;
+        let turns: Vec<(f64, f64)> = (0..pairs).map(|pair| self.turn(pair, factors.map(|f| f[pair]))).collect();
+        let mut table = Vec::with_capacity(context * pairs * 2);
+        for position in 0..context {
+            for &(frequency, length) in &turns {
+                let angle = position as f64 * frequency;
+                table.extend([(angle.cos() * length) as f32, (angle.sin() * length) as f32]);
+            }
+        }
+        table
+    }
+
+    /// Radians a position, and the factor on the length, of one pair.
+    fn turn(&self, pair: usize, factor: Option<f32>) -> (f64, f64) {
+        let dimensions = f64::from(self.dimensions);
+        let base = f64::from(self.base);
+        let plain = base.powf(-2.0 * pair as f64 / dimensions) / f64::from(factor.unwrap_or(1.0));
+        match self.scaling {
+            Scaling::None => (plain, 1.0),
+            Scaling::Linear { factor } => (plain / f64::from(factor), 1.0),
+            Scaling::Yarn { factor, original_context, beta_fast, beta_slow, attention_factor } => {
+                let factor = f64::from(factor);
+                // The pair that turns `rotations` times within the original context.
+                let pair_of = |rotations: f32| {
+                    let wave = f64::from(original_context) / (f64::from(rotations) * 2.0 * PI);
+                    dimensions * wave.ln() / (2.0 * base.ln())
+                };
+                let low = pair_of(beta_fast).floor().max(0.0);
+                let high = pair_of(beta_slow).ceil().min(dimensions - 1.0);
+                let kept = 1.0 - ((pair as f64 - low) / (high - low).max(0.001)).clamp(0.0, 1.0);
+                let frequency = plain / factor * (1.0 - kept) + plain * kept;
+                (frequency, f64::from(attention_factor) * (1.0 + 0.1 * factor.ln()))
+            }
+        }
+    }
+}

@@ -1,0 +1,170 @@
+//! Where weights lie: tensors joined into matrices, matrices split by rows where a binding limit asks for it, and their
+//! way from the file to the GPU, packed by their format and never expanded.
+
+use std::ops::ControlFlow;
+
+use lantern_kernels::{Format, padded};
+
+use crate::{
+    Engine, Error, ModelFile, Result,
+    file::TensorInfo,
+    gpu::buffer::{Buffer, Upload},
+};
+
+/// A matrix on the GPU, made of one tensor or several.
+#[derive(Debug, Clone)]
+pub struct Matrix {
+    /// What plans call it: the tensor's name, or those of several joined.
+    pub name: String,
+    /// How it is stored.
+    pub format: &'static Format,
+    /// Rows of all tensors together.
+    pub rows: u32,
+    /// Columns.
+    pub cols: u32,
+    /// Rows alternate between the tensors (gate and up) instead of following each other (q, k and v).
+    pub interleaved: bool,
+    /// The tensors.
+    pub tensors: Vec<TensorInfo>,
+    /// Rows that fit one binding, in order.
+    pub pieces: Vec<Piece>,
+}
+
+/// Rows of a matrix that fit one binding.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Piece {
+    /// The first.
+    pub row_start: u32,
+    /// How many.
+    pub rows: u32,
+}
+
+/// Rows are split at multiples of this: it keeps pairs together and every plane on whole words.
+const ROWS_TOGETHER: u32 = 8;
+/// Offsets of bindings within a buffer are multiples of this on every adapter.
+pub(crate) const ALIGNMENT: u64 = 256;
+/// Bytes of a file that are packed at a time.
+const STRIP_BYTES: usize = 2 << 20;
+
+impl Matrix {
+    /// A matrix of `tensors`, each (rows, cols) of the same format, in pieces that fit `engine`.
+    pub fn new(engine: &Engine, tensors: Vec<TensorInfo>, interleaved: bool) -> Result<Matrix> {
+        let format = format_of(&tensors[0])?;
+        let name = join_names(&tensors);
+        let (cols, rows): (u32, u32) = (tensors[0].shape[0] as u32, tensors.iter().map(|t| t.shape[1] as u32).sum());
+        let limits = &engine.adapter().limits;
+        let row_bytes = |plane| format.plane_bytes(plane, ROWS_TOGETHER, cols).next_multiple_of(ALIGNMENT);
+        let largest = (0..format.planes.len()).map(row_bytes).max().unwrap_or(1);
+        let all: u64 = (0..format.planes.len()).map(row_bytes).sum();
+        let strips = (limits.max_storage_buffer_binding_size / largest).min(limits.max_buffer_size / all);
+        let most = (strips * u64::from(ROWS_TOGETHER)).min(u64::from(u32::MAX)) as u32;
+        if most == 0 {
+            let limit = limits.max_storage_buffer_binding_size;
+            return Err(Error::DoesNotFit(format!("{ROWS_TOGETHER} rows of {name} take more than {limit} bytes")));
+        }
+        let most = most / ROWS_TOGETHER * ROWS_TOGETHER;
+        let piece = |i: u32| Piece { row_start: i * most, rows: most.min(rows - i * most) };
+        let pieces = (0..rows.div_ceil(most)).map(piece).collect();
+        Ok(Matrix { name, format, rows, cols, interleaved, tensors, pieces })
+    }
+
+    /// Offset and size in a piece's buffer of each plane, and the buffer's size.
+    pub(crate) fn planes(&self, piece: Piece) -> (Vec<(u64, u64)>, u64) {
+        let mut end = 0;
+        let mut place = |plane| {
+            let start = end;
+            let size = self.format.plane_bytes(plane, piece.rows, self.cols);
+            end = (start + size).next_multiple_of(ALIGNMENT);
+            (start, size)
+        };
+        ((0..self.format.planes.len()).map(&mut place).collect(), end)
+    }
+
+    /// Bytes in the file.
+    pub fn bytes(&self) -> u64 {
+        self.tensors.iter().map(|t| t.bytes).sum()
+    }
+
+    /// The stored bytes of row `row`.
+    fn row<'f>(&self, data: &[&'f [u8]], row: u32) -> &'f [u8] {
+        let size = self.format.row_bytes(self.cols);
+        let (tensor, row) = if self.interleaved {
+            let count = self.tensors.len() as u32;
+            ((row % count) as usize, row / count)
+        } else {
+            let mut first = 0;
+            let holds = |t: &TensorInfo| {
+                first += t.shape[1] as u32;
+                row < first
+            };
+            let tensor = self.tensors.iter().position(holds).expect("a row of the matrix");
+            (tensor, row - (first - self.tensors[tensor].shape[1] as u32))
+        };
+        &data[tensor][row as usize * size..][..size]
+    }
+
+    /// Stored rows, gathered in the matrix's order.
+    pub(crate) fn gather(&self, file: &ModelFile, first: u32, rows: u32) -> Result<Vec<u8>> {
+        let data: Vec<&[u8]> = self.tensors.iter().map(|t| file.data(t)).collect::<Result<_>>()?;
+        Ok((first..first + rows).flat_map(|row| self.row(&data, row)).copied().collect())
+    }
+
+    /// Makes and fills the buffer of one piece.
+    pub(crate) async fn load(
+        &self,
+        engine: &Engine,
+        file: &ModelFile,
+        piece: Piece,
+        upload: &mut Upload<'_>,
+        progress: &mut dyn FnMut(u64) -> ControlFlow<()>,
+    ) -> Result<Buffer> {
+        let (planes, size) = self.planes(piece);
+        let buffer = engine.storage(&self.name, size).await?;
+        let row_bytes = self.format.row_bytes(self.cols);
+        let strip = (STRIP_BYTES / row_bytes) as u32 / ROWS_TOGETHER * ROWS_TOGETHER;
+        let strip = strip.max(ROWS_TOGETHER);
+        for first in (0..piece.rows).step_by(strip as usize) {
+            let rows = strip.min(piece.rows - first);
+            let bytes = self.gather(file, piece.row_start + first, rows)?;
+            let packed = self.format.pack_rows(&bytes, rows, self.cols);
+            for (i, (packed, (start, _))) in packed.iter().zip(&planes).enumerate() {
+                // Eight rows of any plane are whole 16 bytes, so what lies before is exact.
+                let before = self.format.plane_bytes(i, first, self.cols);
+                upload.write(&buffer, start + before, bytemuck::cast_slice(packed))?;
+            }
+            if progress(bytes.len() as u64).is_break() {
+                return Err(Error::Aborted);
+            }
+        }
+        Ok(buffer)
+    }
+}
+
+/// The format of a tensor, where it is one that runs here.
+pub(crate) fn format_of(tensor: &TensorInfo) -> Result<&'static Format> {
+    Format::of(tensor.kind.id()).ok_or_else(|| {
+        let known: Vec<String> = lantern_kernels::FORMATS.iter().map(|f| f.name.to_uppercase()).collect();
+        let (name, kind) = (&tensor.name, tensor.kind.name());
+        Error::Unsupported(format!("{name} is stored as {kind}, which is not run here; known are {}", known.join(", ")))
+    })
+}
+
+/// `blk.0.attn_q+k+v`, from the tensors' names.
+fn join_names(tensors: &[TensorInfo]) -> String {
+    let stems: Vec<&str> = tensors.iter().map(|t| t.name.trim_end_matches(".weight")).collect();
+    let last = |stem: &str| stem.rsplit(['_', '.']).next().unwrap_or(stem).to_string();
+    let rest: String = stems[1..].iter().map(|s| format!("+{}", last(s))).collect();
+    format!("{}{rest}", stems[0])
+}
+
+/// A small tensor as f32, padded with zeros: norms' weights, RoPE's factors.
+pub(crate) fn vector(file: &ModelFile, tensor: &TensorInfo) -> Result<Vec<f32>> {
+    let format = format_of(tensor)?;
+    let width = tensor.weights() as u32;
+    if width % format.block != 0 {
+        return Err(Error::BadFile(format!("{} has {width} values, no whole blocks", tensor.name)));
+    }
+    let values = format.decode_rows(file.data(tensor)?, 1, width);
+    assert_eq!(values.len(), padded(width) as usize);
+    Ok(values)
+}

@@ -1,0 +1,125 @@
+//! A dispatch and a plan, as plain data with a text form.
+
+use std::fmt;
+
+use lantern_kernels::Shader;
+
+use crate::model::block::{MatrixId, VectorId};
+
+/// A buffer that is sized once and kept for life.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Slot {
+    /// Position, count and number of tokens drawn.
+    State,
+    /// Input of the pass, (tokens).
+    Tokens,
+    /// The tokens drawn last, a ring.
+    Drawn,
+    /// Cosines and sines, (context, pairs, 2).
+    Angles,
+    /// The residual stream, (tokens, width).
+    X,
+    /// Normed input of a layer, (tokens, width); only while prefilling.
+    H,
+    /// Queries, keys and values, (tokens, heads + 2 kv heads, head size).
+    Qkv,
+    /// What attention found, (tokens, heads, head size).
+    Attention,
+    /// The gated product, (tokens, ffn width).
+    Gated,
+    /// (rows, vocabulary): of the last token, or of every one of a pass.
+    Logits,
+    /// Logits after penalties, (vocabulary).
+    Scores,
+    /// How often each token was seen, (vocabulary).
+    Seen,
+}
+
+impl Slot {
+    /// Its word in a plan.
+    pub fn name(self) -> &'static str {
+        match self {
+            Slot::State => "state",
+            Slot::Tokens => "tokens",
+            Slot::Drawn => "drawn",
+            Slot::Angles => "angles",
+            Slot::X => "x",
+            Slot::H => "h",
+            Slot::Qkv => "qkv",
+            Slot::Attention => "att",
+            Slot::Gated => "up",
+            Slot::Logits => "logits",
+            Slot::Scores => "scores",
+            Slot::Seen => "seen",
+        }
+    }
+}
+
+/// What is bound to a name of a kernel.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Bind {
+    /// A slot.
+    Slot(Slot),
+    /// All planes of a piece of a matrix, each under its own name.
+    Weights(MatrixId, usize),
+    /// A vector.
+    Vector(VectorId),
+    /// The keys of a layer's cache.
+    Keys(u32),
+    /// The values of a layer's cache.
+    Values(u32),
+}
+
+/// One dispatch.
+#[derive(Clone)]
+pub struct Dispatch {
+    /// The block it belongs to.
+    pub layer: Option<u32>,
+    /// The kernel with its choices.
+    pub shader: Shader,
+    /// The weights' name and shape, or what it does.
+    pub what: String,
+    /// From which slots to which.
+    pub flow: String,
+    /// Names of the kernel and what is bound to them.
+    pub binds: Vec<(&'static str, Bind)>,
+    /// The parameter struct's bytes.
+    pub params: Vec<u8>,
+    /// Units, for the grid.
+    pub units: u32,
+    /// Bytes of weights that it reads at least.
+    pub bytes: u64,
+}
+
+impl Dispatch {
+    /// Workgroups for a pass of `tokens`.
+    pub fn grid(&self, tokens: u32) -> [u32; 3] {
+        (self.shader.kernel.grid)(&self.shader, self.units, tokens)
+    }
+}
+
+/// Dispatches in order, for passes of up to `tokens` tokens.
+#[derive(Clone)]
+pub struct Plan {
+    /// The dispatches.
+    pub dispatches: Vec<Dispatch>,
+    /// Most tokens of a pass.
+    pub tokens: u32,
+}
+
+/// One line a dispatch: block, label, weights, flow, workgroups, bytes of weights.
+impl fmt::Display for Plan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for d in &self.dispatches {
+            let layer = d.layer.map_or_else(|| "-".to_string(), |l| format!("blk.{l}"));
+            let grid: Vec<String> = d.grid(self.tokens).iter().map(ToString::to_string).collect();
+            let grid = grid.join("×").trim_end_matches("×1").to_string();
+            write!(f, "{layer:<7} {:<32} {:<40} {:<18} [{grid}]", d.shader.label(), d.what, d.flow)?;
+            if d.bytes > 0 {
+                write!(f, " {:.2} MB", d.bytes as f64 / 1e6)?;
+            }
+            writeln!(f)?;
+        }
+        Ok(())
+    }
+}

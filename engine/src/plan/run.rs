@@ -1,0 +1,128 @@
+//! A plan made ready for one session's buffers: pipelines, bind groups, one uniform buffer. Running it makes nothing.
+
+use std::sync::{Arc, atomic::Ordering::Relaxed};
+
+use lantern_kernels::BindingKind;
+
+use super::dispatch::{Bind, Dispatch, Plan};
+use crate::{
+    Engine, Result,
+    gpu::{buffer::Buffer, pipeline::Pipeline},
+    model::weights::ALIGNMENT,
+};
+
+/// Part of a buffer.
+#[derive(Clone, Copy)]
+pub(crate) struct Range<'b> {
+    pub buffer: &'b Buffer,
+    pub start: u64,
+    /// All from `start` on where none is given.
+    pub size: Option<u64>,
+}
+
+impl<'b> From<&'b Buffer> for Range<'b> {
+    fn from(buffer: &'b Buffer) -> Range<'b> {
+        Range { buffer, start: 0, size: None }
+    }
+}
+
+/// Where a session has what dispatches bind: `name` tells the planes of weights apart.
+pub(crate) trait Lookup {
+    fn find(&self, bind: Bind, name: &str) -> Range<'_>;
+}
+
+/// A plan that can be recorded.
+pub(crate) struct Prepared {
+    pub plan: Plan,
+    steps: Vec<(Arc<Pipeline>, wgpu::BindGroup)>,
+    params: Buffer,
+}
+
+impl Prepared {
+    pub async fn new(engine: &Engine, plan: Plan, lookup: &impl Lookup) -> Result<Prepared> {
+        let usage = wgpu::BufferUsages::UNIFORM | wgpu::BufferUsages::COPY_DST;
+        let params = engine.buffer("params", plan.dispatches.len() as u64 * ALIGNMENT, usage).await?;
+        let mut all = vec![0u8; params.size as usize];
+        for (dispatch, place) in plan.dispatches.iter().zip(all.chunks_mut(ALIGNMENT as usize)) {
+            place[..dispatch.params.len()].copy_from_slice(&dispatch.params);
+        }
+        engine.queue.write_buffer(&params.raw, 0, &all);
+        let mut steps = Vec::new();
+        for (index, dispatch) in plan.dispatches.iter().enumerate() {
+            let pipeline = engine.pipeline(&dispatch.shader)?;
+            let start = index as u64 * ALIGNMENT;
+            let own = Range { buffer: &params, start, size: Some(dispatch.params.len() as u64) };
+            let group = bind_group(engine, dispatch, &pipeline, own, lookup);
+            steps.push((pipeline, group));
+        }
+        Ok(Prepared { plan, steps, params })
+    }
+
+    /// Changes the parameters of dispatch `index`.
+    pub fn set_params(&self, engine: &Engine, index: usize, bytes: &[u8]) {
+        engine.queue.write_buffer(&self.params.raw, index as u64 * ALIGNMENT, bytes);
+    }
+
+    /// Records every dispatch for a pass of `tokens`.
+    pub fn record(&self, engine: &Engine, pass: &mut wgpu::ComputePass<'_>, tokens: u32) {
+        for index in 0..self.steps.len() {
+            self.record_one(engine, pass, index, tokens);
+        }
+    }
+
+    /// Records dispatch `index`.
+    pub fn record_one(&self, engine: &Engine, pass: &mut wgpu::ComputePass<'_>, index: usize, tokens: u32) {
+        assert!(tokens <= self.plan.tokens, "a pass of {tokens} tokens in a plan for {}", self.plan.tokens);
+        let (pipeline, group) = &self.steps[index];
+        pass.set_pipeline(&pipeline.pipeline);
+        pass.set_bind_group(0, group, &[]);
+        let [x, y, z] = self.plan.dispatches[index].grid(tokens);
+        pass.dispatch_workgroups(x, y, z);
+        engine.counting.dispatches.fetch_add(1, Relaxed);
+    }
+}
+
+fn bind_group(
+    engine: &Engine,
+    dispatch: &Dispatch,
+    pipeline: &Pipeline,
+    params: Range<'_>,
+    lookup: &impl Lookup,
+) -> wgpu::BindGroup {
+    let label = dispatch.shader.label();
+    let range = |binding: &lantern_kernels::Binding| {
+        let name = binding.name.as_str();
+        if binding.kind == BindingKind::Uniform {
+            return params;
+        }
+        let wanted = if name.starts_with("w_") { "weights" } else { name };
+        let found = dispatch.binds.iter().find(|(n, _)| *n == wanted);
+        lookup.find(found.unwrap_or_else(|| panic!("{label}: nothing is bound to {name}")).1, name)
+    };
+    let entry = |binding: &lantern_kernels::Binding| {
+        let Range { buffer, start, size } = range(binding);
+        let size = size.and_then(wgpu::BufferSize::new);
+        let resource = wgpu::BindingResource::Buffer(wgpu::BufferBinding { buffer: &buffer.raw, offset: start, size });
+        wgpu::BindGroupEntry { binding: binding.index, resource }
+    };
+    let entries: Vec<_> = pipeline.bindings.iter().map(entry).collect();
+    engine.counting.bind_groups_created.fetch_add(1, Relaxed);
+    engine.device.create_bind_group(&wgpu::BindGroupDescriptor {
+        label: Some(&label),
+        layout: &pipeline.layout,
+        entries: &entries,
+    })
+}
+
+impl Engine {
+    /// Records one compute pass of several plans, each with its number of tokens.
+    pub(crate) fn pass(&self, encoder: &mut wgpu::CommandEncoder, plans: &[(&Prepared, u32)]) {
+        let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default());
+        plans.iter().for_each(|(plan, tokens)| plan.record(self, &mut pass, *tokens));
+        self.counting.passes.fetch_add(1, Relaxed);
+    }
+
+    pub(crate) fn encoder(&self) -> wgpu::CommandEncoder {
+        self.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default())
+    }
+}

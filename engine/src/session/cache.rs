@@ -1,0 +1,38 @@
+//! The KV cache: keys and values of every layer, (context, kv heads, head size), allocated once.
+
+use crate::{
+    Result,
+    gpu::buffer::Buffer,
+    model::load::{Loaded, cache_layer_bytes},
+};
+
+/// Keys and values of every layer.
+pub(super) struct Cache(Vec<(Buffer, Buffer)>);
+
+impl Cache {
+    pub async fn new(model: &Loaded) -> Result<Cache> {
+        let size = cache_layer_bytes(&model.config, model.precision, model.context);
+        let mut layers = Vec::new();
+        for layer in 0..model.config.layers {
+            let keys = model.engine.storage(&format!("keys of layer {layer}"), size).await?;
+            let values = model.engine.storage(&format!("values of layer {layer}"), size).await?;
+            layers.push((keys, values));
+        }
+        Ok(Cache(layers))
+    }
+
+    pub fn keys(&self, layer: u32) -> &Buffer {
+        &self.0[layer as usize].0
+    }
+
+    pub fn values(&self, layer: u32) -> &Buffer {
+        &self.0[layer as usize].1
+    }
+
+    pub fn copy_to(&self, other: &Cache, encoder: &mut wgpu::CommandEncoder) {
+        for ((keys, values), (new_keys, new_values)) in self.0.iter().zip(&other.0) {
+            encoder.copy_buffer_to_buffer(&keys.raw, 0, &new_keys.raw, 0, keys.size);
+            encoder.copy_buffer_to_buffer(&values.raw, 0, &new_values.raw, 0, values.size);
+        }
+    }
+}

@@ -1,0 +1,170 @@
+//! Sessions: positions and their cache on the GPU. Feeding prefills, generating decodes; both advance the same cache.
+
+mod cache;
+pub mod decode;
+mod prefill;
+pub mod sampler;
+
+use std::sync::Arc;
+
+use cache::Cache;
+use lantern_kernels::padded;
+
+use crate::{
+    Error, Result,
+    gpu::buffer::Buffer,
+    model::load::Loaded,
+    plan::{
+        build::{Rows, Width},
+        dispatch::{Bind, Slot},
+        run::{Lookup, Prepared, Range},
+    },
+};
+
+/// Tokens that the ring of drawn tokens holds.
+const RING: u64 = 64;
+
+/// Positions and their cache. Sessions of a model are independent of each other.
+pub struct Session {
+    model: Arc<Loaded>,
+    tokens: Vec<u32>,
+    /// Which of `tokens` were drawn here, and not fed.
+    drawn: Vec<bool>,
+    /// How many of `tokens` are in the cache; the last may be missing.
+    cached: usize,
+    /// The logits are those after the last token.
+    fresh: bool,
+    buffers: Buffers,
+    decode: Prepared,
+    prefill: Prepared,
+    head: Prepared,
+    greedy: Prepared,
+    sample: Prepared,
+    every: Option<Box<prefill::Every>>,
+}
+
+/// What belongs to one session on the GPU.
+struct Buffers {
+    cache: Cache,
+    slots: Vec<(Slot, Buffer)>,
+    /// One drawn token, or the last logits, on their way to the CPU.
+    readback: Buffer,
+}
+
+/// A session's buffers together with the model's.
+struct Bound<'s> {
+    model: &'s Loaded,
+    buffers: &'s Buffers,
+}
+
+impl Lookup for Bound<'_> {
+    fn find(&self, bind: Bind, name: &str) -> Range<'_> {
+        match bind {
+            Bind::Weights(matrix, piece) => self.model.weights(matrix, piece, name),
+            Bind::Vector(index) => self.model.vector(index),
+            Bind::Keys(layer) => self.buffers.cache.keys(layer).into(),
+            Bind::Values(layer) => self.buffers.cache.values(layer).into(),
+            Bind::Slot(slot) => {
+                let shared = self.model.slot(slot);
+                shared.unwrap_or_else(|| self.buffers.slot(slot).into())
+            }
+        }
+    }
+}
+
+impl Buffers {
+    async fn new(model: &Loaded) -> Result<Buffers> {
+        let vocabulary = u64::from(padded(model.config.vocabulary)) * 4;
+        let sizes = [
+            (Slot::State, 16),
+            (Slot::Tokens, model.chunk as u64 * 4),
+            (Slot::Drawn, RING * 4),
+            (Slot::Logits, vocabulary),
+            (Slot::Scores, vocabulary),
+            (Slot::Seen, vocabulary),
+        ];
+        let mut slots = Vec::new();
+        for (slot, size) in sizes {
+            slots.push((slot, model.engine.storage(slot.name(), size).await?));
+        }
+        let readback = model.engine.readback("readback", vocabulary).await?;
+        Ok(Buffers { cache: Cache::new(model).await?, slots, readback })
+    }
+
+    fn slot(&self, slot: Slot) -> &Buffer {
+        let found = self.slots.iter().find(|(s, _)| *s == slot);
+        &found.unwrap_or_else(|| panic!("a session has no slot {slot:?}")).1
+    }
+}
+
+impl Session {
+    pub(crate) async fn new(model: Arc<Loaded>) -> Result<Session> {
+        let buffers = Buffers::new(&model).await?;
+        let builder = model.builder();
+        let chunk = Width::Prefill(model.chunk as u32);
+        let bound = Bound { model: &model, buffers: &buffers };
+        let neutral = sampler::SamplerOptions::greedy().params(model.config.vocabulary);
+        let ready = async |plan| Prepared::new(&model.engine, plan, &bound).await;
+        let decode = ready(builder.body(Width::Decode)).await?;
+        let prefill = ready(builder.body(chunk)).await?;
+        let head = ready(builder.head(Width::Decode, Rows::Last)).await?;
+        let greedy = ready(builder.greedy()).await?;
+        let sample = ready(builder.sample(&neutral)).await?;
+        let (tokens, drawn) = (vec![], vec![]);
+        let (cached, fresh, every) = (0, false, None);
+        Ok(Session { tokens, drawn, cached, fresh, buffers, decode, prefill, head, greedy, sample, every, model })
+    }
+
+    /// How many tokens it holds.
+    pub fn position(&self) -> usize {
+        self.tokens.len()
+    }
+
+    /// The tokens it holds.
+    pub fn tokens(&self) -> &[u32] {
+        &self.tokens
+    }
+
+    /// How many tokens it can hold.
+    pub fn context(&self) -> usize {
+        self.model.context
+    }
+
+    /// Forgets all after the first `position` tokens.
+    pub fn rewind(&mut self, position: usize) -> Result<()> {
+        let held = self.tokens.len();
+        if position > held {
+            return Err(Error::BadInput(format!("cannot rewind to {position}: the session holds {held} tokens")));
+        }
+        if position < held {
+            self.tokens.truncate(position);
+            self.drawn.truncate(position);
+            self.cached = self.cached.min(position);
+            self.fresh = false;
+        }
+        Ok(())
+    }
+
+    /// A second session with the same tokens and cache.
+    pub async fn fork(&self) -> Result<Session> {
+        let mut fork = Session::new(self.model.clone()).await?;
+        let engine = &self.model.engine;
+        let mut encoder = engine.encoder();
+        self.buffers.cache.copy_to(&fork.buffers.cache, &mut encoder);
+        let (from, to) = (self.buffers.slot(Slot::Logits), fork.buffers.slot(Slot::Logits));
+        encoder.copy_buffer_to_buffer(&from.raw, 0, &to.raw, 0, from.size);
+        engine.submit(encoder);
+        engine.wait()?;
+        fork.tokens.clone_from(&self.tokens);
+        fork.drawn.clone_from(&self.drawn);
+        (fork.cached, fork.fresh) = (self.cached, self.fresh);
+        Ok(fork)
+    }
+
+    /// Writes position and count of the next pass.
+    fn set_state(&self, position: usize, count: usize) {
+        let state = [position as u32, count as u32, 0, 0];
+        let buffer = &self.buffers.slot(Slot::State).raw;
+        self.model.engine.queue.write_buffer(buffer, 0, bytemuck::cast_slice(&state));
+    }
+}

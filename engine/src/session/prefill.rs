@@ -1,0 +1,189 @@
+//! Feeding: many tokens through the model in chunks, with the logits of the last or of all.
+
+use std::ops::ControlFlow;
+
+use lantern_kernels::padded;
+
+use super::{Bound, Session};
+use crate::{
+    Error, Result,
+    gpu::buffer::Buffer,
+    plan::{
+        build::{Rows, Width},
+        dispatch::{Bind, Slot},
+        run::{Lookup, Prepared, Range},
+    },
+};
+
+/// Tokens whose logits are computed at once where all are wanted.
+const EVERY_ROWS: usize = 32;
+
+/// What it takes to have the logits of every token.
+pub(super) struct Every {
+    head: Prepared,
+    logits: Buffer,
+    readback: Buffer,
+}
+
+/// A session's buffers, but with room for the logits of many tokens.
+struct WithLogits<'s>(Bound<'s>, &'s Buffer);
+
+impl Lookup for WithLogits<'_> {
+    fn find(&self, bind: Bind, name: &str) -> Range<'_> {
+        if bind == Bind::Slot(Slot::Logits) { self.1.into() } else { self.0.find(bind, name) }
+    }
+}
+
+impl Session {
+    /// Adds tokens to the cache. `progress(done, total)` counts tokens after every chunk; breaking it ends in
+    /// [`Error::Aborted`], with the chunks done so far kept.
+    ///
+    /// # Errors
+    /// [`Error::ContextFull`] and [`Error::BadInput`] before any work.
+    pub async fn feed(
+        &mut self,
+        tokens: &[u32],
+        progress: &mut dyn FnMut(usize, usize) -> ControlFlow<()>,
+    ) -> Result<()> {
+        self.admit(tokens)?;
+        self.take(tokens);
+        let (total, first) = (self.tokens.len() - self.cached, self.cached);
+        let single = total == 1;
+        while self.cached < self.tokens.len() {
+            let count = (self.tokens.len() - self.cached).min(self.model.chunk);
+            let last = self.cached + count == self.tokens.len();
+            self.chunk(count, single, last)?;
+            if progress(self.cached - first, total).is_break() && !last {
+                self.rewind(self.cached)?;
+                return Err(Error::Aborted);
+            }
+        }
+        Ok(())
+    }
+
+    /// As [`Session::feed`], and hands out the logits, (vocabulary), after every token: `sink(position, logits)`.
+    pub async fn feed_all(
+        &mut self,
+        tokens: &[u32],
+        sink: &mut dyn FnMut(usize, &[f32]) -> ControlFlow<()>,
+    ) -> Result<()> {
+        self.admit(tokens)?;
+        if !self.tokens.is_empty() {
+            self.settle()?;
+        }
+        self.take(tokens);
+        let every = match self.every.take() {
+            Some(every) => every,
+            None => Box::new(self.make_every().await?),
+        };
+        let result = self.feed_every(&every, sink).await;
+        self.every = Some(every);
+        result
+    }
+
+    /// Logits, (vocabulary), after the last token.
+    pub async fn logits(&mut self) -> Result<Vec<f32>> {
+        self.settle()?;
+        let engine = &self.model.engine;
+        let count = self.model.config.vocabulary as usize;
+        let mut encoder = engine.encoder();
+        let logits = self.buffers.slot(Slot::Logits);
+        encoder.copy_buffer_to_buffer(&logits.raw, 0, &self.buffers.readback.raw, 0, count as u64 * 4);
+        engine.submit(encoder);
+        let words = engine.map_words(&self.buffers.readback, count).await?;
+        Ok(bytemuck::cast_vec(words))
+    }
+
+    /// Brings the cache and the logits up to the last token: one that was drawn is fed, one before a rewind again.
+    pub(super) fn settle(&mut self) -> Result<()> {
+        if self.tokens.is_empty() {
+            return Err(Error::BadInput("the session is empty: feed it a token first".into()));
+        }
+        if self.fresh && self.cached == self.tokens.len() {
+            return Ok(());
+        }
+        let drawn = self.cached < self.tokens.len();
+        self.cached = self.tokens.len() - 1;
+        self.chunk(1, drawn, true)
+    }
+
+    /// Refuses tokens that there are none of, or no room for.
+    fn admit(&self, tokens: &[u32]) -> Result<()> {
+        let vocabulary = self.model.config.vocabulary;
+        if let Some(token) = tokens.iter().find(|&&t| t >= vocabulary) {
+            return Err(Error::BadInput(format!("there is no token {token}: the vocabulary has {vocabulary}")));
+        }
+        let (tokens, context) = (self.tokens.len() + tokens.len(), self.model.context);
+        if tokens > context { Err(Error::ContextFull { tokens, context }) } else { Ok(()) }
+    }
+
+    fn take(&mut self, tokens: &[u32]) {
+        self.tokens.extend_from_slice(tokens);
+        self.drawn.resize(self.tokens.len(), false);
+    }
+
+    /// Feeds the next `count` tokens; as a decoded token where `single`, with their last logits where `last`.
+    fn chunk(&mut self, count: usize, single: bool, last: bool) -> Result<()> {
+        self.begin(count);
+        let engine = &self.model.engine;
+        let body = if single { &self.decode } else { &self.prefill };
+        let mut encoder = engine.encoder();
+        let plans = [(body, count as u32), (&self.head, 1)];
+        engine.pass(&mut encoder, &plans[..if last { 2 } else { 1 }]);
+        engine.submit(encoder);
+        self.fresh = last;
+        self.cached += count;
+        engine.wait()
+    }
+
+    fn begin(&self, count: usize) {
+        let next = &self.tokens[self.cached..][..count];
+        let buffer = &self.buffers.slot(Slot::Tokens).raw;
+        self.model.engine.queue.write_buffer(buffer, 0, bytemuck::cast_slice(next));
+        self.set_state(self.cached, count);
+    }
+
+    async fn make_every(&self) -> Result<Every> {
+        let rows = self.model.chunk.min(EVERY_ROWS);
+        let size = rows as u64 * u64::from(padded(self.model.config.vocabulary)) * 4;
+        let engine = &self.model.engine;
+        let (logits, readback) = (engine.storage("all logits", size).await?, engine.readback("all logits", size).await?);
+        let plan = self.model.builder().head(Width::Prefill(rows as u32), Rows::All);
+        let bound = WithLogits(Bound { model: &self.model, buffers: &self.buffers }, &logits);
+        let head = Prepared::new(engine, plan, &bound).await?;
+        Ok(Every { head, logits, readback })
+    }
+
+    async fn feed_every(
+        &mut self,
+        every: &Every,
+        sink: &mut dyn FnMut(usize, &[f32]) -> ControlFlow<()>,
+    ) -> Result<()> {
+        let vocabulary = self.model.config.vocabulary;
+        let stride = padded(vocabulary) as usize;
+        let rows = every.head.plan.tokens as usize;
+        while self.cached < self.tokens.len() {
+            let count = (self.tokens.len() - self.cached).min(rows);
+            self.begin(count);
+            let engine = &self.model.engine;
+            let mut encoder = engine.encoder();
+            let tokens = count as u32;
+            engine.pass(&mut encoder, &[(&self.prefill, tokens), (&every.head, tokens), (&self.head, 1)]);
+            let size = (count * stride * 4) as u64;
+            encoder.copy_buffer_to_buffer(&every.logits.raw, 0, &every.readback.raw, 0, size);
+            engine.submit(encoder);
+            let words = engine.map_words(&every.readback, count * stride).await?;
+            let first = self.cached;
+            self.cached += count;
+            self.fresh = true;
+            let all: &[f32] = bytemuck::cast_slice(&words);
+            for (row, logits) in all.chunks_exact(stride).enumerate() {
+                if sink(first + row, &logits[..vocabulary as usize]).is_break() {
+                    self.rewind(self.cached)?;
+                    return Err(Error::Aborted);
+                }
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,92 @@
+//! How tokens are drawn. The drawing itself is the kernels `argmax` and `sample`.
+
+use lantern_kernels::sample::Params;
+use serde::Serialize;
+
+use crate::{Error, Result};
+
+/// How tokens are drawn: penalties, then top-k, top-p, min-p, then temperature, as llama.cpp orders them.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct SamplerOptions {
+    /// 0 always takes the likeliest; larger is more varied.
+    pub temperature: f32,
+    /// The so many likeliest stay; 0 for all.
+    pub top_k: u32,
+    /// The likeliest that make up this mass stay; 1 for all.
+    pub top_p: f32,
+    /// Those at least this likely relative to the likeliest stay; 0 for all.
+    pub min_p: f32,
+    /// Divides positive logits of tokens seen, multiplies negative ones; 1 for none.
+    pub repeat_penalty: f32,
+    /// Subtracted for each time that a token was drawn.
+    pub frequency_penalty: f32,
+    /// Subtracted once from tokens drawn.
+    pub presence_penalty: f32,
+    /// The same seed on the same adapter draws the same.
+    pub seed: u64,
+}
+
+impl Default for SamplerOptions {
+    fn default() -> Self {
+        SamplerOptions { temperature: 0.8, top_k: 40, top_p: 0.95, min_p: 0.05, ..SamplerOptions::greedy() }
+    }
+}
+
+impl SamplerOptions {
+    /// Always the likeliest token.
+    pub const fn greedy() -> SamplerOptions {
+        SamplerOptions {
+            temperature: 0.0,
+            top_k: 0,
+            top_p: 1.0,
+            min_p: 0.0,
+            repeat_penalty: 1.0,
+            frequency_penalty: 0.0,
+            presence_penalty: 0.0,
+            seed: 0,
+        }
+    }
+
+    /// Refuses what makes no sense, naming it.
+    pub fn validate(&self) -> Result<()> {
+        let checks = [
+            ("temperature", self.temperature, 0.0, 100.0),
+            ("top-p", self.top_p, 0.0, 1.0),
+            ("min-p", self.min_p, 0.0, 1.0),
+            ("repeat penalty", self.repeat_penalty, 0.01, 100.0),
+            ("frequency penalty", self.frequency_penalty, -100.0, 100.0),
+            ("presence penalty", self.presence_penalty, -100.0, 100.0),
+        ];
+        match checks.iter().find(|(_, v, least, most)| !(least..=most).contains(&v)) {
+            Some((name, v, least, most)) => {
+                Err(Error::BadInput(format!("{name} {v} is not between {least} and {most}")))
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// The likeliest token as it is, without a look at penalties.
+    pub(crate) fn is_greedy(&self) -> bool {
+        self.temperature == 0.0
+            && self.repeat_penalty == 1.0
+            && self.frequency_penalty == 0.0
+            && self.presence_penalty == 0.0
+    }
+
+    /// As the kernel has them; temperature 0 keeps only the likeliest.
+    pub(crate) fn params(&self, vocabulary: u32) -> Params {
+        let cold = self.temperature == 0.0;
+        Params {
+            vocabulary,
+            top_k: if cold { 1 } else { self.top_k },
+            top_p: self.top_p,
+            min_p: self.min_p,
+            temperature: if cold { 1.0 } else { self.temperature },
+            repeat_penalty: self.repeat_penalty,
+            frequency_penalty: self.frequency_penalty,
+            presence_penalty: self.presence_penalty,
+            seed_low: self.seed as u32,
+            seed_high: (self.seed >> 32) as u32,
+        }
+    }
+}

@@ -1,0 +1,25 @@
+// argmax: draws the likeliest token, the first of equals, and moves the pass on.
+// One workgroup; lanes stride over the vocabulary. Bound: reads the logits once.
+// Sockets: none; reduce comes with the variant.
+
+struct Params { vocabulary: u32 }
+
+@group(0) @binding(3) var<storage, read> logits: array<f32>; // (vocabulary)
+@group(0) @binding(8) var<uniform> params: Params;
+
+@compute @workgroup_size(LANES)
+fn main(at: Invocation) {
+    var best = -3.0e38;
+    var index = 0u;
+    for (var i = at.lane; i < params.vocabulary; i += LANES) {
+        let v = logits[i];
+        if v > best {
+            best = v;
+            index = i;
+        }
+    }
+    let most = reduce_max(best, at);
+    // An index below 2^24 is exact as f32; the smallest wins.
+    let first = -reduce_max(select(-16777216.0, -f32(index), best == most), at);
+    if at.lane == 0u { advance(min(u32(first), params.vocabulary - 1u)); }
+}

@@ -1,0 +1,151 @@
+//! A dispatch as the CPU sees it: what a twin is called with, and the cases that tests and benchmarks run.
+
+use bytemuck::Pod;
+
+use crate::{Format, GROUP, Part, Variant, padded, random::Random};
+
+/// The arguments of a twin: the same names that the kernel binds.
+pub struct Call {
+    /// The parts that fill the kernel's sockets.
+    pub parts: Vec<&'static Part>,
+    /// Constants of the model and the variant.
+    pub consts: Vec<(&'static str, u32)>,
+    /// The parameter struct's bytes.
+    pub params: Vec<u8>,
+    /// Contents of each storage binding in 4-byte words; weights are in `weights` instead.
+    pub buffers: Vec<(&'static str, Vec<u32>)>,
+    /// Decoded weights, (rows, padded columns).
+    pub weights: Vec<f32>,
+}
+
+impl Call {
+    /// The parameters.
+    pub fn params<P: Pod>(&self) -> P {
+        bytemuck::pod_read_unaligned(&self.params)
+    }
+
+    /// A part of that name is chosen.
+    pub fn has(&self, part: &Part) -> bool {
+        self.parts.iter().any(|p| std::ptr::eq(*p, part))
+    }
+
+    /// A constant of the model or the variant.
+    pub fn constant(&self, name: &str) -> u32 {
+        self.consts.iter().find(|(n, _)| *n == name).map_or_else(|| panic!("no constant {name}"), |&(_, v)| v)
+    }
+
+    /// The words of a binding.
+    pub fn words(&mut self, name: &str) -> &mut Vec<u32> {
+        let found = self.buffers.iter_mut().find(|(n, _)| *n == name);
+        &mut found.unwrap_or_else(|| panic!("no binding {name}")).1
+    }
+
+    /// A copy of a binding as f32.
+    pub fn floats(&mut self, name: &str) -> Vec<f32> {
+        bytemuck::cast_slice(self.words(name)).to_vec()
+    }
+
+    /// A binding as f32, to write.
+    pub fn floats_mut(&mut self, name: &str) -> &mut [f32] {
+        bytemuck::cast_slice_mut(self.words(name))
+    }
+}
+
+/// Stored weights of a case.
+pub struct CaseWeights {
+    /// How they are stored.
+    pub format: &'static Format,
+    /// Rows.
+    pub rows: u32,
+    /// Columns; a multiple of the format's block.
+    pub cols: u32,
+    /// The blocks, row by row, as a file has them.
+    pub bytes: Vec<u8>,
+}
+
+impl CaseWeights {
+    /// Random blocks with scales that are small, and now and then denormal in f16.
+    pub fn random(format: &'static Format, rows: u32, cols: u32, random: &mut Random) -> CaseWeights {
+        assert_eq!(cols % format.block, 0, "{}: {cols} columns are no whole blocks", format.name);
+        let blocks = (rows * cols / format.block) as usize;
+        let mut bytes = vec![0u8; blocks * format.bytes as usize];
+        bytes.chunks_exact_mut(format.bytes as usize).for_each(|block| (format.random)(random, block));
+        CaseWeights { format, rows, cols, bytes }
+    }
+
+    /// (rows, padded columns) as f32.
+    pub fn decoded(&self) -> Vec<f32> {
+        self.format.decode_rows(&self.bytes, self.rows, self.cols)
+    }
+}
+
+/// One shape with its data: inputs of a dispatch, before any variant is chosen.
+pub struct Case {
+    /// What is special about it.
+    pub name: String,
+    /// The parts that fill the kernel's sockets.
+    pub parts: Vec<&'static Part>,
+    /// Constants of the model.
+    pub consts: Vec<(&'static str, u32)>,
+    /// The parameter struct's bytes.
+    pub params: Vec<u8>,
+    /// Units and tokens, for the kernel's grid.
+    pub units: u32,
+    /// See `units`.
+    pub tokens: u32,
+    /// Contents of each storage binding but the weights, outputs included.
+    pub buffers: Vec<(&'static str, Vec<u32>)>,
+    /// Weights, where the kernel has some.
+    pub weights: Option<CaseWeights>,
+}
+
+impl Case {
+    /// The case as a twin is called with it, beside `variant` of the kernel.
+    pub fn call(&self, variant: &Variant) -> Call {
+        Call {
+            parts: self.parts.clone(),
+            consts: self.consts.iter().chain(variant.consts).copied().collect(),
+            params: self.params.clone(),
+            buffers: self.buffers.clone(),
+            weights: self.weights.as_ref().map(CaseWeights::decoded).unwrap_or_default(),
+        }
+    }
+}
+
+/// f32 as the words of a binding.
+pub fn words(floats: &[f32]) -> Vec<u32> {
+    bytemuck::cast_slice(floats).to_vec()
+}
+
+/// Random activations, (rows, padded width), zeros in the padding as everywhere.
+pub fn activations(random: &mut Random, rows: u32, width: u32) -> Vec<u32> {
+    let mut all = random.floats((rows * padded(width)) as usize);
+    all.chunks_exact_mut(padded(width) as usize).for_each(|row| row[width as usize..].fill(0.0));
+    words(&all)
+}
+
+/// The state that dispatches of one pass share: position of the first token, tokens in this pass, tokens drawn.
+pub fn state(position: u32, count: u32) -> Vec<u32> {
+    vec![position, count, 0, 0]
+}
+
+/// Groups of a row.
+pub const fn groups(width: u32) -> u32 {
+    width.div_ceil(GROUP)
+}
+
+/// Declares a parameter struct together with the fields that WGSL must declare in the same order.
+#[macro_export]
+macro_rules! params {
+    ($(#[$doc:meta])* $name:ident { $($(#[$field_doc:meta])* $field:ident: $kind:ident),* $(,)? }) => {
+        $(#[$doc])*
+        #[repr(C)]
+        #[derive(Clone, Copy, Debug, Default, PartialEq, bytemuck::Pod, bytemuck::Zeroable)]
+        pub struct $name { $($(#[$field_doc])* pub $field: $kind),* }
+
+        impl $name {
+            /// Names and types, for comparison with the WGSL.
+            pub const FIELDS: &'static [(&'static str, &'static str)] = &[$((stringify!($field), stringify!($kind))),*];
+        }
+    };
+}

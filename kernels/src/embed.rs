@@ -1,0 +1,85 @@
+//! Embedding: looks up the row of each token. Pieces of a split embedding write only the rows they have.
+
+use crate::{
+    Call, Case, CaseWeights, FORMATS, Kernel, Variant,
+    call::{groups, state},
+    formats::FORMAT,
+    padded,
+    parts::STATE,
+    random::Random,
+};
+
+/// The kernel; units are groups of a row.
+pub static EMBED: Kernel = Kernel {
+    name: "embed",
+    source: include_str!("embed.wgsl"),
+    uses: &[&STATE],
+    sockets: &[FORMAT],
+    variants: &[
+        Variant { name: "lanes8", parts: &[], consts: &[("LANES", 8)], software: true },
+        Variant { name: "lanes64", parts: &[], consts: &[("LANES", 64)], software: false },
+    ],
+    params: Params::FIELDS,
+    outputs: &["x"],
+    grid: |shader, groups, tokens| [groups.div_ceil(shader.constant("LANES")), tokens, 1],
+    twin,
+    cases,
+};
+
+crate::params! {
+    /// Parameters, as the shader has them.
+    Params {
+        /// Width of a row.
+        cols: u32,
+        /// Rows of this piece.
+        rows: u32,
+        /// First row of this piece in the whole.
+        row_start: u32,
+        /// Factor on every value.
+        scale: f32,
+    }
+}
+
+/// `x` (tokens, padded cols) from `tokens` (tokens).
+fn twin(call: &mut Call) {
+    let p: Params = call.params();
+    let count = call.words("state")[1] as usize;
+    let tokens = call.words("tokens").clone();
+    let weights = std::mem::take(&mut call.weights);
+    let stride = padded(p.cols) as usize;
+    let x = call.floats_mut("x");
+    for (i, &token) in tokens.iter().take(count).enumerate() {
+        let row = token.wrapping_sub(p.row_start);
+        if row < p.rows {
+            let weights = &weights[row as usize * stride..][..stride];
+            x[i * stride..][..stride].iter_mut().zip(weights).for_each(|(x, w)| *x = w * p.scale);
+        }
+    }
+}
+
+/// Every format; whole and split embeddings; more room than tokens.
+fn cases() -> Vec<Case> {
+    let mut random = Random::new(1);
+    let mut cases = Vec::new();
+    for format in FORMATS {
+        for (cols, row_start, count) in [(format.block * 40, 0, 3), (576, 0, 1), (64, 7, 5)] {
+            let weights = CaseWeights::random(format, 20, cols, &mut random);
+            let tokens = [7, 26, 0, 19, 8].to_vec();
+            cases.push(Case {
+                name: format!("{} {cols} from {row_start}", format.name),
+                parts: vec![&format.part],
+                consts: vec![],
+                params: bytemuck::bytes_of(&Params { cols, rows: 20, row_start, scale: 1.5 }).to_vec(),
+                units: groups(cols),
+                tokens: 5,
+                buffers: vec![
+                    ("tokens", tokens),
+                    ("x", vec![0; 5 * padded(cols) as usize]),
+                    ("state", state(3, count)),
+                ],
+                weights: Some(weights),
+            });
+        }
+    }
+    cases
+}

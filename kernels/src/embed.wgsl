@@ -1,0 +1,24 @@
+// embed: x = W[token], one row of the embedding for each token.
+// A lane decodes one group of 32 weights. Bound: reads one row of weights a token.
+// Sockets: format.
+
+struct Params { cols: u32, rows: u32, row_start: u32, scale: f32 }
+
+@group(0) @binding(3) var<storage, read> tokens: array<u32>;        // (tokens)
+@group(0) @binding(4) var<storage, read_write> x: array<vec4f>;     // (tokens, cols / 4)
+@group(0) @binding(8) var<uniform> params: Params;
+
+@compute @workgroup_size(LANES)
+fn main(@builtin(global_invocation_id) at: vec3u) {
+    let groups = (params.cols + 31u) / 32u;
+    let token = at.y;
+    if token >= state.count || at.x >= groups { return; }
+    let row = tokens[token] - params.row_start; // below row_start it wraps, and is past the end
+    if row >= params.rows { return; } // another piece of the embedding has this row
+    let group = row * groups + at.x;
+    let scale = w_scale(group) * params.scale;
+    let weights = w_group(group);
+    for (var i = 0u; i < 8u; i++) {
+        x[(token * groups + at.x) * 8u + i] = weights[i] * scale.x + scale.y;
+    }
+}

@@ -1,0 +1,18 @@
+// f16: weights in pairs, exact for denormals.
+@group(0) @binding(0) var<storage, read> w_quants: array<vec4u>; // (groups, 4)
+
+fn w_scale(group: u32) -> vec2f { return vec2f(1.0, 0.0); }
+
+fn w_four(bits: vec2u) -> vec4f {
+    return vec4f(half(bits.x), half(bits.x >> 16u), half(bits.y), half(bits.y >> 16u));
+}
+
+fn w_group(group: u32) -> array<vec4f, 8> {
+    let i = group * 4u;
+    let a = w_quants[i];
+    let b = w_quants[i + 1u];
+    let c = w_quants[i + 2u];
+    let d = w_quants[i + 3u];
+    return array<vec4f, 8>(w_four(a.xy), w_four(a.zw), w_four(b.xy), w_four(b.zw),
+        w_four(c.xy), w_four(c.zw), w_four(d.xy), w_four(d.zw));
+}

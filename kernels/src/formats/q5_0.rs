@@ -1,0 +1,43 @@
+//! Q5_0: 32 weights share a scale: w = d (q - 16), q of 5 bits, the fifth kept apart.
+
+use bytemuck::pod_read_unaligned;
+
+use super::{Format, Half, Plane, HIGHS, QUANTS, SCALES, half, pack_nibbles, part, random_block};
+
+/// A block as files have it.
+#[repr(C)]
+#[derive(Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
+struct Block {
+    d: Half,
+    high: [u16; 2],
+    quants: [u8; 16],
+}
+const _: () = assert!(size_of::<Block>() == 22);
+
+pub static Q5_0: Format = Format {
+    name: "q5_0",
+    ggml: 6,
+    block: 32,
+    bytes: 22,
+    planes: &[Plane { binding: QUANTS, halfwords: 8 }, Plane { binding: SCALES, halfwords: 1 }, Plane { binding: HIGHS, halfwords: 2 }],
+    decode,
+    pack: |block, planes| {
+        let b: Block = pod_read_unaligned(block);
+        pack_nibbles(&b.quants, planes[0]);
+        planes[1][0] = b.d;
+        planes[2].copy_from_slice(&b.high);
+    },
+    random: |random, block| random_block(random, block, &[0]),
+    part: part("q5_0", include_str!("q5_0.wgsl")),
+};
+
+fn decode(block: &[u8], w: &mut [f32]) {
+    let b: Block = pod_read_unaligned(block);
+    let d = half(b.d);
+    let high = u32::from(b.high[0]) | u32::from(b.high[1]) << 16;
+    let fifth = |j: usize| f32::from((high >> j & 1) as u8) * 16.0;
+    for (j, &byte) in b.quants.iter().enumerate() {
+        w[j] = d * (f32::from(byte & 15) + fifth(j) - 16.0);
+        w[j + 16] = d * (f32::from(byte >> 4) + fifth(j + 16) - 16.0);
+    }
+}

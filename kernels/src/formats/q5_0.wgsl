@@ -1,0 +1,19 @@
+// q5_0: w = d (q - 16), q of 5 bits; 32 weights share d.
+@group(0) @binding(0) var<storage, read> w_quants: array<vec4u>; // (groups): nibble k of word i is q of weight 8 i + k
+@group(0) @binding(1) var<storage, read> w_scales: array<u32>;   // (groups / 2): two f16 d
+@group(0) @binding(2) var<storage, read> w_highs: array<u32>;    // (groups): bit k is the fifth bit of weight k
+
+fn w_scale(group: u32) -> vec2f {
+    let d = half(w_scales[group / 2u] >> (16u * (group % 2u)));
+    return vec2f(d, -16.0 * d);
+}
+
+fn w_group(group: u32) -> array<vec4f, 8> {
+    let q = w_quants[group];
+    let h = w_highs[group];
+    return array<vec4f, 8>(
+        nibbles(q.x) + fifth_bits(h), nibbles(q.x >> 16u) + fifth_bits(h >> 4u),
+        nibbles(q.y) + fifth_bits(h >> 8u), nibbles(q.y >> 16u) + fifth_bits(h >> 12u),
+        nibbles(q.z) + fifth_bits(h >> 16u), nibbles(q.z >> 16u) + fifth_bits(h >> 20u),
+        nibbles(q.w) + fifth_bits(h >> 24u), nibbles(q.w >> 16u) + fifth_bits(h >> 28u));
+}

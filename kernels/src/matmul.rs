@@ -1,0 +1,92 @@
+//! Matrix times matrix: every linear layer while prefilling.
+
+use crate::{
+    Call, Case, FORMATS, Kernel, Variant, bytes_of_params,
+    call::activations,
+    formats::FORMAT,
+    matvec, padded,
+    parts::{FINISH, FINISH_ADD, FINISH_GATE, FINISH_GLU, FINISH_STORE, INPUT_PLAIN, SCALAR, SCALAR_F16, SCALAR_F32, STATE},
+    random::Random,
+};
+
+/// The kernel; units are rows.
+pub static MATMUL: Kernel = Kernel {
+    name: "matmul",
+    source: include_str!("matmul.wgsl"),
+    uses: &[&STATE],
+    sockets: &[FORMAT, FINISH, SCALAR],
+    variants: &[
+        Variant {
+            name: "tokens8",
+            parts: &[],
+            consts: &[("LANES", 8), ("LANES_R", 1), ("LANES_T", 8), ("ROWS", 16), ("TOKENS", 2)],
+            software: true,
+        },
+        Variant {
+            name: "tile64",
+            parts: &[],
+            consts: &[("LANES", 256), ("LANES_R", 16), ("LANES_T", 16), ("ROWS", 4), ("TOKENS", 4)],
+            software: false,
+        },
+    ],
+    params: Params::FIELDS,
+    outputs: &["y"],
+    grid: |shader, rows, tokens| {
+        let rows_tile = shader.constant("ROWS") * shader.constant("LANES_R");
+        let tokens_tile = shader.constant("TOKENS") * shader.constant("LANES_T");
+        [rows.div_ceil(rows_tile), tokens.div_ceil(tokens_tile), 1]
+    },
+    twin,
+    cases,
+};
+
+crate::params! {
+    /// Parameters, as the shader has them.
+    Params {
+        /// Rows of this piece of the matrix.
+        rows: u32,
+        /// Columns: the width of x.
+        cols: u32,
+        /// Where in a row of y the results go.
+        y_start: u32,
+        /// From a row of y to the next, in f32.
+        y_stride: u32,
+    }
+}
+
+/// `y` (tokens, y_stride) from `x` (tokens, padded cols).
+fn twin(call: &mut Call) {
+    let p: Params = call.params();
+    let as_matvec = matvec::Params { rows: p.rows, cols: p.cols, y_start: p.y_start, eps: 0.0 };
+    for token in 0..call.words("state")[1] as usize {
+        let results = matvec::products(call, &as_matvec, token);
+        matvec::finish(call, token * p.y_stride as usize + p.y_start as usize, &results);
+    }
+}
+
+/// Every format, finish and scalar; tiles that are not full in either direction.
+fn cases() -> Vec<Case> {
+    let mut random = Random::new(4);
+    let mut cases = Vec::new();
+    for format in FORMATS {
+        for finish in [&FINISH_STORE, &FINISH_ADD, &FINISH_GLU, &FINISH_GATE] {
+            for scalar in [&SCALAR_F32, &SCALAR_F16] {
+                for (rows, cols, tokens) in [(70, 576, 19), (130, 64, 65), (1, 32, 1)] {
+                    let glu_odd = rows % 2 == 1 && std::ptr::eq(finish, &raw const FINISH_GLU);
+                    if glu_odd || (cols == 64 && format.block != 1) {
+                        continue;
+                    }
+                    let cols = if cols == 64 { 40 } else { cols };
+                    let mut case = matvec::case(format, (&INPUT_PLAIN, finish), (rows, cols, tokens), &mut random);
+                    let y_stride = padded(rows + 64);
+                    case.parts = vec![&format.part, finish, scalar];
+                    case.name = format!("{rows}×{cols} {} {} {tokens}", finish.name, scalar.name);
+                    case.params = bytes_of_params(&Params { rows, cols, y_start: 64, y_stride });
+                    case.buffers[1].1 = activations(&mut random, tokens, rows + 64);
+                    cases.push(case);
+                }
+            }
+        }
+    }
+    cases
+}

@@ -1,0 +1,66 @@
+// matmul: Y = X W^T for many tokens.
+// A workgroup makes a tile of ROWS × LANES_R rows and TOKENS × LANES_T tokens, a lane ROWS × TOKENS of it. Weights are
+// decoded once a workgroup into workgroup memory, 32 columns at a time, and X is staged beside them.
+// Bound: reads weights once per tile of tokens, X once per tile of rows; 2 rows cols tokens operations.
+// Sockets: format, finish, scalar.
+
+struct Params { rows: u32, cols: u32, y_start: u32, y_stride: u32 }
+
+const TILE_ROWS = ROWS * LANES_R;
+const TILE_TOKENS = TOKENS * LANES_T;
+
+@group(0) @binding(3) var<storage, read> x: array<vec4f>;       // (tokens, padded cols / 4)
+@group(0) @binding(4) var<storage, read_write> y: array<f32>;   // (tokens, y_stride)
+@group(0) @binding(8) var<uniform> params: Params;
+
+var<workgroup> w_tile: array<scalar4, 8u * TILE_ROWS>;   // (8 steps of 4 columns, rows)
+var<workgroup> x_tile: array<scalar4, 8u * TILE_TOKENS>; // (8 steps of 4 columns, tokens)
+
+@compute @workgroup_size(LANES)
+fn main(@builtin(workgroup_id) at: vec3u, @builtin(local_invocation_index) lane: u32) {
+    let groups = (params.cols + 31u) / 32u;
+    let first_row = at.x * TILE_ROWS;
+    let first_token = at.y * TILE_TOKENS;
+    let lane_row = lane / LANES_T;
+    let lane_token = lane % LANES_T;
+    let last_token = state.count - 1u;
+
+    var sums: array<array<f32, ROWS>, TOKENS>;
+    for (var group = 0u; group < groups; group++) {
+        for (var r = lane; r < TILE_ROWS; r += LANES) {
+            let w = min(first_row + r, params.rows - 1u) * groups + group; // rows past the end repeat the last
+            let scale = w_scale(w);
+            let q = w_group(w);
+            for (var i = 0u; i < 8u; i++) { w_tile[i * TILE_ROWS + r] = scalar4(q[i] * scale.x + scale.y); }
+        }
+        for (var e = lane; e < 8u * TILE_TOKENS; e += LANES) {
+            let token = min(first_token + e % TILE_TOKENS, last_token);
+            x_tile[e] = scalar4(x[(token * groups + group) * 8u + e / TILE_TOKENS]);
+        }
+        workgroupBarrier();
+        for (var i = 0u; i < 8u; i++) {
+            var w: array<vec4f, ROWS>;
+            for (var r = 0u; r < ROWS; r++) { w[r] = vec4f(w_tile[i * TILE_ROWS + row_of(lane_row, r)]); }
+            for (var t = 0u; t < TOKENS; t++) {
+                let v = vec4f(x_tile[i * TILE_TOKENS + t * LANES_T + lane_token]);
+                for (var r = 0u; r < ROWS; r++) { sums[t][r] += dot(w[r], v); }
+            }
+        }
+        workgroupBarrier();
+    }
+
+    for (var t = 0u; t < TOKENS; t++) {
+        let token = first_token + t * LANES_T + lane_token;
+        for (var r = 0u; r < ROWS; r += 2u) {
+            let row = first_row + row_of(lane_row, r);
+            if token <= last_token && row < params.rows {
+                finish(token * params.y_stride + params.y_start, row, vec2f(sums[t][r], sums[t][r + 1u]));
+            }
+        }
+    }
+}
+
+// The r-th row of a lane within the tile: pairs stay together, as `finish` wants them.
+fn row_of(lane_row: u32, r: u32) -> u32 {
+    return ((r / 2u) * LANES_R + lane_row) * 2u + r % 2u;
+}

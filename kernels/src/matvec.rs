@@ -1,0 +1,156 @@
+//! Matrix times vector: every linear layer while decoding. With the input part `norm` the RMSNorm before the layer
+//! is computed on the way, with the finish part `glu` the gated MLP's product after it.
+
+use crate::{
+    Call, Case, CaseWeights, FORMATS, Format, Kernel, Part, Variant,
+    call::{activations, state, words},
+    formats::FORMAT,
+    kernel::wide_grid,
+    norm::rms_norm,
+    padded,
+    parts::{
+        FINISH, FINISH_ADD, FINISH_GATE, FINISH_GLU, FINISH_STORE, INPUT, INPUT_NORM, INPUT_PLAIN, REDUCE_NONE,
+        REDUCE_SUBGROUP, REDUCE_WORKGROUP, STATE,
+    },
+    random::Random,
+};
+
+/// The kernel; units are rows.
+pub static MATVEC: Kernel = Kernel {
+    name: "matvec",
+    source: include_str!("matvec.wgsl"),
+    uses: &[&STATE],
+    sockets: &[FORMAT, INPUT, FINISH],
+    variants: &[
+        Variant {
+            name: "rows",
+            parts: &[&REDUCE_NONE],
+            consts: &[("LANES", 8), ("SPLIT", 1), ("ROWS", 4)],
+            software: true,
+        },
+        Variant {
+            name: "subgroup",
+            parts: &[&REDUCE_SUBGROUP],
+            consts: &[("LANES", 32), ("SPLIT", 32), ("ROWS", 4)],
+            software: false,
+        },
+        Variant {
+            name: "workgroup",
+            parts: &[&REDUCE_WORKGROUP],
+            consts: &[("LANES", 32), ("SPLIT", 32), ("ROWS", 4)],
+            software: false,
+        },
+    ],
+    params: Params::FIELDS,
+    outputs: &["y"],
+    grid: |shader, rows, _| {
+        let sets = shader.constant("LANES") / shader.constant("SPLIT");
+        wide_grid(rows.div_ceil(sets * shader.constant("ROWS")))
+    },
+    twin,
+    cases,
+};
+
+crate::params! {
+    /// Parameters, as the shader has them; also those of `matmul`.
+    Params {
+        /// Rows of this piece of the matrix.
+        rows: u32,
+        /// Columns: the width of x.
+        cols: u32,
+        /// Where in a row of y the results go.
+        y_start: u32,
+        /// RMSNorm's epsilon, for the input part `norm`.
+        eps: f32,
+    }
+}
+
+/// The activations of one token as the weights meet them, (padded cols).
+fn input(call: &mut Call, p: &Params, token: usize) -> Vec<f64> {
+    let (cols, stride) = (p.cols as usize, padded(p.cols) as usize);
+    let x = call.floats("x")[token * stride..][..stride].to_vec();
+    if call.has(&INPUT_NORM) {
+        let mut normed = rms_norm(&x[..cols], &call.floats("norm_weight"), p.eps);
+        normed.resize(stride, 0.0);
+        normed
+    } else {
+        x.into_iter().map(f64::from).collect()
+    }
+}
+
+fn silu(v: f64) -> f64 {
+    v / (1.0 + (-v).exp())
+}
+
+/// Writes a token's results into its row of `y`, which starts at `start`.
+pub(crate) fn finish(call: &mut Call, start: usize, results: &[f64]) {
+    let (add, glu, gate) = (call.has(&FINISH_ADD), call.has(&FINISH_GLU), call.has(&FINISH_GATE));
+    let y = &mut call.floats_mut("y")[start..];
+    if glu {
+        let pairs = results.chunks_exact(2);
+        pairs.zip(y).for_each(|(pair, y)| *y = (silu(pair[0]) * pair[1]) as f32);
+        return;
+    }
+    for (y, &v) in y.iter_mut().zip(results) {
+        let old = f64::from(*y);
+        *y = if add { old + v } else if gate { silu(old) * v } else { v } as f32;
+    }
+}
+
+/// One token's products with every row, summed in f64.
+pub(crate) fn products(call: &mut Call, p: &Params, token: usize) -> Vec<f64> {
+    let x = input(call, p, token);
+    let dot = |row: &[f32]| row.iter().zip(&x).map(|(&w, &x)| f64::from(w) * x).sum();
+    call.weights.chunks_exact(x.len()).map(dot).collect()
+}
+
+/// `y` (rows) from the last token of `x` (tokens, padded cols).
+fn twin(call: &mut Call) {
+    let p: Params = call.params();
+    let token = call.words("state")[1] as usize - 1;
+    let results = products(call, &p, token);
+    finish(call, p.y_start as usize, &results);
+}
+
+pub(crate) fn case(
+    format: &'static Format,
+    (input, finish): (&'static Part, &'static Part),
+    (rows, cols, tokens): (u32, u32, u32),
+    random: &mut Random,
+) -> Case {
+    let y_start = 64;
+    Case {
+        name: format!("{rows}×{cols} {} {} {tokens}", input.name, finish.name),
+        parts: vec![&format.part, input, finish],
+        consts: vec![],
+        params: bytemuck::bytes_of(&Params { rows, cols, y_start, eps: 1e-5 }).to_vec(),
+        units: rows,
+        tokens,
+        buffers: vec![
+            ("x", activations(random, tokens, cols)),
+            ("y", activations(random, tokens, rows + y_start)),
+            ("norm_weight", words(&random.floats(padded(cols) as usize))),
+            ("state", state(3, tokens)),
+        ],
+        weights: Some(CaseWeights::random(format, rows, cols, random)),
+    }
+}
+
+/// Every format, input and finish; rows that fill no workgroup; odd rows; real widths.
+fn cases() -> Vec<Case> {
+    let mut random = Random::new(3);
+    let mut cases = Vec::new();
+    for format in FORMATS {
+        for input in [&INPUT_PLAIN, &INPUT_NORM] {
+            for finish in [&FINISH_STORE, &FINISH_ADD, &FINISH_GLU, &FINISH_GATE] {
+                cases.push(case(format, (input, finish), (70, 576, 1), &mut random));
+            }
+        }
+        cases.push(case(format, (&INPUT_PLAIN, &FINISH_STORE), (1, 32, 1), &mut random));
+        cases.push(case(format, (&INPUT_NORM, &FINISH_ADD), (133, 1536, 4), &mut random));
+        if format.block == 1 {
+            cases.push(case(format, (&INPUT_NORM, &FINISH_STORE), (41, 40, 2), &mut random));
+        }
+    }
+    cases
+}

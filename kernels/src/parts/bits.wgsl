@@ -1,0 +1,24 @@
+// Bits of quantised blocks as numbers. Conversions go through i32: from u32 they cost several instructions on CPUs.
+
+// The f16 in the low half of `bits`, exact for denormals too, which unpack2x16float may flush. No infinities.
+fn half(bits: u32) -> f32 {
+    let sign = (bits & 0x8000u) << 16u;
+    let normal = bitcast<f32>(sign | (((bits & 0x7fffu) << 13u) + 0x38000000u));
+    let denormal = f32(i32(bits & 0x3ffu)) * bitcast<f32>(0x33800000u | sign); // 2^-24
+    return select(normal, denormal, (bits & 0x7c00u) == 0u);
+}
+
+// The four nibbles in the low half of `word`.
+fn nibbles(word: u32) -> vec4f {
+    return vec4f(vec4i((vec4u(word) >> vec4u(0u, 4u, 8u, 12u)) & vec4u(15u)));
+}
+
+// The four signed bytes of `word`.
+fn signed_bytes(word: u32) -> vec4f {
+    return vec4f(bitcast<vec4i>(vec4u(word) << vec4u(24u, 16u, 8u, 0u)) >> vec4u(24u));
+}
+
+// The lowest four bits of `bits`, each as 16 or 0: the fifth bits of four weights.
+fn fifth_bits(bits: u32) -> vec4f {
+    return vec4f(vec4i((vec4u(bits) << vec4u(4u, 3u, 2u, 1u)) & vec4u(16u)));
+}

@@ -1,0 +1,33 @@
+// reduce_sum, reduce_max over the workgroup, in every lane: within subgroups of whatever size, then over their results.
+struct Invocation {
+    @builtin(workgroup_id) group: vec3u,
+    @builtin(num_workgroups) groups: vec3u,
+    @builtin(local_invocation_index) lane: u32,
+    @builtin(subgroup_size) subgroup_size: u32,
+    @builtin(subgroup_invocation_id) subgroup_lane: u32,
+}
+
+var<workgroup> reduce_scratch: array<f32, LANES>;
+
+// Every subgroup leaves its result in the place of its first lane, the rest hold the neutral value.
+fn reduce_sum(v: f32, at: Invocation) -> f32 {
+    let part = subgroupAdd(v);
+    if at.subgroup_size >= LANES { return part; }
+    reduce_scratch[at.lane] = select(0.0, part, at.subgroup_lane == 0u);
+    workgroupBarrier();
+    var sum = 0.0;
+    for (var i = 0u; i < LANES; i++) { sum += reduce_scratch[i]; }
+    workgroupBarrier(); // the scratch may be used again at once
+    return sum;
+}
+
+fn reduce_max(v: f32, at: Invocation) -> f32 {
+    let part = subgroupMax(v);
+    if at.subgroup_size >= LANES { return part; }
+    reduce_scratch[at.lane] = part;
+    workgroupBarrier();
+    var most = v;
+    for (var i = 0u; i < LANES; i++) { most = max(most, reduce_scratch[i]); }
+    workgroupBarrier();
+    return most;
+}

@@ -1,0 +1,121 @@
+// sample: draws a token: penalties, then top-k, top-p, min-p, then temperature (llama.cpp's order), and moves the pass on.
+// One workgroup; lanes stride over the vocabulary. Thresholds are found without sorting, by bisection over the bits of
+// a score (32 counts for top-k, 32 sums for top-p). The token is drawn by inverting the cumulative distribution in the
+// order lane by lane, with a number hashed from seed and position. Bound: reads the scores up to 67 times.
+// Sockets: none; reduce comes with the variant.
+
+struct Params {
+    vocabulary: u32, top_k: u32, top_p: f32, min_p: f32, temperature: f32,
+    repeat_penalty: f32, frequency_penalty: f32, presence_penalty: f32,
+    seed_low: u32, seed_high: u32,
+}
+
+@group(0) @binding(2) var<storage, read> logits: array<f32>;       // (vocabulary)
+@group(0) @binding(3) var<storage, read_write> scores: array<f32>; // (vocabulary): logits after penalties
+@group(0) @binding(4) var<storage, read_write> seen: array<u32>;   // (vocabulary): times drawn; top bit: in the prompt
+@group(0) @binding(8) var<uniform> params: Params;
+
+var<workgroup> masses: array<f32, LANES>;
+
+const IN_PROMPT = 0x80000000u;
+
+// Grows with v, for all finite v.
+fn key(v: f32) -> u32 {
+    let bits = bitcast<u32>(v);
+    return select(bits | 0x80000000u, ~bits, (bits & 0x80000000u) != 0u);
+}
+
+fn penalised(i: u32) -> f32 {
+    let v = logits[i];
+    let times = seen[i];
+    if times == 0u { return v; }
+    let drawn = times & ~IN_PROMPT;
+    let repeated = select(v * params.repeat_penalty, v / params.repeat_penalty, v > 0.0);
+    return repeated - f32(drawn) * params.frequency_penalty - select(0.0, params.presence_penalty, drawn > 0u);
+}
+
+// Integers to integers with every bit depending on every other (Wellons 2018, lowbias32).
+fn mix(value: u32) -> u32 {
+    var x = value;
+    x = (x ^ (x >> 16u)) * 0x7feb352du;
+    x = (x ^ (x >> 15u)) * 0x846ca68bu;
+    return x ^ (x >> 16u);
+}
+
+// Sum over scores whose key is at least `least`: of ones, or of exp(score - most).
+fn above(least: u32, most: f32, ones: bool, at: Invocation) -> f32 {
+    var sum = 0.0;
+    for (var i = at.lane; i < params.vocabulary; i += LANES) {
+        let v = scores[i];
+        if key(v) >= least { sum += select(exp(v - most), 1.0, ones); }
+    }
+    return reduce_sum(sum, at);
+}
+
+// The largest threshold at or above `from` that leaves at least `goal` above it.
+fn threshold(lowest: u32, goal: f32, most: f32, ones: bool, at: Invocation) -> u32 {
+    var found = 0u;
+    for (var bit = 0x80000000u; bit > 0u; bit >>= 1u) {
+        let next = found | bit;
+        if next <= lowest || above(next, most, ones, at) >= goal { found = next; }
+    }
+    return max(found, lowest);
+}
+
+@compute @workgroup_size(LANES)
+fn main(at: Invocation) {
+    let position = state.position + state.count; // read before the barriers: one lane advances it after them
+    var best = -3.0e38;
+    for (var i = at.lane; i < params.vocabulary; i += LANES) {
+        let v = clamp(penalised(i), -3.0e38, 3.0e38);
+        scores[i] = v; // a lane reads only what it wrote itself
+        best = max(best, v);
+    }
+    let most = reduce_max(best, at);
+
+    var least = 0u;
+    if params.top_k > 0u && params.top_k < params.vocabulary {
+        least = threshold(0u, f32(params.top_k), most, true, at);
+    }
+    if params.top_p < 1.0 {
+        let total = above(least, most, false, at);
+        least = threshold(least, params.top_p * total, most, false, at);
+    }
+    if params.min_p > 0.0 { least = max(least, key(most + log(params.min_p))); }
+
+    var mass = 0.0;
+    var last = 0u; // the lane's last candidate, should rounding carry past the end
+    for (var i = at.lane; i < params.vocabulary; i += LANES) {
+        let v = scores[i];
+        if key(v) >= least {
+            mass += exp((v - most) / params.temperature);
+            last = i;
+        }
+    }
+    masses[at.lane] = mass;
+    workgroupBarrier();
+    var total = 0.0;
+    for (var i = 0u; i < LANES; i++) { total += masses[i]; }
+    let random = mix(params.seed_low ^ mix(params.seed_high ^ mix(position)));
+    var target_mass = f32(random >> 8u) / 16777216.0 * total;
+    var chosen = 0u; // the lane whose share of the mass the target falls in
+    for (var i = 0u; i < LANES; i++) {
+        if masses[i] > 0.0 { chosen = i; }
+        if target_mass < masses[i] { break; }
+        target_mass -= masses[i];
+    }
+    if at.lane != chosen { return; }
+    var token = last;
+    for (var i = at.lane; i < params.vocabulary; i += LANES) {
+        let v = scores[i];
+        if key(v) < least { continue; }
+        let share = exp((v - most) / params.temperature);
+        if target_mass < share {
+            token = i;
+            break;
+        }
+        target_mass -= share;
+    }
+    seen[token] += 1u;
+    advance(token);
+}

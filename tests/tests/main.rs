@@ -1,0 +1,9 @@
+//! Every test that crosses crates, in one program: linking wgpu once is enough.
+
+mod gguf_files;
+mod gguf_properties;
+mod hostile_gguf;
+mod invariants;
+mod kernels;
+mod references;
+mod support;
