@@ -164,7 +164,7 @@ fn stdout(sources: &[Source]) -> Vec<String> {
         .iter()
         .filter(|source| is_rust(source))
         .filter(|source| source.path != STDOUT_FILE);
-    let files = files.filter(|source| !source.path.starts_with("tests/tests/"));
+    let files = files.filter(|source| !source.path.contains("/tests/"));
     lines_with(
         files,
         &["print!(", "println!(", "io::stdout", "stdout()", "Stdout"],
