@@ -1,1 +1,138 @@
-fn main() {}
+//! Lantern's command line: a table of verbs, one file each. All stdout goes through `output.rs`, all stderr through `notes.rs`
+//! and `progress.rs`, all failures end here as an exit code. Knows the engine's doors, and nothing of kernels or GPUs.
+
+mod bench;
+mod chat;
+mod devices;
+mod download;
+mod failure;
+mod fetch;
+mod files;
+mod generate;
+mod info;
+mod interrupt;
+mod lines;
+mod load;
+mod logits;
+mod model;
+mod notes;
+mod output;
+mod perplexity;
+mod places;
+mod plan;
+mod progress;
+mod prompt;
+mod run;
+mod sampling;
+mod template;
+mod tokenize;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use failure::Result;
+
+const EXAMPLES: &str = "\
+Examples:
+  lantern run -p 'Why is the sky blue?'
+  lantern run model.gguf --greedy -n 64 --raw -p 'The capital of France is'
+  git diff | lantern run bartowski/Qwen2.5-0.5B-Instruct-GGUF:Qwen2.5-0.5B-Instruct-Q8_0.gguf -p 'Summarise this change.'
+  lantern chat
+  lantern bench --json
+
+Exit codes: 0 success, 1 error, 2 usage, 3 no adapter (GPU), 130 interrupted.
+Environment: LANTERN_ADAPTER, LANTERN_CACHE, HF_ENDPOINT, HF_TOKEN.";
+
+/// Run language models on any GPU
+#[derive(Debug, Parser)]
+#[command(name = "lantern", version, after_help = EXAMPLES, disable_help_subcommand = true)]
+struct Cli {
+    /// Say more on stderr
+    #[arg(
+        short,
+        long,
+        global = true,
+        conflicts_with = "quiet",
+        display_order = 900
+    )]
+    verbose: bool,
+    /// Say nothing but errors on stderr
+    #[arg(short, long, global = true, display_order = 901)]
+    quiet: bool,
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Generate text from a prompt
+    #[command(after_help = "\
+Examples:
+  lantern run -p 'Tell me a story' --temperature 1
+  lantern run -s 'Answer in one word.' -p 'Capital of France?'
+  lantern run --raw --greedy -n 32 --json -p 'The capital of France is'
+  lantern run -p 'Summarise this.' < report.txt
+
+Unless -f is given, a stdin that is no terminal is read to its end and put before -p.")]
+    Run(run::Args),
+    /// Hold a conversation
+    #[command(
+        after_help = "/help lists the commands inside. Each line of a piped stdin is one message."
+    )]
+    Chat(chat::Args),
+    /// Show which tokens a text is
+    Tokenize(tokenize::Args),
+    /// Render a chat template
+    #[command(after_help = "\
+Example:
+  echo '{\"messages\": [{\"role\": \"user\", \"content\": \"Hi\"}], \"add_generation_prompt\": true}' > hi.json
+  lantern template model.gguf --input hi.json")]
+    Template(template::Args),
+    /// Write the logits after given tokens to a file
+    #[command(
+        after_help = "Example:\n  lantern logits model.gguf --tokens 504,3575,282 --all -o logits.f32"
+    )]
+    Logits(logits::Args),
+    /// Measure how well a model predicts a text
+    Perplexity(perplexity::Args),
+    /// Show what a model file holds
+    Info(info::Args),
+    /// List the GPUs
+    Devices(devices::Args),
+    /// Show the dispatches of a forward pass
+    Plan(plan::Args),
+    /// Measure the speed of prefill and decode
+    Bench(bench::Args),
+    /// Download a model and print where it is
+    Fetch(fetch::Args),
+}
+
+fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return output::parsing(&error),
+    };
+    notes::set_loudness(cli.quiet, cli.verbose);
+    interrupt::install();
+    match run_verb(&cli.verb) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => failure.report(),
+    }
+}
+
+fn run_verb(verb: &Verb) -> Result {
+    match verb {
+        Verb::Run(args) => run::run(args),
+        Verb::Chat(args) => chat::run(args),
+        Verb::Tokenize(args) => tokenize::run(args),
+        Verb::Template(args) => template::run(args),
+        Verb::Logits(args) => logits::run(args),
+        Verb::Perplexity(args) => perplexity::run(args),
+        Verb::Info(args) => info::run(args),
+        Verb::Devices(args) => devices::run(args),
+        Verb::Plan(args) => plan::run(args),
+        Verb::Bench(args) => bench::run(args),
+        Verb::Fetch(args) => fetch::run(args),
+    }
+}

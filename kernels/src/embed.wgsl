@@ -18,7 +18,13 @@ fn main(@builtin(global_invocation_id) at: vec3u) {
     let group = row * groups + at.x;
     let scale = w_scale(group) * params.scale;
     let weights = w_group(group);
-    for (var i = 0u; i < 8u; i++) {
-        x[(token * groups + at.x) * 8u + i] = weights[i] * scale.x + scale.y;
-    }
+    let first = (token * groups + at.x) * 8u;
+    x[first] = weights.a * scale.x + scale.y;
+    x[first + 1u] = weights.b * scale.x + scale.y;
+    x[first + 2u] = weights.c * scale.x + scale.y;
+    x[first + 3u] = weights.d * scale.x + scale.y;
+    x[first + 4u] = weights.e * scale.x + scale.y;
+    x[first + 5u] = weights.f * scale.x + scale.y;
+    x[first + 6u] = weights.g * scale.x + scale.y;
+    x[first + 7u] = weights.h * scale.x + scale.y;
 }

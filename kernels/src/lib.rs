@@ -18,6 +18,7 @@ pub mod argmax;
 pub mod attention;
 pub mod embed;
 pub mod matmul;
+pub mod matmul_rows;
 pub mod matvec;
 pub mod norm;
 pub mod rope;
@@ -37,6 +38,7 @@ pub const ALL: &[&Kernel] = &[
     &norm::NORM,
     &matvec::MATVEC,
     &matmul::MATMUL,
+    &matmul_rows::MATMUL_ROWS,
     &rope::ROPE,
     &attention::ATTENTION,
     &argmax::ARGMAX,

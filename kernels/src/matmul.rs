@@ -80,6 +80,7 @@ fn cases() -> Vec<Case> {
                     let mut case = matvec::case(format, (&INPUT_PLAIN, finish), (rows, cols, tokens), &mut random);
                     let y_stride = padded(rows + 64);
                     case.parts = vec![&format.part, finish, scalar];
+                    case.consts = vec![];
                     case.name = format!("{rows}×{cols} {} {} {tokens}", finish.name, scalar.name);
                     case.params = bytes_of_params(&Params { rows, cols, y_start: 64, y_stride });
                     case.buffers[1].1 = activations(&mut random, tokens, rows + 64);

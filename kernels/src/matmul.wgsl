@@ -31,7 +31,14 @@ fn main(@builtin(workgroup_id) at: vec3u, @builtin(local_invocation_index) lane:
             let w = min(first_row + r, params.rows - 1u) * groups + group; // rows past the end repeat the last
             let scale = w_scale(w);
             let q = w_group(w);
-            for (var i = 0u; i < 8u; i++) { w_tile[i * TILE_ROWS + r] = scalar4(q[i] * scale.x + scale.y); }
+            w_tile[r] = scalar4(q.a * scale.x + scale.y);
+            w_tile[TILE_ROWS + r] = scalar4(q.b * scale.x + scale.y);
+            w_tile[2u * TILE_ROWS + r] = scalar4(q.c * scale.x + scale.y);
+            w_tile[3u * TILE_ROWS + r] = scalar4(q.d * scale.x + scale.y);
+            w_tile[4u * TILE_ROWS + r] = scalar4(q.e * scale.x + scale.y);
+            w_tile[5u * TILE_ROWS + r] = scalar4(q.f * scale.x + scale.y);
+            w_tile[6u * TILE_ROWS + r] = scalar4(q.g * scale.x + scale.y);
+            w_tile[7u * TILE_ROWS + r] = scalar4(q.h * scale.x + scale.y);
         }
         for (var e = lane; e < 8u * TILE_TOKENS; e += LANES) {
             let token = min(first_token + e % TILE_TOKENS, last_token);

@@ -10,7 +10,7 @@ use crate::{
     padded,
     parts::{
         FINISH, FINISH_ADD, FINISH_GATE, FINISH_GLU, FINISH_STORE, INPUT, INPUT_NORM, INPUT_PLAIN, REDUCE_NONE,
-        REDUCE_SUBGROUP, REDUCE_WORKGROUP, STATE,
+        REDUCE_SUBGROUP, REDUCE_WORKGROUP, STATE, X, X_STORAGE, X_UNIFORM,
     },
     random::Random,
 };
@@ -20,7 +20,7 @@ pub static MATVEC: Kernel = Kernel {
     name: "matvec",
     source: include_str!("matvec.wgsl"),
     uses: &[&STATE],
-    sockets: &[FORMAT, INPUT, FINISH],
+    sockets: &[FORMAT, INPUT, X, FINISH],
     variants: &[
         Variant {
             name: "rows",
@@ -119,10 +119,11 @@ pub(crate) fn case(
     random: &mut Random,
 ) -> Case {
     let y_start = 64;
+    let x: &'static Part = if tokens == 1 { &X_UNIFORM } else { &X_STORAGE };
     Case {
         name: format!("{rows}×{cols} {} {} {tokens}", input.name, finish.name),
-        parts: vec![&format.part, input, finish],
-        consts: vec![],
+        parts: vec![&format.part, input, x, finish],
+        consts: vec![("X_LENGTH", padded(cols) / 4)],
         params: bytemuck::bytes_of(&Params { rows, cols, y_start, eps: 1e-5 }).to_vec(),
         units: rows,
         tokens,
@@ -147,6 +148,7 @@ fn cases() -> Vec<Case> {
             }
         }
         cases.push(case(format, (&INPUT_PLAIN, &FINISH_STORE), (1, 32, 1), &mut random));
+        cases.push(case(format, (&INPUT_PLAIN, &FINISH_STORE), (9, 64, 2), &mut random));
         cases.push(case(format, (&INPUT_NORM, &FINISH_ADD), (133, 1536, 4), &mut random));
         if format.block == 1 {
             cases.push(case(format, (&INPUT_NORM, &FINISH_STORE), (41, 40, 2), &mut random));

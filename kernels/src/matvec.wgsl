@@ -1,39 +1,32 @@
 // matvec: y = W x for the last token of a pass.
 // SPLIT lanes share ROWS rows, each taking every SPLIT-th group of 32 weights; with SPLIT = 1 a lane has rows of its
 // own and reads x at an index that its workgroup shares. Bound: reads every weight byte once.
-// Sockets: format, input, finish; reduce comes with the variant.
+// Sockets: format, input, x, finish; reduce comes with the variant.
 
 struct Params { rows: u32, cols: u32, y_start: u32, eps: f32 }
 
-@group(0) @binding(3) var<storage, read> x: array<vec4f>;       // (tokens, padded cols / 4)
 @group(0) @binding(4) var<storage, read_write> y: array<f32>;   // (rows)
 @group(0) @binding(8) var<uniform> params: Params;
 
 @compute @workgroup_size(LANES)
 fn main(at: Invocation) {
     let groups = (params.cols + 31u) / 32u;
-    let x_start = (state.count - 1u) * groups * 8u;
+    let start = x_start(groups * 8u);
     let index = at.group.y * at.groups.x + at.group.x;
     let row = (index * (LANES / SPLIT) + at.lane / SPLIT) * ROWS;
 
     var sums: array<f32, ROWS>;
     var squares = 0.0;
     for (var group = at.lane % SPLIT; group < groups; group += SPLIT) {
-        var v: array<vec4f, 8>;
-        var total = vec4f(0.0); // for the least value that a group's weights share
-        for (var i = 0u; i < 8u; i++) {
-            let raw = x[x_start + group * 8u + i];
-            squares += input_square(raw);
-            v[i] = input_weigh(raw, group * 8u + i);
-            total += v[i];
-        }
-        let all = total.x + total.y + total.z + total.w;
+        let i = group * 8u;
+        let v = x_group(start + i, i);
+        squares += v.squares;
+        let all = v.total.x + v.total.y + v.total.z + v.total.w;
         for (var r = 0u; r < ROWS; r++) {
             let w = min(row + r, params.rows - 1u) * groups + group; // rows past the end repeat the last
             let scale = w_scale(w);
             let q = w_group(w);
-            var products = q[0] * v[0];
-            for (var i = 1u; i < 8u; i++) { products += q[i] * v[i]; }
+            let products = q.a * v.a + q.b * v.b + q.c * v.c + q.d * v.d + q.e * v.e + q.f * v.f + q.g * v.g + q.h * v.h;
             sums[r] += scale.x * (products.x + products.y + products.z + products.w) + scale.y * all;
         }
     }
@@ -43,4 +36,29 @@ fn main(at: Invocation) {
         let pair = vec2f(reduce_sum(sums[r], at), reduce_sum(sums[r + 1u], at)) * scale;
         if at.lane % SPLIT == 0u && row + r < params.rows { finish(params.y_start, row + r, pair); }
     }
+}
+
+// 32 activations as the weights meet them, their sum, and the sum of their squares before.
+struct Activations {
+    a: vec4f, b: vec4f, c: vec4f, d: vec4f, e: vec4f, f: vec4f, g: vec4f, h: vec4f,
+    total: vec4f, // for the least value that a group's weights share
+    squares: f32,
+}
+
+fn x_group(start: u32, i: u32) -> Activations {
+    let a = x[start];
+    let b = x[start + 1u];
+    let c = x[start + 2u];
+    let d = x[start + 3u];
+    let e = x[start + 4u];
+    let f = x[start + 5u];
+    let g = x[start + 6u];
+    let h = x[start + 7u];
+    let squares = input_square(a) + input_square(b) + input_square(c) + input_square(d)
+        + input_square(e) + input_square(f) + input_square(g) + input_square(h);
+    var v = Activations(input_weigh(a, i), input_weigh(b, i + 1u), input_weigh(c, i + 2u), input_weigh(d, i + 3u),
+        input_weigh(e, i + 4u), input_weigh(f, i + 5u), input_weigh(g, i + 6u), input_weigh(h, i + 7u),
+        vec4f(0.0), squares);
+    v.total = v.a + v.b + v.c + v.d + v.e + v.f + v.g + v.h;
+    return v;
 }

@@ -14,9 +14,12 @@ use naga::{
 };
 
 fn shaders(kernel: &'static Kernel) -> Vec<Shader> {
-    let sizes: &[u32] = if kernel.source.contains("HEAD") { &[64, 40, 12] } else { &[0] };
-    let consts = |&size: &u32| if size == 0 { vec![] } else { vec![("HEAD", size)] };
-    sizes.iter().flat_map(|size| combinations(kernel, &consts(size))).collect()
+    let consts: &[(&str, u32)] = match kernel.name {
+        "rope" | "attention" => &[("HEAD", 64), ("HEAD", 40), ("HEAD", 12)],
+        "matvec" | "matmul_rows" => &[("X_LENGTH", 64)],
+        _ => return combinations(kernel, &[]),
+    };
+    consts.iter().flat_map(|&constant| combinations(kernel, &[constant])).collect()
 }
 
 fn validated(shader: &Shader) -> (naga::Module, ModuleInfo) {

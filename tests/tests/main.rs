@@ -7,3 +7,5 @@ mod invariants;
 mod kernels;
 mod references;
 mod support;
+mod templates;
+mod tokenizers;

@@ -84,7 +84,7 @@ impl ModelFile {
 
     /// The chat template, where the file has one.
     pub fn chat_template(&self) -> Result<Option<ChatTemplate>> {
-        self.metadata().text("tokenizer.chat_template")?.map(ChatTemplate::new).transpose()
+        ChatTemplate::from_metadata(self.metadata())
     }
 
     /// The version of GGUF.

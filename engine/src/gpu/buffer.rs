@@ -61,6 +61,12 @@ impl Engine {
         self.buffer(label, size, U::STORAGE | U::COPY_DST | U::COPY_SRC).await
     }
 
+    /// The same, which shaders may also bind as uniform.
+    pub(crate) async fn storage_or_uniform(&self, label: &str, size: u64) -> Result<Buffer> {
+        use wgpu::BufferUsages as U;
+        self.buffer(label, size, U::STORAGE | U::UNIFORM | U::COPY_DST | U::COPY_SRC).await
+    }
+
     /// A buffer that the CPU reads.
     pub(crate) async fn readback(&self, label: &str, size: u64) -> Result<Buffer> {
         self.buffer(label, size, wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST).await

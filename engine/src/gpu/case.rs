@@ -1,11 +1,22 @@
-//! Runs one case of a kernel on the GPU, for tests and self-tests.
+//! Runs or times one case of a kernel on the GPU, for tests, self-tests and kernel benchmarks.
 
-use std::sync::atomic::Ordering::Relaxed;
+use std::{
+    sync::{Arc, atomic::Ordering::Relaxed},
+    time::Instant,
+};
 
-use lantern_kernels::{BindingKind, Case, Kernel, Shader, Variant};
+use lantern_kernels::{Case, Kernel, Shader, Variant};
 
-use super::{buffer::Buffer, device::Engine};
+use super::{buffer::Buffer, device::Engine, pipeline::Pipeline};
 use crate::Result;
+
+/// A case on the GPU, ready to be dispatched.
+struct Ready {
+    pipeline: Arc<Pipeline>,
+    group: wgpu::BindGroup,
+    grid: [u32; 3],
+    buffers: Vec<(String, Buffer, usize)>,
+}
 
 impl Engine {
     /// Runs `case` of `kernel` in `variant`; the contents of the kernel's outputs afterwards, in its order.
@@ -15,6 +26,50 @@ impl Engine {
         variant: &'static Variant,
         case: &Case,
     ) -> Result<Vec<(&'static str, Vec<u32>)>> {
+        let ready = self.ready(kernel, variant, case).await?;
+        self.dispatch_times(&ready, 1);
+        let mut outputs = Vec::new();
+        for &output in kernel.outputs {
+            let found = ready.buffers.iter().find(|(name, ..)| name == output).expect("checked when binding");
+            outputs.push((output, self.read_words(&found.1, 0, found.2).await?));
+        }
+        Ok(outputs)
+    }
+
+    /// Seconds that one dispatch of `case` takes, the least of three rounds of `times` in one pass.
+    pub async fn time_case(
+        &self,
+        kernel: &'static Kernel,
+        variant: &'static Variant,
+        case: &Case,
+        times: u32,
+    ) -> Result<f64> {
+        let ready = self.ready(kernel, variant, case).await?;
+        self.dispatch_times(&ready, 1);
+        self.wait()?;
+        let mut least = f64::MAX;
+        for _ in 0..3 {
+            let start = Instant::now();
+            self.dispatch_times(&ready, times);
+            self.wait()?;
+            least = least.min(start.elapsed().as_secs_f64() / f64::from(times));
+        }
+        Ok(least)
+    }
+
+    fn dispatch_times(&self, ready: &Ready, times: u32) {
+        let mut encoder = self.encoder();
+        {
+            let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default());
+            pass.set_pipeline(&ready.pipeline.pipeline);
+            pass.set_bind_group(0, &ready.group, &[]);
+            let [x, y, z] = ready.grid;
+            (0..times).for_each(|_| pass.dispatch_workgroups(x, y, z));
+        }
+        self.submit(encoder);
+    }
+
+    async fn ready(&self, kernel: &'static Kernel, variant: &'static Variant, case: &Case) -> Result<Ready> {
         let shader = Shader::new(kernel, variant, &case.parts, &case.consts);
         let pipeline = self.pipeline(&shader)?;
         let mut buffers: Vec<(String, Buffer, usize)> = Vec::new();
@@ -31,7 +86,7 @@ impl Engine {
         let params = self.buffer("params", case.params.len() as u64, usage).await?;
         self.queue.write_buffer(&params.raw, 0, &case.params);
         let entry = |binding: &lantern_kernels::Binding| {
-            let buffer = if binding.kind == BindingKind::Uniform {
+            let buffer = if binding.name == "params" {
                 &params
             } else {
                 let found = buffers.iter().find(|(name, ..)| *name == binding.name);
@@ -46,25 +101,12 @@ impl Engine {
             entries: &entries,
         });
         self.counting.bind_groups_created.fetch_add(1, Relaxed);
-        let mut encoder = self.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
-        {
-            let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default());
-            pass.set_pipeline(&pipeline.pipeline);
-            pass.set_bind_group(0, &group, &[]);
-            let [x, y, z] = (kernel.grid)(&shader, case.units, case.tokens);
-            pass.dispatch_workgroups(x, y, z);
-        }
-        self.submit(encoder);
-        let mut outputs = Vec::new();
-        for &output in kernel.outputs {
-            let found = buffers.iter().find(|(name, ..)| name == output).expect("checked when binding");
-            outputs.push((output, self.read_words(&found.1, 0, found.2).await?));
-        }
-        Ok(outputs)
+        let grid = (kernel.grid)(&shader, case.units, case.tokens);
+        Ok(Ready { pipeline, group, grid, buffers })
     }
 
     async fn filled(&self, name: &str, bytes: &[u8]) -> Result<(String, Buffer, usize)> {
-        let buffer = self.storage(name, bytes.len().next_multiple_of(16) as u64).await?;
+        let buffer = self.storage_or_uniform(name, bytes.len().next_multiple_of(16) as u64).await?;
         self.queue.write_buffer(&buffer.raw, 0, bytes);
         Ok((name.to_string(), buffer, bytes.len() / 4))
     }

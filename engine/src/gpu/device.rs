@@ -40,6 +40,8 @@ pub struct AdapterDescription {
 pub struct AdapterLimits {
     /// Bytes of a buffer that a shader can see at once.
     pub max_storage_buffer_binding_size: u64,
+    /// Bytes of a uniform buffer that a shader can see at once.
+    pub max_uniform_buffer_binding_size: u64,
     /// Bytes of a buffer.
     pub max_buffer_size: u64,
     /// Lanes of a workgroup.
@@ -170,6 +172,7 @@ fn describe(index: usize, adapter: &wgpu::Adapter) -> AdapterDescription {
         driver_info: info.driver_info,
         limits: AdapterLimits {
             max_storage_buffer_binding_size: limits.max_storage_buffer_binding_size,
+            max_uniform_buffer_binding_size: limits.max_uniform_buffer_binding_size,
             max_buffer_size: limits.max_buffer_size,
             max_compute_invocations_per_workgroup: limits.max_compute_invocations_per_workgroup,
             max_compute_workgroup_storage_size: limits.max_compute_workgroup_storage_size,

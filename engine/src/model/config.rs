@@ -62,6 +62,9 @@ impl Config {
     pub fn of(file: &ModelFile) -> Result<Config> {
         let family = families::family(file.metadata())?;
         let keys = Keys { file, family: family.name };
+        if let Some(parts) = file.metadata().u32("split.count")?.filter(|&n| n > 1) {
+            return Err(Error::Unsupported(format!("this is one of {parts} parts of a model; split files are not run yet")));
+        }
         let (width, heads) = (keys.required("embedding_length")?, keys.required("attention.head_count")?);
         let kv_heads = keys.optional("attention.head_count_kv")?.unwrap_or(heads);
         let head_size = keys.optional("attention.key_length")?.unwrap_or(width / heads);

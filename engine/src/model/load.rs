@@ -76,9 +76,9 @@ impl Model {
     ) -> Result<Model> {
         let config = Config::of(file)?;
         let layout = Layout::of(engine, file, &config)?;
-        let context = options.context.unwrap_or((config.context as usize).min(CONTEXT_DEFAULT_MAX));
+        let context = file.context(options)?;
         check_context(engine, &config, options.precision, context)?;
-        let chunk = options.chunk.unwrap_or(if engine.software() { 64 } else { 256 });
+        let chunk = options.chunk.unwrap_or(if engine.software() { 32 } else { 256 });
         let chunk = chunk.clamp(1, context);
 
         let total: u64 = layout.matrices.iter().map(super::weights::Matrix::bytes).sum();
@@ -136,21 +136,32 @@ impl Model {
         2 * u64::from(config.layers) * cache_layer_bytes(config, self.0.precision, self.0.context)
     }
 
-    /// The dispatches of one decoded token (width 1, drawing included), or of a prefill pass with its logits.
-    pub fn plan(&self, width: usize) -> Plan {
-        let builder = self.0.builder();
+    /// A session with an empty cache.
+    pub async fn session(&self) -> Result<Session> {
+        Session::new(self.0.clone()).await
+    }
+}
+
+impl ModelFile {
+    /// Positions of a session with these options.
+    pub fn context(&self, options: &LoadOptions) -> Result<usize> {
+        let own = Config::of(self)?.context as usize;
+        Ok(options.context.unwrap_or(own.min(CONTEXT_DEFAULT_MAX)))
+    }
+
+    /// The dispatches of one decoded token (width 1, drawing included), or of a prefill pass with its last logits;
+    /// reads no weights.
+    pub fn plan(&self, engine: &Engine, precision: Precision, width: usize) -> Result<Plan> {
+        let config = Config::of(self)?;
+        let layout = Layout::of(engine, self, &config)?;
+        let builder = Builder { engine, config: &config, layout: &layout, precision };
         let kind = if width == 1 { Width::Decode } else { Width::Prefill(width as u32) };
         let mut plan = builder.body(kind);
         plan.dispatches.extend(builder.head(kind, Rows::Last).dispatches);
         if width == 1 {
             plan.dispatches.extend(builder.greedy().dispatches);
         }
-        plan
-    }
-
-    /// A session with an empty cache.
-    pub async fn session(&self) -> Result<Session> {
-        Session::new(self.0.clone()).await
+        Ok(plan)
     }
 }
 
@@ -229,7 +240,8 @@ async fn slots(
 ) -> Result<Vec<(Slot, Buffer)>> {
     let factors = layout.rope_factors.as_ref().map(|tensor| vector(file, tensor)).transpose()?;
     let angles = config.rope.angles(context, factors.as_deref());
-    let row = |width: u32| chunk as u64 * u64::from(padded(width)) * 4;
+    // Kernels that take eight tokens at a time bind all eight rows, whether there is a token for each or not.
+    let row = |width: u32| chunk.next_multiple_of(8) as u64 * u64::from(padded(width)) * 4;
     let sizes = [
         (Slot::Angles, angles.len() as u64 * 4),
         (Slot::X, row(config.width)),
@@ -245,7 +257,7 @@ async fn slots(
             let advice = if slot == Slot::Angles { "a smaller context" } else { "smaller prefill passes" };
             return Err(Error::DoesNotFit(format!("{} takes {size} of {most} bytes: try {advice}", slot.name())));
         }
-        slots.push((slot, engine.storage(slot.name(), size).await?));
+        slots.push((slot, engine.storage_or_uniform(slot.name(), size).await?));
     }
     upload.write(&slots[0].1, 0, bytemuck::cast_slice(&angles))?;
     Ok(slots)

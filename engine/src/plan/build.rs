@@ -1,10 +1,10 @@
 //! From a model's layout to plans: asserts shapes, picks variants, and lists dispatches in the order of the paper.
 
 use lantern_kernels::{
-    Kernel, Part, Shader, argmax, attention, bytes_of_params, embed, matmul, matvec, norm, padded,
+    Kernel, Part, Shader, argmax, attention, bytes_of_params, embed, matmul, matmul_rows, matvec, norm, padded,
     parts::{
         CACHE_F16, CACHE_F32, FINISH_ADD, FINISH_GATE, FINISH_GLU, FINISH_STORE, INPUT_NORM, INPUT_PLAIN, SCALAR_F16,
-        SCALAR_F32, STORE_F16, STORE_F32,
+        SCALAR_F32, STORE_F16, STORE_F32, X_STORAGE, X_UNIFORM,
     },
     rope, sample,
 };
@@ -84,9 +84,11 @@ impl Builder<'_> {
             y_width,
             finish: &FINISH_STORE,
         };
-        let width = if rows == Rows::Last { Width::Decode } else { width };
         let mut dispatches = Vec::new();
-        self.linear(linear, width, &mut dispatches);
+        match (width, rows) {
+            (Width::Prefill(_), Rows::Last) => self.matvec(&linear, false, &mut dispatches),
+            _ => self.linear(linear, width, &mut dispatches),
+        }
         Plan { dispatches, tokens: width.tokens() }
     }
 
@@ -204,24 +206,46 @@ impl Builder<'_> {
     }
 
     fn linear(&self, linear: Linear, width: Width, all: &mut Vec<Dispatch>) {
-        if width == Width::Decode {
-            self.matvec(&linear, all);
-        } else if let Some(norm) = linear.norm {
-            self.norm(norm, width, all);
-            self.matmul(&Linear { x: Slot::H, norm: None, ..linear }, all);
+        let Width::Prefill(tokens) = width else {
+            return self.matvec(&linear, true, all);
+        };
+        let linear = match linear.norm {
+            None => linear,
+            Some(norm) => {
+                self.norm(norm, width, all);
+                Linear { x: Slot::H, norm: None, ..linear }
+            }
+        };
+        if self.uniform(&linear, matmul_rows::TOKENS) {
+            self.matmul_rows(&linear, tokens, all);
         } else {
             self.matmul(&linear, all);
         }
     }
 
-    fn matvec(&self, linear: &Linear, all: &mut Vec<Dispatch>) {
+    /// Whether this adapter reads `tokens` rows of activations best from a uniform buffer, and they fit one.
+    fn uniform(&self, linear: &Linear, tokens: u32) -> bool {
+        let bytes = u64::from(tokens * padded(self.layout.matrices[linear.matrix].cols)) * 4;
+        self.engine.software() && bytes <= self.engine.adapter().limits.max_uniform_buffer_binding_size
+    }
+
+    /// For the last token of a pass, or, where `single`, for the only one.
+    fn matvec(&self, linear: &Linear, single: bool, all: &mut Vec<Dispatch>) {
         let eps = self.config.norm_epsilon;
+        let matrix = &self.layout.matrices[linear.matrix];
         let input: &'static Part = if linear.norm.is_some() { &INPUT_NORM } else { &INPUT_PLAIN };
-        let parts = [&self.layout.matrices[linear.matrix].format.part, input, linear.finish];
-        let shader = self.shader(&matvec::MATVEC, &parts, &[]);
+        let uniform = single && self.uniform(linear, 1);
+        let (x, length): (&'static Part, _) =
+            if uniform { (&X_UNIFORM, vec![("X_LENGTH", padded(matrix.cols) / 4)]) } else { (&X_STORAGE, vec![]) };
+        let shader = self.shader(&matvec::MATVEC, &[&matrix.format.part, input, x, linear.finish], &length);
+        let first = all.len();
         self.pieces(linear, &shader, all, |rows, cols, y_start| {
             bytes_of_params(&matvec::Params { rows, cols, y_start, eps })
         });
+        if uniform {
+            let size = u64::from(padded(matrix.cols)) * 4;
+            all[first..].iter_mut().for_each(|d| d.x_range = Some((0, size)));
+        }
     }
 
     fn matmul(&self, linear: &Linear, all: &mut Vec<Dispatch>) {
@@ -231,6 +255,25 @@ impl Builder<'_> {
         self.pieces(linear, &shader, all, |rows, cols, y_start| {
             bytes_of_params(&matmul::Params { rows, cols, y_start, y_stride })
         });
+    }
+
+    /// One dispatch for every eight tokens.
+    fn matmul_rows(&self, linear: &Linear, tokens: u32, all: &mut Vec<Dispatch>) {
+        let y_stride = padded(linear.y_width);
+        let matrix = &self.layout.matrices[linear.matrix];
+        let length = matmul_rows::TOKENS * padded(matrix.cols) / 4;
+        let parts = [&matrix.format.part, linear.finish];
+        let shader = self.shader(&matmul_rows::MATMUL_ROWS, &parts, &[("X_LENGTH", length)]);
+        for token_start in (0..tokens).step_by(matmul_rows::TOKENS as usize) {
+            let first = all.len();
+            self.pieces(linear, &shader, all, |rows, cols, y_start| {
+                bytes_of_params(&matmul_rows::Params { rows, cols, y_start, y_stride, token_start })
+            });
+            for dispatch in &mut all[first..] {
+                dispatch.token_start = token_start;
+                dispatch.x_range = Some((u64::from(token_start * padded(matrix.cols)) * 4, u64::from(length) * 16));
+            }
+        }
     }
 
     /// One dispatch for each piece of the matrix.
@@ -345,5 +388,16 @@ fn dispatch(
     params: Vec<u8>,
     units: u32,
 ) -> Dispatch {
-    Dispatch { layer: None, shader, what: what.to_string(), flow: flow.to_string(), binds, params, units, bytes: 0 }
+    Dispatch {
+        layer: None,
+        shader,
+        what: what.to_string(),
+        flow: flow.to_string(),
+        binds,
+        params,
+        units,
+        token_start: 0,
+        x_range: None,
+        bytes: 0,
+    }
 }

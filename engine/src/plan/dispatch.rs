@@ -87,6 +87,10 @@ pub struct Dispatch {
     pub params: Vec<u8>,
     /// Units, for the grid.
     pub units: u32,
+    /// The first token of the pass that it works on.
+    pub token_start: u32,
+    /// The part of slot x that it binds, in bytes: start and size; all of it where none is given.
+    pub x_range: Option<(u64, u64)>,
     /// Bytes of weights that it reads at least.
     pub bytes: u64,
 }

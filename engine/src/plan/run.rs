@@ -2,8 +2,6 @@
 
 use std::sync::{Arc, atomic::Ordering::Relaxed};
 
-use lantern_kernels::BindingKind;
-
 use super::dispatch::{Bind, Dispatch, Plan};
 use crate::{
     Engine, Result,
@@ -65,8 +63,10 @@ impl Prepared {
 
     /// Records every dispatch for a pass of `tokens`.
     pub fn record(&self, engine: &Engine, pass: &mut wgpu::ComputePass<'_>, tokens: u32) {
-        for index in 0..self.steps.len() {
-            self.record_one(engine, pass, index, tokens);
+        for (index, dispatch) in self.plan.dispatches.iter().enumerate() {
+            if dispatch.token_start < tokens {
+                self.record_one(engine, pass, index, tokens);
+            }
         }
     }
 
@@ -92,12 +92,16 @@ fn bind_group(
     let label = dispatch.shader.label();
     let range = |binding: &lantern_kernels::Binding| {
         let name = binding.name.as_str();
-        if binding.kind == BindingKind::Uniform {
+        if name == "params" {
             return params;
         }
         let wanted = if name.starts_with("w_") { "weights" } else { name };
         let found = dispatch.binds.iter().find(|(n, _)| *n == wanted);
-        lookup.find(found.unwrap_or_else(|| panic!("{label}: nothing is bound to {name}")).1, name)
+        let mut range = lookup.find(found.unwrap_or_else(|| panic!("{label}: nothing is bound to {name}")).1, name);
+        if name == "x" && let Some((start, size)) = dispatch.x_range {
+            (range.start, range.size) = (start, Some(size));
+        }
+        range
     };
     let entry = |binding: &lantern_kernels::Binding| {
         let Range { buffer, start, size } = range(binding);

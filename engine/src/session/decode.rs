@@ -46,8 +46,8 @@ impl Session {
         }
         for number in 0..count {
             let draw = if by_chance { &self.sample } else { &self.greedy };
-            let plans = [(&self.decode, 1), (&self.head, 1), (draw, 1)];
-            let token = self.step(if number == 0 { &plans[2..] } else { &plans }, number).await?;
+            let plans = [(&self.decode, 1), (draw, 1)];
+            let token = self.step(if number == 0 { &plans[1..] } else { &plans }, number).await?;
             self.cached = self.tokens.len();
             self.tokens.push(token);
             self.drawn.push(true);

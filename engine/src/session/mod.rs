@@ -35,8 +35,11 @@ pub struct Session {
     /// The logits are those after the last token.
     fresh: bool,
     buffers: Buffers,
+    /// One token, with its logits.
     decode: Prepared,
+    /// Many tokens, without.
     prefill: Prepared,
+    /// The logits of the last of them.
     head: Prepared,
     greedy: Prepared,
     sample: Prepared,
@@ -105,9 +108,11 @@ impl Session {
         let bound = Bound { model: &model, buffers: &buffers };
         let neutral = sampler::SamplerOptions::greedy().params(model.config.vocabulary);
         let ready = async |plan| Prepared::new(&model.engine, plan, &bound).await;
-        let decode = ready(builder.body(Width::Decode)).await?;
+        let mut step = builder.body(Width::Decode);
+        step.dispatches.extend(builder.head(Width::Decode, Rows::Last).dispatches);
+        let decode = ready(step).await?;
         let prefill = ready(builder.body(chunk)).await?;
-        let head = ready(builder.head(Width::Decode, Rows::Last)).await?;
+        let head = ready(builder.head(chunk, Rows::Last)).await?;
         let greedy = ready(builder.greedy()).await?;
         let sample = ready(builder.sample(&neutral)).await?;
         let (tokens, drawn) = (vec![], vec![]);

@@ -126,10 +126,10 @@ impl Session {
     fn chunk(&mut self, count: usize, single: bool, last: bool) -> Result<()> {
         self.begin(count);
         let engine = &self.model.engine;
-        let body = if single { &self.decode } else { &self.prefill };
         let mut encoder = engine.encoder();
-        let plans = [(body, count as u32), (&self.head, 1)];
-        engine.pass(&mut encoder, &plans[..if last { 2 } else { 1 }]);
+        let many = [(&self.prefill, count as u32), (&self.head, 1)];
+        let plans = if single { &[(&self.decode, 1)] } else { &many[..if last { 2 } else { 1 }] };
+        engine.pass(&mut encoder, plans);
         engine.submit(encoder);
         self.fresh = last;
         self.cached += count;

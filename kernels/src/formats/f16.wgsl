@@ -7,12 +7,12 @@ fn w_four(bits: vec2u) -> vec4f {
     return vec4f(half(bits.x), half(bits.x >> 16u), half(bits.y), half(bits.y >> 16u));
 }
 
-fn w_group(group: u32) -> array<vec4f, 8> {
+fn w_group(group: u32) -> Group {
     let i = group * 4u;
     let a = w_quants[i];
     let b = w_quants[i + 1u];
     let c = w_quants[i + 2u];
     let d = w_quants[i + 3u];
-    return array<vec4f, 8>(w_four(a.xy), w_four(a.zw), w_four(b.xy), w_four(b.zw),
+    return Group(w_four(a.xy), w_four(a.zw), w_four(b.xy), w_four(b.zw),
         w_four(c.xy), w_four(c.zw), w_four(d.xy), w_four(d.zw));
 }

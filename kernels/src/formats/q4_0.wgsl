@@ -7,8 +7,8 @@ fn w_scale(group: u32) -> vec2f {
     return vec2f(d, -8.0 * d);
 }
 
-fn w_group(group: u32) -> array<vec4f, 8> {
+fn w_group(group: u32) -> Group {
     let q = w_quants[group];
-    return array<vec4f, 8>(nibbles(q.x), nibbles(q.x >> 16u), nibbles(q.y), nibbles(q.y >> 16u),
+    return Group(nibbles(q.x), nibbles(q.x >> 16u), nibbles(q.y), nibbles(q.y >> 16u),
         nibbles(q.z), nibbles(q.z >> 16u), nibbles(q.w), nibbles(q.w >> 16u));
 }

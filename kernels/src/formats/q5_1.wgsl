@@ -8,10 +8,10 @@ fn w_scale(group: u32) -> vec2f {
     return vec2f(half(dm), half(dm >> 16u));
 }
 
-fn w_group(group: u32) -> array<vec4f, 8> {
+fn w_group(group: u32) -> Group {
     let q = w_quants[group];
     let h = w_highs[group];
-    return array<vec4f, 8>(
+    return Group(
         nibbles(q.x) + fifth_bits(h), nibbles(q.x >> 16u) + fifth_bits(h >> 4u),
         nibbles(q.y) + fifth_bits(h >> 8u), nibbles(q.y >> 16u) + fifth_bits(h >> 12u),
         nibbles(q.z) + fifth_bits(h >> 16u), nibbles(q.z >> 16u) + fifth_bits(h >> 20u),

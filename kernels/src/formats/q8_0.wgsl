@@ -7,9 +7,9 @@ fn w_scale(group: u32) -> vec2f {
     return vec2f(d, 0.0);
 }
 
-fn w_group(group: u32) -> array<vec4f, 8> {
+fn w_group(group: u32) -> Group {
     let a = w_quants[2u * group];
     let b = w_quants[2u * group + 1u];
-    return array<vec4f, 8>(signed_bytes(a.x), signed_bytes(a.y), signed_bytes(a.z), signed_bytes(a.w),
+    return Group(signed_bytes(a.x), signed_bytes(a.y), signed_bytes(a.z), signed_bytes(a.w),
         signed_bytes(b.x), signed_bytes(b.y), signed_bytes(b.z), signed_bytes(b.w));
 }

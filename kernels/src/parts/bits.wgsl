@@ -1,5 +1,8 @@
 // Bits of quantised blocks as numbers. Conversions go through i32: from u32 they cost several instructions on CPUs.
 
+// 32 neighbouring weights, before their scale. Names, not an array: drivers keep those in registers without being asked.
+struct Group { a: vec4f, b: vec4f, c: vec4f, d: vec4f, e: vec4f, f: vec4f, g: vec4f, h: vec4f }
+
 // The f16 in the low half of `bits`, exact for denormals too, which unpack2x16float may flush. No infinities.
 fn half(bits: u32) -> f32 {
     let sign = (bits & 0x8000u) << 16u;

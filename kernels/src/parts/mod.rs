@@ -31,6 +31,13 @@ pub static INPUT_NORM: Part = Part::new("norm", include_str!("input_norm.wgsl"))
 /// What happens to activations before they meet the weights.
 pub const INPUT: Socket = Socket { name: "input", parts: &[&INPUT_PLAIN, &INPUT_NORM] };
 
+/// Activations of many tokens, of which the last counts.
+pub static X_STORAGE: Part = Part::new("", include_str!("x_storage.wgsl"));
+/// Activations of one token; the shader's constant `X_LENGTH` is their number / 4.
+pub static X_UNIFORM: Part = Part::new("uniform", include_str!("x_uniform.wgsl"));
+/// Where activations are read from.
+pub const X: Socket = Socket { name: "x", parts: &[&X_STORAGE, &X_UNIFORM] };
+
 /// y = v
 pub static FINISH_STORE: Part = Part::new("", include_str!("finish_store.wgsl"));
 /// y += v

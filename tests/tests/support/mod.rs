@@ -2,6 +2,7 @@
 
 pub mod adapters;
 pub mod gguf;
+pub mod shared;
 
 /// Normalised mean squared error: sum((a-b)²) / sum(b²), b the reference.
 pub fn nmse(got: &[f32], wanted: &[f32]) -> f64 {

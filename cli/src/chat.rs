@@ -1,0 +1,284 @@
+//! `lantern chat`: a conversation. What the model has read stays in its cache, so each turn feeds only what is new.
+
+use std::{fs, path::Path};
+
+use lantern_engine::{ChatTemplate, Error, Session, Tokenizer};
+use serde_json::json;
+
+use pollster::block_on;
+
+use crate::{
+    failure::{Failure, Result},
+    files,
+    generate::{self, Drawing, StopReason},
+    interrupt,
+    lines::{self, Line, Lines},
+    load::{self, LoadArgs},
+    model::{self, ModelArgs},
+    notes, output,
+    prompt::{self, Message},
+    sampling::SamplingArgs,
+};
+
+const PROMPT: &str = "> ";
+const HELP: &str = "\
+/system TEXT  set the system message (nothing: remove it)
+/reset        forget the conversation, keep the system message
+/save FILE    write the conversation as JSON
+/load FILE    go on with a saved conversation
+/help         this list
+/exit         leave; so do Ctrl-D and Ctrl-C
+A line that ends in \\ goes on in the next one. Ctrl-C stops an answer.";
+
+/// `chat`'s flags.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    #[command(flatten)]
+    model: ModelArgs,
+    /// The system message
+    #[arg(short, long, value_name = "TEXT", allow_hyphen_values = true)]
+    system: Option<String>,
+    #[command(flatten)]
+    sampling: SamplingArgs,
+    #[command(flatten)]
+    load: LoadArgs,
+}
+
+/// A conversation, and the session that has read it.
+struct Chat<'a> {
+    messages: Vec<Message>,
+    session: Session,
+    tokenizer: &'a Tokenizer,
+    template: &'a ChatTemplate,
+    drawing: Drawing<'a>,
+}
+
+/// What a line asks for.
+enum Next {
+    Line,
+    Leave,
+}
+
+/// Talks until the lines end.
+pub fn run(args: &Args) -> Result {
+    let drawing = Drawing::new(&args.sampling)?;
+    let file = model::open(args.model.model.as_deref())?;
+    let tokenizer = file.tokenizer()?;
+    let missing = || {
+        Failure::Message("this model has no chat template; use `lantern run` with it".to_owned())
+    };
+    let template = file.chat_template()?.ok_or_else(missing)?;
+    let loaded = load::load(&file, &args.load)?;
+    let session = block_on(loaded.model.session())?;
+    let mut chat = Chat {
+        messages: Vec::new(),
+        session,
+        tokenizer: &tokenizer,
+        template: &template,
+        drawing,
+    };
+    chat.set_system(args.system.as_deref().unwrap_or_default());
+    if lines::interactive() {
+        notes::note("/help lists the commands");
+    }
+    chat.talk()
+}
+
+impl Chat<'_> {
+    fn talk(&mut self) -> Result {
+        let mut lines = Lines::open();
+        loop {
+            interrupt::rest();
+            let Line::Text(text) = lines.next(PROMPT)? else {
+                return Ok(());
+            };
+            let done = match text.trim() {
+                "" => Ok(Next::Line),
+                command if command.starts_with('/') => self.command(command),
+                _ => self.turn(&text).map(|()| Next::Line),
+            };
+            match done {
+                Ok(Next::Line) => {}
+                Ok(Next::Leave) => return Ok(()),
+                Err(failure) if ends_chat(&failure) => return Err(failure),
+                Err(failure) => drop(failure.report()), // this turn failed, the next may go well
+            }
+        }
+    }
+
+    fn command(&mut self, line: &str) -> Result<Next> {
+        let (name, rest) = line.split_once(char::is_whitespace).unwrap_or((line, ""));
+        let rest = rest.trim();
+        match name {
+            "/help" => notes::note(HELP),
+            "/system" => self.set_system(rest),
+            "/reset" => self.messages.retain(|message| message.role == "system"),
+            "/save" => save(&self.messages, rest)?,
+            "/load" => self.messages = read(rest)?,
+            "/exit" | "/quit" => return Ok(Next::Leave),
+            _ => {
+                return Err(Failure::Message(format!(
+                    "there is no {name}; /help lists the commands"
+                )));
+            }
+        }
+        Ok(Next::Line)
+    }
+
+    fn set_system(&mut self, text: &str) {
+        self.messages.retain(|message| message.role != "system");
+        if !text.is_empty() {
+            self.messages.insert(0, Message::new("system", text));
+        }
+    }
+
+    /// One message and its answer. A message that could not be answered is taken back.
+    fn turn(&mut self, text: &str) -> Result {
+        self.messages.push(Message::new("user", text));
+        let answered = self.answer();
+        if answered.is_err() {
+            self.messages.pop();
+        }
+        let (text, stop_reason) = answered?;
+        self.messages.push(Message::new("assistant", &text));
+        match stop_reason {
+            StopReason::Context => {
+                notes::warning(
+                    "the context is full; /reset starts anew, --context gives more room",
+                );
+            }
+            StopReason::Interrupted if !lines::interactive() => return Err(Failure::Interrupted),
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn answer(&mut self) -> Result<(String, StopReason)> {
+        let tokens = prompt::tokens(self.template, self.tokenizer, &self.messages)?;
+        let context = self.session.context();
+        if tokens.len() >= context {
+            return Err(Error::ContextFull {
+                tokens: tokens.len(),
+                context,
+            }
+            .into());
+        }
+        let known = common_prefix(&tokens, self.session.tokens());
+        self.session.rewind(known)?;
+        notes::detail(&format!(
+            "{known} of {} tokens are in the cache",
+            tokens.len()
+        ));
+        let mut emit = |piece: &str| output::text(piece);
+        let new = &tokens[known..];
+        let answer = generate::answer(
+            &mut self.session,
+            self.tokenizer,
+            new,
+            &self.drawing,
+            &mut emit,
+        )?;
+        output::line("")?;
+        if notes::verbose() {
+            answer.note_timings();
+        }
+        Ok((answer.text, answer.stop_reason))
+    }
+}
+
+/// Errors after which no further turn can go well. A script wants to know of any; a person can try again.
+fn ends_chat(failure: &Failure) -> bool {
+    let lost = matches!(failure, Failure::Engine(error) if error.code() == "device-lost");
+    lost || matches!(failure, Failure::BrokenPipe) || !lines::interactive()
+}
+
+/// Tokens that the cache can keep. At least one is left to feed: the logits come from the last one fed.
+fn common_prefix(tokens: &[u32], cached: &[u32]) -> usize {
+    let same = tokens
+        .iter()
+        .zip(cached)
+        .take_while(|(new, old)| new == old)
+        .count();
+    same.min(tokens.len().saturating_sub(1))
+}
+
+fn save(messages: &[Message], path: &str) -> Result {
+    let path = named(path)?;
+    files::write_whole(path, |file| {
+        let text = serde_json::to_string_pretty(&json!(messages))
+            .map_err(|error| Failure::Message(error.to_string()))?;
+        writeln!(file, "{text}").map_err(|error| Failure::io(path, error))
+    })?;
+    notes::note(&format!(
+        "{} messages saved to {}",
+        messages.len(),
+        path.display()
+    ));
+    Ok(())
+}
+
+fn read(path: &str) -> Result<Vec<Message>> {
+    let path = named(path)?;
+    let text = fs::read_to_string(path).map_err(|error| Failure::io(path, error))?;
+    let messages = check(&text)
+        .map_err(|problem| Failure::Message(format!("{}: {problem}", path.display())))?;
+    notes::note(&format!("{} messages loaded", messages.len()));
+    Ok(messages)
+}
+
+/// A system message first or nowhere, and else users and assistants.
+fn check(text: &str) -> std::result::Result<Vec<Message>, String> {
+    let messages: Vec<Message> =
+        serde_json::from_str(text).map_err(|error| format!("no saved conversation: {error}"))?;
+    for (index, message) in messages.iter().enumerate() {
+        match message.role.as_str() {
+            "system" if index == 0 => {}
+            "user" | "assistant" => {}
+            role => {
+                return Err(format!(
+                    "message {} has the role {role}, which cannot be there",
+                    index + 1
+                ));
+            }
+        }
+    }
+    Ok(messages)
+}
+
+fn named(path: &str) -> Result<&Path> {
+    if path.is_empty() {
+        return Err(Failure::Message("name a file after the command".to_owned()));
+    }
+    Ok(Path::new(path))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_token_is_always_left_to_feed() {
+        assert_eq!(common_prefix(&[1, 2, 3], &[1, 2, 4, 5]), 2);
+        assert_eq!(common_prefix(&[1, 2, 3], &[1, 2, 3, 4]), 2);
+        assert_eq!(common_prefix(&[1, 2, 3], &[]), 0);
+        assert_eq!(common_prefix(&[], &[1]), 0);
+    }
+
+    #[test]
+    fn loaded_conversations_are_checked() {
+        let role = |role: &str| format!(r#"{{"role": "{role}", "content": "x"}}"#);
+        assert_eq!(
+            check(&format!("[{},{}]", role("system"), role("user")))
+                .unwrap()
+                .len(),
+            2
+        );
+        for bad in [
+            format!("[{},{}]", role("user"), role("system")),
+            format!("[{}]", role("boss")),
+            "{}".to_owned(),
+        ] {
+            check(&bad).unwrap_err();
+        }
+    }
+}

@@ -1,0 +1,326 @@
+//! Files of the Hugging Face hub: which files a repository has, which one is meant, and its checksum.
+//! `HF_ENDPOINT` names another hub, `HF_TOKEN` opens private and gated repositories.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use serde::Deserialize;
+
+use super::{Expected, Request, agent, download, get, refused};
+use crate::{
+    failure::{Failure, Result},
+    notes, places,
+};
+
+/// Which file to take where a repository has several: the smallest of good quality that this version runs.
+const PREFERRED: [&str; 9] = [
+    "Q4_K_M", "Q4_0", "Q4_1", "Q5_0", "Q5_1", "Q8_0", "BF16", "F16", "F32",
+];
+/// Remembers that choice beside the files, so that the same name means the same file later, and offline.
+const CHOICE: &str = ".choice";
+const LISTING_LIMIT: u64 = 16 << 20;
+
+/// `user/repo[:file]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reference {
+    repo: String,
+    file: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Listing {
+    sha: Option<String>,
+    siblings: Vec<Sibling>,
+}
+
+#[derive(Deserialize)]
+struct Sibling {
+    #[serde(rename = "rfilename")]
+    name: String,
+    size: Option<u64>,
+    lfs: Option<LargeFile>,
+}
+
+#[derive(Deserialize)]
+struct LargeFile {
+    sha256: Option<String>,
+}
+
+impl Reference {
+    /// None where `text` cannot be meant as one.
+    pub fn parse(text: &str) -> Option<Reference> {
+        let (repo, file) = match text.split_once(':') {
+            Some((repo, file)) => (repo, Some(file)),
+            None => (text, None),
+        };
+        let (user, name) = repo.split_once('/')?;
+        let plain = |part: &str| {
+            let allowed = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
+            !part.is_empty() && !part.starts_with('.') && part.chars().all(allowed)
+        };
+        let right = plain(user) && plain(name) && file.is_none_or(stays_inside);
+        right.then(|| Reference {
+            repo: repo.to_owned(),
+            file: file.map(str::to_owned),
+        })
+    }
+
+    /// The file on this machine, downloaded where it is missing.
+    pub fn fetch(&self) -> Result<PathBuf> {
+        let folder = places::models()?.join(&self.repo);
+        let known = self
+            .file
+            .clone()
+            .or_else(|| fs::read_to_string(folder.join(CHOICE)).ok());
+        if let Some(name) = known.filter(|name| stays_inside(name) && folder.join(name).is_file()) {
+            return Ok(folder.join(name));
+        }
+        let listing = self.listing()?;
+        let sibling = self.choose(&listing)?;
+        let target = folder.join(&sibling.name);
+        let revision = listing.sha.as_deref().unwrap_or("main");
+        let url = file_url(&self.repo, revision, &sibling.name);
+        let stated = sibling
+            .lfs
+            .as_ref()
+            .and_then(|lfs| checksum(lfs.sha256.as_deref()?));
+        let expected = Expected {
+            sha256: stated.or_else(|| linked_checksum(&url)),
+            bytes: sibling.size,
+        };
+        notes::note(&format!(
+            "{} of {} will be kept in {}",
+            sibling.name,
+            self.repo,
+            folder.display()
+        ));
+        fetch_url(&url, &sibling.name, &target, expected)?;
+        if self.file.is_none() {
+            let _ = fs::write(folder.join(CHOICE), &sibling.name); // only saves asking again
+        }
+        Ok(target)
+    }
+
+    fn listing(&self) -> Result<Listing> {
+        let url = format!("{}/api/models/{}?blobs=true", endpoint(), self.repo);
+        let mut response = get(&agent(5), &url, token().as_deref(), 0)?;
+        let status = response.status().as_u16();
+        if status != 200 {
+            return Err(refused(status, &self.repo));
+        }
+        let text = response
+            .body_mut()
+            .with_config()
+            .limit(LISTING_LIMIT)
+            .read_to_string();
+        let wrong = |error: &dyn std::fmt::Display| {
+            Failure::Hub(format!("the hub's listing of {}: {error}", self.repo))
+        };
+        serde_json::from_str(&text.map_err(|error| wrong(&error))?).map_err(|error| wrong(&error))
+    }
+
+    fn choose<'a>(&self, listing: &'a Listing) -> Result<&'a Sibling> {
+        let names: Vec<&str> = listing
+            .siblings
+            .iter()
+            .map(|sibling| sibling.name.as_str())
+            .collect();
+        let chosen = match &self.file {
+            Some(file) => names.contains(&file.as_str()).then_some(file.as_str()),
+            None => preferred(&names),
+        };
+        let sibling =
+            chosen.and_then(|name| listing.siblings.iter().find(|sibling| sibling.name == name));
+        sibling
+            .filter(|sibling| stays_inside(&sibling.name))
+            .ok_or_else(|| self.no_such_file(&names))
+    }
+
+    fn no_such_file(&self, names: &[&str]) -> Failure {
+        let models: Vec<&str> = names.iter().copied().filter(|name| is_gguf(name)).collect();
+        let repo = &self.repo;
+        let problem = match &self.file {
+            Some(file) => format!("{repo} has no file {file}"),
+            None => format!("{repo} does not say which of its files is the model"),
+        };
+        Failure::Hub(match models.as_slice() {
+            [] => format!(
+                "{problem}, and no .gguf file at all; look for a repository with GGUF in its name"
+            ),
+            some => format!(
+                "{problem}. Name one as {repo}:FILE, from:\n  {}",
+                some.join("\n  ")
+            ),
+        })
+    }
+}
+
+/// The single model among `names`, or the first type of [`PREFERRED`] that exactly one file has.
+fn preferred<'a>(names: &[&'a str]) -> Option<&'a str> {
+    let whole = |name: &&str| {
+        is_gguf(name) && !name.contains("-of-") && !name.to_lowercase().contains("mmproj")
+    };
+    let models: Vec<&str> = names.iter().copied().filter(whole).collect();
+    if let [only] = models[..] {
+        return Some(only);
+    }
+    PREFERRED.iter().find_map(|kind| {
+        let ending = format!("{}.gguf", kind.to_lowercase());
+        let of_kind = |name: &&str| {
+            let name = name.to_lowercase();
+            name.strip_suffix(&ending)
+                .is_some_and(|stem| stem.ends_with(['.', '-', '_', '/']))
+        };
+        let mut found = models.iter().copied().filter(of_kind);
+        found.next().filter(|_| found.next().is_none())
+    })
+}
+
+fn is_gguf(name: &str) -> bool {
+    Path::new(name)
+        .extension()
+        .is_some_and(|ending| ending.eq_ignore_ascii_case("gguf"))
+}
+
+/// A relative name that cannot leave the folder it is joined to, on any system.
+fn stays_inside(name: &str) -> bool {
+    let odd = |c: char| c == '\\' || c == ':' || c.is_control();
+    !name.contains(odd)
+        && name
+            .split('/')
+            .all(|part| !part.is_empty() && !part.starts_with('.'))
+}
+
+/// Downloads one file of the hub.
+pub fn fetch_url(url: &str, label: &str, target: &Path, expected: Expected) -> Result {
+    let token = token();
+    download(&Request {
+        url,
+        token: token.as_deref(),
+        label,
+        target,
+        expected,
+    })
+}
+
+/// The address of a file's contents.
+pub fn file_url(repo: &str, revision: &str, file: &str) -> String {
+    let escape = |byte: u8| match byte {
+        b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' | b'/' => {
+            char::from(byte).to_string()
+        }
+        other => format!("%{other:02X}"),
+    };
+    let file: String = file.bytes().map(escape).collect();
+    format!("{}/{repo}/resolve/{revision}/{file}", endpoint())
+}
+
+/// The sha256 that the hub gives as the tag of a large file, on its own answer and not on that of the host it redirects to.
+fn linked_checksum(url: &str) -> Option<String> {
+    let mut request = agent(0).head(url);
+    if let Some(token) = token() {
+        request = request.header("authorization", format!("Bearer {token}"));
+    }
+    let response = request.call().ok()?;
+    let tag = response
+        .headers()
+        .get("x-linked-etag")
+        .or_else(|| response.headers().get("etag"))?;
+    checksum(
+        tag.to_str()
+            .ok()?
+            .trim_start_matches("W/")
+            .trim_matches('"'),
+    )
+}
+
+/// `text` where it is a sha256, in lower case.
+fn checksum(text: &str) -> Option<String> {
+    let right = text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+    right.then(|| text.to_lowercase())
+}
+
+fn endpoint() -> String {
+    let set = std::env::var("HF_ENDPOINT")
+        .ok()
+        .filter(|value| !value.is_empty());
+    set.as_deref()
+        .unwrap_or("https://huggingface.co")
+        .trim_end_matches('/')
+        .to_owned()
+}
+
+fn token() -> Option<String> {
+    std::env::var("HF_TOKEN")
+        .ok()
+        .map(|token| token.trim().to_owned())
+        .filter(|token| !token.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn references_are_told_from_paths() {
+        let reference = |repo: &str, file: Option<&str>| {
+            Some(Reference {
+                repo: repo.to_owned(),
+                file: file.map(str::to_owned),
+            })
+        };
+        assert_eq!(Reference::parse("a/b"), reference("a/b", None));
+        assert_eq!(
+            Reference::parse("a/b:c/d.gguf"),
+            reference("a/b", Some("c/d.gguf"))
+        );
+        for text in [
+            "a",
+            "a/b/c",
+            "/a/b",
+            "./b",
+            "a/",
+            "a/b:",
+            "a/b:../c",
+            "a/b:c//d",
+            "C:\\a/b",
+            "a/b:/etc/x",
+            "../b",
+        ] {
+            assert_eq!(Reference::parse(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn the_preferred_file_is_unambiguous() {
+        assert_eq!(preferred(&["README.md", "m.gguf"]), Some("m.gguf"));
+        assert_eq!(
+            preferred(&["m-Q8_0.gguf", "m.Q4_0.gguf", "x/m-f16.gguf"]),
+            Some("m.Q4_0.gguf")
+        );
+        assert_eq!(
+            preferred(&["m-q8_0.gguf", "mmproj-f16.gguf"]),
+            Some("m-q8_0.gguf")
+        );
+        assert_eq!(
+            preferred(&["a-BF16.gguf", "b-F16.gguf", "b-BF16.gguf"]),
+            Some("b-F16.gguf")
+        );
+        assert_eq!(
+            preferred(&["m-00001-of-00002.gguf", "m-00002-of-00002.gguf"]),
+            None
+        );
+        assert_eq!(preferred(&["a-IQ3_M.gguf", "a-IQ2_M.gguf"]), None);
+        assert_eq!(preferred(&[]), None);
+    }
+
+    #[test]
+    fn addresses_are_escaped() {
+        assert!(
+            file_url("u/r", "main", "a b/ü?.gguf")
+                .ends_with("/u/r/resolve/main/a%20b/%C3%BC%3F.gguf")
+        );
+    }
+}

@@ -1,0 +1,202 @@
+//! One answer: feed a prompt, draw tokens until something ends it, and measure. Run and chat both speak through this.
+
+use std::{
+    ops::ControlFlow,
+    time::{Duration, Instant},
+};
+
+use lantern_engine::{Generated, SamplerOptions, Session, TextStream, Tokenizer};
+use pollster::block_on;
+use serde::Serialize;
+
+use crate::{failure::Result, interrupt, notes, progress::Progress, sampling::SamplingArgs};
+
+/// Why an answer ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum StopReason {
+    /// The model drew a token that ends the text.
+    End,
+    /// As many tokens as were asked for.
+    Length,
+    /// A stop string.
+    Stop,
+    /// No room in the context.
+    Context,
+    /// Ctrl-C.
+    Interrupted,
+}
+
+/// What an answer is drawn with.
+pub struct Drawing<'a> {
+    /// The sampler.
+    pub sampler: SamplerOptions,
+    /// Most tokens; None is until the context is full.
+    pub count: Option<usize>,
+    /// Texts that end the answer.
+    pub stops: &'a [String],
+    /// End tokens are tokens like any other.
+    pub ignore_end: bool,
+}
+
+impl Drawing<'_> {
+    /// What the flags ask for, checked.
+    pub fn new(args: &SamplingArgs) -> Result<Drawing<'_>> {
+        let sampler = args.options()?;
+        Ok(Drawing {
+            sampler,
+            count: args.count,
+            stops: &args.stop,
+            ignore_end: args.ignore_end,
+        })
+    }
+}
+
+/// What was drawn, and how long it took.
+pub struct Answer {
+    /// Every token drawn, the one that ended the text included.
+    pub tokens: Vec<u32>,
+    /// Their text, without end tokens and stop strings.
+    pub text: String,
+    /// Why it ended.
+    pub stop_reason: StopReason,
+    /// Tokens that were fed before.
+    pub prefill_tokens: usize,
+    /// Feeding them.
+    pub prefill: Duration,
+    /// Drawing.
+    pub decode: Duration,
+    /// From the start of feeding to the first token drawn.
+    pub first_token: Option<Duration>,
+}
+
+/// Feeds `tokens`, showing progress. Interrupted where Ctrl-C comes before the end.
+pub fn feed(session: &mut Session, tokens: &[u32]) -> Result<Duration> {
+    let start = Instant::now();
+    let mut progress = Progress::count("prefill", tokens.len() as u64);
+    let mut show = |done: usize, total: usize| {
+        progress.set(done as u64, total as u64);
+        interrupt::control()
+    };
+    block_on(session.feed(tokens, &mut show))?;
+    progress.finish();
+    Ok(start.elapsed())
+}
+
+/// Feeds `prompt` and draws the answer. `emit` gets the text piece by piece; its failure ends the answer.
+pub fn answer(
+    session: &mut Session,
+    tokenizer: &Tokenizer,
+    prompt: &[u32],
+    drawing: &Drawing,
+    emit: &mut dyn FnMut(&str) -> Result,
+) -> Result<Answer> {
+    interrupt::listen();
+    let start = Instant::now();
+    let prefill = feed(session, prompt)?;
+    let mut answer = Answer {
+        tokens: Vec::new(),
+        text: String::new(),
+        stop_reason: StopReason::Length,
+        prefill_tokens: prompt.len(),
+        prefill,
+        decode: Duration::ZERO,
+        first_token: None,
+    };
+    let decode_start = Instant::now();
+    draw(session, tokenizer, drawing, &mut answer, emit, start)?;
+    answer.decode = decode_start.elapsed();
+    Ok(answer)
+}
+
+fn draw(
+    session: &mut Session,
+    tokenizer: &Tokenizer,
+    drawing: &Drawing,
+    answer: &mut Answer,
+    emit: &mut dyn FnMut(&str) -> Result,
+    start: Instant,
+) -> Result {
+    let mut stream = TextStream::new(tokenizer, drawing.stops.to_vec());
+    let mut failed = Ok(());
+    let mut reason = None;
+    let mut each = |token: u32| {
+        answer.first_token.get_or_insert_with(|| start.elapsed());
+        answer.tokens.push(token);
+        let end = tokenizer.is_end(token) && !drawing.ignore_end;
+        if !end && !tokenizer.is_special(token) {
+            failed = hand_on(&stream.push(token), &mut answer.text, emit);
+        }
+        reason = match (end, stream.stopped()) {
+            (true, _) => Some(StopReason::End),
+            (_, true) => Some(StopReason::Stop),
+            _ => interrupt::asked().then_some(StopReason::Interrupted),
+        };
+        let over = reason.is_some() || failed.is_err();
+        if over {
+            ControlFlow::Break(())
+        } else {
+            ControlFlow::Continue(())
+        }
+    };
+    // Without a limit the context's end is the limit: asking for as many tokens as it holds always reaches it.
+    let count = drawing.count.unwrap_or(session.context());
+    let generated = match count {
+        0 => Generated::Count,
+        count => block_on(session.generate(count, &drawing.sampler, &mut each))?,
+    };
+    failed?;
+    answer.stop_reason = reason.unwrap_or(match generated {
+        Generated::ContextFull => StopReason::Context,
+        Generated::Count | Generated::Stopped => StopReason::Length,
+    });
+    hand_on(&stream.finish(), &mut answer.text, emit)
+}
+
+fn hand_on(piece: &str, text: &mut String, emit: &mut dyn FnMut(&str) -> Result) -> Result {
+    if piece.is_empty() {
+        return Ok(());
+    }
+    text.push_str(piece);
+    emit(piece)
+}
+
+impl Answer {
+    /// One line of measurements on stderr.
+    pub fn note_timings(&self) {
+        let drawn = self.tokens.len();
+        let first = self.first_token.map_or(String::new(), |first| {
+            format!(", first token after {:.2} s", first.as_secs_f64())
+        });
+        notes::note(&format!(
+            "prefill {} tokens in {:.2} s ({:.1} tokens/s), decode {drawn} in {:.2} s ({:.1} tokens/s){first}; {}",
+            self.prefill_tokens,
+            self.prefill.as_secs_f64(),
+            per_second(self.prefill_tokens, self.prefill),
+            self.decode.as_secs_f64(),
+            per_second(drawn, self.decode),
+            self.stop_reason.in_words(),
+        ));
+    }
+}
+
+impl StopReason {
+    fn in_words(self) -> &'static str {
+        match self {
+            StopReason::End => "the text ended",
+            StopReason::Length => "as many tokens as asked for",
+            StopReason::Stop => "a stop text came",
+            StopReason::Context => "the context is full",
+            StopReason::Interrupted => "interrupted",
+        }
+    }
+}
+
+/// A rate that is 0 where nothing was done.
+pub fn per_second(count: usize, duration: Duration) -> f64 {
+    if count == 0 {
+        0.0
+    } else {
+        count as f64 / duration.as_secs_f64().max(1e-9)
+    }
+}

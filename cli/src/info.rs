@@ -1,0 +1,183 @@
+//! `lantern info`: what a model file holds. Reads its header only, and needs no GPU.
+
+use std::collections::BTreeMap;
+
+use indicatif::DecimalBytes;
+use lantern_engine::{ModelFile, file::Value};
+use serde::Serialize;
+use serde_json::{Map, json};
+
+use crate::{
+    failure::Result,
+    model::{self, NamedModelArgs},
+    output,
+};
+
+const SHORT_TEXT: usize = 60; // characters of a text that the table shows
+const SHORT_ARRAY: usize = 6; // values of an array that are shown
+
+/// `info`'s flags.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    #[command(flatten)]
+    model: NamedModelArgs,
+    /// Print one JSON object, with every tensor
+    #[arg(long)]
+    json: bool,
+}
+
+/// Tensors of one stored type.
+#[derive(Default, Serialize)]
+struct Stored {
+    tensors: usize,
+    bytes: u64,
+}
+
+type Types<'a> = BTreeMap<&'a str, Stored>;
+
+/// Prints the file's header.
+pub fn run(args: &Args) -> Result {
+    let path = model::resolve(Some(&args.model.model))?;
+    let file = ModelFile::open(&path)?;
+    let mut types = Types::new();
+    for tensor in file.tensors() {
+        let stored = types.entry(tensor.kind.name()).or_default();
+        stored.tensors += 1;
+        stored.bytes += tensor.bytes;
+    }
+    let path = path.display().to_string();
+    if args.json {
+        print_json(&path, &file, &types)
+    } else {
+        print_table(&path, &file, &types)
+    }
+}
+
+fn print_json(path: &str, file: &ModelFile, types: &Types) -> Result {
+    let metadata: Map<_, _> = file
+        .metadata()
+        .0
+        .iter()
+        .map(|(key, value)| (key.clone(), to_json(value)))
+        .collect();
+    let config = file.config();
+    output::json(&json!({
+        "file": path,
+        "bytes": file.len(),
+        "version": file.version(),
+        "config": config.as_ref().ok(),
+        "config_error": config.err().map(|error| error.to_string()),
+        "metadata": metadata,
+        "types": types,
+        "tensors": file.tensors(),
+    }))
+}
+
+fn print_table(path: &str, file: &ModelFile, types: &Types) -> Result {
+    let row = |name: &str, value: String| vec![name.to_owned(), value];
+    let mut rows = vec![
+        row("file", path.to_owned()),
+        row(
+            "bytes",
+            format!("{} ({})", file.len(), DecimalBytes(file.len())),
+        ),
+        row("format", format!("GGUF version {}", file.version())),
+    ];
+    match file.config().map(|config| json!(config)) {
+        Ok(config) => {
+            let fields = config.as_object().into_iter().flatten();
+            rows.extend(fields.map(|(name, value)| {
+                row(
+                    name,
+                    value.as_str().map_or(value.to_string(), str::to_owned),
+                )
+            }));
+        }
+        // A vocabulary without a model is worth a look too.
+        Err(error) => rows.push(row("runs", format!("no: {error}"))),
+    }
+    let count: usize = types.values().map(|stored| stored.tensors).sum();
+    rows.push(row("tensors", count.to_string()));
+    rows.extend(types.iter().map(|(kind, stored)| {
+        row(
+            &format!("  {kind}"),
+            format!("{} tensors, {}", stored.tensors, DecimalBytes(stored.bytes)),
+        )
+    }));
+    rows.push(row("metadata", file.metadata().0.len().to_string()));
+    rows.extend(
+        file.metadata()
+            .0
+            .iter()
+            .map(|(key, value)| row(&format!("  {key}"), shortened(value))),
+    );
+    output::table(&rows)
+}
+
+/// Arrays that are long (a vocabulary) are given by their length and first values.
+fn to_json(value: &Value) -> serde_json::Value {
+    match value {
+        Value::Unsigned(v) => json!(v),
+        Value::Signed(v) => json!(v),
+        Value::Float(v) => json!(v),
+        Value::Bool(v) => json!(v),
+        Value::Text(v) => json!(v),
+        Value::Integers(v) => array(v),
+        Value::Floats(v) => array(v),
+        Value::Texts(v) => array(v),
+        Value::Unusable(why) => json!({"unusable": why}),
+    }
+}
+
+fn array<T: Serialize>(values: &[T]) -> serde_json::Value {
+    if values.len() <= SHORT_ARRAY {
+        return json!(values);
+    }
+    json!({"length": values.len(), "first": &values[..SHORT_ARRAY]})
+}
+
+fn shortened(value: &Value) -> String {
+    match value {
+        Value::Text(text) => shortened_text(text),
+        Value::Integers(v) => shortened_array(v.len(), v.iter().map(i64::to_string)),
+        Value::Floats(v) => shortened_array(v.len(), v.iter().map(f64::to_string)),
+        Value::Texts(v) => shortened_array(v.len(), v.iter().map(|text| shortened_text(text))),
+        plain => to_json(plain).to_string(),
+    }
+}
+
+fn shortened_text(text: &str) -> String {
+    let start: String = text.chars().take(SHORT_TEXT).collect();
+    let more = text.len() - start.len();
+    if more == 0 {
+        format!("{text:?}")
+    } else {
+        format!("{start:?} … {more} bytes more")
+    }
+}
+
+fn shortened_array(len: usize, values: impl Iterator<Item = String>) -> String {
+    let start = values.take(SHORT_ARRAY).collect::<Vec<_>>().join(", ");
+    if len <= SHORT_ARRAY {
+        format!("[{start}]")
+    } else {
+        format!("[{start}, … {len} values]")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn long_values_are_shortened() {
+        assert_eq!(shortened(&Value::Text("a\nb".to_owned())), r#""a\nb""#);
+        assert!(shortened(&Value::Text("é".repeat(100))).ends_with("… 80 bytes more"));
+        assert_eq!(shortened(&Value::Integers(vec![1, 2])), "[1, 2]");
+        assert_eq!(
+            shortened(&Value::Integers((0..9).collect())),
+            "[0, 1, 2, 3, 4, 5, … 9 values]"
+        );
+        assert_eq!(to_json(&Value::Floats(vec![0.5; 9]))["length"], 9);
+    }
+}

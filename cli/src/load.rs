@@ -1,0 +1,123 @@
+//! From the command line's flags to a model on a GPU: the adapter that is used is always said, a software one warned of.
+
+use std::{
+    num::NonZeroUsize,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use lantern_engine::{Engine, EngineOptions, LoadOptions, Model, ModelFile, Precision};
+use pollster::block_on;
+use serde::Serialize;
+
+use crate::{failure::Result, interrupt, notes, progress::Progress};
+
+/// How to load a model, the same on every verb that uses a GPU.
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Model and GPU")]
+pub struct LoadArgs {
+    /// The GPU to use: part of its name, or its index in `lantern devices`
+    #[arg(
+        long,
+        value_name = "NAME|INDEX",
+        env = "LANTERN_ADAPTER",
+        hide_env_values = true
+    )]
+    pub adapter: Option<String>,
+    /// Tokens that prompt and answer may have together [default: the model's own limit, at most 4096]
+    #[arg(long, value_name = "N")]
+    pub context: Option<NonZeroUsize>,
+    /// `default` is whatever is fast on this adapter, `exact` computes and caches in 32 bits
+    #[arg(long, value_enum, default_value_t)]
+    pub precision: PrecisionArg,
+    /// Prompt tokens computed in one pass [default: the engine's choice]
+    #[arg(long, value_name = "N")]
+    pub chunk: Option<NonZeroUsize>,
+}
+
+/// The engine's precisions, as the command line names them.
+#[derive(Debug, Clone, Copy, Default, clap::ValueEnum, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum PrecisionArg {
+    #[default]
+    Default,
+    Exact,
+}
+
+impl From<PrecisionArg> for Precision {
+    fn from(precision: PrecisionArg) -> Precision {
+        match precision {
+            PrecisionArg::Default => Precision::Default,
+            PrecisionArg::Exact => Precision::Exact,
+        }
+    }
+}
+
+/// A model whose weights are on the GPU.
+pub struct Loaded {
+    /// The device it is on.
+    pub engine: Arc<Engine>,
+    /// The model.
+    pub model: Model,
+    /// How long opening the device and loading took.
+    pub duration: Duration,
+}
+
+impl LoadArgs {
+    /// The engine's options.
+    pub fn options(&self) -> LoadOptions {
+        LoadOptions {
+            precision: self.precision.into(),
+            context: self.context.map(NonZeroUsize::get),
+            chunk: self.chunk.map(NonZeroUsize::get),
+        }
+    }
+}
+
+/// Opens the adapter and loads the weights.
+pub fn load(file: &ModelFile, args: &LoadArgs) -> Result<Loaded> {
+    load_with(file, args, &args.options())
+}
+
+/// As [`load`], where the verb has changed the options.
+pub fn load_with(file: &ModelFile, args: &LoadArgs, options: &LoadOptions) -> Result<Loaded> {
+    interrupt::listen();
+    let start = Instant::now();
+    let engine = Arc::new(open_engine(args)?);
+    let mut progress = Progress::bytes("loading", file.len());
+    let mut show = |done, total| {
+        progress.set(done, total);
+        interrupt::control()
+    };
+    let model = block_on(Model::load(&engine, file, options, &mut show))?;
+    progress.finish();
+    let duration = start.elapsed();
+    notes::detail(&format!(
+        "loaded in {:.2} s, context {} tokens",
+        duration.as_secs_f64(),
+        model.context()
+    ));
+    Ok(Loaded {
+        engine,
+        model,
+        duration,
+    })
+}
+
+/// Opens the adapter that the flags name.
+pub fn open_engine(args: &LoadArgs) -> Result<Engine> {
+    let adapter = args.adapter.clone().filter(|name| !name.trim().is_empty());
+    let options = EngineOptions { adapter, ..EngineOptions::default() };
+    let engine = block_on(Engine::new(&options))?;
+    let used = engine.adapter();
+    notes::note(&format!(
+        "adapter: {} ({}, {})",
+        used.name, used.backend, used.kind
+    ));
+    if used.kind == "software" {
+        notes::warning(
+            "this adapter computes on the CPU, which is slow; `lantern devices` lists all there are",
+        );
+    }
+    Ok(engine)
+}

@@ -1,0 +1,36 @@
+//! Where Lantern keeps things on this system: downloaded models, and the history of chat.
+
+use std::path::PathBuf;
+
+use etcetera::BaseStrategy;
+
+use crate::failure::{Failure, Result};
+
+/// The folder of downloaded models: in `$LANTERN_CACHE`, else `$XDG_CACHE_HOME/lantern`, else `~/.cache/lantern`
+/// (on Windows, among the user's local application data).
+pub fn models() -> Result<PathBuf> {
+    let chosen = std::env::var_os("LANTERN_CACHE").filter(|value| !value.is_empty());
+    let base = match chosen {
+        Some(folder) => PathBuf::from(folder),
+        None => strategy()?.cache_dir().join("lantern"),
+    };
+    Ok(base.join("models"))
+}
+
+/// The file of lines typed in chat. None where this system has no place for it.
+pub fn history() -> Option<PathBuf> {
+    Some(
+        strategy()
+            .ok()?
+            .data_dir()
+            .join("lantern")
+            .join("history.txt"),
+    )
+}
+
+fn strategy() -> Result<impl BaseStrategy> {
+    etcetera::choose_base_strategy().map_err(|error| {
+        let hint = "set LANTERN_CACHE to a folder that can be written";
+        Failure::Message(format!("no folder for downloaded models: {error}; {hint}"))
+    })
+}

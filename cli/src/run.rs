@@ -1,0 +1,197 @@
+//! `lantern run`: one prompt in, one text out.
+
+use std::{
+    io::{self, IsTerminal},
+    path::PathBuf,
+    time::Duration,
+};
+
+use lantern_engine::{Error, ModelFile, Tokenizer};
+use serde::Serialize;
+
+use pollster::block_on;
+
+use crate::{
+    failure::{Failure, Result},
+    files,
+    generate::{self, Answer, Drawing, StopReason, per_second},
+    load::{self, LoadArgs},
+    model::{self, ModelArgs},
+    notes, output,
+    prompt::{self, Message},
+    sampling::SamplingArgs,
+};
+
+/// `run`'s flags.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    #[command(flatten)]
+    model: ModelArgs,
+    /// The prompt; what comes on stdin, or from -f, is put before it
+    #[arg(short, long, value_name = "TEXT", allow_hyphen_values = true)]
+    prompt: Option<String>,
+    /// Read the prompt from a file, `-` is stdin
+    #[arg(short, long, value_name = "FILE")]
+    file: Option<PathBuf>,
+    /// The system message
+    #[arg(
+        short,
+        long,
+        value_name = "TEXT",
+        conflicts_with = "raw",
+        allow_hyphen_values = true
+    )]
+    system: Option<String>,
+    /// Continue the prompt as it is, without the model's chat template
+    #[arg(long)]
+    raw: bool,
+    /// Print one JSON object at the end instead of text as it comes
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    sampling: SamplingArgs,
+    #[command(flatten)]
+    load: LoadArgs,
+}
+
+#[derive(Serialize)]
+struct Report<'a> {
+    prompt_tokens: &'a [u32],
+    tokens: &'a [u32],
+    text: &'a str,
+    stop_reason: StopReason,
+    timings: Timings,
+}
+
+#[derive(Serialize)]
+struct Timings {
+    load_ms: f64,
+    prefill_ms: f64,
+    decode_ms: f64,
+    prefill_tokens_per_second: f64,
+    decode_tokens_per_second: f64,
+    time_to_first_token_ms: Option<f64>,
+}
+
+/// Generates.
+pub fn run(args: &Args) -> Result {
+    let text = prompt_text(args)?;
+    let drawing = Drawing::new(&args.sampling)?;
+    let file = model::open(args.model.model.as_deref())?;
+    let tokenizer = file.tokenizer()?;
+    let tokens = prompt_tokens(args, &file, &tokenizer, &text)?;
+    let context = file.context(&args.load.options())?;
+    if tokens.len() > context {
+        // Before the weights are read, not after.
+        return Err(Error::ContextFull { tokens: tokens.len(), context }.into());
+    }
+    let loaded = load::load(&file, &args.load)?;
+    let mut session = block_on(loaded.model.session())?;
+    let mut emit = |piece: &str| {
+        if args.json {
+            Ok(())
+        } else {
+            output::text(piece)
+        }
+    };
+    let answer = generate::answer(&mut session, &tokenizer, &tokens, &drawing, &mut emit)?;
+    if args.json {
+        output::json(&report(&tokens, &answer, loaded.duration))?;
+    } else {
+        output::end_of_text(&answer.text)?;
+    }
+    answer.note_timings();
+    if answer.stop_reason == StopReason::Interrupted {
+        Err(Failure::Interrupted)
+    } else {
+        Ok(())
+    }
+}
+
+/// stdin or the file, then `-p`, on lines of their own.
+fn prompt_text(args: &Args) -> Result<String> {
+    let first = match &args.file {
+        Some(path) => Some(files::read_text(path)?),
+        None if io::stdin().is_terminal() => None,
+        None => Some(files::read_stdin()?),
+    };
+    match (first.filter(|text| !text.is_empty()), args.prompt.clone()) {
+        (None, None) if args.file.is_none() && io::stdin().is_terminal() => Err(Failure::Usage(
+            "no prompt: give one with -p TEXT or -f FILE, pipe one in, or talk with `lantern chat`"
+                .to_owned(),
+        )),
+        (None, None) => Ok(String::new()),
+        (Some(text), None) | (None, Some(text)) => Ok(text),
+        (Some(first), Some(last)) if first.ends_with('\n') => Ok(first + &last),
+        (Some(first), Some(last)) => Ok(format!("{first}\n{last}")),
+    }
+}
+
+fn prompt_tokens(
+    args: &Args,
+    file: &ModelFile,
+    tokenizer: &Tokenizer,
+    text: &str,
+) -> Result<Vec<u32>> {
+    let template = if args.raw {
+        None
+    } else {
+        file.chat_template()?
+    };
+    let Some(template) = template else {
+        if args.system.is_some() {
+            let problem = "this model has no chat template, so there is no place for a system message; leave -s out";
+            return Err(Failure::Message(problem.to_owned()));
+        }
+        if !args.raw {
+            notes::note("this model has no chat template; it continues the prompt as it is");
+        }
+        let mut tokens = tokenizer.encode(text, true)?;
+        if tokens.is_empty() {
+            let empty =
+                || Failure::Message("the prompt is empty; give one with -p TEXT".to_owned());
+            tokens.push(tokenizer.bos().ok_or_else(empty)?);
+        }
+        return Ok(tokens);
+    };
+    let text = text.trim_end_matches(['\n', '\r']); // the line end of a file or of `echo` is no part of a message
+    if text.trim().is_empty() {
+        return Err(Failure::Message(
+            "the prompt is empty; give one with -p TEXT".to_owned(),
+        ));
+    }
+    let system = args
+        .system
+        .as_deref()
+        .map(|system| Message::new("system", system));
+    let messages: Vec<Message> = system
+        .into_iter()
+        .chain([Message::new("user", text)])
+        .collect();
+    prompt::tokens(&template, tokenizer, &messages)
+}
+
+fn report<'a>(prompt_tokens: &'a [u32], answer: &'a Answer, load: Duration) -> Report<'a> {
+    let ms = |duration: Duration| duration.as_secs_f64() * 1e3;
+    let timings = Timings {
+        load_ms: ms(load),
+        prefill_ms: ms(answer.prefill),
+        decode_ms: ms(answer.decode),
+        prefill_tokens_per_second: per_second(answer.prefill_tokens, answer.prefill),
+        decode_tokens_per_second: per_second(answer.tokens.len(), answer.decode),
+        time_to_first_token_ms: answer.first_token.map(ms),
+    };
+    let Answer {
+        tokens,
+        text,
+        stop_reason,
+        ..
+    } = answer;
+    Report {
+        prompt_tokens,
+        tokens,
+        text,
+        stop_reason: *stop_reason,
+        timings,
+    }
+}

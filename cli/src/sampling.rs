@@ -1,0 +1,108 @@
+//! The flags that choose how tokens are drawn, shared by run and chat.
+
+use std::hash::{BuildHasher, Hasher, RandomState};
+
+use lantern_engine::SamplerOptions;
+
+use crate::{
+    failure::{Failure, Result},
+    notes,
+};
+
+/// How tokens are drawn, how many, and what ends the text.
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Sampling")]
+pub struct SamplingArgs {
+    /// Tokens to generate [default: until the text ends or the context is full]
+    #[arg(short = 'n', long = "tokens", value_name = "N")]
+    pub count: Option<usize>,
+    /// Text that ends the answer, and is no part of it; may be given several times
+    #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]
+    pub stop: Vec<String>,
+    /// Go on after tokens that end the text
+    #[arg(long)]
+    pub ignore_end: bool,
+    /// Always take the most likely token (the same as --temperature 0)
+    #[arg(long)]
+    greedy: bool,
+    /// 0 is greedy; higher is more daring
+    #[arg(long, value_name = "T", default_value_t = 0.8)]
+    temperature: f32,
+    /// Draw from the K most likely tokens; 0 is all
+    #[arg(long, value_name = "K", default_value_t = 40)]
+    top_k: u32,
+    /// Draw from the fewest tokens that have this probability together; 1 is all
+    #[arg(long, value_name = "P", default_value_t = 0.95)]
+    top_p: f32,
+    /// Leave out tokens less likely than this share of the most likely one; 0 is none
+    #[arg(long, value_name = "P", default_value_t = 0.05)]
+    min_p: f32,
+    /// Divide the logits of tokens that were there by this; 1 is off
+    #[arg(long, value_name = "X", default_value_t = 1.0)]
+    repeat_penalty: f32,
+    /// Take this off a token's logit for every time it was there; 0 is off
+    #[arg(
+        long,
+        value_name = "X",
+        default_value_t = 0.0,
+        allow_negative_numbers = true
+    )]
+    frequency_penalty: f32,
+    /// Take this off the logits of tokens that were there; 0 is off
+    #[arg(
+        long,
+        value_name = "X",
+        default_value_t = 0.0,
+        allow_negative_numbers = true
+    )]
+    presence_penalty: f32,
+    /// The same seed gives the same text on the same adapter [default: random, shown by -v]
+    #[arg(long, value_name = "N")]
+    seed: Option<u64>,
+}
+
+impl SamplingArgs {
+    /// The engine's options, checked.
+    pub fn options(&self) -> Result<SamplerOptions> {
+        if self.stop.iter().any(String::is_empty) {
+            return Err(Failure::Usage(
+                "--stop needs a text that is not empty".to_owned(),
+            ));
+        }
+        let seed = self.seed.unwrap_or_else(random_seed);
+        let options = SamplerOptions {
+            temperature: if self.greedy { 0.0 } else { self.temperature },
+            top_k: self.top_k,
+            top_p: self.top_p,
+            min_p: self.min_p,
+            repeat_penalty: self.repeat_penalty,
+            frequency_penalty: self.frequency_penalty,
+            presence_penalty: self.presence_penalty,
+            seed,
+        };
+        options
+            .validate()
+            .map_err(|error| Failure::Usage(error.to_string()))?;
+        notes::detail(&format!("seed {seed}"));
+        Ok(options)
+    }
+}
+
+/// Greedy, for verbs that measure and do not talk.
+pub fn greedy() -> SamplerOptions {
+    SamplerOptions {
+        temperature: 0.0,
+        top_k: 0,
+        top_p: 1.0,
+        min_p: 0.0,
+        repeat_penalty: 1.0,
+        frequency_penalty: 0.0,
+        presence_penalty: 0.0,
+        seed: 0,
+    }
+}
+
+/// The standard library seeds its hash maps from the system's random numbers; 32 bits of one such seed are short enough to type.
+fn random_seed() -> u64 {
+    RandomState::new().build_hasher().finish() >> 32
+}

@@ -1,0 +1,185 @@
+//! Arguments, exit codes, and who may write where: all that needs neither a model nor a GPU.
+
+mod support;
+
+use std::{
+    fs,
+    io::Write,
+    path::{Path, PathBuf},
+    process::Stdio,
+};
+
+use support::{folder, lantern, run};
+
+#[test]
+fn usage_errors_exit_with_2_and_leave_stdout_alone() {
+    let wrong: &[&[&str]] = &[
+        &[],
+        &["sing"],
+        &["run", "--no-such-flag"],
+        &["run", "-n", "many", "-p", "x"],
+        &["run", "-p", "x", "--stop", ""],
+        &["run", "-p", "x", "--raw", "-s", "y"],
+        &["run", "-p", "x", "--precision", "vague"],
+        &["run", "-p", "x", "--context", "0"],
+        &["-q", "-v", "devices"],
+        &["tokenize"],
+        &["template", "--input", "x.json"],
+        &[
+            "template",
+            "m.gguf",
+            "--template",
+            "t.jinja",
+            "--input",
+            "x.json",
+        ],
+        &["logits", "m.gguf", "-o", "x"],
+        &["logits", "m.gguf", "--tokens", "1,x", "-o", "x"],
+        &["perplexity", "m.gguf"],
+        &["plan", "--width", "0"],
+        &["bench", "-r", "0"],
+        &["bench", "-p", "0", "-n", "0"],
+    ];
+    let cache = folder("usage");
+    for arguments in wrong {
+        let (code, stdout, stderr) = run(lantern(&cache).args(*arguments));
+        assert_eq!((code, stdout.as_str()), (2, ""), "{arguments:?}: {stderr}");
+        assert!(!stderr.is_empty(), "{arguments:?}");
+    }
+}
+
+#[test]
+fn help_and_version_are_asked_for_and_go_to_stdout() {
+    let cache = folder("help");
+    let (code, stdout, stderr) = run(lantern(&cache).arg("--version"));
+    assert_eq!(
+        (code, stdout.trim(), stderr.as_str()),
+        (0, concat!("lantern ", env!("CARGO_PKG_VERSION")), "")
+    );
+    let (_, help, _) = run(lantern(&cache).arg("--help"));
+    for verb in
+        "run chat tokenize template logits perplexity info devices plan bench fetch".split(' ')
+    {
+        assert!(
+            help.contains(&format!("\n  {verb} ")),
+            "{verb} is missing in:\n{help}"
+        );
+        let (code, stdout, stderr) = run(lantern(&cache).args([verb, "--help"]));
+        assert_eq!((code, stderr.as_str()), (0, ""), "{verb}");
+        assert!(stdout.contains("Usage:"), "{verb}");
+    }
+}
+
+#[test]
+fn a_model_that_is_nowhere_is_an_error_that_says_what_a_model_is() {
+    let cache = folder("nowhere");
+    for model in [
+        "nowhere.gguf",
+        "dir/nowhere.gguf",
+        "/nowhere/x",
+        "a/b/c",
+        "a/b:../c",
+    ] {
+        let (code, stdout, stderr) = run(lantern(&cache).args(["info", model]));
+        assert_eq!((code, stdout.as_str()), (1, ""), "{model}");
+        assert!(stderr.contains("user/repo[:file]"), "{model}: {stderr}");
+    }
+}
+
+#[test]
+fn bad_input_files_are_errors_that_name_them() {
+    let folder = folder("input");
+    let path = |name: &str, bytes: &[u8]| {
+        let path = folder.join(name);
+        fs::write(&path, bytes).unwrap();
+        path.display().to_string()
+    };
+    let (array, broken, latin) = (
+        path("array", b"[]"),
+        path("broken", b"{"),
+        path("latin", b"\xe9"),
+    );
+    let template = path("t.jinja", b"x");
+    for input in [array, broken, latin, "missing".to_owned()] {
+        let (code, stdout, stderr) =
+            run(lantern(&folder).args(["template", "--template", &template, "--input", &input]));
+        assert_eq!((code, stdout.as_str()), (1, ""), "{input}");
+        assert!(stderr.contains(&input), "{input}: {stderr}");
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn a_closed_stdout_is_no_error() {
+    let cache = folder("pipe");
+    let model = cache.join("models/u/r/x.gguf");
+    fs::create_dir_all(model.parent().unwrap()).unwrap();
+    fs::write(&model, "x").unwrap();
+    // The reader ends before the writer starts: the shell opens the pipe, `true` leaves, `sleep` gives it time to.
+    let script = format!(
+        "{{ sleep 0.3; {} fetch u/r:x.gguf; echo code $? >&2; }} | true",
+        env!("CARGO_BIN_EXE_lantern")
+    );
+    let mut command = std::process::Command::new("sh");
+    let (_, _, stderr) = run(command.args(["-c", &script]).env("LANTERN_CACHE", &cache));
+    assert_eq!(stderr, "code 0\n");
+}
+
+#[test]
+fn stdin_that_is_no_text_is_an_error() {
+    let cache = folder("stdin");
+    let mut child = lantern(&cache);
+    child
+        .args(["tokenize", "x.gguf"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    let mut child = child.spawn().unwrap();
+    child.stdin.take().unwrap().write_all(b"\xff\xfe").unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("stdin is no UTF-8 text"));
+}
+
+/// stdout belongs to `output.rs`; stderr to `notes.rs`, `progress.rs`, and pip, which `default_model.rs` starts.
+#[test]
+fn only_the_output_module_writes_stdout() {
+    let owners: &[(&str, &[&str])] = &[
+        ("io::stdout(", &["output.rs"]),
+        (
+            "io::stderr(",
+            &["notes.rs", "progress.rs", "default_model.rs"],
+        ),
+        ("print!(", &[]), // and eprint!
+        ("println!(", &[]),
+        ("dbg!(", &[]),
+    ];
+    let sources = sources(Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/src")));
+    assert!(sources.len() > 20, "{} files are not all", sources.len());
+    for path in sources {
+        let name = path.file_name().unwrap().to_string_lossy().into_owned();
+        let text = fs::read_to_string(&path).unwrap();
+        for (word, owners) in owners {
+            assert!(
+                owners.contains(&name.as_str()) || !text.contains(word),
+                "{name} has {word}"
+            );
+        }
+    }
+}
+
+fn sources(folder: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder)
+        .unwrap()
+        .flatten()
+        .map(|entry| entry.path());
+    entries
+        .flat_map(|path| {
+            if path.is_dir() {
+                sources(&path)
+            } else {
+                vec![path]
+            }
+        })
+        .collect()
+}

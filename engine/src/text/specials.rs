@@ -1,0 +1,143 @@
+//! Finds tokens that are written out in a text (`<|im_end|>`) and cuts the text around them. The longest wins where several begin.
+
+use aho_corasick::{AhoCorasick, MatchKind};
+
+use crate::{Error, Result};
+
+/// All special texts together, in bytes. The largest vocabularies we know of (65,536 tokens for sound) have under one MiB; the automaton
+/// takes some 20 times as much.
+const TEXTS_BYTES_MAX: usize = 4 << 20;
+
+/// A part of a text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Part<'t> {
+    /// Yet to be cut into tokens; never empty.
+    Text(&'t str),
+    /// A token that was written out.
+    Token(u32),
+}
+
+/// A token to look for.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Special<'t> {
+    pub id: u32,
+    /// Never empty.
+    pub text: &'t str,
+    /// White space after it belongs to it.
+    pub swallows_space: bool,
+}
+
+/// What to look for. Built once; looking is linear in the text.
+#[derive(Debug)]
+pub(super) struct Specials {
+    automaton: Option<AhoCorasick>,
+    /// Token and whether it swallows space, in the automaton's order.
+    tokens: Vec<(u32, bool)>,
+}
+
+impl Specials {
+    /// An error where there are absurdly many.
+    pub fn new(specials: &[Special<'_>]) -> Result<Specials> {
+        let tokens = specials.iter().map(|s| (s.id, s.swallows_space)).collect();
+        let bytes: usize = specials.iter().map(|s| s.text.len()).sum();
+        if bytes > TEXTS_BYTES_MAX {
+            return Err(Error::BadFile(format!(
+                "the vocabulary's special tokens are {bytes} bytes long together; at most {TEXTS_BYTES_MAX} make sense"
+            )));
+        }
+        let build = || {
+            AhoCorasick::builder()
+                .match_kind(MatchKind::LeftmostLongest)
+                .build(specials.iter().map(|s| s.text))
+        };
+        let automaton = match specials {
+            [] => None,
+            _ => Some(build().map_err(|error| Error::BadFile(format!("special tokens: {error}")))?),
+        };
+        Ok(Specials { automaton, tokens })
+    }
+
+    /// The parts of `text`, in order.
+    pub fn cut<'t>(&self, text: &'t str) -> Vec<Part<'t>> {
+        let mut parts = Vec::new();
+        let mut rest = 0;
+        for found in self.automaton.iter().flat_map(|a| a.find_iter(text)) {
+            push_text(&mut parts, text, rest, found.start());
+            let (id, swallows_space) = self.tokens[found.pattern().as_usize()];
+            parts.push(Part::Token(id));
+            rest = found.end();
+            if swallows_space {
+                let space = |byte: &u8| byte.is_ascii_whitespace() || *byte == 0x0B;
+                rest += text.as_bytes()[rest..]
+                    .iter()
+                    .take_while(|b| space(b))
+                    .count();
+            }
+        }
+        push_text(&mut parts, text, rest, text.len());
+        parts
+    }
+}
+
+/// `text[from..to]`, unless there is none: swallowed space may reach past the start of the next token, which is space itself then.
+fn push_text<'t>(parts: &mut Vec<Part<'t>>, text: &'t str, from: usize, to: usize) {
+    if from < to {
+        parts.push(Part::Text(&text[from..to]));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn special(id: u32, text: &str) -> Special<'_> {
+        Special {
+            id,
+            text,
+            swallows_space: false,
+        }
+    }
+
+    #[test]
+    fn the_longest_special_token_wins() {
+        let specials = Specials::new(&[special(1, "\n"), special(2, "\n\n"), special(3, "<a>")]);
+        let parts = specials.unwrap().cut("x\n\n\n<a> <a");
+        let expected = [
+            Part::Text("x"),
+            Part::Token(2),
+            Part::Token(1),
+            Part::Token(3),
+            Part::Text(" <a"),
+        ];
+        assert_eq!(parts, expected);
+    }
+
+    #[test]
+    fn space_after_a_token_is_swallowed_where_the_model_wants_it() {
+        let end = Special {
+            swallows_space: true,
+            ..special(7, "<|end|>")
+        };
+        let specials = Specials::new(&[end, special(8, "\n\n")]).unwrap();
+        assert_eq!(
+            specials.cut("<|end|> \t\nä<|end|>\n"),
+            [Part::Token(7), Part::Text("ä"), Part::Token(7)]
+        );
+    }
+
+    #[test]
+    fn without_special_tokens_a_text_is_one_part() {
+        let specials = Specials::new(&[]).unwrap();
+        assert_eq!(specials.cut("x"), [Part::Text("x")]);
+        assert_eq!(specials.cut(""), []);
+    }
+
+    #[test]
+    fn absurdly_many_special_tokens_are_an_error() {
+        let text = "x".repeat(TEXTS_BYTES_MAX + 1);
+        assert!(matches!(
+            Specials::new(&[special(0, &text)]),
+            Err(Error::BadFile(_))
+        ));
+    }
+}

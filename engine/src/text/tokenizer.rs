@@ -1,0 +1,204 @@
+//! The tokenizer: text to token ids and back, as a model file describes it. Knows neither templates nor sampling.
+
+use super::{
+    byte_pairs::{self, BytePairs},
+    pretokenizers::rule_for,
+    sentencepiece::{self, SentencePiece},
+    specials::{Part, Special, Specials},
+    vocabulary::{Defaults, Kind, Vocabulary, short},
+};
+use crate::{Error, Result, file::Metadata};
+
+/// Text to token ids and back.
+#[derive(Debug)]
+pub struct Tokenizer {
+    vocabulary: Vocabulary,
+    method: Method,
+    /// Tokens found in every text: the user-defined.
+    always: Specials,
+    /// Tokens found where special ones are asked for: those, control tokens and the unknown one.
+    asked: Specials,
+}
+
+/// How text without special tokens is cut; `tokenizer.ggml.model`.
+#[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "there is one per model")]
+enum Method {
+    /// The file has no tokenizer: every question is an error.
+    None,
+    BytePairs(BytePairs),
+    SentencePiece(SentencePiece),
+}
+
+impl Tokenizer {
+    /// Builds what a file's metadata describes. A file without a tokenizer gives one whose every question for tokens is an error, so that
+    /// such a model can still be fed ids.
+    ///
+    /// # Errors
+    /// [`Error::Unsupported`] for a kind of tokenizer or pre-tokenizer that is not known, [`Error::BadFile`] for a vocabulary that makes
+    /// no sense.
+    pub fn from_metadata(metadata: &Metadata) -> Result<Tokenizer> {
+        match metadata.text("tokenizer.ggml.model")? {
+            None | Some("none" | "no_vocab") => {
+                Tokenizer::build(Vocabulary::none(), Method::None, false)
+            }
+            Some("gpt2") => {
+                let name = metadata.text("tokenizer.ggml.pre")?;
+                let rule = rule_for(name.unwrap_or("default"))?;
+                let defaults = Defaults {
+                    bos: None,
+                    eos: None,
+                    add_bos: rule.adds_bos,
+                };
+                let vocabulary = Vocabulary::from_metadata(metadata, defaults)?;
+                let method = Method::BytePairs(BytePairs::new(&vocabulary, metadata, rule)?);
+                Tokenizer::build(vocabulary, method, false)
+            }
+            Some("llama") => {
+                let defaults = Defaults {
+                    bos: Some(1),
+                    eos: Some(2),
+                    add_bos: true,
+                };
+                let vocabulary = Vocabulary::from_metadata(metadata, defaults)?;
+                let method = Method::SentencePiece(SentencePiece::new(&vocabulary, metadata)?);
+                Tokenizer::build(vocabulary, method, swallows_space(metadata)?)
+            }
+            Some(other) => Err(Error::Unsupported(format!(
+                "the file's tokenizer (tokenizer.ggml.model) is {}; known are gpt2, llama and none",
+                short(other)
+            ))),
+        }
+    }
+
+    fn build(vocabulary: Vocabulary, method: Method, swallow: bool) -> Result<Tokenizer> {
+        let specials = |kinds: &[Kind]| {
+            let specials: Vec<Special<'_>> = (0..)
+                .zip(vocabulary.texts.iter().zip(&vocabulary.kinds))
+                .filter(|(_, (_, kind))| kinds.contains(kind))
+                .map(|(id, (text, _))| Special {
+                    id,
+                    text,
+                    swallows_space: swallow && !KEEPS_SPACE.contains(&text.as_str()),
+                })
+                .collect();
+            Specials::new(&specials)
+        };
+        let always = specials(&[Kind::UserDefined])?;
+        let asked = specials(&[Kind::UserDefined, Kind::Control, Kind::Unknown])?;
+        Ok(Tokenizer {
+            vocabulary,
+            method,
+            always,
+            asked,
+        })
+    }
+
+    /// Ids of `text`. `special`: special tokens in the text are parsed, and BOS and EOS added as the file says.
+    pub fn encode(&self, text: &str, special: bool) -> Result<Vec<u32>> {
+        let vocabulary = &self.vocabulary;
+        let mut tokens = Vec::new();
+        if special && vocabulary.add_bos {
+            tokens.extend(vocabulary.bos);
+        }
+        let specials = if special { &self.asked } else { &self.always };
+        self.append(text, specials, &mut tokens)?;
+        if special && vocabulary.add_eos {
+            tokens.extend(vocabulary.eos);
+        }
+        Ok(tokens)
+    }
+
+    /// Parses special tokens but adds none: for rendered chat templates, which write their own BOS.
+    pub fn encode_rendered(&self, text: &str) -> Result<Vec<u32>> {
+        let mut tokens = Vec::new();
+        self.append(text, &self.asked, &mut tokens)?;
+        Ok(tokens)
+    }
+
+    fn append(&self, text: &str, specials: &Specials, tokens: &mut Vec<u32>) -> Result<()> {
+        if matches!(self.method, Method::None) {
+            return Err(Error::Unsupported(
+                "the model has no tokenizer: it can be fed token ids, but no text".to_owned(),
+            ));
+        }
+        let mut starts = true;
+        for part in specials.cut(text) {
+            match (part, &self.method) {
+                (Part::Token(token), _) => tokens.push(token),
+                (Part::Text(text), Method::BytePairs(pairs)) => pairs.encode(text, tokens)?,
+                (Part::Text(text), Method::SentencePiece(pieces)) => {
+                    pieces.encode(text, starts, tokens);
+                }
+                (Part::Text(_), Method::None) => {}
+            }
+            starts = matches!(part, Part::Token(_));
+        }
+        Ok(())
+    }
+
+    /// The text of `tokens`, special ones written out, what is no UTF-8 as U+FFFD. The space that some vocabularies put before every
+    /// text is there too: whether one is at the start of a text, only the caller knows.
+    pub fn decode(&self, tokens: &[u32]) -> String {
+        let bytes: Vec<u8> = tokens.iter().flat_map(|&token| self.bytes(token)).collect();
+        String::from_utf8_lossy(&bytes).into_owned()
+    }
+
+    /// Bytes of one token, as they are appended to a running text (special tokens: their text). None for ids that are no token.
+    pub fn bytes(&self, token: u32) -> Vec<u8> {
+        let (Some(text), Some(kind)) = (
+            self.text(token),
+            self.vocabulary.kinds.get(token as usize).copied(),
+        ) else {
+            return Vec::new();
+        };
+        match (&self.method, kind) {
+            (_, Kind::Byte) => sentencepiece::byte_value(text)
+                .map_or_else(|| text.as_bytes().to_vec(), |byte| vec![byte]),
+            (Method::BytePairs(_), Kind::Normal) => byte_pairs::unescape(text),
+            (Method::SentencePiece(_), Kind::Normal) => sentencepiece::unescape(text).into_bytes(),
+            _ => text.as_bytes().to_vec(),
+        }
+    }
+
+    /// The token as the vocabulary writes it (`Ġthe`, `▁the`, `<0x0A>`).
+    pub fn text(&self, token: u32) -> Option<&str> {
+        let text = self.vocabulary.texts.get(token as usize)?;
+        Some(text)
+    }
+
+    /// The token steers the model and is no part of what it says.
+    pub fn is_special(&self, token: u32) -> bool {
+        let kind = self.vocabulary.kinds.get(token as usize);
+        matches!(kind, Some(Kind::Control | Kind::Unknown))
+    }
+
+    /// The token ends a turn or the text (EOS, EOT, `<|im_end|>` …).
+    pub fn is_end(&self, token: u32) -> bool {
+        self.vocabulary.ends.contains(&token)
+    }
+
+    /// How many tokens there are; 0 for a model without a tokenizer.
+    pub fn vocabulary(&self) -> usize {
+        self.vocabulary.texts.len()
+    }
+
+    /// The token that begins a text.
+    pub fn bos(&self) -> Option<u32> {
+        self.vocabulary.bos
+    }
+
+    /// The token that ends a text.
+    pub fn eos(&self) -> Option<u32> {
+        self.vocabulary.eos
+    }
+}
+
+/// Special tokens of Phi-3 after which white space stays.
+const KEEPS_SPACE: &[&str] = &["<unk>", "<s>", "<|endoftext|>"];
+
+/// Phi-3 swallows white space after special tokens. The file does not say so; llama.cpp goes by the model's name, and so do we.
+fn swallows_space(metadata: &Metadata) -> Result<bool> {
+    let name = metadata.text("general.name")?.unwrap_or("").to_lowercase();
+    Ok(name.contains("phi-3") || name.contains("phi3"))
+}

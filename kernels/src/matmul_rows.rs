@@ -1,0 +1,82 @@
+//! Matrix times matrix on adapters that run on the CPU, where workgroup memory and storage are slow to read.
+
+use crate::{
+    Call, Case, FORMATS, Kernel, Variant, bytes_of_params,
+    call::activations,
+    formats::FORMAT,
+    kernel::wide_grid,
+    matvec, padded,
+    parts::{FINISH, FINISH_ADD, FINISH_GATE, FINISH_GLU, FINISH_STORE, INPUT_PLAIN, STATE},
+    random::Random,
+};
+
+/// Tokens of a dispatch.
+pub const TOKENS: u32 = 8;
+
+/// The kernel; units are rows. The shader's constant `X_LENGTH` is 8 padded columns / 4.
+pub static MATMUL_ROWS: Kernel = Kernel {
+    name: "matmul_rows",
+    source: include_str!("matmul_rows.wgsl"),
+    uses: &[&STATE],
+    sockets: &[FORMAT, FINISH],
+    variants: &[Variant { name: "lanes8", parts: &[], consts: &[("LANES", 8)], software: true }],
+    params: Params::FIELDS,
+    outputs: &["y"],
+    grid: |shader, rows, _| wide_grid(rows.div_ceil(2 * shader.constant("LANES"))),
+    twin,
+    cases,
+};
+
+crate::params! {
+    /// Parameters, as the shader has them.
+    Params {
+        /// Rows of this piece of the matrix.
+        rows: u32,
+        /// Columns: the width of x.
+        cols: u32,
+        /// Where in a row of y the results go.
+        y_start: u32,
+        /// From a row of y to the next, in f32.
+        y_stride: u32,
+        /// The token of the pass that is x's first.
+        token_start: u32,
+    }
+}
+
+/// `y` (tokens, y_stride) from `x` (8 tokens, padded cols), the tokens from `token_start` on.
+fn twin(call: &mut Call) {
+    let p: Params = call.params();
+    let as_matvec = matvec::Params { rows: p.rows, cols: p.cols, y_start: p.y_start, eps: 0.0 };
+    let end = call.words("state")[1].min(p.token_start + TOKENS);
+    for token in p.token_start..end {
+        let results = matvec::products(call, &as_matvec, (token - p.token_start) as usize);
+        matvec::finish(call, (token * p.y_stride + p.y_start) as usize, &results);
+    }
+}
+
+/// Every format and finish; fewer tokens than eight, and some that are not the first.
+fn cases() -> Vec<Case> {
+    let mut random = Random::new(9);
+    let mut cases = Vec::new();
+    for format in FORMATS {
+        for (finish, token_start) in [(&FINISH_STORE, 0), (&FINISH_ADD, 8), (&FINISH_GLU, 0), (&FINISH_GATE, 16)] {
+            for (rows, cols, some) in [(70, 576, 8), (133, 40, 3), (1, 32, 1)] {
+                let glu_odd = rows % 2 == 1 && std::ptr::eq(finish, &raw const FINISH_GLU);
+                if glu_odd || cols % format.block != 0 {
+                    continue;
+                }
+                let tokens = token_start + some;
+                let mut case = matvec::case(format, (&INPUT_PLAIN, finish), (rows, cols, tokens), &mut random);
+                let y_stride = padded(rows + 64);
+                case.parts = vec![&format.part, finish];
+                case.consts = vec![("X_LENGTH", TOKENS * padded(cols) / 4)];
+                case.name = format!("{rows}×{cols} {} {some} from {token_start}", finish.name);
+                case.params = bytes_of_params(&Params { rows, cols, y_start: 64, y_stride, token_start });
+                case.buffers[0].1 = activations(&mut random, TOKENS, cols);
+                case.buffers[1].1 = activations(&mut random, tokens, rows + 64);
+                cases.push(case);
+            }
+        }
+    }
+    cases
+}
