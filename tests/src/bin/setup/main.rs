@@ -1,0 +1,30 @@
+//! The set-up behind `cargo demo` and `cargo verify`: installs what is missing, says so before, and runs the rest.
+//! It has no dependencies, so that it builds in seconds, and speaks on stderr only: stdout is for the model's text.
+
+mod demo;
+mod drivers;
+mod system;
+mod test_run;
+mod verify;
+mod wanted;
+mod wasm;
+
+use std::process::ExitCode;
+
+const USAGE: &str = "\
+cargo demo [ARGS OF `lantern run`]   fetch the default model, and a software GPU driver if there is no GPU; generate text
+cargo verify [STEP …]                install what the tests need and run every test, or only the steps named
+cargo verify --list                  the steps";
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    match arguments.split_first() {
+        Some((&"demo", rest)) => demo::demo(rest),
+        Some((&"verify", rest)) => verify::verify(rest),
+        _ => {
+            eprintln!("{USAGE}");
+            ExitCode::from(2)
+        }
+    }
+}

@@ -1,0 +1,188 @@
+//! The one run of all tests, and its count. With cargo-nextest where it is installed, else with `cargo test`.
+
+use std::{
+    io::{BufRead, BufReader, Read},
+    process::{Command, Stdio},
+    thread,
+};
+
+use super::{
+    drivers,
+    system::{cargo, in_ci, shown, succeeds},
+};
+
+/// How many tests did what.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Passed.
+    pub passed: usize,
+    /// Failed, ran out of time, or could not be started.
+    pub failed: usize,
+    /// Left out by a filter or `#[ignore]`.
+    pub skipped: usize,
+}
+
+impl Counts {
+    fn add(self, other: Counts) -> Counts {
+        Counts {
+            passed: self.passed + other.passed,
+            failed: self.failed + other.failed,
+            skipped: self.skipped + other.skipped,
+        }
+    }
+}
+
+/// Runs every test once. The counts are there even when tests failed; no test at all is an error.
+pub fn run_all() -> (Counts, Result<(), String>) {
+    let mut command = runner();
+    command
+        .envs(drivers::environment())
+        .env("CARGO_TERM_COLOR", "never");
+    eprintln!("$ {}", shown(&command));
+    let (counts, success) = match watched(&mut command) {
+        Ok(seen) => seen,
+        Err(error) => {
+            return (
+                Counts::default(),
+                Err(format!("{}: {error}", shown(&command))),
+            );
+        }
+    };
+    let result = match counts {
+        _ if !success => Err(format!(
+            "{} of the tests failed, or they could not be run",
+            counts.failed
+        )),
+        Counts {
+            passed: 0,
+            failed: 0,
+            ..
+        } => Err("no test was run".to_owned()),
+        _ => Ok(()),
+    };
+    (counts, result)
+}
+
+fn runner() -> Command {
+    let mut command = cargo();
+    if succeeds(cargo().args(["nextest", "--version"])) {
+        command.args(["nextest", "run", "--release", "--workspace"]);
+        if in_ci() {
+            command.args(["--profile", "ci"]);
+        }
+        return command;
+    }
+    eprintln!(
+        "cargo-nextest is not installed (`cargo install cargo-nextest --locked`, some minutes): using `cargo test`"
+    );
+    command.args([
+        "test",
+        "--release",
+        "--workspace",
+        "--bins",
+        "--lib",
+        "--tests",
+        "--no-fail-fast",
+    ]);
+    command.args(["--", "--test-threads=2"]); // as .config/nextest.toml allows tests on the GPU
+    command
+}
+
+/// Runs the command, passes its lines on to stderr and counts what they report.
+fn watched(command: &mut Command) -> std::io::Result<(Counts, bool)> {
+    let mut child = command
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()?;
+    let stdout = child.stdout.take().expect("piped");
+    let stderr = child.stderr.take().expect("piped");
+    let reader = thread::spawn(move || count_lines(stdout));
+    let counts = count_lines(stderr);
+    let counts = counts.add(reader.join().expect("reading lines does not panic"));
+    Ok((counts, child.wait()?.success()))
+}
+
+fn count_lines(stream: impl Read) -> Counts {
+    let mut counts = Counts::default();
+    for line in BufReader::new(stream).split(b'\n').map_while(Result::ok) {
+        let line = String::from_utf8_lossy(&line);
+        eprintln!("{line}");
+        counts = counts.add(counts_in(&line).unwrap_or_default());
+    }
+    counts
+}
+
+/// Counts from a closing line: nextest's `Summary […] 3 tests run: 2 passed (1 slow), 1 failed, 0 skipped`, or
+/// libtest's `test result: ok. 3 passed; 0 failed; 1 ignored; …`, one for each binary.
+fn counts_in(line: &str) -> Option<Counts> {
+    let line = line.trim();
+    let report = match line.strip_prefix("test result: ") {
+        Some(rest) => rest.split_once(". ")?.1,
+        None if line.starts_with("Summary [") => line.split_once(" run: ")?.1,
+        None => return None,
+    };
+    let mut counts = Counts::default();
+    for part in report.split([',', ';']) {
+        let Some((number, what)) = part.trim().split_once(' ') else {
+            continue;
+        };
+        let Ok(number) = number.parse::<usize>() else {
+            continue;
+        };
+        match what.split(" (").next().unwrap_or(what) {
+            "passed" => counts.passed += number,
+            "failed" | "timed out" | "exec failed" => counts.failed += number,
+            "skipped" | "ignored" => counts.skipped += number,
+            _ => {}
+        }
+    }
+    Some(counts)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_runners_closing_lines_are_counted() {
+        let nextest = "     Summary [  12.5s] 9/12 tests run: 5 passed (2 slow), 2 failed, 1 timed out, 1 exec failed, 3 skipped";
+        assert_eq!(
+            counts_in(nextest),
+            Some(Counts {
+                passed: 5,
+                failed: 4,
+                skipped: 3
+            })
+        );
+        let one = "     Summary [   0.0s] 1 test run: 1 passed, 0 skipped";
+        assert_eq!(
+            counts_in(one),
+            Some(Counts {
+                passed: 1,
+                ..Counts::default()
+            })
+        );
+        let libtest = "test result: FAILED. 7 passed; 1 failed; 2 ignored; 0 measured; 4 filtered out; finished in 0.1s";
+        assert_eq!(
+            counts_in(libtest),
+            Some(Counts {
+                passed: 7,
+                failed: 1,
+                skipped: 2
+            })
+        );
+    }
+
+    #[test]
+    fn other_lines_are_no_counts() {
+        for line in [
+            "",
+            "3 passed",
+            "test result: ok",
+            "Summary [",
+            "a test that prints: 9 tests run: 9 passed",
+        ] {
+            assert_eq!(counts_in(line), None, "{line}");
+        }
+    }
+}

