@@ -107,7 +107,10 @@ pub fn load_with(file: &ModelFile, args: &LoadArgs, options: &LoadOptions) -> Re
 /// Opens the adapter that the flags name.
 pub fn open_engine(args: &LoadArgs) -> Result<Engine> {
     let adapter = args.adapter.clone().filter(|name| !name.trim().is_empty());
-    let options = EngineOptions { adapter, ..EngineOptions::default() };
+    let options = EngineOptions {
+        adapter,
+        ..EngineOptions::default()
+    };
     let engine = block_on(Engine::new(&options))?;
     let used = engine.adapter();
     notes::note(&format!(

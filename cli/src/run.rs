@@ -83,7 +83,11 @@ pub fn run(args: &Args) -> Result {
     let context = file.context(&args.load.options())?;
     if tokens.len() > context {
         // Before the weights are read, not after.
-        return Err(Error::ContextFull { tokens: tokens.len(), context }.into());
+        return Err(Error::ContextFull {
+            tokens: tokens.len(),
+            context,
+        }
+        .into());
     }
     let loaded = load::load(&file, &args.load)?;
     let mut session = block_on(loaded.model.session())?;

@@ -17,7 +17,9 @@ pub enum Error {
     #[error("{0}")]
     DoesNotFit(String),
     /// More tokens than the session's context has room for.
-    #[error("the prompt has {tokens} tokens, but the context holds {context}; shorten it or ask for a larger context")]
+    #[error(
+        "the prompt has {tokens} tokens, but the context holds {context}; shorten it or ask for a larger context"
+    )]
     ContextFull {
         /// Tokens that were asked for, those already in the session included.
         tokens: usize,

@@ -12,7 +12,9 @@ pub mod text;
 
 pub use error::{Error, Result};
 pub use file::ModelFile;
-pub use gpu::device::{AdapterDescription, AdapterFeatures, AdapterLimits, Counters, Engine, EngineOptions};
+pub use gpu::device::{
+    AdapterDescription, AdapterFeatures, AdapterLimits, Counters, Engine, EngineOptions,
+};
 pub use model::{
     config::Config,
     load::{LoadOptions, Model, Precision},

@@ -14,10 +14,30 @@ pub static ARGMAX: Kernel = Kernel {
     uses: &[&STATE_ADVANCE],
     sockets: &[],
     variants: &[
-        Variant { name: "subgroup8", parts: &[&REDUCE_SUBGROUP], consts: &[("LANES", 8)], software: true },
-        Variant { name: "workgroup8", parts: &[&REDUCE_WORKGROUP], consts: &[("LANES", 8)], software: true },
-        Variant { name: "subgroup256", parts: &[&REDUCE_SUBGROUP], consts: &[("LANES", 256)], software: false },
-        Variant { name: "workgroup256", parts: &[&REDUCE_WORKGROUP], consts: &[("LANES", 256)], software: false },
+        Variant {
+            name: "subgroup8",
+            parts: &[&REDUCE_SUBGROUP],
+            consts: &[("LANES", 8)],
+            software: true,
+        },
+        Variant {
+            name: "workgroup8",
+            parts: &[&REDUCE_WORKGROUP],
+            consts: &[("LANES", 8)],
+            software: true,
+        },
+        Variant {
+            name: "subgroup256",
+            parts: &[&REDUCE_SUBGROUP],
+            consts: &[("LANES", 256)],
+            software: false,
+        },
+        Variant {
+            name: "workgroup256",
+            parts: &[&REDUCE_WORKGROUP],
+            consts: &[("LANES", 256)],
+            software: false,
+        },
     ],
     params: Params::FIELDS,
     outputs: &["tokens", "drawn", "state"],
@@ -78,5 +98,14 @@ fn cases() -> Vec<Case> {
             weights: None,
         }
     };
-    [(1, false), (7, true), (100, false), (49152, false), (32001, true)].into_iter().map(case).collect()
+    [
+        (1, false),
+        (7, true),
+        (100, false),
+        (49152, false),
+        (32001, true),
+    ]
+    .into_iter()
+    .map(case)
+    .collect()
 }

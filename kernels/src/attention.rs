@@ -18,10 +18,30 @@ pub static ATTENTION: Kernel = Kernel {
     uses: &[&STATE],
     sockets: &[CACHE],
     variants: &[
-        Variant { name: "subgroup8", parts: &[&REDUCE_SUBGROUP], consts: &[("LANES", 8)], software: true },
-        Variant { name: "workgroup8", parts: &[&REDUCE_WORKGROUP], consts: &[("LANES", 8)], software: true },
-        Variant { name: "subgroup32", parts: &[&REDUCE_SUBGROUP], consts: &[("LANES", 32)], software: false },
-        Variant { name: "workgroup32", parts: &[&REDUCE_WORKGROUP], consts: &[("LANES", 32)], software: false },
+        Variant {
+            name: "subgroup8",
+            parts: &[&REDUCE_SUBGROUP],
+            consts: &[("LANES", 8)],
+            software: true,
+        },
+        Variant {
+            name: "workgroup8",
+            parts: &[&REDUCE_WORKGROUP],
+            consts: &[("LANES", 8)],
+            software: true,
+        },
+        Variant {
+            name: "subgroup32",
+            parts: &[&REDUCE_SUBGROUP],
+            consts: &[("LANES", 32)],
+            software: false,
+        },
+        Variant {
+            name: "workgroup32",
+            parts: &[&REDUCE_WORKGROUP],
+            consts: &[("LANES", 32)],
+            software: false,
+        },
     ],
     params: Params::FIELDS,
     outputs: &["y"],
@@ -50,7 +70,10 @@ fn cache(call: &mut Call, name: &str) -> Vec<f32> {
     if !call.has(&CACHE_F16) {
         return call.floats(name);
     }
-    let halves = call.words(name).iter().flat_map(|&w| [w as u16, (w >> 16) as u16]);
+    let halves = call
+        .words(name)
+        .iter()
+        .flat_map(|&w| [w as u16, (w >> 16) as u16]);
     halves.map(|bits| f16::from_bits(bits).to_f32()).collect()
 }
 
@@ -58,22 +81,41 @@ fn cache(call: &mut Call, name: &str) -> Vec<f32> {
 fn twin(call: &mut Call) {
     let p: Params = call.params();
     let head = call.constant("HEAD") as usize;
-    let (position, count) = (call.words("state")[0] as usize, call.words("state")[1] as usize);
-    let (keys, values, qkv) = (cache(call, "keys"), cache(call, "values"), call.floats("qkv"));
+    let (position, count) = (
+        call.words("state")[0] as usize,
+        call.words("state")[1] as usize,
+    );
+    let (keys, values, qkv) = (
+        cache(call, "keys"),
+        cache(call, "values"),
+        call.floats("qkv"),
+    );
     let heads = (p.group * p.kv_heads) as usize;
     for token in 0..count {
         for h in 0..heads {
             let q = &qkv[token * p.q_stride as usize + h * head..][..head];
-            let at = |position: usize| (position * p.kv_heads as usize + h / p.group as usize) * head;
-            let dot = |k: &[f32]| q.iter().zip(k).map(|(&q, &k)| f64::from(q) * f64::from(k)).sum::<f64>();
-            let scores: Vec<f64> =
-                (0..=position + token).map(|i| dot(&keys[at(i)..][..head]) * f64::from(p.scale)).collect();
+            let at =
+                |position: usize| (position * p.kv_heads as usize + h / p.group as usize) * head;
+            let dot = |k: &[f32]| {
+                q.iter()
+                    .zip(k)
+                    .map(|(&q, &k)| f64::from(q) * f64::from(k))
+                    .sum::<f64>()
+            };
+            let scores: Vec<f64> = (0..=position + token)
+                .map(|i| dot(&keys[at(i)..][..head]) * f64::from(p.scale))
+                .collect();
             let most = scores.iter().copied().fold(f64::MIN, f64::max);
             let weights: Vec<f64> = scores.iter().map(|s| (s - most).exp()).collect();
             let total: f64 = weights.iter().sum();
             for d in 0..head {
-                let sum: f64 = weights.iter().enumerate().map(|(i, w)| w * f64::from(values[at(i) + d])).sum();
-                call.floats_mut("y")[token * p.y_stride as usize + h * head + d] = (sum / total) as f32;
+                let sum: f64 = weights
+                    .iter()
+                    .enumerate()
+                    .map(|(i, w)| w * f64::from(values[at(i) + d]))
+                    .sum();
+                call.floats_mut("y")[token * p.y_stride as usize + h * head + d] =
+                    (sum / total) as f32;
             }
         }
     }
@@ -83,22 +125,47 @@ fn twin(call: &mut Call) {
 fn cases() -> Vec<Case> {
     let mut random = Random::new(6);
     let mut cases = Vec::new();
-    let shapes = [(64, 3, 3, 0, 1), (64, 3, 3, 40, 5), (40, 1, 2, 7, 3), (16, 2, 2, 63, 1), (128, 4, 1, 100, 2), (12, 1, 3, 9, 2)];
+    let shapes = [
+        (64, 3, 3, 0, 1),
+        (64, 3, 3, 40, 5),
+        (40, 1, 2, 7, 3),
+        (16, 2, 2, 63, 1),
+        (128, 4, 1, 100, 2),
+        (12, 1, 3, 9, 2),
+    ];
     for part in [&CACHE_F32, &CACHE_F16] {
         for (head, group, kv_heads, position, tokens) in shapes {
             for scale in [1.0 / (head as f32).sqrt(), 20.0] {
-                let (q_stride, y_stride) = (padded((group + 2) * kv_heads * head), padded(group * kv_heads * head));
+                let (q_stride, y_stride) = (
+                    padded((group + 2) * kv_heads * head),
+                    padded(group * kv_heads * head),
+                );
                 let mut cached = || -> Vec<u32> {
                     let all = random.floats(((position + tokens) * kv_heads * head) as usize);
-                    let pair = |v: &[f32]| u32::from(f16::from_f32(v[0]).to_bits()) | u32::from(f16::from_f32(v[1]).to_bits()) << 16;
-                    if std::ptr::eq(part, &raw const CACHE_F16) { all.chunks(2).map(pair).collect() } else { words(&all) }
+                    let pair = |v: &[f32]| {
+                        u32::from(f16::from_f32(v[0]).to_bits())
+                            | u32::from(f16::from_f32(v[1]).to_bits()) << 16
+                    };
+                    if std::ptr::eq(part, &raw const CACHE_F16) {
+                        all.chunks(2).map(pair).collect()
+                    } else {
+                        words(&all)
+                    }
                 };
                 let (keys, values) = (cached(), cached());
                 cases.push(Case {
-                    name: format!("{kv_heads}×{group} heads of {head}, {tokens} at {position}, scale {scale}"),
+                    name: format!(
+                        "{kv_heads}×{group} heads of {head}, {tokens} at {position}, scale {scale}"
+                    ),
                     parts: vec![part],
                     consts: vec![("HEAD", head)],
-                    params: bytes_of_params(&Params { group, kv_heads, q_stride, y_stride, scale }),
+                    params: bytes_of_params(&Params {
+                        group,
+                        kv_heads,
+                        q_stride,
+                        y_stride,
+                        scale,
+                    }),
                     units: group * kv_heads,
                     tokens: tokens + 1,
                     buffers: vec![

@@ -31,7 +31,10 @@ impl Call {
 
     /// A constant of the model or the variant.
     pub fn constant(&self, name: &str) -> u32 {
-        self.consts.iter().find(|(n, _)| *n == name).map_or_else(|| panic!("no constant {name}"), |&(_, v)| v)
+        self.consts
+            .iter()
+            .find(|(n, _)| *n == name)
+            .map_or_else(|| panic!("no constant {name}"), |&(_, v)| v)
     }
 
     /// The words of a binding.
@@ -65,12 +68,29 @@ pub struct CaseWeights {
 
 impl CaseWeights {
     /// Random blocks with scales that are small, and now and then denormal in f16.
-    pub fn random(format: &'static Format, rows: u32, cols: u32, random: &mut Random) -> CaseWeights {
-        assert_eq!(cols % format.block, 0, "{}: {cols} columns are no whole blocks", format.name);
+    pub fn random(
+        format: &'static Format,
+        rows: u32,
+        cols: u32,
+        random: &mut Random,
+    ) -> CaseWeights {
+        assert_eq!(
+            cols % format.block,
+            0,
+            "{}: {cols} columns are no whole blocks",
+            format.name
+        );
         let blocks = (rows * cols / format.block) as usize;
         let mut bytes = vec![0u8; blocks * format.bytes as usize];
-        bytes.chunks_exact_mut(format.bytes as usize).for_each(|block| (format.random)(random, block));
-        CaseWeights { format, rows, cols, bytes }
+        bytes
+            .chunks_exact_mut(format.bytes as usize)
+            .for_each(|block| (format.random)(random, block));
+        CaseWeights {
+            format,
+            rows,
+            cols,
+            bytes,
+        }
     }
 
     /// (rows, padded columns) as f32.
@@ -107,7 +127,11 @@ impl Case {
             consts: self.consts.iter().chain(variant.consts).copied().collect(),
             params: self.params.clone(),
             buffers: self.buffers.clone(),
-            weights: self.weights.as_ref().map(CaseWeights::decoded).unwrap_or_default(),
+            weights: self
+                .weights
+                .as_ref()
+                .map(CaseWeights::decoded)
+                .unwrap_or_default(),
         }
     }
 }
@@ -120,7 +144,8 @@ pub fn words(floats: &[f32]) -> Vec<u32> {
 /// Random activations, (rows, padded width), zeros in the padding as everywhere.
 pub fn activations(random: &mut Random, rows: u32, width: u32) -> Vec<u32> {
     let mut all = random.floats((rows * padded(width)) as usize);
-    all.chunks_exact_mut(padded(width) as usize).for_each(|row| row[width as usize..].fill(0.0));
+    all.chunks_exact_mut(padded(width) as usize)
+        .for_each(|row| row[width as usize..].fill(0.0));
     words(&all)
 }
 

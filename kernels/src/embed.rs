@@ -16,8 +16,18 @@ pub static EMBED: Kernel = Kernel {
     uses: &[&STATE],
     sockets: &[FORMAT],
     variants: &[
-        Variant { name: "lanes8", parts: &[], consts: &[("LANES", 8)], software: true },
-        Variant { name: "lanes64", parts: &[], consts: &[("LANES", 64)], software: false },
+        Variant {
+            name: "lanes8",
+            parts: &[],
+            consts: &[("LANES", 8)],
+            software: true,
+        },
+        Variant {
+            name: "lanes64",
+            parts: &[],
+            consts: &[("LANES", 64)],
+            software: false,
+        },
     ],
     params: Params::FIELDS,
     outputs: &["x"],
@@ -52,7 +62,10 @@ fn twin(call: &mut Call) {
         let row = token.wrapping_sub(p.row_start);
         if row < p.rows {
             let weights = &weights[row as usize * stride..][..stride];
-            x[i * stride..][..stride].iter_mut().zip(weights).for_each(|(x, w)| *x = w * p.scale);
+            x[i * stride..][..stride]
+                .iter_mut()
+                .zip(weights)
+                .for_each(|(x, w)| *x = w * p.scale);
         }
     }
 }
@@ -69,7 +82,13 @@ fn cases() -> Vec<Case> {
                 name: format!("{} {cols} from {row_start}", format.name),
                 parts: vec![&format.part],
                 consts: vec![],
-                params: bytemuck::bytes_of(&Params { cols, rows: 20, row_start, scale: 1.5 }).to_vec(),
+                params: bytemuck::bytes_of(&Params {
+                    cols,
+                    rows: 20,
+                    row_start,
+                    scale: 1.5,
+                })
+                .to_vec(),
                 units: groups(cols),
                 tokens: 5,
                 buffers: vec![

@@ -52,7 +52,13 @@ pub struct Part {
 impl Part {
     /// A part that runs everywhere.
     pub const fn new(name: &'static str, source: &'static str) -> Part {
-        Part { name, source, uses: &[], f16: false, subgroups: false }
+        Part {
+            name,
+            source,
+            uses: &[],
+            f16: false,
+            subgroups: false,
+        }
     }
 }
 
@@ -72,7 +78,10 @@ pub struct Variant {
 impl Variant {
     /// The constant `name`.
     pub fn get(&self, name: &str) -> Option<u32> {
-        self.consts.iter().find(|(n, _)| *n == name).map(|&(_, v)| v)
+        self.consts
+            .iter()
+            .find(|(n, _)| *n == name)
+            .map(|&(_, v)| v)
     }
 
     /// Invocations of a workgroup.
@@ -103,27 +112,54 @@ impl Shader {
         consts: &[(&'static str, u32)],
     ) -> Shader {
         let name = kernel.name;
-        assert_eq!(parts.len(), kernel.sockets.len(), "{name}: one part for each socket");
+        assert_eq!(
+            parts.len(),
+            kernel.sockets.len(),
+            "{name}: one part for each socket"
+        );
         for (part, socket) in parts.iter().zip(kernel.sockets) {
             let fits = socket.parts.iter().any(|p| std::ptr::eq(*p, *part));
-            assert!(fits, "{name}: part {} does not fit socket {}", part.name, socket.name);
+            assert!(
+                fits,
+                "{name}: part {} does not fit socket {}",
+                part.name, socket.name
+            );
         }
-        Shader { kernel, variant, parts: parts.to_vec(), consts: consts.to_vec() }
+        Shader {
+            kernel,
+            variant,
+            parts: parts.to_vec(),
+            consts: consts.to_vec(),
+        }
     }
 
     /// Its name everywhere: kernel, parts, variant and model constants, joined by dots.
     pub fn label(&self) -> String {
         let mut words = vec![self.kernel.name.to_string()];
-        words.extend(self.parts.iter().filter(|p| !p.name.is_empty()).map(|p| p.name.to_string()));
+        words.extend(
+            self.parts
+                .iter()
+                .filter(|p| !p.name.is_empty())
+                .map(|p| p.name.to_string()),
+        );
         words.push(self.variant.name.to_string());
-        words.extend(self.consts.iter().map(|(name, value)| format!("{}{value}", name.to_lowercase())));
+        words.extend(
+            self.consts
+                .iter()
+                .map(|(name, value)| format!("{}{value}", name.to_lowercase())),
+        );
         words.join(".")
     }
 
     /// A constant of the variant or the model.
     pub fn constant(&self, name: &str) -> u32 {
-        let own = self.consts.iter().find(|(n, _)| *n == name).map(|&(_, v)| v);
-        own.or_else(|| self.variant.get(name)).unwrap_or_else(|| panic!("{} has no constant {name}", self.label()))
+        let own = self
+            .consts
+            .iter()
+            .find(|(n, _)| *n == name)
+            .map(|&(_, v)| v);
+        own.or_else(|| self.variant.get(name))
+            .unwrap_or_else(|| panic!("{} has no constant {name}", self.label()))
     }
 
     /// Every part, those of the variant and those that parts use included, each once.
@@ -135,7 +171,12 @@ impl Shader {
             }
         }
         let mut all = Vec::new();
-        let own = self.kernel.uses.iter().chain(self.variant.parts).chain(&self.parts);
+        let own = self
+            .kernel
+            .uses
+            .iter()
+            .chain(self.variant.parts)
+            .chain(&self.parts);
         own.for_each(|part| add(part, &mut all));
         all
     }
@@ -157,10 +198,19 @@ pub fn combinations(kernel: &'static Kernel, consts: &[(&'static str, u32)]) -> 
     for socket in kernel.sockets {
         choices = choices
             .iter()
-            .flat_map(|chosen| socket.parts.iter().map(move |&part| chosen.iter().copied().chain([part]).collect()))
+            .flat_map(|chosen| {
+                socket
+                    .parts
+                    .iter()
+                    .map(move |&part| chosen.iter().copied().chain([part]).collect())
+            })
             .collect();
     }
-    let shaders = kernel.variants.iter().flat_map(|v| choices.iter().map(move |c| Shader::new(kernel, v, c, consts)));
+    let shaders = kernel.variants.iter().flat_map(|v| {
+        choices
+            .iter()
+            .map(move |c| Shader::new(kernel, v, c, consts))
+    });
     shaders.collect()
 }
 
@@ -168,5 +218,9 @@ pub fn combinations(kernel: &'static Kernel, consts: &[(&'static str, u32)]) -> 
 /// `group.y * groups.x + group.x` and leave what is past the end alone.
 pub fn wide_grid(count: u32) -> [u32; 3] {
     const SIDE: u32 = 32768;
-    if count <= SIDE { [count.max(1), 1, 1] } else { [SIDE, count.div_ceil(SIDE), 1] }
+    if count <= SIDE {
+        [count.max(1), 1, 1]
+    } else {
+        [SIDE, count.div_ceil(SIDE), 1]
+    }
 }

@@ -74,14 +74,22 @@ pub fn link(shader: &Shader, target: Target) -> Linked {
         writeln!(text, "const {name} = {value}u;").expect("writing to a string");
     }
     let mut lines = vec![(1, "constants".to_string())];
-    let parts = shader.all_parts().into_iter().map(|part| (part.name, part.source));
+    let parts = shader
+        .all_parts()
+        .into_iter()
+        .map(|part| (part.name, part.source));
     for (name, source) in parts.chain([(shader.kernel.name, shader.kernel.source)]) {
         lines.push((text.lines().count() + 1, format!("{name}.wgsl")));
         text.push_str(source);
         text.push('\n');
     }
     let bindings = bindings(&text);
-    Linked { label: shader.label(), text, bindings, lines }
+    Linked {
+        label: shader.label(),
+        text,
+        bindings,
+        lines,
+    }
 }
 
 /// Reads `@group(0) @binding(N) var<…> name` from each line that has one.
@@ -102,5 +110,9 @@ fn binding(line: &str) -> Option<Binding> {
         _ => return None,
     };
     let (name, _) = rest.split_once(':')?;
-    Some(Binding { name: name.to_string(), index: index.parse().ok()?, kind })
+    Some(Binding {
+        name: name.to_string(),
+        index: index.parse().ok()?,
+        kind,
+    })
 }

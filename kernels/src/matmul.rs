@@ -5,7 +5,10 @@ use crate::{
     call::activations,
     formats::FORMAT,
     matvec, padded,
-    parts::{FINISH, FINISH_ADD, FINISH_GATE, FINISH_GLU, FINISH_STORE, INPUT_PLAIN, SCALAR, SCALAR_F16, SCALAR_F32, STATE},
+    parts::{
+        FINISH, FINISH_ADD, FINISH_GATE, FINISH_GLU, FINISH_STORE, INPUT_PLAIN, SCALAR, SCALAR_F16,
+        SCALAR_F32, STATE,
+    },
     random::Random,
 };
 
@@ -19,13 +22,25 @@ pub static MATMUL: Kernel = Kernel {
         Variant {
             name: "tokens8",
             parts: &[],
-            consts: &[("LANES", 8), ("LANES_R", 1), ("LANES_T", 8), ("ROWS", 16), ("TOKENS", 2)],
+            consts: &[
+                ("LANES", 8),
+                ("LANES_R", 1),
+                ("LANES_T", 8),
+                ("ROWS", 16),
+                ("TOKENS", 2),
+            ],
             software: true,
         },
         Variant {
             name: "tile64",
             parts: &[],
-            consts: &[("LANES", 256), ("LANES_R", 16), ("LANES_T", 16), ("ROWS", 4), ("TOKENS", 4)],
+            consts: &[
+                ("LANES", 256),
+                ("LANES_R", 16),
+                ("LANES_T", 16),
+                ("ROWS", 4),
+                ("TOKENS", 4),
+            ],
             software: false,
         },
     ],
@@ -57,10 +72,19 @@ crate::params! {
 /// `y` (tokens, y_stride) from `x` (tokens, padded cols).
 fn twin(call: &mut Call) {
     let p: Params = call.params();
-    let as_matvec = matvec::Params { rows: p.rows, cols: p.cols, y_start: p.y_start, eps: 0.0 };
+    let as_matvec = matvec::Params {
+        rows: p.rows,
+        cols: p.cols,
+        y_start: p.y_start,
+        eps: 0.0,
+    };
     for token in 0..call.words("state")[1] as usize {
         let results = matvec::products(call, &as_matvec, token);
-        matvec::finish(call, token * p.y_stride as usize + p.y_start as usize, &results);
+        matvec::finish(
+            call,
+            token * p.y_stride as usize + p.y_start as usize,
+            &results,
+        );
     }
 }
 
@@ -77,12 +101,22 @@ fn cases() -> Vec<Case> {
                         continue;
                     }
                     let cols = if cols == 64 { 40 } else { cols };
-                    let mut case = matvec::case(format, (&INPUT_PLAIN, finish), (rows, cols, tokens), &mut random);
+                    let mut case = matvec::case(
+                        format,
+                        (&INPUT_PLAIN, finish),
+                        (rows, cols, tokens),
+                        &mut random,
+                    );
                     let y_stride = padded(rows + 64);
                     case.parts = vec![&format.part, finish, scalar];
                     case.consts = vec![];
                     case.name = format!("{rows}×{cols} {} {} {tokens}", finish.name, scalar.name);
-                    case.params = bytes_of_params(&Params { rows, cols, y_start: 64, y_stride });
+                    case.params = bytes_of_params(&Params {
+                        rows,
+                        cols,
+                        y_start: 64,
+                        y_stride,
+                    });
                     case.buffers[1].1 = activations(&mut random, tokens, rows + 64);
                     cases.push(case);
                 }

@@ -19,7 +19,12 @@ pub static MATMUL_ROWS: Kernel = Kernel {
     source: include_str!("matmul_rows.wgsl"),
     uses: &[&STATE],
     sockets: &[FORMAT, FINISH],
-    variants: &[Variant { name: "lanes8", parts: &[], consts: &[("LANES", 8)], software: true }],
+    variants: &[Variant {
+        name: "lanes8",
+        parts: &[],
+        consts: &[("LANES", 8)],
+        software: true,
+    }],
     params: Params::FIELDS,
     outputs: &["y"],
     grid: |shader, rows, _| wide_grid(rows.div_ceil(2 * shader.constant("LANES"))),
@@ -46,7 +51,12 @@ crate::params! {
 /// `y` (tokens, y_stride) from `x` (8 tokens, padded cols), the tokens from `token_start` on.
 fn twin(call: &mut Call) {
     let p: Params = call.params();
-    let as_matvec = matvec::Params { rows: p.rows, cols: p.cols, y_start: p.y_start, eps: 0.0 };
+    let as_matvec = matvec::Params {
+        rows: p.rows,
+        cols: p.cols,
+        y_start: p.y_start,
+        eps: 0.0,
+    };
     let end = call.words("state")[1].min(p.token_start + TOKENS);
     for token in p.token_start..end {
         let results = matvec::products(call, &as_matvec, (token - p.token_start) as usize);
@@ -59,19 +69,35 @@ fn cases() -> Vec<Case> {
     let mut random = Random::new(9);
     let mut cases = Vec::new();
     for format in FORMATS {
-        for (finish, token_start) in [(&FINISH_STORE, 0), (&FINISH_ADD, 8), (&FINISH_GLU, 0), (&FINISH_GATE, 16)] {
+        for (finish, token_start) in [
+            (&FINISH_STORE, 0),
+            (&FINISH_ADD, 8),
+            (&FINISH_GLU, 0),
+            (&FINISH_GATE, 16),
+        ] {
             for (rows, cols, some) in [(70, 576, 8), (133, 40, 3), (1, 32, 1)] {
                 let glu_odd = rows % 2 == 1 && std::ptr::eq(finish, &raw const FINISH_GLU);
                 if glu_odd || cols % format.block != 0 {
                     continue;
                 }
                 let tokens = token_start + some;
-                let mut case = matvec::case(format, (&INPUT_PLAIN, finish), (rows, cols, tokens), &mut random);
+                let mut case = matvec::case(
+                    format,
+                    (&INPUT_PLAIN, finish),
+                    (rows, cols, tokens),
+                    &mut random,
+                );
                 let y_stride = padded(rows + 64);
                 case.parts = vec![&format.part, finish];
                 case.consts = vec![("X_LENGTH", TOKENS * padded(cols) / 4)];
                 case.name = format!("{rows}×{cols} {} {some} from {token_start}", finish.name);
-                case.params = bytes_of_params(&Params { rows, cols, y_start: 64, y_stride, token_start });
+                case.params = bytes_of_params(&Params {
+                    rows,
+                    cols,
+                    y_start: 64,
+                    y_stride,
+                    token_start,
+                });
                 case.buffers[0].1 = activations(&mut random, TOKENS, cols);
                 case.buffers[1].1 = activations(&mut random, tokens, rows + 64);
                 cases.push(case);

@@ -9,8 +9,8 @@ use crate::{
     norm::rms_norm,
     padded,
     parts::{
-        FINISH, FINISH_ADD, FINISH_GATE, FINISH_GLU, FINISH_STORE, INPUT, INPUT_NORM, INPUT_PLAIN, REDUCE_NONE,
-        REDUCE_SUBGROUP, REDUCE_WORKGROUP, STATE, X, X_STORAGE, X_UNIFORM,
+        FINISH, FINISH_ADD, FINISH_GATE, FINISH_GLU, FINISH_STORE, INPUT, INPUT_NORM, INPUT_PLAIN,
+        REDUCE_NONE, REDUCE_SUBGROUP, REDUCE_WORKGROUP, STATE, X, X_STORAGE, X_UNIFORM,
     },
     random::Random,
 };
@@ -84,16 +84,28 @@ fn silu(v: f64) -> f64 {
 
 /// Writes a token's results into its row of `y`, which starts at `start`.
 pub(crate) fn finish(call: &mut Call, start: usize, results: &[f64]) {
-    let (add, glu, gate) = (call.has(&FINISH_ADD), call.has(&FINISH_GLU), call.has(&FINISH_GATE));
+    let (add, glu, gate) = (
+        call.has(&FINISH_ADD),
+        call.has(&FINISH_GLU),
+        call.has(&FINISH_GATE),
+    );
     let y = &mut call.floats_mut("y")[start..];
     if glu {
         let pairs = results.chunks_exact(2);
-        pairs.zip(y).for_each(|(pair, y)| *y = (silu(pair[0]) * pair[1]) as f32);
+        pairs
+            .zip(y)
+            .for_each(|(pair, y)| *y = (silu(pair[0]) * pair[1]) as f32);
         return;
     }
     for (y, &v) in y.iter_mut().zip(results) {
         let old = f64::from(*y);
-        *y = if add { old + v } else if gate { silu(old) * v } else { v } as f32;
+        *y = if add {
+            old + v
+        } else if gate {
+            silu(old) * v
+        } else {
+            v
+        } as f32;
     }
 }
 
@@ -124,7 +136,13 @@ pub(crate) fn case(
         name: format!("{rows}×{cols} {} {} {tokens}", input.name, finish.name),
         parts: vec![&format.part, input, x, finish],
         consts: vec![("X_LENGTH", padded(cols) / 4)],
-        params: bytemuck::bytes_of(&Params { rows, cols, y_start, eps: 1e-5 }).to_vec(),
+        params: bytemuck::bytes_of(&Params {
+            rows,
+            cols,
+            y_start,
+            eps: 1e-5,
+        })
+        .to_vec(),
         units: rows,
         tokens,
         buffers: vec![
@@ -147,11 +165,31 @@ fn cases() -> Vec<Case> {
                 cases.push(case(format, (input, finish), (70, 576, 1), &mut random));
             }
         }
-        cases.push(case(format, (&INPUT_PLAIN, &FINISH_STORE), (1, 32, 1), &mut random));
-        cases.push(case(format, (&INPUT_PLAIN, &FINISH_STORE), (9, 64, 2), &mut random));
-        cases.push(case(format, (&INPUT_NORM, &FINISH_ADD), (133, 1536, 4), &mut random));
+        cases.push(case(
+            format,
+            (&INPUT_PLAIN, &FINISH_STORE),
+            (1, 32, 1),
+            &mut random,
+        ));
+        cases.push(case(
+            format,
+            (&INPUT_PLAIN, &FINISH_STORE),
+            (9, 64, 2),
+            &mut random,
+        ));
+        cases.push(case(
+            format,
+            (&INPUT_NORM, &FINISH_ADD),
+            (133, 1536, 4),
+            &mut random,
+        ));
         if format.block == 1 {
-            cases.push(case(format, (&INPUT_NORM, &FINISH_STORE), (41, 40, 2), &mut random));
+            cases.push(case(
+                format,
+                (&INPUT_NORM, &FINISH_STORE),
+                (41, 40, 2),
+                &mut random,
+            ));
         }
     }
     cases

@@ -15,10 +15,30 @@ pub static NORM: Kernel = Kernel {
     uses: &[],
     sockets: &[],
     variants: &[
-        Variant { name: "subgroup8", parts: &[&REDUCE_SUBGROUP], consts: &[("LANES", 8)], software: true },
-        Variant { name: "workgroup8", parts: &[&REDUCE_WORKGROUP], consts: &[("LANES", 8)], software: true },
-        Variant { name: "subgroup64", parts: &[&REDUCE_SUBGROUP], consts: &[("LANES", 64)], software: false },
-        Variant { name: "workgroup64", parts: &[&REDUCE_WORKGROUP], consts: &[("LANES", 64)], software: false },
+        Variant {
+            name: "subgroup8",
+            parts: &[&REDUCE_SUBGROUP],
+            consts: &[("LANES", 8)],
+            software: true,
+        },
+        Variant {
+            name: "workgroup8",
+            parts: &[&REDUCE_WORKGROUP],
+            consts: &[("LANES", 8)],
+            software: true,
+        },
+        Variant {
+            name: "subgroup64",
+            parts: &[&REDUCE_SUBGROUP],
+            consts: &[("LANES", 64)],
+            software: false,
+        },
+        Variant {
+            name: "workgroup64",
+            parts: &[&REDUCE_WORKGROUP],
+            consts: &[("LANES", 64)],
+            software: false,
+        },
     ],
     params: Params::FIELDS,
     outputs: &["y"],
@@ -41,7 +61,10 @@ crate::params! {
 pub fn rms_norm(x: &[f32], weight: &[f32], eps: f32) -> Vec<f64> {
     let squares: f64 = x.iter().map(|&v| f64::from(v) * f64::from(v)).sum();
     let scale = 1.0 / (squares / x.len() as f64 + f64::from(eps)).sqrt();
-    x.iter().zip(weight).map(|(&x, &w)| f64::from(x) * scale * f64::from(w)).collect()
+    x.iter()
+        .zip(weight)
+        .map(|(&x, &w)| f64::from(x) * scale * f64::from(w))
+        .collect()
 }
 
 /// `y` (tokens, padded cols) from `x` (tokens, padded cols) and `norm_weight` (cols).
@@ -59,7 +82,9 @@ fn twin(call: &mut Call) {
 /// Widths that break things: one lane's worth, odd, no multiple of a subgroup, real models.
 fn cases() -> Vec<Case> {
     let mut random = Random::new(2);
-    let shapes = [1, 7, 40, 576, 2048, 8191].into_iter().flat_map(|cols| [(cols, 1), (cols, 3)]);
+    let shapes = [1, 7, 40, 576, 2048, 8191]
+        .into_iter()
+        .flat_map(|cols| [(cols, 1), (cols, 3)]);
     let case = |(cols, tokens)| Case {
         name: format!("{tokens} of {cols}"),
         parts: vec![],

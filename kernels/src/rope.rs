@@ -18,8 +18,18 @@ pub static ROPE: Kernel = Kernel {
     uses: &[&STATE],
     sockets: &[STORE],
     variants: &[
-        Variant { name: "lanes8", parts: &[], consts: &[("LANES", 8)], software: true },
-        Variant { name: "lanes64", parts: &[], consts: &[("LANES", 64)], software: false },
+        Variant {
+            name: "lanes8",
+            parts: &[],
+            consts: &[("LANES", 8)],
+            software: true,
+        },
+        Variant {
+            name: "lanes64",
+            parts: &[],
+            consts: &[("LANES", 64)],
+            software: false,
+        },
     ],
     params: Params::FIELDS,
     outputs: &["qkv", "keys", "values"],
@@ -59,7 +69,10 @@ fn write_cache(cache: &mut [u32], at: usize, values: &[f32], as_f16: bool) {
 fn twin(call: &mut Call) {
     let p: Params = call.params();
     let head = call.constant("HEAD") as usize;
-    let (position, count) = (call.words("state")[0] as usize, call.words("state")[1] as usize);
+    let (position, count) = (
+        call.words("state")[0] as usize,
+        call.words("state")[1] as usize,
+    );
     let as_f16 = call.has(&STORE_F16);
     let angles = call.floats("angles");
     let (heads, kv_heads, pairs) = (p.heads as usize, p.kv_heads as usize, p.pairs as usize);
@@ -88,15 +101,24 @@ fn cases() -> Vec<Case> {
     let mut random = Random::new(5);
     let mut cases = Vec::new();
     for store in [&STORE_F32, &STORE_F16] {
-        for (head, heads, kv_heads, pairs) in [(64, 9, 3, 32), (40, 2, 2, 20), (16, 4, 2, 8), (12, 3, 1, 3)] {
+        for (head, heads, kv_heads, pairs) in
+            [(64, 9, 3, 32), (40, 2, 2, 20), (16, 4, 2, 8), (12, 3, 1, 3)]
+        {
             let stride = padded((heads + 2 * kv_heads) * head);
-            let angles: Vec<f32> = (0..16 * pairs).flat_map(|i| [(i as f32).cos(), (i as f32).sin()]).collect();
+            let angles: Vec<f32> = (0..16 * pairs)
+                .flat_map(|i| [(i as f32).cos(), (i as f32).sin()])
+                .collect();
             let cache = (16 * kv_heads * head) as usize;
             cases.push(Case {
                 name: format!("{heads}/{kv_heads} heads of {head}, {pairs} pairs"),
                 parts: vec![store],
                 consts: vec![("HEAD", head)],
-                params: bytes_of_params(&Params { heads, kv_heads, pairs, stride }),
+                params: bytes_of_params(&Params {
+                    heads,
+                    kv_heads,
+                    pairs,
+                    stride,
+                }),
                 units: (heads + 2 * kv_heads) * head / 4,
                 tokens: 4,
                 buffers: vec![

@@ -22,10 +22,30 @@ pub static SAMPLE: Kernel = Kernel {
     uses: &[&STATE_ADVANCE],
     sockets: &[],
     variants: &[
-        Variant { name: "subgroup8", parts: &[&REDUCE_SUBGROUP], consts: &[("LANES", 8)], software: true },
-        Variant { name: "workgroup8", parts: &[&REDUCE_WORKGROUP], consts: &[("LANES", 8)], software: true },
-        Variant { name: "subgroup256", parts: &[&REDUCE_SUBGROUP], consts: &[("LANES", 256)], software: false },
-        Variant { name: "workgroup256", parts: &[&REDUCE_WORKGROUP], consts: &[("LANES", 256)], software: false },
+        Variant {
+            name: "subgroup8",
+            parts: &[&REDUCE_SUBGROUP],
+            consts: &[("LANES", 8)],
+            software: true,
+        },
+        Variant {
+            name: "workgroup8",
+            parts: &[&REDUCE_WORKGROUP],
+            consts: &[("LANES", 8)],
+            software: true,
+        },
+        Variant {
+            name: "subgroup256",
+            parts: &[&REDUCE_SUBGROUP],
+            consts: &[("LANES", 256)],
+            software: false,
+        },
+        Variant {
+            name: "workgroup256",
+            parts: &[&REDUCE_WORKGROUP],
+            consts: &[("LANES", 256)],
+            software: false,
+        },
     ],
     params: Params::FIELDS,
     outputs: &["seen", "tokens", "drawn", "state"],
@@ -77,7 +97,11 @@ pub fn distribution(p: &Params, logits: &[f32], seen: &[u32]) -> Vec<f64> {
         let drawn = times & !IN_PROMPT;
         let repeat = f64::from(p.repeat_penalty);
         let repeated = if v > 0.0 { v / repeat } else { v * repeat };
-        let presence = if drawn > 0 { f64::from(p.presence_penalty) } else { 0.0 };
+        let presence = if drawn > 0 {
+            f64::from(p.presence_penalty)
+        } else {
+            0.0
+        };
         repeated - f64::from(drawn) * f64::from(p.frequency_penalty) - presence
     };
     let scores: Vec<f64> = logits.iter().zip(seen).map(penalised).collect();
@@ -102,7 +126,13 @@ pub fn distribution(p: &Params, logits: &[f32], seen: &[u32]) -> Vec<f64> {
     if p.min_p > 0.0 {
         least = least.max(most + f64::from(p.min_p).ln());
     }
-    let weight = |&v: &f64| if v >= least { ((v - most) / f64::from(p.temperature)).exp() } else { 0.0 };
+    let weight = |&v: &f64| {
+        if v >= least {
+            ((v - most) / f64::from(p.temperature)).exp()
+        } else {
+            0.0
+        }
+    };
     let weights: Vec<f64> = scores.iter().map(weight).collect();
     let total: f64 = weights.iter().sum();
     weights.iter().map(|w| w / total).collect()
@@ -151,11 +181,31 @@ fn cases() -> Vec<Case> {
     let settings = [
         NONE,
         Params { top_k: 1, ..NONE },
-        Params { top_k: 40, temperature: 0.7, ..NONE },
+        Params {
+            top_k: 40,
+            temperature: 0.7,
+            ..NONE
+        },
         Params { top_p: 0.9, ..NONE },
-        Params { min_p: 0.05, temperature: 2.0, ..NONE },
-        Params { repeat_penalty: 1.3, frequency_penalty: 0.5, presence_penalty: 0.7, top_k: 5, ..NONE },
-        Params { top_k: 40, top_p: 0.95, min_p: 0.05, temperature: 0.8, ..NONE },
+        Params {
+            min_p: 0.05,
+            temperature: 2.0,
+            ..NONE
+        },
+        Params {
+            repeat_penalty: 1.3,
+            frequency_penalty: 0.5,
+            presence_penalty: 0.7,
+            top_k: 5,
+            ..NONE
+        },
+        Params {
+            top_k: 40,
+            top_p: 0.95,
+            min_p: 0.05,
+            temperature: 0.8,
+            ..NONE
+        },
     ];
     let mut random = Random::new(8);
     let mut cases = Vec::new();
@@ -173,7 +223,12 @@ fn cases() -> Vec<Case> {
                 name: format!("setting {number}, {vocabulary} tokens, seed {seed}"),
                 parts: vec![],
                 consts: vec![],
-                params: bytes_of_params(&Params { vocabulary, seed_low: seed, seed_high: 77, ..*setting }),
+                params: bytes_of_params(&Params {
+                    vocabulary,
+                    seed_low: seed,
+                    seed_high: 77,
+                    ..*setting
+                }),
                 units: 1,
                 tokens: 1,
                 buffers: vec![

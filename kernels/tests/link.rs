@@ -19,15 +19,22 @@ fn shaders(kernel: &'static Kernel) -> Vec<Shader> {
         "matvec" | "matmul_rows" => &[("X_LENGTH", 64)],
         _ => return combinations(kernel, &[]),
     };
-    consts.iter().flat_map(|&constant| combinations(kernel, &[constant])).collect()
+    consts
+        .iter()
+        .flat_map(|&constant| combinations(kernel, &[constant]))
+        .collect()
 }
 
 fn validated(shader: &Shader) -> (naga::Module, ModuleInfo) {
     let linked = link(shader, Target::Native);
     let parsed = naga::front::wgsl::parse_str(&linked.text);
-    let module = parsed.unwrap_or_else(|e| panic!("{}: {}", linked.label, e.emit_to_string(&linked.text)));
+    let module =
+        parsed.unwrap_or_else(|e| panic!("{}: {}", linked.label, e.emit_to_string(&linked.text)));
     let info = Validator::new(ValidationFlags::all(), Capabilities::all()).validate(&module);
-    (module, info.unwrap_or_else(|e| panic!("{}: {}", linked.label, e.emit_to_string(&linked.text))))
+    (
+        module,
+        info.unwrap_or_else(|e| panic!("{}: {}", linked.label, e.emit_to_string(&linked.text))),
+    )
 }
 
 /// What naga sees of the bindings, by index: name, kind.
@@ -38,11 +45,17 @@ fn reflected(module: &naga::Module) -> Vec<(u32, String, BindingKind)> {
         .filter_map(|(_, variable)| {
             let kind = match variable.space {
                 AddressSpace::Uniform => BindingKind::Uniform,
-                AddressSpace::Storage { access } if access.contains(StorageAccess::STORE) => BindingKind::Write,
+                AddressSpace::Storage { access } if access.contains(StorageAccess::STORE) => {
+                    BindingKind::Write
+                }
                 AddressSpace::Storage { .. } => BindingKind::Read,
                 _ => return None,
             };
-            Some((variable.binding.as_ref()?.binding, variable.name.clone()?, kind))
+            Some((
+                variable.binding.as_ref()?.binding,
+                variable.name.clone()?,
+                kind,
+            ))
         })
         .collect();
     found.sort_by_key(|(index, ..)| *index);
@@ -50,7 +63,10 @@ fn reflected(module: &naga::Module) -> Vec<(u32, String, BindingKind)> {
 }
 
 fn check_params(module: &naga::Module, kernel: &Kernel) {
-    let uniform = module.global_variables.iter().find(|(_, v)| v.space == AddressSpace::Uniform);
+    let uniform = module
+        .global_variables
+        .iter()
+        .find(|(_, v)| v.space == AddressSpace::Uniform);
     let fields: Vec<(String, &str)> = uniform.map_or_else(Vec::new, |(_, variable)| {
         let TypeInner::Struct { members, .. } = &module.types[variable.ty].inner else {
             panic!("{}: parameters are no struct", kernel.name)
@@ -60,10 +76,21 @@ fn check_params(module: &naga::Module, kernel: &Kernel) {
             TypeInner::Scalar(s) if s.width == 4 && s.kind == ScalarKind::Float => "f32",
             _ => panic!("{}: parameters must be scalars of 4 bytes", kernel.name),
         };
-        members.iter().map(|m| (m.name.clone().unwrap(), kind(m.ty))).collect()
+        members
+            .iter()
+            .map(|m| (m.name.clone().unwrap(), kind(m.ty)))
+            .collect()
     });
-    let wanted: Vec<(String, &str)> = kernel.params.iter().map(|&(n, t)| (n.to_string(), t)).collect();
-    assert_eq!(fields, wanted, "{}: WGSL (left) and Rust (right) disagree on the parameters", kernel.name);
+    let wanted: Vec<(String, &str)> = kernel
+        .params
+        .iter()
+        .map(|&(n, t)| (n.to_string(), t))
+        .collect();
+    assert_eq!(
+        fields, wanted,
+        "{}: WGSL (left) and Rust (right) disagree on the parameters",
+        kernel.name
+    );
 }
 
 #[test]
@@ -72,14 +99,34 @@ fn every_shader_is_valid_and_says_what_it_binds() {
         for shader in shaders(kernel) {
             let (module, _) = validated(&shader);
             let linked = link(&shader, Target::Native);
-            let scanned: Vec<_> = linked.bindings.iter().map(|b| (b.index, b.name.clone(), b.kind)).collect();
+            let scanned: Vec<_> = linked
+                .bindings
+                .iter()
+                .map(|b| (b.index, b.name.clone(), b.kind))
+                .collect();
             assert_eq!(scanned, reflected(&module), "{}", linked.label);
-            let storage = linked.bindings.iter().filter(|b| b.kind != BindingKind::Uniform).count();
-            assert!(storage <= 8, "{}: {storage} storage buffers; 8 are all that every adapter has", linked.label);
-            let written: Vec<&str> =
-                linked.bindings.iter().filter(|b| b.kind == BindingKind::Write).map(|b| b.name.as_str()).collect();
+            let storage = linked
+                .bindings
+                .iter()
+                .filter(|b| b.kind != BindingKind::Uniform)
+                .count();
+            assert!(
+                storage <= 8,
+                "{}: {storage} storage buffers; 8 are all that every adapter has",
+                linked.label
+            );
+            let written: Vec<&str> = linked
+                .bindings
+                .iter()
+                .filter(|b| b.kind == BindingKind::Write)
+                .map(|b| b.name.as_str())
+                .collect();
             let undeclared = kernel.outputs.iter().find(|o| !written.contains(o));
-            assert!(undeclared.is_none(), "{}: output {undeclared:?} is not writable", linked.label);
+            assert!(
+                undeclared.is_none(),
+                "{}: output {undeclared:?} is not writable",
+                linked.label
+            );
             check_params(&module, kernel);
         }
     }
@@ -87,14 +134,22 @@ fn every_shader_is_valid_and_says_what_it_binds() {
 
 #[test]
 fn labels_are_unique_and_every_kernel_opens_with_its_name() {
-    let mut labels: Vec<String> = ALL.iter().flat_map(|k| shaders(k)).map(|s| s.label()).collect();
+    let mut labels: Vec<String> = ALL
+        .iter()
+        .flat_map(|k| shaders(k))
+        .map(|s| s.label())
+        .collect();
     let count = labels.len();
     labels.sort();
     labels.dedup();
     assert_eq!(labels.len(), count);
     for kernel in ALL {
         let start = format!("// {}: ", kernel.name);
-        assert!(kernel.source.starts_with(&start), "{}.wgsl must start with {start:?}", kernel.name);
+        assert!(
+            kernel.source.starts_with(&start),
+            "{}.wgsl must start with {start:?}",
+            kernel.name
+        );
     }
 }
 
@@ -102,9 +157,15 @@ fn labels_are_unique_and_every_kernel_opens_with_its_name() {
 fn the_browser_text_differs_in_one_line() {
     for kernel in ALL {
         for shader in shaders(kernel) {
-            let (native, browser) = (link(&shader, Target::Native), link(&shader, Target::Browser));
+            let (native, browser) = (
+                link(&shader, Target::Native),
+                link(&shader, Target::Browser),
+            );
             assert_eq!(browser.text.replace("enable subgroups;\n", ""), native.text);
-            assert_eq!(browser.text.contains("enable subgroups;"), shader.needs_subgroups());
+            assert_eq!(
+                browser.text.contains("enable subgroups;"),
+                shader.needs_subgroups()
+            );
         }
     }
 }
@@ -113,7 +174,10 @@ fn the_browser_text_differs_in_one_line() {
 #[test]
 fn every_shader_translates_to_spirv_msl_and_hlsl() {
     let spirv_val = Command::new("spirv-val").arg("--version").output().is_ok();
-    assert!(spirv_val || std::env::var_os("CI").is_none(), "spirv-val is missing: apt-get install spirv-tools");
+    assert!(
+        spirv_val || std::env::var_os("CI").is_none(),
+        "spirv-val is missing: apt-get install spirv-tools"
+    );
     if !spirv_val {
         eprintln!("left out: spirv-val is not installed");
     }
@@ -121,16 +185,31 @@ fn every_shader_translates_to_spirv_msl_and_hlsl() {
         for shader in shaders(kernel) {
             let label = shader.label();
             let (module, info) = validated(&shader);
-            let options = spv::Options { lang_version: (1, 3), ..spv::Options::default() };
-            let words = spv::write_vec(&module, &info, &options, None).unwrap_or_else(|e| panic!("{label}: {e}"));
+            let options = spv::Options {
+                lang_version: (1, 3),
+                ..spv::Options::default()
+            };
+            let words = spv::write_vec(&module, &info, &options, None)
+                .unwrap_or_else(|e| panic!("{label}: {e}"));
             if spirv_val {
                 validate_spirv(&label, &words);
             }
-            let msl_options = msl::Options { lang_version: (2, 4), ..msl::Options::default() };
-            msl::write_string(&module, &info, &msl_options, &msl::PipelineOptions::default())
-                .unwrap_or_else(|e| panic!("{label}: MSL: {e}"));
+            let msl_options = msl::Options {
+                lang_version: (2, 4),
+                ..msl::Options::default()
+            };
+            msl::write_string(
+                &module,
+                &info,
+                &msl_options,
+                &msl::PipelineOptions::default(),
+            )
+            .unwrap_or_else(|e| panic!("{label}: MSL: {e}"));
             let mut text = String::new();
-            let hlsl_options = hlsl::Options { shader_model: hlsl::ShaderModel::V6_2, ..hlsl::Options::default() };
+            let hlsl_options = hlsl::Options {
+                shader_model: hlsl::ShaderModel::V6_2,
+                ..hlsl::Options::default()
+            };
             let pipeline = hlsl::PipelineOptions::default();
             hlsl::Writer::new(&mut text, &hlsl_options, &pipeline)
                 .write(&module, &info, None)
@@ -149,5 +228,9 @@ fn validate_spirv(label: &str, words: &[u32]) {
         .unwrap();
     child.stdin.take().unwrap().write_all(&bytes).unwrap();
     let output = child.wait_with_output().unwrap();
-    assert!(output.status.success(), "{label}: spirv-val: {}", String::from_utf8_lossy(&output.stderr));
+    assert!(
+        output.status.success(),
+        "{label}: spirv-val: {}",
+        String::from_utf8_lossy(&output.stderr)
+    );
 }

@@ -2,13 +2,12 @@
 //! lets through is sound, and it reads back what the writer wrote. The fuzz target `tests/fuzz`
 //! looks for the same with coverage to guide it.
 
-
-use lantern_engine::file::{Header, TensorType, Value};
-use proptest::{collection::vec, prelude::*, sample::Index};
 use crate::support::gguf::{
     ARRAY, BOOL, F32, F64, Gguf, I16, I32, I64, TEXT, U8, U32, U64, array, counted, inner_array,
     tensor, text, value,
 };
+use lantern_engine::file::{Header, TensorType, Value};
+use proptest::{collection::vec, prelude::*, sample::Index};
 
 /// What holds for any header that was let through.
 fn check(header: &Header, file_len: u64) {

@@ -2,19 +2,18 @@
 //! second and without large allocations. What only a model can find wrong (missing tensors, shapes
 //! against the metadata, vocabularies) is not here.
 
-
 use std::{
     path::{Path, PathBuf},
     time::{Duration, Instant},
 };
 
-use lantern_engine::{
-    Error, ModelFile, Result,
-    file::{Header, Source},
-};
 use crate::support::gguf::{
     ARRAY, BOOL, F32, Gguf, I32, I64, TEXT, U8, U32, U64, array, counted, inner_array, tensor,
     text, value,
+};
+use lantern_engine::{
+    Error, ModelFile, Result,
+    file::{Header, Source},
 };
 
 /// What is done to a sound file, and what the message must say.

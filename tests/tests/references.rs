@@ -12,11 +12,22 @@ use crate::support::{
 
 /// NMSE of all logits, and the first greedy token that differs where the reference is sure of it.
 fn compare(engine: &Arc<Engine>, path: &PathBuf, precision: Precision) -> (f64, Option<usize>) {
-    let model = load(engine, path, &LoadOptions { precision, ..LoadOptions::default() });
+    let model = load(
+        engine,
+        path,
+        &LoadOptions {
+            precision,
+            ..LoadOptions::default()
+        },
+    );
     let reference = reference(path);
     let mut session = pollster::block_on(model.session()).unwrap();
     let error = nmse(&feed_all(&mut session, &reference.tokens), &logits(path));
-    let drawn = generate(&mut session, reference.greedy.len(), &SamplerOptions::greedy());
+    let drawn = generate(
+        &mut session,
+        reference.greedy.len(),
+        &SamplerOptions::greedy(),
+    );
     assert_eq!(drawn.len(), reference.greedy.len());
     (error, reference.first_wrong(&drawn))
 }
@@ -25,20 +36,35 @@ fn compare(engine: &Arc<Engine>, path: &PathBuf, precision: Precision) -> (f64, 
 fn check(kind: &str, names: &[&str], precision: Precision, most: f64) {
     let mut failures = Vec::new();
     for adapter in adapters::all() {
-        let engine = Arc::new(adapters::engine(&adapter, EngineOptions { checked: true, ..EngineOptions::default() }));
+        let engine = Arc::new(adapters::engine(
+            &adapter,
+            EngineOptions {
+                checked: true,
+                ..EngineOptions::default()
+            },
+        ));
         for name in names {
             let path = folder(kind).join(format!("{name}.gguf"));
             let (error, differs) = compare(&engine, &path, precision);
             println!("{:<40} {name:<24} NMSE {error:.2e}", adapter.name);
             if error > most || differs.is_some() {
-                failures.push(format!("{}: {name}: NMSE {error:.2e}, greedy differs at {differs:?}", adapter.name));
+                failures.push(format!(
+                    "{}: {name}: NMSE {error:.2e}, greedy differs at {differs:?}",
+                    adapter.name
+                ));
             }
         }
     }
     assert!(failures.is_empty(), "{}", failures.join("\n"));
 }
 
-const FAMILIES: &[&str] = &["llama", "llama-mha-tied", "llama3-rope-factors", "llama-yarn", "llama-linear-rope"];
+const FAMILIES: &[&str] = &[
+    "llama",
+    "llama-mha-tied",
+    "llama3-rope-factors",
+    "llama-yarn",
+    "llama-linear-rope",
+];
 const FORMATS: &[&str] = &["F32", "F16", "BF16", "Q4_0", "Q4_1", "Q5_0", "Q5_1", "Q8_0"];
 
 #[test]

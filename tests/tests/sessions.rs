@@ -2,7 +2,9 @@
 
 use std::{ops::ControlFlow, sync::Arc};
 
-use lantern_engine::{Engine, EngineOptions, Error, Generated, LoadOptions, Model, Precision, SamplerOptions};
+use lantern_engine::{
+    Engine, EngineOptions, Error, Generated, LoadOptions, Model, Precision, SamplerOptions,
+};
 use pollster::block_on;
 
 use crate::support::{
@@ -17,7 +19,11 @@ fn model(options: EngineOptions, load_options: &LoadOptions) -> Model {
 }
 
 fn exact(chunk: Option<usize>) -> LoadOptions {
-    LoadOptions { precision: Precision::Exact, chunk, ..LoadOptions::default() }
+    LoadOptions {
+        precision: Precision::Exact,
+        chunk,
+        ..LoadOptions::default()
+    }
 }
 
 fn prompt() -> Vec<u32> {
@@ -35,7 +41,9 @@ fn logits(model: &Model, tokens: &[u32]) -> Vec<f32> {
 fn prefill_in_any_chunks_agrees_with_token_by_token() {
     let one = model(EngineOptions::default(), &exact(Some(1)));
     let mut session = block_on(one.session()).unwrap();
-    prompt().iter().for_each(|&token| feed(&mut session, &[token]));
+    prompt()
+        .iter()
+        .for_each(|&token| feed(&mut session, &[token]));
     let wanted = block_on(session.logits()).unwrap();
     let greedy = generate(&mut session, 12, &SamplerOptions::greedy());
     for chunk in [1, 2, 3, 7, 8, 9, 16, 31, 64, 70, 200] {
@@ -44,16 +52,29 @@ fn prefill_in_any_chunks_agrees_with_token_by_token() {
         feed(&mut session, &prompt());
         let error = nmse(&block_on(session.logits()).unwrap(), &wanted);
         assert!(error <= 1e-9, "chunks of {chunk}: NMSE {error:.2e}");
-        assert_eq!(generate(&mut session, 12, &SamplerOptions::greedy()), greedy, "chunks of {chunk}");
+        assert_eq!(
+            generate(&mut session, 12, &SamplerOptions::greedy()),
+            greedy,
+            "chunks of {chunk}"
+        );
     }
 }
 
 #[test]
 fn every_kind_of_variant_agrees() {
     let wanted = logits(&model(EngineOptions::default(), &exact(None)), &prompt());
-    for names in [&["subgroup", "subgroup64", "subgroup32", "tile64"][..], &["workgroup", "workgroup64", "workgroup32"]] {
+    for names in [
+        &["subgroup", "subgroup64", "subgroup32", "tile64"][..],
+        &["workgroup", "workgroup64", "workgroup32"],
+    ] {
         let variants = names.iter().map(ToString::to_string).collect();
-        let forced = model(EngineOptions { variants, ..EngineOptions::default() }, &exact(None));
+        let forced = model(
+            EngineOptions {
+                variants,
+                ..EngineOptions::default()
+            },
+            &exact(None),
+        );
         let error = nmse(&logits(&forced, &prompt()), &wanted);
         assert!(error <= 1e-9, "{names:?}: NMSE {error:.2e}");
     }
@@ -64,10 +85,33 @@ fn without_f16_and_without_subgroups() {
     let wanted = logits(&model(EngineOptions::default(), &exact(None)), &prompt());
     for (f16, subgroups) in [(false, false), (false, true), (true, false)] {
         for precision in [Precision::Exact, Precision::Default] {
-            let options = LoadOptions { precision, ..LoadOptions::default() };
-            let error = nmse(&logits(&model(EngineOptions { f16, subgroups, ..EngineOptions::default() }, &options), &prompt()), &wanted);
-            let most = if precision == Precision::Exact { 1e-9 } else { 1e-4 };
-            assert!(error <= most, "f16 {f16}, subgroups {subgroups}, {precision:?}: NMSE {error:.2e}");
+            let options = LoadOptions {
+                precision,
+                ..LoadOptions::default()
+            };
+            let error = nmse(
+                &logits(
+                    &model(
+                        EngineOptions {
+                            f16,
+                            subgroups,
+                            ..EngineOptions::default()
+                        },
+                        &options,
+                    ),
+                    &prompt(),
+                ),
+                &wanted,
+            );
+            let most = if precision == Precision::Exact {
+                1e-9
+            } else {
+                1e-4
+            };
+            assert!(
+                error <= most,
+                "f16 {f16}, subgroups {subgroups}, {precision:?}: NMSE {error:.2e}"
+            );
         }
     }
 }
@@ -76,16 +120,34 @@ fn without_f16_and_without_subgroups() {
 fn two_runs_are_equal_bit_for_bit() {
     let model = model(EngineOptions::default(), &LoadOptions::default());
     assert_eq!(logits(&model, &prompt()), logits(&model, &prompt()));
-    let sampler = SamplerOptions { temperature: 1.5, seed: 7, ..SamplerOptions::default() };
+    let sampler = SamplerOptions {
+        temperature: 1.5,
+        seed: 7,
+        ..SamplerOptions::default()
+    };
     let run = |sampler: &SamplerOptions| {
         let mut session = block_on(model.session()).unwrap();
         feed(&mut session, &prompt());
         generate(&mut session, 40, sampler)
     };
     assert_eq!(run(&sampler), run(&sampler));
-    assert_ne!(run(&sampler), run(&SamplerOptions { seed: 8, ..sampler.clone() }), "a seed must matter");
-    let cold = SamplerOptions { repeat_penalty: 1.000_001, ..SamplerOptions::greedy() };
-    assert_eq!(run(&SamplerOptions::greedy())[..4], run(&cold)[..4], "temperature 0 is greedy in the sampler too");
+    assert_ne!(
+        run(&sampler),
+        run(&SamplerOptions {
+            seed: 8,
+            ..sampler.clone()
+        }),
+        "a seed must matter"
+    );
+    let cold = SamplerOptions {
+        repeat_penalty: 1.000_001,
+        ..SamplerOptions::greedy()
+    };
+    assert_eq!(
+        run(&SamplerOptions::greedy())[..4],
+        run(&cold)[..4],
+        "temperature 0 is greedy in the sampler too"
+    );
 }
 
 #[test]
@@ -96,10 +158,22 @@ fn penalties_change_what_is_drawn() {
         feed(&mut session, &prompt());
         generate(&mut session, 60, sampler)
     };
-    let repeats = |tokens: &[u32]| tokens.len() - tokens.iter().collect::<std::collections::HashSet<_>>().len();
+    let repeats = |tokens: &[u32]| {
+        tokens.len()
+            - tokens
+                .iter()
+                .collect::<std::collections::HashSet<_>>()
+                .len()
+    };
     let plain = repeats(&run(&SamplerOptions::greedy()));
-    let strict = repeats(&run(&SamplerOptions { presence_penalty: 50.0, ..SamplerOptions::greedy() }));
-    assert!(plain > 0 && strict == 0, "{plain} repeats without, {strict} with a penalty that forbids them");
+    let strict = repeats(&run(&SamplerOptions {
+        presence_penalty: 50.0,
+        ..SamplerOptions::greedy()
+    }));
+    assert!(
+        plain > 0 && strict == 0,
+        "{plain} repeats without, {strict} with a penalty that forbids them"
+    );
 }
 
 #[test]
@@ -120,7 +194,11 @@ fn forked_and_rewound_sessions_equal_a_fresh_one() {
     generate(&mut fork, 9, &SamplerOptions::greedy());
     fork.rewind(40).unwrap();
     assert_eq!(fork.tokens(), first);
-    assert_eq!(block_on(fork.logits()).unwrap(), early, "logits are computed again after a rewind");
+    assert_eq!(
+        block_on(fork.logits()).unwrap(),
+        early,
+        "logits are computed again after a rewind"
+    );
     feed(&mut fork, &rest);
     assert_eq!(block_on(fork.logits()).unwrap(), wanted);
     assert!(fork.rewind(71).is_err());
@@ -138,7 +216,10 @@ fn a_drawn_token_is_part_of_the_session() {
     assert_eq!(generate(&mut whole, 10, &SamplerOptions::greedy()), all);
     assert_eq!(session.tokens()[70..], all);
     let tokens: Vec<u32> = prompt().into_iter().chain(all).collect();
-    let error = nmse(&block_on(session.logits()).unwrap(), &logits(&model, &tokens));
+    let error = nmse(
+        &block_on(session.logits()).unwrap(),
+        &logits(&model, &tokens),
+    );
     assert!(error <= 1e-9, "NMSE {error:.2e}");
 }
 
@@ -153,11 +234,26 @@ fn all_logits_agree_with_the_last() {
 
 #[test]
 fn the_context_has_an_end() {
-    let model = model(EngineOptions::default(), &LoadOptions { context: Some(80), ..LoadOptions::default() });
+    let model = model(
+        EngineOptions::default(),
+        &LoadOptions {
+            context: Some(80),
+            ..LoadOptions::default()
+        },
+    );
     let mut session = block_on(model.session()).unwrap();
     let long: Vec<u32> = prompt().into_iter().cycle().take(81).collect();
     let error = block_on(session.feed(&long, &mut |_, _| ControlFlow::Continue(()))).unwrap_err();
-    assert!(matches!(error, Error::ContextFull { tokens: 81, context: 80 }), "{error}");
+    assert!(
+        matches!(
+            error,
+            Error::ContextFull {
+                tokens: 81,
+                context: 80
+            }
+        ),
+        "{error}"
+    );
     assert_eq!(session.position(), 0, "nothing was done");
     feed(&mut session, &prompt());
     let mut drawn = 0;
@@ -174,14 +270,25 @@ fn bad_input_is_refused_with_a_reason() {
     let model = model(EngineOptions::default(), &LoadOptions::default());
     let mut session = block_on(model.session()).unwrap();
     let none = &mut |_, _| ControlFlow::Continue(());
-    assert_eq!(block_on(session.feed(&[999_999], none)).unwrap_err().code(), "bad-input");
+    assert_eq!(
+        block_on(session.feed(&[999_999], none)).unwrap_err().code(),
+        "bad-input"
+    );
     assert_eq!(block_on(session.logits()).unwrap_err().code(), "bad-input");
-    let sampler = SamplerOptions { top_p: f32::NAN, ..SamplerOptions::default() };
-    let error = block_on(session.generate(1, &sampler, &mut |_| ControlFlow::Continue(()))).unwrap_err();
+    let sampler = SamplerOptions {
+        top_p: f32::NAN,
+        ..SamplerOptions::default()
+    };
+    let error =
+        block_on(session.generate(1, &sampler, &mut |_| ControlFlow::Continue(()))).unwrap_err();
     assert!(error.to_string().contains("top-p"), "{error}");
-    let stopped = block_on(session.feed(&prompt().repeat(3), &mut |_, _| ControlFlow::Break(()))).unwrap_err();
+    let stopped = block_on(session.feed(&prompt().repeat(3), &mut |_, _| ControlFlow::Break(())))
+        .unwrap_err();
     assert_eq!(stopped.code(), "aborted");
-    assert!(session.position() > 0 && session.position() < 210, "whole chunks are kept");
+    assert!(
+        session.position() > 0 && session.position() < 210,
+        "whole chunks are kept"
+    );
 }
 
 /// Weights above a lowered binding limit are split by rows; results stay the same.
@@ -189,16 +296,34 @@ fn bad_input_is_refused_with_a_reason() {
 fn weights_above_the_binding_limit_are_split() {
     let adapter = adapters::main();
     let whole = Arc::new(adapters::engine(&adapter, EngineOptions::default()));
-    let split = Arc::new(adapters::engine(&adapter, EngineOptions { max_binding: Some(128 << 10), ..EngineOptions::default() }));
+    let split = Arc::new(adapters::engine(
+        &adapter,
+        EngineOptions {
+            max_binding: Some(128 << 10),
+            ..EngineOptions::default()
+        },
+    ));
     for name in ["F32", "F16", "Q4_0", "Q5_1", "Q8_0"] {
         let path = folder("formats").join(format!("{name}.gguf"));
         let file = lantern_engine::ModelFile::open(&path).unwrap();
-        let dispatches = |engine: &Engine| file.plan(engine, Precision::Exact, 1).unwrap().dispatches.len();
+        let dispatches = |engine: &Engine| {
+            file.plan(engine, Precision::Exact, 1)
+                .unwrap()
+                .dispatches
+                .len()
+        };
         if name == "F32" {
-            assert!(dispatches(&split) > dispatches(&whole), "{name} is not split");
+            assert!(
+                dispatches(&split) > dispatches(&whole),
+                "{name} is not split"
+            );
         }
         let wanted = logits(&load(&whole, &path, &exact(None)), &prompt());
-        assert_eq!(logits(&load(&split, &path, &exact(None)), &prompt()), wanted, "{name}");
+        assert_eq!(
+            logits(&load(&split, &path, &exact(None)), &prompt()),
+            wanted,
+            "{name}"
+        );
     }
 }
 

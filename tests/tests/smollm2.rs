@@ -2,7 +2,10 @@
 
 use std::{path::Path, sync::Arc};
 
-use lantern_engine::{AdapterDescription, Engine, EngineOptions, LoadOptions, Model, ModelFile, Precision, SamplerOptions};
+use lantern_engine::{
+    AdapterDescription, Engine, EngineOptions, LoadOptions, Model, ModelFile, Precision,
+    SamplerOptions,
+};
 use pollster::block_on;
 
 use crate::support::{
@@ -11,12 +14,26 @@ use crate::support::{
     nmse,
 };
 
-const CASES: &[&str] = &["chat", "code", "france", "licence-2k", "licence-512", "unicode"];
+const CASES: &[&str] = &[
+    "chat",
+    "code",
+    "france",
+    "licence-2k",
+    "licence-512",
+    "unicode",
+];
 const SHORT_CASES: &[&str] = &["chat", "code", "france", "unicode"];
 
 fn open(adapter: &AdapterDescription, path: &Path, precision: Precision) -> (Arc<Engine>, Model) {
     let engine = Arc::new(adapters::engine(adapter, EngineOptions::default()));
-    let model = load(&engine, path, &LoadOptions { precision, ..LoadOptions::default() });
+    let model = load(
+        &engine,
+        path,
+        &LoadOptions {
+            precision,
+            ..LoadOptions::default()
+        },
+    );
     (engine, model)
 }
 
@@ -30,15 +47,27 @@ fn check(adapter: &AdapterDescription, precision: Precision, cases: &[&str], mos
         let mut session = block_on(model.session()).unwrap();
         feed(&mut session, &reference.tokens);
         let error = nmse(&block_on(session.logits()).unwrap(), &logits(&place));
-        let drawn = generate(&mut session, reference.greedy.len(), &SamplerOptions::greedy());
+        let drawn = generate(
+            &mut session,
+            reference.greedy.len(),
+            &SamplerOptions::greedy(),
+        );
         println!("{:<40} {case:<12} NMSE {error:.2e}", adapter.name);
         assert!(error <= most, "{}: {case}: NMSE {error:.2e}", adapter.name);
-        assert_eq!(reference.first_wrong(&drawn), None, "{}: {case}: {drawn:?}", adapter.name);
+        assert_eq!(
+            reference.first_wrong(&drawn),
+            None,
+            "{}: {case}: {drawn:?}",
+            adapter.name
+        );
     }
 }
 
 fn slow() -> AdapterDescription {
-    adapters::all().into_iter().find(|a| a.name.contains("SwiftShader")).unwrap_or_else(adapters::main)
+    adapters::all()
+        .into_iter()
+        .find(|a| a.name.contains("SwiftShader"))
+        .unwrap_or_else(adapters::main)
 }
 
 #[test]
@@ -94,9 +123,15 @@ fn perplexity() {
     let (_engine, model) = open(&adapters::main(), &path, Precision::Default);
     let reference = reference(&folder("smollm2").join("licence-2k"));
     let mut session = block_on(model.session()).unwrap();
-    let sum = nll(&feed_all(&mut session, &reference.tokens), &reference.tokens);
+    let sum = nll(
+        &feed_all(&mut session, &reference.tokens),
+        &reference.tokens,
+    );
     let perplexity = |sum: f64| (sum / reference.nll_count as f64).exp();
     let (got, wanted) = (perplexity(sum), perplexity(reference.nll_sum));
     println!("perplexity {got:.6}, reference {wanted:.6}");
-    assert!((got / wanted - 1.0).abs() <= 1e-4, "perplexity {got} instead of {wanted}");
+    assert!(
+        (got / wanted - 1.0).abs() <= 1e-4,
+        "perplexity {got} instead of {wanted}"
+    );
 }

@@ -5,7 +5,6 @@ use std::path::Path;
 use lantern_engine::{ChatTemplate, Error};
 use serde_json::{Map, Value, json};
 
-
 /// The day on which the references were made.
 const THAT_DAY: &str = "2026-01-15";
 

@@ -12,7 +12,6 @@ use lantern_engine::{
 };
 use proptest::prelude::*;
 
-
 const NAMES: [&str; 4] = ["gpt-2", "llama-bpe", "llama-spm", "qwen2"];
 
 /// The metadata of a reference vocabulary.
@@ -72,7 +71,10 @@ fn byte_level_texts_come_back_as_they_were() {
         let Some(tokenizer) = tokenizer(name) else {
             return;
         };
-        for (text, ids) in cases(&crate::support::shared::reference("tokenizers").unwrap(), name) {
+        for (text, ids) in cases(
+            &crate::support::shared::reference("tokenizers").unwrap(),
+            name,
+        ) {
             assert_eq!(tokenizer.decode(&ids), text, "{name}");
         }
         proptest!(config(200), |(text in any::<String>(), spaces in "[ \n\ta1'.é]{0,20}")| {

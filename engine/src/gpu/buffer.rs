@@ -33,12 +33,19 @@ impl Engine {
     ///
     /// # Errors
     /// [`Error::DoesNotFit`] past the adapter's limits or memory.
-    pub(crate) async fn buffer(&self, label: &str, size: u64, usage: wgpu::BufferUsages) -> Result<Buffer> {
+    pub(crate) async fn buffer(
+        &self,
+        label: &str,
+        size: u64,
+        usage: wgpu::BufferUsages,
+    ) -> Result<Buffer> {
         let size = size.max(16).next_multiple_of(4);
         let most = self.device.limits().max_buffer_size;
         let name = &self.adapter().name;
         if size > most {
-            return Err(Error::DoesNotFit(format!("{label} takes {size} bytes; {name} allows {most} a buffer")));
+            return Err(Error::DoesNotFit(format!(
+                "{label} takes {size} bytes; {name} allows {most} a buffer"
+            )));
         }
         let scope = self.device.push_error_scope(wgpu::ErrorFilter::OutOfMemory);
         let raw = self.device.create_buffer(&wgpu::BufferDescriptor {
@@ -48,28 +55,45 @@ impl Engine {
             mapped_at_creation: false,
         });
         if scope.pop().await.is_some() {
-            return Err(Error::DoesNotFit(format!("{name} has no memory left for {label}, {size} bytes")));
+            return Err(Error::DoesNotFit(format!(
+                "{name} has no memory left for {label}, {size} bytes"
+            )));
         }
         self.counting.buffers_created.fetch_add(1, Relaxed);
         self.counting.gpu_bytes.fetch_add(size, Relaxed);
-        Ok(Buffer { raw, size, alive: self.counting.gpu_bytes.clone() })
+        Ok(Buffer {
+            raw,
+            size,
+            alive: self.counting.gpu_bytes.clone(),
+        })
     }
 
     /// A storage buffer that can be written and read back.
     pub(crate) async fn storage(&self, label: &str, size: u64) -> Result<Buffer> {
         use wgpu::BufferUsages as U;
-        self.buffer(label, size, U::STORAGE | U::COPY_DST | U::COPY_SRC).await
+        self.buffer(label, size, U::STORAGE | U::COPY_DST | U::COPY_SRC)
+            .await
     }
 
     /// The same, which shaders may also bind as uniform.
     pub(crate) async fn storage_or_uniform(&self, label: &str, size: u64) -> Result<Buffer> {
         use wgpu::BufferUsages as U;
-        self.buffer(label, size, U::STORAGE | U::UNIFORM | U::COPY_DST | U::COPY_SRC).await
+        self.buffer(
+            label,
+            size,
+            U::STORAGE | U::UNIFORM | U::COPY_DST | U::COPY_SRC,
+        )
+        .await
     }
 
     /// A buffer that the CPU reads.
     pub(crate) async fn readback(&self, label: &str, size: u64) -> Result<Buffer> {
-        self.buffer(label, size, wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST).await
+        self.buffer(
+            label,
+            size,
+            wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST,
+        )
+        .await
     }
 
     /// Waits until the GPU has done all it was given.
@@ -90,20 +114,27 @@ impl Engine {
         let state: Arc<Mutex<(Option<bool>, Option<Waker>)>> = Arc::default();
         let shared = state.clone();
         let range = 0..(count * 4) as u64;
-        buffer.raw.map_async(wgpu::MapMode::Read, range.clone(), move |result| {
-            let mut state = shared.lock().expect("not poisoned");
-            state.0 = Some(result.is_ok());
-            if let Some(waker) = state.1.take() {
-                waker.wake();
-            }
-        });
+        buffer
+            .raw
+            .map_async(wgpu::MapMode::Read, range.clone(), move |result| {
+                let mut state = shared.lock().expect("not poisoned");
+                state.0 = Some(result.is_ok());
+                if let Some(waker) = state.1.take() {
+                    waker.wake();
+                }
+            });
         self.wait()?;
         let mapped = poll_fn(|context| {
             let mut state = state.lock().expect("not poisoned");
             state.1 = Some(context.waker().clone());
             state.0.map_or(Poll::Pending, Poll::Ready)
         });
-        let lost = || Error::Device(format!("{}: reading from the device failed", self.adapter().name));
+        let lost = || {
+            Error::Device(format!(
+                "{}: reading from the device failed",
+                self.adapter().name
+            ))
+        };
         if !mapped.await {
             return Err(lost());
         }
@@ -117,9 +148,16 @@ impl Engine {
     }
 
     /// Reads `count` words of any storage buffer; makes a buffer for it, so not for use while decoding.
-    pub(crate) async fn read_words(&self, buffer: &Buffer, start: u64, count: usize) -> Result<Vec<u32>> {
+    pub(crate) async fn read_words(
+        &self,
+        buffer: &Buffer,
+        start: u64,
+        count: usize,
+    ) -> Result<Vec<u32>> {
         let staging = self.readback("read back", (count * 4) as u64).await?;
-        let mut encoder = self.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
+        let mut encoder = self
+            .device
+            .create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
         encoder.copy_buffer_to_buffer(&buffer.raw, start, &staging.raw, 0, (count * 4) as u64);
         self.submit(encoder);
         self.map_words(&staging, count).await
@@ -141,7 +179,11 @@ impl<'e> Upload<'e> {
     pub fn write(&mut self, buffer: &Buffer, offset: u64, bytes: &[u8]) -> Result<()> {
         self.engine.queue.write_buffer(&buffer.raw, offset, bytes);
         self.pending += bytes.len() as u64;
-        if self.pending > STAGING_BYTES { self.finish() } else { Ok(()) }
+        if self.pending > STAGING_BYTES {
+            self.finish()
+        } else {
+            Ok(())
+        }
     }
 
     /// Waits until all is written.

@@ -30,7 +30,11 @@ impl Engine {
         self.dispatch_times(&ready, 1);
         let mut outputs = Vec::new();
         for &output in kernel.outputs {
-            let found = ready.buffers.iter().find(|(name, ..)| name == output).expect("checked when binding");
+            let found = ready
+                .buffers
+                .iter()
+                .find(|(name, ..)| name == output)
+                .expect("checked when binding");
             outputs.push((output, self.read_words(&found.1, 0, found.2).await?));
         }
         Ok(outputs)
@@ -69,7 +73,12 @@ impl Engine {
         self.submit(encoder);
     }
 
-    async fn ready(&self, kernel: &'static Kernel, variant: &'static Variant, case: &Case) -> Result<Ready> {
+    async fn ready(
+        &self,
+        kernel: &'static Kernel,
+        variant: &'static Variant,
+        case: &Case,
+    ) -> Result<Ready> {
         let shader = Shader::new(kernel, variant, &case.parts, &case.consts);
         let pipeline = self.pipeline(&shader)?;
         let mut buffers: Vec<(String, Buffer, usize)> = Vec::new();
@@ -77,22 +86,34 @@ impl Engine {
             buffers.push(self.filled(name, bytemuck::cast_slice(words)).await?);
         }
         if let Some(weights) = &case.weights {
-            let planes = weights.format.pack_rows(&weights.bytes, weights.rows, weights.cols);
+            let planes = weights
+                .format
+                .pack_rows(&weights.bytes, weights.rows, weights.cols);
             for (plane, halfwords) in weights.format.planes.iter().zip(planes) {
-                buffers.push(self.filled(plane.binding, bytemuck::cast_slice(&halfwords)).await?);
+                buffers.push(
+                    self.filled(plane.binding, bytemuck::cast_slice(&halfwords))
+                        .await?,
+                );
             }
         }
         let usage = wgpu::BufferUsages::UNIFORM | wgpu::BufferUsages::COPY_DST;
-        let params = self.buffer("params", case.params.len() as u64, usage).await?;
+        let params = self
+            .buffer("params", case.params.len() as u64, usage)
+            .await?;
         self.queue.write_buffer(&params.raw, 0, &case.params);
         let entry = |binding: &lantern_kernels::Binding| {
             let buffer = if binding.name == "params" {
                 &params
             } else {
                 let found = buffers.iter().find(|(name, ..)| *name == binding.name);
-                &found.unwrap_or_else(|| panic!("case {}: no data for {}", case.name, binding.name)).1
+                &found
+                    .unwrap_or_else(|| panic!("case {}: no data for {}", case.name, binding.name))
+                    .1
             };
-            wgpu::BindGroupEntry { binding: binding.index, resource: buffer.raw.as_entire_binding() }
+            wgpu::BindGroupEntry {
+                binding: binding.index,
+                resource: buffer.raw.as_entire_binding(),
+            }
         };
         let entries: Vec<_> = pipeline.bindings.iter().map(entry).collect();
         let group = self.device.create_bind_group(&wgpu::BindGroupDescriptor {
@@ -102,11 +123,18 @@ impl Engine {
         });
         self.counting.bind_groups_created.fetch_add(1, Relaxed);
         let grid = (kernel.grid)(&shader, case.units, case.tokens);
-        Ok(Ready { pipeline, group, grid, buffers })
+        Ok(Ready {
+            pipeline,
+            group,
+            grid,
+            buffers,
+        })
     }
 
     async fn filled(&self, name: &str, bytes: &[u8]) -> Result<(String, Buffer, usize)> {
-        let buffer = self.storage_or_uniform(name, bytes.len().next_multiple_of(16) as u64).await?;
+        let buffer = self
+            .storage_or_uniform(name, bytes.len().next_multiple_of(16) as u64)
+            .await?;
         self.queue.write_buffer(&buffer.raw, 0, bytes);
         Ok((name.to_string(), buffer, bytes.len() / 4))
     }

@@ -84,7 +84,14 @@ pub struct EngineOptions {
 
 impl Default for EngineOptions {
     fn default() -> Self {
-        EngineOptions { adapter: None, max_binding: None, f16: true, subgroups: true, checked: false, variants: vec![] }
+        EngineOptions {
+            adapter: None,
+            max_binding: None,
+            f16: true,
+            subgroups: true,
+            checked: false,
+            variants: vec![],
+        }
     }
 }
 
@@ -135,7 +142,11 @@ pub struct Engine {
 }
 
 /// Which dialect of WGSL the compiler on this side wants.
-pub(crate) const TARGET: Target = if cfg!(target_arch = "wasm32") { Target::Browser } else { Target::Native };
+pub(crate) const TARGET: Target = if cfg!(target_arch = "wasm32") {
+    Target::Browser
+} else {
+    Target::Native
+};
 
 async fn found() -> Vec<wgpu::Adapter> {
     let instance = wgpu::Instance::new(wgpu::InstanceDescriptor {
@@ -146,15 +157,27 @@ async fn found() -> Vec<wgpu::Adapter> {
     #[cfg(not(target_arch = "wasm32"))]
     let mut adapters = instance.enumerate_adapters(wgpu::Backends::PRIMARY).await;
     #[cfg(target_arch = "wasm32")]
-    let mut adapters: Vec<wgpu::Adapter> =
-        instance.request_adapter(&wgpu::RequestAdapterOptions::default()).await.into_iter().collect();
+    let mut adapters: Vec<wgpu::Adapter> = instance
+        .request_adapter(&wgpu::RequestAdapterOptions::default())
+        .await
+        .into_iter()
+        .collect();
     adapters.sort_by_key(|a| rank(a.get_info().device_type));
     adapters
 }
 
 fn rank(kind: wgpu::DeviceType) -> usize {
     use wgpu::DeviceType as T;
-    [T::DiscreteGpu, T::IntegratedGpu, T::VirtualGpu, T::Other, T::Cpu].iter().position(|&k| k == kind).unwrap_or(9)
+    [
+        T::DiscreteGpu,
+        T::IntegratedGpu,
+        T::VirtualGpu,
+        T::Other,
+        T::Cpu,
+    ]
+    .iter()
+    .position(|&k| k == kind)
+    .unwrap_or(9)
 }
 
 fn describe(index: usize, adapter: &wgpu::Adapter) -> AdapterDescription {
@@ -167,7 +190,9 @@ fn describe(index: usize, adapter: &wgpu::Adapter) -> AdapterDescription {
         index,
         name: info.name,
         backend,
-        kind: ["discrete", "integrated", "virtual", "other", "software"][rank(info.device_type).min(4)].to_string(),
+        kind: ["discrete", "integrated", "virtual", "other", "software"]
+            [rank(info.device_type).min(4)]
+        .to_string(),
         driver: info.driver,
         driver_info: info.driver_info,
         limits: AdapterLimits {
@@ -203,7 +228,12 @@ fn no_adapter() -> Error {
 impl Engine {
     /// Every adapter, in the order of preference.
     pub async fn adapters() -> Vec<AdapterDescription> {
-        found().await.iter().enumerate().map(|(i, a)| describe(i, a)).collect()
+        found()
+            .await
+            .iter()
+            .enumerate()
+            .map(|(i, a)| describe(i, a))
+            .collect()
     }
 
     /// Opens the adapter that the options name, or the first.
@@ -234,8 +264,10 @@ impl Engine {
             ..wgpu::DeviceDescriptor::default()
         };
         let name = description.name.clone();
-        let (device, queue) =
-            adapter.request_device(&descriptor).await.map_err(|e| Error::Device(format!("{name}: {e}")))?;
+        let (device, queue) = adapter
+            .request_device(&descriptor)
+            .await
+            .map_err(|e| Error::Device(format!("{name}: {e}")))?;
         let failure = Arc::new(Mutex::new(None));
         let (first, lost) = (failure.clone(), failure.clone());
         device.on_uncaptured_error(Arc::new(move |error| note(&first, &error.to_string())));
@@ -246,7 +278,15 @@ impl Engine {
         });
         let options = options.clone();
         let (counting, pipelines) = (Counting::default(), Mutex::default());
-        Ok(Engine { device, queue, options, counting, pipelines, description, failure })
+        Ok(Engine {
+            device,
+            queue,
+            options,
+            counting,
+            pipelines,
+            description,
+            failure,
+        })
     }
 
     /// The adapter in use; features that were switched off are not among its features.
@@ -273,10 +313,15 @@ impl Engine {
     /// can run, else the first that it can run at all.
     pub fn variant(&self, kernel: &'static Kernel) -> &'static Variant {
         let runs: Vec<&'static Variant> = kernel.variants.iter().filter(|v| self.runs(v)).collect();
-        let asked = runs.iter().find(|v| self.options.variants.iter().any(|name| name == v.name));
+        let asked = runs
+            .iter()
+            .find(|v| self.options.variants.iter().any(|name| name == v.name));
         let software = self.software();
         let fits = runs.iter().find(|v| v.software == software);
-        asked.or(fits).or(runs.first()).unwrap_or_else(|| panic!("no variant of {} runs here", kernel.name))
+        asked
+            .or(fits)
+            .or(runs.first())
+            .unwrap_or_else(|| panic!("no variant of {} runs here", kernel.name))
     }
 
     /// Whether this adapter can run the variant.
@@ -285,7 +330,11 @@ impl Engine {
         let parts = variant.parts;
         (has.subgroups || !parts.iter().any(|p| p.subgroups))
             && (has.shader_f16 || !parts.iter().any(|p| p.f16))
-            && variant.lanes() <= self.description.limits.max_compute_invocations_per_workgroup
+            && variant.lanes()
+                <= self
+                    .description
+                    .limits
+                    .max_compute_invocations_per_workgroup
     }
 
     /// The adapter runs on the CPU.
@@ -296,7 +345,10 @@ impl Engine {
     /// The first error that the device reported outside of a call, if there was one.
     pub(crate) fn check(&self) -> Result<()> {
         match self.failure.lock().expect("not poisoned").clone() {
-            Some(message) => Err(Error::Device(format!("{}: {message}", self.description.name))),
+            Some(message) => Err(Error::Device(format!(
+                "{}: {message}",
+                self.description.name
+            ))),
             None => Ok(()),
         }
     }
@@ -304,11 +356,17 @@ impl Engine {
 
 fn note(failure: &Mutex<Option<String>>, message: &str) {
     log::error!("{message}");
-    failure.lock().expect("not poisoned").get_or_insert_with(|| message.to_string());
+    failure
+        .lock()
+        .expect("not poisoned")
+        .get_or_insert_with(|| message.to_string());
 }
 
 fn named<'a>(adapters: &'a [wgpu::Adapter], wanted: &str) -> Result<(usize, &'a wgpu::Adapter)> {
-    let by_index = wanted.parse::<usize>().ok().and_then(|i| adapters.get(i).map(|a| (i, a)));
+    let by_index = wanted
+        .parse::<usize>()
+        .ok()
+        .and_then(|i| adapters.get(i).map(|a| (i, a)));
     let holds = |text: &str| text.to_lowercase().contains(&wanted.to_lowercase());
     let by_name = || {
         let mut all = adapters.iter().enumerate();
@@ -318,8 +376,14 @@ fn named<'a>(adapters: &'a [wgpu::Adapter], wanted: &str) -> Result<(usize, &'a 
         if adapters.is_empty() {
             return no_adapter();
         }
-        let names: Vec<String> =
-            adapters.iter().enumerate().map(|(i, a)| format!("{i}: {}", a.get_info().name)).collect();
-        Error::NoAdapter(format!("no adapter is called {wanted:?}; there are {}", names.join(", ")))
+        let names: Vec<String> = adapters
+            .iter()
+            .enumerate()
+            .map(|(i, a)| format!("{i}: {}", a.get_info().name))
+            .collect();
+        Error::NoAdapter(format!(
+            "no adapter is called {wanted:?}; there are {}",
+            names.join(", ")
+        ))
     })
 }

@@ -22,22 +22,34 @@ impl Engine {
             return Ok(found.clone());
         }
         let compiled = Arc::new(self.compile(shader)?);
-        self.pipelines.lock().expect("not poisoned").insert(label, compiled.clone());
+        self.pipelines
+            .lock()
+            .expect("not poisoned")
+            .insert(label, compiled.clone());
         Ok(compiled)
     }
 
-    #[expect(unsafe_code, reason = "unchecked shaders: the planner asserts the shapes that keep every index in bounds")]
+    #[expect(
+        unsafe_code,
+        reason = "unchecked shaders: the planner asserts the shapes that keep every index in bounds"
+    )]
     fn compile(&self, shader: &Shader) -> Result<Pipeline> {
         let linked = link(shader, TARGET);
         let label = Some(linked.label.as_str());
         let scope = self.device.push_error_scope(wgpu::ErrorFilter::Validation);
-        let source = wgpu::ShaderModuleDescriptor { label, source: wgpu::ShaderSource::Wgsl(linked.text.as_str().into()) };
+        let source = wgpu::ShaderModuleDescriptor {
+            label,
+            source: wgpu::ShaderSource::Wgsl(linked.text.as_str().into()),
+        };
         let module = if self.options.checked {
             self.device.create_shader_module(source)
         } else {
             // SAFETY: the kernels end every loop; their indices stay below the bounds that `plan::build` asserts on
             // the shapes of what is bound. Tests run all of them with the checks on.
-            unsafe { self.device.create_shader_module_trusted(source, wgpu::ShaderRuntimeChecks::unchecked()) }
+            unsafe {
+                self.device
+                    .create_shader_module_trusted(source, wgpu::ShaderRuntimeChecks::unchecked())
+            }
         };
         let entry = |binding: &Binding| wgpu::BindGroupLayoutEntry {
             binding: binding.index,
@@ -54,30 +66,42 @@ impl Engine {
             count: None,
         };
         let entries: Vec<_> = linked.bindings.iter().map(entry).collect();
-        let layout =
-            self.device.create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor { label, entries: &entries });
-        let pipeline_layout = self.device.create_pipeline_layout(&wgpu::PipelineLayoutDescriptor {
-            label,
-            bind_group_layouts: &[Some(&layout)],
-            immediate_size: 0,
-        });
-        let pipeline = self.device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
-            label,
-            layout: Some(&pipeline_layout),
-            module: &module,
-            entry_point: Some("main"),
-            compilation_options: wgpu::PipelineCompilationOptions {
-                zero_initialize_workgroup_memory: false,
-                ..wgpu::PipelineCompilationOptions::default()
-            },
-            cache: None,
-        });
+        let layout = self
+            .device
+            .create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor {
+                label,
+                entries: &entries,
+            });
+        let pipeline_layout = self
+            .device
+            .create_pipeline_layout(&wgpu::PipelineLayoutDescriptor {
+                label,
+                bind_group_layouts: &[Some(&layout)],
+                immediate_size: 0,
+            });
+        let pipeline = self
+            .device
+            .create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
+                label,
+                layout: Some(&pipeline_layout),
+                module: &module,
+                entry_point: Some("main"),
+                compilation_options: wgpu::PipelineCompilationOptions {
+                    zero_initialize_workgroup_memory: false,
+                    ..wgpu::PipelineCompilationOptions::default()
+                },
+                cache: None,
+            });
         self.counting.pipelines_compiled.fetch_add(1, Relaxed);
         // Natively the scope's answer is there at once; in a browser it comes with the first read from the device.
         let failure = ready(scope.pop()).flatten();
         match failure {
             Some(error) => Err(Error::Device(format!("{}: {error}", linked.label))),
-            None => Ok(Pipeline { pipeline, layout, bindings: linked.bindings }),
+            None => Ok(Pipeline {
+                pipeline,
+                layout,
+                bindings: linked.bindings,
+            }),
         }
     }
 }

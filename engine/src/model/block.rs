@@ -57,17 +57,27 @@ struct Builder<'a> {
 impl Builder<'_> {
     fn tensor(&mut self, name: &str, shape: &[u32]) -> Result<TensorInfo> {
         let tensor = self.file.tensor(name);
-        let tensor = tensor.ok_or_else(|| Error::BadFile(format!("tensor {name} is missing")))?.clone();
-        if !tensor.shape.iter().copied().eq(shape.iter().map(|&s| u64::from(s))) {
+        let tensor = tensor
+            .ok_or_else(|| Error::BadFile(format!("tensor {name} is missing")))?
+            .clone();
+        if !tensor
+            .shape
+            .iter()
+            .copied()
+            .eq(shape.iter().map(|&s| u64::from(s)))
+        {
             let found = &tensor.shape;
-            return Err(Error::BadFile(format!("{name} has the shape {found:?}; the metadata make it {shape:?}")));
+            return Err(Error::BadFile(format!(
+                "{name} has the shape {found:?}; the metadata make it {shape:?}"
+            )));
         }
         self.used.insert(name.to_string());
         Ok(tensor)
     }
 
     fn matrix(&mut self, tensors: Vec<TensorInfo>, interleaved: bool) -> Result<MatrixId> {
-        self.matrices.push(Matrix::new(self.engine, tensors, interleaved)?);
+        self.matrices
+            .push(Matrix::new(self.engine, tensors, interleaved)?);
         Ok(self.matrices.len() - 1)
     }
 
@@ -80,7 +90,10 @@ impl Builder<'_> {
     fn layer(&mut self, config: &Config, index: u32) -> Result<Layer> {
         let name = |part: &str| format!("blk.{index}.{part}.weight");
         let (width, ffn) = (config.width, config.ffn_width);
-        let (q_width, kv_width) = (config.heads * config.head_size, config.kv_heads * config.head_size);
+        let (q_width, kv_width) = (
+            config.heads * config.head_size,
+            config.kv_heads * config.head_size,
+        );
         let attention_norm = self.vector(&name("attn_norm"), width)?;
         let qkv = vec![
             self.tensor(&name("attn_q"), &[width, q_width])?,
@@ -96,11 +109,21 @@ impl Builder<'_> {
         let gate_up = if gate.kind == up.kind {
             vec![self.matrix(vec![gate, up], true)?]
         } else {
-            vec![self.matrix(vec![gate], false)?, self.matrix(vec![up], false)?]
+            vec![
+                self.matrix(vec![gate], false)?,
+                self.matrix(vec![up], false)?,
+            ]
         };
         let down = self.tensor(&name("ffn_down"), &[ffn, width])?;
         let ffn_down = self.matrix(vec![down], false)?;
-        Ok(Layer { attention_norm, qkv, attention_output, ffn_norm, gate_up, ffn_down })
+        Ok(Layer {
+            attention_norm,
+            qkv,
+            attention_output,
+            ffn_norm,
+            gate_up,
+            ffn_down,
+        })
     }
 
     /// Neighbours that are stored alike become one matrix.
@@ -127,11 +150,19 @@ impl Layout {
     /// # Errors
     /// [`Error::BadFile`] for missing tensors and wrong shapes, [`Error::Unsupported`] for tensors that would be ignored.
     pub fn of(engine: &Engine, file: &ModelFile, config: &Config) -> Result<Layout> {
-        let mut builder = Builder { engine, file, matrices: vec![], vectors: vec![], used: HashSet::new() };
+        let mut builder = Builder {
+            engine,
+            file,
+            matrices: vec![],
+            vectors: vec![],
+            used: HashSet::new(),
+        };
         let shape = [config.width, config.vocabulary];
         let embedding = builder.tensor("token_embd.weight", &shape)?;
         let embedding = builder.matrix(vec![embedding], false)?;
-        let layers = (0..config.layers).map(|i| builder.layer(config, i)).collect::<Result<_>>()?;
+        let layers = (0..config.layers)
+            .map(|i| builder.layer(config, i))
+            .collect::<Result<_>>()?;
         let output_norm = builder.vector("output_norm.weight", config.width)?;
         let output = match file.tensor("output.weight") {
             None => embedding,
@@ -144,12 +175,27 @@ impl Layout {
             None => None,
             Some(_) => Some(builder.tensor("rope_freqs.weight", &[config.rope.dimensions / 2])?),
         };
-        let unused = file.tensors().iter().find(|t| !builder.used.contains(&t.name));
+        let unused = file
+            .tensors()
+            .iter()
+            .find(|t| !builder.used.contains(&t.name));
         if let Some(tensor) = unused {
             let (name, family) = (&tensor.name, &config.family);
-            return Err(Error::Unsupported(format!("tensor {name} has no place in a {family} model as it is run here")));
+            return Err(Error::Unsupported(format!(
+                "tensor {name} has no place in a {family} model as it is run here"
+            )));
         }
-        let Builder { matrices, vectors, .. } = builder;
-        Ok(Layout { matrices, vectors, embedding, layers, output_norm, output, rope_factors })
+        let Builder {
+            matrices, vectors, ..
+        } = builder;
+        Ok(Layout {
+            matrices,
+            vectors,
+            embedding,
+            layers,
+            output_norm,
+            output,
+            rope_factors,
+        })
     }
 }

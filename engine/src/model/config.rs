@@ -46,7 +46,9 @@ impl Keys<'_> {
     fn optional(&self, key: &str) -> Result<Option<u32>> {
         let key = format!("{}.{key}", self.family);
         match self.file.metadata().u32(&key)? {
-            Some(v) if v == 0 || v > LARGEST => Err(Error::BadFile(format!("metadata {key} is {v}"))),
+            Some(v) if v == 0 || v > LARGEST => {
+                Err(Error::BadFile(format!("metadata {key} is {v}")))
+            }
             other => Ok(other),
         }
     }
@@ -61,29 +63,50 @@ impl Config {
     /// The configuration of a model file.
     pub fn of(file: &ModelFile) -> Result<Config> {
         let family = families::family(file.metadata())?;
-        let keys = Keys { file, family: family.name };
+        let keys = Keys {
+            file,
+            family: family.name,
+        };
         if let Some(parts) = file.metadata().u32("split.count")?.filter(|&n| n > 1) {
-            return Err(Error::Unsupported(format!("this is one of {parts} parts of a model; split files are not run yet")));
+            return Err(Error::Unsupported(format!(
+                "this is one of {parts} parts of a model; split files are not run yet"
+            )));
         }
-        let (width, heads) = (keys.required("embedding_length")?, keys.required("attention.head_count")?);
+        let (width, heads) = (
+            keys.required("embedding_length")?,
+            keys.required("attention.head_count")?,
+        );
         let kv_heads = keys.optional("attention.head_count_kv")?.unwrap_or(heads);
-        let head_size = keys.optional("attention.key_length")?.unwrap_or(width / heads);
-        let value_size = keys.optional("attention.value_length")?.unwrap_or(head_size);
+        let head_size = keys
+            .optional("attention.key_length")?
+            .unwrap_or(width / heads);
+        let value_size = keys
+            .optional("attention.value_length")?
+            .unwrap_or(head_size);
         let epsilon = format!("{}.attention.layer_norm_rms_epsilon", family.name);
         let missing = |key: &str| Error::BadFile(format!("metadata {key} is missing"));
-        let norm_epsilon = file.metadata().f32(&epsilon)?.ok_or_else(|| missing(&epsilon))?;
+        let norm_epsilon = file
+            .metadata()
+            .f32(&epsilon)?
+            .ok_or_else(|| missing(&epsilon))?;
         if heads % kv_heads != 0 {
-            return Err(Error::BadFile(format!("{heads} query heads do not share {kv_heads} key heads evenly")));
+            return Err(Error::BadFile(format!(
+                "{heads} query heads do not share {kv_heads} key heads evenly"
+            )));
         }
         if head_size % 4 != 0 || head_size == 0 || head_size > 1024 || value_size != head_size {
             let sizes = format!("heads of {head_size} keys and {value_size} values");
-            return Err(Error::Unsupported(format!("{sizes}: only equal multiples of 4 up to 1024 are run here")));
+            return Err(Error::Unsupported(format!(
+                "{sizes}: only equal multiples of 4 up to 1024 are run here"
+            )));
         }
         let embedding = file.tensor("token_embd.weight");
-        let embedding = embedding.ok_or_else(|| Error::BadFile("tensor token_embd.weight is missing".into()))?;
+        let embedding = embedding
+            .ok_or_else(|| Error::BadFile("tensor token_embd.weight is missing".into()))?;
         let rows = embedding.shape.get(1).copied().unwrap_or(0);
         let vocabulary = u32::try_from(rows).ok().filter(|&v| v > 0 && v <= LARGEST);
-        let vocabulary = vocabulary.ok_or_else(|| Error::BadFile(format!("token_embd.weight has {rows} rows")))?;
+        let vocabulary = vocabulary
+            .ok_or_else(|| Error::BadFile(format!("token_embd.weight has {rows} rows")))?;
         let name = file.metadata().text("general.name")?.unwrap_or(family.name);
         Ok(Config {
             family: family.name.to_string(),

@@ -19,9 +19,13 @@ pub const FAMILIES: &[Family] = &[LLAMA];
 /// The row that the file asks for.
 pub fn family(metadata: &Metadata) -> Result<&'static Family> {
     let name = metadata.text("general.architecture")?;
-    let name = name.ok_or_else(|| Error::BadFile("metadata general.architecture is missing".into()))?;
+    let name =
+        name.ok_or_else(|| Error::BadFile("metadata general.architecture is missing".into()))?;
     FAMILIES.iter().find(|f| f.name == name).ok_or_else(|| {
         let known: Vec<&str> = FAMILIES.iter().map(|f| f.name).collect();
-        Error::Unsupported(format!("models of the family {name:?} are not known here; known are: {}", known.join(", ")))
+        Error::Unsupported(format!(
+            "models of the family {name:?} are not known here; known are: {}",
+            known.join(", ")
+        ))
     })
 }

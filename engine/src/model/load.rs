@@ -78,10 +78,16 @@ impl Model {
         let layout = Layout::of(engine, file, &config)?;
         let context = file.context(options)?;
         check_context(engine, &config, options.precision, context)?;
-        let chunk = options.chunk.unwrap_or(if engine.software() { 32 } else { 256 });
+        let chunk = options
+            .chunk
+            .unwrap_or(if engine.software() { 32 } else { 256 });
         let chunk = chunk.clamp(1, context);
 
-        let total: u64 = layout.matrices.iter().map(super::weights::Matrix::bytes).sum();
+        let total: u64 = layout
+            .matrices
+            .iter()
+            .map(super::weights::Matrix::bytes)
+            .sum();
         let mut done = 0;
         let mut count = |bytes: u64| {
             done += bytes;
@@ -92,7 +98,11 @@ impl Model {
         for matrix in &layout.matrices {
             let mut pieces = Vec::new();
             for &piece in &matrix.pieces {
-                pieces.push(matrix.load(engine, file, piece, &mut upload, &mut count).await?);
+                pieces.push(
+                    matrix
+                        .load(engine, file, piece, &mut upload, &mut count)
+                        .await?,
+                );
             }
             matrices.push(pieces);
         }
@@ -100,8 +110,18 @@ impl Model {
         let slots = slots(engine, &config, file, &layout, context, chunk, &mut upload).await?;
         upload.finish()?;
         let (engine, precision) = (engine.clone(), options.precision);
-        let loaded =
-            Loaded { engine, config, layout, precision, context, chunk, matrices, vectors, vector_places, slots };
+        let loaded = Loaded {
+            engine,
+            config,
+            layout,
+            precision,
+            context,
+            chunk,
+            matrices,
+            vectors,
+            vector_places,
+            slots,
+        };
         Ok(Model(Arc::new(loaded)))
     }
 
@@ -127,7 +147,12 @@ impl Model {
 
     /// Bytes of its matrices in the file.
     pub fn weight_bytes(&self) -> u64 {
-        self.0.layout.matrices.iter().map(super::weights::Matrix::bytes).sum()
+        self.0
+            .layout
+            .matrices
+            .iter()
+            .map(super::weights::Matrix::bytes)
+            .sum()
     }
 
     /// Bytes of a session's keys and values.
@@ -154,10 +179,20 @@ impl ModelFile {
     pub fn plan(&self, engine: &Engine, precision: Precision, width: usize) -> Result<Plan> {
         let config = Config::of(self)?;
         let layout = Layout::of(engine, self, &config)?;
-        let builder = Builder { engine, config: &config, layout: &layout, precision };
-        let kind = if width == 1 { Width::Decode } else { Width::Prefill(width as u32) };
+        let builder = Builder {
+            engine,
+            config: &config,
+            layout: &layout,
+            precision,
+        };
+        let kind = if width == 1 {
+            Width::Decode
+        } else {
+            Width::Prefill(width as u32)
+        };
         let mut plan = builder.body(kind);
-        plan.dispatches.extend(builder.head(kind, Rows::Last).dispatches);
+        plan.dispatches
+            .extend(builder.head(kind, Rows::Last).dispatches);
         if width == 1 {
             plan.dispatches.extend(builder.greedy().dispatches);
         }
@@ -167,7 +202,12 @@ impl ModelFile {
 
 impl Loaded {
     pub fn builder(&self) -> Builder<'_> {
-        Builder { engine: &self.engine, config: &self.config, layout: &self.layout, precision: self.precision }
+        Builder {
+            engine: &self.engine,
+            config: &self.config,
+            layout: &self.layout,
+            precision: self.precision,
+        }
     }
 
     /// A plane of a piece of a matrix.
@@ -175,18 +215,30 @@ impl Loaded {
         let layout = &self.layout.matrices[matrix];
         let (planes, _) = layout.planes(layout.pieces[piece]);
         let index = layout.format.planes.iter().position(|p| p.binding == plane);
-        let (start, size) = planes[index.unwrap_or_else(|| panic!("{} has no plane {plane}", layout.format.name))];
-        Range { buffer: &self.matrices[matrix][piece], start, size: Some(size) }
+        let (start, size) =
+            planes[index.unwrap_or_else(|| panic!("{} has no plane {plane}", layout.format.name))];
+        Range {
+            buffer: &self.matrices[matrix][piece],
+            start,
+            size: Some(size),
+        }
     }
 
     pub fn vector(&self, index: usize) -> Range<'_> {
         let (start, size) = self.vector_places[index];
-        Range { buffer: &self.vectors, start, size: Some(size) }
+        Range {
+            buffer: &self.vectors,
+            start,
+            size: Some(size),
+        }
     }
 
     /// A slot that sessions share.
     pub fn slot(&self, slot: Slot) -> Option<Range<'_>> {
-        self.slots.iter().find(|(s, _)| *s == slot).map(|(_, buffer)| buffer.into())
+        self.slots
+            .iter()
+            .find(|(s, _)| *s == slot)
+            .map(|(_, buffer)| buffer.into())
     }
 }
 
@@ -196,16 +248,26 @@ pub(crate) fn cache_layer_bytes(config: &Config, precision: Precision, context: 
     context as u64 * u64::from(config.kv_heads * config.head_size) * bytes
 }
 
-fn check_context(engine: &Engine, config: &Config, precision: Precision, context: usize) -> Result<()> {
+fn check_context(
+    engine: &Engine,
+    config: &Config,
+    precision: Precision,
+    context: usize,
+) -> Result<()> {
     let position = cache_layer_bytes(config, precision, 1);
     let limits = &engine.adapter().limits;
-    let most = limits.max_storage_buffer_binding_size.min(limits.max_buffer_size) / position;
+    let most = limits
+        .max_storage_buffer_binding_size
+        .min(limits.max_buffer_size)
+        / position;
     if context == 0 {
         return Err(Error::BadInput("a context of 0 holds no token".into()));
     }
     if context as u64 > most {
         let name = &engine.adapter().name;
-        return Err(Error::DoesNotFit(format!("{name} has room for a context of {most}; {context} were asked for")));
+        return Err(Error::DoesNotFit(format!(
+            "{name} has room for a context of {most}; {context} were asked for"
+        )));
     }
     Ok(())
 }
@@ -238,7 +300,11 @@ async fn slots(
     chunk: usize,
     upload: &mut Upload<'_>,
 ) -> Result<Vec<(Slot, Buffer)>> {
-    let factors = layout.rope_factors.as_ref().map(|tensor| vector(file, tensor)).transpose()?;
+    let factors = layout
+        .rope_factors
+        .as_ref()
+        .map(|tensor| vector(file, tensor))
+        .transpose()?;
     let angles = config.rope.angles(context, factors.as_deref());
     // Kernels that take eight tokens at a time bind all eight rows, whether there is a token for each or not.
     let row = |width: u32| chunk.next_multiple_of(8) as u64 * u64::from(padded(width)) * 4;
@@ -254,8 +320,15 @@ async fn slots(
     let mut slots = Vec::new();
     for (slot, size) in sizes {
         if size > most {
-            let advice = if slot == Slot::Angles { "a smaller context" } else { "smaller prefill passes" };
-            return Err(Error::DoesNotFit(format!("{} takes {size} of {most} bytes: try {advice}", slot.name())));
+            let advice = if slot == Slot::Angles {
+                "a smaller context"
+            } else {
+                "smaller prefill passes"
+            };
+            return Err(Error::DoesNotFit(format!(
+                "{} takes {size} of {most} bytes: try {advice}",
+                slot.name()
+            )));
         }
         slots.push((slot, engine.storage_or_uniform(slot.name(), size).await?));
     }

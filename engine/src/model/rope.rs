@@ -49,20 +49,29 @@ impl Rope {
     pub(crate) fn of(file: &ModelFile, family: &str, head_size: u32) -> Result<Rope> {
         let metadata = file.metadata();
         let key = |name: &str| format!("{family}.rope.{name}");
-        let float = |name: &str, default: f32| Ok::<f32, Error>(metadata.f32(&key(name))?.unwrap_or(default));
+        let float = |name: &str, default: f32| {
+            Ok::<f32, Error>(metadata.f32(&key(name))?.unwrap_or(default))
+        };
         let positive = |name: &str, v: f32| match v > 0.0 {
             true => Ok(v),
-            false => Err(Error::BadFile(format!("metadata {} is {v}, not above 0", key(name)))),
+            false => Err(Error::BadFile(format!(
+                "metadata {} is {v}, not above 0",
+                key(name)
+            ))),
         };
         let dimensions = metadata.u32(&key("dimension_count"))?.unwrap_or(head_size);
         if dimensions > head_size || dimensions % 2 != 0 {
-            return Err(Error::BadFile(format!("{dimensions} of a head's {head_size} values cannot turn in pairs")));
+            return Err(Error::BadFile(format!(
+                "{dimensions} of a head's {head_size} values cannot turn in pairs"
+            )));
         }
         let factor = || positive("scaling.factor", float("scaling.factor", 1.0)?);
         let scaling = match metadata.text(&key("scaling.type"))? {
             None => match metadata.f32(&key("scale_linear"))? {
                 None => Scaling::None,
-                Some(v) => Scaling::Linear { factor: positive("scale_linear", v)? },
+                Some(v) => Scaling::Linear {
+                    factor: positive("scale_linear", v)?,
+                },
             },
             Some("none") => Scaling::None,
             Some("linear") => Scaling::Linear { factor: factor()? },
@@ -70,21 +79,33 @@ impl Rope {
                 factor: factor()?,
                 original_context: match metadata.u32(&key("scaling.original_context_length"))? {
                     Some(v) => v,
-                    None => metadata.u32(&format!("{family}.context_length"))?.unwrap_or(0),
+                    None => metadata
+                        .u32(&format!("{family}.context_length"))?
+                        .unwrap_or(0),
                 },
                 beta_fast: float("scaling.yarn_beta_fast", 32.0)?,
                 beta_slow: float("scaling.yarn_beta_slow", 1.0)?,
                 attention_factor: float("scaling.attn_factor", 1.0)?,
             },
-            Some(other) => return Err(Error::Unsupported(format!("RoPE scaling {other:?} is not known here"))),
+            Some(other) => {
+                return Err(Error::Unsupported(format!(
+                    "RoPE scaling {other:?} is not known here"
+                )));
+            }
         };
-        Ok(Rope { base: positive("freq_base", float("freq_base", 10000.0)?)?, dimensions, scaling })
+        Ok(Rope {
+            base: positive("freq_base", float("freq_base", 10000.0)?)?,
+            dimensions,
+            scaling,
+        })
     }
 
     /// Cosine and sine, (context, pairs, 2). `factors`, where there are any, divide the frequencies, (pairs).
     pub(crate) fn angles(&self, context: usize, factors: Option<&[f32]>) -> Vec<f32> {
         let pairs = (self.dimensions / 2) as usize;
-        let turns: Vec<(f64, f64)> = (0..pairs).map(|pair| self.turn(pair, factors.map(|f| f[pair]))).collect();
+        let turns: Vec<(f64, f64)> = (0..pairs)
+            .map(|pair| self.turn(pair, factors.map(|f| f[pair])))
+            .collect();
         let mut table = Vec::with_capacity(context * pairs * 2);
         for position in 0..context {
             for &(frequency, length) in &turns {
@@ -103,7 +124,13 @@ impl Rope {
         match self.scaling {
             Scaling::None => (plain, 1.0),
             Scaling::Linear { factor } => (plain / f64::from(factor), 1.0),
-            Scaling::Yarn { factor, original_context, beta_fast, beta_slow, attention_factor } => {
+            Scaling::Yarn {
+                factor,
+                original_context,
+                beta_fast,
+                beta_slow,
+                attention_factor,
+            } => {
                 let factor = f64::from(factor);
                 // The pair that turns `rotations` times within the original context.
                 let pair_of = |rotations: f32| {
@@ -114,7 +141,10 @@ impl Rope {
                 let high = pair_of(beta_slow).ceil().min(dimensions - 1.0);
                 let kept = 1.0 - ((pair as f64 - low) / (high - low).max(0.001)).clamp(0.0, 1.0);
                 let frequency = plain / factor * (1.0 - kept) + plain * kept;
-                (frequency, f64::from(attention_factor) * (1.0 + 0.1 * factor.ln()))
+                (
+                    frequency,
+                    f64::from(attention_factor) * (1.0 + 0.1 * factor.ln()),
+                )
             }
         }
     }

@@ -51,21 +51,42 @@ impl Matrix {
     pub fn new(engine: &Engine, tensors: Vec<TensorInfo>, interleaved: bool) -> Result<Matrix> {
         let format = format_of(&tensors[0])?;
         let name = join_names(&tensors);
-        let (cols, rows): (u32, u32) = (tensors[0].shape[0] as u32, tensors.iter().map(|t| t.shape[1] as u32).sum());
+        let (cols, rows): (u32, u32) = (
+            tensors[0].shape[0] as u32,
+            tensors.iter().map(|t| t.shape[1] as u32).sum(),
+        );
         let limits = &engine.adapter().limits;
-        let row_bytes = |plane| format.plane_bytes(plane, ROWS_TOGETHER, cols).next_multiple_of(ALIGNMENT);
+        let row_bytes = |plane| {
+            format
+                .plane_bytes(plane, ROWS_TOGETHER, cols)
+                .next_multiple_of(ALIGNMENT)
+        };
         let largest = (0..format.planes.len()).map(row_bytes).max().unwrap_or(1);
         let all: u64 = (0..format.planes.len()).map(row_bytes).sum();
-        let strips = (limits.max_storage_buffer_binding_size / largest).min(limits.max_buffer_size / all);
+        let strips =
+            (limits.max_storage_buffer_binding_size / largest).min(limits.max_buffer_size / all);
         let most = (strips * u64::from(ROWS_TOGETHER)).min(u64::from(u32::MAX)) as u32;
         if most == 0 {
             let limit = limits.max_storage_buffer_binding_size;
-            return Err(Error::DoesNotFit(format!("{ROWS_TOGETHER} rows of {name} take more than {limit} bytes")));
+            return Err(Error::DoesNotFit(format!(
+                "{ROWS_TOGETHER} rows of {name} take more than {limit} bytes"
+            )));
         }
         let most = most / ROWS_TOGETHER * ROWS_TOGETHER;
-        let piece = |i: u32| Piece { row_start: i * most, rows: most.min(rows - i * most) };
+        let piece = |i: u32| Piece {
+            row_start: i * most,
+            rows: most.min(rows - i * most),
+        };
         let pieces = (0..rows.div_ceil(most)).map(piece).collect();
-        Ok(Matrix { name, format, rows, cols, interleaved, tensors, pieces })
+        Ok(Matrix {
+            name,
+            format,
+            rows,
+            cols,
+            interleaved,
+            tensors,
+            pieces,
+        })
     }
 
     /// Offset and size in a piece's buffer of each plane, and the buffer's size.
@@ -97,7 +118,11 @@ impl Matrix {
                 first += t.shape[1] as u32;
                 row < first
             };
-            let tensor = self.tensors.iter().position(holds).expect("a row of the matrix");
+            let tensor = self
+                .tensors
+                .iter()
+                .position(holds)
+                .expect("a row of the matrix");
             (tensor, row - (first - self.tensors[tensor].shape[1] as u32))
         };
         &data[tensor][row as usize * size..][..size]
@@ -105,8 +130,15 @@ impl Matrix {
 
     /// Stored rows, gathered in the matrix's order.
     pub(crate) fn gather(&self, file: &ModelFile, first: u32, rows: u32) -> Result<Vec<u8>> {
-        let data: Vec<&[u8]> = self.tensors.iter().map(|t| file.data(t)).collect::<Result<_>>()?;
-        Ok((first..first + rows).flat_map(|row| self.row(&data, row)).copied().collect())
+        let data: Vec<&[u8]> = self
+            .tensors
+            .iter()
+            .map(|t| file.data(t))
+            .collect::<Result<_>>()?;
+        Ok((first..first + rows)
+            .flat_map(|row| self.row(&data, row))
+            .copied()
+            .collect())
     }
 
     /// Makes and fills the buffer of one piece.
@@ -143,15 +175,24 @@ impl Matrix {
 /// The format of a tensor, where it is one that runs here.
 pub(crate) fn format_of(tensor: &TensorInfo) -> Result<&'static Format> {
     Format::of(tensor.kind.id()).ok_or_else(|| {
-        let known: Vec<String> = lantern_kernels::FORMATS.iter().map(|f| f.name.to_uppercase()).collect();
+        let known: Vec<String> = lantern_kernels::FORMATS
+            .iter()
+            .map(|f| f.name.to_uppercase())
+            .collect();
         let (name, kind) = (&tensor.name, tensor.kind.name());
-        Error::Unsupported(format!("{name} is stored as {kind}, which is not run here; known are {}", known.join(", ")))
+        Error::Unsupported(format!(
+            "{name} is stored as {kind}, which is not run here; known are {}",
+            known.join(", ")
+        ))
     })
 }
 
 /// `blk.0.attn_q+k+v`, from the tensors' names.
 fn join_names(tensors: &[TensorInfo]) -> String {
-    let stems: Vec<&str> = tensors.iter().map(|t| t.name.trim_end_matches(".weight")).collect();
+    let stems: Vec<&str> = tensors
+        .iter()
+        .map(|t| t.name.trim_end_matches(".weight"))
+        .collect();
     let last = |stem: &str| stem.rsplit(['_', '.']).next().unwrap_or(stem).to_string();
     let rest: String = stems[1..].iter().map(|s| format!("+{}", last(s))).collect();
     format!("{}{rest}", stems[0])
@@ -162,7 +203,10 @@ pub(crate) fn vector(file: &ModelFile, tensor: &TensorInfo) -> Result<Vec<f32>> 
     let format = format_of(tensor)?;
     let width = tensor.weights() as u32;
     if width % format.block != 0 {
-        return Err(Error::BadFile(format!("{} has {width} values, no whole blocks", tensor.name)));
+        return Err(Error::BadFile(format!(
+            "{} has {width} values, no whole blocks",
+            tensor.name
+        )));
     }
     let values = format.decode_rows(file.data(tensor)?, 1, width);
     assert_eq!(values.len(), padded(width) as usize);

@@ -1,10 +1,11 @@
 //! From a model's layout to plans: asserts shapes, picks variants, and lists dispatches in the order of the paper.
 
 use lantern_kernels::{
-    Kernel, Part, Shader, argmax, attention, bytes_of_params, embed, matmul, matmul_rows, matvec, norm, padded,
+    Kernel, Part, Shader, argmax, attention, bytes_of_params, embed, matmul, matmul_rows, matvec,
+    norm, padded,
     parts::{
-        CACHE_F16, CACHE_F32, FINISH_ADD, FINISH_GATE, FINISH_GLU, FINISH_STORE, INPUT_NORM, INPUT_PLAIN, SCALAR_F16,
-        SCALAR_F32, STORE_F16, STORE_F32, X_STORAGE, X_UNIFORM,
+        CACHE_F16, CACHE_F32, FINISH_ADD, FINISH_GATE, FINISH_GLU, FINISH_STORE, INPUT_NORM,
+        INPUT_PLAIN, SCALAR_F16, SCALAR_F32, STORE_F16, STORE_F32, X_STORAGE, X_UNIFORM,
     },
     rope, sample,
 };
@@ -67,9 +68,14 @@ impl Builder<'_> {
         for (index, layer) in self.layout.layers.iter().enumerate() {
             let first = all.len();
             self.block(layer, width, index as u32, &mut all);
-            all[first..].iter_mut().for_each(|d| d.layer = Some(index as u32));
+            all[first..]
+                .iter_mut()
+                .for_each(|d| d.layer = Some(index as u32));
         }
-        Plan { dispatches: all, tokens: width.tokens() }
+        Plan {
+            dispatches: all,
+            tokens: width.tokens(),
+        }
     }
 
     /// The last norm and the logits.
@@ -89,17 +95,32 @@ impl Builder<'_> {
             (Width::Prefill(_), Rows::Last) => self.matvec(&linear, false, &mut dispatches),
             _ => self.linear(linear, width, &mut dispatches),
         }
-        Plan { dispatches, tokens: width.tokens() }
+        Plan {
+            dispatches,
+            tokens: width.tokens(),
+        }
     }
 
     /// Drawing the likeliest token.
     pub fn greedy(&self) -> Plan {
-        let params = argmax::Params { vocabulary: self.config.vocabulary };
+        let params = argmax::Params {
+            vocabulary: self.config.vocabulary,
+        };
         let mut binds = vec![("logits", Bind::Slot(Slot::Logits))];
         binds.extend(DRAWING);
         let shader = self.shader(&argmax::ARGMAX, &[], &[]);
-        let dispatch = dispatch(shader, "greedy", "logits → tokens", binds, bytes_of_params(&params), 1);
-        Plan { dispatches: vec![dispatch], tokens: 1 }
+        let dispatch = dispatch(
+            shader,
+            "greedy",
+            "logits → tokens",
+            binds,
+            bytes_of_params(&params),
+            1,
+        );
+        Plan {
+            dispatches: vec![dispatch],
+            tokens: 1,
+        }
     }
 
     /// Drawing by chance.
@@ -111,8 +132,18 @@ impl Builder<'_> {
         ];
         binds.extend(DRAWING);
         let shader = self.shader(&sample::SAMPLE, &[], &[]);
-        let dispatch = dispatch(shader, "sample", "logits → tokens", binds, bytes_of_params(params), 1);
-        Plan { dispatches: vec![dispatch], tokens: 1 }
+        let dispatch = dispatch(
+            shader,
+            "sample",
+            "logits → tokens",
+            binds,
+            bytes_of_params(params),
+            1,
+        );
+        Plan {
+            dispatches: vec![dispatch],
+            tokens: 1,
+        }
     }
 
     fn shader(
@@ -131,14 +162,23 @@ impl Builder<'_> {
     /// Tiles of f16 where the adapter gains by them.
     fn scalar(&self) -> &'static Part {
         let f16 = self.engine.adapter().features.shader_f16 && !self.engine.software();
-        if f16 && !self.exact() { &SCALAR_F16 } else { &SCALAR_F32 }
+        if f16 && !self.exact() {
+            &SCALAR_F16
+        } else {
+            &SCALAR_F32
+        }
     }
 
     fn embed(&self) -> Vec<Dispatch> {
         let matrix = &self.layout.matrices[self.layout.embedding];
         let cols = matrix.cols;
         let piece = |(index, piece): (usize, &crate::model::weights::Piece)| {
-            let params = embed::Params { cols, rows: piece.rows, row_start: piece.row_start, scale: 1.0 };
+            let params = embed::Params {
+                cols,
+                rows: piece.rows,
+                row_start: piece.row_start,
+                scale: 1.0,
+            };
             let binds = vec![
                 ("weights", Bind::Weights(self.layout.embedding, index)),
                 ("tokens", Bind::Slot(Slot::Tokens)),
@@ -147,7 +187,14 @@ impl Builder<'_> {
             ];
             let shader = self.shader(&embed::EMBED, &[&matrix.format.part], &[]);
             let what = format!("{} ({}×{cols})", matrix.name, piece.rows);
-            dispatch(shader, &what, "tokens → x", binds, bytes_of_params(&params), padded(cols) / 32)
+            dispatch(
+                shader,
+                &what,
+                "tokens → x",
+                binds,
+                bytes_of_params(&params),
+                padded(cols) / 32,
+            )
         };
         matrix.pieces.iter().enumerate().map(piece).collect()
     }
@@ -160,7 +207,19 @@ impl Builder<'_> {
         self.norm(layer.attention_norm, width, all);
         for &(matrix, y_start) in &layer.qkv {
             let y_width = config.qkv_width();
-            self.linear(Linear { matrix, x, norm, y: Slot::Qkv, y_start, y_width, finish: &FINISH_STORE }, width, all);
+            self.linear(
+                Linear {
+                    matrix,
+                    x,
+                    norm,
+                    y: Slot::Qkv,
+                    y_start,
+                    y_width,
+                    finish: &FINISH_STORE,
+                },
+                width,
+                all,
+            );
         }
         all.push(self.rope(index));
         all.push(self.attention(index));
@@ -177,32 +236,61 @@ impl Builder<'_> {
 
         let (x, norm) = from_x(layer.ffn_norm);
         self.norm(layer.ffn_norm, width, all);
-        let finishes: &[&'static Part] =
-            if layer.gate_up.len() == 1 { &[&FINISH_GLU] } else { &[&FINISH_STORE, &FINISH_GATE] };
+        let finishes: &[&'static Part] = if layer.gate_up.len() == 1 {
+            &[&FINISH_GLU]
+        } else {
+            &[&FINISH_STORE, &FINISH_GATE]
+        };
         for (&matrix, &finish) in layer.gate_up.iter().zip(finishes) {
             let y_width = config.ffn_width;
-            self.linear(Linear { matrix, x, norm, y: Slot::Gated, y_start: 0, y_width, finish }, width, all);
+            self.linear(
+                Linear {
+                    matrix,
+                    x,
+                    norm,
+                    y: Slot::Gated,
+                    y_start: 0,
+                    y_width,
+                    finish,
+                },
+                width,
+                all,
+            );
         }
         self.linear(to_x(layer.ffn_down, Slot::Gated), width, all);
     }
 
     /// Where a layer's normed input comes from: decoding norms on the way into the layer, prefilling before it.
     fn normed(&self, norm: VectorId, width: Width) -> (Slot, Option<VectorId>) {
-        if width == Width::Decode { (Slot::X, Some(norm)) } else { (Slot::H, None) }
+        if width == Width::Decode {
+            (Slot::X, Some(norm))
+        } else {
+            (Slot::H, None)
+        }
     }
 
     fn norm(&self, norm: VectorId, width: Width, all: &mut Vec<Dispatch>) {
         if width == Width::Decode {
             return;
         }
-        let params = norm::Params { cols: self.config.width, eps: self.config.norm_epsilon };
+        let params = norm::Params {
+            cols: self.config.width,
+            eps: self.config.norm_epsilon,
+        };
         let binds = vec![
             ("norm_weight", Bind::Vector(norm)),
             ("x", Bind::Slot(Slot::X)),
             ("y", Bind::Slot(Slot::H)),
         ];
         let what = format!("{} ({})", self.layout.vectors[norm].name, self.config.width);
-        all.push(dispatch(self.shader(&norm::NORM, &[], &[]), &what, "x → h", binds, bytes_of_params(&params), 1));
+        all.push(dispatch(
+            self.shader(&norm::NORM, &[], &[]),
+            &what,
+            "x → h",
+            binds,
+            bytes_of_params(&params),
+            1,
+        ));
     }
 
     fn linear(&self, linear: Linear, width: Width, all: &mut Vec<Dispatch>) {
@@ -213,7 +301,11 @@ impl Builder<'_> {
             None => linear,
             Some(norm) => {
                 self.norm(norm, width, all);
-                Linear { x: Slot::H, norm: None, ..linear }
+                Linear {
+                    x: Slot::H,
+                    norm: None,
+                    ..linear
+                }
             }
         };
         if self.uniform(&linear, matmul_rows::TOKENS) {
@@ -226,34 +318,62 @@ impl Builder<'_> {
     /// Whether this adapter reads `tokens` rows of activations best from a uniform buffer, and they fit one.
     fn uniform(&self, linear: &Linear, tokens: u32) -> bool {
         let bytes = u64::from(tokens * padded(self.layout.matrices[linear.matrix].cols)) * 4;
-        self.engine.software() && bytes <= self.engine.adapter().limits.max_uniform_buffer_binding_size
+        self.engine.software()
+            && bytes <= self.engine.adapter().limits.max_uniform_buffer_binding_size
     }
 
     /// For the last token of a pass, or, where `single`, for the only one.
     fn matvec(&self, linear: &Linear, single: bool, all: &mut Vec<Dispatch>) {
         let eps = self.config.norm_epsilon;
         let matrix = &self.layout.matrices[linear.matrix];
-        let input: &'static Part = if linear.norm.is_some() { &INPUT_NORM } else { &INPUT_PLAIN };
+        let input: &'static Part = if linear.norm.is_some() {
+            &INPUT_NORM
+        } else {
+            &INPUT_PLAIN
+        };
         let uniform = single && self.uniform(linear, 1);
-        let (x, length): (&'static Part, _) =
-            if uniform { (&X_UNIFORM, vec![("X_LENGTH", padded(matrix.cols) / 4)]) } else { (&X_STORAGE, vec![]) };
-        let shader = self.shader(&matvec::MATVEC, &[&matrix.format.part, input, x, linear.finish], &length);
+        let (x, length): (&'static Part, _) = if uniform {
+            (&X_UNIFORM, vec![("X_LENGTH", padded(matrix.cols) / 4)])
+        } else {
+            (&X_STORAGE, vec![])
+        };
+        let shader = self.shader(
+            &matvec::MATVEC,
+            &[&matrix.format.part, input, x, linear.finish],
+            &length,
+        );
         let first = all.len();
         self.pieces(linear, &shader, all, |rows, cols, y_start| {
-            bytes_of_params(&matvec::Params { rows, cols, y_start, eps })
+            bytes_of_params(&matvec::Params {
+                rows,
+                cols,
+                y_start,
+                eps,
+            })
         });
         if uniform {
             let size = u64::from(padded(matrix.cols)) * 4;
-            all[first..].iter_mut().for_each(|d| d.x_range = Some((0, size)));
+            all[first..]
+                .iter_mut()
+                .for_each(|d| d.x_range = Some((0, size)));
         }
     }
 
     fn matmul(&self, linear: &Linear, all: &mut Vec<Dispatch>) {
         let y_stride = padded(linear.y_width);
-        let parts = [&self.layout.matrices[linear.matrix].format.part, linear.finish, self.scalar()];
+        let parts = [
+            &self.layout.matrices[linear.matrix].format.part,
+            linear.finish,
+            self.scalar(),
+        ];
         let shader = self.shader(&matmul::MATMUL, &parts, &[]);
         self.pieces(linear, &shader, all, |rows, cols, y_start| {
-            bytes_of_params(&matmul::Params { rows, cols, y_start, y_stride })
+            bytes_of_params(&matmul::Params {
+                rows,
+                cols,
+                y_start,
+                y_stride,
+            })
         });
     }
 
@@ -267,11 +387,20 @@ impl Builder<'_> {
         for token_start in (0..tokens).step_by(matmul_rows::TOKENS as usize) {
             let first = all.len();
             self.pieces(linear, &shader, all, |rows, cols, y_start| {
-                bytes_of_params(&matmul_rows::Params { rows, cols, y_start, y_stride, token_start })
+                bytes_of_params(&matmul_rows::Params {
+                    rows,
+                    cols,
+                    y_start,
+                    y_stride,
+                    token_start,
+                })
             });
             for dispatch in &mut all[first..] {
                 dispatch.token_start = token_start;
-                dispatch.x_range = Some((u64::from(token_start * padded(matrix.cols)) * 4, u64::from(length) * 16));
+                dispatch.x_range = Some((
+                    u64::from(token_start * padded(matrix.cols)) * 4,
+                    u64::from(length) * 16,
+                ));
             }
         }
     }
@@ -289,10 +418,24 @@ impl Builder<'_> {
         let results = if glu { matrix.rows / 2 } else { matrix.rows };
         let (name, y_width) = (&matrix.name, linear.y_width);
         let end = linear.y_start + results;
-        assert!(end <= y_width, "{name}: {results} results from {} on do not fit {y_width}", linear.y_start);
-        assert_eq!(matrix.cols, self.width_of(linear.x), "{name}: its columns are not the width of {:?}", linear.x);
+        assert!(
+            end <= y_width,
+            "{name}: {results} results from {} on do not fit {y_width}",
+            linear.y_start
+        );
+        assert_eq!(
+            matrix.cols,
+            self.width_of(linear.x),
+            "{name}: its columns are not the width of {:?}",
+            linear.x
+        );
         for (index, piece) in matrix.pieces.iter().enumerate() {
-            let y_start = linear.y_start + if glu { piece.row_start / 2 } else { piece.row_start };
+            let y_start = linear.y_start
+                + if glu {
+                    piece.row_start / 2
+                } else {
+                    piece.row_start
+                };
             let mut binds = vec![
                 ("weights", Bind::Weights(linear.matrix, index)),
                 ("x", Bind::Slot(linear.x)),
@@ -337,7 +480,14 @@ impl Builder<'_> {
         ];
         let shader = self.shader(&rope::ROPE, &[store], &[("HEAD", config.head_size)]);
         let units = config.qkv_width() / 4;
-        dispatch(shader, "into the cache", "qkv → qkv", binds, bytes_of_params(&params), units)
+        dispatch(
+            shader,
+            "into the cache",
+            "qkv → qkv",
+            binds,
+            bytes_of_params(&params),
+            units,
+        )
     }
 
     fn attention(&self, layer: u32) -> Dispatch {
@@ -357,9 +507,20 @@ impl Builder<'_> {
             ("y", Bind::Slot(Slot::Attention)),
             ("state", Bind::Slot(Slot::State)),
         ];
-        let shader = self.shader(&attention::ATTENTION, &[cache], &[("HEAD", config.head_size)]);
+        let shader = self.shader(
+            &attention::ATTENTION,
+            &[cache],
+            &[("HEAD", config.head_size)],
+        );
         let what = format!("{} heads of {}", config.heads, config.head_size);
-        dispatch(shader, &what, "qkv → att", binds, bytes_of_params(&params), config.heads)
+        dispatch(
+            shader,
+            &what,
+            "qkv → att",
+            binds,
+            bytes_of_params(&params),
+            config.heads,
+        )
     }
 }
 

@@ -115,10 +115,22 @@ pub struct Plan {
 impl fmt::Display for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for d in &self.dispatches {
-            let layer = d.layer.map_or_else(|| "-".to_string(), |l| format!("blk.{l}"));
-            let grid: Vec<String> = d.grid(self.tokens).iter().map(ToString::to_string).collect();
+            let layer = d
+                .layer
+                .map_or_else(|| "-".to_string(), |l| format!("blk.{l}"));
+            let grid: Vec<String> = d
+                .grid(self.tokens)
+                .iter()
+                .map(ToString::to_string)
+                .collect();
             let grid = grid.join("×").trim_end_matches("×1").to_string();
-            write!(f, "{layer:<7} {:<32} {:<40} {:<18} [{grid}]", d.shader.label(), d.what, d.flow)?;
+            write!(
+                f,
+                "{layer:<7} {:<32} {:<40} {:<18} [{grid}]",
+                d.shader.label(),
+                d.what,
+                d.flow
+            )?;
             if d.bytes > 0 {
                 write!(f, " {:.2} MB", d.bytes as f64 / 1e6)?;
             }

@@ -20,7 +20,11 @@ pub(crate) struct Range<'b> {
 
 impl<'b> From<&'b Buffer> for Range<'b> {
     fn from(buffer: &'b Buffer) -> Range<'b> {
-        Range { buffer, start: 0, size: None }
+        Range {
+            buffer,
+            start: 0,
+            size: None,
+        }
     }
 }
 
@@ -39,9 +43,15 @@ pub(crate) struct Prepared {
 impl Prepared {
     pub async fn new(engine: &Engine, plan: Plan, lookup: &impl Lookup) -> Result<Prepared> {
         let usage = wgpu::BufferUsages::UNIFORM | wgpu::BufferUsages::COPY_DST;
-        let params = engine.buffer("params", plan.dispatches.len() as u64 * ALIGNMENT, usage).await?;
+        let params = engine
+            .buffer("params", plan.dispatches.len() as u64 * ALIGNMENT, usage)
+            .await?;
         let mut all = vec![0u8; params.size as usize];
-        for (dispatch, place) in plan.dispatches.iter().zip(all.chunks_mut(ALIGNMENT as usize)) {
+        for (dispatch, place) in plan
+            .dispatches
+            .iter()
+            .zip(all.chunks_mut(ALIGNMENT as usize))
+        {
             place[..dispatch.params.len()].copy_from_slice(&dispatch.params);
         }
         engine.queue.write_buffer(&params.raw, 0, &all);
@@ -49,16 +59,26 @@ impl Prepared {
         for (index, dispatch) in plan.dispatches.iter().enumerate() {
             let pipeline = engine.pipeline(&dispatch.shader)?;
             let start = index as u64 * ALIGNMENT;
-            let own = Range { buffer: &params, start, size: Some(dispatch.params.len() as u64) };
+            let own = Range {
+                buffer: &params,
+                start,
+                size: Some(dispatch.params.len() as u64),
+            };
             let group = bind_group(engine, dispatch, &pipeline, own, lookup);
             steps.push((pipeline, group));
         }
-        Ok(Prepared { plan, steps, params })
+        Ok(Prepared {
+            plan,
+            steps,
+            params,
+        })
     }
 
     /// Changes the parameters of dispatch `index`.
     pub fn set_params(&self, engine: &Engine, index: usize, bytes: &[u8]) {
-        engine.queue.write_buffer(&self.params.raw, index as u64 * ALIGNMENT, bytes);
+        engine
+            .queue
+            .write_buffer(&self.params.raw, index as u64 * ALIGNMENT, bytes);
     }
 
     /// Records every dispatch for a pass of `tokens`.
@@ -71,8 +91,18 @@ impl Prepared {
     }
 
     /// Records dispatch `index`.
-    pub fn record_one(&self, engine: &Engine, pass: &mut wgpu::ComputePass<'_>, index: usize, tokens: u32) {
-        assert!(tokens <= self.plan.tokens, "a pass of {tokens} tokens in a plan for {}", self.plan.tokens);
+    pub fn record_one(
+        &self,
+        engine: &Engine,
+        pass: &mut wgpu::ComputePass<'_>,
+        index: usize,
+        tokens: u32,
+    ) {
+        assert!(
+            tokens <= self.plan.tokens,
+            "a pass of {tokens} tokens in a plan for {}",
+            self.plan.tokens
+        );
         let (pipeline, group) = &self.steps[index];
         pass.set_pipeline(&pipeline.pipeline);
         pass.set_bind_group(0, group, &[]);
@@ -95,19 +125,41 @@ fn bind_group(
         if name == "params" {
             return params;
         }
-        let wanted = if name.starts_with("w_") { "weights" } else { name };
+        let wanted = if name.starts_with("w_") {
+            "weights"
+        } else {
+            name
+        };
         let found = dispatch.binds.iter().find(|(n, _)| *n == wanted);
-        let mut range = lookup.find(found.unwrap_or_else(|| panic!("{label}: nothing is bound to {name}")).1, name);
-        if name == "x" && let Some((start, size)) = dispatch.x_range {
+        let mut range = lookup.find(
+            found
+                .unwrap_or_else(|| panic!("{label}: nothing is bound to {name}"))
+                .1,
+            name,
+        );
+        if name == "x"
+            && let Some((start, size)) = dispatch.x_range
+        {
             (range.start, range.size) = (start, Some(size));
         }
         range
     };
     let entry = |binding: &lantern_kernels::Binding| {
-        let Range { buffer, start, size } = range(binding);
+        let Range {
+            buffer,
+            start,
+            size,
+        } = range(binding);
         let size = size.and_then(wgpu::BufferSize::new);
-        let resource = wgpu::BindingResource::Buffer(wgpu::BufferBinding { buffer: &buffer.raw, offset: start, size });
-        wgpu::BindGroupEntry { binding: binding.index, resource }
+        let resource = wgpu::BindingResource::Buffer(wgpu::BufferBinding {
+            buffer: &buffer.raw,
+            offset: start,
+            size,
+        });
+        wgpu::BindGroupEntry {
+            binding: binding.index,
+            resource,
+        }
     };
     let entries: Vec<_> = pipeline.bindings.iter().map(entry).collect();
     engine.counting.bind_groups_created.fetch_add(1, Relaxed);
@@ -122,11 +174,14 @@ impl Engine {
     /// Records one compute pass of several plans, each with its number of tokens.
     pub(crate) fn pass(&self, encoder: &mut wgpu::CommandEncoder, plans: &[(&Prepared, u32)]) {
         let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default());
-        plans.iter().for_each(|(plan, tokens)| plan.record(self, &mut pass, *tokens));
+        plans
+            .iter()
+            .for_each(|(plan, tokens)| plan.record(self, &mut pass, *tokens));
         self.counting.passes.fetch_add(1, Relaxed);
     }
 
     pub(crate) fn encoder(&self) -> wgpu::CommandEncoder {
-        self.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default())
+        self.device
+            .create_command_encoder(&wgpu::CommandEncoderDescriptor::default())
     }
 }

@@ -14,8 +14,14 @@ impl Cache {
         let size = cache_layer_bytes(&model.config, model.precision, model.context);
         let mut layers = Vec::new();
         for layer in 0..model.config.layers {
-            let keys = model.engine.storage(&format!("keys of layer {layer}"), size).await?;
-            let values = model.engine.storage(&format!("values of layer {layer}"), size).await?;
+            let keys = model
+                .engine
+                .storage(&format!("keys of layer {layer}"), size)
+                .await?;
+            let values = model
+                .engine
+                .storage(&format!("values of layer {layer}"), size)
+                .await?;
             layers.push((keys, values));
         }
         Ok(Cache(layers))

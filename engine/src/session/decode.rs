@@ -6,7 +6,10 @@ use lantern_kernels::{bytes_of_params, sample::IN_PROMPT};
 use serde::Serialize;
 
 use super::{RING, Session, sampler::SamplerOptions};
-use crate::{Result, plan::{dispatch::Slot, run::Prepared}};
+use crate::{
+    Result,
+    plan::{dispatch::Slot, run::Prepared},
+};
 
 /// Why generation ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -41,13 +44,20 @@ impl Session {
         let by_chance = !sampler.is_greedy();
         if by_chance {
             let params = sampler.params(self.model.config.vocabulary);
-            self.sample.set_params(&self.model.engine, 0, &bytes_of_params(&params));
+            self.sample
+                .set_params(&self.model.engine, 0, &bytes_of_params(&params));
             self.mark_seen();
         }
         for number in 0..count {
-            let draw = if by_chance { &self.sample } else { &self.greedy };
+            let draw = if by_chance {
+                &self.sample
+            } else {
+                &self.greedy
+            };
             let plans = [(&self.decode, 1), (draw, 1)];
-            let token = self.step(if number == 0 { &plans[1..] } else { &plans }, number).await?;
+            let token = self
+                .step(if number == 0 { &plans[1..] } else { &plans }, number)
+                .await?;
             self.cached = self.tokens.len();
             self.tokens.push(token);
             self.drawn.push(true);
@@ -78,9 +88,16 @@ impl Session {
         let mut seen = vec![0u32; self.model.config.vocabulary as usize];
         for (&token, &drawn) in self.tokens.iter().zip(&self.drawn) {
             let times = &mut seen[token as usize];
-            *times = if drawn { *times + 1 } else { *times | IN_PROMPT };
+            *times = if drawn {
+                *times + 1
+            } else {
+                *times | IN_PROMPT
+            };
         }
         let buffer = &self.buffers.slot(Slot::Seen).raw;
-        self.model.engine.queue.write_buffer(buffer, 0, bytemuck::cast_slice(&seen));
+        self.model
+            .engine
+            .queue
+            .write_buffer(buffer, 0, bytemuck::cast_slice(&seen));
     }
 }

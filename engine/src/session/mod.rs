@@ -91,12 +91,18 @@ impl Buffers {
             slots.push((slot, model.engine.storage(slot.name(), size).await?));
         }
         let readback = model.engine.readback("readback", vocabulary).await?;
-        Ok(Buffers { cache: Cache::new(model).await?, slots, readback })
+        Ok(Buffers {
+            cache: Cache::new(model).await?,
+            slots,
+            readback,
+        })
     }
 
     fn slot(&self, slot: Slot) -> &Buffer {
         let found = self.slots.iter().find(|(s, _)| *s == slot);
-        &found.unwrap_or_else(|| panic!("a session has no slot {slot:?}")).1
+        &found
+            .unwrap_or_else(|| panic!("a session has no slot {slot:?}"))
+            .1
     }
 }
 
@@ -105,11 +111,15 @@ impl Session {
         let buffers = Buffers::new(&model).await?;
         let builder = model.builder();
         let chunk = Width::Prefill(model.chunk as u32);
-        let bound = Bound { model: &model, buffers: &buffers };
+        let bound = Bound {
+            model: &model,
+            buffers: &buffers,
+        };
         let neutral = sampler::SamplerOptions::greedy().params(model.config.vocabulary);
         let ready = async |plan| Prepared::new(&model.engine, plan, &bound).await;
         let mut step = builder.body(Width::Decode);
-        step.dispatches.extend(builder.head(Width::Decode, Rows::Last).dispatches);
+        step.dispatches
+            .extend(builder.head(Width::Decode, Rows::Last).dispatches);
         let decode = ready(step).await?;
         let prefill = ready(builder.body(chunk)).await?;
         let head = ready(builder.head(chunk, Rows::Last)).await?;
@@ -117,7 +127,20 @@ impl Session {
         let sample = ready(builder.sample(&neutral)).await?;
         let (tokens, drawn) = (vec![], vec![]);
         let (cached, fresh, every) = (0, false, None);
-        Ok(Session { tokens, drawn, cached, fresh, buffers, decode, prefill, head, greedy, sample, every, model })
+        Ok(Session {
+            tokens,
+            drawn,
+            cached,
+            fresh,
+            buffers,
+            decode,
+            prefill,
+            head,
+            greedy,
+            sample,
+            every,
+            model,
+        })
     }
 
     /// How many tokens it holds.
@@ -139,7 +162,9 @@ impl Session {
     pub fn rewind(&mut self, position: usize) -> Result<()> {
         let held = self.tokens.len();
         if position > held {
-            return Err(Error::BadInput(format!("cannot rewind to {position}: the session holds {held} tokens")));
+            return Err(Error::BadInput(format!(
+                "cannot rewind to {position}: the session holds {held} tokens"
+            )));
         }
         if position < held {
             self.tokens.truncate(position);
@@ -155,8 +180,13 @@ impl Session {
         let mut fork = Session::new(self.model.clone()).await?;
         let engine = &self.model.engine;
         let mut encoder = engine.encoder();
-        self.buffers.cache.copy_to(&fork.buffers.cache, &mut encoder);
-        let (from, to) = (self.buffers.slot(Slot::Logits), fork.buffers.slot(Slot::Logits));
+        self.buffers
+            .cache
+            .copy_to(&fork.buffers.cache, &mut encoder);
+        let (from, to) = (
+            self.buffers.slot(Slot::Logits),
+            fork.buffers.slot(Slot::Logits),
+        );
         encoder.copy_buffer_to_buffer(&from.raw, 0, &to.raw, 0, from.size);
         engine.submit(encoder);
         engine.wait()?;
@@ -170,6 +200,9 @@ impl Session {
     fn set_state(&self, position: usize, count: usize) {
         let state = [position as u32, count as u32, 0, 0];
         let buffer = &self.buffers.slot(Slot::State).raw;
-        self.model.engine.queue.write_buffer(buffer, 0, bytemuck::cast_slice(&state));
+        self.model
+            .engine
+            .queue
+            .write_buffer(buffer, 0, bytemuck::cast_slice(&state));
     }
 }

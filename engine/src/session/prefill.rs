@@ -30,7 +30,11 @@ struct WithLogits<'s>(Bound<'s>, &'s Buffer);
 
 impl Lookup for WithLogits<'_> {
     fn find(&self, bind: Bind, name: &str) -> Range<'_> {
-        if bind == Bind::Slot(Slot::Logits) { self.1.into() } else { self.0.find(bind, name) }
+        if bind == Bind::Slot(Slot::Logits) {
+            self.1.into()
+        } else {
+            self.0.find(bind, name)
+        }
     }
 }
 
@@ -88,7 +92,13 @@ impl Session {
         let count = self.model.config.vocabulary as usize;
         let mut encoder = engine.encoder();
         let logits = self.buffers.slot(Slot::Logits);
-        encoder.copy_buffer_to_buffer(&logits.raw, 0, &self.buffers.readback.raw, 0, count as u64 * 4);
+        encoder.copy_buffer_to_buffer(
+            &logits.raw,
+            0,
+            &self.buffers.readback.raw,
+            0,
+            count as u64 * 4,
+        );
         engine.submit(encoder);
         let words = engine.map_words(&self.buffers.readback, count).await?;
         Ok(bytemuck::cast_vec(words))
@@ -97,7 +107,9 @@ impl Session {
     /// Brings the cache and the logits up to the last token: one that was drawn is fed, one before a rewind again.
     pub(super) fn settle(&mut self) -> Result<()> {
         if self.tokens.is_empty() {
-            return Err(Error::BadInput("the session is empty: feed it a token first".into()));
+            return Err(Error::BadInput(
+                "the session is empty: feed it a token first".into(),
+            ));
         }
         if self.fresh && self.cached == self.tokens.len() {
             return Ok(());
@@ -111,10 +123,16 @@ impl Session {
     fn admit(&self, tokens: &[u32]) -> Result<()> {
         let vocabulary = self.model.config.vocabulary;
         if let Some(token) = tokens.iter().find(|&&t| t >= vocabulary) {
-            return Err(Error::BadInput(format!("there is no token {token}: the vocabulary has {vocabulary}")));
+            return Err(Error::BadInput(format!(
+                "there is no token {token}: the vocabulary has {vocabulary}"
+            )));
         }
         let (tokens, context) = (self.tokens.len() + tokens.len(), self.model.context);
-        if tokens > context { Err(Error::ContextFull { tokens, context }) } else { Ok(()) }
+        if tokens > context {
+            Err(Error::ContextFull { tokens, context })
+        } else {
+            Ok(())
+        }
     }
 
     fn take(&mut self, tokens: &[u32]) {
@@ -128,7 +146,11 @@ impl Session {
         let engine = &self.model.engine;
         let mut encoder = engine.encoder();
         let many = [(&self.prefill, count as u32), (&self.head, 1)];
-        let plans = if single { &[(&self.decode, 1)] } else { &many[..if last { 2 } else { 1 }] };
+        let plans = if single {
+            &[(&self.decode, 1)]
+        } else {
+            &many[..if last { 2 } else { 1 }]
+        };
         engine.pass(&mut encoder, plans);
         engine.submit(encoder);
         self.fresh = last;
@@ -139,7 +161,10 @@ impl Session {
     fn begin(&self, count: usize) {
         let next = &self.tokens[self.cached..][..count];
         let buffer = &self.buffers.slot(Slot::Tokens).raw;
-        self.model.engine.queue.write_buffer(buffer, 0, bytemuck::cast_slice(next));
+        self.model
+            .engine
+            .queue
+            .write_buffer(buffer, 0, bytemuck::cast_slice(next));
         self.set_state(self.cached, count);
     }
 
@@ -147,11 +172,27 @@ impl Session {
         let rows = self.model.chunk.min(EVERY_ROWS);
         let size = rows as u64 * u64::from(padded(self.model.config.vocabulary)) * 4;
         let engine = &self.model.engine;
-        let (logits, readback) = (engine.storage("all logits", size).await?, engine.readback("all logits", size).await?);
-        let plan = self.model.builder().head(Width::Prefill(rows as u32), Rows::All);
-        let bound = WithLogits(Bound { model: &self.model, buffers: &self.buffers }, &logits);
+        let (logits, readback) = (
+            engine.storage("all logits", size).await?,
+            engine.readback("all logits", size).await?,
+        );
+        let plan = self
+            .model
+            .builder()
+            .head(Width::Prefill(rows as u32), Rows::All);
+        let bound = WithLogits(
+            Bound {
+                model: &self.model,
+                buffers: &self.buffers,
+            },
+            &logits,
+        );
         let head = Prepared::new(engine, plan, &bound).await?;
-        Ok(Every { head, logits, readback })
+        Ok(Every {
+            head,
+            logits,
+            readback,
+        })
     }
 
     async fn feed_every(
@@ -168,7 +209,14 @@ impl Session {
             let engine = &self.model.engine;
             let mut encoder = engine.encoder();
             let tokens = count as u32;
-            engine.pass(&mut encoder, &[(&self.prefill, tokens), (&every.head, tokens), (&self.head, 1)]);
+            engine.pass(
+                &mut encoder,
+                &[
+                    (&self.prefill, tokens),
+                    (&every.head, tokens),
+                    (&self.head, 1),
+                ],
+            );
             let size = (count * stride * 4) as u64;
             encoder.copy_buffer_to_buffer(&every.logits.raw, 0, &every.readback.raw, 0, size);
             engine.submit(encoder);

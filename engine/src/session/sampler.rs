@@ -28,7 +28,13 @@ pub struct SamplerOptions {
 
 impl Default for SamplerOptions {
     fn default() -> Self {
-        SamplerOptions { temperature: 0.8, top_k: 40, top_p: 0.95, min_p: 0.05, ..SamplerOptions::greedy() }
+        SamplerOptions {
+            temperature: 0.8,
+            top_k: 40,
+            top_p: 0.95,
+            min_p: 0.05,
+            ..SamplerOptions::greedy()
+        }
     }
 }
 
@@ -57,10 +63,13 @@ impl SamplerOptions {
             ("frequency penalty", self.frequency_penalty, -100.0, 100.0),
             ("presence penalty", self.presence_penalty, -100.0, 100.0),
         ];
-        match checks.iter().find(|(_, v, least, most)| !(least..=most).contains(&v)) {
-            Some((name, v, least, most)) => {
-                Err(Error::BadInput(format!("{name} {v} is not between {least} and {most}")))
-            }
+        match checks
+            .iter()
+            .find(|(_, v, least, most)| !(least..=most).contains(&v))
+        {
+            Some((name, v, least, most)) => Err(Error::BadInput(format!(
+                "{name} {v} is not between {least} and {most}"
+            ))),
             None => Ok(()),
         }
     }

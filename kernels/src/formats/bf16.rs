@@ -7,12 +7,19 @@ pub static BF16: Format = Format {
     ggml: 30,
     block: 1,
     bytes: 2,
-    planes: &[Plane { binding: QUANTS, halfwords: 32 }],
+    planes: &[Plane {
+        binding: QUANTS,
+        halfwords: 32,
+    }],
     decode: |b, w| w[0] = half::bf16::from_le_bytes([b[0], b[1]]).to_f32(),
     pack: |bytes, planes| {
         let words = planes[0].iter_mut().take(bytes.len() / 2);
-        words.enumerate().for_each(|(i, word)| *word = halfword(bytes, 2 * i));
+        words
+            .enumerate()
+            .for_each(|(i, word)| *word = halfword(bytes, 2 * i));
     },
-    random: |random, block| block.copy_from_slice(&half::bf16::from_f32(random.float()).to_le_bytes()),
+    random: |random, block| {
+        block.copy_from_slice(&half::bf16::from_f32(random.float()).to_le_bytes())
+    },
     part: part("bf16", include_str!("bf16.wgsl")),
 };

@@ -48,8 +48,16 @@ pub struct Plane {
 }
 
 /// Every stored type.
-pub const FORMATS: &[&Format] =
-    &[&f32::F32, &f16::F16, &bf16::BF16, &q4_0::Q4_0, &q4_1::Q4_1, &q5_0::Q5_0, &q5_1::Q5_1, &q8_0::Q8_0];
+pub const FORMATS: &[&Format] = &[
+    &f32::F32,
+    &f16::F16,
+    &bf16::BF16,
+    &q4_0::Q4_0,
+    &q4_1::Q4_1,
+    &q5_0::Q5_0,
+    &q5_1::Q5_1,
+    &q8_0::Q8_0,
+];
 
 /// The decoders, for kernels that read weights.
 pub const FORMAT: Socket = Socket {
@@ -74,7 +82,11 @@ impl Format {
 
     /// Weights that `pack` takes at a time.
     pub const fn unit(&self) -> u32 {
-        if self.block > GROUP { self.block } else { GROUP }
+        if self.block > GROUP {
+            self.block
+        } else {
+            GROUP
+        }
     }
 
     /// Bytes of a row of `cols` weights in the file.
@@ -112,8 +124,13 @@ impl Format {
     pub fn decode_rows(&self, bytes: &[u8], rows: u32, cols: u32) -> Vec<f32> {
         let stride = padded(cols) as usize;
         let mut weights = vec![0.0; rows as usize * stride];
-        for (row, bytes) in weights.chunks_exact_mut(stride).zip(bytes.chunks_exact(self.row_bytes(cols))) {
-            let blocks = row.chunks_mut(self.block as usize).zip(bytes.chunks_exact(self.bytes as usize));
+        for (row, bytes) in weights
+            .chunks_exact_mut(stride)
+            .zip(bytes.chunks_exact(self.row_bytes(cols)))
+        {
+            let blocks = row
+                .chunks_mut(self.block as usize)
+                .zip(bytes.chunks_exact(self.bytes as usize));
             blocks.for_each(|(weights, block)| (self.decode)(block, weights));
         }
         weights
@@ -127,7 +144,10 @@ const HIGHS: &str = "w_highs";
 static USES: [&Part; 1] = [&BITS];
 
 const fn part(name: &'static str, source: &'static str) -> Part {
-    Part { uses: &USES, ..Part::new(name, source) }
+    Part {
+        uses: &USES,
+        ..Part::new(name, source)
+    }
 }
 
 /// The bits of an f16.
@@ -143,7 +163,13 @@ fn halfword(block: &[u8], at: usize) -> u16 {
 
 /// Nibbles as blocks have them (byte j: weight j below weight j + 16) to four in a row per halfword.
 fn pack_nibbles(nibbles: &[u8], words: &mut [u16]) {
-    let q = |i: usize| u16::from(if i < 16 { nibbles[i] & 15 } else { nibbles[i - 16] >> 4 });
+    let q = |i: usize| {
+        u16::from(if i < 16 {
+            nibbles[i] & 15
+        } else {
+            nibbles[i - 16] >> 4
+        })
+    };
     for (i, word) in words.iter_mut().enumerate() {
         *word = (0..4).fold(0, |bits, k| bits | q(4 * i + k) << (4 * k));
     }
@@ -151,9 +177,12 @@ fn pack_nibbles(nibbles: &[u8], words: &mut [u16]) {
 
 /// Random bytes, with small scales at the given places, one in eight denormal in f16.
 fn random_block(random: &mut Random, block: &mut [u8], scales: &[usize]) {
-    block.iter_mut().for_each(|byte| *byte = random.bits() as u8);
+    block
+        .iter_mut()
+        .for_each(|byte| *byte = random.bits() as u8);
     for &at in scales {
         let size = if random.below(8) == 0 { 3e-5 } else { 0.05 };
-        block[at..at + 2].copy_from_slice(&half::f16::from_f32(random.float() * size).to_le_bytes());
+        block[at..at + 2]
+            .copy_from_slice(&half::f16::from_f32(random.float() * size).to_le_bytes());
     }
 }

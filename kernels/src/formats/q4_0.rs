@@ -18,7 +18,16 @@ pub static Q4_0: Format = Format {
     ggml: 2,
     block: 32,
     bytes: 18,
-    planes: &[Plane { binding: QUANTS, halfwords: 8 }, Plane { binding: SCALES, halfwords: 1 }],
+    planes: &[
+        Plane {
+            binding: QUANTS,
+            halfwords: 8,
+        },
+        Plane {
+            binding: SCALES,
+            halfwords: 1,
+        },
+    ],
     decode,
     pack: |block, planes| {
         let b: Block = pod_read_unaligned(block);

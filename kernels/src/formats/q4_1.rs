@@ -19,7 +19,16 @@ pub static Q4_1: Format = Format {
     ggml: 3,
     block: 32,
     bytes: 20,
-    planes: &[Plane { binding: QUANTS, halfwords: 8 }, Plane { binding: SCALES, halfwords: 2 }],
+    planes: &[
+        Plane {
+            binding: QUANTS,
+            halfwords: 8,
+        },
+        Plane {
+            binding: SCALES,
+            halfwords: 2,
+        },
+    ],
     decode,
     pack: |block, planes| {
         let b: Block = pod_read_unaligned(block);

@@ -2,7 +2,7 @@
 
 use bytemuck::pod_read_unaligned;
 
-use super::{Format, Half, Plane, HIGHS, QUANTS, SCALES, half, pack_nibbles, part, random_block};
+use super::{Format, HIGHS, Half, Plane, QUANTS, SCALES, half, pack_nibbles, part, random_block};
 
 /// A block as files have it.
 #[repr(C)]
@@ -19,7 +19,20 @@ pub static Q5_0: Format = Format {
     ggml: 6,
     block: 32,
     bytes: 22,
-    planes: &[Plane { binding: QUANTS, halfwords: 8 }, Plane { binding: SCALES, halfwords: 1 }, Plane { binding: HIGHS, halfwords: 2 }],
+    planes: &[
+        Plane {
+            binding: QUANTS,
+            halfwords: 8,
+        },
+        Plane {
+            binding: SCALES,
+            halfwords: 1,
+        },
+        Plane {
+            binding: HIGHS,
+            halfwords: 2,
+        },
+    ],
     decode,
     pack: |block, planes| {
         let b: Block = pod_read_unaligned(block);

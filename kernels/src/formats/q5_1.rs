@@ -2,7 +2,7 @@
 
 use bytemuck::pod_read_unaligned;
 
-use super::{Format, Half, Plane, HIGHS, QUANTS, SCALES, half, pack_nibbles, part, random_block};
+use super::{Format, HIGHS, Half, Plane, QUANTS, SCALES, half, pack_nibbles, part, random_block};
 
 /// A block as files have it.
 #[repr(C)]
@@ -20,7 +20,20 @@ pub static Q5_1: Format = Format {
     ggml: 7,
     block: 32,
     bytes: 24,
-    planes: &[Plane { binding: QUANTS, halfwords: 8 }, Plane { binding: SCALES, halfwords: 2 }, Plane { binding: HIGHS, halfwords: 2 }],
+    planes: &[
+        Plane {
+            binding: QUANTS,
+            halfwords: 8,
+        },
+        Plane {
+            binding: SCALES,
+            halfwords: 2,
+        },
+        Plane {
+            binding: HIGHS,
+            halfwords: 2,
+        },
+    ],
     decode,
     pack: |block, planes| {
         let b: Block = pod_read_unaligned(block);

@@ -18,12 +18,27 @@ pub static Q8_0: Format = Format {
     ggml: 8,
     block: 32,
     bytes: 34,
-    planes: &[Plane { binding: QUANTS, halfwords: 16 }, Plane { binding: SCALES, halfwords: 1 }],
+    planes: &[
+        Plane {
+            binding: QUANTS,
+            halfwords: 16,
+        },
+        Plane {
+            binding: SCALES,
+            halfwords: 1,
+        },
+    ],
     decode,
     pack: |block, planes| {
         let b: Block = pod_read_unaligned(block);
-        let pairs = b.quants.chunks_exact(2).map(|q| u16::from_le_bytes([q[0].cast_unsigned(), q[1].cast_unsigned()]));
-        planes[0].iter_mut().zip(pairs).for_each(|(word, pair)| *word = pair);
+        let pairs = b
+            .quants
+            .chunks_exact(2)
+            .map(|q| u16::from_le_bytes([q[0].cast_unsigned(), q[1].cast_unsigned()]));
+        planes[0]
+            .iter_mut()
+            .zip(pairs)
+            .for_each(|(word, pair)| *word = pair);
         planes[1][0] = b.d;
     },
     random: |random, block| random_block(random, block, &[0]),
@@ -33,5 +48,8 @@ pub static Q8_0: Format = Format {
 fn decode(block: &[u8], w: &mut [f32]) {
     let b: Block = pod_read_unaligned(block);
     let d = half(b.d);
-    b.quants.iter().zip(w).for_each(|(&q, w)| *w = d * f32::from(q));
+    b.quants
+        .iter()
+        .zip(w)
+        .for_each(|(&q, w)| *w = d * f32::from(q));
 }

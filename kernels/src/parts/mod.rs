@@ -14,29 +14,43 @@ pub static REDUCE_NONE: Part = Part::new("", include_str!("reduce_none.wgsl"));
 /// Reduction by a tree in workgroup memory.
 pub static REDUCE_WORKGROUP: Part = Part::new("workgroup", include_str!("reduce_workgroup.wgsl"));
 /// Reduction by subgroup operations.
-pub static REDUCE_SUBGROUP: Part =
-    Part { subgroups: true, ..Part::new("subgroup", include_str!("reduce_subgroup.wgsl")) };
+pub static REDUCE_SUBGROUP: Part = Part {
+    subgroups: true,
+    ..Part::new("subgroup", include_str!("reduce_subgroup.wgsl"))
+};
 
 /// Tiles in workgroup memory of f32.
 pub static SCALAR_F32: Part = Part::new("f32", include_str!("scalar_f32.wgsl"));
 /// Tiles in workgroup memory of f16.
-pub static SCALAR_F16: Part = Part { f16: true, ..Part::new("f16", include_str!("scalar_f16.wgsl")) };
+pub static SCALAR_F16: Part = Part {
+    f16: true,
+    ..Part::new("f16", include_str!("scalar_f16.wgsl"))
+};
 /// What tiles are made of.
-pub const SCALAR: Socket = Socket { name: "scalar", parts: &[&SCALAR_F32, &SCALAR_F16] };
+pub const SCALAR: Socket = Socket {
+    name: "scalar",
+    parts: &[&SCALAR_F32, &SCALAR_F16],
+};
 
 /// Activations as they are.
 pub static INPUT_PLAIN: Part = Part::new("", include_str!("input_plain.wgsl"));
 /// Activations after RMSNorm, computed on the way.
 pub static INPUT_NORM: Part = Part::new("norm", include_str!("input_norm.wgsl"));
 /// What happens to activations before they meet the weights.
-pub const INPUT: Socket = Socket { name: "input", parts: &[&INPUT_PLAIN, &INPUT_NORM] };
+pub const INPUT: Socket = Socket {
+    name: "input",
+    parts: &[&INPUT_PLAIN, &INPUT_NORM],
+};
 
 /// Activations of many tokens, of which the last counts.
 pub static X_STORAGE: Part = Part::new("", include_str!("x_storage.wgsl"));
 /// Activations of one token; the shader's constant `X_LENGTH` is their number / 4.
 pub static X_UNIFORM: Part = Part::new("uniform", include_str!("x_uniform.wgsl"));
 /// Where activations are read from.
-pub const X: Socket = Socket { name: "x", parts: &[&X_STORAGE, &X_UNIFORM] };
+pub const X: Socket = Socket {
+    name: "x",
+    parts: &[&X_STORAGE, &X_UNIFORM],
+};
 
 /// y = v
 pub static FINISH_STORE: Part = Part::new("", include_str!("finish_store.wgsl"));
@@ -47,18 +61,27 @@ pub static FINISH_GLU: Part = Part::new("glu", include_str!("finish_glu.wgsl"));
 /// y = silu(y) * v, for a gate that was stored before.
 pub static FINISH_GATE: Part = Part::new("gate", include_str!("finish_gate.wgsl"));
 /// What happens to a result.
-pub const FINISH: Socket = Socket { name: "finish", parts: &[&FINISH_STORE, &FINISH_ADD, &FINISH_GLU, &FINISH_GATE] };
+pub const FINISH: Socket = Socket {
+    name: "finish",
+    parts: &[&FINISH_STORE, &FINISH_ADD, &FINISH_GLU, &FINISH_GATE],
+};
 
 /// Keys and values of f32, to read.
 pub static CACHE_F32: Part = Part::new("f32", include_str!("cache_f32.wgsl"));
 /// Keys and values of f16, packed in pairs: needs no `shader-f16`.
 pub static CACHE_F16: Part = Part::new("f16", include_str!("cache_f16.wgsl"));
 /// How the cache is read.
-pub const CACHE: Socket = Socket { name: "cache", parts: &[&CACHE_F32, &CACHE_F16] };
+pub const CACHE: Socket = Socket {
+    name: "cache",
+    parts: &[&CACHE_F32, &CACHE_F16],
+};
 
 /// Keys and values of f32, to write.
 pub static STORE_F32: Part = Part::new("f32", include_str!("store_f32.wgsl"));
 /// Keys and values of f16, to write.
 pub static STORE_F16: Part = Part::new("f16", include_str!("store_f16.wgsl"));
 /// How the cache is written.
-pub const STORE: Socket = Socket { name: "store", parts: &[&STORE_F32, &STORE_F16] };
+pub const STORE: Socket = Socket {
+    name: "store",
+    parts: &[&STORE_F32, &STORE_F16],
+};

@@ -5,11 +5,17 @@ use lantern_engine::{AdapterDescription, Engine, EngineOptions};
 /// Every adapter. Under CI both software adapters must be there; elsewhere there must be one.
 pub fn all() -> Vec<AdapterDescription> {
     let adapters = pollster::block_on(Engine::adapters());
-    assert!(!adapters.is_empty(), "no adapter: run `cargo verify`, which installs a software driver");
+    assert!(
+        !adapters.is_empty(),
+        "no adapter: run `cargo verify`, which installs a software driver"
+    );
     if std::env::var_os("CI").is_some() {
         for wanted in ["llvmpipe", "SwiftShader"] {
             let there = adapters.iter().any(|a| a.name.contains(wanted));
-            assert!(there, "{wanted} is missing: `cargo verify` installs it and names it in VK_DRIVER_FILES");
+            assert!(
+                there,
+                "{wanted} is missing: `cargo verify` installs it and names it in VK_DRIVER_FILES"
+            );
         }
     }
     adapters
@@ -24,6 +30,9 @@ pub fn main() -> AdapterDescription {
 
 /// An engine on `adapter`, with the other options given.
 pub fn engine(adapter: &AdapterDescription, options: EngineOptions) -> Engine {
-    let options = EngineOptions { adapter: Some(adapter.index.to_string()), ..options };
+    let options = EngineOptions {
+        adapter: Some(adapter.index.to_string()),
+        ..options
+    };
     pollster::block_on(Engine::new(&options)).unwrap_or_else(|e| panic!("{}: {e}", adapter.name))
 }

@@ -8,7 +8,11 @@ pub mod shared;
 /// Normalised mean squared error: sum((a-b)²) / sum(b²), b the reference.
 pub fn nmse(got: &[f32], wanted: &[f32]) -> f64 {
     assert_eq!(got.len(), wanted.len());
-    let error: f64 = got.iter().zip(wanted).map(|(a, b)| (f64::from(*a) - f64::from(*b)).powi(2)).sum();
+    let error: f64 = got
+        .iter()
+        .zip(wanted)
+        .map(|(a, b)| (f64::from(*a) - f64::from(*b)).powi(2))
+        .sum();
     let size: f64 = wanted.iter().map(|b| f64::from(*b).powi(2)).sum();
     if error == 0.0 { 0.0 } else { error / size }
 }

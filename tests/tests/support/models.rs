@@ -28,14 +28,20 @@ pub struct Reference {
 impl Reference {
     /// The first drawn token that differs where the reference is sure of it: a margin below 1e-3 ends the comparison.
     pub fn first_wrong(&self, drawn: &[u32]) -> Option<usize> {
-        let sure = self.margin.iter().position(|&m| m < 1e-3).unwrap_or(self.greedy.len());
+        let sure = self
+            .margin
+            .iter()
+            .position(|&m| m < 1e-3)
+            .unwrap_or(self.greedy.len());
         (0..sure.min(drawn.len())).find(|&i| drawn[i] != self.greedy[i])
     }
 }
 
 /// The project's copy of the references of `kind`.
 pub fn folder(kind: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("reference").join(kind)
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("reference")
+        .join(kind)
 }
 
 /// The reference beside `path`, which ends in anything.
@@ -46,13 +52,20 @@ pub fn reference(path: &Path) -> Reference {
 /// The logits beside `path`.
 pub fn logits(path: &Path) -> Vec<f32> {
     let bytes = fs::read(path.with_extension("f32")).unwrap();
-    bytes.chunks_exact(4).map(|b| f32::from_le_bytes(b.try_into().unwrap())).collect()
+    bytes
+        .chunks_exact(4)
+        .map(|b| f32::from_le_bytes(b.try_into().unwrap()))
+        .collect()
 }
 
 /// The default model, where `lantern fetch` puts it. None, with a line that says so, where it is not there; under CI
 /// that is a failure.
 pub fn default_model() -> Option<PathBuf> {
-    let set = |name: &str| std::env::var_os(name).filter(|v| !v.is_empty()).map(PathBuf::from);
+    let set = |name: &str| {
+        std::env::var_os(name)
+            .filter(|v| !v.is_empty())
+            .map(PathBuf::from)
+    };
     let caches = set("LANTERN_CACHE")
         .or_else(|| set("XDG_CACHE_HOME").map(|c| c.join("lantern")))
         .or_else(|| set("HOME").map(|h| h.join(".cache/lantern")));
@@ -60,14 +73,24 @@ pub fn default_model() -> Option<PathBuf> {
     if path.is_file() {
         return Some(path);
     }
-    assert!(std::env::var_os("CI").is_none(), "{} is missing: `cargo verify` fetches it", path.display());
-    eprintln!("left out: {} is missing; `lantern fetch` brings it", path.display());
+    assert!(
+        std::env::var_os("CI").is_none(),
+        "{} is missing: `cargo verify` fetches it",
+        path.display()
+    );
+    eprintln!(
+        "left out: {} is missing; `lantern fetch` brings it",
+        path.display()
+    );
     None
 }
 
 pub fn load(engine: &Arc<Engine>, path: &Path, options: &LoadOptions) -> Model {
     let file = ModelFile::open(path).unwrap();
-    block_on(Model::load(engine, &file, options, &mut |_, _| ControlFlow::Continue(()))).unwrap()
+    block_on(Model::load(engine, &file, options, &mut |_, _| {
+        ControlFlow::Continue(())
+    }))
+    .unwrap()
 }
 
 pub fn feed(session: &mut Session, tokens: &[u32]) {
