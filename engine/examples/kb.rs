@@ -13,7 +13,7 @@ fn main() {
     let mut r = Random::new(1);
     let f = FORMATS.iter().find(|f| f.name == args[5]).unwrap();
     let k = ALL.iter().find(|k| k.name == args[1]).unwrap();
-    let part = FORMAT.parts.iter().find(|p| p.name == f.name).unwrap();
+    let part = FORMAT.parts.iter().find(|p| p.name == if std::env::var("T").is_ok() { format!("{}.texture", f.name) } else { f.name.into() }).unwrap();
     let (parts, params): (Vec<&'static Part>, Vec<u8>) = if k.name == "matmul" {
         (
             vec![

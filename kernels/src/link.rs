@@ -25,6 +25,8 @@ pub enum BindingKind {
     Write,
     /// `var<uniform>`
     Uniform,
+    /// `texture_2d<u32>`
+    Texture,
 }
 
 /// One binding of group 0.
@@ -92,7 +94,7 @@ pub fn link(shader: &Shader, target: Target) -> Linked {
     }
 }
 
-/// Reads `@group(0) @binding(N) var<…> name` from each line that has one.
+/// Reads `@group(0) @binding(N) var… name: type` from each line that has one.
 fn bindings(text: &str) -> Vec<Binding> {
     let mut found: Vec<Binding> = text.lines().filter_map(binding).collect();
     found.sort_by_key(|b| b.index);
@@ -101,8 +103,12 @@ fn bindings(text: &str) -> Vec<Binding> {
 
 fn binding(line: &str) -> Option<Binding> {
     let rest = line.strip_prefix("@group(0) @binding(")?;
-    let (index, rest) = rest.split_once(") var<")?;
-    let (space, rest) = rest.split_once("> ")?;
+    let (index, rest) = rest.split_once(") var")?;
+    if let Some((name, "texture_2d<u32>;")) = rest.trim_start().split_once(": ") {
+        let (name, index) = (name.to_string(), index.parse().ok()?);
+        return Some(Binding { name, index, kind: BindingKind::Texture });
+    }
+    let (space, rest) = rest.strip_prefix('<')?.split_once("> ")?;
     let kind = match space {
         "storage, read" => BindingKind::Read,
         "storage, read_write" => BindingKind::Write,

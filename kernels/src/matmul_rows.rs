@@ -27,7 +27,7 @@ pub static MATMUL_ROWS: Kernel = Kernel {
     }],
     params: Params::FIELDS,
     outputs: &["y"],
-    grid: |shader, rows, _| wide_grid(rows.div_ceil(2 * shader.constant("LANES"))),
+    grid: |shader, rows, _| wide_grid(rows.div_ceil(4 * shader.constant("LANES"))),
     twin,
     cases,
 };
@@ -88,7 +88,8 @@ fn cases() -> Vec<Case> {
                     &mut random,
                 );
                 let y_stride = padded(rows + 64);
-                case.parts = vec![&format.part, finish];
+                let part = if cols == 576 { &format.textured } else { &format.part };
+                case.parts = vec![part, finish];
                 case.consts = vec![("X_LENGTH", TOKENS * padded(cols) / 4)];
                 case.name = format!("{rows}×{cols} {} {some} from {token_start}", finish.name);
                 case.params = bytes_of_params(&Params {

@@ -1,5 +1,5 @@
 // matmul_rows: Y = X W^T for eight tokens, for adapters that run on the CPU.
-// A lane has two rows of W to itself and unpacks each group of 32 weights once for eight tokens. X lies in a uniform
+// A lane has four rows of W to itself and unpacks each group of 32 weights once for eight tokens. X lies in a uniform
 // buffer, which such adapters read at a shared index many times faster than storage.
 // Bound: reads weights once per eight tokens; 2 rows cols tokens operations.
 // Sockets: format, finish.
@@ -12,35 +12,43 @@ struct Params { rows: u32, cols: u32, y_start: u32, y_stride: u32, token_start: 
 
 @compute @workgroup_size(LANES)
 fn main(@builtin(workgroup_id) at: vec3u, @builtin(num_workgroups) all: vec3u, @builtin(local_invocation_index) lane: u32) {
-    let row = ((at.y * all.x + at.x) * LANES + lane) * 2u;
+    let row = ((at.y * all.x + at.x) * LANES + lane) * 4u;
     let stride = X_LENGTH / 8u;
     let groups = stride / 8u;
-    let last = params.rows - 1u; // rows past the end repeat the last
-    let first_w = min(row, last) * groups;
-    let second_w = min(row + 1u, last) * groups;
+    let rows = min(vec4u(row) + vec4u(0u, 1u, 2u, 3u), vec4u(params.rows - 1u)) * groups; // rows past the end repeat the last
 
-    var first_low = vec4f(0.0); // the first row's results for tokens 0 to 3
-    var first_high = vec4f(0.0);
-    var second_low = vec4f(0.0);
-    var second_high = vec4f(0.0);
+    var token0 = vec4f(0.0); // a token's results for the four rows
+    var token1 = vec4f(0.0);
+    var token2 = vec4f(0.0);
+    var token3 = vec4f(0.0);
+    var token4 = vec4f(0.0);
+    var token5 = vec4f(0.0);
+    var token6 = vec4f(0.0);
+    var token7 = vec4f(0.0);
     for (var group = 0u; group < groups; group++) {
         let i = group * 8u;
-        let p = weights(first_w + group);
-        let q = weights(second_w + group);
-        first_low += four(p, i, stride);
-        second_low += four(q, i, stride);
-        first_high += four(p, i + 4u * stride, stride);
-        second_high += four(q, i + 4u * stride, stride);
+        let w = Four(weights(rows.x + group), weights(rows.y + group), weights(rows.z + group), weights(rows.w + group));
+        token0 += products(w, i);
+        token1 += products(w, i + stride);
+        token2 += products(w, i + 2u * stride);
+        token3 += products(w, i + 3u * stride);
+        token4 += products(w, i + 4u * stride);
+        token5 += products(w, i + 5u * stride);
+        token6 += products(w, i + 6u * stride);
+        token7 += products(w, i + 7u * stride);
     }
-    put(0u, row, vec2f(first_low.x, second_low.x));
-    put(1u, row, vec2f(first_low.y, second_low.y));
-    put(2u, row, vec2f(first_low.z, second_low.z));
-    put(3u, row, vec2f(first_low.w, second_low.w));
-    put(4u, row, vec2f(first_high.x, second_high.x));
-    put(5u, row, vec2f(first_high.y, second_high.y));
-    put(6u, row, vec2f(first_high.z, second_high.z));
-    put(7u, row, vec2f(first_high.w, second_high.w));
+    put(0u, row, token0);
+    put(1u, row, token1);
+    put(2u, row, token2);
+    put(3u, row, token3);
+    put(4u, row, token4);
+    put(5u, row, token5);
+    put(6u, row, token6);
+    put(7u, row, token7);
 }
+
+// A group of weights of four rows.
+struct Four { p: Group, q: Group, r: Group, s: Group }
 
 fn weights(group: u32) -> Group {
     let scale = w_scale(group);
@@ -49,18 +57,20 @@ fn weights(group: u32) -> Group {
         q.e * scale.x + scale.y, q.f * scale.x + scale.y, q.g * scale.x + scale.y, q.h * scale.x + scale.y);
 }
 
-// A group's products with four tokens from x[i] on.
-fn four(w: Group, i: u32, stride: u32) -> vec4f {
-    return vec4f(one(w, i), one(w, i + stride), one(w, i + 2u * stride), one(w, i + 3u * stride));
+// A group's products with one token, which starts at x[i].
+fn products(w: Four, i: u32) -> vec4f {
+    let v = Group(x[i], x[i + 1u], x[i + 2u], x[i + 3u], x[i + 4u], x[i + 5u], x[i + 6u], x[i + 7u]);
+    return vec4f(product(w.p, v), product(w.q, v), product(w.r, v), product(w.s, v));
 }
 
-fn one(w: Group, i: u32) -> f32 {
-    let v = w.a * x[i] + w.b * x[i + 1u] + w.c * x[i + 2u] + w.d * x[i + 3u]
-        + w.e * x[i + 4u] + w.f * x[i + 5u] + w.g * x[i + 6u] + w.h * x[i + 7u];
-    return v.x + v.y + v.z + v.w;
+fn product(w: Group, v: Group) -> f32 {
+    let sum = w.a * v.a + w.b * v.b + w.c * v.c + w.d * v.d + w.e * v.e + w.f * v.f + w.g * v.g + w.h * v.h;
+    return sum.x + sum.y + sum.z + sum.w;
 }
 
-fn put(t: u32, row: u32, v: vec2f) {
+fn put(t: u32, row: u32, v: vec4f) {
     let token = params.token_start + t;
-    if token < state.count && row < params.rows { finish(token * params.y_stride + params.y_start, row, v); }
+    let start = token * params.y_stride + params.y_start;
+    if token < state.count && row < params.rows { finish(start, row, v.xy); }
+    if token < state.count && row + 2u < params.rows { finish(start, row + 2u, v.zw); }
 }

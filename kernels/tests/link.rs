@@ -49,6 +49,7 @@ fn reflected(module: &naga::Module) -> Vec<(u32, String, BindingKind)> {
                     BindingKind::Write
                 }
                 AddressSpace::Storage { .. } => BindingKind::Read,
+                AddressSpace::Handle => BindingKind::Texture,
                 _ => return None,
             };
             Some((
@@ -108,7 +109,7 @@ fn every_shader_is_valid_and_says_what_it_binds() {
             let storage = linked
                 .bindings
                 .iter()
-                .filter(|b| b.kind != BindingKind::Uniform)
+                .filter(|b| matches!(b.kind, BindingKind::Read | BindingKind::Write))
                 .count();
             assert!(
                 storage <= 8,

@@ -9,7 +9,7 @@ use std::{
     task::{Poll, Waker},
 };
 
-use super::device::Engine;
+use super::{device::Engine, texture::Texture};
 use crate::{Error, Result};
 
 /// A buffer that counts itself off when it goes.
@@ -184,6 +184,13 @@ impl<'e> Upload<'e> {
         } else {
             Ok(())
         }
+    }
+
+    /// The same for a plane in a texture.
+    pub fn write_plane(&mut self, texture: &Texture, offset: u64, bytes: &[u8]) -> Result<()> {
+        self.engine.write_plane(texture, offset, bytes);
+        self.pending += bytes.len() as u64;
+        if self.pending > STAGING_BYTES { self.finish() } else { Ok(()) }
     }
 
     /// Waits until all is written.

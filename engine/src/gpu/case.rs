@@ -7,7 +7,7 @@ use std::{
 
 use lantern_kernels::{Case, Kernel, Shader, Variant};
 
-use super::{buffer::Buffer, device::Engine, pipeline::Pipeline};
+use super::{buffer::Buffer, device::Engine, pipeline::Pipeline, texture::Texture};
 use crate::Result;
 
 /// A case on the GPU, ready to be dispatched.
@@ -16,6 +16,7 @@ struct Ready {
     group: wgpu::BindGroup,
     grid: [u32; 3],
     buffers: Vec<(String, Buffer, usize)>,
+    _textures: Vec<Texture>,
 }
 
 impl Engine {
@@ -82,6 +83,7 @@ impl Engine {
         let shader = Shader::new(kernel, variant, &case.parts, &case.consts);
         let pipeline = self.pipeline(&shader)?;
         let mut buffers: Vec<(String, Buffer, usize)> = Vec::new();
+        let mut textures: Vec<(&str, Texture)> = Vec::new();
         for (name, words) in &case.buffers {
             buffers.push(self.filled(name, bytemuck::cast_slice(words)).await?);
         }
@@ -89,11 +91,17 @@ impl Engine {
             let planes = weights
                 .format
                 .pack_rows(&weights.bytes, weights.rows, weights.cols);
-            for (plane, halfwords) in weights.format.planes.iter().zip(planes) {
-                buffers.push(
-                    self.filled(plane.binding, bytemuck::cast_slice(&halfwords))
-                        .await?,
-                );
+            let textured = case.parts.iter().any(|p| std::ptr::eq(*p, &raw const weights.format.textured));
+            for (i, (plane, halfwords)) in weights.format.planes.iter().zip(planes).enumerate() {
+                let bytes = bytemuck::cast_slice(&halfwords);
+                if textured {
+                    let size = bytes.len() as u64;
+                    let texture = self.plane_texture(plane.binding, weights.format, i, size).await?;
+                    self.write_plane(&texture, 0, bytes);
+                    textures.push((plane.binding, texture));
+                } else {
+                    buffers.push(self.filled(plane.binding, bytes).await?);
+                }
             }
         }
         let usage = wgpu::BufferUsages::UNIFORM | wgpu::BufferUsages::COPY_DST;
@@ -102,6 +110,10 @@ impl Engine {
             .await?;
         self.queue.write_buffer(&params.raw, 0, &case.params);
         let entry = |binding: &lantern_kernels::Binding| {
+            if let Some((_, texture)) = textures.iter().find(|(name, _)| *name == binding.name) {
+                let resource = wgpu::BindingResource::TextureView(&texture.view);
+                return wgpu::BindGroupEntry { binding: binding.index, resource };
+            }
             let buffer = if binding.name == "params" {
                 &params
             } else {
@@ -128,6 +140,7 @@ impl Engine {
             group,
             grid,
             buffers,
+            _textures: textures.into_iter().map(|(_, texture)| texture).collect(),
         })
     }
 

@@ -76,6 +76,8 @@ pub struct EngineOptions {
     pub f16: bool,
     /// Use subgroup operations where the adapter has them.
     pub subgroups: bool,
+    /// Keep weights in textures on adapters that run on the CPU, which gather from those far faster.
+    pub textures: bool,
     /// Keep wgpu's bounds checks in shaders; off, the planner's own proofs must do.
     pub checked: bool,
     /// Names of kernel variants to prefer, as labels show them.
@@ -89,6 +91,7 @@ impl Default for EngineOptions {
             max_binding: None,
             f16: true,
             subgroups: true,
+            textures: true,
             checked: false,
             variants: vec![],
         }

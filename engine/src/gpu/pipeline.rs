@@ -54,15 +54,7 @@ impl Engine {
         let entry = |binding: &Binding| wgpu::BindGroupLayoutEntry {
             binding: binding.index,
             visibility: wgpu::ShaderStages::COMPUTE,
-            ty: wgpu::BindingType::Buffer {
-                ty: match binding.kind {
-                    BindingKind::Read => wgpu::BufferBindingType::Storage { read_only: true },
-                    BindingKind::Write => wgpu::BufferBindingType::Storage { read_only: false },
-                    BindingKind::Uniform => wgpu::BufferBindingType::Uniform,
-                },
-                has_dynamic_offset: false,
-                min_binding_size: None,
-            },
+            ty: binding_type(binding.kind),
             count: None,
         };
         let entries: Vec<_> = linked.bindings.iter().map(entry).collect();
@@ -112,5 +104,19 @@ fn ready<T>(future: impl Future<Output = T>) -> Option<T> {
     match std::pin::pin!(future).poll(&mut context) {
         std::task::Poll::Ready(value) => Some(value),
         std::task::Poll::Pending => None,
+    }
+}
+
+fn binding_type(kind: BindingKind) -> wgpu::BindingType {
+    let buffer = |ty| wgpu::BindingType::Buffer { ty, has_dynamic_offset: false, min_binding_size: None };
+    match kind {
+        BindingKind::Read => buffer(wgpu::BufferBindingType::Storage { read_only: true }),
+        BindingKind::Write => buffer(wgpu::BufferBindingType::Storage { read_only: false }),
+        BindingKind::Uniform => buffer(wgpu::BufferBindingType::Uniform),
+        BindingKind::Texture => wgpu::BindingType::Texture {
+            sample_type: wgpu::TextureSampleType::Uint,
+            view_dimension: wgpu::TextureViewDimension::D2,
+            multisampled: false,
+        },
     }
 }

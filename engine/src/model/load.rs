@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::{
     block::Layout,
     config::Config,
-    weights::{ALIGNMENT, vector},
+    weights::{ALIGNMENT, Stored, vector},
 };
 use crate::{
     Engine, Error, ModelFile, Result, Session,
@@ -16,7 +16,7 @@ use crate::{
     plan::{
         build::{Builder, Rows, Width},
         dispatch::{Plan, Slot},
-        run::Range,
+        run::{Found, Range},
     },
 };
 
@@ -57,7 +57,7 @@ pub(crate) struct Loaded {
     pub context: usize,
     pub chunk: usize,
     /// Buffers of each matrix's pieces.
-    matrices: Vec<Vec<Buffer>>,
+    matrices: Vec<Vec<Stored>>,
     /// All vectors, each at its offset.
     vectors: Buffer,
     vector_places: Vec<(u64, u64)>,
@@ -211,30 +211,26 @@ impl Loaded {
     }
 
     /// A plane of a piece of a matrix.
-    pub fn weights(&self, matrix: usize, piece: usize, plane: &str) -> Range<'_> {
+    pub fn weights(&self, matrix: usize, piece: usize, plane: &str) -> Found<'_> {
         let layout = &self.layout.matrices[matrix];
-        let (planes, _) = layout.planes(layout.pieces[piece]);
         let index = layout.format.planes.iter().position(|p| p.binding == plane);
-        let (start, size) =
-            planes[index.unwrap_or_else(|| panic!("{} has no plane {plane}", layout.format.name))];
-        Range {
-            buffer: &self.matrices[matrix][piece],
-            start,
-            size: Some(size),
+        let index = index.unwrap_or_else(|| panic!("{} has no plane {plane}", layout.format.name));
+        match &self.matrices[matrix][piece] {
+            Stored::Textures(textures) => Found::Texture(&textures[index].view),
+            Stored::Buffer(buffer) => {
+                let (start, size) = layout.planes(layout.pieces[piece]).0[index];
+                Found::Range(Range { buffer, start, size: Some(size) })
+            }
         }
     }
 
-    pub fn vector(&self, index: usize) -> Range<'_> {
+    pub fn vector(&self, index: usize) -> Found<'_> {
         let (start, size) = self.vector_places[index];
-        Range {
-            buffer: &self.vectors,
-            start,
-            size: Some(size),
-        }
+        Found::Range(Range { buffer: &self.vectors, start, size: Some(size) })
     }
 
     /// A slot that sessions share.
-    pub fn slot(&self, slot: Slot) -> Option<Range<'_>> {
+    pub fn slot(&self, slot: Slot) -> Option<Found<'_>> {
         self.slots
             .iter()
             .find(|(s, _)| *s == slot)

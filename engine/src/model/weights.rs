@@ -3,12 +3,15 @@
 
 use std::ops::ControlFlow;
 
-use lantern_kernels::{Format, padded};
+use lantern_kernels::{Format, Part, padded};
 
 use crate::{
     Engine, Error, ModelFile, Result,
     file::TensorInfo,
-    gpu::buffer::{Buffer, Upload},
+    gpu::{
+        buffer::{Buffer, Upload},
+        texture::Texture,
+    },
 };
 
 /// A matrix on the GPU, made of one tensor or several.
@@ -28,6 +31,16 @@ pub struct Matrix {
     pub tensors: Vec<TensorInfo>,
     /// Rows that fit one binding, in order.
     pub pieces: Vec<Piece>,
+    /// Its planes are textures instead of parts of a buffer.
+    pub textured: bool,
+}
+
+/// A piece of a matrix on the GPU.
+pub(crate) enum Stored {
+    /// All planes in one buffer.
+    Buffer(Buffer),
+    /// A texture for each plane.
+    Textures(Vec<Texture>),
 }
 
 /// Rows of a matrix that fit one binding.
@@ -78,6 +91,7 @@ impl Matrix {
             rows: most.min(rows - i * most),
         };
         let pieces = (0..rows.div_ceil(most)).map(piece).collect();
+        let textured = engine.software() && engine.options.textures;
         Ok(Matrix {
             name,
             format,
@@ -86,6 +100,7 @@ impl Matrix {
             interleaved,
             tensors,
             pieces,
+            textured,
         })
     }
 
@@ -141,7 +156,7 @@ impl Matrix {
             .collect())
     }
 
-    /// Makes and fills the buffer of one piece.
+    /// Makes and fills one piece.
     pub(crate) async fn load(
         &self,
         engine: &Engine,
@@ -149,9 +164,17 @@ impl Matrix {
         piece: Piece,
         upload: &mut Upload<'_>,
         progress: &mut dyn FnMut(u64) -> ControlFlow<()>,
-    ) -> Result<Buffer> {
+    ) -> Result<Stored> {
         let (planes, size) = self.planes(piece);
-        let buffer = engine.storage(&self.name, size).await?;
+        let stored = if self.textured {
+            let mut textures = Vec::new();
+            for (plane, (_, bytes)) in planes.iter().enumerate() {
+                textures.push(engine.plane_texture(&self.name, self.format, plane, *bytes).await?);
+            }
+            Stored::Textures(textures)
+        } else {
+            Stored::Buffer(engine.storage(&self.name, size).await?)
+        };
         let row_bytes = self.format.row_bytes(self.cols);
         let strip = (STRIP_BYTES / row_bytes) as u32 / ROWS_TOGETHER * ROWS_TOGETHER;
         let strip = strip.max(ROWS_TOGETHER);
@@ -162,13 +185,22 @@ impl Matrix {
             for (i, (packed, (start, _))) in packed.iter().zip(&planes).enumerate() {
                 // Eight rows of any plane are whole 16 bytes, so what lies before is exact.
                 let before = self.format.plane_bytes(i, first, self.cols);
-                upload.write(&buffer, start + before, bytemuck::cast_slice(packed))?;
+                let packed = bytemuck::cast_slice(packed);
+                match &stored {
+                    Stored::Buffer(buffer) => upload.write(buffer, start + before, packed)?,
+                    Stored::Textures(textures) => upload.write_plane(&textures[i], before, packed)?,
+                }
             }
             if progress(bytes.len() as u64).is_break() {
                 return Err(Error::Aborted);
             }
         }
-        Ok(buffer)
+        Ok(stored)
+    }
+
+    /// The decoder's part for where its planes are.
+    pub(crate) fn part(&self) -> &'static Part {
+        if self.textured { &self.format.textured } else { &self.format.part }
     }
 }
 

@@ -185,7 +185,7 @@ impl Builder<'_> {
                 ("x", Bind::Slot(Slot::X)),
                 ("state", Bind::Slot(Slot::State)),
             ];
-            let shader = self.shader(&embed::EMBED, &[&matrix.format.part], &[]);
+            let shader = self.shader(&embed::EMBED, &[matrix.part()], &[]);
             let what = format!("{} ({}×{cols})", matrix.name, piece.rows);
             dispatch(
                 shader,
@@ -339,7 +339,7 @@ impl Builder<'_> {
         };
         let shader = self.shader(
             &matvec::MATVEC,
-            &[&matrix.format.part, input, x, linear.finish],
+            &[matrix.part(), input, x, linear.finish],
             &length,
         );
         let first = all.len();
@@ -362,7 +362,7 @@ impl Builder<'_> {
     fn matmul(&self, linear: &Linear, all: &mut Vec<Dispatch>) {
         let y_stride = padded(linear.y_width);
         let parts = [
-            &self.layout.matrices[linear.matrix].format.part,
+            self.layout.matrices[linear.matrix].part(),
             linear.finish,
             self.scalar(),
         ];
@@ -382,7 +382,7 @@ impl Builder<'_> {
         let y_stride = padded(linear.y_width);
         let matrix = &self.layout.matrices[linear.matrix];
         let length = matmul_rows::TOKENS * padded(matrix.cols) / 4;
-        let parts = [&matrix.format.part, linear.finish];
+        let parts = [matrix.part(), linear.finish];
         let shader = self.shader(&matmul_rows::MATMUL_ROWS, &parts, &[("X_LENGTH", length)]);
         for token_start in (0..tokens).step_by(matmul_rows::TOKENS as usize) {
             let first = all.len();

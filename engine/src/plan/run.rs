@@ -28,9 +28,21 @@ impl<'b> From<&'b Buffer> for Range<'b> {
     }
 }
 
+/// What a name of a kernel is bound to.
+pub(crate) enum Found<'b> {
+    Range(Range<'b>),
+    Texture(&'b wgpu::TextureView),
+}
+
+impl<'b> From<&'b Buffer> for Found<'b> {
+    fn from(buffer: &'b Buffer) -> Found<'b> {
+        Found::Range(buffer.into())
+    }
+}
+
 /// Where a session has what dispatches bind: `name` tells the planes of weights apart.
 pub(crate) trait Lookup {
-    fn find(&self, bind: Bind, name: &str) -> Range<'_>;
+    fn find(&self, bind: Bind, name: &str) -> Found<'_>;
 }
 
 /// A plan that can be recorded.
@@ -120,46 +132,31 @@ fn bind_group(
     lookup: &impl Lookup,
 ) -> wgpu::BindGroup {
     let label = dispatch.shader.label();
-    let range = |binding: &lantern_kernels::Binding| {
+    let found = |binding: &lantern_kernels::Binding| {
         let name = binding.name.as_str();
         if name == "params" {
-            return params;
+            return Found::Range(params);
         }
-        let wanted = if name.starts_with("w_") {
-            "weights"
-        } else {
-            name
-        };
-        let found = dispatch.binds.iter().find(|(n, _)| *n == wanted);
-        let mut range = lookup.find(
-            found
-                .unwrap_or_else(|| panic!("{label}: nothing is bound to {name}"))
-                .1,
-            name,
-        );
-        if name == "x"
-            && let Some((start, size)) = dispatch.x_range
-        {
-            (range.start, range.size) = (start, Some(size));
+        let wanted = if name.starts_with("w_") { "weights" } else { name };
+        let bind = dispatch.binds.iter().find(|(n, _)| *n == wanted);
+        let bind = bind.unwrap_or_else(|| panic!("{label}: nothing is bound to {name}")).1;
+        match (lookup.find(bind, name), dispatch.x_range) {
+            (Found::Range(range), Some((start, size))) if name == "x" => {
+                Found::Range(Range { start, size: Some(size), ..range })
+            }
+            (found, _) => found,
         }
-        range
     };
     let entry = |binding: &lantern_kernels::Binding| {
-        let Range {
-            buffer,
-            start,
-            size,
-        } = range(binding);
-        let size = size.and_then(wgpu::BufferSize::new);
-        let resource = wgpu::BindingResource::Buffer(wgpu::BufferBinding {
-            buffer: &buffer.raw,
-            offset: start,
-            size,
-        });
-        wgpu::BindGroupEntry {
-            binding: binding.index,
-            resource,
-        }
+        let resource = match found(binding) {
+            Found::Texture(view) => wgpu::BindingResource::TextureView(view),
+            Found::Range(Range { buffer, start, size }) => wgpu::BindingResource::Buffer(wgpu::BufferBinding {
+                buffer: &buffer.raw,
+                offset: start,
+                size: size.and_then(wgpu::BufferSize::new),
+            }),
+        };
+        wgpu::BindGroupEntry { binding: binding.index, resource }
     };
     let entries: Vec<_> = pipeline.bindings.iter().map(entry).collect();
     engine.counting.bind_groups_created.fetch_add(1, Relaxed);

@@ -17,7 +17,7 @@ use crate::{
     plan::{
         build::{Rows, Width},
         dispatch::{Bind, Slot},
-        run::{Lookup, Prepared, Range},
+        run::{Found, Lookup, Prepared},
     },
 };
 
@@ -61,7 +61,7 @@ struct Bound<'s> {
 }
 
 impl Lookup for Bound<'_> {
-    fn find(&self, bind: Bind, name: &str) -> Range<'_> {
+    fn find(&self, bind: Bind, name: &str) -> Found<'_> {
         match bind {
             Bind::Weights(matrix, piece) => self.model.weights(matrix, piece, name),
             Bind::Vector(index) => self.model.vector(index),

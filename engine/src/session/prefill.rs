@@ -11,7 +11,7 @@ use crate::{
     plan::{
         build::{Rows, Width},
         dispatch::{Bind, Slot},
-        run::{Lookup, Prepared, Range},
+        run::{Found, Lookup, Prepared},
     },
 };
 
@@ -29,7 +29,7 @@ pub(super) struct Every {
 struct WithLogits<'s>(Bound<'s>, &'s Buffer);
 
 impl Lookup for WithLogits<'_> {
-    fn find(&self, bind: Bind, name: &str) -> Range<'_> {
+    fn find(&self, bind: Bind, name: &str) -> Found<'_> {
         if bind == Bind::Slot(Slot::Logits) {
             self.1.into()
         } else {

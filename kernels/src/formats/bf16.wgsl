@@ -1,5 +1,5 @@
 // bf16: weights in pairs, the upper halves of f32.
-@group(0) @binding(0) var<storage, read> w_quants: array<vec4u>; // (groups, 4)
+// Planes: quants (groups, 4): eight weights each.
 
 fn w_scale(group: u32) -> vec2f { return vec2f(1.0, 0.0); }
 
@@ -9,10 +9,10 @@ fn w_four(bits: vec2u) -> vec4f {
 
 fn w_group(group: u32) -> Group {
     let i = group * 4u;
-    let a = w_quants[i];
-    let b = w_quants[i + 1u];
-    let c = w_quants[i + 2u];
-    let d = w_quants[i + 3u];
+    let a = quants4(i);
+    let b = quants4(i + 1u);
+    let c = quants4(i + 2u);
+    let d = quants4(i + 3u);
     return Group(w_four(a.xy), w_four(a.zw), w_four(b.xy), w_four(b.zw),
         w_four(c.xy), w_four(c.zw), w_four(d.xy), w_four(d.zw));
 }

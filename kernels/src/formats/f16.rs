@@ -1,6 +1,6 @@
 //! F16: 16-bit floats (IEEE 754 binary16).
 
-use super::{Format, Plane, QUANTS, halfword, part};
+use super::{IN_BUFFERS_Q, IN_TEXTURES_Q, Format, Plane, QUANTS, halfword, part};
 
 pub static F16: Format = Format {
     name: "f16",
@@ -21,5 +21,6 @@ pub static F16: Format = Format {
     random: |random, block| {
         block.copy_from_slice(&half::f16::from_f32(random.float()).to_le_bytes())
     },
-    part: part("f16", include_str!("f16.wgsl")),
+    part: part("f16", include_str!("f16.wgsl"), IN_BUFFERS_Q),
+    textured: part("f16.texture", include_str!("f16.wgsl"), IN_TEXTURES_Q),
 };

@@ -1,6 +1,6 @@
 //! F32: 32-bit floats.
 
-use super::{Format, Plane, QUANTS, halfword, part};
+use super::{IN_BUFFERS_Q, IN_TEXTURES_Q, Format, Plane, QUANTS, halfword, part};
 
 pub static F32: Format = Format {
     name: "f32",
@@ -19,5 +19,6 @@ pub static F32: Format = Format {
             .for_each(|(i, word)| *word = halfword(bytes, 2 * i));
     },
     random: |random, block| block.copy_from_slice(&random.float().to_le_bytes()),
-    part: part("f32", include_str!("f32.wgsl")),
+    part: part("f32", include_str!("f32.wgsl"), IN_BUFFERS_Q),
+    textured: part("f32.texture", include_str!("f32.wgsl"), IN_TEXTURES_Q),
 };

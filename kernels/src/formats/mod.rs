@@ -13,7 +13,7 @@ mod q5_0;
 mod q5_1;
 mod q8_0;
 
-use crate::{GROUP, Part, Socket, padded, parts::BITS, random::Random};
+use crate::{GROUP, Part, Socket, padded, parts::{BITS, PLANE_BUFFERS, PLANE_TEXTURES}, random::Random};
 
 /// One stored type.
 #[derive(Debug)]
@@ -34,8 +34,10 @@ pub struct Format {
     pub pack: fn(blocks: &[u8], planes: &mut [&mut [u16]]),
     /// A random block for cases.
     pub random: fn(&mut Random, block: &mut [u8]),
-    /// The decoder for the GPU.
+    /// The decoder for the GPU, with the planes in storage buffers.
     pub part: Part,
+    /// The same with the planes in textures.
+    pub textured: Part,
 }
 
 /// A part of the packed form with a binding of its own.
@@ -64,13 +66,21 @@ pub const FORMAT: Socket = Socket {
     name: "format",
     parts: &[
         &f32::F32.part,
+        &f32::F32.textured,
         &f16::F16.part,
+        &f16::F16.textured,
         &bf16::BF16.part,
+        &bf16::BF16.textured,
         &q4_0::Q4_0.part,
+        &q4_0::Q4_0.textured,
         &q4_1::Q4_1.part,
+        &q4_1::Q4_1.textured,
         &q5_0::Q5_0.part,
+        &q5_0::Q5_0.textured,
         &q5_1::Q5_1.part,
+        &q5_1::Q5_1.textured,
         &q8_0::Q8_0.part,
+        &q8_0::Q8_0.textured,
     ],
 };
 
@@ -120,6 +130,13 @@ impl Format {
         planes
     }
 
+    /// Width, height and texel size in bytes of the texture that holds a plane of `bytes`; the last row may not be full.
+    pub fn texture(&self, plane: usize, bytes: u64) -> (u32, u32, u32) {
+        let texel = if plane == 0 { 16 } else { 4 };
+        let texels = bytes.div_ceil(u64::from(texel));
+        (TEXTURE_WIDTH, texels.div_ceil(u64::from(TEXTURE_WIDTH)) as u32, texel)
+    }
+
     /// (rows, padded columns) as f32, zeros in the padding.
     pub fn decode_rows(&self, bytes: &[u8], rows: u32, cols: u32) -> Vec<f32> {
         let stride = padded(cols) as usize;
@@ -137,17 +154,22 @@ impl Format {
     }
 }
 
+/// Texels of a row of a texture that holds weights.
+pub const TEXTURE_WIDTH: u32 = 4096;
+
 const QUANTS: &str = "w_quants";
 const SCALES: &str = "w_scales";
 const HIGHS: &str = "w_highs";
 
-static USES: [&Part; 1] = [&BITS];
+static IN_BUFFERS_Q: &[&Part] = &[&BITS, &PLANE_BUFFERS[0]];
+static IN_BUFFERS_QS: &[&Part] = &[&BITS, &PLANE_BUFFERS[0], &PLANE_BUFFERS[1]];
+static IN_BUFFERS_QSH: &[&Part] = &[&BITS, &PLANE_BUFFERS[0], &PLANE_BUFFERS[1], &PLANE_BUFFERS[2]];
+static IN_TEXTURES_Q: &[&Part] = &[&BITS, &PLANE_TEXTURES[0]];
+static IN_TEXTURES_QS: &[&Part] = &[&BITS, &PLANE_TEXTURES[0], &PLANE_TEXTURES[1]];
+static IN_TEXTURES_QSH: &[&Part] = &[&BITS, &PLANE_TEXTURES[0], &PLANE_TEXTURES[1], &PLANE_TEXTURES[2]];
 
-const fn part(name: &'static str, source: &'static str) -> Part {
-    Part {
-        uses: &USES,
-        ..Part::new(name, source)
-    }
+const fn part(name: &'static str, source: &'static str, uses: &'static [&'static Part]) -> Part {
+    Part { uses, ..Part::new(name, source) }
 }
 
 /// The bits of an f16.

@@ -1,14 +1,13 @@
 // q4_0: w = d (q - 8), q of 4 bits; 32 weights share d.
-@group(0) @binding(0) var<storage, read> w_quants: array<vec4u>; // (groups): nibble k of word i is q of weight 8 i + k
-@group(0) @binding(1) var<storage, read> w_scales: array<u32>;   // (groups / 2): two f16 d
+// Planes: quants (groups): nibble k of word i is q of weight 8 i + k; scales (groups / 2): two f16 d.
 
 fn w_scale(group: u32) -> vec2f {
-    let d = half(w_scales[group / 2u] >> (16u * (group % 2u)));
+    let d = half(scale_word(group / 2u) >> (16u * (group % 2u)));
     return vec2f(d, -8.0 * d);
 }
 
 fn w_group(group: u32) -> Group {
-    let q = w_quants[group];
+    let q = quants4(group);
     return Group(nibbles(q.x), nibbles(q.x >> 16u), nibbles(q.y), nibbles(q.y >> 16u),
         nibbles(q.z), nibbles(q.z >> 16u), nibbles(q.w), nibbles(q.w >> 16u));
 }

@@ -2,7 +2,7 @@
 
 use bytemuck::pod_read_unaligned;
 
-use super::{Format, Half, Plane, QUANTS, SCALES, half, pack_nibbles, part, random_block};
+use super::{IN_BUFFERS_QS, IN_TEXTURES_QS, Format, Half, Plane, QUANTS, SCALES, half, pack_nibbles, part, random_block};
 
 /// A block as files have it.
 #[repr(C)]
@@ -36,7 +36,8 @@ pub static Q4_1: Format = Format {
         planes[1].copy_from_slice(&[b.d, b.m]);
     },
     random: |random, block| random_block(random, block, &[0, 2]),
-    part: part("q4_1", include_str!("q4_1.wgsl")),
+    part: part("q4_1", include_str!("q4_1.wgsl"), IN_BUFFERS_QS),
+    textured: part("q4_1.texture", include_str!("q4_1.wgsl"), IN_TEXTURES_QS),
 };
 
 fn decode(block: &[u8], w: &mut [f32]) {

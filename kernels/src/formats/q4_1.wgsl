@@ -1,14 +1,13 @@
 // q4_1: w = d q + m, q of 4 bits; 32 weights share d and m.
-@group(0) @binding(0) var<storage, read> w_quants: array<vec4u>; // (groups): nibble k of word i is q of weight 8 i + k
-@group(0) @binding(1) var<storage, read> w_scales: array<u32>;   // (groups): f16 d below f16 m
+// Planes: quants (groups): nibble k of word i is q of weight 8 i + k; scales (groups): f16 d below f16 m.
 
 fn w_scale(group: u32) -> vec2f {
-    let dm = w_scales[group];
+    let dm = scale_word(group);
     return vec2f(half(dm), half(dm >> 16u));
 }
 
 fn w_group(group: u32) -> Group {
-    let q = w_quants[group];
+    let q = quants4(group);
     return Group(nibbles(q.x), nibbles(q.x >> 16u), nibbles(q.y), nibbles(q.y >> 16u),
         nibbles(q.z), nibbles(q.z >> 16u), nibbles(q.w), nibbles(q.w >> 16u));
 }

@@ -2,7 +2,7 @@
 
 use bytemuck::pod_read_unaligned;
 
-use super::{Format, HIGHS, Half, Plane, QUANTS, SCALES, half, pack_nibbles, part, random_block};
+use super::{IN_BUFFERS_QSH, IN_TEXTURES_QSH, Format, HIGHS, Half, Plane, QUANTS, SCALES, half, pack_nibbles, part, random_block};
 
 /// A block as files have it.
 #[repr(C)]
@@ -42,7 +42,8 @@ pub static Q5_1: Format = Format {
         planes[2].copy_from_slice(&b.high);
     },
     random: |random, block| random_block(random, block, &[0, 2]),
-    part: part("q5_1", include_str!("q5_1.wgsl")),
+    part: part("q5_1", include_str!("q5_1.wgsl"), IN_BUFFERS_QSH),
+    textured: part("q5_1.texture", include_str!("q5_1.wgsl"), IN_TEXTURES_QSH),
 };
 
 fn decode(block: &[u8], w: &mut [f32]) {

@@ -2,7 +2,7 @@
 
 use bytemuck::pod_read_unaligned;
 
-use super::{Format, Half, Plane, QUANTS, SCALES, half, part, random_block};
+use super::{IN_BUFFERS_QS, IN_TEXTURES_QS, Format, Half, Plane, QUANTS, SCALES, half, part, random_block};
 
 /// A block as files have it.
 #[repr(C)]
@@ -42,7 +42,8 @@ pub static Q8_0: Format = Format {
         planes[1][0] = b.d;
     },
     random: |random, block| random_block(random, block, &[0]),
-    part: part("q8_0", include_str!("q8_0.wgsl")),
+    part: part("q8_0", include_str!("q8_0.wgsl"), IN_BUFFERS_QS),
+    textured: part("q8_0.texture", include_str!("q8_0.wgsl"), IN_TEXTURES_QS),
 };
 
 fn decode(block: &[u8], w: &mut [f32]) {

@@ -9,6 +9,19 @@ pub static STATE: Part = Part::new("", include_str!("state.wgsl"));
 /// The same, where a kernel advances it.
 pub static STATE_ADVANCE: Part = Part::new("", include_str!("state_advance.wgsl"));
 
+/// Planes of weights in storage buffers: quants, scales, highs.
+pub static PLANE_BUFFERS: [Part; 3] = [
+    Part::new("", include_str!("quants_buffer.wgsl")),
+    Part::new("", include_str!("scales_buffer.wgsl")),
+    Part::new("", include_str!("highs_buffer.wgsl")),
+];
+/// The same in textures.
+pub static PLANE_TEXTURES: [Part; 3] = [
+    Part::new("", include_str!("quants_texture.wgsl")),
+    Part::new("", include_str!("scales_texture.wgsl")),
+    Part::new("", include_str!("highs_texture.wgsl")),
+];
+
 /// No reduction: each lane has its own rows.
 pub static REDUCE_NONE: Part = Part::new("", include_str!("reduce_none.wgsl"));
 /// Reduction by a tree in workgroup memory.
