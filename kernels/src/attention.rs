@@ -7,16 +7,19 @@ use crate::{
     Call, Case, Kernel, Variant, bytes_of_params,
     call::{activations, state, words},
     padded,
-    parts::{CACHE, CACHE_F16, CACHE_F32, REDUCE_SUBGROUP, REDUCE_WORKGROUP, STATE},
+    parts::{
+        CACHE, CACHE_F16, CACHE_F32, Q, Q_STORAGE, Q_UNIFORM, REDUCE_SUBGROUP, REDUCE_WORKGROUP,
+        STATE,
+    },
     random::Random,
 };
 
-/// The kernel; units are query heads.
+/// The kernel; units are key and value heads. Constants: `HEAD`, `GROUP` and, for uniform queries, `Q_LENGTH`.
 pub static ATTENTION: Kernel = Kernel {
     name: "attention",
     source: include_str!("attention.wgsl"),
     uses: &[&STATE],
-    sockets: &[CACHE],
+    sockets: &[CACHE, Q],
     variants: &[
         Variant {
             name: "subgroup8",
@@ -53,14 +56,14 @@ pub static ATTENTION: Kernel = Kernel {
 crate::params! {
     /// Parameters, as the shader has them.
     Params {
-        /// Query heads that share a key and value head.
-        group: u32,
         /// Key and value heads.
         kv_heads: u32,
         /// From a token's queries to the next's, in f32.
         q_stride: u32,
         /// From a token's result to the next's, in f32.
         y_stride: u32,
+        /// The token of the pass that is the first of `qkv`.
+        token_start: u32,
         /// Factor on every score, 1 / sqrt(head size) as a rule.
         scale: f32,
     }
@@ -90,12 +93,14 @@ fn twin(call: &mut Call) {
         cache(call, "values"),
         call.floats("qkv"),
     );
-    let heads = (p.group * p.kv_heads) as usize;
-    for token in 0..count {
+    let group = call.constant("GROUP");
+    let heads = (group * p.kv_heads) as usize;
+    let first = p.token_start as usize;
+    let rows = qkv.len() / p.q_stride as usize;
+    for token in first..count.min(first + rows) {
         for h in 0..heads {
-            let q = &qkv[token * p.q_stride as usize + h * head..][..head];
-            let at =
-                |position: usize| (position * p.kv_heads as usize + h / p.group as usize) * head;
+            let q = &qkv[(token - first) * p.q_stride as usize + h * head..][..head];
+            let at = |position: usize| (position * p.kv_heads as usize + h / group as usize) * head;
             let dot = |k: &[f32]| {
                 q.iter()
                     .zip(k)
@@ -153,23 +158,30 @@ fn cases() -> Vec<Case> {
                     }
                 };
                 let (keys, values) = (cached(), cached());
+                // Large scores go with queries in a uniform buffer, the later half of them.
+                let uniform = scale > 1.0;
+                let token_start = if uniform { tokens / 2 } else { 0 };
+                let q_length = (tokens - token_start) * q_stride / 4;
                 cases.push(Case {
                     name: format!(
                         "{kv_heads}×{group} heads of {head}, {tokens} at {position}, scale {scale}"
                     ),
-                    parts: vec![part],
-                    consts: vec![("HEAD", head)],
+                    parts: vec![part, if uniform { &Q_UNIFORM } else { &Q_STORAGE }],
+                    consts: vec![("HEAD", head), ("GROUP", group), ("Q_LENGTH", q_length)],
                     params: bytes_of_params(&Params {
-                        group,
                         kv_heads,
                         q_stride,
                         y_stride,
+                        token_start,
                         scale,
                     }),
-                    units: group * kv_heads,
+                    units: kv_heads,
                     tokens: tokens + 1,
                     buffers: vec![
-                        ("qkv", activations(&mut random, tokens, q_stride)),
+                        (
+                            "qkv",
+                            activations(&mut random, tokens - token_start, q_stride),
+                        ),
                         ("keys", keys),
                         ("values", values),
                         ("y", vec![0; (tokens * y_stride) as usize]),

@@ -80,7 +80,11 @@ fn cases() -> Vec<Case> {
             let tokens = [7, 26, 0, 19, 8].to_vec();
             cases.push(Case {
                 name: format!("{} {cols} from {row_start}", format.name),
-                parts: vec![if cols == 64 { &format.textured } else { &format.part }],
+                parts: vec![if cols == 64 {
+                    &format.textured
+                } else {
+                    &format.part
+                }],
                 consts: vec![],
                 params: bytemuck::bytes_of(&Params {
                     cols,

@@ -106,7 +106,11 @@ fn binding(line: &str) -> Option<Binding> {
     let (index, rest) = rest.split_once(") var")?;
     if let Some((name, "texture_2d<u32>;")) = rest.trim_start().split_once(": ") {
         let (name, index) = (name.to_string(), index.parse().ok()?);
-        return Some(Binding { name, index, kind: BindingKind::Texture });
+        return Some(Binding {
+            name,
+            index,
+            kind: BindingKind::Texture,
+        });
     }
     let (space, rest) = rest.strip_prefix('<')?.split_once("> ")?;
     let kind = match space {

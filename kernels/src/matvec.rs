@@ -9,8 +9,9 @@ use crate::{
     norm::rms_norm,
     padded,
     parts::{
-        FINISH, FINISH_ADD, FINISH_GATE, FINISH_GLU, FINISH_STORE, INPUT, INPUT_NORM, INPUT_PLAIN,
-        REDUCE_NONE, REDUCE_SUBGROUP, REDUCE_WORKGROUP, STATE, X, X_STORAGE, X_UNIFORM,
+        FINISH, FINISH_ADD, FINISH_GATE, FINISH_GLU, FINISH_STORE, INPUT, INPUT_NORM,
+        INPUT_NORM_UNIFORM, INPUT_PLAIN, REDUCE_NONE, REDUCE_SUBGROUP, REDUCE_WORKGROUP, STATE, X,
+        X_STORAGE, X_UNIFORM,
     },
     random::Random,
 };
@@ -69,7 +70,7 @@ crate::params! {
 fn input(call: &mut Call, p: &Params, token: usize) -> Vec<f64> {
     let (cols, stride) = (p.cols as usize, padded(p.cols) as usize);
     let x = call.floats("x")[token * stride..][..stride].to_vec();
-    if call.has(&INPUT_NORM) {
+    if call.has(&INPUT_NORM) || call.has(&INPUT_NORM_UNIFORM) {
         let mut normed = rms_norm(&x[..cols], &call.floats("norm_weight"), p.eps);
         normed.resize(stride, 0.0);
         normed
@@ -159,11 +160,13 @@ pub(crate) fn case(
 fn cases() -> Vec<Case> {
     let mut random = Random::new(3);
     let mut cases = Vec::new();
-    for format in FORMATS {
-        for input in [&INPUT_PLAIN, &INPUT_NORM] {
-            for finish in [&FINISH_STORE, &FINISH_ADD, &FINISH_GLU, &FINISH_GATE] {
-                cases.push(case(format, (input, finish), (70, 576, 1), &mut random));
-            }
+    let inputs = [&INPUT_PLAIN, &INPUT_NORM, &INPUT_NORM_UNIFORM];
+    let finishes = [&FINISH_STORE, &FINISH_ADD, &FINISH_GLU, &FINISH_GATE];
+    for (number, format) in FORMATS.iter().copied().enumerate() {
+        // Sockets are independent: each format meets each finish, and each input each finish; not all three at once.
+        for (i, finish) in finishes.into_iter().enumerate() {
+            let input = inputs[(number + i) % inputs.len()];
+            cases.push(case(format, (input, finish), (70, 576, 1), &mut random));
         }
         cases.push(case(
             format,
@@ -184,7 +187,12 @@ fn cases() -> Vec<Case> {
             &mut random,
         ));
         // The same decoder with its planes in textures, long enough for a second row of texels.
-        let mut textured = case(format, (&INPUT_NORM, &FINISH_STORE), (301, 576, 1), &mut random);
+        let mut textured = case(
+            format,
+            (&INPUT_NORM, &FINISH_STORE),
+            (301, 576, 1),
+            &mut random,
+        );
         textured.parts[0] = &format.textured;
         cases.push(textured);
         if format.block == 1 {

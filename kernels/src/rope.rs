@@ -57,7 +57,8 @@ fn write_cache(cache: &mut [u32], at: usize, values: &[f32], as_f16: bool) {
     for (i, &value) in values.iter().enumerate() {
         if as_f16 {
             let bits = u32::from(f16::from_f32(value.clamp(-65504.0, 65504.0)).to_bits());
-            let (word, shift) = ((at + i) / 2, (at + i) % 2 * 16);
+            let half = at + i;
+            let (word, shift) = (half / 2, half % 2 * 16);
             cache[word] = cache[word] & !(0xffff << shift) | bits << shift;
         } else {
             cache[at + i] = value.to_bits();

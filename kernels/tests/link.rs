@@ -14,14 +14,19 @@ use naga::{
 };
 
 fn shaders(kernel: &'static Kernel) -> Vec<Shader> {
-    let consts: &[(&str, u32)] = match kernel.name {
-        "rope" | "attention" => &[("HEAD", 64), ("HEAD", 40), ("HEAD", 12)],
-        "matvec" | "matmul_rows" => &[("X_LENGTH", 64)],
-        _ => return combinations(kernel, &[]),
+    let consts: &[&[(&str, u32)]] = match kernel.name {
+        "rope" => &[&[("HEAD", 64)], &[("HEAD", 40)], &[("HEAD", 12)]],
+        "attention" => &[
+            &[("HEAD", 64), ("GROUP", 3), ("Q_LENGTH", 64)],
+            &[("HEAD", 40), ("GROUP", 1), ("Q_LENGTH", 64)],
+            &[("HEAD", 12), ("GROUP", 8), ("Q_LENGTH", 64)],
+        ],
+        "matvec" | "matmul_rows" => &[&[("X_LENGTH", 64)]],
+        _ => &[&[]],
     };
     consts
         .iter()
-        .flat_map(|&constant| combinations(kernel, &[constant]))
+        .flat_map(|consts| combinations(kernel, consts))
         .collect()
 }
 
@@ -67,7 +72,7 @@ fn check_params(module: &naga::Module, kernel: &Kernel) {
     let uniform = module
         .global_variables
         .iter()
-        .find(|(_, v)| v.space == AddressSpace::Uniform);
+        .find(|(_, v)| v.name.as_deref() == Some("params"));
     let fields: Vec<(String, &str)> = uniform.map_or_else(Vec::new, |(_, variable)| {
         let TypeInner::Struct { members, .. } = &module.types[variable.ty].inner else {
             panic!("{}: parameters are no struct", kernel.name)

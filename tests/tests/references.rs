@@ -1,6 +1,6 @@
 //! Small models against the references: programs that nobody here wrote, on 32-bit floats.
 
-use std::{path::PathBuf, sync::Arc};
+use std::{path::Path, sync::Arc};
 
 use lantern_engine::{Engine, EngineOptions, LoadOptions, Precision, SamplerOptions};
 
@@ -11,7 +11,7 @@ use crate::support::{
 };
 
 /// NMSE of all logits, and the first greedy token that differs where the reference is sure of it.
-fn compare(engine: &Arc<Engine>, path: &PathBuf, precision: Precision) -> (f64, Option<usize>) {
+fn compare(engine: &Arc<Engine>, path: &Path, precision: Precision) -> (f64, Option<usize>) {
     let model = load(
         engine,
         path,

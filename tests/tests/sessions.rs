@@ -41,9 +41,9 @@ fn logits(model: &Model, tokens: &[u32]) -> Vec<f32> {
 fn prefill_in_any_chunks_agrees_with_token_by_token() {
     let one = model(EngineOptions::default(), &exact(Some(1)));
     let mut session = block_on(one.session()).unwrap();
-    prompt()
-        .iter()
-        .for_each(|&token| feed(&mut session, &[token]));
+    for token in prompt() {
+        feed(&mut session, &[token]);
+    }
     let wanted = block_on(session.logits()).unwrap();
     let greedy = generate(&mut session, 12, &SamplerOptions::greedy());
     for chunk in [1, 2, 3, 7, 8, 9, 16, 31, 64, 70, 200] {

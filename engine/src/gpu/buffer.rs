@@ -190,7 +190,11 @@ impl<'e> Upload<'e> {
     pub fn write_plane(&mut self, texture: &Texture, offset: u64, bytes: &[u8]) -> Result<()> {
         self.engine.write_plane(texture, offset, bytes);
         self.pending += bytes.len() as u64;
-        if self.pending > STAGING_BYTES { self.finish() } else { Ok(()) }
+        if self.pending > STAGING_BYTES {
+            self.finish()
+        } else {
+            Ok(())
+        }
     }
 
     /// Waits until all is written.

@@ -1,13 +1,15 @@
 //! Runs or times one case of a kernel on the GPU, for tests, self-tests and kernel benchmarks.
 
-use std::{
-    sync::{Arc, atomic::Ordering::Relaxed},
-    time::Instant,
+use std::{sync::Arc, time::Instant};
+
+use lantern_kernels::{Case, CaseWeights, Kernel, Part, Shader, Variant};
+
+use super::{
+    buffer::Buffer,
+    device::Engine,
+    pipeline::{Found, Pipeline},
+    texture::Texture,
 };
-
-use lantern_kernels::{Case, Kernel, Shader, Variant};
-
-use super::{buffer::Buffer, device::Engine, pipeline::Pipeline, texture::Texture};
 use crate::Result;
 
 /// A case on the GPU, ready to be dispatched.
@@ -66,7 +68,7 @@ impl Engine {
         let mut encoder = self.encoder();
         {
             let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default());
-            pass.set_pipeline(&ready.pipeline.pipeline);
+            pass.set_pipeline(&ready.pipeline.compiled);
             pass.set_bind_group(0, &ready.group, &[]);
             let [x, y, z] = ready.grid;
             (0..times).for_each(|_| pass.dispatch_workgroups(x, y, z));
@@ -83,57 +85,26 @@ impl Engine {
         let shader = Shader::new(kernel, variant, &case.parts, &case.consts);
         let pipeline = self.pipeline(&shader)?;
         let mut buffers: Vec<(String, Buffer, usize)> = Vec::new();
-        let mut textures: Vec<(&str, Texture)> = Vec::new();
         for (name, words) in &case.buffers {
             buffers.push(self.filled(name, bytemuck::cast_slice(words)).await?);
         }
-        if let Some(weights) = &case.weights {
-            let planes = weights
-                .format
-                .pack_rows(&weights.bytes, weights.rows, weights.cols);
-            let textured = case.parts.iter().any(|p| std::ptr::eq(*p, &raw const weights.format.textured));
-            for (i, (plane, halfwords)) in weights.format.planes.iter().zip(planes).enumerate() {
-                let bytes = bytemuck::cast_slice(&halfwords);
-                if textured {
-                    let size = bytes.len() as u64;
-                    let texture = self.plane_texture(plane.binding, weights.format, i, size).await?;
-                    self.write_plane(&texture, 0, bytes);
-                    textures.push((plane.binding, texture));
-                } else {
-                    buffers.push(self.filled(plane.binding, bytes).await?);
-                }
-            }
-        }
+        let textures = self.planes(case, &mut buffers).await?;
         let usage = wgpu::BufferUsages::UNIFORM | wgpu::BufferUsages::COPY_DST;
-        let params = self
-            .buffer("params", case.params.len() as u64, usage)
-            .await?;
+        let size = case.params.len() as u64;
+        let params = self.buffer("params", size, usage).await?;
         self.queue.write_buffer(&params.raw, 0, &case.params);
-        let entry = |binding: &lantern_kernels::Binding| {
-            if let Some((_, texture)) = textures.iter().find(|(name, _)| *name == binding.name) {
-                let resource = wgpu::BindingResource::TextureView(&texture.view);
-                return wgpu::BindGroupEntry { binding: binding.index, resource };
+        let group = self.bind_group(&case.name, &pipeline, |binding| {
+            let name = binding.name.as_str();
+            if name == "params" {
+                return (&params).into();
             }
-            let buffer = if binding.name == "params" {
-                &params
-            } else {
-                let found = buffers.iter().find(|(name, ..)| *name == binding.name);
-                &found
-                    .unwrap_or_else(|| panic!("case {}: no data for {}", case.name, binding.name))
-                    .1
-            };
-            wgpu::BindGroupEntry {
-                binding: binding.index,
-                resource: buffer.raw.as_entire_binding(),
+            if let Some((_, texture)) = textures.iter().find(|(plane, _)| *plane == name) {
+                return Found::Texture(&texture.view);
             }
-        };
-        let entries: Vec<_> = pipeline.bindings.iter().map(entry).collect();
-        let group = self.device.create_bind_group(&wgpu::BindGroupDescriptor {
-            label: None,
-            layout: &pipeline.layout,
-            entries: &entries,
+            let buffer = buffers.iter().find(|(buffer, ..)| buffer == name);
+            let buffer = buffer.unwrap_or_else(|| panic!("case {}: no data for {name}", case.name));
+            (&buffer.1).into()
         });
-        self.counting.bind_groups_created.fetch_add(1, Relaxed);
         let grid = (kernel.grid)(&shader, case.units, case.tokens);
         Ok(Ready {
             pipeline,
@@ -142,6 +113,39 @@ impl Engine {
             buffers,
             _textures: textures.into_iter().map(|(_, texture)| texture).collect(),
         })
+    }
+
+    /// The weights' planes: into textures where the case's decoder reads those, else among the buffers.
+    async fn planes(
+        &self,
+        case: &Case,
+        buffers: &mut Vec<(String, Buffer, usize)>,
+    ) -> Result<Vec<(&'static str, Texture)>> {
+        let mut textures = Vec::new();
+        let Some(CaseWeights {
+            format,
+            rows,
+            cols,
+            bytes,
+        }) = &case.weights
+        else {
+            return Ok(textures);
+        };
+        let is_textured = |part: &&Part| std::ptr::eq(*part, &raw const format.textured);
+        let textured = case.parts.iter().any(is_textured);
+        let packed = format.pack_rows(bytes, *rows, *cols);
+        for (i, (plane, halfwords)) in format.planes.iter().zip(packed).enumerate() {
+            let bytes: &[u8] = bytemuck::cast_slice(&halfwords);
+            if textured {
+                let size = bytes.len() as u64;
+                let texture = self.plane_texture(plane.binding, format, i, size).await?;
+                self.write_plane(&texture, 0, bytes);
+                textures.push((plane.binding, texture));
+            } else {
+                buffers.push(self.filled(plane.binding, bytes).await?);
+            }
+        }
+        Ok(textures)
     }
 
     async fn filled(&self, name: &str, bytes: &[u8]) -> Result<(String, Buffer, usize)> {

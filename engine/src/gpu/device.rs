@@ -67,6 +67,10 @@ pub struct AdapterFeatures {
 
 /// What an [`Engine`] is to use; the defaults are all of the best adapter.
 #[derive(Debug, Clone)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "independent switches, each off in some test"
+)]
 pub struct EngineOptions {
     /// Name (part of it, in any case) or index of the adapter; none: the first in the order of preference.
     pub adapter: Option<String>,

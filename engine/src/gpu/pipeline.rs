@@ -4,12 +4,46 @@ use std::sync::{Arc, atomic::Ordering::Relaxed};
 
 use lantern_kernels::{Binding, BindingKind, Shader, link::link};
 
-use super::device::{Engine, TARGET};
+use super::{
+    buffer::Buffer,
+    device::{Engine, TARGET},
+};
 use crate::{Error, Result};
+
+/// Part of a buffer.
+#[derive(Clone, Copy)]
+pub(crate) struct Range<'b> {
+    pub buffer: &'b Buffer,
+    pub start: u64,
+    /// All from `start` on where none is given.
+    pub size: Option<u64>,
+}
+
+impl<'b> From<&'b Buffer> for Range<'b> {
+    fn from(buffer: &'b Buffer) -> Range<'b> {
+        Range {
+            buffer,
+            start: 0,
+            size: None,
+        }
+    }
+}
+
+/// What a name of a kernel is bound to.
+pub(crate) enum Found<'b> {
+    Range(Range<'b>),
+    Texture(&'b wgpu::TextureView),
+}
+
+impl<'b> From<&'b Buffer> for Found<'b> {
+    fn from(buffer: &'b Buffer) -> Found<'b> {
+        Found::Range(buffer.into())
+    }
+}
 
 /// A compiled shader and what it binds.
 pub(crate) struct Pipeline {
-    pub pipeline: wgpu::ComputePipeline,
+    pub compiled: wgpu::ComputePipeline,
     pub layout: wgpu::BindGroupLayout,
     pub bindings: Vec<Binding>,
 }
@@ -27,6 +61,40 @@ impl Engine {
             .expect("not poisoned")
             .insert(label, compiled.clone());
         Ok(compiled)
+    }
+
+    /// A bind group of what `found` has for each of the shader's bindings.
+    pub(crate) fn bind_group<'b>(
+        &self,
+        label: &str,
+        pipeline: &Pipeline,
+        found: impl Fn(&Binding) -> Found<'b>,
+    ) -> wgpu::BindGroup {
+        let entry = |binding: &Binding| {
+            let resource = match found(binding) {
+                Found::Texture(view) => wgpu::BindingResource::TextureView(view),
+                Found::Range(Range {
+                    buffer,
+                    start,
+                    size,
+                }) => wgpu::BindingResource::Buffer(wgpu::BufferBinding {
+                    buffer: &buffer.raw,
+                    offset: start,
+                    size: size.and_then(wgpu::BufferSize::new),
+                }),
+            };
+            wgpu::BindGroupEntry {
+                binding: binding.index,
+                resource,
+            }
+        };
+        let entries: Vec<_> = pipeline.bindings.iter().map(entry).collect();
+        self.counting.bind_groups_created.fetch_add(1, Relaxed);
+        self.device.create_bind_group(&wgpu::BindGroupDescriptor {
+            label: Some(label),
+            layout: &pipeline.layout,
+            entries: &entries,
+        })
     }
 
     #[expect(
@@ -71,7 +139,7 @@ impl Engine {
                 bind_group_layouts: &[Some(&layout)],
                 immediate_size: 0,
             });
-        let pipeline = self
+        let compiled = self
             .device
             .create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
                 label,
@@ -90,7 +158,7 @@ impl Engine {
         match failure {
             Some(error) => Err(Error::Device(format!("{}: {error}", linked.label))),
             None => Ok(Pipeline {
-                pipeline,
+                compiled,
                 layout,
                 bindings: linked.bindings,
             }),
@@ -108,7 +176,11 @@ fn ready<T>(future: impl Future<Output = T>) -> Option<T> {
 }
 
 fn binding_type(kind: BindingKind) -> wgpu::BindingType {
-    let buffer = |ty| wgpu::BindingType::Buffer { ty, has_dynamic_offset: false, min_binding_size: None };
+    let buffer = |ty| wgpu::BindingType::Buffer {
+        ty,
+        has_dynamic_offset: false,
+        min_binding_size: None,
+    };
     match kind {
         BindingKind::Read => buffer(wgpu::BufferBindingType::Storage { read_only: true }),
         BindingKind::Write => buffer(wgpu::BufferBindingType::Storage { read_only: false }),

@@ -27,26 +27,51 @@ impl Drop for Texture {
 
 impl Engine {
     /// A texture for plane `plane` of `format`, `bytes` of it.
-    pub(crate) async fn plane_texture(&self, label: &str, format: &Format, plane: usize, bytes: u64) -> Result<Texture> {
+    pub(crate) async fn plane_texture(
+        &self,
+        label: &str,
+        format: &Format,
+        plane: usize,
+        bytes: u64,
+    ) -> Result<Texture> {
         let (width, height, texel) = format.texture(plane, bytes);
         let scope = self.device.push_error_scope(wgpu::ErrorFilter::OutOfMemory);
         let raw = self.device.create_texture(&wgpu::TextureDescriptor {
             label: Some(label),
-            size: wgpu::Extent3d { width, height, depth_or_array_layers: 1 },
+            size: wgpu::Extent3d {
+                width,
+                height,
+                depth_or_array_layers: 1,
+            },
             mip_level_count: 1,
             sample_count: 1,
             dimension: wgpu::TextureDimension::D2,
-            format: if texel == 16 { wgpu::TextureFormat::Rgba32Uint } else { wgpu::TextureFormat::R32Uint },
+            format: if texel == 16 {
+                wgpu::TextureFormat::Rgba32Uint
+            } else {
+                wgpu::TextureFormat::R32Uint
+            },
             usage: wgpu::TextureUsages::TEXTURE_BINDING | wgpu::TextureUsages::COPY_DST,
             view_formats: &[],
         });
-        let (name, size) = (&self.adapter().name, u64::from(width * texel) * u64::from(height));
+        let (name, size) = (
+            &self.adapter().name,
+            u64::from(width * texel) * u64::from(height),
+        );
         if scope.pop().await.is_some() {
-            return Err(Error::DoesNotFit(format!("{name} has no memory left for {label}, {size} bytes")));
+            return Err(Error::DoesNotFit(format!(
+                "{name} has no memory left for {label}, {size} bytes"
+            )));
         }
         self.counting.gpu_bytes.fetch_add(size, Relaxed);
         let view = raw.create_view(&wgpu::TextureViewDescriptor::default());
-        Ok(Texture { raw, view, texel: u64::from(texel), size, alive: self.counting.gpu_bytes.clone() })
+        Ok(Texture {
+            raw,
+            view,
+            texel: u64::from(texel),
+            size,
+            alive: self.counting.gpu_bytes.clone(),
+        })
     }
 
     /// Writes bytes of a plane from byte `offset` on, both whole texels: the rest of a row, whole rows, a start of one.
@@ -57,19 +82,39 @@ impl Engine {
         while !rest.is_empty() {
             let (x, left) = (at % row, row - at % row);
             let whole = if x == 0 { rest.len() as u64 / row } else { 0 };
-            let size = if whole > 0 { whole * row } else { left.min(rest.len() as u64) };
+            let size = if whole > 0 {
+                whole * row
+            } else {
+                left.min(rest.len() as u64)
+            };
             let (now, later) = rest.split_at(size as usize);
-            let width = if whole > 0 { TEXTURE_WIDTH } else { (size / texture.texel) as u32 };
+            let width = if whole > 0 {
+                TEXTURE_WIDTH
+            } else {
+                (size / texture.texel) as u32
+            };
             self.queue.write_texture(
                 wgpu::TexelCopyTextureInfo {
                     texture: &texture.raw,
                     mip_level: 0,
-                    origin: wgpu::Origin3d { x: (x / texture.texel) as u32, y: (at / row) as u32, z: 0 },
+                    origin: wgpu::Origin3d {
+                        x: (x / texture.texel) as u32,
+                        y: (at / row) as u32,
+                        z: 0,
+                    },
                     aspect: wgpu::TextureAspect::All,
                 },
                 now,
-                wgpu::TexelCopyBufferLayout { offset: 0, bytes_per_row: Some(row as u32), rows_per_image: None },
-                wgpu::Extent3d { width, height: whole.max(1) as u32, depth_or_array_layers: 1 },
+                wgpu::TexelCopyBufferLayout {
+                    offset: 0,
+                    bytes_per_row: Some(row as u32),
+                    rows_per_image: None,
+                },
+                wgpu::Extent3d {
+                    width,
+                    height: whole.max(1) as u32,
+                    depth_or_array_layers: 1,
+                },
             );
             at += size;
             rest = later;

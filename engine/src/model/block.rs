@@ -164,12 +164,11 @@ impl Layout {
             .map(|i| builder.layer(config, i))
             .collect::<Result<_>>()?;
         let output_norm = builder.vector("output_norm.weight", config.width)?;
-        let output = match file.tensor("output.weight") {
-            None => embedding,
-            Some(_) => {
-                let tensor = builder.tensor("output.weight", &shape)?;
-                builder.matrix(vec![tensor], false)?
-            }
+        let output = if file.tensor("output.weight").is_none() {
+            embedding
+        } else {
+            let tensor = builder.tensor("output.weight", &shape)?;
+            builder.matrix(vec![tensor], false)?
         };
         let rope_factors = match file.tensor("rope_freqs.weight") {
             None => None,

@@ -12,11 +12,13 @@ use super::{
 };
 use crate::{
     Engine, Error, ModelFile, Result, Session,
-    gpu::buffer::{Buffer, Upload},
+    gpu::{
+        buffer::{Buffer, Upload},
+        pipeline::{Found, Range},
+    },
     plan::{
         build::{Builder, Rows, Width},
         dispatch::{Plan, Slot},
-        run::{Found, Range},
     },
 };
 
@@ -219,14 +221,22 @@ impl Loaded {
             Stored::Textures(textures) => Found::Texture(&textures[index].view),
             Stored::Buffer(buffer) => {
                 let (start, size) = layout.planes(layout.pieces[piece]).0[index];
-                Found::Range(Range { buffer, start, size: Some(size) })
+                Found::Range(Range {
+                    buffer,
+                    start,
+                    size: Some(size),
+                })
             }
         }
     }
 
     pub fn vector(&self, index: usize) -> Found<'_> {
         let (start, size) = self.vector_places[index];
-        Found::Range(Range { buffer: &self.vectors, start, size: Some(size) })
+        Found::Range(Range {
+            buffer: &self.vectors,
+            start,
+            size: Some(size),
+        })
     }
 
     /// A slot that sessions share.
@@ -282,7 +292,9 @@ async fn load_vectors(
         bytes.extend_from_slice(bytemuck::cast_slice(&values));
         bytes.resize(bytes.len().next_multiple_of(ALIGNMENT as usize), 0);
     }
-    let buffer = engine.storage("vectors", bytes.len() as u64).await?;
+    let buffer = engine
+        .storage_or_uniform("vectors", bytes.len() as u64)
+        .await?;
     upload.write(&buffer, 0, &bytes)?;
     Ok((buffer, places))
 }

@@ -52,12 +52,9 @@ impl Rope {
         let float = |name: &str, default: f32| {
             Ok::<f32, Error>(metadata.f32(&key(name))?.unwrap_or(default))
         };
-        let positive = |name: &str, v: f32| match v > 0.0 {
-            true => Ok(v),
-            false => Err(Error::BadFile(format!(
-                "metadata {} is {v}, not above 0",
-                key(name)
-            ))),
+        let positive = |name: &str, v: f32| {
+            let problem = || Error::BadFile(format!("metadata {} is {v}, not above 0", key(name)));
+            (v > 0.0).then_some(v).ok_or_else(problem)
         };
         let dimensions = metadata.u32(&key("dimension_count"))?.unwrap_or(head_size);
         if dimensions > head_size || dimensions % 2 != 0 {

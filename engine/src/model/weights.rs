@@ -169,7 +169,11 @@ impl Matrix {
         let stored = if self.textured {
             let mut textures = Vec::new();
             for (plane, (_, bytes)) in planes.iter().enumerate() {
-                textures.push(engine.plane_texture(&self.name, self.format, plane, *bytes).await?);
+                textures.push(
+                    engine
+                        .plane_texture(&self.name, self.format, plane, *bytes)
+                        .await?,
+                );
             }
             Stored::Textures(textures)
         } else {
@@ -187,8 +191,12 @@ impl Matrix {
                 let before = self.format.plane_bytes(i, first, self.cols);
                 let packed = bytemuck::cast_slice(packed);
                 match &stored {
-                    Stored::Buffer(buffer) => upload.write(buffer, start + before, packed)?,
-                    Stored::Textures(textures) => upload.write_plane(&textures[i], before, packed)?,
+                    Stored::Buffer(buffer) => {
+                        upload.write(buffer, start + before, packed)?;
+                    }
+                    Stored::Textures(textures) => {
+                        upload.write_plane(&textures[i], before, packed)?;
+                    }
                 }
             }
             if progress(bytes.len() as u64).is_break() {
@@ -200,7 +208,11 @@ impl Matrix {
 
     /// The decoder's part for where its planes are.
     pub(crate) fn part(&self) -> &'static Part {
-        if self.textured { &self.format.textured } else { &self.format.part }
+        if self.textured {
+            &self.format.textured
+        } else {
+            &self.format.part
+        }
     }
 }
 
@@ -221,20 +233,21 @@ pub(crate) fn format_of(tensor: &TensorInfo) -> Result<&'static Format> {
 
 /// `blk.0.attn_q+k+v`, from the tensors' names.
 fn join_names(tensors: &[TensorInfo]) -> String {
-    let stems: Vec<&str> = tensors
-        .iter()
-        .map(|t| t.name.trim_end_matches(".weight"))
-        .collect();
-    let last = |stem: &str| stem.rsplit(['_', '.']).next().unwrap_or(stem).to_string();
-    let rest: String = stems[1..].iter().map(|s| format!("+{}", last(s))).collect();
-    format!("{}{rest}", stems[0])
+    let stem = |t: &TensorInfo| t.name.trim_end_matches(".weight").to_string();
+    let last = |t| stem(t).rsplit(['_', '.']).next().map(str::to_string);
+    let rest = tensors[1..].iter().filter_map(last);
+    [stem(&tensors[0])]
+        .into_iter()
+        .chain(rest)
+        .collect::<Vec<_>>()
+        .join("+")
 }
 
 /// A small tensor as f32, padded with zeros: norms' weights, RoPE's factors.
 pub(crate) fn vector(file: &ModelFile, tensor: &TensorInfo) -> Result<Vec<f32>> {
     let format = format_of(tensor)?;
     let width = tensor.weights() as u32;
-    if width % format.block != 0 {
+    if !width.is_multiple_of(format.block) {
         return Err(Error::BadFile(format!(
             "{} has {width} values, no whole blocks",
             tensor.name

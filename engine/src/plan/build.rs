@@ -1,20 +1,22 @@
 //! From a model's layout to plans: asserts shapes, picks variants, and lists dispatches in the order of the paper.
 
 use lantern_kernels::{
-    Kernel, Part, Shader, argmax, attention, bytes_of_params, embed, matmul, matmul_rows, matvec,
-    norm, padded,
+    Kernel, Part, Shader, argmax, attention, bytes_of_params, embed, matmul_rows, norm, padded,
     parts::{
-        CACHE_F16, CACHE_F32, FINISH_ADD, FINISH_GATE, FINISH_GLU, FINISH_STORE, INPUT_NORM,
-        INPUT_PLAIN, SCALAR_F16, SCALAR_F32, STORE_F16, STORE_F32, X_STORAGE, X_UNIFORM,
+        CACHE_F16, CACHE_F32, FINISH_ADD, FINISH_GATE, FINISH_GLU, FINISH_STORE, Q_STORAGE,
+        Q_UNIFORM, SCALAR_F16, SCALAR_F32, STORE_F16, STORE_F32,
     },
     rope, sample,
 };
 
-use super::dispatch::{Bind, Dispatch, Plan, Slot};
+use super::{
+    dispatch::{Bind, Dispatch, Plan, Slot},
+    linear::Linear,
+};
 use crate::{
     Engine, Precision,
     model::{
-        block::{Layer, Layout, MatrixId, VectorId},
+        block::{Layer, Layout, VectorId},
         config::Config,
     },
 };
@@ -47,18 +49,6 @@ pub struct Builder<'a> {
     pub layout: &'a Layout,
     /// Exact or default arithmetic.
     pub precision: Precision,
-}
-
-/// A linear layer on its way into a plan: from `x`, normed by `norm` where there is one, to `y`.
-struct Linear {
-    matrix: MatrixId,
-    x: Slot,
-    norm: Option<VectorId>,
-    y: Slot,
-    /// Where in a row of y the result starts.
-    y_start: u32,
-    y_width: u32,
-    finish: &'static Part,
 }
 
 impl Builder<'_> {
@@ -146,7 +136,7 @@ impl Builder<'_> {
         }
     }
 
-    fn shader(
+    pub(super) fn shader(
         &self,
         kernel: &'static Kernel,
         parts: &[&'static Part],
@@ -155,12 +145,12 @@ impl Builder<'_> {
         Shader::new(kernel, self.engine.variant(kernel), parts, consts)
     }
 
-    fn exact(&self) -> bool {
+    pub(super) fn exact(&self) -> bool {
         self.precision == Precision::Exact
     }
 
     /// Tiles of f16 where the adapter gains by them.
-    fn scalar(&self) -> &'static Part {
+    pub(super) fn scalar(&self) -> &'static Part {
         let f16 = self.engine.adapter().features.shader_f16 && !self.engine.software();
         if f16 && !self.exact() {
             &SCALAR_F16
@@ -202,7 +192,7 @@ impl Builder<'_> {
     /// x += attention(norm(x)); x += mlp(norm(x))
     fn block(&self, layer: &Layer, width: Width, index: u32, all: &mut Vec<Dispatch>) {
         let config = self.config;
-        let from_x = |norm| self.normed(norm, width);
+        let from_x = |norm| Self::normed(norm, width);
         let (x, norm) = from_x(layer.attention_norm);
         self.norm(layer.attention_norm, width, all);
         for &(matrix, y_start) in &layer.qkv {
@@ -222,7 +212,7 @@ impl Builder<'_> {
             );
         }
         all.push(self.rope(index));
-        all.push(self.attention(index));
+        self.attention(index, width, all);
         let to_x = |matrix, x| Linear {
             matrix,
             x,
@@ -261,7 +251,7 @@ impl Builder<'_> {
     }
 
     /// Where a layer's normed input comes from: decoding norms on the way into the layer, prefilling before it.
-    fn normed(&self, norm: VectorId, width: Width) -> (Slot, Option<VectorId>) {
+    fn normed(norm: VectorId, width: Width) -> (Slot, Option<VectorId>) {
         if width == Width::Decode {
             (Slot::X, Some(norm))
         } else {
@@ -269,7 +259,7 @@ impl Builder<'_> {
         }
     }
 
-    fn norm(&self, norm: VectorId, width: Width, all: &mut Vec<Dispatch>) {
+    pub(super) fn norm(&self, norm: VectorId, width: Width, all: &mut Vec<Dispatch>) {
         if width == Width::Decode {
             return;
         }
@@ -291,175 +281,6 @@ impl Builder<'_> {
             bytes_of_params(&params),
             1,
         ));
-    }
-
-    fn linear(&self, linear: Linear, width: Width, all: &mut Vec<Dispatch>) {
-        let Width::Prefill(tokens) = width else {
-            return self.matvec(&linear, true, all);
-        };
-        let linear = match linear.norm {
-            None => linear,
-            Some(norm) => {
-                self.norm(norm, width, all);
-                Linear {
-                    x: Slot::H,
-                    norm: None,
-                    ..linear
-                }
-            }
-        };
-        if self.uniform(&linear, matmul_rows::TOKENS) {
-            self.matmul_rows(&linear, tokens, all);
-        } else {
-            self.matmul(&linear, all);
-        }
-    }
-
-    /// Whether this adapter reads `tokens` rows of activations best from a uniform buffer, and they fit one.
-    fn uniform(&self, linear: &Linear, tokens: u32) -> bool {
-        let bytes = u64::from(tokens * padded(self.layout.matrices[linear.matrix].cols)) * 4;
-        self.engine.software()
-            && bytes <= self.engine.adapter().limits.max_uniform_buffer_binding_size
-    }
-
-    /// For the last token of a pass, or, where `single`, for the only one.
-    fn matvec(&self, linear: &Linear, single: bool, all: &mut Vec<Dispatch>) {
-        let eps = self.config.norm_epsilon;
-        let matrix = &self.layout.matrices[linear.matrix];
-        let input: &'static Part = if linear.norm.is_some() {
-            &INPUT_NORM
-        } else {
-            &INPUT_PLAIN
-        };
-        let uniform = single && self.uniform(linear, 1);
-        let (x, length): (&'static Part, _) = if uniform {
-            (&X_UNIFORM, vec![("X_LENGTH", padded(matrix.cols) / 4)])
-        } else {
-            (&X_STORAGE, vec![])
-        };
-        let shader = self.shader(
-            &matvec::MATVEC,
-            &[matrix.part(), input, x, linear.finish],
-            &length,
-        );
-        let first = all.len();
-        self.pieces(linear, &shader, all, |rows, cols, y_start| {
-            bytes_of_params(&matvec::Params {
-                rows,
-                cols,
-                y_start,
-                eps,
-            })
-        });
-        if uniform {
-            let size = u64::from(padded(matrix.cols)) * 4;
-            all[first..]
-                .iter_mut()
-                .for_each(|d| d.x_range = Some((0, size)));
-        }
-    }
-
-    fn matmul(&self, linear: &Linear, all: &mut Vec<Dispatch>) {
-        let y_stride = padded(linear.y_width);
-        let parts = [
-            self.layout.matrices[linear.matrix].part(),
-            linear.finish,
-            self.scalar(),
-        ];
-        let shader = self.shader(&matmul::MATMUL, &parts, &[]);
-        self.pieces(linear, &shader, all, |rows, cols, y_start| {
-            bytes_of_params(&matmul::Params {
-                rows,
-                cols,
-                y_start,
-                y_stride,
-            })
-        });
-    }
-
-    /// One dispatch for every eight tokens.
-    fn matmul_rows(&self, linear: &Linear, tokens: u32, all: &mut Vec<Dispatch>) {
-        let y_stride = padded(linear.y_width);
-        let matrix = &self.layout.matrices[linear.matrix];
-        let length = matmul_rows::TOKENS * padded(matrix.cols) / 4;
-        let parts = [matrix.part(), linear.finish];
-        let shader = self.shader(&matmul_rows::MATMUL_ROWS, &parts, &[("X_LENGTH", length)]);
-        for token_start in (0..tokens).step_by(matmul_rows::TOKENS as usize) {
-            let first = all.len();
-            self.pieces(linear, &shader, all, |rows, cols, y_start| {
-                bytes_of_params(&matmul_rows::Params {
-                    rows,
-                    cols,
-                    y_start,
-                    y_stride,
-                    token_start,
-                })
-            });
-            for dispatch in &mut all[first..] {
-                dispatch.token_start = token_start;
-                dispatch.x_range = Some((
-                    u64::from(token_start * padded(matrix.cols)) * 4,
-                    u64::from(length) * 16,
-                ));
-            }
-        }
-    }
-
-    /// One dispatch for each piece of the matrix.
-    fn pieces(
-        &self,
-        linear: &Linear,
-        shader: &Shader,
-        all: &mut Vec<Dispatch>,
-        params: impl Fn(u32, u32, u32) -> Vec<u8>,
-    ) {
-        let matrix = &self.layout.matrices[linear.matrix];
-        let glu = std::ptr::eq(linear.finish, &raw const FINISH_GLU);
-        let results = if glu { matrix.rows / 2 } else { matrix.rows };
-        let (name, y_width) = (&matrix.name, linear.y_width);
-        let end = linear.y_start + results;
-        assert!(
-            end <= y_width,
-            "{name}: {results} results from {} on do not fit {y_width}",
-            linear.y_start
-        );
-        assert_eq!(
-            matrix.cols,
-            self.width_of(linear.x),
-            "{name}: its columns are not the width of {:?}",
-            linear.x
-        );
-        for (index, piece) in matrix.pieces.iter().enumerate() {
-            let y_start = linear.y_start
-                + if glu {
-                    piece.row_start / 2
-                } else {
-                    piece.row_start
-                };
-            let mut binds = vec![
-                ("weights", Bind::Weights(linear.matrix, index)),
-                ("x", Bind::Slot(linear.x)),
-                ("y", Bind::Slot(linear.y)),
-                ("state", Bind::Slot(Slot::State)),
-            ];
-            binds.extend(linear.norm.map(|norm| ("norm_weight", Bind::Vector(norm))));
-            let what = format!("{name} ({}×{})", piece.rows, matrix.cols);
-            let flow = format!("{} → {}", linear.x.name(), linear.y.name());
-            let params = params(piece.rows, matrix.cols, y_start);
-            let mut dispatch = dispatch(shader.clone(), &what, &flow, binds, params, piece.rows);
-            dispatch.bytes = matrix.bytes() * u64::from(piece.rows) / u64::from(matrix.rows);
-            all.push(dispatch);
-        }
-    }
-
-    /// Width of a row of a slot that linear layers read.
-    fn width_of(&self, slot: Slot) -> u32 {
-        match slot {
-            Slot::X | Slot::H => self.config.width,
-            Slot::Attention => self.config.heads * self.config.head_size,
-            Slot::Gated => self.config.ffn_width,
-            other => panic!("no linear layer reads {other:?}"),
-        }
     }
 
     fn rope(&self, layer: u32) -> Dispatch {
@@ -490,37 +311,54 @@ impl Builder<'_> {
         )
     }
 
-    fn attention(&self, layer: u32) -> Dispatch {
+    /// One dispatch, or one for every eight tokens where queries are read from a uniform buffer.
+    fn attention(&self, layer: u32, width: Width, all: &mut Vec<Dispatch>) {
         let config = self.config;
-        let params = attention::Params {
-            group: config.heads / config.kv_heads,
-            kv_heads: config.kv_heads,
-            q_stride: padded(config.qkv_width()),
-            y_stride: padded(config.heads * config.head_size),
-            scale: 1.0 / (config.head_size as f32).sqrt(),
-        };
+        let q_stride = padded(config.qkv_width());
+        let group = config.heads / config.kv_heads;
+        let step = width.tokens().min(matmul_rows::TOKENS);
+        let uniform = self.uniform(q_stride, step);
         let cache: &'static Part = if self.exact() { &CACHE_F32 } else { &CACHE_F16 };
-        let binds = vec![
-            ("qkv", Bind::Slot(Slot::Qkv)),
-            ("keys", Bind::Keys(layer)),
-            ("values", Bind::Values(layer)),
-            ("y", Bind::Slot(Slot::Attention)),
-            ("state", Bind::Slot(Slot::State)),
-        ];
-        let shader = self.shader(
-            &attention::ATTENTION,
-            &[cache],
-            &[("HEAD", config.head_size)],
-        );
+        let mut consts = vec![("HEAD", config.head_size), ("GROUP", group)];
+        let mut q: &'static Part = &Q_STORAGE;
+        if uniform {
+            consts.push(("Q_LENGTH", step * q_stride / 4));
+            q = &Q_UNIFORM;
+        }
+        let shader = self.shader(&attention::ATTENTION, &[cache, q], &consts);
         let what = format!("{} heads of {}", config.heads, config.head_size);
-        dispatch(
-            shader,
-            &what,
-            "qkv → att",
-            binds,
-            bytes_of_params(&params),
-            config.heads,
-        )
+        let step = if uniform { step } else { width.tokens() };
+        for token_start in (0..width.tokens()).step_by(step as usize) {
+            let params = attention::Params {
+                kv_heads: config.kv_heads,
+                q_stride,
+                y_stride: padded(config.heads * config.head_size),
+                token_start,
+                scale: 1.0 / (config.head_size as f32).sqrt(),
+            };
+            let binds = vec![
+                ("qkv", Bind::Slot(Slot::Qkv)),
+                ("keys", Bind::Keys(layer)),
+                ("values", Bind::Values(layer)),
+                ("y", Bind::Slot(Slot::Attention)),
+                ("state", Bind::Slot(Slot::State)),
+            ];
+            let units = config.kv_heads;
+            let mut dispatch = dispatch(
+                shader.clone(),
+                &what,
+                "qkv → att",
+                binds,
+                bytes_of_params(&params),
+                units,
+            );
+            if uniform {
+                dispatch.token_start = token_start;
+                let row = u64::from(q_stride) * 4;
+                dispatch.x_range = Some((u64::from(token_start) * row, u64::from(step) * row));
+            }
+            all.push(dispatch);
+        }
     }
 }
 
@@ -541,7 +379,7 @@ const DRAWING: [(&str, Bind); 3] = [
     ("drawn", Bind::Slot(Slot::Drawn)),
 ];
 
-fn dispatch(
+pub(super) fn dispatch(
     shader: Shader,
     what: &str,
     flow: &str,

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use lantern_kernels::Shader;
+use lantern_kernels::{Shader, matmul_rows};
 
 use crate::model::block::{MatrixId, VectorId};
 
@@ -89,7 +89,7 @@ pub struct Dispatch {
     pub units: u32,
     /// The first token of the pass that it works on.
     pub token_start: u32,
-    /// The part of slot x that it binds, in bytes: start and size; all of it where none is given.
+    /// The part of the activations that it binds as uniform, in bytes: start and size; all where none is given.
     pub x_range: Option<(u64, u64)>,
     /// Bytes of weights that it reads at least.
     pub bytes: u64,
@@ -98,6 +98,12 @@ pub struct Dispatch {
 impl Dispatch {
     /// Workgroups for a pass of `tokens`.
     pub fn grid(&self, tokens: u32) -> [u32; 3] {
+        let own = tokens - self.token_start.min(tokens - 1);
+        let tokens = if self.x_range.is_some() {
+            own.min(matmul_rows::TOKENS)
+        } else {
+            own
+        };
         (self.shader.kernel.grid)(&self.shader, self.units, tokens)
     }
 }

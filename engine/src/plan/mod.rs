@@ -3,4 +3,5 @@
 pub mod build;
 pub mod check;
 pub mod dispatch;
+mod linear;
 pub mod run;

@@ -5,40 +5,12 @@ use std::sync::{Arc, atomic::Ordering::Relaxed};
 use super::dispatch::{Bind, Dispatch, Plan};
 use crate::{
     Engine, Result,
-    gpu::{buffer::Buffer, pipeline::Pipeline},
+    gpu::{
+        buffer::Buffer,
+        pipeline::{Found, Pipeline, Range},
+    },
     model::weights::ALIGNMENT,
 };
-
-/// Part of a buffer.
-#[derive(Clone, Copy)]
-pub(crate) struct Range<'b> {
-    pub buffer: &'b Buffer,
-    pub start: u64,
-    /// All from `start` on where none is given.
-    pub size: Option<u64>,
-}
-
-impl<'b> From<&'b Buffer> for Range<'b> {
-    fn from(buffer: &'b Buffer) -> Range<'b> {
-        Range {
-            buffer,
-            start: 0,
-            size: None,
-        }
-    }
-}
-
-/// What a name of a kernel is bound to.
-pub(crate) enum Found<'b> {
-    Range(Range<'b>),
-    Texture(&'b wgpu::TextureView),
-}
-
-impl<'b> From<&'b Buffer> for Found<'b> {
-    fn from(buffer: &'b Buffer) -> Found<'b> {
-        Found::Range(buffer.into())
-    }
-}
 
 /// Where a session has what dispatches bind: `name` tells the planes of weights apart.
 pub(crate) trait Lookup {
@@ -116,7 +88,7 @@ impl Prepared {
             self.plan.tokens
         );
         let (pipeline, group) = &self.steps[index];
-        pass.set_pipeline(&pipeline.pipeline);
+        pass.set_pipeline(&pipeline.compiled);
         pass.set_bind_group(0, group, &[]);
         let [x, y, z] = self.plan.dispatches[index].grid(tokens);
         pass.dispatch_workgroups(x, y, z);
@@ -137,43 +109,36 @@ fn bind_group(
         if name == "params" {
             return Found::Range(params);
         }
-        let wanted = if name.starts_with("w_") { "weights" } else { name };
+        let wanted = if name.starts_with("w_") {
+            "weights"
+        } else {
+            name
+        };
         let bind = dispatch.binds.iter().find(|(n, _)| *n == wanted);
-        let bind = bind.unwrap_or_else(|| panic!("{label}: nothing is bound to {name}")).1;
+        let bind = bind
+            .unwrap_or_else(|| panic!("{label}: nothing is bound to {name}"))
+            .1;
         match (lookup.find(bind, name), dispatch.x_range) {
-            (Found::Range(range), Some((start, size))) if name == "x" => {
-                Found::Range(Range { start, size: Some(size), ..range })
+            (Found::Range(range), Some((start, size))) if name == "x" || name == "qkv" => {
+                Found::Range(Range {
+                    start,
+                    size: Some(size),
+                    ..range
+                })
             }
             (found, _) => found,
         }
     };
-    let entry = |binding: &lantern_kernels::Binding| {
-        let resource = match found(binding) {
-            Found::Texture(view) => wgpu::BindingResource::TextureView(view),
-            Found::Range(Range { buffer, start, size }) => wgpu::BindingResource::Buffer(wgpu::BufferBinding {
-                buffer: &buffer.raw,
-                offset: start,
-                size: size.and_then(wgpu::BufferSize::new),
-            }),
-        };
-        wgpu::BindGroupEntry { binding: binding.index, resource }
-    };
-    let entries: Vec<_> = pipeline.bindings.iter().map(entry).collect();
-    engine.counting.bind_groups_created.fetch_add(1, Relaxed);
-    engine.device.create_bind_group(&wgpu::BindGroupDescriptor {
-        label: Some(&label),
-        layout: &pipeline.layout,
-        entries: &entries,
-    })
+    engine.bind_group(&label, pipeline, found)
 }
 
 impl Engine {
     /// Records one compute pass of several plans, each with its number of tokens.
     pub(crate) fn pass(&self, encoder: &mut wgpu::CommandEncoder, plans: &[(&Prepared, u32)]) {
         let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default());
-        plans
-            .iter()
-            .for_each(|(plan, tokens)| plan.record(self, &mut pass, *tokens));
+        for (plan, tokens) in plans {
+            plan.record(self, &mut pass, *tokens);
+        }
         self.counting.passes.fetch_add(1, Relaxed);
     }
 

@@ -12,12 +12,12 @@ use lantern_kernels::padded;
 
 use crate::{
     Error, Result,
-    gpu::buffer::Buffer,
+    gpu::{buffer::Buffer, pipeline::Found},
     model::load::Loaded,
     plan::{
         build::{Rows, Width},
         dispatch::{Bind, Slot},
-        run::{Found, Lookup, Prepared},
+        run::{Lookup, Prepared},
     },
 };
 
@@ -125,21 +125,19 @@ impl Session {
         let head = ready(builder.head(chunk, Rows::Last)).await?;
         let greedy = ready(builder.greedy()).await?;
         let sample = ready(builder.sample(&neutral)).await?;
-        let (tokens, drawn) = (vec![], vec![]);
-        let (cached, fresh, every) = (0, false, None);
         Ok(Session {
-            tokens,
-            drawn,
-            cached,
-            fresh,
+            model,
+            tokens: vec![],
+            drawn: vec![],
+            cached: 0,
+            fresh: false,
             buffers,
             decode,
             prefill,
             head,
             greedy,
             sample,
-            every,
-            model,
+            every: None,
         })
     }
 

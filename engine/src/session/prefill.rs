@@ -7,11 +7,11 @@ use lantern_kernels::padded;
 use super::{Bound, Session};
 use crate::{
     Error, Result,
-    gpu::buffer::Buffer,
+    gpu::{buffer::Buffer, pipeline::Found},
     plan::{
         build::{Rows, Width},
         dispatch::{Bind, Slot},
-        run::{Found, Lookup, Prepared},
+        run::{Lookup, Prepared},
     },
 };
 
@@ -44,6 +44,10 @@ impl Session {
     ///
     /// # Errors
     /// [`Error::ContextFull`] and [`Error::BadInput`] before any work.
+    #[expect(
+        clippy::unused_async,
+        reason = "a browser's device can only be waited for so"
+    )]
     pub async fn feed(
         &mut self,
         tokens: &[u32],

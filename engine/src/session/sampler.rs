@@ -75,6 +75,7 @@ impl SamplerOptions {
     }
 
     /// The likeliest token as it is, without a look at penalties.
+    #[expect(clippy::float_cmp, reason = "1 is what is given to have no penalty")]
     pub(crate) fn is_greedy(&self) -> bool {
         self.temperature == 0.0
             && self.repeat_penalty == 1.0

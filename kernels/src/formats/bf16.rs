@@ -1,6 +1,6 @@
 //! BF16: bfloat16: the upper half of an f32.
 
-use super::{IN_BUFFERS_Q, IN_TEXTURES_Q, Format, Plane, QUANTS, halfword, part};
+use super::{Format, IN_BUFFERS_Q, IN_TEXTURES_Q, Plane, QUANTS, halfword, part};
 
 pub static BF16: Format = Format {
     name: "bf16",
@@ -19,7 +19,7 @@ pub static BF16: Format = Format {
             .for_each(|(i, word)| *word = halfword(bytes, 2 * i));
     },
     random: |random, block| {
-        block.copy_from_slice(&half::bf16::from_f32(random.float()).to_le_bytes())
+        block.copy_from_slice(&half::bf16::from_f32(random.float()).to_le_bytes());
     },
     part: part("bf16", include_str!("bf16.wgsl"), IN_BUFFERS_Q),
     textured: part("bf16.texture", include_str!("bf16.wgsl"), IN_TEXTURES_Q),

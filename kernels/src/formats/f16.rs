@@ -1,6 +1,6 @@
 //! F16: 16-bit floats (IEEE 754 binary16).
 
-use super::{IN_BUFFERS_Q, IN_TEXTURES_Q, Format, Plane, QUANTS, halfword, part};
+use super::{Format, IN_BUFFERS_Q, IN_TEXTURES_Q, Plane, QUANTS, halfword, part};
 
 pub static F16: Format = Format {
     name: "f16",
@@ -19,7 +19,7 @@ pub static F16: Format = Format {
             .for_each(|(i, word)| *word = halfword(bytes, 2 * i));
     },
     random: |random, block| {
-        block.copy_from_slice(&half::f16::from_f32(random.float()).to_le_bytes())
+        block.copy_from_slice(&half::f16::from_f32(random.float()).to_le_bytes());
     },
     part: part("f16", include_str!("f16.wgsl"), IN_BUFFERS_Q),
     textured: part("f16.texture", include_str!("f16.wgsl"), IN_TEXTURES_Q),

@@ -1,6 +1,6 @@
 //! F32: 32-bit floats.
 
-use super::{IN_BUFFERS_Q, IN_TEXTURES_Q, Format, Plane, QUANTS, halfword, part};
+use super::{Format, IN_BUFFERS_Q, IN_TEXTURES_Q, Plane, QUANTS, halfword, part};
 
 pub static F32: Format = Format {
     name: "f32",

@@ -13,7 +13,11 @@ mod q5_0;
 mod q5_1;
 mod q8_0;
 
-use crate::{GROUP, Part, Socket, padded, parts::{BITS, PLANE_BUFFERS, PLANE_TEXTURES}, random::Random};
+use crate::{
+    GROUP, Part, Socket, padded,
+    parts::{BITS, PLANE_BUFFERS, PLANE_TEXTURES},
+    random::Random,
+};
 
 /// One stored type.
 #[derive(Debug)]
@@ -134,7 +138,11 @@ impl Format {
     pub fn texture(&self, plane: usize, bytes: u64) -> (u32, u32, u32) {
         let texel = if plane == 0 { 16 } else { 4 };
         let texels = bytes.div_ceil(u64::from(texel));
-        (TEXTURE_WIDTH, texels.div_ceil(u64::from(TEXTURE_WIDTH)) as u32, texel)
+        (
+            TEXTURE_WIDTH,
+            texels.div_ceil(u64::from(TEXTURE_WIDTH)) as u32,
+            texel,
+        )
     }
 
     /// (rows, padded columns) as f32, zeros in the padding.
@@ -163,13 +171,26 @@ const HIGHS: &str = "w_highs";
 
 static IN_BUFFERS_Q: &[&Part] = &[&BITS, &PLANE_BUFFERS[0]];
 static IN_BUFFERS_QS: &[&Part] = &[&BITS, &PLANE_BUFFERS[0], &PLANE_BUFFERS[1]];
-static IN_BUFFERS_QSH: &[&Part] = &[&BITS, &PLANE_BUFFERS[0], &PLANE_BUFFERS[1], &PLANE_BUFFERS[2]];
+static IN_BUFFERS_QSH: &[&Part] = &[
+    &BITS,
+    &PLANE_BUFFERS[0],
+    &PLANE_BUFFERS[1],
+    &PLANE_BUFFERS[2],
+];
 static IN_TEXTURES_Q: &[&Part] = &[&BITS, &PLANE_TEXTURES[0]];
 static IN_TEXTURES_QS: &[&Part] = &[&BITS, &PLANE_TEXTURES[0], &PLANE_TEXTURES[1]];
-static IN_TEXTURES_QSH: &[&Part] = &[&BITS, &PLANE_TEXTURES[0], &PLANE_TEXTURES[1], &PLANE_TEXTURES[2]];
+static IN_TEXTURES_QSH: &[&Part] = &[
+    &BITS,
+    &PLANE_TEXTURES[0],
+    &PLANE_TEXTURES[1],
+    &PLANE_TEXTURES[2],
+];
 
 const fn part(name: &'static str, source: &'static str, uses: &'static [&'static Part]) -> Part {
-    Part { uses, ..Part::new(name, source) }
+    Part {
+        uses,
+        ..Part::new(name, source)
+    }
 }
 
 /// The bits of an f16.
@@ -199,9 +220,7 @@ fn pack_nibbles(nibbles: &[u8], words: &mut [u16]) {
 
 /// Random bytes, with small scales at the given places, one in eight denormal in f16.
 fn random_block(random: &mut Random, block: &mut [u8], scales: &[usize]) {
-    block
-        .iter_mut()
-        .for_each(|byte| *byte = random.bits() as u8);
+    block.fill_with(|| random.bits() as u8);
     for &at in scales {
         let size = if random.below(8) == 0 { 3e-5 } else { 0.05 };
         block[at..at + 2]

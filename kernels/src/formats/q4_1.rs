@@ -2,7 +2,10 @@
 
 use bytemuck::pod_read_unaligned;
 
-use super::{IN_BUFFERS_QS, IN_TEXTURES_QS, Format, Half, Plane, QUANTS, SCALES, half, pack_nibbles, part, random_block};
+use super::{
+    Format, Half, IN_BUFFERS_QS, IN_TEXTURES_QS, Plane, QUANTS, SCALES, half, pack_nibbles, part,
+    random_block,
+};
 
 /// A block as files have it.
 #[repr(C)]

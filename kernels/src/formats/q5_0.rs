@@ -2,7 +2,10 @@
 
 use bytemuck::pod_read_unaligned;
 
-use super::{IN_BUFFERS_QSH, IN_TEXTURES_QSH, Format, HIGHS, Half, Plane, QUANTS, SCALES, half, pack_nibbles, part, random_block};
+use super::{
+    Format, HIGHS, Half, IN_BUFFERS_QSH, IN_TEXTURES_QSH, Plane, QUANTS, SCALES, half,
+    pack_nibbles, part, random_block,
+};
 
 /// A block as files have it.
 #[repr(C)]

@@ -48,11 +48,21 @@ pub const SCALAR: Socket = Socket {
 /// Activations as they are.
 pub static INPUT_PLAIN: Part = Part::new("", include_str!("input_plain.wgsl"));
 /// Activations after RMSNorm, computed on the way.
-pub static INPUT_NORM: Part = Part::new("norm", include_str!("input_norm.wgsl"));
+pub static INPUT_NORM: Part = Part {
+    uses: &[&NORM_STORAGE],
+    ..Part::new("norm", include_str!("input_norm.wgsl"))
+};
+/// The same with the norm's weight in a uniform buffer; the shader's constant `X_LENGTH` is its length / 4.
+pub static INPUT_NORM_UNIFORM: Part = Part {
+    uses: &[&NORM_UNIFORM],
+    ..Part::new("norm_uniform", include_str!("input_norm.wgsl"))
+};
+static NORM_STORAGE: Part = Part::new("", include_str!("norm_storage.wgsl"));
+static NORM_UNIFORM: Part = Part::new("", include_str!("norm_uniform.wgsl"));
 /// What happens to activations before they meet the weights.
 pub const INPUT: Socket = Socket {
     name: "input",
-    parts: &[&INPUT_PLAIN, &INPUT_NORM],
+    parts: &[&INPUT_PLAIN, &INPUT_NORM, &INPUT_NORM_UNIFORM],
 };
 
 /// Activations of many tokens, of which the last counts.
@@ -63,6 +73,16 @@ pub static X_UNIFORM: Part = Part::new("uniform", include_str!("x_uniform.wgsl")
 pub const X: Socket = Socket {
     name: "x",
     parts: &[&X_STORAGE, &X_UNIFORM],
+};
+
+/// Queries of every token of a pass.
+pub static Q_STORAGE: Part = Part::new("", include_str!("q_storage.wgsl"));
+/// Queries of a few tokens; the shader's constant `Q_LENGTH` is their number / 4.
+pub static Q_UNIFORM: Part = Part::new("uniform", include_str!("q_uniform.wgsl"));
+/// Where queries are read from.
+pub const Q: Socket = Socket {
+    name: "q",
+    parts: &[&Q_STORAGE, &Q_UNIFORM],
 };
 
 /// y = v

@@ -98,18 +98,30 @@ fn watched(command: &mut Command) -> std::io::Result<(Counts, bool)> {
     let stderr = child.stderr.take().expect("piped");
     let reader = thread::spawn(move || count_lines(stdout));
     let counts = count_lines(stderr);
-    let counts = counts.add(reader.join().expect("reading lines does not panic"));
+    let others = reader.join().expect("reading lines does not panic");
+    let (nextest, libtest) = (counts.0.add(others.0), counts.1.add(others.1));
+    // nextest shows the closing lines of the tests that failed again: its own summary has them all.
+    let counts = if nextest == Counts::default() {
+        libtest
+    } else {
+        nextest
+    };
     Ok((counts, child.wait()?.success()))
 }
 
-fn count_lines(stream: impl Read) -> Counts {
-    let mut counts = Counts::default();
+/// What nextest's summary says, and what libtest's closing lines do.
+fn count_lines(stream: impl Read) -> (Counts, Counts) {
+    let mut all = (Counts::default(), Counts::default());
     for line in BufReader::new(stream).split(b'\n').map_while(Result::ok) {
         let line = String::from_utf8_lossy(&line);
         eprintln!("{line}");
-        counts = counts.add(counts_in(&line).unwrap_or_default());
+        if let Some(counts) = counts_in(&line) {
+            let of_nextest = line.trim_start().starts_with("Summary [");
+            let sum = if of_nextest { &mut all.0 } else { &mut all.1 };
+            *sum = sum.add(counts);
+        }
     }
-    counts
+    all
 }
 
 /// Counts from a closing line: nextest's `Summary […] 3 tests run: 2 passed (1 slow), 1 failed, 0 skipped`, or
@@ -171,6 +183,14 @@ mod tests {
                 skipped: 2
             })
         );
+    }
+
+    #[test]
+    fn what_nextest_repeats_is_counted_once() {
+        let output = "test result: FAILED. 0 passed; 1 failed; 0 ignored\n Summary [ 1s] 3 tests run: 2 passed, 1 failed, 0 skipped\n";
+        let (nextest, libtest) = count_lines(output.as_bytes());
+        assert_eq!((nextest.passed, nextest.failed), (2, 1));
+        assert_eq!(libtest.failed, 1);
     }
 
     #[test]

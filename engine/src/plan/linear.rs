@@ -1,0 +1,198 @@
+//! Linear layers on their way into a plan: which kernel computes them, in how many dispatches, on which pieces of weights.
+
+use lantern_kernels::{
+    Part, Shader, bytes_of_params, matmul, matmul_rows, matvec, padded,
+    parts::{FINISH_GLU, INPUT_NORM, INPUT_NORM_UNIFORM, INPUT_PLAIN, X_STORAGE, X_UNIFORM},
+};
+
+use super::{
+    build::{Builder, Width, dispatch},
+    dispatch::{Bind, Dispatch, Slot},
+};
+use crate::model::block::{MatrixId, VectorId};
+
+/// A linear layer on its way into a plan: from `x`, normed by `norm` where there is one, to `y`.
+pub(super) struct Linear {
+    pub matrix: MatrixId,
+    pub x: Slot,
+    pub norm: Option<VectorId>,
+    pub y: Slot,
+    /// Where in a row of y the result starts.
+    pub y_start: u32,
+    pub y_width: u32,
+    pub finish: &'static Part,
+}
+
+impl Builder<'_> {
+    pub(super) fn linear(&self, linear: Linear, width: Width, all: &mut Vec<Dispatch>) {
+        let Width::Prefill(tokens) = width else {
+            return self.matvec(&linear, true, all);
+        };
+        let linear = match linear.norm {
+            None => linear,
+            Some(norm) => {
+                self.norm(norm, width, all);
+                Linear {
+                    x: Slot::H,
+                    norm: None,
+                    ..linear
+                }
+            }
+        };
+        if self.uniform(
+            padded(self.layout.matrices[linear.matrix].cols),
+            matmul_rows::TOKENS,
+        ) {
+            self.matmul_rows(&linear, tokens, all);
+        } else {
+            self.matmul(&linear, all);
+        }
+    }
+
+    /// Whether this adapter reads `tokens` rows of `stride` activations best from a uniform buffer, and they fit one.
+    pub(super) fn uniform(&self, stride: u32, tokens: u32) -> bool {
+        let limits = &self.engine.adapter().limits;
+        self.engine.software()
+            && u64::from(tokens * stride) * 4 <= limits.max_uniform_buffer_binding_size
+    }
+
+    /// For the last token of a pass, or, where `single`, for the only one.
+    pub(super) fn matvec(&self, linear: &Linear, single: bool, all: &mut Vec<Dispatch>) {
+        let eps = self.config.norm_epsilon;
+        let matrix = &self.layout.matrices[linear.matrix];
+        let uniform = single && self.uniform(padded(matrix.cols), 1);
+        let input: &'static Part = match (linear.norm, uniform) {
+            (None, _) => &INPUT_PLAIN,
+            (Some(_), false) => &INPUT_NORM,
+            (Some(_), true) => &INPUT_NORM_UNIFORM,
+        };
+        let (x, length): (&'static Part, _) = if uniform {
+            (&X_UNIFORM, vec![("X_LENGTH", padded(matrix.cols) / 4)])
+        } else {
+            (&X_STORAGE, vec![])
+        };
+        let shader = self.shader(
+            &matvec::MATVEC,
+            &[matrix.part(), input, x, linear.finish],
+            &length,
+        );
+        let first = all.len();
+        self.pieces(linear, &shader, all, |rows, cols, y_start| {
+            bytes_of_params(&matvec::Params {
+                rows,
+                cols,
+                y_start,
+                eps,
+            })
+        });
+        if uniform {
+            let size = u64::from(padded(matrix.cols)) * 4;
+            all[first..]
+                .iter_mut()
+                .for_each(|d| d.x_range = Some((0, size)));
+        }
+    }
+
+    fn matmul(&self, linear: &Linear, all: &mut Vec<Dispatch>) {
+        let y_stride = padded(linear.y_width);
+        let parts = [
+            self.layout.matrices[linear.matrix].part(),
+            linear.finish,
+            self.scalar(),
+        ];
+        let shader = self.shader(&matmul::MATMUL, &parts, &[]);
+        self.pieces(linear, &shader, all, |rows, cols, y_start| {
+            bytes_of_params(&matmul::Params {
+                rows,
+                cols,
+                y_start,
+                y_stride,
+            })
+        });
+    }
+
+    /// One dispatch for every eight tokens.
+    fn matmul_rows(&self, linear: &Linear, tokens: u32, all: &mut Vec<Dispatch>) {
+        let y_stride = padded(linear.y_width);
+        let matrix = &self.layout.matrices[linear.matrix];
+        let length = matmul_rows::TOKENS * padded(matrix.cols) / 4;
+        let parts = [matrix.part(), linear.finish];
+        let shader = self.shader(&matmul_rows::MATMUL_ROWS, &parts, &[("X_LENGTH", length)]);
+        for token_start in (0..tokens).step_by(matmul_rows::TOKENS as usize) {
+            let first = all.len();
+            self.pieces(linear, &shader, all, |rows, cols, y_start| {
+                bytes_of_params(&matmul_rows::Params {
+                    rows,
+                    cols,
+                    y_start,
+                    y_stride,
+                    token_start,
+                })
+            });
+            for dispatch in &mut all[first..] {
+                dispatch.token_start = token_start;
+                dispatch.x_range = Some((
+                    u64::from(token_start * padded(matrix.cols)) * 4,
+                    u64::from(length) * 16,
+                ));
+            }
+        }
+    }
+
+    /// One dispatch for each piece of the matrix.
+    fn pieces(
+        &self,
+        linear: &Linear,
+        shader: &Shader,
+        all: &mut Vec<Dispatch>,
+        params: impl Fn(u32, u32, u32) -> Vec<u8>,
+    ) {
+        let matrix = &self.layout.matrices[linear.matrix];
+        let glu = std::ptr::eq(linear.finish, &raw const FINISH_GLU);
+        let results = if glu { matrix.rows / 2 } else { matrix.rows };
+        let (name, y_width) = (&matrix.name, linear.y_width);
+        let end = linear.y_start + results;
+        assert!(
+            end <= y_width,
+            "{name}: {results} results from {} on do not fit {y_width}",
+            linear.y_start
+        );
+        assert_eq!(
+            matrix.cols,
+            self.width_of(linear.x),
+            "{name}: its columns are not the width of {:?}",
+            linear.x
+        );
+        for (index, piece) in matrix.pieces.iter().enumerate() {
+            let y_start = linear.y_start
+                + if glu {
+                    piece.row_start / 2
+                } else {
+                    piece.row_start
+                };
+            let mut binds = vec![
+                ("weights", Bind::Weights(linear.matrix, index)),
+                ("x", Bind::Slot(linear.x)),
+                ("y", Bind::Slot(linear.y)),
+                ("state", Bind::Slot(Slot::State)),
+            ];
+            binds.extend(linear.norm.map(|norm| ("norm_weight", Bind::Vector(norm))));
+            let what = format!("{name} ({}×{})", piece.rows, matrix.cols);
+            let flow = format!("{} → {}", linear.x.name(), linear.y.name());
+            let params = params(piece.rows, matrix.cols, y_start);
+            let mut dispatch = dispatch(shader.clone(), &what, &flow, binds, params, piece.rows);
+            dispatch.bytes = matrix.bytes() * u64::from(piece.rows) / u64::from(matrix.rows);
+            all.push(dispatch);
+        }
+    }
+
+    /// Width of a row of a slot that linear layers read.
+    fn width_of(&self, slot: Slot) -> u32 {
+        match slot {
+            Slot::X | Slot::H => self.config.width,
+            Slot::Attention => self.config.heads * self.config.head_size,
+            Slot::Gated => self.config.ffn_width,
+            other => panic!("no linear layer reads {other:?}"),
+        }
+    }
+}
