@@ -25,6 +25,6 @@ pub struct Args {
 pub fn run(args: &Args) -> Result {
     let file = model::open(args.model.model.as_deref())?;
     let engine = load::open_engine(&args.load)?;
-    let plan = file.plan(&engine, args.load.precision.into(), args.width.get())?;
+    let plan = file.plan(&engine, &args.load.options(), args.width.get())?;
     output::line(plan.to_string().trim_end())
 }

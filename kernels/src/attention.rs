@@ -4,22 +4,19 @@
 use half::f16;
 
 use crate::{
-    Call, Case, Kernel, Variant, bytes_of_params,
+    Call, Case, Kernel, Part, Variant, bytes_of_params,
     call::{activations, state, words},
     padded,
-    parts::{
-        CACHE, CACHE_F16, CACHE_F32, Q, Q_STORAGE, Q_UNIFORM, REDUCE_SUBGROUP, REDUCE_WORKGROUP,
-        STATE,
-    },
+    parts::{CACHE, CACHE_F16, CACHE_F32, PAIRS_F16, REDUCE_SUBGROUP, REDUCE_WORKGROUP, STATE},
     random::Random,
 };
 
-/// The kernel; units are key and value heads. Constants: `HEAD`, `GROUP` and, for uniform queries, `Q_LENGTH`.
+/// The kernel; units are query heads / `HEADS`. Constants: `HEAD`, `GROUP`, and `HEADS`, which divides it.
 pub static ATTENTION: Kernel = Kernel {
     name: "attention",
     source: include_str!("attention.wgsl"),
     uses: &[&STATE],
-    sockets: &[CACHE, Q],
+    sockets: &[CACHE],
     variants: &[
         Variant {
             name: "subgroup8",
@@ -50,7 +47,7 @@ pub static ATTENTION: Kernel = Kernel {
     outputs: &["y"],
     grid: |_, heads, tokens| [heads, tokens, 1],
     twin,
-    cases,
+    cases: || cases_with([&CACHE_F32, &CACHE_F16], 128),
 };
 
 crate::params! {
@@ -62,15 +59,20 @@ crate::params! {
         q_stride: u32,
         /// From a token's result to the next's, in f32.
         y_stride: u32,
-        /// The token of the pass that is the first of `qkv`.
-        token_start: u32,
         /// Factor on every score, 1 / sqrt(head size) as a rule.
         scale: f32,
     }
 }
 
+/// How many heads of a group a workgroup takes together: they share what it reads, and their sums live in registers.
+pub fn heads_together(head: u32, group: u32) -> u32 {
+    const VALUES: u32 = 192;
+    let fits = |&heads: &u32| group.is_multiple_of(heads) && heads * head <= VALUES;
+    (1..=group).rev().find(fits).unwrap_or(1)
+}
+
 fn cache(call: &mut Call, name: &str) -> Vec<f32> {
-    if !call.has(&CACHE_F16) {
+    if !call.has(&CACHE_F16) && !call.has(&PAIRS_F16) {
         return call.floats(name);
     }
     let halves = call
@@ -81,7 +83,7 @@ fn cache(call: &mut Call, name: &str) -> Vec<f32> {
 }
 
 /// `y` (tokens, heads, head size) from queries in `qkv` (tokens, q_stride) and `keys`, `values` (context, kv heads, head size).
-fn twin(call: &mut Call) {
+pub(crate) fn twin(call: &mut Call) {
     let p: Params = call.params();
     let head = call.constant("HEAD") as usize;
     let (position, count) = (
@@ -95,11 +97,9 @@ fn twin(call: &mut Call) {
     );
     let group = call.constant("GROUP");
     let heads = (group * p.kv_heads) as usize;
-    let first = p.token_start as usize;
-    let rows = qkv.len() / p.q_stride as usize;
-    for token in first..count.min(first + rows) {
+    for token in 0..count {
         for h in 0..heads {
-            let q = &qkv[(token - first) * p.q_stride as usize + h * head..][..head];
+            let q = &qkv[token * p.q_stride as usize + h * head..][..head];
             let at = |position: usize| (position * p.kv_heads as usize + h / group as usize) * head;
             let dot = |k: &[f32]| {
                 q.iter()
@@ -127,63 +127,64 @@ fn twin(call: &mut Call) {
 }
 
 /// Head sizes odd in some way, one head a group and many, the first position, full tiles and not, large scores.
-fn cases() -> Vec<Case> {
+const SHAPES: [(u32, u32, u32, u32, u32); 9] = [
+    (64, 3, 3, 0, 1),
+    (64, 3, 3, 40, 5),
+    (40, 1, 2, 7, 3),
+    (16, 2, 2, 63, 1),
+    (128, 4, 1, 100, 2),
+    (12, 1, 3, 9, 11),
+    (64, 3, 1, 4090, 3), // long: llvmpipe ends loops, silently, after 65,535 turns in all
+    (128, 4, 1, 4090, 1),
+    (256, 2, 1, 4090, 1),
+];
+
+/// Random keys, or values, as the part has them.
+fn random_cache(random: &mut Random, as_f16: bool, count: u32) -> Vec<u32> {
+    let all = random.floats(count as usize);
+    let bits = |v: f32| u32::from(f16::from_f32(v).to_bits());
+    let pair = |v: &[f32]| bits(v[0]) | bits(v[1]) << 16;
+    if as_f16 {
+        all.chunks(2).map(pair).collect()
+    } else {
+        words(&all)
+    }
+}
+
+/// Cases of a kernel that reads the cache through these parts, of f32 and of f16, and takes heads up to `head_max`.
+pub(crate) fn cases_with(parts: [&'static Part; 2], head_max: u32) -> Vec<Case> {
     let mut random = Random::new(6);
     let mut cases = Vec::new();
-    let shapes = [
-        (64, 3, 3, 0, 1),
-        (64, 3, 3, 40, 5),
-        (40, 1, 2, 7, 3),
-        (16, 2, 2, 63, 1),
-        (128, 4, 1, 100, 2),
-        (12, 1, 3, 9, 2),
-    ];
-    for part in [&CACHE_F32, &CACHE_F16] {
-        for (head, group, kv_heads, position, tokens) in shapes {
+    for (part, as_f16) in parts.into_iter().zip([false, true]) {
+        for (head, group, kv_heads, position, tokens) in
+            SHAPES.into_iter().filter(|shape| shape.0 <= head_max)
+        {
             for scale in [1.0 / (head as f32).sqrt(), 20.0] {
-                let (q_stride, y_stride) = (
-                    padded((group + 2) * kv_heads * head),
-                    padded(group * kv_heads * head),
-                );
-                let mut cached = || -> Vec<u32> {
-                    let all = random.floats(((position + tokens) * kv_heads * head) as usize);
-                    let pair = |v: &[f32]| {
-                        u32::from(f16::from_f32(v[0]).to_bits())
-                            | u32::from(f16::from_f32(v[1]).to_bits()) << 16
-                    };
-                    if std::ptr::eq(part, &raw const CACHE_F16) {
-                        all.chunks(2).map(pair).collect()
-                    } else {
-                        words(&all)
-                    }
-                };
-                let (keys, values) = (cached(), cached());
-                // Large scores go with queries in a uniform buffer, the later half of them.
-                let uniform = scale > 1.0;
-                let token_start = if uniform { tokens / 2 } else { 0 };
-                let q_length = (tokens - token_start) * q_stride / 4;
+                let q_stride = padded((group + 2) * kv_heads * head);
+                let y_stride = padded(group * kv_heads * head);
+                let count = (position + tokens) * kv_heads * head;
+                let heads = heads_together(head, group);
                 cases.push(Case {
                     name: format!(
                         "{kv_heads}×{group} heads of {head}, {tokens} at {position}, scale {scale}"
                     ),
-                    parts: vec![part, if uniform { &Q_UNIFORM } else { &Q_STORAGE }],
-                    consts: vec![("HEAD", head), ("GROUP", group), ("Q_LENGTH", q_length)],
+                    parts: vec![part],
+                    consts: vec![("HEAD", head), ("GROUP", group), ("HEADS", heads)],
                     params: bytes_of_params(&Params {
                         kv_heads,
                         q_stride,
                         y_stride,
-                        token_start,
                         scale,
                     }),
-                    units: kv_heads,
+                    units: group * kv_heads / heads,
                     tokens: tokens + 1,
                     buffers: vec![
                         (
                             "qkv",
-                            activations(&mut random, tokens - token_start, q_stride),
+                            activations(&mut random, tokens.next_multiple_of(8), q_stride),
                         ),
-                        ("keys", keys),
-                        ("values", values),
+                        ("keys", random_cache(&mut random, as_f16, count)),
+                        ("values", random_cache(&mut random, as_f16, count)),
                         ("y", vec![0; (tokens * y_stride) as usize]),
                         ("state", state(position, tokens)),
                     ],

@@ -47,6 +47,8 @@ pub struct Part {
     pub f16: bool,
     /// It needs the `subgroups` feature.
     pub subgroups: bool,
+    /// Subgroups must have exactly `LANES` lanes, the workgroup's.
+    pub whole_subgroup: bool,
 }
 
 impl Part {
@@ -58,6 +60,7 @@ impl Part {
             uses: &[],
             f16: false,
             subgroups: false,
+            whole_subgroup: false,
         }
     }
 }

@@ -16,6 +16,8 @@ pub mod random;
 
 pub mod argmax;
 pub mod attention;
+pub mod attention_positions;
+pub mod attention_tokens;
 pub mod embed;
 pub mod matmul;
 pub mod matmul_rows;
@@ -41,6 +43,8 @@ pub const ALL: &[&Kernel] = &[
     &matmul_rows::MATMUL_ROWS,
     &rope::ROPE,
     &attention::ATTENTION,
+    &attention_positions::ATTENTION_POSITIONS,
+    &attention_tokens::ATTENTION_TOKENS,
     &argmax::ARGMAX,
     &sample::SAMPLE,
 ];

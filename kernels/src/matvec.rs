@@ -195,6 +195,15 @@ fn cases() -> Vec<Case> {
         );
         textured.parts[0] = &format.textured;
         cases.push(textured);
+        if format.name == "q4_1" {
+            let wide = (9, 28_672, 2);
+            cases.push(case(
+                format,
+                (&INPUT_NORM, &FINISH_STORE),
+                wide,
+                &mut random,
+            ));
+        }
         if format.block == 1 {
             cases.push(case(
                 format,

@@ -2,6 +2,7 @@
 // One workgroup; lanes stride over the vocabulary. Thresholds are found without sorting, by bisection over the bits of
 // a score (32 counts for top-k, 32 sums for top-p). The token is drawn by inverting the cumulative distribution in the
 // order lane by lane, with a number hashed from seed and position. Bound: reads the scores up to 67 times.
+// Lanes are many and take four scores a turn because llvmpipe ends a shader's loops, silently, after 65,535 turns in all.
 // Sockets: none; reduce comes with the variant.
 
 struct Params {
@@ -45,11 +46,16 @@ fn mix(value: u32) -> u32 {
 // Sum over scores whose key is at least `least`: of ones, or of exp(score - most).
 fn above(least: u32, most: f32, ones: bool, at: Invocation) -> f32 {
     var sum = 0.0;
-    for (var i = at.lane; i < params.vocabulary; i += LANES) {
-        let v = scores[i];
-        if key(v) >= least { sum += select(exp(v - most), 1.0, ones); }
+    for (var i = at.lane; i < params.vocabulary; i += 4u * LANES) {
+        sum += part(i, least, most, ones) + part(i + LANES, least, most, ones)
+            + part(i + 2u * LANES, least, most, ones) + part(i + 3u * LANES, least, most, ones);
     }
     return reduce_sum(sum, at);
+}
+
+fn part(i: u32, least: u32, most: f32, ones: bool) -> f32 {
+    let v = scores[min(i, params.vocabulary - 1u)];
+    return select(0.0, select(exp(v - most), 1.0, ones), i < params.vocabulary && key(v) >= least);
 }
 
 // The largest threshold at or above `from` that leaves at least `goal` above it.

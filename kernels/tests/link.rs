@@ -16,10 +16,11 @@ use naga::{
 fn shaders(kernel: &'static Kernel) -> Vec<Shader> {
     let consts: &[&[(&str, u32)]] = match kernel.name {
         "rope" => &[&[("HEAD", 64)], &[("HEAD", 40)], &[("HEAD", 12)]],
-        "attention" => &[
-            &[("HEAD", 64), ("GROUP", 3), ("Q_LENGTH", 64)],
-            &[("HEAD", 40), ("GROUP", 1), ("Q_LENGTH", 64)],
-            &[("HEAD", 12), ("GROUP", 8), ("Q_LENGTH", 64)],
+        "attention" | "attention_positions" | "attention_tokens" => &[
+            &[("HEAD", 64), ("GROUP", 3), ("HEADS", 3)],
+            &[("HEAD", 40), ("GROUP", 1), ("HEADS", 1)],
+            &[("HEAD", 12), ("GROUP", 8), ("HEADS", 8)],
+            &[("HEAD", 128), ("GROUP", 8), ("HEADS", 2)],
         ],
         "matvec" | "matmul_rows" => &[&[("X_LENGTH", 64)]],
         _ => &[&[]],

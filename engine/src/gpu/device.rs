@@ -331,12 +331,21 @@ impl Engine {
             .unwrap_or_else(|| panic!("no variant of {} runs here", kernel.name))
     }
 
+    /// Whether `kernel` has a variant that was made for this kind of adapter, and runs on it.
+    pub fn has_variant(&self, kernel: &'static Kernel) -> bool {
+        let software = self.software();
+        let mut variants = kernel.variants.iter();
+        variants.any(|v| v.software == software && self.runs(v))
+    }
+
     /// Whether this adapter can run the variant.
     pub fn runs(&self, variant: &Variant) -> bool {
         let has = &self.description.features;
         let parts = variant.parts;
         (has.subgroups || !parts.iter().any(|p| p.subgroups))
             && (has.shader_f16 || !parts.iter().any(|p| p.f16))
+            && (!parts.iter().any(|p| p.whole_subgroup)
+                || has.subgroup_size == (variant.lanes(), variant.lanes()))
             && variant.lanes()
                 <= self
                     .description

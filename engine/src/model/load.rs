@@ -47,6 +47,10 @@ pub struct LoadOptions {
 /// The context where none is asked for and the model has more.
 pub const CONTEXT_DEFAULT_MAX: usize = 4096;
 
+/// The longest context on an adapter that runs on the CPU: llvmpipe ends a shader's loops, silently, after 65,535 turns,
+/// of which attention needs up to four a position.
+const CONTEXT_SOFTWARE_MAX: u64 = 16_384;
+
 /// A model on an engine; cheap to clone.
 #[derive(Clone)]
 pub struct Model(pub(crate) Arc<Loaded>);
@@ -178,14 +182,15 @@ impl ModelFile {
 
     /// The dispatches of one decoded token (width 1, drawing included), or of a prefill pass with its last logits;
     /// reads no weights.
-    pub fn plan(&self, engine: &Engine, precision: Precision, width: usize) -> Result<Plan> {
+    pub fn plan(&self, engine: &Engine, options: &LoadOptions, width: usize) -> Result<Plan> {
         let config = Config::of(self)?;
         let layout = Layout::of(engine, self, &config)?;
         let builder = Builder {
             engine,
             config: &config,
             layout: &layout,
-            precision,
+            precision: options.precision,
+            context: self.context(options)? as u32,
         };
         let kind = if width == 1 {
             Width::Decode
@@ -209,6 +214,7 @@ impl Loaded {
             config: &self.config,
             layout: &self.layout,
             precision: self.precision,
+            context: self.context as u32,
         }
     }
 
@@ -269,6 +275,11 @@ fn check_context(
     if context == 0 {
         return Err(Error::BadInput("a context of 0 holds no token".into()));
     }
+    let most = if engine.software() {
+        most.min(CONTEXT_SOFTWARE_MAX)
+    } else {
+        most
+    };
     if context as u64 > most {
         let name = &engine.adapter().name;
         return Err(Error::DoesNotFit(format!(

@@ -1,10 +1,11 @@
 //! From a model's layout to plans: asserts shapes, picks variants, and lists dispatches in the order of the paper.
 
 use lantern_kernels::{
-    Kernel, Part, Shader, argmax, attention, bytes_of_params, embed, matmul_rows, norm, padded,
+    Kernel, Part, Shader, argmax, attention, attention_positions, attention_tokens,
+    bytes_of_params, embed, norm, padded,
     parts::{
-        CACHE_F16, CACHE_F32, FINISH_ADD, FINISH_GATE, FINISH_GLU, FINISH_STORE, Q_STORAGE,
-        Q_UNIFORM, SCALAR_F16, SCALAR_F32, STORE_F16, STORE_F32,
+        CACHE_F16, CACHE_F32, FINISH_ADD, FINISH_GATE, FINISH_GLU, FINISH_STORE, PAIRS_F16,
+        PAIRS_F32, SCALAR_F16, SCALAR_F32, STORE_F16, STORE_F32,
     },
     rope, sample,
 };
@@ -49,6 +50,8 @@ pub struct Builder<'a> {
     pub layout: &'a Layout,
     /// Exact or default arithmetic.
     pub precision: Precision,
+    /// Positions that a session has.
+    pub context: u32,
 }
 
 impl Builder<'_> {
@@ -212,7 +215,7 @@ impl Builder<'_> {
             );
         }
         all.push(self.rope(index));
-        self.attention(index, width, all);
+        all.push(self.attention(index, width));
         let to_x = |matrix, x| Linear {
             matrix,
             x,
@@ -311,54 +314,52 @@ impl Builder<'_> {
         )
     }
 
-    /// One dispatch, or one for every eight tokens where queries are read from a uniform buffer.
-    fn attention(&self, layer: u32, width: Width, all: &mut Vec<Dispatch>) {
+    fn attention(&self, layer: u32, width: Width) -> Dispatch {
         let config = self.config;
-        let q_stride = padded(config.qkv_width());
         let group = config.heads / config.kv_heads;
-        let step = width.tokens().min(matmul_rows::TOKENS);
-        let uniform = self.uniform(q_stride, step);
-        let cache: &'static Part = if self.exact() { &CACHE_F32 } else { &CACHE_F16 };
-        let mut consts = vec![("HEAD", config.head_size), ("GROUP", group)];
-        let mut q: &'static Part = &Q_STORAGE;
-        if uniform {
-            consts.push(("Q_LENGTH", step * q_stride / 4));
-            q = &Q_UNIFORM;
-        }
-        let shader = self.shader(&attention::ATTENTION, &[cache, q], &consts);
+        let heads = attention::heads_together(config.head_size, group);
+        let params = attention::Params {
+            kv_heads: config.kv_heads,
+            q_stride: padded(config.qkv_width()),
+            y_stride: padded(config.heads * config.head_size),
+            scale: 1.0 / (config.head_size as f32).sqrt(),
+        };
+        let many = width != Width::Decode
+            && config.head_size <= attention_tokens::HEAD_MAX
+            && self.context <= attention_tokens::CONTEXT_MAX;
+        let special = if many {
+            &attention_tokens::ATTENTION_TOKENS
+        } else {
+            &attention_positions::ATTENTION_POSITIONS
+        };
+        let (kernel, caches): (_, [&'static Part; 2]) = if self.engine.has_variant(special) {
+            (special, [&PAIRS_F32, &PAIRS_F16])
+        } else {
+            (&attention::ATTENTION, [&CACHE_F32, &CACHE_F16])
+        };
+        let cache = caches[usize::from(!self.exact())];
+        let binds = vec![
+            ("qkv", Bind::Slot(Slot::Qkv)),
+            ("keys", Bind::Keys(layer)),
+            ("values", Bind::Values(layer)),
+            ("y", Bind::Slot(Slot::Attention)),
+            ("state", Bind::Slot(Slot::State)),
+        ];
+        let consts = [
+            ("HEAD", config.head_size),
+            ("GROUP", group),
+            ("HEADS", heads),
+        ];
+        let shader = self.shader(kernel, &[cache], &consts);
         let what = format!("{} heads of {}", config.heads, config.head_size);
-        let step = if uniform { step } else { width.tokens() };
-        for token_start in (0..width.tokens()).step_by(step as usize) {
-            let params = attention::Params {
-                kv_heads: config.kv_heads,
-                q_stride,
-                y_stride: padded(config.heads * config.head_size),
-                token_start,
-                scale: 1.0 / (config.head_size as f32).sqrt(),
-            };
-            let binds = vec![
-                ("qkv", Bind::Slot(Slot::Qkv)),
-                ("keys", Bind::Keys(layer)),
-                ("values", Bind::Values(layer)),
-                ("y", Bind::Slot(Slot::Attention)),
-                ("state", Bind::Slot(Slot::State)),
-            ];
-            let units = config.kv_heads;
-            let mut dispatch = dispatch(
-                shader.clone(),
-                &what,
-                "qkv → att",
-                binds,
-                bytes_of_params(&params),
-                units,
-            );
-            if uniform {
-                dispatch.token_start = token_start;
-                let row = u64::from(q_stride) * 4;
-                dispatch.x_range = Some((u64::from(token_start) * row, u64::from(step) * row));
-            }
-            all.push(dispatch);
-        }
+        dispatch(
+            shader,
+            &what,
+            "qkv → att",
+            binds,
+            bytes_of_params(&params),
+            config.heads / heads,
+        )
     }
 }
 

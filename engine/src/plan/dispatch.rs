@@ -89,7 +89,7 @@ pub struct Dispatch {
     pub units: u32,
     /// The first token of the pass that it works on.
     pub token_start: u32,
-    /// The part of the activations that it binds as uniform, in bytes: start and size; all where none is given.
+    /// The part of slot x that it binds, in bytes: start and size; all of it where none is given.
     pub x_range: Option<(u64, u64)>,
     /// Bytes of weights that it reads at least.
     pub bytes: u64,

@@ -50,7 +50,7 @@ impl Builder<'_> {
     }
 
     /// Whether this adapter reads `tokens` rows of `stride` activations best from a uniform buffer, and they fit one.
-    pub(super) fn uniform(&self, stride: u32, tokens: u32) -> bool {
+    fn uniform(&self, stride: u32, tokens: u32) -> bool {
         let limits = &self.engine.adapter().limits;
         self.engine.software()
             && u64::from(tokens * stride) * 4 <= limits.max_uniform_buffer_binding_size

@@ -119,13 +119,11 @@ fn bind_group(
             .unwrap_or_else(|| panic!("{label}: nothing is bound to {name}"))
             .1;
         match (lookup.find(bind, name), dispatch.x_range) {
-            (Found::Range(range), Some((start, size))) if name == "x" || name == "qkv" => {
-                Found::Range(Range {
-                    start,
-                    size: Some(size),
-                    ..range
-                })
-            }
+            (Found::Range(range), Some((start, size))) if name == "x" => Found::Range(Range {
+                start,
+                size: Some(size),
+                ..range
+            }),
             (found, _) => found,
         }
     };

@@ -32,6 +32,13 @@ pub static REDUCE_SUBGROUP: Part = Part {
     ..Part::new("subgroup", include_str!("reduce_subgroup.wgsl"))
 };
 
+/// A workgroup that is one subgroup: for adapters whose subgroups all have `LANES` lanes.
+pub static SUBGROUP: Part = Part {
+    subgroups: true,
+    whole_subgroup: true,
+    ..Part::new("", include_str!("subgroup.wgsl"))
+};
+
 /// Tiles in workgroup memory of f32.
 pub static SCALAR_F32: Part = Part::new("f32", include_str!("scalar_f32.wgsl"));
 /// Tiles in workgroup memory of f16.
@@ -75,16 +82,6 @@ pub const X: Socket = Socket {
     parts: &[&X_STORAGE, &X_UNIFORM],
 };
 
-/// Queries of every token of a pass.
-pub static Q_STORAGE: Part = Part::new("", include_str!("q_storage.wgsl"));
-/// Queries of a few tokens; the shader's constant `Q_LENGTH` is their number / 4.
-pub static Q_UNIFORM: Part = Part::new("uniform", include_str!("q_uniform.wgsl"));
-/// Where queries are read from.
-pub const Q: Socket = Socket {
-    name: "q",
-    parts: &[&Q_STORAGE, &Q_UNIFORM],
-};
-
 /// y = v
 pub static FINISH_STORE: Part = Part::new("", include_str!("finish_store.wgsl"));
 /// y += v
@@ -107,6 +104,16 @@ pub static CACHE_F16: Part = Part::new("f16", include_str!("cache_f16.wgsl"));
 pub const CACHE: Socket = Socket {
     name: "cache",
     parts: &[&CACHE_F32, &CACHE_F16],
+};
+
+/// Keys and values of f32, read two at a time.
+pub static PAIRS_F32: Part = Part::new("f32", include_str!("pairs_f32.wgsl"));
+/// Keys and values of f16, read two at a time.
+pub static PAIRS_F16: Part = Part::new("f16", include_str!("pairs_f16.wgsl"));
+/// How the cache is read in pairs.
+pub const PAIRS: Socket = Socket {
+    name: "cache",
+    parts: &[&PAIRS_F32, &PAIRS_F16],
 };
 
 /// Keys and values of f32, to write.

@@ -1,0 +1,186 @@
+//! The verbs that compute, on the default model and whatever GPU is there. Names begin with `gpu_`, so that two run at a time.
+
+mod support;
+
+use std::{
+    fs,
+    io::Read,
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+};
+
+use serde_json::Value;
+use support::{folder, lantern, run};
+
+/// The default model where `lantern fetch` keeps it. None, with a line that says so, where it is not; a failure under CI.
+fn model() -> Option<PathBuf> {
+    let set = |name: &str| std::env::var_os(name).map(PathBuf::from);
+    let caches = set("LANTERN_CACHE")
+        .or_else(|| set("XDG_CACHE_HOME").map(|c| c.join("lantern")))
+        .or_else(|| set("HOME").map(|h| h.join(".cache/lantern")));
+    let path = caches?.join("models/SmolLM2-135M-Instruct.Q4_1.gguf");
+    let missing = format!("{} is missing; `lantern fetch` brings it", path.display());
+    if !path.is_file() {
+        assert!(std::env::var_os("CI").is_none(), "{missing}");
+        eprintln!("left out: {missing}");
+        return None;
+    }
+    Some(path)
+}
+
+/// A verb on the model, on the quicker of the software adapters where there are two.
+fn verb(name: &str, model: &Path) -> Command {
+    let mut command = lantern(&folder("generation"));
+    command.arg(name).arg(model);
+    let (_, devices, _) = run(lantern(&folder("devices")).arg("devices"));
+    if devices.contains("llvmpipe") {
+        command.env("LANTERN_ADAPTER", "llvmpipe");
+    }
+    command
+}
+
+/// What a verb prints with `--json`.
+fn json(command: &mut Command) -> Value {
+    let (code, stdout, stderr) = run(command.arg("--json"));
+    assert_eq!(code, 0, "{stderr}");
+    serde_json::from_str(&stdout).unwrap_or_else(|e| panic!("{e}: {stdout}"))
+}
+
+fn reference(case: &str) -> Value {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/reference/smollm2");
+    serde_json::from_str(&fs::read_to_string(folder.join(case)).unwrap()).unwrap()
+}
+
+#[test]
+fn gpu_run_says_the_reference() {
+    let Some(model) = model() else { return };
+    let wanted = reference("france.json");
+    let prompt = wanted["text"].as_str().unwrap();
+    let arguments = ["--raw", "--greedy", "-n", "6", "-p", prompt];
+    let report = json(verb("run", &model).args(arguments));
+    assert_eq!(report["prompt_tokens"], wanted["tokens"]);
+    let greedy = &wanted["greedy"].as_array().unwrap()[..6];
+    assert_eq!(report["tokens"].as_array().unwrap(), greedy);
+    assert_eq!(report["stop_reason"], "length");
+    let rate = &report["timings"]["decode_tokens_per_second"];
+    assert!(rate.as_f64().unwrap() > 0.0);
+    // Without --json, stdout is the text, and nothing else.
+    let (code, stdout, stderr) = run(verb("run", &model).args(arguments));
+    assert_eq!(
+        (code, stdout.trim_end()),
+        (0, report["text"].as_str().unwrap().trim_end()),
+        "{stderr}"
+    );
+}
+
+#[test]
+fn gpu_the_same_seed_says_the_same() {
+    let Some(model) = model() else { return };
+    let said = |seed: &str| {
+        let mut command = verb("run", &model);
+        command.args([
+            "--temperature",
+            "1.5",
+            "-n",
+            "12",
+            "-p",
+            "Hi",
+            "--seed",
+            seed,
+        ]);
+        json(&mut command)["tokens"].clone()
+    };
+    assert_eq!(said("7"), said("7"));
+    assert_ne!(said("7"), said("8"));
+}
+
+#[test]
+fn gpu_the_context_is_kept() {
+    let Some(model) = model() else { return };
+    let words = "one two three four five six seven eight nine ten";
+    let long = ["--raw", "--context", "8", "-p", words];
+    let (code, stdout, stderr) = run(verb("run", &model).args(long));
+    assert_eq!((code, stdout.as_str()), (1, ""));
+    assert!(
+        stderr.contains("10 tokens") && stderr.contains("holds 8"),
+        "{stderr}"
+    );
+    let full = ["--raw", "--context", "12", "--ignore-end", "-p", words];
+    assert_eq!(
+        json(verb("run", &model).args(full))["stop_reason"],
+        "context"
+    );
+}
+
+#[cfg(unix)]
+#[test]
+fn gpu_ctrl_c_ends_an_answer() {
+    let Some(model) = model() else { return };
+    let mut command = verb("run", &model);
+    command.args(["--ignore-end", "-p", "Count to a thousand."]);
+    let mut child = command
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut stdout = child.stdout.take().unwrap();
+    stdout.read_exact(&mut [0; 4]).unwrap();
+    let process = child.id().to_string();
+    Command::new("kill")
+        .args(["-INT", &process])
+        .status()
+        .unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(130));
+}
+
+#[test]
+fn gpu_logits_and_perplexity() {
+    let Some(model) = model() else { return };
+    let folder = folder("logits");
+    let (one, all, text) = (folder.join("one"), folder.join("all"), folder.join("text"));
+    let logits = |flags: &[&str], path: &Path| {
+        let mut command = verb("logits", &model);
+        command
+            .args(["--tokens", "504,3575,282"])
+            .args(flags)
+            .arg("-o")
+            .arg(path);
+        let (code, stdout, stderr) = run(&mut command);
+        assert_eq!((code, stdout.as_str()), (0, ""), "{stderr}");
+        fs::read(path).unwrap()
+    };
+    let (one, all) = (logits(&[], &one), logits(&["--all"], &all));
+    assert_eq!((one.len(), all.len()), (49152 * 4, 3 * 49152 * 4));
+    fs::write(&text, "The quick brown fox jumps over the lazy dog.").unwrap();
+    let report = json(verb("perplexity", &model).arg("-f").arg(&text));
+    for key in ["perplexity", "bits_per_byte"] {
+        assert!(report[key].as_f64().unwrap() > 0.0, "{key}: {report}");
+    }
+}
+
+#[test]
+fn gpu_bench_reports_rows_and_counters() {
+    let Some(model) = model() else { return };
+    let report = json(verb("bench", &model).args(["-p", "16", "-n", "4", "-r", "2"]));
+    let rows = report["rows"].as_array().unwrap();
+    assert_eq!(rows.len(), 2);
+    for (row, test) in rows.iter().zip(["pp16", "tg4"]) {
+        assert_eq!((&row["test"], &row["depth"]), (&test.into(), &0.into()));
+        let rate = &row["tokens_per_second"];
+        assert_eq!(rate["samples"].as_array().unwrap().len(), 2);
+        assert!(rate["mean"].as_f64().unwrap() > 0.0 && rate["deviation"].is_number());
+    }
+    assert!(report["counters"]["dispatches_per_token"].as_f64().unwrap() <= 215.0);
+    assert_eq!(report["counters"]["buffers_created_per_token"], 0.0);
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn gpu_none_at_all_is_exit_code_3() {
+    let mut command = lantern(&folder("none"));
+    command.env("VK_DRIVER_FILES", "/no/such/driver.json");
+    command.env("VK_ICD_FILENAMES", "/no/such/driver.json");
+    let (code, stdout, stderr) = run(command.arg("devices"));
+    assert_eq!((code, stdout.as_str()), (3, ""));
+    assert!(stderr.contains("mesa-vulkan-drivers"), "{stderr}");
+}

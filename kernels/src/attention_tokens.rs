@@ -1,0 +1,40 @@
+//! Attention while prefilling, for adapters that run on the CPU: tokens lie across the lanes of a SIMD register, keys and
+//! values are read once for all of them. Its private arrays only stay in registers where loops of known length are unrolled.
+
+use crate::{
+    Kernel, Variant,
+    attention::{Params, cases_with, twin},
+    parts::{PAIRS, PAIRS_F16, PAIRS_F32, STATE, SUBGROUP},
+};
+
+/// Larger heads leave loops that llvmpipe's compiler does not unroll; it ends loops, silently, after 65,535 turns in all.
+pub const HEAD_MAX: u32 = 64;
+/// For the same reason: nine turns a position.
+pub const CONTEXT_MAX: u32 = 7_000;
+
+/// The kernel; units are query heads / `HEADS`. Constants: `HEAD`, `GROUP`, and `HEADS`, which divides it.
+pub static ATTENTION_TOKENS: Kernel = Kernel {
+    name: "attention_tokens",
+    source: include_str!("attention_tokens.wgsl"),
+    uses: &[&STATE],
+    sockets: &[PAIRS],
+    variants: &[
+        Variant {
+            name: "lanes8",
+            parts: &[&SUBGROUP],
+            consts: &[("LANES", 8)],
+            software: true,
+        },
+        Variant {
+            name: "lanes4",
+            parts: &[&SUBGROUP],
+            consts: &[("LANES", 4)],
+            software: true,
+        },
+    ],
+    params: Params::FIELDS,
+    outputs: &["y"],
+    grid: |shader, heads, tokens| [heads, tokens.div_ceil(shader.constant("LANES")), 1],
+    twin,
+    cases: || cases_with([&PAIRS_F32, &PAIRS_F16], HEAD_MAX),
+};
