@@ -168,11 +168,12 @@ const NONE: Params = Params {
 
 /// Each step alone, and all together.
 #[rustfmt::skip] // a table
-const SETTINGS: [Params; 7] = [
+const SETTINGS: [Params; 8] = [
     NONE,
     Params { top_k: 1, ..NONE },
     Params { top_k: 40, temperature: 0.7, ..NONE },
     Params { top_p: 0.9, ..NONE },
+    Params { top_p: 0.0, ..NONE },
     Params { min_p: 0.05, temperature: 2.0, ..NONE },
     Params { repeat_penalty: 1.3, frequency_penalty: 0.5, presence_penalty: 0.7, top_k: 5, ..NONE },
     Params { top_k: 40, top_p: 0.95, min_p: 0.05, temperature: 0.8, ..NONE },

@@ -58,14 +58,14 @@ fn part(i: u32, least: u32, most: f32, ones: bool) -> f32 {
     return select(0.0, select(exp(v - most), 1.0, ones), i < params.vocabulary && key(v) >= least);
 }
 
-// The largest threshold at or above `from` that leaves at least `goal` above it.
+// The largest threshold at or above `lowest` that leaves at least `goal` above it.
 fn threshold(lowest: u32, goal: f32, most: f32, ones: bool, at: Invocation) -> u32 {
     var found = 0u;
     for (var bit = 0x80000000u; bit > 0u; bit >>= 1u) {
         let next = found | bit;
         if next <= lowest || above(next, most, ones, at) >= goal { found = next; }
     }
-    return max(found, lowest);
+    return min(max(found, lowest), key(most)); // the likeliest always stays
 }
 
 @compute @workgroup_size(LANES)

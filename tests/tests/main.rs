@@ -3,6 +3,7 @@
 mod gguf_files;
 mod gguf_properties;
 mod hostile_gguf;
+mod hostile_models;
 mod invariants;
 mod kernels;
 mod references;

@@ -22,7 +22,6 @@ const CASES: &[&str] = &[
     "licence-512",
     "unicode",
 ];
-const SHORT_CASES: &[&str] = &["chat", "code", "france", "unicode"];
 
 fn open(adapter: &AdapterDescription, path: &Path, precision: Precision) -> (Arc<Engine>, Model) {
     let engine = Arc::new(adapters::engine(adapter, EngineOptions::default()));
@@ -77,7 +76,7 @@ fn exact_logits_and_tokens() {
 
 #[test]
 fn default_logits_and_tokens() {
-    check(&adapters::main(), Precision::Default, SHORT_CASES, 1e-4);
+    check(&adapters::main(), Precision::Default, CASES, 1e-4);
 }
 
 #[test]
@@ -88,6 +87,46 @@ fn exact_logits_and_tokens_on_the_slower_adapter() {
 #[test]
 fn default_logits_and_tokens_on_the_slower_adapter() {
     check(&slow(), Precision::Default, &["france"], 1e-4);
+}
+
+/// Weights in pieces of 1 MiB, as buffers: the same tokens, in more dispatches.
+#[test]
+fn split_at_1_mib() {
+    let Some(path) = default_model() else { return };
+    let options = EngineOptions {
+        max_binding: Some(1 << 20),
+        textures: false,
+        ..EngineOptions::default()
+    };
+    let engine = Arc::new(adapters::engine(&adapters::main(), options));
+    let load_options = LoadOptions {
+        context: Some(64),
+        ..LoadOptions::default()
+    };
+    let plan = ModelFile::open(&path)
+        .unwrap()
+        .plan(&engine, &load_options, 1)
+        .unwrap();
+    assert!(plan.dispatches.len() > 215, "nothing is split");
+    let model = load(&engine, &path, &load_options);
+    let reference = reference(&folder("smollm2").join("france"));
+    let mut session = block_on(model.session()).unwrap();
+    feed(&mut session, &reference.tokens);
+    let drawn = generate(&mut session, 8, &SamplerOptions::greedy());
+    assert_eq!(reference.first_wrong(&drawn), None, "{drawn:?}");
+}
+
+/// Seven dispatches a layer and five around them at most, drawing included.
+#[test]
+fn dispatches_of_a_token() {
+    let Some(path) = default_model() else { return };
+    let file = ModelFile::open(&path).unwrap();
+    for adapter in adapters::all() {
+        let engine = adapters::engine(&adapter, EngineOptions::default());
+        let plan = file.plan(&engine, &LoadOptions::default(), 1).unwrap();
+        let of = |layer| plan.dispatches.iter().filter(|d| d.layer == layer).count();
+        assert!((0..30).all(|layer| of(Some(layer)) <= 7) && of(None) <= 5);
+    }
 }
 
 #[test]

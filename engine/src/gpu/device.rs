@@ -223,7 +223,9 @@ fn no_adapter() -> Error {
     let advice = if cfg!(target_arch = "wasm32") {
         "this browser offers no WebGPU adapter"
     } else if cfg!(target_os = "linux") {
-        "no GPU with a Vulkan driver found; install your GPU's driver, or a software one: apt-get install mesa-vulkan-drivers"
+        "no GPU with a Vulkan driver found; install your GPU's driver, or a software one: apt-get install mesa-vulkan-drivers (Debian, Ubuntu), \
+         dnf install mesa-vulkan-drivers (Fedora), pacman -S vulkan-swrast (Arch), apk add mesa-vulkan-swrast (Alpine); \
+         where VK_DRIVER_FILES or VK_ICD_FILENAMES is set, only the drivers it names are looked at"
     } else if cfg!(target_os = "macos") {
         "no Metal device found; Lantern needs macOS 11 or later on a machine with a GPU"
     } else {
@@ -395,10 +397,10 @@ fn named<'a>(adapters: &'a [wgpu::Adapter], wanted: &str) -> Result<(usize, &'a 
         let names: Vec<String> = adapters
             .iter()
             .enumerate()
-            .map(|(i, a)| format!("{i}: {}", a.get_info().name))
+            .map(|(i, a)| format!("{i} = {}", a.get_info().name))
             .collect();
         Error::NoAdapter(format!(
-            "no adapter is called {wanted:?}; there are {}",
+            "no adapter is called {wanted:?}; known are {}",
             names.join(", ")
         ))
     })

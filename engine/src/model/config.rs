@@ -89,6 +89,11 @@ impl Config {
             .metadata()
             .f32(&epsilon)?
             .ok_or_else(|| missing(&epsilon))?;
+        if !(norm_epsilon.is_finite() && norm_epsilon >= 0.0) {
+            return Err(Error::BadFile(format!(
+                "metadata {epsilon} is {norm_epsilon}"
+            )));
+        }
         if heads % kv_heads != 0 {
             return Err(Error::BadFile(format!(
                 "{heads} query heads do not share {kv_heads} key heads evenly"
@@ -107,6 +112,23 @@ impl Config {
         let vocabulary = u32::try_from(rows).ok().filter(|&v| v > 0 && v <= LARGEST);
         let vocabulary = vocabulary
             .ok_or_else(|| Error::BadFile(format!("token_embd.weight has {rows} rows")))?;
+        let claimed = file
+            .metadata()
+            .u32(&format!("{}.vocab_size", family.name))?;
+        if claimed.is_some_and(|claimed| claimed != vocabulary) {
+            let claimed = claimed.unwrap_or(0);
+            return Err(Error::BadFile(format!(
+                "metadata {}.vocab_size is {claimed}, but token_embd.weight has {rows} rows",
+                family.name
+            )));
+        }
+        let tokens = file.metadata().texts("tokenizer.ggml.tokens")?;
+        let tokens = tokens.map_or(0, <[String]>::len);
+        if tokens > vocabulary as usize {
+            return Err(Error::BadFile(format!(
+                "the tokenizer has {tokens} tokens, but token_embd.weight has {rows} rows"
+            )));
+        }
         let name = file.metadata().text("general.name")?.unwrap_or(family.name);
         Ok(Config {
             family: family.name.to_string(),

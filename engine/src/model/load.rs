@@ -324,6 +324,11 @@ async fn slots(
         .as_ref()
         .map(|tensor| vector(file, tensor))
         .transpose()?;
+    let pairs = config.rope.dimensions as usize / 2; // padding, which is zero, comes after them
+    let bad = |&v: &&f32| v <= &0.0;
+    if let Some(v) = factors.iter().flatten().take(pairs).find(bad) {
+        return Err(Error::BadFile(format!("rope_freqs.weight holds {v}")));
+    }
     let angles = config.rope.angles(context, factors.as_deref());
     // Kernels that take eight tokens at a time bind all eight rows, whether there is a token for each or not.
     let row = |width: u32| chunk.next_multiple_of(8) as u64 * u64::from(padded(width)) * 4;

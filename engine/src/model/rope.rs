@@ -74,11 +74,11 @@ impl Rope {
             Some("linear") => Scaling::Linear { factor: factor()? },
             Some("yarn") => Scaling::Yarn {
                 factor: factor()?,
-                original_context: match metadata.u32(&key("scaling.original_context_length"))? {
-                    Some(v) => v,
-                    None => metadata
-                        .u32(&format!("{family}.context_length"))?
-                        .unwrap_or(0),
+                original_context: {
+                    let name = "scaling.original_context_length";
+                    let own = metadata.u32(&format!("{family}.context_length"))?;
+                    let v = metadata.u32(&key(name))?.or(own).unwrap_or(0);
+                    positive(name, v as f32)? as u32
                 },
                 beta_fast: float("scaling.yarn_beta_fast", 32.0)?,
                 beta_slow: float("scaling.yarn_beta_slow", 1.0)?,
@@ -90,8 +90,15 @@ impl Rope {
                 )));
             }
         };
+        let base = positive("freq_base", float("freq_base", 10000.0)?)?;
+        if matches!(scaling, Scaling::Yarn { .. }) && base <= 1.0 {
+            return Err(Error::BadFile(format!(
+                "metadata {} is {base}; YaRN needs more than 1",
+                key("freq_base")
+            )));
+        }
         Ok(Rope {
-            base: positive("freq_base", float("freq_base", 10000.0)?)?,
+            base,
             dimensions,
             scaling,
         })

@@ -255,5 +255,8 @@ pub(crate) fn vector(file: &ModelFile, tensor: &TensorInfo) -> Result<Vec<f32>> 
     }
     let values = format.decode_rows(file.data(tensor)?, 1, width);
     assert_eq!(values.len(), padded(width) as usize);
-    Ok(values)
+    match values.iter().find(|v| !v.is_finite()) {
+        Some(v) => Err(Error::BadFile(format!("{} holds {v}", tensor.name))),
+        None => Ok(values),
+    }
 }

@@ -125,7 +125,7 @@ impl Session {
         let head = ready(builder.head(chunk, Rows::Last)).await?;
         let greedy = ready(builder.greedy()).await?;
         let sample = ready(builder.sample(&neutral)).await?;
-        Ok(Session {
+        let mut session = Session {
             model,
             tokens: vec![],
             drawn: vec![],
@@ -138,7 +138,9 @@ impl Session {
             greedy,
             sample,
             every: None,
-        })
+        };
+        session.every = Some(Box::new(session.make_every().await?));
+        Ok(session)
     }
 
     /// How many tokens it holds.

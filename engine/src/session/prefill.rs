@@ -15,8 +15,8 @@ use crate::{
     },
 };
 
-/// Tokens whose logits are computed at once where all are wanted.
-const EVERY_ROWS: usize = 32;
+/// Tokens whose logits are computed at once where all are wanted; every session has room for them from its start.
+const EVERY_ROWS: usize = 16;
 
 /// What it takes to have the logits of every token.
 pub(super) struct Every {
@@ -80,10 +80,7 @@ impl Session {
             self.settle()?;
         }
         self.take(tokens);
-        let every = match self.every.take() {
-            Some(every) => every,
-            None => Box::new(self.make_every().await?),
-        };
+        let every = self.every.take().expect("made with the session");
         let result = self.feed_every(&every, sink).await;
         self.every = Some(every);
         result
@@ -172,7 +169,7 @@ impl Session {
         self.set_state(self.cached, count);
     }
 
-    async fn make_every(&self) -> Result<Every> {
+    pub(super) async fn make_every(&self) -> Result<Every> {
         let rows = self.model.chunk.min(EVERY_ROWS);
         let size = rows as u64 * u64::from(padded(self.model.config.vocabulary)) * 4;
         let engine = &self.model.engine;
