@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use indicatif::DecimalBytes;
-use lantern_engine::{AdapterDescription, Counters, Engine, Generated, ModelFile, Session};
+use lantern_engine::{AdapterDescription, Config, Counters, Engine, Generated, ModelFile, Session};
 use pollster::block_on;
 use serde::Serialize;
 
@@ -12,7 +12,7 @@ use crate::{
     interrupt,
     load::{self, LoadArgs, PrecisionArg},
     model::{self, ModelArgs},
-    output,
+    notes, output,
     progress::Progress,
     sampling,
 };
@@ -86,6 +86,9 @@ struct CountersReport {
     bind_groups_created_per_token: f64,
     gpu_bytes: u64,
     weight_bytes: u64,
+    cache_bytes: u64,
+    /// Bytes on the GPU over those of weights and cache.
+    gpu_bytes_ratio: f64,
 }
 
 /// A session that is set back to the same depth before each sample.
@@ -107,7 +110,13 @@ pub fn run(args: &Args) -> Result {
     }
     let path = model::resolve(args.model.model.as_deref())?;
     let file = ModelFile::open(&path)?;
-    let needed = args.depth + args.prompt.max(args.count + 1).max(2 * WARM_UP);
+    let needed = args.depth + args.prompt.max(args.count + 2).max(2 * WARM_UP);
+    let trained = Config::of(&file)?.context as usize;
+    if needed > trained {
+        notes::warning(&format!(
+            "{needed} positions are measured; the model was trained for {trained}"
+        ));
+    }
     let mut options = args.load.options();
     options.context.get_or_insert(needed);
     let loaded = load::load_with(&file, &args.load, &options)?;
@@ -134,7 +143,7 @@ pub fn run(args: &Args) -> Result {
             precision: args.load.precision,
             load_ms: loaded.duration.as_secs_f64() * 1e3,
             rows,
-            counters: bench.counters(loaded.model.weight_bytes()),
+            counters: bench.counters(loaded.model.weight_bytes(), loaded.model.cache_bytes()),
         },
     )
 }
@@ -196,17 +205,20 @@ impl Bench<'_> {
         Ok(start.elapsed().as_secs_f64())
     }
 
-    /// Seconds to draw `count` tokens, after one that is not counted.
+    /// Seconds of `count` passes that each draw a token, after one that is drawn from logits that are there.
     fn decode(&mut self, count: usize) -> Result<f64> {
         self.session.rewind(self.depth)?;
         self.feed(1)?;
         block_on(self.session.logits())?;
-        let before = self.engine.counters();
-        let start = Instant::now();
-        let generated = block_on(
-            self.session
-                .generate(count, &sampling::greedy(), &mut |_| interrupt::control()),
-        )?;
+        let engine = self.engine;
+        let mut start = None;
+        let mut each = |_| {
+            start.get_or_insert_with(|| (Instant::now(), engine.counters()));
+            interrupt::control()
+        };
+        let greedy = sampling::greedy();
+        let generated = block_on(self.session.generate(count + 1, &greedy, &mut each))?;
+        let (start, before) = start.expect("a token was drawn");
         let seconds = start.elapsed().as_secs_f64();
         match generated {
             Generated::Count => {}
@@ -234,9 +246,10 @@ impl Bench<'_> {
         Ok(())
     }
 
-    fn counters(&self, weight_bytes: u64) -> CountersReport {
+    fn counters(&self, weight_bytes: u64, cache_bytes: u64) -> CountersReport {
         let per_token = |count: u64| count as f64 / self.decoded.max(1) as f64;
         let spent = &self.spent;
+        let gpu_bytes = self.engine.counters().gpu_bytes;
         CountersReport {
             dispatches_per_token: per_token(spent.dispatches),
             passes_per_token: per_token(spent.passes),
@@ -244,8 +257,10 @@ impl Bench<'_> {
             readbacks_per_token: per_token(spent.readbacks),
             buffers_created_per_token: per_token(spent.buffers_created),
             bind_groups_created_per_token: per_token(spent.bind_groups_created),
-            gpu_bytes: self.engine.counters().gpu_bytes,
+            gpu_bytes,
             weight_bytes,
+            cache_bytes,
+            gpu_bytes_ratio: gpu_bytes as f64 / (weight_bytes + cache_bytes).max(1) as f64,
         }
     }
 }
@@ -317,13 +332,15 @@ fn print(json: bool, report: &Report) -> Result {
         counters.buffers_created_per_token,
         counters.bind_groups_created_per_token,
     )));
-    let (weights, all) = (
-        DecimalBytes(counters.weight_bytes),
-        DecimalBytes(counters.gpu_bytes),
-    );
+    let [weights, cache, all] = [
+        counters.weight_bytes,
+        counters.cache_bytes,
+        counters.gpu_bytes,
+    ]
+    .map(DecimalBytes);
     rows.push(line(
         "memory",
-        format!("{all} on the GPU, {weights} of it weights"),
+        format!("{all} on the GPU, {weights} of it weights, {cache} cache"),
     ));
     output::table(&rows)
 }

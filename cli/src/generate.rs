@@ -64,7 +64,7 @@ pub struct Answer {
     pub prefill_tokens: usize,
     /// Feeding them.
     pub prefill: Duration,
-    /// Drawing.
+    /// Drawing all but the first, which costs no pass of its own.
     pub decode: Duration,
     /// From the start of feeding to the first token drawn.
     pub first_token: Option<Duration>,
@@ -103,9 +103,9 @@ pub fn answer(
         decode: Duration::ZERO,
         first_token: None,
     };
-    let decode_start = Instant::now();
     draw(session, tokenizer, drawing, &mut answer, emit, start)?;
-    answer.decode = decode_start.elapsed();
+    let first = answer.first_token.unwrap_or_else(|| start.elapsed());
+    answer.decode = start.elapsed().saturating_sub(first);
     Ok(answer)
 }
 
@@ -162,6 +162,11 @@ fn hand_on(piece: &str, text: &mut String, emit: &mut dyn FnMut(&str) -> Result)
 }
 
 impl Answer {
+    /// Tokens a second after the first; 0 where there is no second.
+    pub fn decode_rate(&self) -> f64 {
+        per_second(self.tokens.len().saturating_sub(1), self.decode)
+    }
+
     /// One line of measurements on stderr.
     pub fn note_timings(&self) {
         let drawn = self.tokens.len();
@@ -174,7 +179,7 @@ impl Answer {
             self.prefill.as_secs_f64(),
             per_second(self.prefill_tokens, self.prefill),
             self.decode.as_secs_f64(),
-            per_second(drawn, self.decode),
+            self.decode_rate(),
             self.stop_reason.in_words(),
         ));
     }

@@ -34,6 +34,7 @@ pub struct Args {
 /// Writes the file.
 pub fn run(args: &Args) -> Result {
     let file = model::open(Some(&args.model.model))?;
+    file.admit(&args.tokens, &args.load.options())?;
     let loaded = load::load(&file, &args.load)?;
     let mut session = block_on(loaded.model.session())?;
     let rows = if args.all { args.tokens.len() } else { 1 };

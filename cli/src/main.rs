@@ -37,7 +37,7 @@ const EXAMPLES: &str = "\
 Examples:
   lantern run -p 'Why is the sky blue?'
   lantern run model.gguf --greedy -n 64 --raw -p 'The capital of France is'
-  git diff | lantern run bartowski/Qwen2.5-0.5B-Instruct-GGUF:Qwen2.5-0.5B-Instruct-Q8_0.gguf -p 'Summarise this change.'
+  git diff | lantern run bartowski/SmolLM2-360M-Instruct-GGUF:SmolLM2-360M-Instruct-Q8_0.gguf -p 'Summarise this change.'
   lantern chat
   lantern bench --json
 

@@ -51,7 +51,17 @@ pub fn warning(text: &str) {
 
 /// Why the program ends; the only thing that `-q` lets through.
 pub fn error(text: &str) {
-    write(&format!("error: {text}\n"));
+    const LENGTH_MAX: usize = 4000; // texts from files can be long
+    let shown = text.chars().take(LENGTH_MAX);
+    let shown: String = shown
+        .map(|c| if c == '\n' { c } else { visible(c) })
+        .collect();
+    write(&format!("error: {shown}\n"));
+}
+
+/// The character, or a mark where a terminal would take it for a command.
+pub fn visible(c: char) -> char {
+    if c.is_control() { '\u{fffd}' } else { c }
 }
 
 /// A prompt without a line end, for terminals that have no line editing.

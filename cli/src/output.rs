@@ -8,7 +8,10 @@ use std::{
 
 use serde::Serialize;
 
-use crate::failure::{Failure, Result};
+use crate::{
+    failure::{Failure, Result},
+    notes,
+};
 
 /// Writes `text` as it is and hands it on at once, so that tokens are seen as they come.
 pub fn text(text: &str) -> Result {
@@ -52,7 +55,21 @@ pub fn parsing(error: &clap::Error) -> ExitCode {
     ExitCode::from(if error.use_stderr() { 2 } else { 0 })
 }
 
+/// A cell as a terminal may have it: what a file holds can be long, and hold the terminal's own commands.
+fn shown(cell: &str) -> String {
+    const LENGTH_MAX: usize = 240;
+    let mut text: String = cell.chars().take(LENGTH_MAX).map(notes::visible).collect();
+    if cell.chars().nth(LENGTH_MAX).is_some() {
+        text.push('…');
+    }
+    text
+}
+
 fn aligned(rows: &[Vec<String>]) -> String {
+    let rows: Vec<Vec<String>> = rows
+        .iter()
+        .map(|row| row.iter().map(|cell| shown(cell)).collect())
+        .collect();
     let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
     let len = |row: &Vec<String>, column| {
         row.get(column)
@@ -61,7 +78,7 @@ fn aligned(rows: &[Vec<String>]) -> String {
     let width = |column| rows.iter().map(|row| len(row, column)).max().unwrap_or(0);
     let widths: Vec<usize> = (0..columns).map(width).collect();
     let mut text = String::new();
-    for row in rows {
+    for row in &rows {
         let cells: Vec<String> = row
             .iter()
             .zip(&widths)
@@ -85,5 +102,11 @@ mod tests {
             "é     1\nlong  2\n"
         );
         assert_eq!(aligned(&[]), "");
+    }
+
+    #[test]
+    fn a_cell_is_cut_and_commands_no_terminal() {
+        let cells = aligned(&[vec!["x".repeat(70_000), "\u{1b}[31m".to_owned()]]);
+        assert!(cells.len() < 300 && !cells.contains('\u{1b}'), "{cells:?}");
     }
 }

@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use lantern_engine::{Error, ModelFile, Tokenizer};
+use lantern_engine::{ModelFile, Tokenizer};
 use serde::Serialize;
 
 use pollster::block_on;
@@ -80,15 +80,7 @@ pub fn run(args: &Args) -> Result {
     let file = model::open(args.model.model.as_deref())?;
     let tokenizer = file.tokenizer()?;
     let tokens = prompt_tokens(args, &file, &tokenizer, &text)?;
-    let context = file.context(&args.load.options())?;
-    if tokens.len() > context {
-        // Before the weights are read, not after.
-        return Err(Error::ContextFull {
-            tokens: tokens.len(),
-            context,
-        }
-        .into());
-    }
+    file.admit(&tokens, &args.load.options())?;
     let loaded = load::load(&file, &args.load)?;
     let mut session = block_on(loaded.model.session())?;
     let mut emit = |piece: &str| {
@@ -182,7 +174,7 @@ fn report<'a>(prompt_tokens: &'a [u32], answer: &'a Answer, load: Duration) -> R
         prefill_ms: ms(answer.prefill),
         decode_ms: ms(answer.decode),
         prefill_tokens_per_second: per_second(answer.prefill_tokens, answer.prefill),
-        decode_tokens_per_second: per_second(answer.tokens.len(), answer.decode),
+        decode_tokens_per_second: answer.decode_rate(),
         time_to_first_token_ms: answer.first_token.map(ms),
     };
     let Answer {

@@ -161,7 +161,17 @@ fn gpu_logits_and_perplexity() {
 #[test]
 fn gpu_bench_reports_rows_and_counters() {
     let Some(model) = model() else { return };
-    let report = json(verb("bench", &model).args(["-p", "16", "-n", "4", "-r", "2"]));
+    let measure = |count| {
+        let arguments = ["-p", "16", "-r", "2", "-n", count];
+        json(verb("bench", &model).args(arguments))
+    };
+    let report = measure("4");
+    let counters = &measure("8")["counters"];
+    let dispatches = &counters["dispatches_per_token"];
+    assert_eq!(
+        &report["counters"]["dispatches_per_token"], dispatches,
+        "exact, not an average"
+    );
     let rows = report["rows"].as_array().unwrap();
     assert_eq!(rows.len(), 2);
     for (row, test) in rows.iter().zip(["pp16", "tg4"]) {

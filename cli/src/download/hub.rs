@@ -15,9 +15,7 @@ use crate::{
 };
 
 /// Which file to take where a repository has several: the smallest of good quality that this version runs.
-const PREFERRED: [&str; 9] = [
-    "Q4_K_M", "Q4_0", "Q4_1", "Q5_0", "Q5_1", "Q8_0", "BF16", "F16", "F32",
-];
+const PREFERRED: [&str; 8] = ["Q4_0", "Q4_1", "Q5_0", "Q5_1", "Q8_0", "BF16", "F16", "F32"];
 /// Remembers that choice beside the files, so that the same name means the same file later, and offline.
 const CHOICE: &str = ".choice";
 const LISTING_LIMIT: u64 = 16 << 20;

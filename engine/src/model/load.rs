@@ -180,6 +180,19 @@ impl ModelFile {
         Ok(options.context.unwrap_or(own.min(CONTEXT_DEFAULT_MAX)))
     }
 
+    /// Refuses tokens that there are none of, and more than a session has room for; before any weight is read.
+    ///
+    /// # Errors
+    /// [`Error::BadInput`], [`Error::ContextFull`].
+    pub fn admit(&self, tokens: &[u32], options: &LoadOptions) -> Result<()> {
+        admit(
+            tokens,
+            tokens.len(),
+            Config::of(self)?.vocabulary,
+            self.context(options)?,
+        )
+    }
+
     /// The dispatches of one decoded token (width 1, drawing included), or of a prefill pass with its last logits;
     /// reads no weights.
     pub fn plan(&self, engine: &Engine, options: &LoadOptions, width: usize) -> Result<Plan> {
@@ -252,6 +265,22 @@ impl Loaded {
             .find(|(s, _)| *s == slot)
             .map(|(_, buffer)| buffer.into())
     }
+}
+
+/// Refuses `tokens`, of which the session then holds `held`, by the vocabulary and the context.
+pub(crate) fn admit(tokens: &[u32], held: usize, vocabulary: u32, context: usize) -> Result<()> {
+    if let Some(token) = tokens.iter().find(|&&t| t >= vocabulary) {
+        return Err(Error::BadInput(format!(
+            "there is no token {token}: the vocabulary has {vocabulary}"
+        )));
+    }
+    if held > context {
+        return Err(Error::ContextFull {
+            tokens: held,
+            context,
+        });
+    }
+    Ok(())
 }
 
 /// Bytes of the keys, or the values, of one layer.

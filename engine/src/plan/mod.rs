@@ -1,7 +1,6 @@
 //! Forward passes as data: a list of dispatches that one can print, compare, time, and run on the CPU.
 
 pub mod build;
-pub mod check;
 pub mod dispatch;
 mod linear;
 pub mod run;

@@ -8,6 +8,7 @@ use super::{Bound, Session};
 use crate::{
     Error, Result,
     gpu::{buffer::Buffer, pipeline::Found},
+    model::load::admit,
     plan::{
         build::{Rows, Width},
         dispatch::{Bind, Slot},
@@ -122,18 +123,13 @@ impl Session {
 
     /// Refuses tokens that there are none of, or no room for.
     fn admit(&self, tokens: &[u32]) -> Result<()> {
-        let vocabulary = self.model.config.vocabulary;
-        if let Some(token) = tokens.iter().find(|&&t| t >= vocabulary) {
-            return Err(Error::BadInput(format!(
-                "there is no token {token}: the vocabulary has {vocabulary}"
-            )));
-        }
-        let (tokens, context) = (self.tokens.len() + tokens.len(), self.model.context);
-        if tokens > context {
-            Err(Error::ContextFull { tokens, context })
-        } else {
-            Ok(())
-        }
+        let held = self.tokens.len() + tokens.len();
+        admit(
+            tokens,
+            held,
+            self.model.config.vocabulary,
+            self.model.context,
+        )
     }
 
     fn take(&mut self, tokens: &[u32]) {

@@ -1,1 +1,0 @@
-//! Runs plans on the twins.
