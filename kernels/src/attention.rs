@@ -7,7 +7,9 @@ use crate::{
     Call, Case, Kernel, Part, Variant, bytes_of_params,
     call::{activations, state, words},
     padded,
-    parts::{CACHE, CACHE_F16, CACHE_F32, PAIRS_F16, REDUCE_SUBGROUP, REDUCE_WORKGROUP, STATE},
+    parts::{
+        CACHE, CACHE_F16, CACHE_F32, PAIRS_F16, REDUCE_SUBGROUP, REDUCE_WORKGROUP, STATE, SUBGROUP,
+    },
     random::Random,
 };
 
@@ -49,6 +51,22 @@ pub static ATTENTION: Kernel = Kernel {
     twin,
     cases: || cases_with([&CACHE_F32, &CACHE_F16], 128),
 };
+
+/// For the kernels beside this one: a workgroup is a subgroup, as lavapipe and SwiftShader have them.
+pub(crate) static ONE_SUBGROUP: [Variant; 2] = [
+    Variant {
+        name: "lanes8",
+        parts: &[&SUBGROUP],
+        consts: &[("LANES", 8)],
+        software: true,
+    },
+    Variant {
+        name: "lanes4",
+        parts: &[&SUBGROUP],
+        consts: &[("LANES", 4)],
+        software: true,
+    },
+];
 
 crate::params! {
     /// Parameters, as the shader has them.

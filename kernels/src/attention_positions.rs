@@ -1,9 +1,9 @@
 //! Attention while decoding, for adapters whose subgroups have one known size: positions lie across the lanes.
 
 use crate::{
-    Kernel, Variant,
-    attention::{Params, cases_with, twin},
-    parts::{PAIRS, PAIRS_F16, PAIRS_F32, STATE, SUBGROUP},
+    Kernel,
+    attention::{ONE_SUBGROUP, Params, cases_with, twin},
+    parts::{PAIRS, PAIRS_F16, PAIRS_F32, STATE},
 };
 
 /// The kernel; units are query heads / `HEADS`. Constants: `HEAD`, `GROUP`, and `HEADS`, which divides it.
@@ -12,20 +12,7 @@ pub static ATTENTION_POSITIONS: Kernel = Kernel {
     source: include_str!("attention_positions.wgsl"),
     uses: &[&STATE],
     sockets: &[PAIRS],
-    variants: &[
-        Variant {
-            name: "lanes8",
-            parts: &[&SUBGROUP],
-            consts: &[("LANES", 8)],
-            software: true,
-        },
-        Variant {
-            name: "lanes4",
-            parts: &[&SUBGROUP],
-            consts: &[("LANES", 4)],
-            software: true,
-        },
-    ],
+    variants: &ONE_SUBGROUP,
     params: Params::FIELDS,
     outputs: &["y"],
     grid: |_, heads, tokens| [heads, tokens, 1],

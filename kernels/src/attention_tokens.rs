@@ -2,9 +2,9 @@
 //! values are read once for all of them. Its private arrays only stay in registers where loops of known length are unrolled.
 
 use crate::{
-    Kernel, Variant,
-    attention::{Params, cases_with, twin},
-    parts::{PAIRS, PAIRS_F16, PAIRS_F32, STATE, SUBGROUP},
+    Kernel,
+    attention::{ONE_SUBGROUP, Params, cases_with, twin},
+    parts::{PAIRS, PAIRS_F16, PAIRS_F32, STATE},
 };
 
 /// Larger heads leave loops that llvmpipe's compiler does not unroll; it ends loops, silently, after 65,535 turns in all.
@@ -18,20 +18,7 @@ pub static ATTENTION_TOKENS: Kernel = Kernel {
     source: include_str!("attention_tokens.wgsl"),
     uses: &[&STATE],
     sockets: &[PAIRS],
-    variants: &[
-        Variant {
-            name: "lanes8",
-            parts: &[&SUBGROUP],
-            consts: &[("LANES", 8)],
-            software: true,
-        },
-        Variant {
-            name: "lanes4",
-            parts: &[&SUBGROUP],
-            consts: &[("LANES", 4)],
-            software: true,
-        },
-    ],
+    variants: &ONE_SUBGROUP,
     params: Params::FIELDS,
     outputs: &["y"],
     grid: |shader, heads, tokens| [heads, tokens.div_ceil(shader.constant("LANES")), 1],

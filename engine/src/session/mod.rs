@@ -143,6 +143,11 @@ impl Session {
         Ok(session)
     }
 
+    /// Bytes of weights that a decoded token reads: what its dispatches bind, the embedding's one row left out.
+    pub fn weight_bytes_read(&self) -> u64 {
+        self.decode.plan.dispatches.iter().map(|d| d.bytes).sum()
+    }
+
     /// How many tokens it holds.
     pub fn position(&self) -> usize {
         self.tokens.len()
