@@ -49,6 +49,11 @@ struct Report {
 pub fn run(args: &Args) -> Result {
     let text = files::read_text(&args.file)?;
     let file = model::open(Some(&args.model.model))?;
+    if file.context(&args.load.options())? < 2 {
+        return Err(Failure::Usage(
+            "a context of 1 has no next token; --context 2 is the least".to_owned(),
+        ));
+    }
     let tokenizer = file.tokenizer()?;
     let tokens = if args.special {
         tokenizer.encode_rendered(&text)?
@@ -65,11 +70,6 @@ pub fn run(args: &Args) -> Result {
     }
     let loaded = load::load(&file, &args.load)?;
     let context = loaded.model.context();
-    if context < 2 {
-        return Err(Failure::Usage(
-            "a context of 1 has no next token; --context 2 is the least".to_owned(),
-        ));
-    }
     let mut session = block_on(loaded.model.session())?;
     let mut progress = Progress::count("perplexity", tokens.len() as u64);
     let mut sum = 0.0;
