@@ -174,7 +174,7 @@ impl Answer {
             format!(", first token after {:.2} s", first.as_secs_f64())
         });
         notes::note(&format!(
-            "prefill {} tokens in {:.2} s ({:.1} tokens/s), decode {drawn} in {:.2} s ({:.1} tokens/s){first}; {}",
+            "prefill {} tokens in {:.2} s ({:.1} tokens/s), decode {drawn} in {:.2} s ({:.1} tokens/s after the first){first}; {}",
             self.prefill_tokens,
             self.prefill.as_secs_f64(),
             per_second(self.prefill_tokens, self.prefill),

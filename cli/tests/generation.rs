@@ -172,6 +172,12 @@ fn gpu_bench_reports_rows_and_counters() {
         &report["counters"]["dispatches_per_token"], dispatches,
         "exact, not an average"
     );
+    let first = &report["time_to_first_token_ms"];
+    let (warm, cold) = (first["warm"].as_f64().unwrap(), first["cold"].as_f64());
+    assert!(warm > 0.0 && cold.unwrap() > report["load_ms"].as_f64().unwrap());
+    assert!(report["counters"]["cache_bytes"].as_u64().unwrap() > 0);
+    let over = &report["counters"]["gpu_bytes_over_weights_and_cache"];
+    assert!(over.as_f64().unwrap() >= 1.0, "{over}");
     let rows = report["rows"].as_array().unwrap();
     assert_eq!(rows.len(), 2);
     for (row, test) in rows.iter().zip(["pp16", "tg4"]) {
