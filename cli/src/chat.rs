@@ -15,7 +15,9 @@ use crate::{
     lines::{self, Line, Lines},
     load::{self, LoadArgs},
     model::{self, ModelArgs},
-    notes, output,
+    notes,
+    numbers::counted,
+    output,
     prompt::{self, Message},
     sampling::SamplingArgs,
 };
@@ -213,8 +215,8 @@ fn save(messages: &[Message], path: &str) -> Result {
         writeln!(file, "{text}").map_err(|error| Failure::io(path, error))
     })?;
     notes::reply(&format!(
-        "{} messages saved to {}",
-        messages.len(),
+        "{} saved to {}",
+        counted(messages.len(), "message"),
         path.display()
     ));
     Ok(())
@@ -225,7 +227,7 @@ fn read(path: &str) -> Result<Vec<Message>> {
     let text = fs::read_to_string(path).map_err(|error| Failure::io(path, error))?;
     let messages = check(&text)
         .map_err(|problem| Failure::Message(format!("{}: {problem}", path.display())))?;
-    notes::reply(&format!("{} messages loaded", messages.len()));
+    notes::reply(&format!("{} loaded", counted(messages.len(), "message")));
     Ok(messages)
 }
 

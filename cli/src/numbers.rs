@@ -1,5 +1,5 @@
 //! Whole numbers on the command line. The parser's own words for a bad one ("invalid digit") name no range; these do.
-//! All of them are at most what 32 bits hold, as shaders count; a seed has 64.
+//! All of them are at most what 32 bits hold, as shaders count; a seed has 64. And numbers in notes, with their noun.
 
 use std::num::NonZeroUsize;
 
@@ -25,6 +25,12 @@ pub fn seed(text: &str) -> Result<u64, String> {
         .map_err(|_| format!("not a whole number from 0 to {}", u64::MAX))
 }
 
+/// `1 token`, `2 tokens`.
+pub fn counted(count: usize, noun: &str) -> String {
+    let ending = if count == 1 { "" } else { "s" };
+    format!("{count} {noun}{ending}")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -39,5 +45,6 @@ mod tests {
             assert!(from_one(bad).unwrap_err().contains("from 1 to 4294967295"));
         }
         assert!(from_one("0").is_err() && seed("-1").is_err());
+        assert_eq!(counted(1, "token") + &counted(0, "row"), "1 token0 rows");
     }
 }

@@ -12,6 +12,7 @@ use crate::{
     files, interrupt,
     load::{self, LoadArgs},
     model::{self, NamedModelArgs},
+    numbers::counted,
     output,
     progress::Progress,
 };
@@ -62,9 +63,9 @@ pub fn run(args: &Args) -> Result {
     };
     if tokens.len() < 2 {
         let problem = format!(
-            "{} has {} tokens; a perplexity takes two or more",
+            "{} has {}; a perplexity takes two or more",
             args.file.display(),
-            tokens.len()
+            counted(tokens.len(), "token")
         );
         return Err(Failure::Message(problem));
     }
@@ -141,8 +142,9 @@ fn print(json: bool, report: &Report) -> Result {
         row(
             "NLL sum",
             format!(
-                "{:.4} nats over {} tokens",
-                report.nll_sum, report.nll_count
+                "{:.4} nats over {}",
+                report.nll_sum,
+                counted(report.nll_count, "token")
             ),
         ),
         row(
