@@ -2,7 +2,7 @@
 
 use std::{fs, path::Path};
 
-use lantern_engine::{ChatTemplate, Error, Session, Tokenizer};
+use lantern_engine::{ChatTemplate, Session, Tokenizer};
 use serde_json::json;
 
 use pollster::block_on;
@@ -15,7 +15,9 @@ use crate::{
     lines::{self, Line, Lines},
     load::{self, LoadArgs},
     model::{self, ModelArgs},
-    notes, output,
+    notes,
+    numbers::counted,
+    output,
     prompt::{self, Message},
     sampling::SamplingArgs,
 };
@@ -27,6 +29,7 @@ const HELP: &str = "\
 /save FILE    write the conversation as JSON
 /load FILE    go on with a saved conversation
 /help         this list
+//TEXT        send a message that begins with /
 /exit         leave; so do Ctrl-D and Ctrl-C
 A line that ends in \\ goes on in the next one. Ctrl-C stops an answer.";
 
@@ -94,6 +97,9 @@ impl Chat<'_> {
             };
             let done = match text.trim() {
                 "" => Ok(Next::Line),
+                message if message.starts_with("//") => {
+                    self.turn(&message[1..]).map(|()| Next::Line)
+                }
                 command if command.starts_with('/') => self.command(command),
                 _ => self.turn(&text).map(|()| Next::Line),
             };
@@ -110,7 +116,7 @@ impl Chat<'_> {
         let (name, rest) = line.split_once(char::is_whitespace).unwrap_or((line, ""));
         let rest = rest.trim();
         match name {
-            "/help" => notes::note(HELP),
+            "/help" => notes::reply(HELP),
             "/system" => self.set_system(rest),
             "/reset" => self.messages.retain(|message| message.role == "system"),
             "/save" => save(&self.messages, rest)?,
@@ -157,11 +163,10 @@ impl Chat<'_> {
         let tokens = prompt::tokens(self.template, self.tokenizer, &self.messages)?;
         let context = self.session.context();
         if tokens.len() >= context {
-            return Err(Error::ContextFull {
-                tokens: tokens.len(),
-                context,
-            }
-            .into());
+            return Err(Failure::Message(format!(
+                "the conversation has {} tokens, and the context holds {context}; /reset starts anew, --context gives more room",
+                tokens.len()
+            )));
         }
         let known = common_prefix(&tokens, self.session.tokens());
         self.session.rewind(known)?;
@@ -209,9 +214,9 @@ fn save(messages: &[Message], path: &str) -> Result {
             .map_err(|error| Failure::Message(error.to_string()))?;
         writeln!(file, "{text}").map_err(|error| Failure::io(path, error))
     })?;
-    notes::note(&format!(
-        "{} messages saved to {}",
-        messages.len(),
+    notes::reply(&format!(
+        "{} saved to {}",
+        counted(messages.len(), "message"),
         path.display()
     ));
     Ok(())
@@ -222,7 +227,7 @@ fn read(path: &str) -> Result<Vec<Message>> {
     let text = fs::read_to_string(path).map_err(|error| Failure::io(path, error))?;
     let messages = check(&text)
         .map_err(|problem| Failure::Message(format!("{}: {problem}", path.display())))?;
-    notes::note(&format!("{} messages loaded", messages.len()));
+    notes::reply(&format!("{} loaded", counted(messages.len(), "message")));
     Ok(messages)
 }
 

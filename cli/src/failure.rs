@@ -64,6 +64,9 @@ impl Failure {
         match self {
             Failure::BrokenPipe => {}
             Failure::Interrupted => notes::note("interrupted"),
+            Failure::Engine(error) if error.code() == "context-full" => {
+                notes::error(&format!("{error} with --context"));
+            }
             other => notes::error(&other.to_string()),
         }
         ExitCode::from(self.code())

@@ -31,15 +31,16 @@ pub fn read_stdin() -> Result<String> {
 /// Lets `write` fill a file under a temporary name beside `path`, then renames it. What was there before stays until then,
 /// and nothing half-written is left behind. Links are followed; pipes and devices are written as they are.
 pub fn write_whole(path: &Path, write: impl FnOnce(&mut dyn Write) -> Result) -> Result {
-    if path == Path::new("-") {
-        let problem = "`-` is no file to write; /dev/stdout is, where there is one";
-        return Err(Failure::Usage(problem.to_owned()));
-    }
-    let real = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
-    let there = fs::metadata(&real).ok();
+    check_name(path)?;
+    let there = match fs::metadata(path) {
+        Ok(there) => Some(there),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+        Err(error) => return Err(Failure::io(path, error)),
+    };
     if there.as_ref().is_some_and(|there| !there.is_file()) {
-        return write_through(&real, write);
+        return write_through(path, write);
     }
+    let real = fs::canonicalize(path).unwrap_or_else(|_| behind_links(path));
     let path = real.as_path();
     let temporary = temporary_name(path)?;
     let file = File::create(&temporary).map_err(|error| Failure::io(path, error))?;
@@ -57,6 +58,24 @@ pub fn write_whole(path: &Path, write: impl FnOnce(&mut dyn Write) -> Result) ->
         let _ = fs::remove_file(&temporary);
     }
     done
+}
+
+/// Refuses `-`, which other programs take for stdout. Apart from [`write_whole`], so that it can come before long work.
+pub fn check_name(path: &Path) -> Result {
+    if path != Path::new("-") {
+        return Ok(());
+    }
+    let problem = "`-` is no file to write; /dev/stdout is, where there is one";
+    Err(Failure::Usage(problem.to_owned()))
+}
+
+/// Where links lead to whose last one points at nothing yet. Circles do not get here: the system has an error for them.
+fn behind_links(path: &Path) -> PathBuf {
+    let mut path = path.to_owned();
+    while let Ok(target) = fs::read_link(&path) {
+        path = path.parent().unwrap_or(Path::new("")).join(target);
+    }
+    path
 }
 
 /// What cannot be renamed over: pipes, devices. A folder is an error of the system's.
@@ -103,19 +122,46 @@ mod tests {
 
     #[cfg(unix)]
     #[test]
-    fn links_stay_and_devices_are_written() {
+    fn links_and_permissions_stay() {
+        use std::os::unix::fs::{PermissionsExt, symlink};
         let folder = std::env::temp_dir().join(format!("lantern-links-{}", std::process::id()));
         fs::create_dir_all(&folder).unwrap();
-        let (file, link, device) = (folder.join("x"), folder.join("l"), folder.join("null"));
+        let (file, link, dangling) = (folder.join("x"), folder.join("l"), folder.join("d"));
         fs::write(&file, b"old").unwrap();
-        std::os::unix::fs::symlink(&file, &link).unwrap();
-        std::os::unix::fs::symlink("/dev/null", &device).unwrap();
+        fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).unwrap();
+        symlink("x", &link).unwrap();
+        symlink("y", &dangling).unwrap();
         let put = |out: &mut dyn Write| out.write_all(b"new").map_err(|e| Failure::io("x", e));
         write_whole(&link, put).unwrap();
-        write_whole(&device, put).unwrap();
+        write_whole(&dangling, put).unwrap();
         assert_eq!(fs::read(&file).unwrap(), b"new");
-        assert!(link.is_symlink() && device.is_symlink());
-        assert!(!fs::metadata("/dev/null").unwrap().is_file());
+        assert_eq!(fs::read(folder.join("y")).unwrap(), b"new");
+        assert!(link.is_symlink() && dangling.is_symlink());
+        let mode = fs::metadata(&file).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+        assert_eq!(fs::read_dir(&folder).unwrap().count(), 4);
+        assert_eq!(write_whole(Path::new("-"), put).unwrap_err().code(), 2);
+        fs::remove_dir_all(&folder).unwrap();
+    }
+
+    // A pipe stands for all devices: a failure here must not cost the machine its /dev/null.
+    #[cfg(unix)]
+    #[test]
+    fn a_pipe_is_written_and_stays() {
+        use std::os::unix::fs::FileTypeExt;
+        let folder = std::env::temp_dir().join(format!("lantern-pipe-{}", std::process::id()));
+        fs::create_dir_all(&folder).unwrap();
+        let pipe = folder.join("p");
+        let made = std::process::Command::new("mkfifo").arg(&pipe).status();
+        assert!(made.unwrap().success());
+        let reader = std::thread::spawn({
+            let pipe = pipe.clone();
+            move || fs::read(pipe).unwrap()
+        });
+        let put = |out: &mut dyn Write| out.write_all(b"new").map_err(|e| Failure::io("x", e));
+        write_whole(&pipe, put).unwrap();
+        assert!(fs::metadata(&pipe).unwrap().file_type().is_fifo());
+        assert_eq!(reader.join().unwrap(), b"new");
         fs::remove_dir_all(&folder).unwrap();
     }
 }

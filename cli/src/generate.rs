@@ -9,7 +9,9 @@ use lantern_engine::{Generated, SamplerOptions, Session, TextStream, Tokenizer};
 use pollster::block_on;
 use serde::Serialize;
 
-use crate::{failure::Result, interrupt, notes, progress::Progress, sampling::SamplingArgs};
+use crate::{
+    failure::Result, interrupt, notes, numbers::counted, progress::Progress, sampling::SamplingArgs,
+};
 
 /// Why an answer ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -173,13 +175,18 @@ impl Answer {
         let first = self.first_token.map_or(String::new(), |first| {
             format!(", first token after {:.2} s", first.as_secs_f64())
         });
+        // The first token is drawn from the prefill's logits; what is timed are the passes of the others.
+        let rate = if drawn > 1 {
+            let (seconds, rate) = (self.decode.as_secs_f64(), self.decode_rate());
+            format!(" in {seconds:.2} s ({rate:.1} tokens/s after the first)")
+        } else {
+            String::new()
+        };
         notes::note(&format!(
-            "prefill {} tokens in {:.2} s ({:.1} tokens/s), decode {drawn} in {:.2} s ({:.1} tokens/s){first}; {}",
-            self.prefill_tokens,
+            "prefill {} in {:.2} s ({:.1} tokens/s), decode {drawn}{rate}{first}; {}",
+            counted(self.prefill_tokens, "token"),
             self.prefill.as_secs_f64(),
             per_second(self.prefill_tokens, self.prefill),
-            self.decode.as_secs_f64(),
-            self.decode_rate(),
             self.stop_reason.in_words(),
         ));
     }

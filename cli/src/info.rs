@@ -10,6 +10,7 @@ use serde_json::{Map, json};
 use crate::{
     failure::Result,
     model::{self, NamedModelArgs},
+    numbers::counted,
     output,
 };
 
@@ -101,7 +102,11 @@ fn print_table(path: &str, file: &ModelFile, types: &Types) -> Result {
     rows.extend(types.iter().map(|(kind, stored)| {
         row(
             &format!("  {kind}"),
-            format!("{} tensors, {}", stored.tensors, DecimalBytes(stored.bytes)),
+            format!(
+                "{}, {}",
+                counted(stored.tensors, "tensor"),
+                DecimalBytes(stored.bytes)
+            ),
         )
     }));
     rows.push(row("metadata", file.metadata().0.len().to_string()));

@@ -10,7 +10,7 @@ use lantern_engine::{Engine, EngineOptions, LoadOptions, Model, ModelFile, Preci
 use pollster::block_on;
 use serde::Serialize;
 
-use crate::{failure::Result, interrupt, notes, progress::Progress};
+use crate::{failure::Result, interrupt, notes, numbers, progress::Progress};
 
 /// How to load a model, the same on every verb that uses a GPU.
 #[derive(Debug, clap::Args)]
@@ -25,13 +25,13 @@ pub struct LoadArgs {
     )]
     pub adapter: Option<String>,
     /// Tokens that prompt and answer may have together [default: the model's own limit, at most 4096]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = numbers::from_one, allow_negative_numbers = true)]
     pub context: Option<NonZeroUsize>,
     /// `default` is whatever is fast on this adapter, `exact` computes and caches in 32 bits
     #[arg(long, value_enum, default_value_t)]
     pub precision: PrecisionArg,
     /// Prompt tokens computed in one pass [default: the engine's choice]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = numbers::from_one, allow_negative_numbers = true)]
     pub chunk: Option<NonZeroUsize>,
 }
 

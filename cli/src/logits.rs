@@ -18,9 +18,9 @@ use crate::{
 pub struct Args {
     #[command(flatten)]
     model: NamedModelArgs,
-    /// Token ids to feed, with commas between
-    #[arg(long, value_name = "IDS", value_delimiter = ',', required = true)]
-    tokens: Vec<u32>,
+    /// Token ids to feed, with commas or spaces between; `lantern tokenize --ids` prints such a list
+    #[arg(long, value_name = "IDS", value_parser = ids, allow_hyphen_values = true)]
+    tokens: Ids,
     /// Logits at every position, not only after the last token
     #[arg(long)]
     all: bool,
@@ -31,13 +31,41 @@ pub struct Args {
     load: LoadArgs,
 }
 
+/// A newtype, because the parser takes a plain `Vec` for a flag that is given several times.
+#[derive(Debug, Clone)]
+struct Ids(Vec<u32>);
+
+/// `1,2`, `1 2` or `[1, 2]`.
+fn ids(text: &str) -> std::result::Result<Ids, String> {
+    let text = text.trim();
+    let inner = text
+        .strip_prefix('[')
+        .map_or(Some(text), |rest| rest.strip_suffix(']'))
+        .ok_or("the list has no ]")?;
+    let words = inner.split(|c: char| c == ',' || c.is_whitespace());
+    let id = |word: &str| {
+        word.parse()
+            .map_err(|_| format!("{word:?} is no token id; ids are whole numbers from 0"))
+    };
+    let ids: Vec<u32> = words
+        .filter(|word| !word.is_empty())
+        .map(id)
+        .collect::<std::result::Result<_, _>>()?;
+    if ids.is_empty() {
+        return Err("there is no token id in it".to_owned());
+    }
+    Ok(Ids(ids))
+}
+
 /// Writes the file.
 pub fn run(args: &Args) -> Result {
+    files::check_name(&args.output)?;
+    let tokens = args.tokens.0.as_slice();
     let file = model::open(Some(&args.model.model))?;
-    file.admit(&args.tokens, &args.load.options())?;
+    file.admit(tokens, &args.load.options())?;
     let loaded = load::load(&file, &args.load)?;
     let mut session = block_on(loaded.model.session())?;
-    let rows = if args.all { args.tokens.len() } else { 1 };
+    let rows = if args.all { tokens.len() } else { 1 };
     files::write_whole(&args.output, |out| {
         let mut put = |row: &[f32]| {
             let bytes: Vec<u8> = row.iter().flat_map(|logit| logit.to_le_bytes()).collect();
@@ -45,7 +73,7 @@ pub fn run(args: &Args) -> Result {
                 .map_err(|error| Failure::io(&args.output, error))
         };
         if !args.all {
-            generate::feed(&mut session, &args.tokens)?;
+            generate::feed(&mut session, tokens)?;
             return put(&block_on(session.logits())?);
         }
         let mut failed = Ok(());
@@ -61,7 +89,7 @@ pub fn run(args: &Args) -> Result {
                 ControlFlow::Break(())
             }
         };
-        let fed = block_on(session.feed_all(&args.tokens, &mut sink));
+        let fed = block_on(session.feed_all(tokens, &mut sink));
         failed?;
         Ok(fed?)
     })?;
@@ -71,4 +99,19 @@ pub fn run(args: &Args) -> Result {
         args.output.display()
     ));
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::ids;
+
+    #[test]
+    fn ids_are_read_in_every_spelling() {
+        for text in ["1,2", "1, 2", "1 2", "[1, 2]", " [1,2,] "] {
+            assert_eq!(ids(text).unwrap().0, [1, 2], "{text}");
+        }
+        for text in ["", "[]", "[1", "1,x", "-1", "1.5", "4294967296"] {
+            ids(text).unwrap_err();
+        }
+    }
 }

@@ -16,6 +16,7 @@ mod load;
 mod logits;
 mod model;
 mod notes;
+mod numbers;
 mod output;
 mod perplexity;
 mod places;

@@ -28,7 +28,7 @@ pub fn quiet() -> bool {
 /// One line that most people want to see.
 pub fn note(text: &str) {
     if !quiet() {
-        write(&format!("{text}\n"));
+        reply(text);
     }
 }
 
@@ -40,7 +40,7 @@ pub fn verbose() -> bool {
 /// One line that only `-v` shows.
 pub fn detail(text: &str) {
     if verbose() {
-        write(&format!("{text}\n"));
+        reply(text);
     }
 }
 
@@ -52,16 +52,30 @@ pub fn warning(text: &str) {
 /// Why the program ends; the only thing that `-q` lets through.
 pub fn error(text: &str) {
     const LENGTH_MAX: usize = 4000; // texts from files can be long
-    let shown = text.chars().take(LENGTH_MAX);
-    let shown: String = shown
-        .map(|c| if c == '\n' { c } else { visible(c) })
-        .collect();
-    write(&format!("error: {shown}\n"));
+    write(&format!("error: {}\n", visible(text, LENGTH_MAX, "\n\t")));
 }
 
-/// The character, or a mark where a terminal would take it for a command.
-pub fn visible(c: char) -> char {
-    if c.is_control() { '\u{fffd}' } else { c }
+/// What was asked for in a chat, which `-q` does not take away.
+pub fn reply(text: &str) {
+    write(&format!("{}\n", visible(text, usize::MAX, "\n\t")));
+}
+
+/// The text as a terminal may have it: what comes from a file can be long, and hold the terminal's own commands.
+/// Control characters become their escapes, but for those in `kept`; what is longer than `most` characters is cut.
+pub fn visible(text: &str, most: usize, kept: &str) -> String {
+    let mut shown = String::new();
+    for (index, c) in text.chars().enumerate() {
+        if index == most {
+            shown.push('…');
+            break;
+        }
+        if c.is_control() && !kept.contains(c) {
+            shown.extend(c.escape_default());
+        } else {
+            shown.push(c);
+        }
+    }
+    shown
 }
 
 /// A prompt without a line end, for terminals that have no line editing.
@@ -72,4 +86,17 @@ pub fn prompt(text: &str) {
 // `eprint!` panics when stderr is closed, and a program must not end because nobody reads its notes.
 fn write(text: &str) {
     let _ = std::io::stderr().write_all(text.as_bytes());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::visible;
+
+    #[test]
+    fn terminals_get_no_commands() {
+        assert_eq!(visible("\u{1b}[31m\ta\nä", 99, "\n"), "\\u{1b}[31m\\ta\nä");
+        assert_eq!(visible("\u{9b}x", 99, ""), "\\u{9b}x");
+        assert_eq!(visible("abc", 3, ""), "abc");
+        assert_eq!(visible("abcd", 3, ""), "abc…");
+    }
 }

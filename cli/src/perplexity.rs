@@ -12,6 +12,7 @@ use crate::{
     files, interrupt,
     load::{self, LoadArgs},
     model::{self, NamedModelArgs},
+    numbers::counted,
     output,
     progress::Progress,
 };
@@ -49,6 +50,11 @@ struct Report {
 pub fn run(args: &Args) -> Result {
     let text = files::read_text(&args.file)?;
     let file = model::open(Some(&args.model.model))?;
+    if file.context(&args.load.options())? < 2 {
+        return Err(Failure::Usage(
+            "a context of 1 has no next token; --context 2 is the least".to_owned(),
+        ));
+    }
     let tokenizer = file.tokenizer()?;
     let tokens = if args.special {
         tokenizer.encode_rendered(&text)?
@@ -57,19 +63,14 @@ pub fn run(args: &Args) -> Result {
     };
     if tokens.len() < 2 {
         let problem = format!(
-            "{} has {} tokens; a perplexity takes two or more",
+            "{} has {}; a perplexity takes two or more",
             args.file.display(),
-            tokens.len()
+            counted(tokens.len(), "token")
         );
         return Err(Failure::Message(problem));
     }
     let loaded = load::load(&file, &args.load)?;
     let context = loaded.model.context();
-    if context < 2 {
-        return Err(Failure::Usage(
-            "a context of 1 has no next token; --context 2 is the least".to_owned(),
-        ));
-    }
     let mut session = block_on(loaded.model.session())?;
     let mut progress = Progress::count("perplexity", tokens.len() as u64);
     let mut sum = 0.0;
@@ -141,8 +142,9 @@ fn print(json: bool, report: &Report) -> Result {
         row(
             "NLL sum",
             format!(
-                "{:.4} nats over {} tokens",
-                report.nll_sum, report.nll_count
+                "{:.4} nats over {}",
+                report.nll_sum,
+                counted(report.nll_count, "token")
             ),
         ),
         row(

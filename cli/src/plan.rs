@@ -3,10 +3,10 @@
 use std::num::NonZeroUsize;
 
 use crate::{
-    failure::Result,
+    failure::{Failure, Result},
     load::{self, LoadArgs},
     model::{self, ModelArgs},
-    output,
+    numbers, output,
 };
 
 /// `plan`'s flags.
@@ -15,7 +15,7 @@ pub struct Args {
     #[command(flatten)]
     model: ModelArgs,
     /// Tokens in the pass: 1 is a step of decode, more a chunk of prefill
-    #[arg(long, value_name = "N", default_value = "1")]
+    #[arg(long, value_name = "N", default_value = "1", value_parser = numbers::from_one, allow_negative_numbers = true)]
     width: NonZeroUsize,
     #[command(flatten)]
     load: LoadArgs,
@@ -24,7 +24,14 @@ pub struct Args {
 /// Prints it.
 pub fn run(args: &Args) -> Result {
     let file = model::open(args.model.model.as_deref())?;
+    let (width, options) = (args.width.get(), args.load.options());
+    let context = file.context(&options)?;
+    if width > context {
+        return Err(Failure::Usage(format!(
+            "--width {width} is more than the context of {context} tokens; raise --context"
+        )));
+    }
     let engine = load::open_engine(&args.load)?;
-    let plan = file.plan(&engine, &args.load.options(), args.width.get())?;
+    let plan = file.plan(&engine, &options, width)?;
     output::line(plan.to_string().trim_end())
 }

@@ -2,18 +2,19 @@
 //! Work that is over within a second says nothing there.
 
 use std::{
+    fmt,
     io::IsTerminal,
     time::{Duration, Instant},
 };
 
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 
 use crate::notes;
 
 const PATIENCE: Duration = Duration::from_secs(1);
 const BYTES: &str =
     "{msg} [{wide_bar}] {decimal_bytes}/{decimal_total_bytes} {decimal_bytes_per_sec} {eta}";
-const COUNT: &str = "{msg} [{wide_bar}] {pos}/{len} {per_sec} {eta}";
+const COUNT: &str = "{msg} [{wide_bar}] {pos}/{len} {rate} {eta}";
 
 /// One piece of long work. Dropping it takes the bar away.
 pub struct Progress {
@@ -30,7 +31,7 @@ impl Progress {
         Progress::new(label, total, BYTES)
     }
 
-    /// Work measured in pieces, `total` of them.
+    /// Work measured in tokens, `total` of them.
     pub fn count(label: &str, total: u64) -> Progress {
         Progress::new(label, total, COUNT)
     }
@@ -45,6 +46,9 @@ impl Progress {
         };
         let style =
             ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
+        let style = style.with_key("rate", |state: &ProgressState, out: &mut dyn fmt::Write| {
+            let _ = write!(out, "{:.1} tokens/s", state.per_sec());
+        });
         let bar = ProgressBar::with_draw_target(Some(total), target).with_style(style);
         Progress {
             label: label.to_owned(),

@@ -1,8 +1,11 @@
 //! `lantern run`: one prompt in, one text out.
 
 use std::{
+    fs,
     io::{self, IsTerminal},
     path::PathBuf,
+    sync::mpsc,
+    thread,
     time::Duration,
 };
 
@@ -107,9 +110,14 @@ pub fn run(args: &Args) -> Result {
 /// stdin or the file, then `-p`, on lines of their own.
 fn prompt_text(args: &Args) -> Result<String> {
     let first = match &args.file {
-        Some(path) => Some(files::read_text(path)?),
+        Some(path) => {
+            if path.as_os_str() != "-" && something_waits() {
+                notes::note("stdin is not read, because -f is given; -f - reads it");
+            }
+            Some(files::read_text(path)?)
+        }
         None if io::stdin().is_terminal() => None,
-        None => Some(files::read_stdin()?),
+        None => Some(read_stdin_patiently()?),
     };
     match (first.filter(|text| !text.is_empty()), args.prompt.clone()) {
         (None, None) if args.file.is_none() && io::stdin().is_terminal() => Err(Failure::Usage(
@@ -121,6 +129,30 @@ fn prompt_text(args: &Args) -> Result<String> {
         (Some(first), Some(last)) if first.ends_with('\n') => Ok(first + &last),
         (Some(first), Some(last)) => Ok(format!("{first}\n{last}")),
     }
+}
+
+/// stdin to its end. One that is open and says nothing, as of a program that started this one, is no riddle but a note.
+fn read_stdin_patiently() -> Result<String> {
+    const PATIENCE: Duration = Duration::from_secs(1);
+    let (done, waits) = mpsc::channel::<()>();
+    thread::spawn(move || {
+        if waits.recv_timeout(PATIENCE) == Err(mpsc::RecvTimeoutError::Timeout) {
+            notes::note("reading the prompt from stdin; < /dev/null leaves it out");
+        }
+    });
+    let text = files::read_stdin();
+    drop(done);
+    text
+}
+
+/// stdin is a pipe or a file that is not empty: somebody meant it to be read. Where there is no /dev/stdin, nobody knows.
+fn something_waits() -> bool {
+    #[cfg(unix)]
+    let pipe = |there: &fs::Metadata| std::os::unix::fs::FileTypeExt::is_fifo(&there.file_type());
+    #[cfg(not(unix))]
+    let pipe = |_: &fs::Metadata| false;
+    fs::metadata("/dev/stdin")
+        .is_ok_and(|there| pipe(&there) || (there.is_file() && there.len() > 0))
 }
 
 fn prompt_tokens(

@@ -6,7 +6,7 @@ use lantern_engine::SamplerOptions;
 
 use crate::{
     failure::{Failure, Result},
-    notes,
+    notes, numbers,
 };
 
 /// How tokens are drawn, how many, and what ends the text.
@@ -14,7 +14,7 @@ use crate::{
 #[command(next_help_heading = "Sampling")]
 pub struct SamplingArgs {
     /// Tokens to generate [default: until the text ends or the context is full]
-    #[arg(short = 'n', long = "tokens", value_name = "N")]
+    #[arg(short = 'n', long = "tokens", value_name = "N", value_parser = numbers::from_zero, allow_negative_numbers = true)]
     pub count: Option<usize>,
     /// Text that ends the answer, and is no part of it; may be given several times
     #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]
@@ -26,19 +26,44 @@ pub struct SamplingArgs {
     #[arg(long)]
     greedy: bool,
     /// 0 is greedy; higher is more daring
-    #[arg(long, value_name = "T", default_value_t = 0.8)]
+    #[arg(
+        long,
+        value_name = "T",
+        default_value_t = 0.8,
+        allow_negative_numbers = true
+    )]
     temperature: f32,
     /// Draw from the K most likely tokens; 0 is all
-    #[arg(long, value_name = "K", default_value_t = 40)]
+    #[arg(
+        long,
+        value_name = "K",
+        default_value_t = 40,
+        allow_negative_numbers = true
+    )]
     top_k: u32,
     /// Draw from the fewest tokens that have this probability together; 1 is all
-    #[arg(long, value_name = "P", default_value_t = 0.95)]
+    #[arg(
+        long,
+        value_name = "P",
+        default_value_t = 0.95,
+        allow_negative_numbers = true
+    )]
     top_p: f32,
     /// Leave out tokens less likely than this share of the most likely one; 0 is none
-    #[arg(long, value_name = "P", default_value_t = 0.05)]
+    #[arg(
+        long,
+        value_name = "P",
+        default_value_t = 0.05,
+        allow_negative_numbers = true
+    )]
     min_p: f32,
     /// Divide the logits of tokens that were there by this; 1 is off
-    #[arg(long, value_name = "X", default_value_t = 1.0)]
+    #[arg(
+        long,
+        value_name = "X",
+        default_value_t = 1.0,
+        allow_negative_numbers = true
+    )]
     repeat_penalty: f32,
     /// Take this off a token's logit for every time it was there; 0 is off
     #[arg(
@@ -57,7 +82,7 @@ pub struct SamplingArgs {
     )]
     presence_penalty: f32,
     /// The same seed gives the same text on the same adapter [default: random, shown by -v]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = numbers::seed, allow_negative_numbers = true)]
     seed: Option<u64>,
 }
 

@@ -22,6 +22,8 @@ fn usage_errors_exit_with_2_and_leave_stdout_alone() {
         &["run", "-p", "x", "--raw", "-s", "y"],
         &["run", "-p", "x", "--precision", "vague"],
         &["run", "-p", "x", "--context", "0"],
+        &["run", "-p", "x", "--temperature", "-1"],
+        &["run", "-p", "x", "--context", "4294967296"],
         &["-q", "-v", "devices"],
         &["tokenize"],
         &["template", "--input", "x.json"],
@@ -35,6 +37,8 @@ fn usage_errors_exit_with_2_and_leave_stdout_alone() {
         ],
         &["logits", "m.gguf", "-o", "x"],
         &["logits", "m.gguf", "--tokens", "1,x", "-o", "x"],
+        &["logits", "m.gguf", "--tokens", "[1, 2", "-o", "x"],
+        &["logits", "m.gguf", "--tokens", "[1, 2]", "-o", "-"],
         &["perplexity", "m.gguf"],
         &["plan", "--width", "0"],
         &["bench", "-r", "0"],
@@ -46,6 +50,51 @@ fn usage_errors_exit_with_2_and_leave_stdout_alone() {
         assert_eq!((code, stdout.as_str()), (2, ""), "{arguments:?}: {stderr}");
         assert!(!stderr.is_empty(), "{arguments:?}");
     }
+}
+
+#[test]
+fn numbers_out_of_range_are_told_the_range() {
+    let cache = folder("numbers");
+    for (arguments, range) in [
+        (["run", "--temperature", "-1"], "between 0 and 100"),
+        (["run", "--seed", "-1"], "from 0 to 18446744073709551615"),
+        (["run", "-n", "-3"], "from 0 to 4294967295"),
+        (["run", "--top-k", "-1"], "0..=4294967295"),
+        (["chat", "--context", "-1"], "from 1 to 4294967295"),
+        (["plan", "--width", "4294967297"], "from 1 to 4294967295"),
+        (["bench", "-p", "-1"], "from 0 to 4294967295"),
+    ] {
+        let (code, stdout, stderr) = run(lantern(&cache).args(arguments));
+        assert_eq!((code, stdout.as_str()), (2, ""), "{arguments:?}: {stderr}");
+        assert!(stderr.contains(range), "{arguments:?}: {stderr}");
+    }
+}
+
+/// A stdin that is open and silent is waited for, and that is said. `wait_with_output` closes it.
+#[test]
+fn a_silent_stdin_is_noted() {
+    let mut command = lantern(&folder("silent"));
+    command.args(["run", "nowhere.gguf", "-p", "hi"]);
+    let child = command.stdin(Stdio::piped()).stderr(Stdio::piped()).spawn();
+    let child = child.unwrap();
+    std::thread::sleep(std::time::Duration::from_millis(1500));
+    let said = String::from_utf8(child.wait_with_output().unwrap().stderr).unwrap();
+    assert!(said.contains("reading the prompt from stdin"), "{said}");
+}
+
+/// With -f, stdin is not read; one that is a pipe is not lost in silence.
+#[cfg(unix)]
+#[test]
+fn a_stdin_beside_a_file_is_noted() {
+    let cache = folder("beside");
+    let prompt = cache.join("prompt");
+    fs::write(&prompt, "hi").unwrap();
+    let mut command = lantern(&cache);
+    command.args(["run", "nowhere.gguf", "-f"]).arg(&prompt);
+    let (_, _, silent) = run(&mut command);
+    assert!(!silent.contains("stdin"), "{silent}");
+    let (_, _, said) = run(command.stdin(Stdio::piped()));
+    assert!(said.contains("-f - reads it"), "{said}");
 }
 
 #[test]

@@ -102,7 +102,7 @@ fn gpu_the_context_is_kept() {
     let (code, stdout, stderr) = run(verb("run", &model).args(long));
     assert_eq!((code, stdout.as_str()), (1, ""));
     assert!(
-        stderr.contains("10 tokens") && stderr.contains("holds 8"),
+        stderr.contains("10 tokens") && stderr.contains("holds 8") && stderr.contains("--context"),
         "{stderr}"
     );
     let full = ["--raw", "--context", "12", "--ignore-end", "-p", words];
@@ -110,6 +110,62 @@ fn gpu_the_context_is_kept() {
         json(verb("run", &model).args(full))["stop_reason"],
         "context"
     );
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn limits_are_checked_before_a_gpu_is_opened() {
+    let Some(model) = model() else { return };
+    let text = folder("limits").join("text");
+    fs::write(&text, "one two three").unwrap();
+    let text = text.to_str().unwrap();
+    let refused: [(i32, &str, &[&str]); 5] = [
+        (
+            1,
+            "99999999",
+            &["logits", "--tokens", "99999999", "-o", "x"],
+        ),
+        (
+            1,
+            "holds 2",
+            &["logits", "--tokens", "1 2 3", "--context", "2", "-o", "x"],
+        ),
+        (
+            2,
+            "--context 2",
+            &["perplexity", "-f", text, "--context", "1"],
+        ),
+        (2, "--width 4097", &["plan", "--width", "4097"]),
+        (
+            2,
+            "context of 65",
+            &["bench", "-p", "64", "--context", "64"],
+        ),
+    ];
+    for (wanted, words, arguments) in refused {
+        let mut command = lantern(&folder("limits-run"));
+        command.arg(arguments[0]).arg(&model).args(&arguments[1..]);
+        command.env("VK_DRIVER_FILES", "/no/such/driver.json");
+        command.env("VK_ICD_FILENAMES", "/no/such/driver.json");
+        let (code, stdout, stderr) = run(&mut command);
+        assert_eq!((code, stdout.as_str()), (wanted, ""), "{stderr}");
+        assert!(stderr.contains(words), "{arguments:?}: {stderr}");
+    }
+}
+
+#[test]
+fn gpu_chat_answers_in_quiet_and_sends_slashes() {
+    let Some(model) = model() else { return };
+    let saved = folder("chat").join("saved.json");
+    let (lines, path) = (folder("chat-lines").join("lines"), saved.display());
+    fs::write(&lines, format!("/help\n//hi\n/save {path}\n")).unwrap();
+    let mut command = verb("chat", &model);
+    command.args(["-q", "-n", "2"]);
+    let (code, _, stderr) = run(command.stdin(fs::File::open(lines).unwrap()));
+    assert_eq!(code, 0, "{stderr}");
+    assert!(stderr.contains("/reset") && stderr.contains("2 messages saved"));
+    let messages: Value = serde_json::from_str(&fs::read_to_string(saved).unwrap()).unwrap();
+    assert_eq!(messages[0]["content"], "/hi");
 }
 
 #[cfg(unix)]
@@ -172,6 +228,12 @@ fn gpu_bench_reports_rows_and_counters() {
         &report["counters"]["dispatches_per_token"], dispatches,
         "exact, not an average"
     );
+    let first = &report["time_to_first_token_ms"];
+    let (warm, cold) = (first["warm"].as_f64().unwrap(), first["cold"].as_f64());
+    assert!(warm > 0.0 && cold.unwrap() > report["load_ms"].as_f64().unwrap());
+    assert!(report["counters"]["cache_bytes"].as_u64().unwrap() > 0);
+    let over = &report["counters"]["gpu_bytes_over_weights_and_cache"];
+    assert!(over.as_f64().unwrap() >= 1.0, "{over}");
     let rows = report["rows"].as_array().unwrap();
     assert_eq!(rows.len(), 2);
     for (row, test) in rows.iter().zip(["pp16", "tg4"]) {

@@ -14,8 +14,8 @@ use crate::{
     notes, places,
 };
 
-/// Which file to take where a repository has several: the smallest of good quality that this version runs.
-const PREFERRED: [&str; 8] = ["Q4_0", "Q4_1", "Q5_0", "Q5_1", "Q8_0", "BF16", "F16", "F32"];
+/// Which file to take where a repository has several: only types that this version runs, the best of sensible size first.
+const PREFERRED: [&str; 8] = ["Q8_0", "Q5_1", "Q5_0", "Q4_1", "Q4_0", "F16", "BF16", "F32"];
 /// Remembers that choice beside the files, so that the same name means the same file later, and offline.
 const CHOICE: &str = ".choice";
 const LISTING_LIMIT: u64 = 16 << 20;
@@ -296,8 +296,13 @@ mod tests {
         assert_eq!(preferred(&["README.md", "m.gguf"]), Some("m.gguf"));
         assert_eq!(
             preferred(&["m-Q8_0.gguf", "m.Q4_0.gguf", "x/m-f16.gguf"]),
-            Some("m.Q4_0.gguf")
+            Some("m-Q8_0.gguf")
         );
+        assert_eq!(
+            preferred(&["m-Q4_K_M.gguf", "m-Q4_0.gguf", "m-F16.gguf"]),
+            Some("m-Q4_0.gguf")
+        );
+        assert_eq!(preferred(&["m-Q4_K_M.gguf", "m-Q6_K.gguf"]), None);
         assert_eq!(
             preferred(&["m-q8_0.gguf", "mmproj-f16.gguf"]),
             Some("m-q8_0.gguf")
