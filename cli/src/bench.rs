@@ -97,6 +97,8 @@ struct CountersReport {
     bind_groups_created_per_token: f64,
     gpu_bytes: u64,
     weight_bytes: u64,
+    /// Bytes of weights that a decoded token reads.
+    weight_bytes_read_per_token: u64,
     cache_bytes: u64,
     /// Bytes on the GPU over those of weights and cache.
     gpu_bytes_over_weights_and_cache: f64,
@@ -336,6 +338,7 @@ impl Bench<'_> {
             bind_groups_created_per_token: per_token(spent.bind_groups_created),
             gpu_bytes,
             weight_bytes,
+            weight_bytes_read_per_token: self.session.weight_bytes_read(),
             cache_bytes,
             gpu_bytes_over_weights_and_cache: gpu_bytes as f64
                 / (weight_bytes + cache_bytes).max(1) as f64,
