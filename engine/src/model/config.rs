@@ -83,17 +83,7 @@ impl Config {
         let value_size = keys
             .optional("attention.value_length")?
             .unwrap_or(head_size);
-        let epsilon = format!("{}.attention.layer_norm_rms_epsilon", family.name);
-        let missing = |key: &str| Error::BadFile(format!("metadata {key} is missing"));
-        let norm_epsilon = file
-            .metadata()
-            .f32(&epsilon)?
-            .ok_or_else(|| missing(&epsilon))?;
-        if !(norm_epsilon.is_finite() && norm_epsilon >= 0.0) {
-            return Err(Error::BadFile(format!(
-                "metadata {epsilon} is {norm_epsilon}"
-            )));
-        }
+        let norm_epsilon = norm_epsilon(file, family.name)?;
         if heads % kv_heads != 0 {
             return Err(Error::BadFile(format!(
                 "{heads} query heads do not share {kv_heads} key heads evenly"
@@ -105,30 +95,7 @@ impl Config {
                 "{sizes}: only equal multiples of 4 up to 1024 are run here"
             )));
         }
-        let embedding = file.tensor("token_embd.weight");
-        let embedding = embedding
-            .ok_or_else(|| Error::BadFile("tensor token_embd.weight is missing".into()))?;
-        let rows = embedding.shape.get(1).copied().unwrap_or(0);
-        let vocabulary = u32::try_from(rows).ok().filter(|&v| v > 0 && v <= LARGEST);
-        let vocabulary = vocabulary
-            .ok_or_else(|| Error::BadFile(format!("token_embd.weight has {rows} rows")))?;
-        let claimed = file
-            .metadata()
-            .u32(&format!("{}.vocab_size", family.name))?;
-        if claimed.is_some_and(|claimed| claimed != vocabulary) {
-            let claimed = claimed.unwrap_or(0);
-            return Err(Error::BadFile(format!(
-                "metadata {}.vocab_size is {claimed}, but token_embd.weight has {rows} rows",
-                family.name
-            )));
-        }
-        let tokens = file.metadata().texts("tokenizer.ggml.tokens")?;
-        let tokens = tokens.map_or(0, <[String]>::len);
-        if tokens > vocabulary as usize {
-            return Err(Error::BadFile(format!(
-                "the tokenizer has {tokens} tokens, but token_embd.weight has {rows} rows"
-            )));
-        }
+        let vocabulary = vocabulary(file, family.name)?;
         let name = file.metadata().text("general.name")?.unwrap_or(family.name);
         Ok(Config {
             family: family.name.to_string(),
@@ -150,4 +117,46 @@ impl Config {
     pub(crate) fn qkv_width(&self) -> u32 {
         (self.heads + 2 * self.kv_heads) * self.head_size
     }
+}
+
+/// RMSNorm's epsilon.
+fn norm_epsilon(file: &ModelFile, family: &str) -> Result<f32> {
+    let epsilon = format!("{family}.attention.layer_norm_rms_epsilon");
+    let missing = |key: &str| Error::BadFile(format!("metadata {key} is missing"));
+    let norm_epsilon = file
+        .metadata()
+        .f32(&epsilon)?
+        .ok_or_else(|| missing(&epsilon))?;
+    if !(norm_epsilon.is_finite() && norm_epsilon >= 0.0) {
+        return Err(Error::BadFile(format!(
+            "metadata {epsilon} is {norm_epsilon}"
+        )));
+    }
+    Ok(norm_epsilon)
+}
+
+/// Rows of the embedding, which the metadata and the tokenizer must not contradict.
+fn vocabulary(file: &ModelFile, family: &str) -> Result<u32> {
+    let embedding = file.tensor("token_embd.weight");
+    let embedding =
+        embedding.ok_or_else(|| Error::BadFile("tensor token_embd.weight is missing".into()))?;
+    let rows = embedding.shape.get(1).copied().unwrap_or(0);
+    let vocabulary = u32::try_from(rows).ok().filter(|&v| v > 0 && v <= LARGEST);
+    let vocabulary =
+        vocabulary.ok_or_else(|| Error::BadFile(format!("token_embd.weight has {rows} rows")))?;
+    let claimed = file.metadata().u32(&format!("{family}.vocab_size"))?;
+    if claimed.is_some_and(|claimed| claimed != vocabulary) {
+        let claimed = claimed.unwrap_or(0);
+        return Err(Error::BadFile(format!(
+            "metadata {family}.vocab_size is {claimed}, but token_embd.weight has {rows} rows"
+        )));
+    }
+    let tokens = file.metadata().texts("tokenizer.ggml.tokens")?;
+    let tokens = tokens.map_or(0, <[String]>::len);
+    if tokens > vocabulary as usize {
+        return Err(Error::BadFile(format!(
+            "the tokenizer has {tokens} tokens, but token_embd.weight has {rows} rows"
+        )));
+    }
+    Ok(vocabulary)
 }
