@@ -1,38 +1,26 @@
 //! The verbs that compute, on the default model and whatever GPU is there. Names begin with `gpu_`, so that two run at a time.
 
+#[path = "../../tests/tests/support/default_model.rs"]
+mod default_model;
 mod support;
 
 use std::{
     fs,
     io::Read,
-    path::{Path, PathBuf},
+    path::Path,
     process::{Command, Stdio},
 };
 
+use default_model::default_model as model;
 use serde_json::Value;
 use support::{folder, lantern, run};
 
-/// The default model where `lantern fetch` keeps it. None, with a line that says so, where it is not; a failure under CI.
-fn model() -> Option<PathBuf> {
-    let set = |name: &str| std::env::var_os(name).map(PathBuf::from);
-    let caches = set("LANTERN_CACHE")
-        .or_else(|| set("XDG_CACHE_HOME").map(|c| c.join("lantern")))
-        .or_else(|| set("HOME").map(|h| h.join(".cache/lantern")));
-    let path = caches?.join("models/SmolLM2-135M-Instruct.Q4_1.gguf");
-    let missing = format!("{} is missing; `lantern fetch` brings it", path.display());
-    if !path.is_file() {
-        assert!(std::env::var_os("CI").is_none(), "{missing}");
-        eprintln!("left out: {missing}");
-        return None;
-    }
-    Some(path)
-}
-
 /// A verb on the model, on the quicker of the software adapters where there are two.
 fn verb(name: &str, model: &Path) -> Command {
-    let mut command = lantern(&folder("generation"));
+    let cache = Path::new(env!("CARGO_TARGET_TMPDIR")); // nothing is kept there: the model is named
+    let mut command = lantern(cache);
     command.arg(name).arg(model);
-    let (_, devices, _) = run(lantern(&folder("devices")).arg("devices"));
+    let (_, devices, _) = run(lantern(cache).arg("devices"));
     if devices.contains("llvmpipe") {
         command.env("LANTERN_ADAPTER", "llvmpipe");
     }

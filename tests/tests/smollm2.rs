@@ -10,7 +10,8 @@ use pollster::block_on;
 
 use crate::support::{
     adapters,
-    models::{default_model, feed, feed_all, folder, generate, load, logits, reference},
+    default_model::default_model,
+    models::{feed, feed_all, folder, generate, load, logits, reference},
     nmse,
 };
 

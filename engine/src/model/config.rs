@@ -122,11 +122,8 @@ impl Config {
 /// RMSNorm's epsilon.
 fn norm_epsilon(file: &ModelFile, family: &str) -> Result<f32> {
     let epsilon = format!("{family}.attention.layer_norm_rms_epsilon");
-    let missing = |key: &str| Error::BadFile(format!("metadata {key} is missing"));
-    let norm_epsilon = file
-        .metadata()
-        .f32(&epsilon)?
-        .ok_or_else(|| missing(&epsilon))?;
+    let missing = || Error::BadFile(format!("metadata {epsilon} is missing"));
+    let norm_epsilon = file.metadata().f32(&epsilon)?.ok_or_else(missing)?;
     if !(norm_epsilon.is_finite() && norm_epsilon >= 0.0) {
         return Err(Error::BadFile(format!(
             "metadata {epsilon} is {norm_epsilon}"
@@ -145,8 +142,7 @@ fn vocabulary(file: &ModelFile, family: &str) -> Result<u32> {
     let vocabulary =
         vocabulary.ok_or_else(|| Error::BadFile(format!("token_embd.weight has {rows} rows")))?;
     let claimed = file.metadata().u32(&format!("{family}.vocab_size"))?;
-    if claimed.is_some_and(|claimed| claimed != vocabulary) {
-        let claimed = claimed.unwrap_or(0);
+    if let Some(claimed) = claimed.filter(|&claimed| claimed != vocabulary) {
         return Err(Error::BadFile(format!(
             "metadata {family}.vocab_size is {claimed}, but token_embd.weight has {rows} rows"
         )));

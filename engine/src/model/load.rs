@@ -44,6 +44,14 @@ pub struct LoadOptions {
     pub chunk: Option<usize>,
 }
 
+impl LoadOptions {
+    /// Positions of a session of this model.
+    fn context_of(&self, config: &Config) -> usize {
+        let own = config.context as usize;
+        self.context.unwrap_or(own.min(CONTEXT_DEFAULT_MAX))
+    }
+}
+
 /// The context where none is asked for and the model has more.
 pub const CONTEXT_DEFAULT_MAX: usize = 4096;
 
@@ -82,7 +90,7 @@ impl Model {
     ) -> Result<Model> {
         let config = Config::of(file)?;
         let layout = Layout::of(engine, file, &config)?;
-        let context = file.context(options)?;
+        let context = options.context_of(&config);
         check_context(engine, &config, options.precision, context)?;
         let chunk = options
             .chunk
@@ -176,8 +184,7 @@ impl Model {
 impl ModelFile {
     /// Positions of a session with these options.
     pub fn context(&self, options: &LoadOptions) -> Result<usize> {
-        let own = Config::of(self)?.context as usize;
-        Ok(options.context.unwrap_or(own.min(CONTEXT_DEFAULT_MAX)))
+        Ok(options.context_of(&Config::of(self)?))
     }
 
     /// Refuses tokens that there are none of, and more than a session has room for; before any weight is read.
@@ -185,12 +192,9 @@ impl ModelFile {
     /// # Errors
     /// [`Error::BadInput`], [`Error::ContextFull`].
     pub fn admit(&self, tokens: &[u32], options: &LoadOptions) -> Result<()> {
-        admit(
-            tokens,
-            tokens.len(),
-            Config::of(self)?.vocabulary,
-            self.context(options)?,
-        )
+        let config = Config::of(self)?;
+        let context = options.context_of(&config);
+        admit(tokens, tokens.len(), config.vocabulary, context)
     }
 
     /// The dispatches of one decoded token (width 1, drawing included), or of a prefill pass with its last logits;
@@ -203,7 +207,7 @@ impl ModelFile {
             config: &config,
             layout: &layout,
             precision: options.precision,
-            context: self.context(options)? as u32,
+            context: options.context_of(&config) as u32,
         };
         let kind = if width == 1 {
             Width::Decode

@@ -148,7 +148,7 @@ impl Builder<'_> {
         Shader::new(kernel, self.engine.variant(kernel), parts, consts)
     }
 
-    pub(super) fn exact(&self) -> bool {
+    fn exact(&self) -> bool {
         self.precision == Precision::Exact
     }
 

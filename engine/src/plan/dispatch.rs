@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use lantern_kernels::{Shader, matmul_rows};
+use lantern_kernels::Shader;
 
 use crate::model::block::{MatrixId, VectorId};
 
@@ -98,12 +98,6 @@ pub struct Dispatch {
 impl Dispatch {
     /// Workgroups for a pass of `tokens`.
     pub fn grid(&self, tokens: u32) -> [u32; 3] {
-        let own = tokens - self.token_start.min(tokens - 1);
-        let tokens = if self.x_range.is_some() {
-            own.min(matmul_rows::TOKENS)
-        } else {
-            own
-        };
         (self.shader.kernel.grid)(&self.shader, self.units, tokens)
     }
 }

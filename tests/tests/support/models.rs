@@ -58,33 +58,6 @@ pub fn logits(path: &Path) -> Vec<f32> {
         .collect()
 }
 
-/// The default model, where `lantern fetch` puts it. None, with a line that says so, where it is not there; under CI
-/// that is a failure.
-pub fn default_model() -> Option<PathBuf> {
-    let set = |name: &str| {
-        std::env::var_os(name)
-            .filter(|v| !v.is_empty())
-            .map(PathBuf::from)
-    };
-    let caches = set("LANTERN_CACHE")
-        .or_else(|| set("XDG_CACHE_HOME").map(|c| c.join("lantern")))
-        .or_else(|| set("HOME").map(|h| h.join(".cache/lantern")));
-    let path = caches?.join("models/SmolLM2-135M-Instruct.Q4_1.gguf");
-    if path.is_file() {
-        return Some(path);
-    }
-    assert!(
-        std::env::var_os("CI").is_none(),
-        "{} is missing: `cargo verify` fetches it",
-        path.display()
-    );
-    eprintln!(
-        "left out: {} is missing; `lantern fetch` brings it",
-        path.display()
-    );
-    None
-}
-
 pub fn load(engine: &Arc<Engine>, path: &Path, options: &LoadOptions) -> Model {
     let file = ModelFile::open(path).unwrap();
     block_on(Model::load(engine, &file, options, &mut |_, _| {
