@@ -3,7 +3,6 @@
 
 use std::path::PathBuf;
 
-use lantern_engine::Session;
 use pollster::block_on;
 use serde::Serialize;
 
@@ -76,9 +75,11 @@ pub fn run(args: &Args) -> Result {
     let mut sum = 0.0;
     let mut count = 0;
     for (index, chunk) in tokens.chunks(context).enumerate() {
-        let mut show =
-            |done: usize| progress.set((index * context + done) as u64, tokens.len() as u64);
-        sum += nll(&mut session, chunk, &mut show)?;
+        let mut show = |done: usize| {
+            progress.set((index * context + done) as u64, tokens.len() as u64);
+            interrupt::control()
+        };
+        sum += block_on(session.nll(chunk, &mut show))?;
         count += chunk.len() - 1;
     }
     progress.finish();
@@ -94,41 +95,6 @@ pub fn run(args: &Args) -> Result {
             chunks: tokens.len().div_ceil(context),
         },
     )
-}
-
-/// The negative log-likelihood of a chunk's tokens after its first, in nats.
-fn nll(session: &mut Session, chunk: &[u32], show: &mut dyn FnMut(usize)) -> Result<f64> {
-    session.rewind(0)?;
-    let mut sum = 0.0;
-    let mut done = 0;
-    let mut sink = |_, logits: &[f32]| {
-        done += 1;
-        show(done);
-        if let Some(next) = chunk.get(done) {
-            sum -= log_probability(logits, *next as usize);
-        }
-        interrupt::control()
-    };
-    block_on(session.feed_all(chunk, &mut sink))?;
-    if sum.is_finite() {
-        return Ok(sum);
-    }
-    Err(Failure::Message(
-        "the model's logits are not finite; try --precision exact".to_owned(),
-    ))
-}
-
-/// Log-softmax at `token`, in f64, with the largest logit taken out so that nothing overflows.
-fn log_probability(logits: &[f32], token: usize) -> f64 {
-    let Some(logit) = logits.get(token) else {
-        return f64::NAN; // refused above: no such token
-    };
-    let most = f64::from(logits.iter().copied().fold(f32::NEG_INFINITY, f32::max));
-    let sum: f64 = logits
-        .iter()
-        .map(|logit| (f64::from(*logit) - most).exp())
-        .sum();
-    f64::from(*logit) - most - sum.ln()
 }
 
 fn print(json: bool, report: &Report) -> Result {
@@ -155,16 +121,4 @@ fn print(json: bool, report: &Report) -> Result {
             ),
         ),
     ])
-}
-
-#[cfg(test)]
-mod tests {
-    use super::log_probability;
-
-    #[test]
-    fn log_softmax_survives_large_logits() {
-        let expected = -(1.0 + (-1.0_f64).exp()).ln();
-        assert!((log_probability(&[1001.0, 1000.0], 0) - expected).abs() < 1e-12);
-        assert!(log_probability(&[0.0], 1).is_nan());
-    }
 }

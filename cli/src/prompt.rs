@@ -2,7 +2,7 @@
 
 use lantern_engine::{ChatTemplate, Tokenizer};
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::failure::Result;
 
@@ -32,23 +32,6 @@ pub fn tokens(
     tokenizer: &Tokenizer,
     messages: &[Message],
 ) -> Result<Vec<u32>> {
-    let mut input = json!({"messages": messages, "add_generation_prompt": true});
-    name_special_tokens(&mut input, tokenizer);
-    Ok(tokenizer.encode_rendered(&template.render(&input)?)?)
-}
-
-/// Tells a template the texts of BOS and EOS, unless the input has its own.
-pub fn name_special_tokens(input: &mut Value, tokenizer: &Tokenizer) {
-    let Some(object) = input.as_object_mut() else {
-        return; // the template's own error says that this is no object
-    };
-    for (name, token) in [
-        ("bos_token", tokenizer.bos()),
-        ("eos_token", tokenizer.eos()),
-    ] {
-        if let Some(token) = token {
-            let text = String::from_utf8_lossy(&tokenizer.bytes(token)).into_owned();
-            object.entry(name).or_insert(Value::String(text));
-        }
-    }
+    let input = json!({"messages": messages, "add_generation_prompt": true});
+    Ok(template.tokens(input, tokenizer)?)
 }

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::{
     failure::{Failure, Result},
-    files, model, output, prompt,
+    files, model, output,
 };
 
 /// `template`'s flags.
@@ -47,6 +47,6 @@ fn of_model(model: Option<&str>, input: &mut Value) -> Result<ChatTemplate> {
         )
     };
     let template = file.chat_template()?.ok_or_else(missing)?;
-    prompt::name_special_tokens(input, &file.tokenizer()?);
+    lantern_engine::text::name_special_tokens(input, &file.tokenizer()?);
     Ok(template)
 }

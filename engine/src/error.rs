@@ -38,6 +38,14 @@ pub enum Error {
     /// The caller asked to stop.
     #[error("interrupted")]
     Aborted,
+    /// Bytes that had to be waited for did not come; the code is that of whoever was to bring them.
+    #[error("{message}")]
+    Remote {
+        /// `network`, `aborted`, …
+        code: String,
+        /// What happened.
+        message: String,
+    },
     /// Reading or writing failed.
     #[error("{path}: {source}")]
     Io {
@@ -50,7 +58,7 @@ pub enum Error {
 
 impl Error {
     /// A stable name for programs: `no-adapter`, `bad-file`, `does-not-fit`, …
-    pub fn code(&self) -> &'static str {
+    pub fn code(&self) -> &str {
         match self {
             Error::NoAdapter(_) => "no-adapter",
             Error::BadFile(_) => "bad-file",
@@ -61,6 +69,7 @@ impl Error {
             Error::Template(_) => "template",
             Error::Device(_) => "device-lost",
             Error::Aborted => "aborted",
+            Error::Remote { code, .. } => code,
             Error::Io { .. } => "io",
         }
     }

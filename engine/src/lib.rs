@@ -13,11 +13,12 @@ pub mod text;
 pub use error::{Error, Result};
 pub use file::ModelFile;
 pub use gpu::device::{
-    AdapterDescription, AdapterFeatures, AdapterLimits, Counters, Engine, EngineOptions,
+    AdapterDescription, AdapterFeatures, AdapterLimits, BrowserAdapter, Counters, Engine,
+    EngineOptions,
 };
 pub use model::{
     config::Config,
     load::{LoadOptions, Model, Precision},
 };
-pub use session::{Session, decode::Generated, sampler::SamplerOptions};
+pub use session::{Session, decode::Generated, sampler::SamplerOptions, saved::Saved};
 pub use text::{ChatTemplate, TextStream, Tokenizer};

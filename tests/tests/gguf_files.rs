@@ -11,6 +11,7 @@ use lantern_engine::{
     ModelFile,
     file::{Header, Value},
 };
+use pollster::block_on;
 
 #[test]
 fn every_reference_model_is_read() {
@@ -46,7 +47,7 @@ fn every_reference_model_is_read() {
             );
             for tensor in file.tensors() {
                 assert_eq!(
-                    file.data(tensor).unwrap().len() as u64,
+                    block_on(file.data(tensor, 0..tensor.bytes)).unwrap().len() as u64,
                     tensor.bytes,
                     "{name}: {}",
                     tensor.name

@@ -9,6 +9,7 @@ mod kernels;
 mod references;
 mod sessions;
 mod smollm2;
+mod sources;
 mod support;
 mod templates;
 mod tokenizers;

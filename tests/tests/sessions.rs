@@ -316,7 +316,7 @@ fn weights_above_the_binding_limit_are_split() {
     }
 }
 
-/// What a decoded token costs on any adapter: one pass, one submission, one read-back, and nothing made.
+/// What decoding costs on any adapter: one pass, one submission, one read-back for each batch, and nothing made.
 #[test]
 fn decoding_makes_nothing() {
     let model = model(EngineOptions::default(), &LoadOptions::default());
@@ -334,12 +334,137 @@ fn decoding_makes_nothing() {
     generate(&mut session, 2, &SamplerOptions::default());
     session.rewind(40).unwrap();
     feed_all(&mut session, &prompt());
-    block_on(session.logits()).unwrap();
-    let before = model.engine().counters();
-    generate(&mut session, 20, &SamplerOptions::default());
-    let after = model.engine().counters();
-    assert_eq!(made(&model), at_start);
-    assert_eq!(after.passes - before.passes, 20);
-    assert_eq!(after.submissions - before.submissions, 20);
-    assert_eq!(after.readbacks - before.readbacks, 20);
+    // The first token is drawn alone, from logits that are there.
+    for (batch, rounds) in [(1, 21), (4, 6)] {
+        session.set_tokens_per_readback(Some(batch));
+        block_on(session.logits()).unwrap();
+        let before = model.engine().counters();
+        generate(&mut session, 21, &SamplerOptions::default());
+        let after = model.engine().counters();
+        assert_eq!(made(&model), at_start);
+        assert_eq!(after.passes - before.passes, rounds);
+        assert_eq!(after.submissions - before.submissions, rounds);
+        assert_eq!(after.readbacks - before.readbacks, rounds);
+    }
+}
+
+#[test]
+fn how_many_tokens_a_reading_brings_changes_nothing() {
+    let model = model(EngineOptions::default(), &LoadOptions::default());
+    let drawn = |batch, sampler: &SamplerOptions, stop: usize| {
+        let mut session = block_on(model.session()).unwrap();
+        session.set_tokens_per_readback(batch);
+        feed(&mut session, &prompt());
+        let mut all = Vec::new();
+        // Stopped within a batch, then on: what lay beyond the stop is forgotten.
+        let mut each = |token| {
+            all.push(token);
+            if all.len() == stop {
+                ControlFlow::Break(())
+            } else {
+                ControlFlow::Continue(())
+            }
+        };
+        let end = block_on(session.generate(90, sampler, &mut each)).unwrap();
+        assert_eq!(end, Generated::Stopped);
+        assert_eq!(session.position(), prompt().len() + stop);
+        all.extend(generate(&mut session, 70, sampler));
+        (all, block_on(session.logits()).unwrap())
+    };
+    let penalised = SamplerOptions {
+        frequency_penalty: 0.5,
+        repeat_penalty: 1.2,
+        ..SamplerOptions::default()
+    };
+    for sampler in [SamplerOptions::greedy(), penalised] {
+        let wanted = drawn(Some(1), &sampler, 10);
+        for batch in [Some(2), Some(7), Some(16), None] {
+            assert_eq!(drawn(batch, &sampler, 10), wanted, "{batch:?}");
+        }
+    }
+}
+
+#[test]
+fn a_batch_ends_with_the_context() {
+    let options = LoadOptions {
+        context: Some(80),
+        ..LoadOptions::default()
+    };
+    let model = model(EngineOptions::default(), &options);
+    let mut session = block_on(model.session()).unwrap();
+    session.set_tokens_per_readback(Some(16));
+    feed(&mut session, &prompt());
+    let mut count = 0;
+    let end = block_on(session.generate(100, &SamplerOptions::greedy(), &mut |_| {
+        count += 1;
+        ControlFlow::Continue(())
+    }));
+    assert_eq!((end.unwrap(), count), (Generated::ContextFull, 10));
+}
+
+#[test]
+fn a_saved_session_goes_on_as_it_would_have() {
+    for load_options in [exact(None), LoadOptions::default()] {
+        let model = model(EngineOptions::default(), &load_options);
+        let mut session = block_on(model.session()).unwrap();
+        feed(&mut session, &prompt());
+        generate(&mut session, 5, &SamplerOptions::default());
+        let saved = session.save();
+        let text = serde_json::to_string(&saved).unwrap();
+        let pieces: Vec<Vec<u8>> = (0..session.pieces())
+            .map(|i| block_on(session.read_piece(i)).unwrap())
+            .collect();
+
+        let mut other = block_on(model.session()).unwrap();
+        feed(&mut other, &[9, 8, 7]);
+        other
+            .restore(&serde_json::from_str(&text).unwrap())
+            .unwrap();
+        for (index, piece) in pieces.iter().enumerate() {
+            other.write_piece(index, piece).unwrap();
+        }
+        assert_eq!(other.tokens(), session.tokens());
+        let penalised = SamplerOptions {
+            frequency_penalty: 1.0,
+            ..SamplerOptions::default()
+        };
+        let wanted = generate(&mut session, 12, &penalised);
+        assert_eq!(generate(&mut other, 12, &penalised), wanted);
+    }
+}
+
+#[test]
+fn a_saved_session_of_another_model_is_refused() {
+    let of = |name: &str, options: &LoadOptions| {
+        let engine = Arc::new(adapters::engine(
+            &adapters::main(),
+            EngineOptions::default(),
+        ));
+        let model = load(&engine, &folder("formats").join(name), options);
+        block_on(model.session()).unwrap()
+    };
+    let mut session = of("Q4_1.gguf", &exact(None));
+    feed(&mut session, &prompt());
+    let saved = session.save();
+    let short = LoadOptions {
+        context: Some(32),
+        ..exact(None)
+    };
+    for (name, options, piece) in [
+        ("Q4_0.gguf", exact(None), "another model"),
+        ("Q4_1.gguf", LoadOptions::default(), "another precision"),
+        ("Q4_1.gguf", short, "it holds 70 tokens"),
+    ] {
+        let mut other = of(name, &options);
+        let error = other.restore(&saved).unwrap_err();
+        assert_eq!(error.code(), "bad-input");
+        assert!(error.to_string().contains(piece), "{error}");
+        assert_eq!(other.position(), 0);
+    }
+    let mut same = of("Q4_1.gguf", &exact(None));
+    same.restore(&saved).unwrap();
+    assert_eq!(
+        same.write_piece(0, &[0; 3]).unwrap_err().code(),
+        "bad-input"
+    );
 }

@@ -64,10 +64,18 @@ pub struct TensorInfo {
     /// How weights are stored.
     #[serde(rename = "type")]
     pub kind: TensorType,
-    /// Bytes from the file's start.
+    /// Bytes from its file's start.
     pub offset: u64,
     /// Bytes of data.
     pub bytes: u64,
+    /// Which file of a split model it is in, from 0.
+    #[serde(skip_serializing_if = "is_first")]
+    pub part: usize,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "as serde calls it")]
+fn is_first(part: &usize) -> bool {
+    *part == 0
 }
 
 impl Header {
@@ -78,12 +86,24 @@ impl Header {
     /// [`Error::BadFile`] names the place and the numbers; [`Error::Unsupported`] is for versions,
     /// byte orders and tensor types of others.
     pub fn parse(head: &[u8], file_len: u64) -> Result<Header> {
-        let mut reader = Reader::new(head);
-        let version = version(&mut reader, head)?;
+        Header::read(&mut Reader::new(head, head.len() as u64), head, file_len)
+    }
+
+    /// The same of a file's first bytes, which may end before the header does: then there is none yet.
+    pub(super) fn parse_start(head: &[u8], file_len: u64) -> Result<Option<Header>> {
+        let mut reader = Reader::new(head, file_len);
+        match Header::read(&mut reader, head, file_len) {
+            Err(_) if reader.is_short() => Ok(None),
+            result => result.map(Some),
+        }
+    }
+
+    fn read(reader: &mut Reader<'_>, head: &[u8], file_len: u64) -> Result<Header> {
+        let version = version(reader, head)?;
         let tensor_count = reader.u64(format_args!("the number of tensors"))?;
-        let metadata = metadata(&mut reader)?;
+        let metadata = metadata(reader)?;
         let alignment = alignment(&metadata)?;
-        let mut tensors = directory(&mut reader, tensor_count)?;
+        let mut tensors = directory(reader, tensor_count)?;
         // In range: a position is under 2^27, an alignment at most 2^21.
         let data_offset = reader.at().next_multiple_of(alignment);
         for tensor in &mut tensors {
@@ -99,6 +119,17 @@ impl Header {
             data_offset,
             by_name,
         })
+    }
+
+    /// Adds the tensors of the next file of a split model.
+    pub(super) fn join(&mut self, next: Header, part: usize) -> Result<()> {
+        self.tensors.extend(
+            next.tensors
+                .into_iter()
+                .map(|tensor| TensorInfo { part, ..tensor }),
+        );
+        self.by_name = names(&self.tensors)?;
+        Ok(())
     }
 
     /// The tensor called `name`, if there is one.
@@ -249,6 +280,7 @@ fn tensor(reader: &mut Reader<'_>, index: usize) -> Result<TensorInfo> {
         kind,
         offset,
         bytes,
+        part: 0,
     })
 }
 

@@ -7,11 +7,12 @@ mod metadata;
 mod model_file;
 mod reader;
 mod source;
+mod split;
 mod types;
 mod values;
 
 pub use gguf::{Header, TensorInfo};
 pub use metadata::{Metadata, Value};
 pub use model_file::ModelFile;
-pub use source::Source;
+pub use source::{Remote, Source};
 pub use types::TensorType;

@@ -1,38 +1,54 @@
-//! A model file: a source, and the header that was read from it. Answers what the file holds; what
-//! it means is the model's business.
+//! A model file, or the files of one that is split: sources, and the header that was read from them. Answers what the
+//! file holds; what it means is the model's business.
 
-use std::path::Path;
+use std::{borrow::Cow, ops::Range, path::Path};
 
-use super::{Header, Metadata, Source, TensorInfo};
+use super::{Header, Metadata, Source, TensorInfo, split};
 use crate::{ChatTemplate, Config, Error, Result, Tokenizer};
+
+/// Bytes of a remote file that are read to find its header, and by how much more each time it is longer.
+const HEAD_BYTES: u64 = 1 << 20;
+const HEAD_GROWTH: u64 = 3;
 
 /// A model file: its header, read and checked; no weights are read yet.
 #[derive(Debug)]
 pub struct ModelFile {
-    source: Source,
+    sources: Vec<Source>,
     header: Header,
 }
 
 impl ModelFile {
-    /// Maps the file at `path` and reads its header. Errors name the path; see [`Source::open`] and
-    /// [`Header::parse`].
+    /// Maps the file at `path`, and all other parts where it is the first of a split model, and reads the header. Errors
+    /// name the path; see [`Source::open`] and [`Header::parse`].
     pub fn open(path: &Path) -> Result<ModelFile> {
-        ModelFile::from_source(Source::open(path)?)
+        let paths = split::paths(path)?;
+        let sources: Result<Vec<Source>> = paths.iter().map(|path| Source::open(path)).collect();
+        let sources = sources?;
+        let headers: Result<Vec<Header>> = sources.iter().map(header).collect();
+        ModelFile::join(headers?, sources)
     }
 
-    /// Reads the header of `source`.
+    /// Reads the header of `source`, whose bytes are here.
     pub fn from_source(source: Source) -> Result<ModelFile> {
-        let header = Header::parse(source.all(), source.len()).map_err(|error| match error {
-            Error::BadFile(message) => Error::BadFile(format!("{}: {message}", source.label())),
-            Error::Unsupported(message) => {
-                Error::Unsupported(format!("{}: {message}", source.label()))
-            }
-            other => other,
-        })?;
-        Ok(ModelFile { source, header })
+        ModelFile::join(vec![header(&source)?], vec![source])
     }
 
-    /// Everything the header says.
+    /// Reads the headers of a model's files, in their order, wherever they are.
+    pub async fn read(sources: Vec<Source>) -> Result<ModelFile> {
+        let mut headers = Vec::new();
+        for source in &sources {
+            headers.push(remote_header(source).await?);
+        }
+        ModelFile::join(headers, sources)
+    }
+
+    fn join(headers: Vec<Header>, sources: Vec<Source>) -> Result<ModelFile> {
+        let header = split::join(headers);
+        let header = header.map_err(|error| named(sources.first(), error))?;
+        Ok(ModelFile { sources, header })
+    }
+
+    /// Everything the header says; for a split model the first file's, with the tensors of all.
     pub fn header(&self) -> &Header {
         &self.header
     }
@@ -52,24 +68,27 @@ impl ModelFile {
         self.header.tensor(name)
     }
 
-    /// The stored bytes of a tensor of this file: `tensor.bytes` of them.
-    pub fn data(&self, tensor: &TensorInfo) -> Result<&[u8]> {
-        self.source.read(tensor.offset, tensor.bytes)
+    /// Stored bytes of a tensor of this file: `range` of its `tensor.bytes`.
+    pub async fn data(&self, tensor: &TensorInfo, range: Range<u64>) -> Result<Cow<'_, [u8]>> {
+        let length = range.end - range.start;
+        self.sources[tensor.part]
+            .read(tensor.offset + range.start, length)
+            .await
     }
 
     /// What to call the file in a message: its path.
     pub fn label(&self) -> &str {
-        self.source.label()
+        self.sources[0].label()
     }
 
-    /// Bytes of the file.
+    /// Bytes of the file, of all its parts.
     pub fn len(&self) -> u64 {
-        self.source.len()
+        self.sources.iter().map(Source::len).sum()
     }
 
     /// Never: a file without a byte has no header.
     pub fn is_empty(&self) -> bool {
-        self.source.is_empty()
+        self.len() == 0
     }
 
     /// The model's numbers.
@@ -90,5 +109,40 @@ impl ModelFile {
     /// The version of GGUF.
     pub fn version(&self) -> u32 {
         self.header.version
+    }
+}
+
+/// The header of a source whose bytes are here.
+fn header(source: &Source) -> Result<Header> {
+    let all = source.all();
+    let all = all.ok_or_else(|| Error::BadInput(format!("{} is not here yet", source.label())))?;
+    Header::parse(all, source.len()).map_err(|error| named(Some(source), error))
+}
+
+/// The header of any source: more of its start is read until the header is whole.
+async fn remote_header(source: &Source) -> Result<Header> {
+    if source.all().is_some() {
+        return header(source);
+    }
+    let mut head = Vec::new();
+    let mut more = HEAD_BYTES;
+    loop {
+        let start = head.len() as u64;
+        let length = more.min(source.len() - start);
+        head.extend_from_slice(&source.read(start, length).await?);
+        let parsed = Header::parse_start(&head, source.len());
+        if let Some(header) = parsed.map_err(|error| named(Some(source), error))? {
+            return Ok(header);
+        }
+        more = head.len() as u64 * HEAD_GROWTH;
+    }
+}
+
+fn named(source: Option<&Source>, error: Error) -> Error {
+    let label = source.map_or("model", Source::label);
+    match error {
+        Error::BadFile(message) => Error::BadFile(format!("{label}: {message}")),
+        Error::Unsupported(message) => Error::Unsupported(format!("{label}: {message}")),
+        other => other,
     }
 }

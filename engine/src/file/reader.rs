@@ -1,7 +1,7 @@
 //! A bounded walk over the bytes of a header: little-endian numbers and counted texts, each an
 //! error where the bytes end. It never allocates; whoever does asks [`Reader::count`] first.
 
-use std::fmt;
+use std::{cell::Cell, fmt};
 
 use crate::{Error, Result};
 
@@ -14,15 +14,28 @@ const HEADER_BYTES_MAX: usize = 128 << 20;
 pub(super) struct Reader<'a> {
     rest: &'a [u8],
     len: usize,
+    /// Bytes of the header may follow that were not handed over.
+    open: bool,
+    /// What was asked for lies past the bytes, and may be among those that follow.
+    short: Cell<bool>,
 }
 
 impl<'a> Reader<'a> {
-    pub(super) fn new(bytes: &'a [u8]) -> Reader<'a> {
+    /// Reads `bytes`, the start of a file of `file_len` bytes.
+    pub(super) fn new(bytes: &'a [u8], file_len: u64) -> Reader<'a> {
         let rest = &bytes[..bytes.len().min(HEADER_BYTES_MAX)];
+        let open = (rest.len() as u64) < file_len.min(HEADER_BYTES_MAX as u64);
         Reader {
             rest,
             len: rest.len(),
+            open,
+            short: Cell::new(false),
         }
+    }
+
+    /// The last error is no error of the file: more of its bytes are wanted.
+    pub(super) fn is_short(&self) -> bool {
+        self.short.get()
     }
 
     /// Bytes read so far.
@@ -91,6 +104,7 @@ impl<'a> Reader<'a> {
     ) -> Result<usize> {
         let left = self.rest.len() as u64;
         if count > left / each {
+            self.short.set(self.open);
             let message = format!(
                 "{count} {what} are claimed, of {each} bytes or more each, but only {left} bytes are left"
             );
@@ -107,6 +121,7 @@ impl<'a> Reader<'a> {
     }
 
     fn ends(&self, len: u64, what: fmt::Arguments<'_>) -> Error {
+        self.short.set(self.open);
         let (at, end) = (self.at(), self.len);
         Error::BadFile(if end == HEADER_BYTES_MAX {
             format!(

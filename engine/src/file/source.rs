@@ -1,7 +1,7 @@
-//! Where a model's bytes come from: a mapped file or memory. The only file of the engine that maps,
-//! and so the only one here with `unsafe`. It knows nothing of what the bytes mean.
+//! Where a model's bytes come from: a mapped file, memory, or something that must be waited for. The only file of the
+//! engine that maps, and so one of the two with `unsafe`. It knows nothing of what the bytes mean.
 
-use std::{fmt, fs::File, io, path::Path};
+use std::{borrow::Cow, fmt, fs::File, io, ops::Range, path::Path, pin::Pin};
 
 use memmap2::Mmap;
 
@@ -10,12 +10,20 @@ use crate::{Error, Result};
 /// Bytes at an offset, under a name for messages.
 pub struct Source {
     label: String,
+    len: u64,
     bytes: Bytes,
 }
 
 enum Bytes {
     Mapped(Mmap),
     Memory(Vec<u8>),
+    Remote(Box<dyn Remote>),
+}
+
+/// Bytes that must be waited for: ranges of a download, a file that a browser hands out.
+pub trait Remote: wgpu::WasmNotSendSync {
+    /// The bytes of `range`, all of them; it lies within the length that [`Source::remote`] was given.
+    fn read(&self, range: Range<u64>) -> Pin<Box<dyn Future<Output = Result<Vec<u8>>> + '_>>;
 }
 
 impl Source {
@@ -47,9 +55,11 @@ impl Source {
             )));
         }
         let file = File::open(path).map_err(failed)?;
+        let map = map(&file).map_err(failed)?;
         Ok(Source {
-            bytes: Bytes::Mapped(map(&file).map_err(failed)?),
             label,
+            len: map.len() as u64,
+            bytes: Bytes::Mapped(map),
         })
     }
 
@@ -57,8 +67,15 @@ impl Source {
     pub fn from_bytes(bytes: Vec<u8>) -> Source {
         Source {
             label: String::from("model in memory"),
+            len: bytes.len() as u64,
             bytes: Bytes::Memory(bytes),
         }
+    }
+
+    /// `len` bytes that `remote` reads.
+    pub fn remote(label: String, len: u64, remote: Box<dyn Remote>) -> Source {
+        let bytes = Bytes::Remote(remote);
+        Source { label, len, bytes }
     }
 
     /// What to call this source in a message: its path.
@@ -68,34 +85,41 @@ impl Source {
 
     /// Bytes in all.
     pub fn len(&self) -> u64 {
-        self.all().len() as u64
+        self.len
     }
 
     /// Whether there is no byte at all.
     pub fn is_empty(&self) -> bool {
-        self.all().is_empty()
+        self.len == 0
     }
 
     /// `len` bytes from `offset` on. [`Error::BadFile`] where they pass the end.
-    pub fn read(&self, offset: u64, len: u64) -> Result<&[u8]> {
-        let range = offset
-            .checked_add(len)
-            .and_then(|end| Some(usize::try_from(offset).ok()?..usize::try_from(end).ok()?));
-        range
-            .and_then(|range| self.all().get(range))
-            .ok_or_else(|| {
-                let (label, total) = (&self.label, self.len());
-                Error::BadFile(format!(
-                    "{label}: {len} bytes at {offset} pass the file's end at {total}"
-                ))
-            })
-    }
-
-    /// Every byte. For a mapped file this reads nothing by itself.
-    pub(super) fn all(&self) -> &[u8] {
-        match &self.bytes {
+    pub async fn read(&self, offset: u64, len: u64) -> Result<Cow<'_, [u8]>> {
+        let range = offset..offset.saturating_add(len);
+        if range.end > self.len || len > isize::MAX as u64 {
+            let (label, total) = (&self.label, self.len);
+            return Err(Error::BadFile(format!(
+                "{label}: {len} bytes at {offset} pass the file's end at {total}"
+            )));
+        }
+        let here: &[u8] = match &self.bytes {
             Bytes::Mapped(map) => map,
             Bytes::Memory(bytes) => bytes,
+            Bytes::Remote(remote) => {
+                let bytes = remote.read(range).await?;
+                assert_eq!(bytes.len() as u64, len, "a source reads all of a range");
+                return Ok(Cow::Owned(bytes));
+            }
+        };
+        Ok(Cow::Borrowed(&here[offset as usize..][..len as usize]))
+    }
+
+    /// Every byte, where they are here. For a mapped file this reads nothing by itself.
+    pub(super) fn all(&self) -> Option<&[u8]> {
+        match &self.bytes {
+            Bytes::Mapped(map) => Some(map),
+            Bytes::Memory(bytes) => Some(bytes),
+            Bytes::Remote(_) => None,
         }
     }
 }

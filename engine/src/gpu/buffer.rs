@@ -1,18 +1,14 @@
 //! Buffers on the GPU: made, filled, read back.
 
-use std::{
-    future::poll_fn,
-    sync::{
-        Arc, Mutex,
-        atomic::{AtomicU64, Ordering::Relaxed},
-    },
-    task::{Poll, Waker},
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering::Relaxed},
 };
 
-use super::{device::Engine, texture::Texture};
-use crate::{Error, Result};
+use super::{device::Engine, signal::signal, texture::Texture};
+use crate::{Error, Result, model::weights::STRIP_BYTES};
 
-/// A buffer that counts itself off when it goes.
+/// A buffer that counts itself off, and frees its memory, when it goes; a browser would leave that to its garbage collector.
 pub(crate) struct Buffer {
     pub raw: wgpu::Buffer,
     pub size: u64,
@@ -21,12 +17,13 @@ pub(crate) struct Buffer {
 
 impl Drop for Buffer {
     fn drop(&mut self) {
+        self.raw.destroy();
         self.alive.fetch_sub(self.size, Relaxed);
     }
 }
 
 /// Bytes that go to the GPU before it must have taken them: what the upload of weights costs on the host.
-const STAGING_BYTES: u64 = 16 << 20;
+const STAGING_BYTES: u64 = 8 << 20;
 
 impl Engine {
     /// A buffer of zeros, `size` bytes rounded up to 4.
@@ -97,7 +94,16 @@ impl Engine {
     }
 
     /// Waits until the GPU has done all it was given.
-    pub(crate) fn wait(&self) -> Result<()> {
+    pub(crate) async fn wait(&self) -> Result<()> {
+        let (done, told) = signal();
+        self.queue.on_submitted_work_done(move || done.give(()));
+        self.drive()?;
+        told.await;
+        self.check()
+    }
+
+    /// Natively nobody calls back unless asked to; a browser does by itself, and this does nothing.
+    fn drive(&self) -> Result<()> {
         let polled = self.device.poll(wgpu::PollType::wait_indefinitely());
         polled.map_err(|e| Error::Device(format!("{}: {e}", self.adapter().name)))?;
         self.check()
@@ -111,31 +117,22 @@ impl Engine {
 
     /// Reads `count` words of a buffer made by [`Engine::readback`], after all that was submitted.
     pub(crate) async fn map_words(&self, buffer: &Buffer, count: usize) -> Result<Vec<u32>> {
-        let state: Arc<Mutex<(Option<bool>, Option<Waker>)>> = Arc::default();
-        let shared = state.clone();
         let range = 0..(count * 4) as u64;
+        let (done, told) = signal();
         buffer
             .raw
             .map_async(wgpu::MapMode::Read, range.clone(), move |result| {
-                let mut state = shared.lock().expect("not poisoned");
-                state.0 = Some(result.is_ok());
-                if let Some(waker) = state.1.take() {
-                    waker.wake();
-                }
+                done.give(result.is_ok());
             });
-        self.wait()?;
-        let mapped = poll_fn(|context| {
-            let mut state = state.lock().expect("not poisoned");
-            state.1 = Some(context.waker().clone());
-            state.0.map_or(Poll::Pending, Poll::Ready)
-        });
+        self.drive()?;
         let lost = || {
             Error::Device(format!(
                 "{}: reading from the device failed",
                 self.adapter().name
             ))
         };
-        if !mapped.await {
+        if !told.await {
+            self.check()?; // the reason, where the device gave one
             return Err(lost());
         }
         let view = buffer.raw.get_mapped_range(range).map_err(|_| lost())?;
@@ -176,31 +173,34 @@ impl<'e> Upload<'e> {
     }
 
     /// Writes bytes, a multiple of 4 of them, and waits where too many are under way.
-    pub fn write(&mut self, buffer: &Buffer, offset: u64, bytes: &[u8]) -> Result<()> {
+    pub async fn write(&mut self, buffer: &Buffer, offset: u64, bytes: &[u8]) -> Result<()> {
         self.engine.queue.write_buffer(&buffer.raw, offset, bytes);
-        self.pending += bytes.len() as u64;
-        if self.pending > STAGING_BYTES {
-            self.finish()
-        } else {
-            Ok(())
-        }
+        self.count(bytes.len()).await
     }
 
     /// The same for a plane in a texture.
-    pub fn write_plane(&mut self, texture: &Texture, offset: u64, bytes: &[u8]) -> Result<()> {
+    pub async fn write_plane(
+        &mut self,
+        texture: &Texture,
+        offset: u64,
+        bytes: &[u8],
+    ) -> Result<()> {
         self.engine.write_plane(texture, offset, bytes);
-        self.pending += bytes.len() as u64;
-        if self.pending > STAGING_BYTES {
-            self.finish()
-        } else {
-            Ok(())
+        self.count(bytes.len()).await
+    }
+
+    async fn count(&mut self, bytes: usize) -> Result<()> {
+        self.pending += bytes as u64;
+        if self.pending > STAGING_BYTES - STRIP_BYTES as u64 {
+            self.finish().await?;
         }
+        Ok(())
     }
 
     /// Waits until all is written.
-    pub fn finish(&mut self) -> Result<()> {
+    pub async fn finish(&mut self) -> Result<()> {
         self.pending = 0;
         self.engine.queue.submit([]);
-        self.engine.wait()
+        self.engine.wait().await
     }
 }

@@ -18,6 +18,7 @@ struct Ready {
     group: wgpu::BindGroup,
     grid: [u32; 3],
     buffers: Vec<(String, Buffer, usize)>,
+    _params: Buffer,
     _textures: Vec<Texture>,
 }
 
@@ -53,12 +54,12 @@ impl Engine {
     ) -> Result<f64> {
         let ready = self.ready(kernel, variant, case).await?;
         self.dispatch_times(&ready, 1);
-        self.wait()?;
+        self.wait().await?;
         let mut least = f64::MAX;
         for _ in 0..3 {
             let start = Instant::now();
             self.dispatch_times(&ready, times);
-            self.wait()?;
+            self.wait().await?;
             least = least.min(start.elapsed().as_secs_f64() / f64::from(times));
         }
         Ok(least)
@@ -83,7 +84,7 @@ impl Engine {
         case: &Case,
     ) -> Result<Ready> {
         let shader = Shader::new(kernel, variant, &case.parts, &case.consts);
-        let pipeline = self.pipeline(&shader)?;
+        let pipeline = self.pipelines(&[&shader]).await?.remove(0);
         let mut buffers: Vec<(String, Buffer, usize)> = Vec::new();
         for (name, words) in &case.buffers {
             buffers.push(self.filled(name, bytemuck::cast_slice(words)).await?);
@@ -111,6 +112,7 @@ impl Engine {
             group,
             grid,
             buffers,
+            _params: params,
             _textures: textures.into_iter().map(|(_, texture)| texture).collect(),
         })
     }

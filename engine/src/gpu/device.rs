@@ -86,6 +86,19 @@ pub struct EngineOptions {
     pub checked: bool,
     /// Names of kernel variants to prefer, as labels show them.
     pub variants: Vec<String>,
+    /// In a browser: what wgpu does not hand on of the adapter there.
+    pub browser: Option<BrowserAdapter>,
+}
+
+/// What a page knows of its adapter, and wgpu's browser backend does not say.
+#[derive(Debug, Clone)]
+pub struct BrowserAdapter {
+    /// What the browser calls it.
+    pub name: String,
+    /// It runs on the CPU.
+    pub software: bool,
+    /// The device that it hands out has subgroups.
+    pub subgroups: bool,
 }
 
 impl Default for EngineOptions {
@@ -98,6 +111,7 @@ impl Default for EngineOptions {
             textures: true,
             checked: false,
             variants: vec![],
+            browser: None,
         }
     }
 }
@@ -263,6 +277,13 @@ impl Engine {
         let mut features = wgpu::Features::empty();
         features.set(wgpu::Features::SHADER_F16, has.shader_f16);
         features.set(wgpu::Features::SUBGROUP, has.subgroups);
+        if let Some(browser) = &options.browser {
+            has.subgroups = browser.subgroups && options.subgroups;
+            description.name.clone_from(&browser.name);
+            if browser.software {
+                description.kind = "software".to_string();
+            }
+        }
         let binding = &mut description.limits.max_storage_buffer_binding_size;
         *binding = (*binding).min(options.max_binding.unwrap_or(u64::MAX));
         let descriptor = wgpu::DeviceDescriptor {
@@ -281,8 +302,12 @@ impl Engine {
         let (first, lost) = (failure.clone(), failure.clone());
         device.on_uncaptured_error(Arc::new(move |error| note(&first, &error.to_string())));
         device.set_device_lost_callback(move |reason, message| {
-            if reason != wgpu::DeviceLostReason::Destroyed {
-                note(&lost, &format!("the device was lost: {message}"));
+            let text = format!("the device was lost: {message}");
+            // Destroyed: by an engine that goes, which hears no more of it, or by somebody else in the same page.
+            if reason == wgpu::DeviceLostReason::Destroyed {
+                keep(&lost, &text);
+            } else {
+                note(&lost, &text);
             }
         });
         let options = options.clone();
@@ -372,8 +397,18 @@ impl Engine {
     }
 }
 
+impl Drop for Engine {
+    fn drop(&mut self) {
+        self.device.destroy();
+    }
+}
+
 fn note(failure: &Mutex<Option<String>>, message: &str) {
     log::error!("{message}");
+    keep(failure, message);
+}
+
+fn keep(failure: &Mutex<Option<String>>, message: &str) {
     failure
         .lock()
         .expect("not poisoned")

@@ -4,4 +4,5 @@ pub mod buffer;
 pub mod case;
 pub mod device;
 pub mod pipeline;
+mod signal;
 pub mod texture;

@@ -1,6 +1,9 @@
 //! Compiled shaders, each once. The one place that asks for shaders without bounds checks.
 
-use std::sync::{Arc, atomic::Ordering::Relaxed};
+use std::{
+    collections::HashMap,
+    sync::{Arc, MutexGuard, atomic::Ordering::Relaxed},
+};
 
 use lantern_kernels::{Binding, BindingKind, Shader, link::link};
 
@@ -49,18 +52,35 @@ pub(crate) struct Pipeline {
 }
 
 impl Engine {
-    /// The compiled form of `shader`; compiled on first use.
-    pub(crate) fn pipeline(&self, shader: &Shader) -> Result<Arc<Pipeline>> {
-        let label = shader.label();
-        if let Some(found) = self.pipelines.lock().expect("not poisoned").get(&label) {
-            return Ok(found.clone());
+    /// The compiled forms of `shaders`, in their order; each is compiled on first use, all at once.
+    pub(crate) async fn pipelines(&self, shaders: &[&Shader]) -> Result<Vec<Arc<Pipeline>>> {
+        let mut under_way = Vec::new();
+        let mut found = Vec::new();
+        for shader in shaders {
+            let label = shader.label();
+            let known = self.known_pipelines().get(&label).cloned();
+            found.push(known.unwrap_or_else(|| {
+                let (compiled, outcome) = self.compile(shader);
+                let compiled = Arc::new(compiled);
+                self.known_pipelines()
+                    .insert(label.clone(), compiled.clone());
+                under_way.push((label, outcome));
+                compiled
+            }));
         }
-        let compiled = Arc::new(self.compile(shader)?);
-        self.pipelines
-            .lock()
-            .expect("not poisoned")
-            .insert(label, compiled.clone());
-        Ok(compiled)
+        // In a browser a compiler's outcome has to be waited for; so all are asked for first.
+        let mut result = Ok(found);
+        for (label, outcome) in under_way {
+            if let Some(error) = outcome.await {
+                self.known_pipelines().remove(&label);
+                result = Err(Error::Device(format!("{label}: {error}")));
+            }
+        }
+        result
+    }
+
+    fn known_pipelines(&self) -> MutexGuard<'_, HashMap<String, Arc<Pipeline>>> {
+        self.pipelines.lock().expect("not poisoned")
     }
 
     /// A bind group of what `found` has for each of the shader's bindings.
@@ -101,7 +121,10 @@ impl Engine {
         unsafe_code,
         reason = "unchecked shaders: the planner asserts the shapes that keep every index in bounds"
     )]
-    fn compile(&self, shader: &Shader) -> Result<Pipeline> {
+    fn compile(
+        &self,
+        shader: &Shader,
+    ) -> (Pipeline, impl Future<Output = Option<wgpu::Error>> + use<>) {
         let linked = link(shader, TARGET);
         let label = Some(linked.label.as_str());
         let scope = self.device.push_error_scope(wgpu::ErrorFilter::Validation);
@@ -153,25 +176,12 @@ impl Engine {
                 cache: None,
             });
         self.counting.pipelines_compiled.fetch_add(1, Relaxed);
-        // Natively the scope's answer is there at once; in a browser it comes with the first read from the device.
-        let failure = ready(scope.pop()).flatten();
-        match failure {
-            Some(error) => Err(Error::Device(format!("{}: {error}", linked.label))),
-            None => Ok(Pipeline {
-                compiled,
-                layout,
-                bindings: linked.bindings,
-            }),
-        }
-    }
-}
-
-/// What a future has to say without waiting.
-fn ready<T>(future: impl Future<Output = T>) -> Option<T> {
-    let mut context = std::task::Context::from_waker(std::task::Waker::noop());
-    match std::pin::pin!(future).poll(&mut context) {
-        std::task::Poll::Ready(value) => Some(value),
-        std::task::Poll::Pending => None,
+        let pipeline = Pipeline {
+            compiled,
+            layout,
+            bindings: linked.bindings,
+        };
+        (pipeline, scope.pop())
     }
 }
 

@@ -21,6 +21,7 @@ pub(crate) struct Texture {
 
 impl Drop for Texture {
     fn drop(&mut self) {
+        self.raw.destroy();
         self.alive.fetch_sub(self.size, Relaxed);
     }
 }

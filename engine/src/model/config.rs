@@ -67,11 +67,6 @@ impl Config {
             file,
             family: family.name,
         };
-        if let Some(parts) = file.metadata().u32("split.count")?.filter(|&n| n > 1) {
-            return Err(Error::Unsupported(format!(
-                "this is one of {parts} parts of a model; split files are not run yet"
-            )));
-        }
         let (width, heads) = (
             keys.required("embedding_length")?,
             keys.required("attention.head_count")?,

@@ -3,7 +3,8 @@
 use std::{ops::ControlFlow, sync::Arc};
 
 use lantern_kernels::padded;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
+use xxhash_rust::xxh3::Xxh3;
 
 use super::{
     block::Layout,
@@ -23,7 +24,7 @@ use crate::{
 };
 
 /// How exactly to compute.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Precision {
     /// A cache of f16, and f16 tiles where the adapter gains by them; sums in f32.
@@ -77,6 +78,8 @@ pub(crate) struct Loaded {
     vector_places: Vec<(u64, u64)>,
     /// Slots that sessions share, for a pass of `chunk` tokens.
     slots: Vec<(Slot, Buffer)>,
+    /// Of all bytes of its weights.
+    hash: u64,
 }
 
 impl Model {
@@ -107,6 +110,7 @@ impl Model {
             done += bytes;
             progress(done, total)
         };
+        let mut hash = Xxh3::new();
         let mut upload = Upload::new(engine);
         let mut matrices = Vec::new();
         for matrix in &layout.matrices {
@@ -114,15 +118,19 @@ impl Model {
             for &piece in &matrix.pieces {
                 pieces.push(
                     matrix
-                        .load(engine, file, piece, &mut upload, &mut count)
+                        .load(engine, file, piece, &mut upload, &mut |bytes| {
+                            hash.update(bytes);
+                            count(bytes.len() as u64)
+                        })
                         .await?,
                 );
             }
             matrices.push(pieces);
         }
-        let (vectors, vector_places) = load_vectors(engine, file, &layout, &mut upload).await?;
+        let (vectors, vector_places) =
+            load_vectors(engine, file, &layout, &mut upload, &mut hash).await?;
         let slots = slots(engine, &config, file, &layout, context, chunk, &mut upload).await?;
-        upload.finish()?;
+        upload.finish().await?;
         let (engine, precision) = (engine.clone(), options.precision);
         let loaded = Loaded {
             engine,
@@ -135,6 +143,7 @@ impl Model {
             vectors,
             vector_places,
             slots,
+            hash: hash.digest(),
         };
         Ok(Model(Arc::new(loaded)))
     }
@@ -235,6 +244,16 @@ impl Loaded {
         }
     }
 
+    /// Tells the model's weights from those of any other.
+    pub fn fingerprint(&self) -> String {
+        format!("{:016x}", self.hash)
+    }
+
+    /// Bytes that a position takes in the keys, or the values, of a layer.
+    pub fn cache_position_bytes(&self) -> u64 {
+        cache_layer_bytes(&self.config, self.precision, 1)
+    }
+
     /// A plane of a piece of a matrix.
     pub fn weights(&self, matrix: usize, piece: usize, plane: &str) -> Found<'_> {
         let layout = &self.layout.matrices[matrix];
@@ -327,19 +346,21 @@ async fn load_vectors(
     file: &ModelFile,
     layout: &Layout,
     upload: &mut Upload<'_>,
+    hash: &mut Xxh3,
 ) -> Result<(Buffer, Vec<(u64, u64)>)> {
     let mut bytes: Vec<u8> = Vec::new();
     let mut places = Vec::new();
     for tensor in &layout.vectors {
-        let values = vector(file, tensor)?;
+        let values = vector(file, tensor).await?;
         places.push((bytes.len() as u64, values.len() as u64 * 4));
         bytes.extend_from_slice(bytemuck::cast_slice(&values));
         bytes.resize(bytes.len().next_multiple_of(ALIGNMENT as usize), 0);
     }
+    hash.update(&bytes);
     let buffer = engine
         .storage_or_uniform("vectors", bytes.len() as u64)
         .await?;
-    upload.write(&buffer, 0, &bytes)?;
+    upload.write(&buffer, 0, &bytes).await?;
     Ok((buffer, places))
 }
 
@@ -352,11 +373,10 @@ async fn slots(
     chunk: usize,
     upload: &mut Upload<'_>,
 ) -> Result<Vec<(Slot, Buffer)>> {
-    let factors = layout
-        .rope_factors
-        .as_ref()
-        .map(|tensor| vector(file, tensor))
-        .transpose()?;
+    let factors = match &layout.rope_factors {
+        Some(tensor) => Some(vector(file, tensor).await?),
+        None => None,
+    };
     let pairs = config.rope.dimensions as usize / 2; // padding, which is zero, comes after them
     let bad = |&v: &&f32| v <= &0.0;
     if let Some(v) = factors.iter().flatten().take(pairs).find(bad) {
@@ -389,6 +409,8 @@ async fn slots(
         }
         slots.push((slot, engine.storage_or_uniform(slot.name(), size).await?));
     }
-    upload.write(&slots[0].1, 0, bytemuck::cast_slice(&angles))?;
+    upload
+        .write(&slots[0].1, 0, bytemuck::cast_slice(&angles))
+        .await?;
     Ok(slots)
 }

@@ -57,7 +57,7 @@ const ROWS_TOGETHER: u32 = 8;
 /// Offsets of bindings within a buffer are multiples of this on every adapter.
 pub(crate) const ALIGNMENT: u64 = 256;
 /// Bytes of a file that are packed at a time.
-const STRIP_BYTES: usize = 2 << 20;
+pub(crate) const STRIP_BYTES: usize = 2 << 20;
 
 impl Matrix {
     /// A matrix of `tensors`, each (rows, cols) of the same format, in pieces that fit `engine`.
@@ -121,49 +121,57 @@ impl Matrix {
         self.tensors.iter().map(|t| t.bytes).sum()
     }
 
-    /// The stored bytes of row `row`.
-    fn row<'f>(&self, data: &[&'f [u8]], row: u32) -> &'f [u8] {
-        let size = self.format.row_bytes(self.cols);
-        let (tensor, row) = if self.interleaved {
-            let count = self.tensors.len() as u32;
-            ((row % count) as usize, row / count)
-        } else {
-            let mut first = 0;
-            let holds = |t: &TensorInfo| {
-                first += t.shape[1] as u32;
-                row < first
-            };
-            let tensor = self
-                .tensors
-                .iter()
-                .position(holds)
-                .expect("a row of the matrix");
-            (tensor, row - (first - self.tensors[tensor].shape[1] as u32))
-        };
-        &data[tensor][row as usize * size..][..size]
+    /// Which rows of tensor `tensor` are among the matrix's rows `first..first + rows`: the first of them, and how many.
+    fn rows_of(&self, tensor: usize, first: u32, rows: u32) -> (u32, u32) {
+        let count = self.tensors.len() as u32;
+        if self.interleaved {
+            let before = |row: u32| (row + count - 1 - tensor as u32) / count;
+            let start = before(first);
+            return (start, before(first + rows) - start);
+        }
+        let height = |t: &TensorInfo| t.shape[1] as u32;
+        let offset: u32 = self.tensors[..tensor].iter().map(height).sum();
+        let within = |row: u32| row.clamp(offset, offset + height(&self.tensors[tensor])) - offset;
+        let start = within(first);
+        (start, within(first + rows) - start)
     }
 
     /// Stored rows, gathered in the matrix's order.
-    pub(crate) fn gather(&self, file: &ModelFile, first: u32, rows: u32) -> Result<Vec<u8>> {
-        let data: Vec<&[u8]> = self
-            .tensors
+    pub(crate) async fn gather(&self, file: &ModelFile, first: u32, rows: u32) -> Result<Vec<u8>> {
+        let size = self.format.row_bytes(self.cols);
+        let mut gathered = Vec::with_capacity(rows as usize * size);
+        let mut strips = Vec::new();
+        for (index, tensor) in self.tensors.iter().enumerate() {
+            let (start, count) = self.rows_of(index, first, rows);
+            let start = u64::from(start) * size as u64;
+            let range = start..start + u64::from(count) * size as u64;
+            strips.push(file.data(tensor, range).await?);
+        }
+        if !self.interleaved {
+            for strip in &strips {
+                gathered.extend_from_slice(strip);
+            }
+            return Ok(gathered);
+        }
+        let mut left: Vec<_> = strips
             .iter()
-            .map(|t| file.data(t))
-            .collect::<Result<_>>()?;
-        Ok((first..first + rows)
-            .flat_map(|row| self.row(&data, row))
-            .copied()
-            .collect())
+            .map(|strip| strip.chunks_exact(size))
+            .collect();
+        for row in first..first + rows {
+            let tensor = row as usize % left.len();
+            gathered.extend_from_slice(left[tensor].next().expect("a row of the strip"));
+        }
+        Ok(gathered)
     }
 
-    /// Makes and fills one piece.
+    /// Makes and fills one piece; `each` sees the stored bytes, and breaking it ends in [`Error::Aborted`].
     pub(crate) async fn load(
         &self,
         engine: &Engine,
         file: &ModelFile,
         piece: Piece,
         upload: &mut Upload<'_>,
-        progress: &mut dyn FnMut(u64) -> ControlFlow<()>,
+        each: &mut dyn FnMut(&[u8]) -> ControlFlow<()>,
     ) -> Result<Stored> {
         let (planes, size) = self.planes(piece);
         let stored = if self.textured {
@@ -184,7 +192,7 @@ impl Matrix {
         let strip = strip.max(ROWS_TOGETHER);
         for first in (0..piece.rows).step_by(strip as usize) {
             let rows = strip.min(piece.rows - first);
-            let bytes = self.gather(file, piece.row_start + first, rows)?;
+            let bytes = self.gather(file, piece.row_start + first, rows).await?;
             let packed = self.format.pack_rows(&bytes, rows, self.cols);
             for (i, (packed, (start, _))) in packed.iter().zip(&planes).enumerate() {
                 // Eight rows of any plane are whole 16 bytes, so what lies before is exact.
@@ -192,14 +200,14 @@ impl Matrix {
                 let packed = bytemuck::cast_slice(packed);
                 match &stored {
                     Stored::Buffer(buffer) => {
-                        upload.write(buffer, start + before, packed)?;
+                        upload.write(buffer, start + before, packed).await?;
                     }
                     Stored::Textures(textures) => {
-                        upload.write_plane(&textures[i], before, packed)?;
+                        upload.write_plane(&textures[i], before, packed).await?;
                     }
                 }
             }
-            if progress(bytes.len() as u64).is_break() {
+            if each(&bytes).is_break() {
                 return Err(Error::Aborted);
             }
         }
@@ -244,7 +252,7 @@ fn join_names(tensors: &[TensorInfo]) -> String {
 }
 
 /// A small tensor as f32, padded with zeros: norms' weights, RoPE's factors.
-pub(crate) fn vector(file: &ModelFile, tensor: &TensorInfo) -> Result<Vec<f32>> {
+pub(crate) async fn vector(file: &ModelFile, tensor: &TensorInfo) -> Result<Vec<f32>> {
     let format = format_of(tensor)?;
     let width = tensor.weights() as u32;
     if !width.is_multiple_of(format.block) {
@@ -253,7 +261,8 @@ pub(crate) fn vector(file: &ModelFile, tensor: &TensorInfo) -> Result<Vec<f32>> 
             tensor.name
         )));
     }
-    let values = format.decode_rows(file.data(tensor)?, 1, width);
+    let stored = file.data(tensor, 0..tensor.bytes).await?;
+    let values = format.decode_rows(&stored, 1, width);
     assert_eq!(values.len(), padded(width) as usize);
     match values.iter().find(|v| !v.is_finite()) {
         Some(v) => Err(Error::BadFile(format!("{} holds {v}", tensor.name))),

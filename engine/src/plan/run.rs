@@ -2,6 +2,8 @@
 
 use std::sync::{Arc, atomic::Ordering::Relaxed};
 
+use lantern_kernels::Shader;
+
 use super::dispatch::{Bind, Dispatch, Plan};
 use crate::{
     Engine, Result,
@@ -39,9 +41,10 @@ impl Prepared {
             place[..dispatch.params.len()].copy_from_slice(&dispatch.params);
         }
         engine.queue.write_buffer(&params.raw, 0, &all);
+        let shaders: Vec<&Shader> = plan.dispatches.iter().map(|d| &d.shader).collect();
+        let pipelines = engine.pipelines(&shaders).await?;
         let mut steps = Vec::new();
-        for (index, dispatch) in plan.dispatches.iter().enumerate() {
-            let pipeline = engine.pipeline(&dispatch.shader)?;
+        for ((index, dispatch), pipeline) in plan.dispatches.iter().enumerate().zip(pipelines) {
             let start = index as u64 * ALIGNMENT;
             let own = Range {
                 buffer: &params,

@@ -35,6 +35,16 @@ impl Cache {
         &self.0[layer as usize].1
     }
 
+    /// Keys of layer 0, values of layer 0, keys of layer 1, …
+    pub fn piece(&self, index: usize) -> &Buffer {
+        let (keys, values) = &self.0[index / 2];
+        if index.is_multiple_of(2) {
+            keys
+        } else {
+            values
+        }
+    }
+
     pub fn copy_to(&self, other: &Cache, encoder: &mut wgpu::CommandEncoder) {
         for ((keys, values), (new_keys, new_values)) in self.0.iter().zip(&other.0) {
             encoder.copy_buffer_to_buffer(&keys.raw, 0, &new_keys.raw, 0, keys.size);

@@ -4,6 +4,7 @@ use std::ops::ControlFlow;
 
 use lantern_kernels::{bytes_of_params, sample::IN_PROMPT};
 use serde::Serialize;
+use web_time::Instant;
 
 use super::{RING, Session, sampler::SamplerOptions};
 use crate::{
@@ -25,7 +26,8 @@ pub enum Generated {
 
 impl Session {
     /// Draws up to `count` tokens after the last one; `each(token)` sees every one as it comes, and breaking it stops
-    /// after it. Each drawn token becomes part of the session.
+    /// after it. Each drawn token becomes part of the session. How many are drawn for one reading from the GPU is
+    /// [`Session::set_tokens_per_readback`]'s; it changes nothing about which.
     pub async fn generate(
         &mut self,
         count: usize,
@@ -39,7 +41,7 @@ impl Session {
         if self.tokens.len() >= self.model.context {
             return Ok(Generated::ContextFull);
         }
-        self.settle()?;
+        self.settle().await?;
         self.set_state(self.cached - 1, 1);
         let by_chance = !sampler.is_greedy();
         if by_chance {
@@ -48,39 +50,52 @@ impl Session {
                 .set_params(&self.model.engine, 0, &bytes_of_params(&params));
             self.mark_seen();
         }
-        for number in 0..count {
-            let draw = if by_chance {
-                &self.sample
-            } else {
-                &self.greedy
-            };
-            let plans = [(&self.decode, 1), (draw, 1)];
-            let token = self
-                .step(if number == 0 { &plans[1..] } else { &plans }, number)
-                .await?;
-            self.cached = self.tokens.len();
-            self.tokens.push(token);
-            self.drawn.push(true);
-            self.fresh = false;
-            if each(token).is_break() {
-                return Ok(Generated::Stopped);
+        let draw = if by_chance {
+            &self.sample
+        } else {
+            &self.greedy
+        };
+        let mut number = 0;
+        while number < count {
+            let room = (self.model.context - self.tokens.len()).min(count - number);
+            let batch = self.pace.batch(number).min(room);
+            let start = Instant::now();
+            let drawn = self.step(draw, number, batch).await?;
+            if number > 0 {
+                self.pace.learn(batch, start.elapsed().as_secs_f64());
             }
-            if self.tokens.len() == self.model.context && number + 1 < count {
+            for token in drawn {
+                self.cached = self.tokens.len();
+                self.tokens.push(token);
+                self.drawn.push(true);
+                self.fresh = false;
+                number += 1;
+                // What the batch holds beyond is forgotten: the next pass writes over its places in the cache.
+                if each(token).is_break() {
+                    return Ok(Generated::Stopped);
+                }
+            }
+            if self.tokens.len() == self.model.context && number < count {
                 return Ok(Generated::ContextFull);
             }
         }
         Ok(Generated::Count)
     }
 
-    /// One pass and one submission; the token that it drew as its `number`-th.
-    async fn step(&self, plans: &[(&Prepared, u32)], number: usize) -> Result<u32> {
+    /// One pass, one submission and one read-back; the `batch` tokens that it drew, `number` were drawn before.
+    async fn step(&self, draw: &Prepared, number: usize, batch: usize) -> Result<Vec<u32>> {
         let engine = &self.model.engine;
         let mut encoder = engine.encoder();
-        engine.pass(&mut encoder, plans);
+        let mut plans = [(&self.decode, 1), (draw, 1)].repeat(batch);
+        if number == 0 {
+            plans.remove(0); // the first is drawn from the logits that are there
+        }
+        engine.pass(&mut encoder, &plans);
         let (ring, readback) = (self.buffers.slot(Slot::Drawn), &self.buffers.readback);
-        encoder.copy_buffer_to_buffer(&ring.raw, number as u64 % RING * 4, &readback.raw, 0, 4);
+        let start = (number % RING) as u64 * 4;
+        encoder.copy_buffer_to_buffer(&ring.raw, start, &readback.raw, 0, batch as u64 * 4);
         engine.submit(encoder);
-        Ok(engine.map_words(readback, 1).await?[0])
+        engine.map_words(readback, batch).await
     }
 
     /// Tells the sampler which tokens there were.

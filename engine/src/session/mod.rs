@@ -2,13 +2,18 @@
 
 mod cache;
 pub mod decode;
+mod pace;
+mod perplexity;
 mod prefill;
 pub mod sampler;
+pub mod saved;
 
 use std::sync::Arc;
 
 use cache::Cache;
 use lantern_kernels::padded;
+use pace::Pace;
+use web_time::Instant;
 
 use crate::{
     Error, Result,
@@ -22,7 +27,7 @@ use crate::{
 };
 
 /// Tokens that the ring of drawn tokens holds.
-const RING: u64 = 64;
+const RING: usize = 64;
 
 /// Positions and their cache. Sessions of a model are independent of each other.
 pub struct Session {
@@ -44,6 +49,7 @@ pub struct Session {
     greedy: Prepared,
     sample: Prepared,
     every: Option<Box<prefill::Every>>,
+    pace: Pace,
 }
 
 /// What belongs to one session on the GPU.
@@ -81,7 +87,7 @@ impl Buffers {
         let sizes = [
             (Slot::State, 16),
             (Slot::Tokens, model.chunk as u64 * 4),
-            (Slot::Drawn, RING * 4),
+            (Slot::Drawn, RING as u64 * 4),
             (Slot::Logits, vocabulary),
             (Slot::Scores, vocabulary),
             (Slot::Seen, vocabulary),
@@ -138,14 +144,49 @@ impl Session {
             greedy,
             sample,
             every: None,
+            pace: Pace::new(0.0),
         };
         session.every = Some(Box::new(session.make_every().await?));
+        session.pace = Pace::new(session.reading_seconds().await?);
         Ok(session)
     }
 
     /// Bytes of weights that a decoded token reads: what its dispatches bind, the embedding's one row left out.
     pub fn weight_bytes_read(&self) -> u64 {
         self.decode.plan.dispatches.iter().map(|d| d.bytes).sum()
+    }
+
+    /// Seconds that it takes to read a word from the GPU when that has nothing else to do.
+    async fn reading_seconds(&self) -> Result<f64> {
+        let engine = &self.model.engine;
+        engine.wait().await?;
+        let mut least = f64::MAX;
+        for _ in 0..2 {
+            let start = Instant::now();
+            let mut encoder = engine.encoder();
+            let (ring, readback) = (self.buffers.slot(Slot::Drawn), &self.buffers.readback);
+            encoder.copy_buffer_to_buffer(&ring.raw, 0, &readback.raw, 0, 4);
+            engine.submit(encoder);
+            engine.map_words(readback, 1).await?;
+            least = least.min(start.elapsed().as_secs_f64());
+        }
+        Ok(least)
+    }
+
+    /// Draws so many tokens (at most 16) before reading them from the GPU; none: as suits what a reading costs here.
+    pub fn set_tokens_per_readback(&mut self, tokens: Option<usize>) {
+        self.pace.fix(tokens);
+    }
+
+    /// The most tokens that were drawn for one reading so far.
+    pub fn tokens_per_readback(&self) -> usize {
+        self.pace.largest()
+    }
+
+    /// Takes the tokens from `position` on for ones that were drawn here, as penalties count them: an answer goes on that
+    /// was begun in another session.
+    pub fn mark_drawn(&mut self, position: usize) {
+        self.drawn.iter_mut().skip(position).for_each(|d| *d = true);
     }
 
     /// How many tokens it holds.
@@ -194,7 +235,7 @@ impl Session {
         );
         encoder.copy_buffer_to_buffer(&from.raw, 0, &to.raw, 0, from.size);
         engine.submit(encoder);
-        engine.wait()?;
+        engine.wait().await?;
         fork.tokens.clone_from(&self.tokens);
         fork.drawn.clone_from(&self.drawn);
         (fork.cached, fork.fresh) = (self.cached, self.fresh);

@@ -45,10 +45,6 @@ impl Session {
     ///
     /// # Errors
     /// [`Error::ContextFull`] and [`Error::BadInput`] before any work.
-    #[expect(
-        clippy::unused_async,
-        reason = "a browser's device can only be waited for so"
-    )]
     pub async fn feed(
         &mut self,
         tokens: &[u32],
@@ -61,7 +57,7 @@ impl Session {
         while self.cached < self.tokens.len() {
             let count = (self.tokens.len() - self.cached).min(self.model.chunk);
             let last = self.cached + count == self.tokens.len();
-            self.chunk(count, single, last)?;
+            self.chunk(count, single, last).await?;
             if progress(self.cached - first, total).is_break() && !last {
                 self.rewind(self.cached)?;
                 return Err(Error::Aborted);
@@ -78,7 +74,7 @@ impl Session {
     ) -> Result<()> {
         self.admit(tokens)?;
         if !self.tokens.is_empty() {
-            self.settle()?;
+            self.settle().await?;
         }
         self.take(tokens);
         let every = self.every.take().expect("made with the session");
@@ -89,7 +85,7 @@ impl Session {
 
     /// Logits, (vocabulary), after the last token.
     pub async fn logits(&mut self) -> Result<Vec<f32>> {
-        self.settle()?;
+        self.settle().await?;
         let engine = &self.model.engine;
         let count = self.model.config.vocabulary as usize;
         let mut encoder = engine.encoder();
@@ -107,7 +103,7 @@ impl Session {
     }
 
     /// Brings the cache and the logits up to the last token: one that was drawn is fed, one before a rewind again.
-    pub(super) fn settle(&mut self) -> Result<()> {
+    pub(super) async fn settle(&mut self) -> Result<()> {
         if self.tokens.is_empty() {
             return Err(Error::BadInput(
                 "the session is empty: feed it a token first".into(),
@@ -118,7 +114,7 @@ impl Session {
         }
         let drawn = self.cached < self.tokens.len();
         self.cached = self.tokens.len() - 1;
-        self.chunk(1, drawn, true)
+        self.chunk(1, drawn, true).await
     }
 
     /// Refuses tokens that there are none of, or no room for.
@@ -138,7 +134,7 @@ impl Session {
     }
 
     /// Feeds the next `count` tokens; as a decoded token where `single`, with their last logits where `last`.
-    fn chunk(&mut self, count: usize, single: bool, last: bool) -> Result<()> {
+    async fn chunk(&mut self, count: usize, single: bool, last: bool) -> Result<()> {
         self.begin(count);
         let engine = &self.model.engine;
         let mut encoder = engine.encoder();
@@ -152,7 +148,7 @@ impl Session {
         engine.submit(encoder);
         self.fresh = last;
         self.cached += count;
-        engine.wait()
+        engine.wait().await
     }
 
     fn begin(&self, count: usize) {

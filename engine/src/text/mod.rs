@@ -14,5 +14,5 @@ mod tokenizer;
 mod vocabulary;
 
 pub use stream::TextStream;
-pub use template::ChatTemplate;
+pub use template::{ChatTemplate, name_special_tokens};
 pub use tokenizer::Tokenizer;

@@ -9,7 +9,7 @@ use minijinja::{
     AutoEscape, Environment, ErrorKind, UndefinedBehavior, syntax::SyntaxConfig, value::Serde,
 };
 
-use super::python;
+use super::{Tokenizer, python};
 use crate::{Error, Result, file::Metadata};
 
 /// The budget of one rendering: instructions, and 64 bytes each of what is written. Conversations take thousands; this is about a second
@@ -97,6 +97,34 @@ impl ChatTemplate {
             .get_template(NAME)
             .and_then(|template| template.render(Serde(input)))
             .map_err(|error| at_line(&error))
+    }
+}
+
+impl ChatTemplate {
+    /// The tokens of [`ChatTemplate::render`]'s prompt. BOS and EOS go to the template by their texts, unless the input has
+    /// its own.
+    ///
+    /// # Errors
+    /// As [`ChatTemplate::render`], and those of the tokenizer.
+    pub fn tokens(&self, mut input: serde_json::Value, tokenizer: &Tokenizer) -> Result<Vec<u32>> {
+        name_special_tokens(&mut input, tokenizer);
+        tokenizer.encode_rendered(&self.render(&input)?)
+    }
+}
+
+/// Tells a template the texts of BOS and EOS, unless the input has its own.
+pub fn name_special_tokens(input: &mut serde_json::Value, tokenizer: &Tokenizer) {
+    let Some(object) = input.as_object_mut() else {
+        return; // the template's own error says that this is no object
+    };
+    for (name, token) in [
+        ("bos_token", tokenizer.bos()),
+        ("eos_token", tokenizer.eos()),
+    ] {
+        if let Some(token) = token {
+            let text = String::from_utf8_lossy(&tokenizer.bytes(token)).into_owned();
+            object.entry(name).or_insert(text.into());
+        }
     }
 }
 

@@ -1,0 +1,119 @@
+//! Sessions outside of the GPU: what a saved one says of itself, and its cache piece by piece, so that no copy of all of
+//! it is ever needed. Where the bytes are kept is the caller's business.
+
+use serde::{Deserialize, Serialize};
+
+use super::Session;
+use crate::{Error, Precision, Result};
+
+/// The form of [`Saved`] and of the pieces.
+const VERSION: u32 = 1;
+
+/// What a saved session says of itself.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Saved {
+    version: u32,
+    /// Of the model's weights: a cache means nothing to any other model.
+    fingerprint: String,
+    precision: Precision,
+    tokens: Vec<u32>,
+    /// Positions of the tokens that were drawn.
+    drawn: Vec<usize>,
+    cached: usize,
+}
+
+impl Saved {
+    /// Tokens that the session holds.
+    pub fn tokens(&self) -> &[u32] {
+        &self.tokens
+    }
+}
+
+impl Session {
+    /// What is to be kept beside the pieces.
+    pub fn save(&self) -> Saved {
+        let marked = self.drawn.iter().enumerate().filter(|(_, drawn)| **drawn);
+        Saved {
+            version: VERSION,
+            fingerprint: self.model.fingerprint(),
+            precision: self.model.precision,
+            tokens: self.tokens.clone(),
+            drawn: marked.map(|(position, _)| position).collect(),
+            cached: self.cached,
+        }
+    }
+
+    /// Pieces of the cache: the keys and the values of every layer.
+    pub fn pieces(&self) -> usize {
+        2 * self.model.config.layers as usize
+    }
+
+    /// Bytes of a piece of what is cached now.
+    pub fn piece_bytes(&self) -> usize {
+        self.model.cache_position_bytes() as usize * self.cached
+    }
+
+    /// Piece `index`, [`Session::piece_bytes`] of it.
+    pub async fn read_piece(&self, index: usize) -> Result<Vec<u8>> {
+        let buffer = self.buffers.cache.piece(index);
+        let words = self.piece_bytes().div_ceil(4);
+        let words = self.model.engine.read_words(buffer, 0, words).await?;
+        Ok(bytemuck::cast_slice(&words)[..self.piece_bytes()].to_vec())
+    }
+
+    /// Makes this the session that was saved; the pieces follow by [`Session::write_piece`], all of them.
+    ///
+    /// # Errors
+    /// [`Error::BadInput`] where it is of another model, of another precision or longer than the context; then nothing
+    /// is changed.
+    pub fn restore(&mut self, saved: &Saved) -> Result<()> {
+        let model = &self.model;
+        let refused = |why: &str| {
+            Err(Error::BadInput(format!(
+                "the saved session cannot go on here: {why}"
+            )))
+        };
+        if saved.version != VERSION {
+            return refused("another version of Lantern wrote it");
+        }
+        if saved.fingerprint != model.fingerprint() {
+            return refused("it is of another model");
+        }
+        if saved.precision != model.precision {
+            return refused("it was computed at another precision");
+        }
+        let held = saved.tokens.len();
+        if held > model.context {
+            return refused(&format!(
+                "it holds {held} tokens, and the context {}",
+                model.context
+            ));
+        }
+        let unknown = |&token: &u32| token >= model.config.vocabulary;
+        if saved.cached > held || saved.tokens.iter().any(unknown) {
+            return refused("it is damaged");
+        }
+        self.tokens.clone_from(&saved.tokens);
+        self.drawn = vec![false; held];
+        for &position in &saved.drawn {
+            if let Some(drawn) = self.drawn.get_mut(position) {
+                *drawn = true;
+            }
+        }
+        self.cached = saved.cached;
+        self.fresh = false;
+        Ok(())
+    }
+
+    /// Writes piece `index` of a session that is being restored.
+    pub fn write_piece(&mut self, index: usize, bytes: &[u8]) -> Result<()> {
+        if bytes.len() != self.piece_bytes() || index >= self.pieces() {
+            return Err(Error::BadInput("the saved session is damaged".into()));
+        }
+        let mut whole = bytes.to_vec();
+        whole.resize(bytes.len().next_multiple_of(4), 0);
+        let buffer = &self.buffers.cache.piece(index).raw;
+        self.model.engine.queue.write_buffer(buffer, 0, &whole);
+        Ok(())
+    }
+}

@@ -1,0 +1,63 @@
+//! The GPU that the browser hands out.
+
+use std::sync::Arc;
+
+use lantern_engine::{BrowserAdapter, Engine, EngineOptions};
+use serde::Deserialize;
+use wasm_bindgen::prelude::*;
+
+use crate::error::Result;
+
+/// What TypeScript knows of the adapter, and what a test wants switched off.
+#[derive(Deserialize)]
+struct Options {
+    name: String,
+    software: bool,
+    subgroups: bool,
+    #[serde(default = "yes")]
+    f16: bool,
+    max_binding: Option<u64>,
+}
+
+fn yes() -> bool {
+    true
+}
+
+/// A device.
+#[wasm_bindgen]
+pub struct Gpu {
+    pub(crate) engine: Arc<Engine>,
+}
+
+#[wasm_bindgen]
+impl Gpu {
+    /// Opens the adapter that the browser prefers.
+    pub async fn open(options: String) -> Result<Gpu> {
+        let options: Options = serde_json::from_str(&options)?;
+        let browser = BrowserAdapter {
+            name: options.name,
+            software: options.software,
+            subgroups: options.subgroups,
+        };
+        let options = EngineOptions {
+            browser: Some(browser),
+            f16: options.f16,
+            max_binding: options.max_binding,
+            ..EngineOptions::default()
+        };
+        let engine = Engine::new(&options).await?;
+        Ok(Gpu {
+            engine: Arc::new(engine),
+        })
+    }
+
+    /// The adapter, as JSON.
+    pub fn adapter(&self) -> Result<String> {
+        Ok(serde_json::to_string(self.engine.adapter())?)
+    }
+
+    /// What was done so far, as JSON.
+    pub fn counters(&self) -> Result<String> {
+        Ok(serde_json::to_string(&self.engine.counters())?)
+    }
+}

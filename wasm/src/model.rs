@@ -1,0 +1,212 @@
+//! A model on the GPU, with the one session that answers are drawn in.
+
+use std::ops::ControlFlow;
+
+use js_sys::Function;
+use lantern_engine::{
+    ChatTemplate, LoadOptions, Model, ModelFile, Precision, Saved, Session, Tokenizer,
+};
+use serde::{Deserialize, Serialize};
+use wasm_bindgen::prelude::*;
+
+use crate::{ByteSource, Gpu, error::Result, source::source};
+
+#[derive(Deserialize)]
+struct Options {
+    context: Option<usize>,
+    #[serde(default)]
+    precision: Precision,
+}
+
+/// What a model says of itself; `ModelInfo` of the package.
+#[derive(Serialize)]
+struct Info {
+    name: String,
+    architecture: String,
+    size: u64,
+    context: usize,
+    context_trained: u32,
+    layers: u32,
+    vocabulary: u32,
+    chat: bool,
+    precision: Precision,
+    weight_bytes: u64,
+    cache_bytes: u64,
+}
+
+/// A model, its tokenizer and its session.
+#[wasm_bindgen]
+pub struct LoadedModel {
+    info: Info,
+    model: Model,
+    tokenizer: lantern_engine::Result<Tokenizer>,
+    template: lantern_engine::Result<Option<ChatTemplate>>,
+    pub(crate) session: Session,
+}
+
+#[wasm_bindgen]
+impl LoadedModel {
+    /// Brings the files of a model to the GPU. `progress(done, total)` counts bytes, and stops by returning true.
+    pub async fn load(
+        gpu: &Gpu,
+        sources: Vec<ByteSource>,
+        options: String,
+        progress: Function,
+    ) -> Result<LoadedModel> {
+        let options: Options = serde_json::from_str(&options)?;
+        let options = LoadOptions {
+            context: options.context,
+            precision: options.precision,
+            chunk: None,
+        };
+        let sources = sources.into_iter().map(source).collect();
+        let file = ModelFile::read(sources).await?;
+        let mut told = |done: u64, total: u64| asked(&progress, done as f64, total as f64);
+        let model = Model::load(&gpu.engine, &file, &options, &mut told).await?;
+        let session = model.session().await?;
+        let (tokenizer, template) = (file.tokenizer(), file.chat_template());
+        let config = model.config();
+        let info = Info {
+            name: config.name.clone(),
+            architecture: config.family.clone(),
+            size: file.len(),
+            context: model.context(),
+            context_trained: config.context,
+            layers: config.layers,
+            vocabulary: config.vocabulary,
+            chat: matches!(template, Ok(Some(_))) && tokenizer.is_ok(),
+            precision: model.precision(),
+            weight_bytes: model.weight_bytes(),
+            cache_bytes: model.cache_bytes(),
+        };
+        Ok(LoadedModel {
+            info,
+            model,
+            tokenizer,
+            template,
+            session,
+        })
+    }
+
+    /// What it says of itself, as JSON.
+    pub fn info(&self) -> Result<String> {
+        Ok(serde_json::to_string(&self.info)?)
+    }
+
+    /// The tokens of a text; `special`: texts of special tokens are those tokens.
+    pub fn tokenize(&self, text: &str, special: bool) -> Result<Vec<u32>> {
+        let tokenizer = self.tokenizer()?;
+        let tokens = if special {
+            tokenizer.encode_rendered(text)
+        } else {
+            tokenizer.encode(text, false)
+        };
+        Ok(tokens?)
+    }
+
+    /// The tokens of a text that is to be completed, with those that the model wants before any.
+    pub fn prompt(&self, text: &str) -> Result<Vec<u32>> {
+        Ok(self.tokenizer()?.encode(text, true)?)
+    }
+
+    /// The text of tokens.
+    pub fn detokenize(&self, tokens: &[u32]) -> Result<String> {
+        Ok(self.tokenizer()?.decode(tokens))
+    }
+
+    /// The tokens of a conversation: `input` is what the model's chat template gets, as JSON.
+    pub fn conversation(&self, input: &str) -> Result<Vec<u32>> {
+        let input = serde_json::from_str(input)?;
+        let missing = || {
+            lantern_engine::Error::Unsupported(
+                "this model has no chat template; use complete() with it".to_owned(),
+            )
+        };
+        let template = self.template.as_ref().map_err(again)?;
+        let template = template.as_ref().ok_or_else(missing)?;
+        Ok(template.tokens(input, self.tokenizer()?)?)
+    }
+
+    /// Logits after the last of `tokens`, from an empty session.
+    pub async fn logits(&mut self, tokens: Vec<u32>) -> Result<Vec<f32>> {
+        self.session.rewind(0)?;
+        let mut go = |_, _| ControlFlow::Continue(());
+        self.session.feed(&tokens, &mut go).await?;
+        Ok(self.session.logits().await?)
+    }
+
+    /// What is to be kept of the session beside its pieces, as JSON.
+    pub fn save(&self) -> Result<String> {
+        Ok(serde_json::to_string(&self.session.save())?)
+    }
+
+    /// Pieces of the session's cache.
+    pub fn pieces(&self) -> usize {
+        self.session.pieces()
+    }
+
+    /// Bytes of a piece.
+    pub fn piece_bytes(&self) -> usize {
+        self.session.piece_bytes()
+    }
+
+    /// Piece `index`.
+    pub async fn read_piece(&self, index: usize) -> Result<Vec<u8>> {
+        Ok(self.session.read_piece(index).await?)
+    }
+
+    /// Makes the session the one that was saved; its pieces follow.
+    pub fn restore(&mut self, saved: &str) -> Result<()> {
+        let saved: Saved = serde_json::from_str(saved)?;
+        Ok(self.session.restore(&saved)?)
+    }
+
+    /// Writes piece `index` of a session that is being restored.
+    pub fn write_piece(&mut self, index: usize, bytes: &[u8]) -> Result<()> {
+        Ok(self.session.write_piece(index, bytes)?)
+    }
+
+    /// Forgets the session.
+    pub fn reset(&mut self) -> Result<()> {
+        Ok(self.session.rewind(0)?)
+    }
+
+    /// Tokens that the session holds.
+    pub fn position(&self) -> usize {
+        self.session.position()
+    }
+
+    /// Draws so many tokens for one reading from the GPU; none: as suits.
+    pub fn set_tokens_per_readback(&mut self, tokens: Option<usize>) {
+        self.session.set_tokens_per_readback(tokens);
+    }
+}
+
+impl LoadedModel {
+    pub(crate) fn tokenizer(&self) -> Result<&Tokenizer> {
+        Ok(self.tokenizer.as_ref().map_err(again)?)
+    }
+
+    /// The tokenizer beside the session, for both at once.
+    pub(crate) fn speaking(&mut self) -> Result<(&Tokenizer, &mut Session)> {
+        let tokenizer = self.tokenizer.as_ref().map_err(again)?;
+        Ok((tokenizer, &mut self.session))
+    }
+
+    pub(crate) fn model(&self) -> &Model {
+        &self.model
+    }
+}
+
+/// The same error once more: it was met at load time, where it did not matter yet.
+fn again(error: &lantern_engine::Error) -> lantern_engine::Error {
+    lantern_engine::Error::Unsupported(error.to_string())
+}
+
+/// Calls `function(a, b)`; true, or throwing, means stop.
+pub(crate) fn asked(function: &Function, a: f64, b: f64) -> ControlFlow<()> {
+    match function.call2(&JsValue::NULL, &a.into(), &b.into()) {
+        Ok(answer) if !answer.is_truthy() => ControlFlow::Continue(()),
+        _ => ControlFlow::Break(()),
+    }
+}
