@@ -193,7 +193,7 @@ impl Chat<'_> {
 
 /// Errors after which no further turn can go well. A script wants to know of any; a person can try again.
 fn ends_chat(failure: &Failure) -> bool {
-    let lost = matches!(failure, Failure::Engine(error) if error.code() == "device-lost");
+    let lost = matches!(failure, Failure::Engine(error) if matches!(error.code(), "device" | "device-lost"));
     lost || matches!(failure, Failure::BrokenPipe) || !lines::interactive()
 }
 

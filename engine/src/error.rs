@@ -32,9 +32,12 @@ pub enum Error {
     /// The chat template refuses the messages or cannot be rendered.
     #[error("chat template: {0}")]
     Template(String),
-    /// The device was lost or reported an error while working.
+    /// The device reported an error while working, or a shader does not compile.
     #[error("{0}")]
     Device(String),
+    /// The device was lost: unplugged, its driver restarted, taken away by the browser. A new engine may do.
+    #[error("{0}")]
+    DeviceLost(String),
     /// The caller asked to stop.
     #[error("interrupted")]
     Aborted,
@@ -67,7 +70,8 @@ impl Error {
             Error::ContextFull { .. } => "context-full",
             Error::BadInput(_) => "bad-input",
             Error::Template(_) => "template",
-            Error::Device(_) => "device-lost",
+            Error::Device(_) => "device",
+            Error::DeviceLost(_) => "device-lost",
             Error::Aborted => "aborted",
             Error::Remote { code, .. } => code,
             Error::Io { .. } => "io",

@@ -16,6 +16,7 @@ pub use gpu::device::{
     AdapterDescription, AdapterFeatures, AdapterLimits, BrowserAdapter, Counters, Engine,
     EngineOptions,
 };
+pub use gpu::selftest::SelfTestRow;
 pub use model::{
     config::Config,
     load::{LoadOptions, Model, Precision},

@@ -8,7 +8,7 @@ struct Params { vocabulary: u32 }
 @group(0) @binding(8) var<uniform> params: Params;
 
 @compute @workgroup_size(LANES)
-fn main(at: Invocation) {
+fn main(at: Invocation, wg: Workgroup) {
     var best = -3.0e38;
     var index = 0u;
     for (var i = at.lane; i < params.vocabulary; i += LANES) {
@@ -18,8 +18,8 @@ fn main(at: Invocation) {
             index = i;
         }
     }
-    let most = reduce_max(best, at);
+    let most = reduce_max(best, at, wg);
     // An index below 2^24 is exact as f32; the smallest wins.
-    let first = -reduce_max(select(-16777216.0, -f32(index), best == most), at);
+    let first = -reduce_max(select(-16777216.0, -f32(index), best == most), at, wg);
     if at.lane == 0u { advance(min(u32(first), params.vocabulary - 1u)); }
 }

@@ -17,36 +17,36 @@ const LEAST = -3.0e38;                                 // WGSL promises no infin
 var<workgroup> shares: array<f32, LANES * HEADS>; // (positions in hand, heads)
 
 @compute @workgroup_size(LANES)
-fn main(at: Invocation) {
-    let kv = at.group.x * HEADS / GROUP * QUARTER;  // within a position
-    let token = at.group.y;
+fn main(at: Invocation, wg: Workgroup) {
+    let kv = wg.id.x * HEADS / GROUP * QUARTER;  // within a position
+    let token = wg.id.y;
     if token >= state.count { return; }
     let row = params.kv_heads * QUARTER;            // from a position to the next
-    let head = at.group.x * HEADS * QUARTER;        // the first of this workgroup, within a token
+    let head = wg.id.x * HEADS * QUARTER;        // the first of this workgroup, within a token
     let q = token * params.q_stride / 4u + head;
     let count = state.position + token + 1u;
 
-    var most: array<f32, HEADS>;
-    var total: array<f32, HEADS>;
-    var sums: array<array<vec4f, SHARE>, HEADS>;
+    var most = array<f32, HEADS>();
+    var total = array<f32, HEADS>();
+    var sums = array<array<vec4f, SHARE>, HEADS>();
     for (var h = 0u; h < HEADS; h++) { most[h] = LEAST; }
     for (var start = 0u; start < count; start += LANES) {
         let position = min(start + at.lane, count - 1u);
         let there = start + at.lane < count;
-        var scores: array<vec4f, HEADS>;
+        var scores = array<vec4f, HEADS>();
         for (var i = 0u; i < QUARTER; i++) {
             let k = key4(position * row + kv + i);
             for (var h = 0u; h < HEADS; h++) { scores[h] += qkv[q + h * QUARTER + i] * k; }
         }
-        var shrink: array<f32, HEADS>;
+        var shrink = array<f32, HEADS>();
         for (var h = 0u; h < HEADS; h++) {
             let score = select(LEAST, (scores[h].x + scores[h].y + scores[h].z + scores[h].w) * params.scale, there);
-            let new_most = max(most[h], reduce_max(score, at));
+            let new_most = max(most[h], reduce_max(score, at, wg));
             shrink[h] = exp(most[h] - new_most);
             most[h] = new_most;
             let share = select(0.0, exp(score - new_most), there);
             shares[at.lane * HEADS + h] = share;
-            total[h] = total[h] * shrink[h] + reduce_sum(share, at);
+            total[h] = total[h] * shrink[h] + reduce_sum(share, at, wg);
         }
         workgroupBarrier();
         let some = min(LANES, count - start);

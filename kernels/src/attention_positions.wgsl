@@ -15,18 +15,18 @@ const LEAST = -3.0e38;                            // WGSL promises no infinities
 @group(0) @binding(8) var<uniform> params: Params;
 
 @compute @workgroup_size(LANES)
-fn main(at: Invocation) {
-    let token = at.group.y;
+fn main(at: Invocation, wg: Workgroup) {
+    let token = wg.id.y;
     if token >= state.count { return; }
-    let head = at.group.x * HEADS;                                // the first of this workgroup
+    let head = wg.id.x * HEADS;                                // the first of this workgroup
     let row = params.kv_heads * PAIRS;                            // from a position to the next
     let kv = head / GROUP * PAIRS;
     let count = state.position + token + 1u;
 
-    var q: array<array<vec2f, STEPS>, HEADS>;
-    var sums: array<array<vec2f, STEPS>, HEADS>;
-    var most: array<f32, HEADS>;
-    var total: array<f32, HEADS>;
+    var q = array<array<vec2f, STEPS>, HEADS>();
+    var sums = array<array<vec2f, STEPS>, HEADS>();
+    var most = array<f32, HEADS>();
+    var total = array<f32, HEADS>();
     for (var h = 0u; h < HEADS; h++) {
         most[h] = LEAST;
         for (var s = 0u; s < STEPS; s++) {
@@ -38,14 +38,14 @@ fn main(at: Invocation) {
     for (var start = 0u; start < count; start += LANES) {
         let there = start + at.lane < count;
         let k = min(start + at.lane, count - 1u) * row + kv;
-        var scores: array<vec2f, HEADS>;
+        var scores = array<vec2f, HEADS>();
         for (var s = 0u; s < STEPS; s++) {
             for (var i = 0u; i < LANES; i++) {
                 let pair = key_pair(k + min(s * LANES + i, PAIRS - 1u)); // past the end q is zero
                 for (var h = 0u; h < HEADS; h++) { scores[h] += pair * subgroupShuffle(q[h][s], i); }
             }
         }
-        var shares: array<f32, HEADS>;
+        var shares = array<f32, HEADS>();
         for (var h = 0u; h < HEADS; h++) {
             let score = select(LEAST, scores[h].x + scores[h].y, there);
             let new_most = max(most[h], subgroupMax(score));
@@ -57,7 +57,7 @@ fn main(at: Invocation) {
         }
         for (var i = 0u; i < LANES; i++) {
             let v = min(start + i, count - 1u) * row + kv; // past the end the share is zero
-            var share: array<f32, HEADS>;
+            var share = array<f32, HEADS>();
             for (var h = 0u; h < HEADS; h++) { share[h] = subgroupShuffle(shares[h], i); }
             for (var s = 0u; s < STEPS; s++) {
                 let pair = value_pair(v + min(s * LANES + at.lane, PAIRS - 1u));

@@ -15,18 +15,18 @@ const LEAST = -3.0e38;                            // WGSL promises no infinities
 @group(0) @binding(8) var<uniform> params: Params;
 
 @compute @workgroup_size(LANES)
-fn main(at: Invocation) {
-    let token = at.group.y * LANES + at.lane;
-    let head = at.group.x * HEADS;                                // the first of this workgroup
+fn main(at: Invocation, wg: Workgroup) {
+    let token = wg.id.y * LANES + at.lane;
+    let head = wg.id.x * HEADS;                                // the first of this workgroup
     let row = params.kv_heads * PAIRS;                            // from a position to the next
     let kv = head / GROUP * PAIRS;
     let count = state.position + token + 1u;
-    let end = state.position + min((at.group.y + 1u) * LANES, state.count);
+    let end = state.position + min((wg.id.y + 1u) * LANES, state.count);
 
-    var q: array<array<vec2f, STEPS * LANES>, HEADS>;             // zero past the head
-    var sums: array<array<vec2f, STEPS * LANES>, HEADS>;
-    var most: array<f32, HEADS>;
-    var total: array<f32, HEADS>;
+    var q = array<array<vec2f, STEPS * LANES>, HEADS>();             // zero past the head
+    var sums = array<array<vec2f, STEPS * LANES>, HEADS>();
+    var most = array<f32, HEADS>();
+    var total = array<f32, HEADS>();
     for (var h = 0u; h < HEADS; h++) {
         most[h] = LEAST;
         let from_pair = token * params.q_stride / 2u + (head + h) * PAIRS;
@@ -35,7 +35,7 @@ fn main(at: Invocation) {
     for (var position = 0u; position < end; position++) {
         let from_pair = position * row + kv;
         let there = position < count;
-        var scores: array<vec2f, HEADS>;
+        var scores = array<vec2f, HEADS>();
         for (var s = 0u; s < STEPS; s++) {
             let own = key_pair(from_pair + min(s * LANES + at.lane, PAIRS - 1u));
             for (var i = 0u; i < LANES; i++) {
@@ -43,7 +43,7 @@ fn main(at: Invocation) {
                 for (var h = 0u; h < HEADS; h++) { scores[h] += q[h][s * LANES + i] * pair; }
             }
         }
-        var shares: array<f32, HEADS>;
+        var shares = array<f32, HEADS>();
         for (var h = 0u; h < HEADS; h++) {
             let score = select(LEAST, scores[h].x + scores[h].y, there);
             let new_most = max(most[h], score);

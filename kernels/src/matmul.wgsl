@@ -25,7 +25,7 @@ fn main(@builtin(workgroup_id) at: vec3u, @builtin(local_invocation_index) lane:
     let lane_token = lane % LANES_T;
     let last_token = state.count - 1u;
 
-    var sums: array<array<f32, ROWS>, TOKENS>;
+    var sums = array<array<f32, ROWS>, TOKENS>();
     for (var group = 0u; group < groups; group++) {
         for (var r = lane; r < TILE_ROWS; r += LANES) {
             let w = min(first_row + r, params.rows - 1u) * groups + group; // rows past the end repeat the last
@@ -46,7 +46,7 @@ fn main(@builtin(workgroup_id) at: vec3u, @builtin(local_invocation_index) lane:
         }
         workgroupBarrier();
         for (var i = 0u; i < 8u; i++) {
-            var w: array<vec4f, ROWS>;
+            var w = array<vec4f, ROWS>();
             for (var r = 0u; r < ROWS; r++) { w[r] = vec4f(w_tile[i * TILE_ROWS + row_of(lane_row, r)]); }
             for (var t = 0u; t < TOKENS; t++) {
                 let v = vec4f(x_tile[i * TILE_TOKENS + t * LANES_T + lane_token]);

@@ -6,15 +6,14 @@
 
 struct Params { rows: u32, cols: u32, y_start: u32, y_stride: u32, token_start: u32 }
 
-@group(0) @binding(3) var<uniform> x: array<vec4f, X_LENGTH>;   // (8 tokens, padded cols / 4)
+@group(0) @binding(3) var<uniform> x: array<Group, X_LENGTH / 8u>; // (8 tokens, padded cols / 32)
 @group(0) @binding(4) var<storage, read_write> y: array<f32>;   // (tokens, y_stride)
 @group(0) @binding(8) var<uniform> params: Params;
 
 @compute @workgroup_size(LANES)
 fn main(@builtin(workgroup_id) at: vec3u, @builtin(num_workgroups) all: vec3u, @builtin(local_invocation_index) lane: u32) {
     let row = ((at.y * all.x + at.x) * LANES + lane) * 4u;
-    let stride = X_LENGTH / 8u;
-    let groups = stride / 8u;
+    let groups = X_LENGTH / 64u;
     let rows = min(vec4u(row) + vec4u(0u, 1u, 2u, 3u), vec4u(params.rows - 1u)) * groups; // rows past the end repeat the last
 
     var token0 = vec4f(0.0); // a token's results for the four rows
@@ -26,16 +25,15 @@ fn main(@builtin(workgroup_id) at: vec3u, @builtin(num_workgroups) all: vec3u, @
     var token6 = vec4f(0.0);
     var token7 = vec4f(0.0);
     for (var group = 0u; group < groups; group++) {
-        let i = group * 8u;
         let w = Four(weights(rows.x + group), weights(rows.y + group), weights(rows.z + group), weights(rows.w + group));
-        token0 += products(w, i);
-        token1 += products(w, i + stride);
-        token2 += products(w, i + 2u * stride);
-        token3 += products(w, i + 3u * stride);
-        token4 += products(w, i + 4u * stride);
-        token5 += products(w, i + 5u * stride);
-        token6 += products(w, i + 6u * stride);
-        token7 += products(w, i + 7u * stride);
+        token0 += products(w, x[group]);
+        token1 += products(w, x[group + groups]);
+        token2 += products(w, x[group + 2u * groups]);
+        token3 += products(w, x[group + 3u * groups]);
+        token4 += products(w, x[group + 4u * groups]);
+        token5 += products(w, x[group + 5u * groups]);
+        token6 += products(w, x[group + 6u * groups]);
+        token7 += products(w, x[group + 7u * groups]);
     }
     put(0u, row, token0);
     put(1u, row, token1);
@@ -57,9 +55,8 @@ fn weights(group: u32) -> Group {
         q.e * scale.x + scale.y, q.f * scale.x + scale.y, q.g * scale.x + scale.y, q.h * scale.x + scale.y);
 }
 
-// A group's products with one token, which starts at x[i].
-fn products(w: Four, i: u32) -> vec4f {
-    let v = Group(x[i], x[i + 1u], x[i + 2u], x[i + 3u], x[i + 4u], x[i + 5u], x[i + 6u], x[i + 7u]);
+// A group's products with one token.
+fn products(w: Four, v: Group) -> vec4f {
     return vec4f(product(w.p, v), product(w.q, v), product(w.r, v), product(w.s, v));
 }
 

@@ -10,14 +10,14 @@ struct Params { cols: u32, eps: f32 }
 @group(0) @binding(8) var<uniform> params: Params;
 
 @compute @workgroup_size(LANES)
-fn main(at: Invocation) {
-    let start = at.group.y * ((params.cols + 31u) / 32u * 32u);
+fn main(at: Invocation, wg: Workgroup) {
+    let start = wg.id.y * ((params.cols + 31u) / 32u * 32u);
     var squares = 0.0;
     for (var col = at.lane; col < params.cols; col += LANES) {
         let v = x[start + col];
         squares += v * v;
     }
-    let scale = inverseSqrt(reduce_sum(squares, at) / f32(params.cols) + params.eps);
+    let scale = inverseSqrt(reduce_sum(squares, at, wg) / f32(params.cols) + params.eps);
     for (var col = at.lane; col < params.cols; col += LANES) {
         y[start + col] = x[start + col] * scale * norm_weight[col];
     }

@@ -17,6 +17,7 @@ struct Params {
 @group(0) @binding(8) var<uniform> params: Params;
 
 var<workgroup> masses: array<f32, LANES>;
+var<workgroup> shared_value: f32;
 
 const IN_PROMPT = 0x80000000u;
 
@@ -44,13 +45,19 @@ fn mix(value: u32) -> u32 {
 }
 
 // Sum over scores whose key is at least `least`: of ones, or of exp(score - most).
-fn above(least: u32, most: f32, ones: bool, at: Invocation) -> f32 {
+fn above(least: u32, most: f32, ones: bool, at: Invocation, wg: Workgroup) -> f32 {
     var sum = 0.0;
     for (var i = at.lane; i < params.vocabulary; i += 4u * LANES) {
         sum += part(i, least, most, ones) + part(i + LANES, least, most, ones)
             + part(i + 2u * LANES, least, most, ones) + part(i + 3u * LANES, least, most, ones);
     }
-    return reduce_sum(sum, at);
+    return same(reduce_sum(sum, at, wg), at);
+}
+
+// A value that all lanes have, so that compilers see that they do: what hangs on it has barriers.
+fn same(v: f32, at: Invocation) -> f32 {
+    if at.lane == 0u { shared_value = v; }
+    return workgroupUniformLoad(&shared_value);
 }
 
 fn part(i: u32, least: u32, most: f32, ones: bool) -> f32 {
@@ -59,17 +66,17 @@ fn part(i: u32, least: u32, most: f32, ones: bool) -> f32 {
 }
 
 // The largest threshold at or above `lowest` that leaves at least `goal` above it.
-fn threshold(lowest: u32, goal: f32, most: f32, ones: bool, at: Invocation) -> u32 {
+fn threshold(lowest: u32, goal: f32, most: f32, ones: bool, at: Invocation, wg: Workgroup) -> u32 {
     var found = 0u;
     for (var bit = 0x80000000u; bit > 0u; bit >>= 1u) {
         let next = found | bit;
-        if next <= lowest || above(next, most, ones, at) >= goal { found = next; }
+        if next <= lowest || above(next, most, ones, at, wg) >= goal { found = next; }
     }
     return min(max(found, lowest), key(most)); // the likeliest always stays
 }
 
 @compute @workgroup_size(LANES)
-fn main(at: Invocation) {
+fn main(at: Invocation, wg: Workgroup) {
     let position = state.position + state.count; // read before the barriers: one lane advances it after them
     var best = -3.0e38;
     for (var i = at.lane; i < params.vocabulary; i += LANES) {
@@ -77,15 +84,15 @@ fn main(at: Invocation) {
         scores[i] = v; // a lane reads only what it wrote itself
         best = max(best, v);
     }
-    let most = reduce_max(best, at);
+    let most = same(reduce_max(best, at, wg), at);
 
     var least = 0u;
     if params.top_k > 0u && params.top_k < params.vocabulary {
-        least = threshold(0u, f32(params.top_k), most, true, at);
+        least = threshold(0u, f32(params.top_k), most, true, at, wg);
     }
     if params.top_p < 1.0 {
-        let total = above(least, most, false, at);
-        least = threshold(least, params.top_p * total, most, false, at);
+        let total = above(least, most, false, at, wg);
+        least = threshold(least, params.top_p * total, most, false, at, wg);
     }
     if params.min_p > 0.0 { least = max(least, key(most + log(params.min_p))); }
 

@@ -3,6 +3,7 @@
 
 use std::{
     io::Write,
+    path::Path,
     process::{Command, Stdio},
 };
 
@@ -160,6 +161,25 @@ fn labels_are_unique_and_every_kernel_opens_with_its_name() {
     }
 }
 
+/// Tint, as Dawn 2026-11 has it, gives a variable of a loop that has no value of its own the one of the last turn.
+#[test]
+fn every_variable_of_a_function_is_given_a_value() {
+    for kernel in ALL {
+        for shader in shaders(kernel) {
+            let linked = link(&shader, Target::Native);
+            for (number, line) in linked.text.lines().enumerate() {
+                let code = line.split("//").next().unwrap_or_default();
+                let declares = code.starts_with(char::is_whitespace) && code.contains(" var ");
+                let place = linked.origin(number + 1);
+                assert!(!declares || code.contains('='), "{place}: {line}");
+            }
+        }
+    }
+}
+
+/// What only a browser's text has.
+const SUBGROUPS: &str = "enable subgroups;\n";
+
 #[test]
 fn the_browser_text_differs_in_one_line() {
     for kernel in ALL {
@@ -168,13 +188,39 @@ fn the_browser_text_differs_in_one_line() {
                 link(&shader, Target::Native),
                 link(&shader, Target::Browser),
             );
-            assert_eq!(browser.text.replace("enable subgroups;\n", ""), native.text);
-            assert_eq!(
-                browser.text.contains("enable subgroups;"),
-                shader.needs_subgroups()
-            );
+            assert_eq!(browser.text.replace(SUBGROUPS, ""), native.text);
+            assert_eq!(browser.text.contains(SUBGROUPS), shader.needs_subgroups());
         }
     }
+}
+
+/// Tint is the compiler of Chrome and Edge; npm's `webgpu` brings it.
+#[test]
+fn tint_takes_every_shader() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/browser");
+    if !folder.join("node_modules/webgpu").is_dir() {
+        let reason = "tests/browser/node_modules is missing: `cargo verify install` brings it";
+        assert!(std::env::var_os("CI").is_none(), "{reason}");
+        eprintln!("left out: {reason}");
+        return;
+    }
+    let all = ALL.iter().flat_map(|kernel| shaders(kernel));
+    let texts: Vec<(String, String)> = all
+        .map(|shader| (shader.label(), link(&shader, Target::Browser).text))
+        .collect();
+    let mut node = Command::new("node")
+        .arg("support/tint.mjs")
+        .current_dir(folder)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let input = serde_json::to_vec(&texts).unwrap();
+    node.stdin.take().unwrap().write_all(&input).unwrap();
+    let output = node.wait_with_output().unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{said}");
+    assert_eq!(said.trim(), format!("{} shaders", texts.len()));
 }
 
 /// One shader in several goes through spirv-val by itself: it is a process each.

@@ -24,6 +24,7 @@ struct Options {
     frequency_penalty: f32,
     presence_penalty: f32,
     repeat_penalty: f32,
+    ignore_eos: bool,
 }
 
 impl Default for Options {
@@ -40,6 +41,7 @@ impl Default for Options {
             frequency_penalty: sampler.frequency_penalty,
             presence_penalty: sampler.presence_penalty,
             repeat_penalty: sampler.repeat_penalty,
+            ignore_eos: false,
         }
     }
 }
@@ -202,7 +204,7 @@ impl Answer {
             self.first = self.first.or(self.last);
             self.all.push(token);
             self.drawn += 1;
-            let end = tokenizer.is_end(token);
+            let end = tokenizer.is_end(token) && !options.ignore_eos;
             let hidden = end || tokenizer.is_special(token);
             let piece = if hidden {
                 String::new()

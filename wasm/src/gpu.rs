@@ -1,8 +1,9 @@
 //! The GPU that the browser hands out.
 
-use std::sync::Arc;
+use std::{ops::ControlFlow, sync::Arc};
 
-use lantern_engine::{BrowserAdapter, Engine, EngineOptions};
+use js_sys::Function;
+use lantern_engine::{BrowserAdapter, Engine, EngineOptions, SelfTestRow};
 use serde::Deserialize;
 use wasm_bindgen::prelude::*;
 
@@ -54,6 +55,19 @@ impl Gpu {
     /// The adapter, as JSON.
     pub fn adapter(&self) -> Result<String> {
         Ok(serde_json::to_string(self.engine.adapter())?)
+    }
+
+    /// Kernels against their CPU twins; `each(row)` gets a row as JSON for every variant, and stops by returning true.
+    /// `only`: names of kernels, or nothing for all.
+    pub async fn selftest(&self, only: Vec<String>, each: Function) -> Result<()> {
+        let mut told = |row: SelfTestRow| {
+            let text = serde_json::to_string(&row).unwrap_or_default();
+            match each.call1(&JsValue::NULL, &text.into()) {
+                Ok(answer) if !answer.is_truthy() => ControlFlow::Continue(()),
+                _ => ControlFlow::Break(()),
+            }
+        };
+        Ok(self.engine.selftest(&only, &mut told).await?)
     }
 
     /// What was done so far, as JSON.

@@ -126,7 +126,7 @@ impl Engine {
             });
         self.drive()?;
         let lost = || {
-            Error::Device(format!(
+            Error::DeviceLost(format!(
                 "{}: reading from the device failed",
                 self.adapter().name
             ))

@@ -1,6 +1,7 @@
 //! Runs or times one case of a kernel on the GPU, for tests, self-tests and kernel benchmarks.
 
-use std::{sync::Arc, time::Instant};
+use std::sync::Arc;
+use web_time::Instant;
 
 use lantern_kernels::{Case, CaseWeights, Kernel, Part, Shader, Variant};
 

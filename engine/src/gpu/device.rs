@@ -11,7 +11,7 @@ use std::{
 use lantern_kernels::{Kernel, Target, Variant};
 use serde::Serialize;
 
-use super::pipeline::Pipeline;
+use super::{failure::Failures, pipeline::Pipeline};
 use crate::{Error, Result};
 
 /// One adapter, as `lantern devices` lists it.
@@ -158,8 +158,7 @@ pub struct Engine {
     pub(crate) counting: Counting,
     pub(crate) pipelines: Mutex<HashMap<String, Arc<Pipeline>>>,
     description: AdapterDescription,
-    /// The first error that the device reported outside of a call.
-    failure: Arc<Mutex<Option<String>>>,
+    failures: Failures,
 }
 
 /// Which dialect of WGSL the compiler on this side wants.
@@ -179,7 +178,10 @@ async fn found() -> Vec<wgpu::Adapter> {
     let mut adapters = instance.enumerate_adapters(wgpu::Backends::PRIMARY).await;
     #[cfg(target_arch = "wasm32")]
     let mut adapters: Vec<wgpu::Adapter> = instance
-        .request_adapter(&wgpu::RequestAdapterOptions::default())
+        .request_adapter(&wgpu::RequestAdapterOptions {
+            power_preference: wgpu::PowerPreference::HighPerformance,
+            ..wgpu::RequestAdapterOptions::default()
+        })
         .await
         .into_iter()
         .collect();
@@ -298,18 +300,7 @@ impl Engine {
             .request_device(&descriptor)
             .await
             .map_err(|e| Error::Device(format!("{name}: {e}")))?;
-        let failure = Arc::new(Mutex::new(None));
-        let (first, lost) = (failure.clone(), failure.clone());
-        device.on_uncaptured_error(Arc::new(move |error| note(&first, &error.to_string())));
-        device.set_device_lost_callback(move |reason, message| {
-            let text = format!("the device was lost: {message}");
-            // Destroyed: by an engine that goes, which hears no more of it, or by somebody else in the same page.
-            if reason == wgpu::DeviceLostReason::Destroyed {
-                keep(&lost, &text);
-            } else {
-                note(&lost, &text);
-            }
-        });
+        let failures = Failures::of(&device);
         let options = options.clone();
         let (counting, pipelines) = (Counting::default(), Mutex::default());
         Ok(Engine {
@@ -319,7 +310,7 @@ impl Engine {
             counting,
             pipelines,
             description,
-            failure,
+            failures,
         })
     }
 
@@ -387,13 +378,7 @@ impl Engine {
 
     /// The first error that the device reported outside of a call, if there was one.
     pub(crate) fn check(&self) -> Result<()> {
-        match self.failure.lock().expect("not poisoned").clone() {
-            Some(message) => Err(Error::Device(format!(
-                "{}: {message}",
-                self.description.name
-            ))),
-            None => Ok(()),
-        }
+        self.failures.check(&self.description.name)
     }
 }
 
@@ -401,18 +386,6 @@ impl Drop for Engine {
     fn drop(&mut self) {
         self.device.destroy();
     }
-}
-
-fn note(failure: &Mutex<Option<String>>, message: &str) {
-    log::error!("{message}");
-    keep(failure, message);
-}
-
-fn keep(failure: &Mutex<Option<String>>, message: &str) {
-    failure
-        .lock()
-        .expect("not poisoned")
-        .get_or_insert_with(|| message.to_string());
 }
 
 fn named<'a>(adapters: &'a [wgpu::Adapter], wanted: &str) -> Result<(usize, &'a wgpu::Adapter)> {

@@ -3,6 +3,8 @@
 pub mod buffer;
 pub mod case;
 pub mod device;
+mod failure;
 pub mod pipeline;
+pub mod selftest;
 mod signal;
 pub mod texture;

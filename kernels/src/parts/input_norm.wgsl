@@ -1,6 +1,9 @@
 // RMSNorm on the way in (Zhang & Sennrich 2019): W (x g / rms) = (W (x g)) / rms, so the scale waits until the end.
-fn input_weigh(x: vec4f, i: u32) -> vec4f { return x * norm_weight[i]; }
+fn input_weigh(x: Group, i: u32) -> Group {
+    let g = norm_weight[i];
+    return Group(x.a * g.a, x.b * g.b, x.c * g.c, x.d * g.d, x.e * g.e, x.f * g.f, x.g * g.g, x.h * g.h);
+}
 fn input_square(x: vec4f) -> f32 { return dot(x, x); }
-fn input_scale(squares: f32, at: Invocation) -> f32 {
-    return inverseSqrt(reduce_sum(squares, at) / f32(params.cols) + params.eps);
+fn input_scale(squares: f32, at: Invocation, wg: Workgroup) -> f32 {
+    return inverseSqrt(reduce_sum(squares, at, wg) / f32(params.cols) + params.eps);
 }

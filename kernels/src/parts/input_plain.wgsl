@@ -1,4 +1,4 @@
 // Activations as they are.
-fn input_weigh(x: vec4f, i: u32) -> vec4f { return x; }
+fn input_weigh(x: Group, i: u32) -> Group { return x; }
 fn input_square(x: vec4f) -> f32 { return 0.0; }
-fn input_scale(squares: f32, at: Invocation) -> f32 { return 1.0; }
+fn input_scale(squares: f32, at: Invocation, wg: Workgroup) -> f32 { return 1.0; }

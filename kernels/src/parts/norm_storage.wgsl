@@ -1,2 +1,2 @@
 // RMSNorm's weight in a storage buffer.
-@group(0) @binding(6) var<storage, read> norm_weight: array<vec4f>; // (columns / 4)
+@group(0) @binding(6) var<storage, read> norm_weight: array<Group>; // (columns / 32)

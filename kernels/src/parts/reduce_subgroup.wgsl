@@ -1,18 +1,22 @@
 // reduce_sum, reduce_max over the workgroup, in every lane: within subgroups of whatever size, then over their results.
-struct Invocation {
-    @builtin(workgroup_id) group: vec3u,
-    @builtin(num_workgroups) groups: vec3u,
-    @builtin(local_invocation_index) lane: u32,
+// The same in all lanes of a workgroup; apart from what differs, so that compilers see that it is.
+struct Workgroup {
+    @builtin(workgroup_id) id: vec3u,
+    @builtin(num_workgroups) count: vec3u,
     @builtin(subgroup_size) subgroup_size: u32,
+}
+
+struct Invocation {
+    @builtin(local_invocation_index) lane: u32,
     @builtin(subgroup_invocation_id) subgroup_lane: u32,
 }
 
 var<workgroup> reduce_scratch: array<f32, LANES>;
 
 // Every subgroup leaves its result in the place of its first lane, the rest hold the neutral value.
-fn reduce_sum(v: f32, at: Invocation) -> f32 {
+fn reduce_sum(v: f32, at: Invocation, wg: Workgroup) -> f32 {
     let part = subgroupAdd(v);
-    if at.subgroup_size >= LANES { return part; }
+    if wg.subgroup_size >= LANES { return part; }
     reduce_scratch[at.lane] = select(0.0, part, at.subgroup_lane == 0u);
     workgroupBarrier();
     var sum = 0.0;
@@ -21,9 +25,9 @@ fn reduce_sum(v: f32, at: Invocation) -> f32 {
     return sum;
 }
 
-fn reduce_max(v: f32, at: Invocation) -> f32 {
+fn reduce_max(v: f32, at: Invocation, wg: Workgroup) -> f32 {
     let part = subgroupMax(v);
-    if at.subgroup_size >= LANES { return part; }
+    if wg.subgroup_size >= LANES { return part; }
     reduce_scratch[at.lane] = part;
     workgroupBarrier();
     var most = v;

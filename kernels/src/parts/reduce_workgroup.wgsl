@@ -1,13 +1,17 @@
 // reduce_sum, reduce_max over the workgroup, in every lane. Tree in workgroup memory; LANES is a power of two.
+// The same in all lanes of a workgroup; apart from what differs, so that compilers see that it is.
+struct Workgroup {
+    @builtin(workgroup_id) id: vec3u,
+    @builtin(num_workgroups) count: vec3u,
+}
+
 struct Invocation {
-    @builtin(workgroup_id) group: vec3u,
-    @builtin(num_workgroups) groups: vec3u,
     @builtin(local_invocation_index) lane: u32,
 }
 
 var<workgroup> reduce_scratch: array<f32, LANES>;
 
-fn reduce_sum(v: f32, at: Invocation) -> f32 {
+fn reduce_sum(v: f32, at: Invocation, wg: Workgroup) -> f32 {
     reduce_scratch[at.lane] = v;
     workgroupBarrier();
     for (var width = LANES / 2u; width > 0u; width /= 2u) {
@@ -19,7 +23,7 @@ fn reduce_sum(v: f32, at: Invocation) -> f32 {
     return sum;
 }
 
-fn reduce_max(v: f32, at: Invocation) -> f32 {
+fn reduce_max(v: f32, at: Invocation, wg: Workgroup) -> f32 {
     reduce_scratch[at.lane] = v;
     workgroupBarrier();
     for (var width = LANES / 2u; width > 0u; width /= 2u) {

@@ -1,5 +1,9 @@
 // A workgroup that is one subgroup of LANES: runs only where subgroups have exactly that size.
+// The same in all lanes of a workgroup; apart from what differs, so that compilers see that it is.
+struct Workgroup {
+    @builtin(workgroup_id) id: vec3u,
+}
+
 struct Invocation {
-    @builtin(workgroup_id) group: vec3u,
     @builtin(subgroup_invocation_id) lane: u32,
 }

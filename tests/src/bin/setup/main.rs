@@ -8,11 +8,13 @@ mod test_run;
 mod verify;
 mod wanted;
 mod wasm;
+mod web;
 
 use std::process::ExitCode;
 
 const USAGE: &str = "\
 cargo demo [ARGS OF `lantern run`]   fetch the default model, and a software GPU driver if there is no GPU; generate text
+cargo web [--port N]                 build the chat page and serve it on this machine
 cargo verify [STEP …]                install what the tests need and run every test, or only the steps named
 cargo verify --list                  the steps";
 
@@ -22,6 +24,7 @@ fn main() -> ExitCode {
     match arguments.split_first() {
         Some((&"demo", rest)) => demo::demo(rest),
         Some((&"verify", rest)) => verify::verify(rest),
+        Some((&"web", rest)) => web::web(rest),
         _ => {
             eprintln!("{USAGE}");
             ExitCode::from(2)

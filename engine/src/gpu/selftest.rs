@@ -1,0 +1,117 @@
+//! Kernels against their CPU twins, on the adapter in use: what a driver gets wrong is found here, and by name.
+
+use std::ops::ControlFlow;
+
+use lantern_kernels::{ALL, Case, Kernel, Variant};
+use serde::Serialize;
+
+use super::device::Engine;
+use crate::{Error, Result};
+
+/// What became of one variant of a kernel.
+#[derive(Debug, Clone, Serialize)]
+pub struct SelfTestRow {
+    /// The kernel.
+    pub kernel: &'static str,
+    /// Its variant.
+    pub variant: &'static str,
+    /// Cases that ran.
+    pub cases: usize,
+    /// What was wrong: the case, and how.
+    pub failures: Vec<String>,
+}
+
+impl Engine {
+    /// Runs the cases of every kernel, in every variant that this adapter can run. `only`: those kernels alone, or all
+    /// where none is named. `each` sees every row, and stops by breaking.
+    ///
+    /// # Errors
+    /// [`Error::Aborted`], and [`Error::DeviceLost`]; whatever else a case meets is among its failures.
+    pub async fn selftest(
+        &self,
+        only: &[String],
+        each: &mut dyn FnMut(SelfTestRow) -> ControlFlow<()>,
+    ) -> Result<()> {
+        let wanted = |kernel: &Kernel| only.is_empty() || only.iter().any(|n| n == kernel.name);
+        for kernel in ALL.iter().copied().filter(|kernel| wanted(kernel)) {
+            let cases = (kernel.cases)();
+            for variant in kernel.variants.iter().filter(|v| self.runs(v)) {
+                let mut row = SelfTestRow {
+                    kernel: kernel.name,
+                    variant: variant.name,
+                    cases: 0,
+                    failures: Vec::new(),
+                };
+                let runs = |case: &&Case| {
+                    self.adapter().features.shader_f16 || !case.parts.iter().any(|p| p.f16)
+                };
+                for case in cases.iter().filter(runs) {
+                    row.cases += 1;
+                    match self.wrong(kernel, variant, case).await {
+                        Ok(None) => {}
+                        Ok(Some(what)) => row.failures.push(format!("{}: {what}", case.name)),
+                        Err(lost @ Error::DeviceLost(_)) => return Err(lost),
+                        Err(error) => row.failures.push(format!("{}: {error}", case.name)),
+                    }
+                }
+                if each(row).is_break() {
+                    return Err(Error::Aborted);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// What is wrong with a case, if anything.
+    async fn wrong(
+        &self,
+        kernel: &'static Kernel,
+        variant: &'static Variant,
+        case: &Case,
+    ) -> Result<Option<String>> {
+        let got = self.run_case(kernel, variant, case).await?;
+        let mut call = case.call(variant);
+        (kernel.twin)(&mut call);
+        Ok(got.iter().find_map(|(output, words)| {
+            let problem = compare(case, output, words, call.words(output));
+            problem.map(|problem| format!("{output} {problem}"))
+        }))
+    }
+}
+
+/// How `got` differs from `wanted`: integers exactly, f16 as f16, the rest as f32 within what its arithmetic allows.
+fn compare(case: &Case, output: &str, got: &[u32], wanted: &[u32]) -> Option<String> {
+    let part = |name: &str| case.parts.iter().any(|p| p.name == name);
+    let floats = || nmse(bytemuck::cast_slice(got), bytemuck::cast_slice(wanted));
+    let (error, most) = match output {
+        "tokens" | "drawn" | "state" | "seen" => {
+            return (got != wanted).then(|| "differs".to_owned());
+        }
+        "keys" | "values" if part("f16") => {
+            let halves = |words: &[u32]| -> Vec<f32> {
+                let bits = words.iter().flat_map(|&w| [w as u16, (w >> 16) as u16]);
+                bits.map(|b| half::f16::from_bits(b).to_f32()).collect()
+            };
+            (nmse(&halves(got), &halves(wanted)), 1e-7) // one may round to the other neighbour
+        }
+        // 16-bit tiles round both factors to 11 bits.
+        "y" if case.weights.is_some() && case.parts.get(2).is_some_and(|p| p.name == "f16") => {
+            (floats(), 1e-6)
+        }
+        _ => (floats(), 1e-11),
+    };
+    // Not `>`: an error that is no number is over anything.
+    let within = error <= most;
+    (!within).then(|| format!("NMSE {error:.2e} is over {most:.0e}"))
+}
+
+/// Normalised mean square error: sum((a-b)^2) / sum(b^2).
+fn nmse(a: &[f32], b: &[f32]) -> f64 {
+    let square = |v: f64| v * v;
+    let pairs = a.iter().zip(b);
+    let error: f64 = pairs
+        .map(|(&a, &b)| square(f64::from(a) - f64::from(b)))
+        .sum();
+    let scale: f64 = b.iter().map(|&b| square(f64::from(b))).sum();
+    if error == 0.0 { 0.0 } else { error / scale }
+}

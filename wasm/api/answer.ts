@@ -1,0 +1,44 @@
+// An answer as it comes: pieces of text to iterate over, and the whole of it as a promise.
+
+import type { Answer, Completion } from './types.js';
+
+/** Starts an answer: `begin` gets what to do with each piece and the signal that ends it. */
+export function streamed(
+  begin: (onPiece: (piece: string) => void, signal: AbortSignal) => Promise<Completion>,
+  signal: AbortSignal | undefined,
+): Answer {
+  const pieces: string[] = [];
+  const control = new AbortController();
+  let ended = false;
+  let wake: (() => void) | undefined;
+  const tell = () => {
+    wake?.();
+    wake = undefined;
+  };
+  const onPiece = (piece: string) => {
+    pieces.push(piece);
+    tell();
+  };
+  const abort = () => control.abort();
+  if (signal?.aborted) abort();
+  signal?.addEventListener('abort', abort);
+  const completion = begin(onPiece, control.signal).finally(() => {
+    signal?.removeEventListener('abort', abort);
+    ended = true;
+    tell();
+  });
+  completion.catch(() => {}); // who iterates meets the error there
+  async function* iterate(): AsyncGenerator<string> {
+    try {
+      for (;;) {
+        while (pieces.length > 0) yield pieces.shift()!;
+        if (ended) break;
+        await new Promise<void>((resolve) => (wake = resolve));
+      }
+      await completion;
+    } finally {
+      if (!ended) control.abort(); // the loop was left early
+    }
+  }
+  return { completion, [Symbol.asyncIterator]: iterate };
+}

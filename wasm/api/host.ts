@@ -1,0 +1,249 @@
+// The engine's side: takes calls one after the other, and brings a GPU that was lost back under them.
+
+import { Gpu, LoadedModel, Sha256Hasher, memory_bytes } from './engine/lantern_wasm.js';
+import { LanternError, aborted, type ErrorCode } from './errors.js';
+import { openGpu, type GpuWishes } from './gpu.js';
+import type { Reply, Request } from './protocol.js';
+import * as sessions from './sessions.js';
+import { cache, openSource } from './source/index.js';
+import type { AdapterInfo, BenchOptions, LoadOptions, LoadProgress, ModelInfo, ModelSource } from './types.js';
+
+/** How often a call may lose its GPU, and how often opening the next is tried, each time after twice as long a wait. */
+const LOSSES_MAX = 3;
+const TRIES_MAX = 6;
+const WAIT_MS = 250;
+
+/** What a call works with. */
+interface Call {
+  signal: AbortSignal;
+  emit(event: unknown): void;
+}
+
+interface Held {
+  source: ModelSource;
+  options: LoadOptions;
+  /** None when its GPU was lost. */
+  model: LoadedModel | undefined;
+}
+
+type Prompt = { text: string } | { conversation: object };
+
+export class Host {
+  private gpu: Gpu | undefined;
+  private hub = '';
+  private wishes: GpuWishes = { without: [] };
+  private readonly models = new Map<number, Held>();
+  private readonly running = new Map<number, AbortController>();
+  private next = 1;
+  private last: Promise<unknown> = Promise.resolve();
+
+  constructor(private readonly post: (reply: Reply, transfer?: Transferable[]) => void) {}
+
+  receive(request: Request): void {
+    if ('abort' in request) {
+      this.running.get(request.abort)?.abort();
+      return;
+    }
+    const { id, method, args } = request;
+    const control = new AbortController();
+    this.running.set(id, control);
+    const call: Call = { signal: control.signal, emit: (event) => this.post({ id, event }) };
+    const run = () => {
+      if (control.signal.aborted) throw aborted();
+      return this.perform(method, args, call);
+    };
+    // Looking into the cache touches no model, and need not wait for one.
+    const done = method.startsWith('cache') ? Promise.resolve().then(run) : this.last.then(run);
+    if (!method.startsWith('cache')) this.last = done.catch(() => {});
+    done
+      .then(
+        (value) => this.post({ id, value }, value instanceof Float32Array ? [value.buffer] : []),
+        (error) => this.post({ id, error: described(error) }),
+      )
+      .finally(() => this.running.delete(id));
+  }
+
+  close(): void {
+    for (const control of this.running.values()) control.abort();
+    void this.last.then(() => this.drop());
+  }
+
+  private perform(method: string, args: unknown[], call: Call): unknown {
+    const methods = this.methods as Record<string, (call: Call, ...args: never[]) => unknown>;
+    if (!Object.hasOwn(methods, method)) throw new LanternError('bad-input', `there is no call ${method}`);
+    return methods[method]!(call, ...(args as never[]));
+  }
+
+  private readonly methods = {
+    create: (_: Call, { hub, ...wishes }: { hub: string } & GpuWishes) => {
+      this.hub = hub;
+      this.wishes = wishes;
+      return this.open();
+    },
+    counters: () => ({ ...JSON.parse(this.gpu!.counters()), wasm_bytes: memory_bytes() }),
+    cacheList: () => cache.list(),
+    cacheRemove: (_: Call, key: string) => cache.remove(key),
+    cacheClear: () => cache.clear(),
+    cacheEstimate: () => cache.estimate(),
+    sessionList: () => sessions.list(),
+    sessionRemove: (_: Call, name: string) => sessions.remove(name),
+    load: async (call: Call, source: ModelSource, options: LoadOptions) => {
+      const held: Held = { source, options, model: undefined };
+      const model = await this.withModel(held, call, (model) => model, call.emit);
+      const id = this.next++;
+      this.models.set(id, held);
+      return { id, info: JSON.parse(model.info()) as ModelInfo };
+    },
+    unload: (_: Call, id: number) => {
+      this.models.get(id)?.model?.free();
+      this.models.delete(id);
+    },
+    tokenize: (call: Call, id: number, text: string, special: boolean) =>
+      this.with(id, call, (model) => [...model.tokenize(text, special)]),
+    detokenize: (call: Call, id: number, tokens: number[]) => this.with(id, call, (model) => model.detokenize(tokens)),
+    logits: (call: Call, id: number, tokens: number[]) => this.with(id, call, (model) => model.logits(tokens)),
+    perplexity: (call: Call, id: number, text: string) =>
+      this.with(id, call, async (model) => JSON.parse(await model.perplexity(text, () => call.signal.aborted))),
+    bench: (call: Call, id: number, options: BenchOptions) =>
+      this.with(id, call, async (model) => {
+        const { prompt_tokens = 128, generated_tokens = 32, repetitions = 3 } = options;
+        const wanted = JSON.stringify({ prompt_tokens, generated_tokens, repetitions });
+        return JSON.parse(await model.bench(wanted, () => call.signal.aborted));
+      }),
+    save: (call: Call, id: number, name: string) => this.with(id, call, (model) => sessions.save(model, name)),
+    restore: (call: Call, id: number, name: string) => this.with(id, call, (model) => sessions.restore(model, name)),
+    answer: (call: Call, id: number, prompt: Prompt, options: Record<string, unknown>) =>
+      this.answer(call, id, prompt, options),
+  };
+
+  private answer(call: Call, id: number, prompt: Prompt, options: Record<string, unknown>): Promise<unknown> {
+    const { stop = [], seed = Math.floor(Math.random() * 2 ** 32), ...rest } = options;
+    const wanted = JSON.stringify({ ...rest, seed, stop: typeof stop === 'string' ? [stop] : stop });
+    const drawn: number[] = []; // what a lost GPU had drawn is where the next goes on
+    const emit = (piece: string, token: number | undefined) => {
+      if (token !== undefined) drawn.push(token);
+      if (piece) call.emit(piece);
+      return call.signal.aborted;
+    };
+    return this.with(id, call, async (model) => {
+      const tokens =
+        'text' in prompt ? model.prompt(prompt.text) : model.conversation(JSON.stringify(prompt.conversation));
+      const before = Uint32Array.from(drawn);
+      return JSON.parse(await model.answer(tokens, before, wanted, emit, () => call.signal.aborted));
+    });
+  }
+
+  /** Does `work` with a model, again where its GPU is lost meanwhile. */
+  private with<Value>(id: number, call: Call, work: (model: LoadedModel) => Value | Promise<Value>): Promise<Value> {
+    const held = this.models.get(id);
+    if (!held) throw new LanternError('not-found', 'this model has been unloaded');
+    return this.withModel(held, call, work);
+  }
+
+  private async withModel<Value>(
+    held: Held,
+    call: Call,
+    work: (model: LoadedModel) => Value | Promise<Value>,
+    onProgress: (progress: LoadProgress) => void = () => {},
+  ): Promise<Value> {
+    for (let losses = 0; ; losses += 1) {
+      try {
+        held.model ??= await this.bring(held, call.signal, onProgress);
+        return await work(held.model);
+      } catch (error) {
+        if (described(error).code !== 'device-lost' || losses === LOSSES_MAX) throw error;
+        this.post({ notice: 'The GPU was lost. The model is loaded again, and the answer goes on where it was.' });
+        await this.reopen(call.signal);
+      }
+    }
+  }
+
+  /** Opens the files of a model and brings them to the GPU. */
+  private async bring(
+    { source, options }: Held,
+    signal: AbortSignal,
+    onProgress: (progress: LoadProgress) => void,
+  ): Promise<LoadedModel> {
+    let downloading = false;
+    const sources = await openSource(source, {
+      cache: options.cache ?? true,
+      signal,
+      hub: this.hub,
+      onProgress: (progress) => {
+        downloading = progress.done < progress.total;
+        onProgress(progress);
+      },
+      onNotice: (notice) => this.post({ notice }),
+      sha256: hasher,
+    });
+    const start = performance.now();
+    const upload = (done: number, total: number) => {
+      // While the download is what is waited for, it is the download that is shown.
+      const rate = done / Math.max(1e-3, (performance.now() - start) / 1e3);
+      if (!downloading) onProgress({ stage: 'upload', done, total, rate, left: (total - done) / rate });
+      return signal.aborted;
+    };
+    let model: LoadedModel | undefined;
+    try {
+      const wanted = JSON.stringify({ context: options.context, precision: options.precision ?? 'default' });
+      model = await LoadedModel.load(this.gpu!, sources, wanted, upload);
+      await Promise.all(sources.map((file) => file.complete()));
+      return model;
+    } catch (error) {
+      model?.free();
+      throw error;
+    } finally {
+      for (const file of sources) file.close();
+    }
+  }
+
+  private async open(): Promise<AdapterInfo> {
+    const { gpu, info } = await openGpu(this.wishes);
+    this.gpu = gpu;
+    return info;
+  }
+
+  /** A new GPU for the one that was lost; a browser may need a moment before it has one. */
+  private async reopen(signal: AbortSignal): Promise<void> {
+    this.drop();
+    for (let tries = 1; ; tries += 1) {
+      if (signal.aborted) throw aborted();
+      try {
+        await this.open();
+        return;
+      } catch (error) {
+        if (tries === TRIES_MAX) throw error;
+        await new Promise((resolve) => setTimeout(resolve, WAIT_MS * 2 ** tries));
+      }
+    }
+  }
+
+  private drop(): void {
+    for (const held of this.models.values()) {
+      held.model?.free();
+      held.model = undefined;
+    }
+    this.gpu?.free();
+    this.gpu = undefined;
+  }
+}
+
+function hasher() {
+  const sum = new Sha256Hasher();
+  return {
+    update: (bytes: Uint8Array) => sum.update(bytes),
+    digest: () => {
+      const text = sum.digest();
+      sum.free();
+      return text;
+    },
+  };
+}
+
+/** Any error as the protocol has it: those of the engine and of the package carry a code. */
+function described(error: unknown): { code: ErrorCode; message: string } {
+  const { code, message, name } = (error ?? {}) as { code?: ErrorCode; message?: string; name?: string };
+  if (name === 'AbortError') return { code: 'aborted', message: 'aborted' };
+  if (error instanceof WebAssembly.RuntimeError) return { code: 'internal', message: `the engine failed: ${message}` };
+  return { code: typeof code === 'string' ? code : 'internal', message: message ?? String(error) };
+}

@@ -1,0 +1,178 @@
+// The package: an engine, models on it, answers from them. All work is done in a worker; here are only its handles.
+
+import { streamed } from './answer.js';
+import { Connection } from './connection.js';
+import { LanternError } from './errors.js';
+import { openPort } from './port.js';
+import type {
+  AdapterInfo,
+  Answer,
+  BenchOptions,
+  BenchResult,
+  BenchRow,
+  CacheEntry,
+  ChatOptions,
+  Completion,
+  CompletionOptions,
+  CreateOptions,
+  LoadOptions,
+  LoadProgress,
+  Message,
+  ModelInfo,
+  ModelSource,
+  Perplexity,
+  SavedSession,
+} from './types.js';
+
+export { LanternError, type ErrorCode } from './errors.js';
+export type * from './types.js';
+
+const HUB = 'https://huggingface.co';
+
+/** An engine on the GPU that the browser hands out. */
+export class Lantern {
+  private constructor(
+    private readonly connection: Connection,
+    /** The GPU in use. */
+    readonly adapter: AdapterInfo,
+  ) {}
+
+  /** Starts an engine. Rejects with `no-webgpu` or `no-adapter` where there is no GPU to use. */
+  static async create(options: CreateOptions = {}): Promise<Lantern> {
+    const { onNotice = () => {}, hub = HUB, without = [], max_binding } = options;
+    const connection = new Connection(await openPort(), onNotice);
+    try {
+      return new Lantern(connection, await connection.call('create', [{ hub, without, max_binding }]));
+    } catch (error) {
+      connection.close();
+      throw error;
+    }
+  }
+
+  /** Files that are kept for later visits. */
+  readonly cache = {
+    list: (): Promise<CacheEntry[]> => this.connection.call('cacheList', []),
+    remove: (key: string): Promise<void> => this.connection.call('cacheRemove', [key]),
+    clear: (): Promise<void> => this.connection.call('cacheClear', []),
+    estimate: (): Promise<{ usage: number; quota: number }> => this.connection.call('cacheEstimate', []),
+  };
+
+  /** Sessions that were saved, by the names that they were given. */
+  readonly sessions = {
+    list: (): Promise<SavedSession[]> => this.connection.call('sessionList', []),
+    remove: (name: string): Promise<void> => this.connection.call('sessionRemove', [name]),
+  };
+
+  /** Brings a model to the GPU. */
+  async load(source: ModelSource, options: LoadOptions = {}): Promise<Model> {
+    const { onProgress, signal, ...rest } = options;
+    const loaded = await this.connection.call<{ id: number; info: ModelInfo }, LoadProgress>(
+      'load',
+      [plain(source), rest],
+      { signal, onEvent: onProgress },
+    );
+    return new Model(this.connection, loaded.id, loaded.info);
+  }
+
+  /** Measures a model's speed: tokens fed a second (`pp`), tokens drawn a second (`tg`). */
+  async bench(model: Model, options: BenchOptions = {}): Promise<BenchResult> {
+    const { signal, ...rest } = options;
+    const rows = await this.connection.call<BenchRow[]>('bench', [model.id, rest], { signal });
+    return { adapter: this.adapter, model: model.info.name, rows };
+  }
+
+  /** What was done so far: dispatches, submissions, read-backs, bytes on the GPU and of wasm. */
+  counters(): Promise<Record<string, number>> {
+    return this.connection.call('counters', []);
+  }
+
+  /** Ends the worker, and with it everything on the GPU. */
+  close(): void {
+    this.connection.close();
+  }
+}
+
+/** A model on the GPU with one session: answers go on from what it has read. */
+export class Model {
+  /** Made by `Lantern.load`. */
+  constructor(
+    private readonly connection: Connection,
+    readonly id: number,
+    readonly info: ModelInfo,
+  ) {}
+
+  /** Answers a conversation. What the session has read of it already is not read again. */
+  chat(messages: Message[], options: ChatOptions = {}): Answer {
+    const { tools, template_options, ...rest } = options;
+    const input = { ...template_options, messages, add_generation_prompt: true, ...(tools && { tools }) };
+    return this.answer({ conversation: input }, rest);
+  }
+
+  /** Goes on with a text. */
+  complete(prompt: string, options: CompletionOptions = {}): Answer {
+    return this.answer({ text: prompt }, options);
+  }
+
+  /** The tokens of a text. `special`: texts of special tokens become those tokens. */
+  tokenize(text: string, { special = false } = {}): Promise<number[]> {
+    return this.connection.call('tokenize', [this.id, text, special]);
+  }
+
+  detokenize(tokens: number[]): Promise<string> {
+    return this.connection.call('detokenize', [this.id, tokens]);
+  }
+
+  /** Logits, one for each token of the vocabulary, after the last of `tokens`. */
+  logits(tokens: number[]): Promise<Float32Array> {
+    return this.connection.call('logits', [this.id, tokens]);
+  }
+
+  /** How well the model predicts a text. */
+  perplexity(text: string, { signal }: { signal?: AbortSignal } = {}): Promise<Perplexity> {
+    return this.connection.call('perplexity', [this.id, text], { signal });
+  }
+
+  /** Keeps the session under a name, so that a long conversation need not be read again on the next visit. */
+  save(name: string): Promise<void> {
+    return this.connection.call('save', [this.id, name]);
+  }
+
+  /** Makes the session the one that was saved; false where there is none of that name. */
+  restore(name: string): Promise<boolean> {
+    return this.connection.call('restore', [this.id, name]);
+  }
+
+  /** Frees the model's memory on the GPU. */
+  unload(): Promise<void> {
+    return this.connection.call('unload', [this.id]);
+  }
+
+  private answer(prompt: unknown, options: CompletionOptions): Answer {
+    const { signal, ...rest } = options;
+    return streamed((onEvent, signal) => this.begin(prompt, rest, onEvent, signal), signal);
+  }
+
+  private async begin(
+    prompt: unknown,
+    options: object,
+    onEvent: (piece: string) => void,
+    signal: AbortSignal,
+  ): Promise<Completion> {
+    return this.connection.call<Completion, string>('answer', [this.id, prompt, options], { signal, onEvent });
+  }
+}
+
+/** A source as it can be handed to a worker: addresses become texts, relative ones those of the page. */
+function plain(source: ModelSource): unknown {
+  const text = (url: string | URL) => {
+    if (typeof url === 'string' && url.startsWith('hf:')) return url;
+    try {
+      return new URL(url, globalThis.document?.baseURI).href;
+    } catch (cause) {
+      throw new LanternError('bad-input', `${url} is not an address`, { cause });
+    }
+  };
+  if (typeof source === 'string' || source instanceof URL) return text(source);
+  if (typeof source === 'object' && 'url' in source) return { ...source, url: text(source.url) };
+  return source;
+}

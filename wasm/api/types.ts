@@ -1,0 +1,189 @@
+// What callers and the engine say to each other. Options follow OpenAI's names where there is one.
+
+/** Where a model comes from. Parts of a split file are found by the name of the first one. */
+export type ModelSource =
+  /** The address of a .gguf file, or `hf:owner/repo` or `hf:owner/repo/file.gguf` on the Hugging Face hub. */
+  | string
+  | URL
+  /** A file that was picked or dropped; all parts of one that is split, in any order. */
+  | Blob
+  | Blob[]
+  /** An address with the checksum that its bytes must have (hex), and a name to list it by. */
+  | { url: string | URL; sha256?: string; name?: string }
+  /** An entry of the cache, by its key. */
+  | { cached: string };
+
+/** What a load is doing. */
+export interface LoadProgress {
+  /** `wait`: another tab is downloading the same file. `verify`: the checksum of what was downloaded. `upload`: to the GPU. */
+  stage: 'wait' | 'download' | 'verify' | 'upload';
+  /** Bytes done. A download counts what an earlier visit left. */
+  done: number;
+  /** Bytes in all; 0 while that is not known. */
+  total: number;
+  /** Bytes a second of this visit; 0 while that is not known. */
+  rate: number;
+  /** Seconds left; absent while that is not known. */
+  left?: number;
+}
+
+/** How a model is loaded. */
+export interface LoadOptions {
+  onProgress?: (progress: LoadProgress) => void;
+  signal?: AbortSignal;
+  /** Tokens that prompt and answer may have together; the model's own, at most 4096. */
+  context?: number;
+  /** `exact` computes in 32-bit floats throughout. */
+  precision?: 'default' | 'exact';
+  /** Keep the file for the next visit (the default) or not. */
+  cache?: boolean;
+}
+
+/** How an engine is made. */
+export interface CreateOptions {
+  /** One line about something that a user should know: a device that was lost, a file that could not be kept. */
+  onNotice?: (text: string) => void;
+  /** Where hub ids are looked up; `https://huggingface.co`. */
+  hub?: string;
+  /** Do as though the GPU had none of these, and let a shader see no more bytes at once: to test for poorer GPUs. */
+  without?: ('f16' | 'subgroups')[];
+  max_binding?: number;
+}
+
+/** The GPU in use. */
+export interface AdapterInfo {
+  name: string;
+  backend: string;
+  kind: string;
+  limits: Record<string, number>;
+  features: { shader_f16: boolean; subgroups: boolean; subgroup_size: [number, number]; timestamps: boolean };
+}
+
+/** What a model file says of itself. */
+export interface ModelInfo {
+  name: string;
+  architecture: string;
+  /** Bytes of all files. */
+  size: number;
+  /** Tokens that a session holds. */
+  context: number;
+  /** Tokens that the model was made for. */
+  context_trained: number;
+  layers: number;
+  vocabulary: number;
+  /** Whether the file has a chat template, which `chat` needs. */
+  chat: boolean;
+  precision: 'default' | 'exact';
+  /** Bytes on the GPU: of the weights, of a session's cache. */
+  weight_bytes: number;
+  cache_bytes: number;
+}
+
+export interface Message {
+  role: 'system' | 'user' | 'assistant' | 'tool' | (string & {});
+  content: string;
+  [key: string]: unknown;
+}
+
+/** How an answer is drawn. */
+export interface CompletionOptions {
+  /** 0 always takes the likeliest token. Default 0.8. */
+  temperature?: number;
+  /** Default 0.95. */
+  top_p?: number;
+  /** 0 for all. Default 40. */
+  top_k?: number;
+  /** Default 0.05. */
+  min_p?: number;
+  /** Default: until the context is full. */
+  max_tokens?: number;
+  stop?: string | string[];
+  seed?: number;
+  frequency_penalty?: number;
+  presence_penalty?: number;
+  /** 1 for none. */
+  repeat_penalty?: number;
+  /** Go on after tokens that end the text. */
+  ignore_eos?: boolean;
+  signal?: AbortSignal;
+}
+
+export interface ChatOptions extends CompletionOptions {
+  tools?: unknown[];
+  /** More names for the chat template, such as `enable_thinking`. */
+  template_options?: Record<string, unknown>;
+}
+
+/** How an answer ended, and what it took. */
+export interface Completion {
+  text: string;
+  tokens: number[];
+  finish_reason: 'stop' | 'length' | 'aborted';
+  usage: { prompt_tokens: number; completion_tokens: number; total_tokens: number; cached_tokens: number };
+  timings: {
+    /** Milliseconds from the call to the first token. */
+    first_token_ms: number;
+    prompt_ms: number;
+    prompt_per_second: number;
+    predicted_ms: number;
+    /** Tokens a second after the first. */
+    predicted_per_second: number;
+    /** Tokens that were fetched from the GPU at a time, at most. */
+    tokens_per_readback: number;
+  };
+}
+
+/** The answer as it comes: iterate over its pieces of text, or await the whole. */
+export interface Answer extends AsyncIterable<string> {
+  /** Resolves when the answer has ended; also without anybody iterating. Aborting ends it with `finish_reason: 'aborted'`. */
+  readonly completion: Promise<Completion>;
+}
+
+/** One file of the cache. */
+export interface CacheEntry {
+  key: string;
+  name: string;
+  url: string;
+  /** Bytes of the file, and how many are here. */
+  size: number;
+  present: number;
+  complete: boolean;
+  /** Milliseconds since 1970. */
+  used: number;
+}
+
+/** A session that was saved. */
+export interface SavedSession {
+  name: string;
+  /** Bytes. */
+  size: number;
+  /** Milliseconds since 1970. */
+  saved: number;
+}
+
+/** A row of a benchmark: tokens a second, mean and deviation of the repetitions. */
+export interface BenchRow {
+  test: string;
+  tokens_per_second: number;
+  deviation: number;
+  repetitions: number[];
+}
+export interface BenchResult {
+  adapter: AdapterInfo;
+  model: string;
+  rows: BenchRow[];
+}
+export interface BenchOptions {
+  /** Tokens of the prompt; 128. */
+  prompt_tokens?: number;
+  /** Tokens drawn; 32. */
+  generated_tokens?: number;
+  /** 3. */
+  repetitions?: number;
+  signal?: AbortSignal;
+}
+export interface Perplexity {
+  perplexity: number;
+  nll_sum: number;
+  count: number;
+}

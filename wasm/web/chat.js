@@ -1,0 +1,166 @@
+// The conversation at hand: sends, streams, stops, edits and answers again, and stores what came of it. Draws through
+// MessageList; the engine and the store are handed in. An answer goes on when another conversation is looked at.
+
+import { $, notice } from './dom.js';
+import { withoutThoughts } from './markdown.js';
+import { MessageList } from './messages.js';
+import { sampling, systemPrompt } from './settings.js';
+import { newConversation, titleOf } from './store.js';
+
+/** How often a growing answer is stored: a tab that dies loses no more than this. */
+const STORE_MS = 2000;
+
+export class Chat extends EventTarget {
+  conversation = newConversation();
+  /** The answer that is being written: { conversation, message, abort, ended }. */
+  running = null;
+  #engine;
+  #keep;
+  #list;
+
+  /** `keep(conversation)` stores one. */
+  constructor(engine, keep) {
+    super();
+    this.#engine = engine;
+    this.#keep = keep;
+    this.#list = new MessageList({
+      edit: (index, text) => this.#again(index, text),
+      regenerate: (index) => this.#again(index),
+      fix: (index) => this.#fix(index),
+    });
+  }
+
+  #changed() {
+    this.dispatchEvent(new Event('change'));
+  }
+
+  open(conversation) {
+    this.conversation = conversation;
+    this.#list.show(conversation.messages, this.running?.message);
+    this.#changed();
+  }
+
+  /** Sends a message. False if there is nobody to send it to, and then nothing has changed. */
+  send(text) {
+    if (!this.#ready()) return false;
+    const { conversation } = this;
+    // An answer that failed before its first word has nothing to say to the model.
+    if (conversation.messages.at(-1)?.role === 'assistant' && !conversation.messages.at(-1).content)
+      conversation.messages.pop();
+    conversation.messages.push({ role: 'user', content: text });
+    if (!conversation.named && conversation.messages.length === 1) conversation.title = titleOf(text);
+    this.#answer(conversation);
+    return true;
+  }
+
+  #ready() {
+    if (this.#engine.model && !this.running) return true;
+    if (this.running) notice('An answer is being written. Stop it first, or wait.');
+    else if (this.#engine.loading) notice('The model is still loading.');
+    else this.dispatchEvent(new Event('nomodel'));
+    return false;
+  }
+
+  async stop() {
+    const running = this.running;
+    running?.abort.abort();
+    await running?.ended;
+  }
+
+  /**
+   * Answers again from a message on: the user's own with another text, or an answer in place of the one that is
+   * there.
+   */
+  async #again(index, text = null) {
+    const { conversation } = this;
+    if (this.running?.conversation === conversation) await this.stop();
+    if (!this.#ready()) return;
+    const before = [...conversation.messages];
+    const titleBefore = conversation.title;
+    conversation.messages.splice(index);
+    if (text !== null) conversation.messages.push({ role: 'user', content: text });
+    if (!conversation.named && index === 0 && text !== null) conversation.title = titleOf(text);
+    this.#answer(conversation);
+    // What is replaced was worth something to somebody: it can be had back for a while.
+    if (before.slice(index + 1).length || before[index].content) {
+      notice(text === null ? 'Answering again.' : 'Answering from the edited message on.', {
+        action: { label: 'Undo', run: () => this.#restore(conversation, before, titleBefore) },
+      });
+    }
+  }
+
+  async #restore(conversation, messages, title) {
+    if (this.running?.conversation === conversation) await this.stop();
+    conversation.messages.splice(0, Infinity, ...messages);
+    conversation.title = title;
+    await this.#keep(conversation);
+    if (this.conversation === conversation) this.open(conversation);
+  }
+
+  async #fix(index) {
+    const { conversation } = this;
+    await this.#engine.restart();
+    if (this.#engine.model && this.conversation === conversation && !this.running) this.#again(index);
+  }
+
+  #answer(conversation) {
+    const messages = conversation.messages
+      .filter(({ content }) => content)
+      .map(({ role, content }) => ({ role, content }));
+    const system = systemPrompt();
+    if (system) messages.unshift({ role: 'system', content: system });
+    const message = { role: 'assistant', content: '', model: this.#engine.model.info.name };
+    conversation.messages.push(message);
+    conversation.updated = Date.now();
+    const abort = new AbortController();
+    this.running = { conversation, message, abort };
+    this.running.ended = this.#write(conversation, message, messages, abort);
+    if (this.conversation === conversation) this.#list.sync(message);
+    this.#changed();
+  }
+
+  async #write(conversation, message, messages, abort) {
+    // The caller has to note what is running before this goes on.
+    await this.#keep(conversation);
+    let stored = Date.now();
+    try {
+      const answer = this.#engine.model.chat(messages, { ...sampling(), signal: abort.signal });
+      // Both the pieces and this reject; one report is enough.
+      answer.completion.catch(() => {});
+      for await (const piece of answer) {
+        message.content += piece;
+        this.#list.grew(message);
+        if (Date.now() - stored > STORE_MS) {
+          stored = Date.now();
+          this.#keep(conversation);
+        }
+      }
+      const { text, usage, timings, finish_reason: finish } = await answer.completion;
+      message.content = text || message.content;
+      message.stats = {
+        finish,
+        prompt_tokens: usage.prompt_tokens,
+        completion_tokens: usage.completion_tokens,
+        total_tokens: usage.total_tokens,
+        per_second: timings.predicted_per_second,
+        first_ms: timings.first_token_ms,
+      };
+    } catch (error) {
+      if (error.code === 'aborted') message.stats = { finish: 'aborted' };
+      else message.error = { code: error.code ?? 'internal', message: error.message };
+    }
+    await this.#finish(conversation, message);
+  }
+
+  async #finish(conversation, message) {
+    this.running = null;
+    conversation.updated = Date.now();
+    if (this.conversation === conversation) {
+      this.#list.ended(message);
+      // Read out once and whole, not word by word.
+      $('spoken').textContent = message.error ? 'The answer failed.' : withoutThoughts(message.content);
+    } else notice(`“${conversation.title}” has been answered.`);
+    await this.#keep(conversation);
+    this.#changed();
+  }
+}
