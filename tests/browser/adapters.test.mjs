@@ -5,68 +5,68 @@ import { after, before, describe, test } from 'node:test';
 import { engines, origin, reference } from './support/engine.mjs';
 
 describe('poor GPUs in Chromium', { timeout: 600_000 }, () => {
-    let server, browser, page;
+  let server, browser, page;
 
-    before(async () => {
-        server = await origin();
-        browser = await engines(server);
-        page = await browser.page();
-    });
-    after(async () => {
-        await browser?.close();
-        await server?.close();
-    });
+  before(async () => {
+    server = await origin();
+    browser = await engines(server);
+    page = await browser.page();
+  });
+  after(async () => {
+    await browser?.close();
+    await server?.close();
+  });
 
-    test('without subgroups and with bindings of 16 MiB, tokens are the same', async () => {
-        const { greedy, text } = reference('france');
-        const seen = await page.evaluate(async (text) => {
-            const { Lantern } = await import('/lantern/index.js');
-            const poor = await Lantern.create({ without: ['subgroups', 'f16'], max_binding: 16 << 20 });
-            const model = await poor.load('/model.gguf', { context: 256 });
-            const { tokens } = await model.complete(text, { ...globalThis.greedy, max_tokens: 8 }).completion;
-            poor.close();
-            return { tokens, adapter: poor.adapter };
-        }, text);
-        assert.equal(seen.adapter.features.subgroups, false);
-        assert.equal(seen.adapter.limits.max_storage_buffer_binding_size, 16 << 20);
-        assert.deepEqual(seen.tokens, greedy.slice(0, 8));
-    });
+  test('without subgroups and with bindings of 16 MiB, tokens are the same', async () => {
+    const { greedy, text } = reference('france');
+    const seen = await page.evaluate(async (text) => {
+      const { Lantern } = await import('/lantern/index.js');
+      const poor = await Lantern.create({ without: ['subgroups', 'f16'], max_binding: 16 << 20 });
+      const model = await poor.load('/model.gguf', { context: 256 });
+      const { tokens } = await model.complete(text, { ...globalThis.greedy, max_tokens: 8 }).completion;
+      poor.close();
+      return { tokens, adapter: poor.adapter };
+    }, text);
+    assert.equal(seen.adapter.features.subgroups, false);
+    assert.equal(seen.adapter.limits.max_storage_buffer_binding_size, 16 << 20);
+    assert.deepEqual(seen.tokens, greedy.slice(0, 8));
+  });
 
-    test('where reading from the GPU is slow, several tokens come at a time', async () => {
-        const small = await page.evaluateHandle(() => lantern.load('/reference/formats/Q4_1.gguf', { context: 128 }));
-        const readings = async (delay) => {
-            await page.workers()[0].evaluate((delay) => (globalThis.readingDelay = delay), delay);
-            return page.evaluate(async (model) => {
-                const before = await lantern.counters();
-                await lantern.bench(model, { prompt_tokens: 0, generated_tokens: 64, repetitions: 1 });
-                return (await lantern.counters()).readbacks - before.readbacks;
-            }, small);
-        };
-        // The model must be loaded anew, for a session measures how slow reading is when it is made.
-        const quick = await readings(0);
-        await page.evaluate((model) => model.unload(), small);
-        await page.workers()[0].evaluate(() => (globalThis.readingDelay = 60));
-        const slow = await page.evaluateHandle(() => lantern.load('/reference/formats/Q4_1.gguf', { context: 128 }));
-        const shared = await page.evaluate(async (model) => {
-            const before = await lantern.counters();
-            await lantern.bench(model, { prompt_tokens: 0, generated_tokens: 64, repetitions: 1 });
-            return (await lantern.counters()).readbacks - before.readbacks;
-        }, slow);
-        await page.workers()[0].evaluate(() => (globalThis.readingDelay = 0));
-        assert.ok(quick <= 2 * 68, `${quick} readings for 130 tokens`);
-        assert.ok(shared < 40, `${shared} readings for 130 tokens`);
-    });
+  test('where reading from the GPU is slow, several tokens come at a time', async () => {
+    const small = await page.evaluateHandle(() => lantern.load('/reference/formats/Q4_1.gguf', { context: 128 }));
+    const readings = async (delay) => {
+      await page.workers()[0].evaluate((delay) => (globalThis.readingDelay = delay), delay);
+      return page.evaluate(async (model) => {
+        const before = await lantern.counters();
+        await lantern.bench(model, { prompt_tokens: 0, generated_tokens: 64, repetitions: 1 });
+        return (await lantern.counters()).readbacks - before.readbacks;
+      }, small);
+    };
+    // The model must be loaded anew, for a session measures how slow reading is when it is made.
+    const quick = await readings(0);
+    await page.evaluate((model) => model.unload(), small);
+    await page.workers()[0].evaluate(() => (globalThis.readingDelay = 60));
+    const slow = await page.evaluateHandle(() => lantern.load('/reference/formats/Q4_1.gguf', { context: 128 }));
+    const shared = await page.evaluate(async (model) => {
+      const before = await lantern.counters();
+      await lantern.bench(model, { prompt_tokens: 0, generated_tokens: 64, repetitions: 1 });
+      return (await lantern.counters()).readbacks - before.readbacks;
+    }, slow);
+    await page.workers()[0].evaluate(() => (globalThis.readingDelay = 0));
+    assert.ok(quick <= 2 * 68, `${quick} readings for 130 tokens`);
+    assert.ok(shared < 40, `${shared} readings for 130 tokens`);
+  });
 
-    test('without WebGPU, and without a GPU, the error says what to do', async () => {
-        const seen = await page.evaluate(async () => {
-            const { openGpu } = await import('/lantern/gpu.js');
-            const as = (gpu) => Object.defineProperty(navigator, 'gpu', { value: gpu, configurable: true });
-            as(undefined);
-            const none = await codeOf(openGpu({ without: [] }));
-            as({ requestAdapter: async () => null });
-            return { none, empty: await codeOf(openGpu({ without: [] })) };
-        });
-        assert.match(seen.none, /^no-webgpu: .*Chrome/);
-        assert.match(seen.empty, /^no-adapter: .*hardware acceleration/);
+  test('without WebGPU, and without a GPU, the error says what to do', async () => {
+    const seen = await page.evaluate(async () => {
+      const { openGpu } = await import('/lantern/gpu.js');
+      const as = (gpu) => Object.defineProperty(navigator, 'gpu', { value: gpu, configurable: true });
+      as(undefined);
+      const none = await codeOf(openGpu({ without: [] }));
+      as({ requestAdapter: async () => null });
+      return { none, empty: await codeOf(openGpu({ without: [] })) };
     });
+    assert.match(seen.none, /^no-webgpu: .*Chrome/);
+    assert.match(seen.empty, /^no-adapter: .*hardware acceleration/);
+  });
 });

@@ -14,70 +14,70 @@ import { PACKAGE, defaultModel, logitsOf, nmse, reference } from './support/engi
 const BUDGET = 2 << 20;
 
 describe('the package', () => {
-    test('is small', () => {
-        const files = readdirSync(PACKAGE, { recursive: true }).filter((file) => /\.(js|wasm)$/.test(file));
-        const sizes = files.map((file) => gzipSync(readFileSync(join(PACKAGE, file)), { level: 9 }).length);
-        const total = sizes.reduce((sum, size) => sum + size, 0);
-        console.log(`wasm and JavaScript: ${total} bytes compressed`);
-        assert.ok(files.length > 5 && total <= BUDGET, `${total} bytes`);
-    });
+  test('is small', () => {
+    const files = readdirSync(PACKAGE, { recursive: true }).filter((file) => /\.(js|wasm)$/.test(file));
+    const sizes = files.map((file) => gzipSync(readFileSync(join(PACKAGE, file)), { level: 9 }).length);
+    const total = sizes.reduce((sum, size) => sum + size, 0);
+    console.log(`wasm and JavaScript: ${total} bytes compressed`);
+    assert.ok(files.length > 5 && total <= BUDGET, `${total} bytes`);
+  });
 
-    test('is packed by npm with its types, and names no other package', () => {
-        const listed = execFileSync('npm', ['pack', '--dry-run', '--json'], { cwd: PACKAGE, encoding: 'utf8' });
-        const [{ files, name }] = JSON.parse(listed);
-        const paths = files.map(({ path }) => path);
-        assert.equal(name, 'lantern-wasm');
-        for (const path of [
-            'index.js',
-            'index.d.ts',
-            'worker.js',
-            'engine/lantern_wasm_bg.wasm',
-            'README.md',
-            'LICENSE-MIT',
-        ]) {
-            assert.ok(paths.includes(path), path);
-        }
-        const { dependencies = {} } = JSON.parse(readFileSync(join(PACKAGE, 'package.json'), 'utf8'));
-        assert.deepEqual(dependencies, {});
-    });
+  test('is packed by npm with its types, and names no other package', () => {
+    const listed = execFileSync('npm', ['pack', '--dry-run', '--json'], { cwd: PACKAGE, encoding: 'utf8' });
+    const [{ files, name }] = JSON.parse(listed);
+    const paths = files.map(({ path }) => path);
+    assert.equal(name, 'lantern-wasm');
+    for (const path of [
+      'index.js',
+      'index.d.ts',
+      'worker.js',
+      'engine/lantern_wasm_bg.wasm',
+      'README.md',
+      'LICENSE-MIT',
+    ]) {
+      assert.ok(paths.includes(path), path);
+    }
+    const { dependencies = {} } = JSON.parse(readFileSync(join(PACKAGE, 'package.json'), 'utf8'));
+    assert.deepEqual(dependencies, {});
+  });
 });
 
 describe('the engine under Node', { timeout: 300_000 }, () => {
-    let lantern, model;
+  let lantern, model;
 
-    before(async () => {
-        const { Lantern } = await import(join(PACKAGE, 'index.js'));
-        lantern = await Lantern.create();
-        model = await lantern.load(await openAsBlob(defaultModel()), { context: 256 });
-    });
-    after(() => lantern?.close());
+  before(async () => {
+    const { Lantern } = await import(join(PACKAGE, 'index.js'));
+    lantern = await Lantern.create();
+    model = await lantern.load(await openAsBlob(defaultModel()), { context: 256 });
+  });
+  after(() => lantern?.close());
 
-    test('greedy tokens are those of the reference', async () => {
-        const { text, greedy } = reference('france');
-        const options = { temperature: 0, top_k: 0, top_p: 1, min_p: 0, max_tokens: 16 };
-        const { tokens, usage } = await model.complete(text, options).completion;
-        assert.deepEqual(tokens, greedy.slice(0, 16));
-        assert.deepEqual(usage, { prompt_tokens: 5, completion_tokens: 16, total_tokens: 21, cached_tokens: 0 });
-    });
+  test('greedy tokens are those of the reference', async () => {
+    const { text, greedy } = reference('france');
+    const options = { temperature: 0, top_k: 0, top_p: 1, min_p: 0, max_tokens: 16 };
+    const { tokens, usage } = await model.complete(text, options).completion;
+    assert.deepEqual(tokens, greedy.slice(0, 16));
+    assert.deepEqual(usage, { prompt_tokens: 5, completion_tokens: 16, total_tokens: 21, cached_tokens: 0 });
+  });
 
-    test('logits are within 1e-4 of the references', async () => {
-        for (const name of ['france', 'code', 'unicode']) {
-            const error = nmse(await model.logits(reference(name).tokens), logitsOf(name));
-            console.log(`${name}: NMSE ${error.toExponential(2)}`);
-            assert.ok(error <= 1e-4, `${name}: ${error}`);
-        }
-    });
+  test('logits are within 1e-4 of the references', async () => {
+    for (const name of ['france', 'code', 'unicode']) {
+      const error = nmse(await model.logits(reference(name).tokens), logitsOf(name));
+      console.log(`${name}: NMSE ${error.toExponential(2)}`);
+      assert.ok(error <= 1e-4, `${name}: ${error}`);
+    }
+  });
 
-    test('perplexity is that of the reference, tokens and text go both ways', async () => {
-        const { text, tokens, nll_sum, nll_count } = reference('code');
-        assert.deepEqual(await model.tokenize(text), tokens);
-        assert.equal(await model.detokenize(tokens), text);
-        const found = await model.perplexity(text);
-        assert.equal(found.count, nll_count);
-        assert.ok(Math.abs(found.nll_sum / nll_sum - 1) < 1e-3, `${found.nll_sum}, not ${nll_sum}`);
-    });
+  test('perplexity is that of the reference, tokens and text go both ways', async () => {
+    const { text, tokens, nll_sum, nll_count } = reference('code');
+    assert.deepEqual(await model.tokenize(text), tokens);
+    assert.equal(await model.detokenize(tokens), text);
+    const found = await model.perplexity(text);
+    assert.equal(found.count, nll_count);
+    assert.ok(Math.abs(found.nll_sum / nll_sum - 1) < 1e-3, `${found.nll_sum}, not ${nll_sum}`);
+  });
 
-    test('sessions cannot be saved where there is no storage, and that is said', async () => {
-        await assert.rejects(model.save('x'), { code: 'unsupported', name: 'LanternError' });
-    });
+  test('sessions cannot be saved where there is no storage, and that is said', async () => {
+    await assert.rejects(model.save('x'), { code: 'unsupported', name: 'LanternError' });
+  });
 });

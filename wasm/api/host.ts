@@ -101,7 +101,8 @@ export class Host {
     tokenize: (call: Call, id: number, text: string, special: boolean) =>
       this.with(id, call, (model) => [...model.tokenize(text, special)]),
     detokenize: (call: Call, id: number, tokens: number[]) => this.with(id, call, (model) => model.detokenize(tokens)),
-    logits: (call: Call, id: number, tokens: number[]) => this.with(id, call, (model) => model.logits(tokens)),
+    logits: (call: Call, id: number, tokens: number[]) =>
+      this.with(id, call, (model) => model.logits(Uint32Array.from(tokens), () => call.signal.aborted)),
     perplexity: (call: Call, id: number, text: string) =>
       this.with(id, call, async (model) => JSON.parse(await model.perplexity(text, () => call.signal.aborted))),
     bench: (call: Call, id: number, options: BenchOptions) =>
@@ -110,8 +111,10 @@ export class Host {
         const wanted = JSON.stringify({ prompt_tokens, generated_tokens, repetitions });
         return JSON.parse(await model.bench(wanted, () => call.signal.aborted));
       }),
-    save: (call: Call, id: number, name: string) => this.with(id, call, (model) => sessions.save(model, name)),
-    restore: (call: Call, id: number, name: string) => this.with(id, call, (model) => sessions.restore(model, name)),
+    save: (call: Call, id: number, name: string) =>
+      this.with(id, call, (model) => sessions.save(model, name, call.signal)),
+    restore: (call: Call, id: number, name: string) =>
+      this.with(id, call, (model) => sessions.restore(model, name, call.signal)),
     answer: (call: Call, id: number, prompt: Prompt, options: Record<string, unknown>) =>
       this.answer(call, id, prompt, options),
   };

@@ -27,6 +27,11 @@ import type {
 export { LanternError, type ErrorCode } from './errors.js';
 export type * from './types.js';
 
+/** What can be ended early; then it rejects with `aborted`. */
+export interface Abortable {
+  signal?: AbortSignal;
+}
+
 const HUB = 'https://huggingface.co';
 
 /** An engine on the GPU that the browser hands out. */
@@ -123,23 +128,23 @@ export class Model {
   }
 
   /** Logits, one for each token of the vocabulary, after the last of `tokens`. */
-  logits(tokens: number[]): Promise<Float32Array> {
-    return this.connection.call('logits', [this.id, tokens]);
+  logits(tokens: number[], { signal }: Abortable = {}): Promise<Float32Array> {
+    return this.connection.call('logits', [this.id, tokens], { signal });
   }
 
   /** How well the model predicts a text. */
-  perplexity(text: string, { signal }: { signal?: AbortSignal } = {}): Promise<Perplexity> {
+  perplexity(text: string, { signal }: Abortable = {}): Promise<Perplexity> {
     return this.connection.call('perplexity', [this.id, text], { signal });
   }
 
   /** Keeps the session under a name, so that a long conversation need not be read again on the next visit. */
-  save(name: string): Promise<void> {
-    return this.connection.call('save', [this.id, name]);
+  save(name: string, { signal }: Abortable = {}): Promise<void> {
+    return this.connection.call('save', [this.id, name], { signal });
   }
 
   /** Makes the session the one that was saved; false where there is none of that name. */
-  restore(name: string): Promise<boolean> {
-    return this.connection.call('restore', [this.id, name]);
+  restore(name: string, { signal }: Abortable = {}): Promise<boolean> {
+    return this.connection.call('restore', [this.id, name], { signal });
   }
 
   /** Frees the model's memory on the GPU. */

@@ -2,7 +2,7 @@
 // and takes its place when it is whole.
 
 import type { LoadedModel } from './engine/lantern_wasm.js';
-import { LanternError } from './errors.js';
+import { LanternError, aborted } from './errors.js';
 import type { SavedSession } from './types.js';
 
 const FOLDER = ['lantern', 'sessions'];
@@ -35,7 +35,7 @@ function full(error: unknown): unknown {
   );
 }
 
-export async function save(model: LoadedModel, name: string): Promise<void> {
+export async function save(model: LoadedModel, name: string, signal: AbortSignal): Promise<void> {
   if (!name) throw new LanternError('bad-input', 'a session is saved under a name');
   const head = new TextEncoder().encode(model.save());
   const file = await (await folder()).getFileHandle(fileName(name), { create: true });
@@ -44,6 +44,7 @@ export async function save(model: LoadedModel, name: string): Promise<void> {
     await stream.write(new Uint32Array([MAGIC, head.length]));
     await stream.write(head);
     for (let index = 0; index < model.pieces(); index += 1) {
+      if (signal.aborted) throw aborted();
       await stream.write((await model.read_piece(index)) as Uint8Array<ArrayBuffer>);
     }
     await stream.close();
@@ -53,7 +54,7 @@ export async function save(model: LoadedModel, name: string): Promise<void> {
   }
 }
 
-export async function restore(model: LoadedModel, name: string): Promise<boolean> {
+export async function restore(model: LoadedModel, name: string, signal: AbortSignal): Promise<boolean> {
   const dir = await folder();
   let file: File;
   try {
@@ -77,6 +78,10 @@ export async function restore(model: LoadedModel, name: string): Promise<boolean
     throw damaged();
   }
   for (let index = 0; index < model.pieces(); index += 1) {
+    if (signal.aborted) {
+      model.reset();
+      throw aborted();
+    }
     model.write_piece(index, await bytes(8 + length + index * size, size));
   }
   return true;

@@ -135,7 +135,7 @@ export interface Completion {
 
 /** The answer as it comes: iterate over its pieces of text, or await the whole. */
 export interface Answer extends AsyncIterable<string> {
-  /** Resolves when the answer has ended; also without anybody iterating. Aborting ends it with `finish_reason: 'aborted'`. */
+  /** Resolves when the answer has ended; also without anybody iterating. Aborting ends it with `finish_reason: 'aborted'`; one that has not begun rejects with `aborted`. */
   readonly completion: Promise<Completion>;
 }
 

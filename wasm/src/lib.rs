@@ -17,6 +17,18 @@ pub use gpu::Gpu;
 pub use model::LoadedModel;
 pub use source::ByteSource;
 
+#[wasm_bindgen]
+extern "C" {
+    #[wasm_bindgen(js_namespace = console)]
+    fn error(text: &str);
+}
+
+/// Has the console say where the engine failed, should it: all that JavaScript sees by itself is `unreachable`.
+#[wasm_bindgen(start)]
+fn start() {
+    std::panic::set_hook(Box::new(|panic| error(&panic.to_string())));
+}
+
 /// The version of Lantern, as its packages carry it.
 #[wasm_bindgen]
 pub fn version() -> String {

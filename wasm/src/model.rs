@@ -127,11 +127,12 @@ impl LoadedModel {
         Ok(template.tokens(input, self.tokenizer()?)?)
     }
 
-    /// Logits after the last of `tokens`, from an empty session.
-    pub async fn logits(&mut self, tokens: Vec<u32>) -> Result<Vec<f32>> {
+    /// Logits after the last of `tokens`, from an empty session. `progress(done, total)` counts tokens, and stops by
+    /// returning true.
+    pub async fn logits(&mut self, tokens: Vec<u32>, progress: Function) -> Result<Vec<f32>> {
         self.session.rewind(0)?;
-        let mut go = |_, _| ControlFlow::Continue(());
-        self.session.feed(&tokens, &mut go).await?;
+        let mut told = |done: usize, total: usize| asked(&progress, done as f64, total as f64);
+        self.session.feed(&tokens, &mut told).await?;
         Ok(self.session.logits().await?)
     }
 

@@ -18,6 +18,8 @@ const sidebar = new Sidebar(store, chat);
 const models = new Models(engine);
 /** What Engine.last() says, once it has. */
 let last;
+/** Something was sent before the model was there: it goes out when it is. */
+let eager = false;
 
 function draw() {
   if (engine.choice) last = { choice: engine.choice };
@@ -30,6 +32,10 @@ function draw() {
   $('adapter').textContent = adapter ? adapter.name : '';
   $('adapter').title = adapter ? `${adapter.name} (${[adapter.kind, adapter.backend].filter(Boolean).join(', ')})` : '';
   drawContext();
+  if (eager && !engine.loading) {
+    eager = false;
+    if (engine.model) send();
+  }
 }
 
 /** How full the context is: what the last answer left in it. */
@@ -52,7 +58,13 @@ function fit() {
 function send() {
   const box = $('prompt');
   const text = box.value.trim();
-  if (!text || !chat.send(text)) return;
+  if (!text) return;
+  if (engine.loading && !chat.running) {
+    eager = true;
+    notice('The model is still loading. Your message goes to it as soon as it is there.');
+    return;
+  }
+  if (!chat.send(text)) return;
   box.value = '';
   fit();
 }

@@ -66,15 +66,11 @@ impl Builder<'_> {
             (Some(_), false) => &INPUT_NORM,
             (Some(_), true) => &INPUT_NORM_UNIFORM,
         };
-        let (x, length): (&'static Part, _) = if uniform {
-            (&X_UNIFORM, vec![("X_LENGTH", padded(matrix.cols) / 4)])
-        } else {
-            (&X_STORAGE, vec![])
-        };
+        let x: &'static Part = if uniform { &X_UNIFORM } else { &X_STORAGE };
         let shader = self.shader(
             &matvec::MATVEC,
             &[matrix.part(), input, x, linear.finish],
-            &length,
+            &[("X_LENGTH", padded(matrix.cols) / 4)],
         );
         let first = all.len();
         self.pieces(linear, &shader, all, |rows, cols, y_start| {

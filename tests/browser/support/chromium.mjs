@@ -11,23 +11,23 @@ import { chromium } from 'playwright-core';
 const PLACES = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'];
 
 const FLAGS = [
-    '--no-sandbox',
-    '--disable-quic',
-    '--no-first-run',
-    '--disable-background-networking',
-    '--disable-component-update',
-    '--disable-sync',
-    '--enable-unsafe-webgpu',
-    '--use-webgpu-adapter=swiftshader',
-    '--enable-features=Vulkan',
+  '--no-sandbox',
+  '--disable-quic',
+  '--no-first-run',
+  '--disable-background-networking',
+  '--disable-component-update',
+  '--disable-sync',
+  '--enable-unsafe-webgpu',
+  '--use-webgpu-adapter=swiftshader',
+  '--enable-features=Vulkan',
 ];
 
 /** The browser's program: LANTERN_CHROMIUM, or where systems put it. */
 export function program() {
-    const found = process.env.LANTERN_CHROMIUM ?? PLACES.find((path) => existsSync(path));
-    if (!found)
-        throw new Error('no Chromium; install one (Debian: apt install chromium), or name it in LANTERN_CHROMIUM');
-    return found;
+  const found = process.env.LANTERN_CHROMIUM ?? PLACES.find((path) => existsSync(path));
+  if (!found)
+    throw new Error('no Chromium; install one (Debian: apt install chromium), or name it in LANTERN_CHROMIUM');
+  return found;
 }
 
 /**
@@ -35,20 +35,20 @@ export function program() {
  * `close` ends it and removes the profile.
  */
 export async function open({ args = [], onConsole = () => {}, options = {} } = {}) {
-    const profile = await mkdtemp(join(tmpdir(), 'lantern-chromium-'));
-    const clean = () => rm(profile, { recursive: true, force: true, maxRetries: 5, retryDelay: 200 });
-    try {
-        const settings = { executablePath: program(), headless: true, args: [...FLAGS, ...args], ...options };
-        const context = await chromium.launchPersistentContext(profile, settings);
-        context.on('console', (message) => onConsole(message.text()));
-        const page = context.pages()[0] ?? (await context.newPage());
-        const close = async () => {
-            await context.close();
-            await clean();
-        };
-        return { context, page, close };
-    } catch (error) {
-        await clean();
-        throw error;
-    }
+  const profile = await mkdtemp(join(tmpdir(), 'lantern-chromium-'));
+  const clean = () => rm(profile, { recursive: true, force: true, maxRetries: 5, retryDelay: 200 });
+  try {
+    const settings = { executablePath: program(), headless: true, args: [...FLAGS, ...args], ...options };
+    const context = await chromium.launchPersistentContext(profile, settings);
+    context.on('console', (message) => onConsole(message.text()));
+    const page = context.pages()[0] ?? (await context.newPage());
+    const close = async () => {
+      await context.close();
+      await clean();
+    };
+    return { context, page, close };
+  } catch (error) {
+    await clean();
+    throw error;
+  }
 }

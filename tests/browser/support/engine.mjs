@@ -13,34 +13,34 @@ export const PACKAGE = join(ROOT, 'target/web/package');
 export const REFERENCES = join(ROOT, 'tests/reference');
 
 if (!existsSync(join(PACKAGE, 'engine/lantern_wasm_bg.wasm'))) {
-    throw new Error('the package is not built; run: cargo verify web');
+  throw new Error('the package is not built; run: cargo verify web');
 }
 
 /** The default model on this machine. */
 export function defaultModel() {
-    return execFileSync(join(ROOT, 'target/release/lantern'), ['fetch', '--quiet'], { encoding: 'utf8' }).trim();
+  return execFileSync(join(ROOT, 'target/release/lantern'), ['fetch', '--quiet'], { encoding: 'utf8' }).trim();
 }
 
 /** A reference of the default model: text, tokens, greedy, margin. */
 export function reference(name) {
-    return JSON.parse(readFileSync(join(REFERENCES, 'smollm2', `${name}.json`), 'utf8'));
+  return JSON.parse(readFileSync(join(REFERENCES, 'smollm2', `${name}.json`), 'utf8'));
 }
 
 /** The logits of a reference. */
 export function logitsOf(name) {
-    const bytes = readFileSync(join(REFERENCES, 'smollm2', `${name}.f32`));
-    return new Float32Array(bytes.buffer, bytes.byteOffset, bytes.length / 4);
+  const bytes = readFileSync(join(REFERENCES, 'smollm2', `${name}.f32`));
+  return new Float32Array(bytes.buffer, bytes.byteOffset, bytes.length / 4);
 }
 
 /** Sum((a-b)^2) / sum(b^2). */
 export function nmse(a, b) {
-    let error = 0;
-    let scale = 0;
-    for (let i = 0; i < b.length; i += 1) {
-        error += (a[i] - b[i]) ** 2;
-        scale += b[i] ** 2;
-    }
-    return error / scale;
+  let error = 0;
+  let scale = 0;
+  for (let i = 0; i < b.length; i += 1) {
+    error += (a[i] - b[i]) ** 2;
+    scale += b[i] ** 2;
+  }
+  return error / scale;
 }
 
 /** Put before the worker's own code: keeps devices, to be destroyed, and can make reading from them slow. */
@@ -62,54 +62,54 @@ GPUBuffer.prototype.mapAsync = async function (...range) {
 
 /** A server of the package, of the model and of the references; `bytes()` of the model that went out so far. */
 export async function origin() {
-    const fetched = { bytes: 0 };
-    const hook = (request, response) => {
-        if (request.url === '/blank') {
-            response.setHeader('content-type', 'text/html').end('<!doctype html><title>blank</title>');
-            return true;
-        }
-        if (request.url === '/lantern/worker.js') {
-            const code = WORKER_PRELUDE + readFileSync(join(PACKAGE, 'worker.js'), 'utf8');
-            response.setHeader('content-type', 'text/javascript').end(code);
-            return true;
-        }
-        if (request.url === '/model.gguf' && request.method === 'GET') {
-            const write = response.write;
-            response.write = function (chunk, ...rest) {
-                fetched.bytes += chunk.length;
-                return write.call(this, chunk, ...rest);
-            };
-        }
-        return false;
-    };
-    const mounts = { '/lantern': PACKAGE, '/model.gguf': defaultModel(), '/reference': REFERENCES };
-    const server = await serve({ root: REFERENCES, mounts, hook });
-    return { ...server, fetched };
+  const fetched = { bytes: 0 };
+  const hook = (request, response) => {
+    if (request.url === '/blank') {
+      response.setHeader('content-type', 'text/html').end('<!doctype html><title>blank</title>');
+      return true;
+    }
+    if (request.url === '/lantern/worker.js') {
+      const code = WORKER_PRELUDE + readFileSync(join(PACKAGE, 'worker.js'), 'utf8');
+      response.setHeader('content-type', 'text/javascript').end(code);
+      return true;
+    }
+    if (request.url === '/model.gguf' && request.method === 'GET') {
+      const write = response.write;
+      response.write = function (chunk, ...rest) {
+        fetched.bytes += chunk.length;
+        return write.call(this, chunk, ...rest);
+      };
+    }
+    return false;
+  };
+  const mounts = { '/lantern': PACKAGE, '/model.gguf': defaultModel(), '/reference': REFERENCES };
+  const server = await serve({ root: REFERENCES, mounts, hook });
+  return { ...server, fetched };
 }
 
 /** A browser, and pages in it that have an engine as `lantern`, and notices in `notices`. */
 export async function engines(server) {
-    const browser = await open();
-    const page = async () => {
-        const page = await browser.context.newPage();
-        page.setDefaultTimeout(120_000);
-        await page.goto(`${server.url}/blank`);
-        await page.evaluate(start);
-        return page;
-    };
-    return { ...browser, page };
+  const browser = await open();
+  const page = async () => {
+    const page = await browser.context.newPage();
+    page.setDefaultTimeout(120_000);
+    await page.goto(`${server.url}/blank`);
+    await page.evaluate(start);
+    return page;
+  };
+  return { ...browser, page };
 }
 
 /** Runs in the page. */
 export async function start() {
-    const { Lantern } = await import('/lantern/index.js');
-    globalThis.notices = [];
-    globalThis.lantern = await Lantern.create({ onNotice: (text) => globalThis.notices.push(text) });
-    globalThis.greedy = { temperature: 0, top_k: 0, top_p: 1, min_p: 0 };
-    /** The code that a promise rejects with. */
-    globalThis.codeOf = (promise) =>
-        promise.then(
-            () => 'none',
-            (error) => `${error.code}: ${error.message}`,
-        );
+  const { Lantern } = await import('/lantern/index.js');
+  globalThis.notices = [];
+  globalThis.lantern = await Lantern.create({ onNotice: (text) => globalThis.notices.push(text) });
+  globalThis.greedy = { temperature: 0, top_k: 0, top_p: 1, min_p: 0 };
+  /** The code that a promise rejects with. */
+  globalThis.codeOf = (promise) =>
+    promise.then(
+      () => 'none',
+      (error) => `${error.code}: ${error.message}`,
+    );
 }

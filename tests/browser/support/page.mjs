@@ -11,74 +11,74 @@ import { assemble } from '../../../wasm/assemble.mjs';
 import { serve } from '../../../wasm/serve.mjs';
 import { open } from './chromium.mjs';
 
-const SHOTS = fileURLToPath(new URL('../../../target/web/screenshots/', import.meta.url));
+export const SHOTS = fileURLToPath(new URL('../../../target/web/screenshots/', import.meta.url));
 export const MOCK = fileURLToPath(new URL('./mock-lantern.js', import.meta.url));
 
 export let browser, folder;
 
 before(async () => {
-    folder = await mkdtemp(join(tmpdir(), 'lantern-page-'));
-    await mkdir(join(folder, 'package'));
-    await cp(MOCK, join(folder, 'package', 'index.js'));
-    await assemble({ out: join(folder, 'page'), pkg: join(folder, 'package') });
-    await mkdir(SHOTS, { recursive: true });
-    browser = await open();
+  folder = await mkdtemp(join(tmpdir(), 'lantern-page-'));
+  await mkdir(join(folder, 'package'));
+  await cp(MOCK, join(folder, 'package', 'index.js'));
+  await assemble({ out: join(folder, 'page'), pkg: join(folder, 'package') });
+  await mkdir(SHOTS, { recursive: true });
+  browser = await open();
 });
 
 after(async () => {
-    await browser?.close();
-    await rm(folder, { recursive: true, force: true });
+  await browser?.close();
+  await rm(folder, { recursive: true, force: true });
 });
 
 /** A test with a page at an origin of its own. Anything in the console, any violation or foreign request fails it. */
 export function pageTest(name, { mock = {}, width = 1100, height = 800, expected = [], start = true } = {}, body) {
-    test(name, { timeout: 60000 }, async () => {
-        const server = await serve({ root: join(folder, 'page') });
-        const page = await browser.context.newPage();
-        const trouble = [];
-        page.on('console', (message) => {
-            if (['error', 'warning'].includes(message.type())) trouble.push(`console: ${message.text()}`);
-        });
-        page.on('pageerror', (error) => trouble.push(`thrown: ${error.stack}`));
-        page.on('request', (request) => {
-            const url = request.url();
-            if (!url.startsWith(server.url) && !/^(data|blob):/.test(url)) trouble.push(`request: ${url}`);
-        });
-        await page.exposeFunction('violated', (what) => trouble.push(`violation: ${what}`));
-        await page.addInitScript((given) => {
-            globalThis.mock = given;
-            addEventListener('securitypolicyviolation', (event) => globalThis.violated(event.violatedDirective));
-        }, mock);
-        await page.setViewportSize({ width, height });
-        page.setDefaultTimeout(10000);
-        try {
-            await page.goto(`${server.url}/`);
-            if (start) await load(page);
-            await body(page, server);
-            assert.deepEqual(
-                trouble.filter((line) => !expected.some((pattern) => pattern.test(line))),
-                [],
-            );
-        } finally {
-            await browser.context.setOffline(false);
-            await page.close();
-            await server.close();
-        }
+  test(name, { timeout: 60000 }, async () => {
+    const server = await serve({ root: join(folder, 'page') });
+    const page = await browser.context.newPage();
+    const trouble = [];
+    page.on('console', (message) => {
+      if (['error', 'warning'].includes(message.type())) trouble.push(`console: ${message.text()}`);
     });
+    page.on('pageerror', (error) => trouble.push(`thrown: ${error.stack}`));
+    page.on('request', (request) => {
+      const url = request.url();
+      if (!url.startsWith(server.url) && !/^(data|blob):/.test(url)) trouble.push(`request: ${url}`);
+    });
+    await page.exposeFunction('violated', (what) => trouble.push(`violation: ${what}`));
+    await page.addInitScript((given) => {
+      globalThis.mock = given;
+      addEventListener('securitypolicyviolation', (event) => globalThis.violated(event.violatedDirective));
+    }, mock);
+    await page.setViewportSize({ width, height });
+    page.setDefaultTimeout(10000);
+    try {
+      await page.goto(`${server.url}/`);
+      if (start) await load(page);
+      await body(page, server);
+      assert.deepEqual(
+        trouble.filter((line) => !expected.some((pattern) => pattern.test(line))),
+        [],
+      );
+    } finally {
+      await browser.context.setOffline(false);
+      await page.close();
+      await server.close();
+    }
+  });
 }
 
 /** Loads the default model, as a first visit does. */
 export async function load(page) {
-    await page.getByRole('button', { name: 'Load SmolLM2-135M-Instruct' }).click();
-    await page.getByText('What shall we talk about?').waitFor();
+  await page.getByRole('button', { name: 'Load SmolLM2-135M-Instruct' }).click();
+  await page.getByText('What shall we talk about?').waitFor();
 }
 
 /** Sends a message and waits until its answer is complete. */
 export async function say(page, text) {
-    const answers = await page.locator('.stats').count();
-    await page.getByLabel('Message', { exact: true }).fill(text);
-    await page.keyboard.press('Enter');
-    await page.locator('.stats').nth(answers).waitFor();
+  const answers = await page.locator('.stats').count();
+  await page.getByLabel('Message', { exact: true }).fill(text);
+  await page.keyboard.press('Enter');
+  await page.locator('.stats').nth(answers).waitFor();
 }
 
 export const calls = (page, kind) => page.evaluate((wanted) => mock.calls.filter(([name]) => name === wanted), kind);
@@ -88,12 +88,12 @@ export const shot = (page, name) => page.screenshot({ path: join(SHOTS, `${name}
 
 /** Markdown with a bit of everything. */
 export const RICH = [
-    '# Title',
-    'A *line* with `code`.',
-    '```python\nprint("hi")\n```',
-    '| a | b |\n|---|--:|\n| 1 | 2 |',
-    '1. one\n2. two',
-    'See [ref].',
-    '<think',
-    '[ref]: https://example.org/',
+  '# Title',
+  'A *line* with `code`.',
+  '```python\nprint("hi")\n```',
+  '| a | b |\n|---|--:|\n| 1 | 2 |',
+  '1. one\n2. two',
+  'See [ref].',
+  '<think',
+  '[ref]: https://example.org/',
 ].join('\n\n');

@@ -10,11 +10,11 @@ const requiredFeatures = ['subgroups', 'shader-f16'].filter((feature) => adapter
 const device = await adapter.requestDevice({ requiredFeatures });
 const problems = [];
 for (const [label, code] of shaders) {
-    if (/^enable f16;/m.test(code) && !requiredFeatures.includes('shader-f16')) continue;
-    device.pushErrorScope('validation');
-    device.createShaderModule({ label, code });
-    const error = await device.popErrorScope();
-    if (error) problems.push(`${label}: ${error.message}`);
+  if (/^enable f16;/m.test(code) && !requiredFeatures.includes('shader-f16')) continue;
+  device.pushErrorScope('validation');
+  device.createShaderModule({ label, code });
+  const error = await device.popErrorScope();
+  if (error) problems.push(`${label}: ${error.message}`);
 }
 console.log(problems.length > 0 ? problems.join('\n') : `${shaders.length} shaders`);
 process.exitCode = problems.length > 0 ? 1 : 0;
