@@ -16,7 +16,7 @@ fn main(@builtin(global_invocation_id) at: vec3u) {
     let row = tokens[token] - params.row_start; // below row_start it wraps, and is past the end
     if row >= params.rows { return; } // another piece of the embedding has this row
     let group = row * groups + at.x;
-    let scale = w_scale(group) * params.scale;
+    let scale = w_scale(row, at.x, groups) * params.scale;
     let weights = w_group(group);
     let first = (token * groups + at.x) * 8u;
     x[first] = weights.a * scale.x + scale.y;

@@ -28,9 +28,9 @@ fn main(@builtin(workgroup_id) at: vec3u, @builtin(local_invocation_index) lane:
     var sums = array<array<f32, ROWS>, TOKENS>();
     for (var group = 0u; group < groups; group++) {
         for (var r = lane; r < TILE_ROWS; r += LANES) {
-            let w = min(first_row + r, params.rows - 1u) * groups + group; // rows past the end repeat the last
-            let scale = w_scale(w);
-            let q = w_group(w);
+            let row = min(first_row + r, params.rows - 1u); // rows past the end repeat the last
+            let scale = w_scale(row, group, groups);
+            let q = w_group(row * groups + group);
             w_tile[r] = scalar4(q.a * scale.x + scale.y);
             w_tile[TILE_ROWS + r] = scalar4(q.b * scale.x + scale.y);
             w_tile[2u * TILE_ROWS + r] = scalar4(q.c * scale.x + scale.y);

@@ -14,6 +14,7 @@ struct Params { rows: u32, cols: u32, y_start: u32, y_stride: u32, token_start: 
 fn main(@builtin(workgroup_id) at: vec3u, @builtin(num_workgroups) all: vec3u, @builtin(local_invocation_index) lane: u32) {
     let row = ((at.y * all.x + at.x) * LANES + lane) * 4u;
     let groups = X_LENGTH / 64u;
+    let four = min(row, params.rows - 1u) / 4u * groups;
     let rows = min(vec4u(row) + vec4u(0u, 1u, 2u, 3u), vec4u(params.rows - 1u)) * groups; // rows past the end repeat the last
 
     var token0 = vec4f(0.0); // a token's results for the four rows
@@ -25,7 +26,9 @@ fn main(@builtin(workgroup_id) at: vec3u, @builtin(num_workgroups) all: vec3u, @
     var token6 = vec4f(0.0);
     var token7 = vec4f(0.0);
     for (var group = 0u; group < groups; group++) {
-        let w = Four(weights(rows.x + group), weights(rows.y + group), weights(rows.z + group), weights(rows.w + group));
+        let s = w_scales_of(four + group);
+        let w = Four(weights(rows.x + group, s.scale.x, s.least.x), weights(rows.y + group, s.scale.y, s.least.y),
+            weights(rows.z + group, s.scale.z, s.least.z), weights(rows.w + group, s.scale.w, s.least.w));
         token0 += products(w, x[group]);
         token1 += products(w, x[group + groups]);
         token2 += products(w, x[group + 2u * groups]);
@@ -48,11 +51,10 @@ fn main(@builtin(workgroup_id) at: vec3u, @builtin(num_workgroups) all: vec3u, @
 // A group of weights of four rows.
 struct Four { p: Group, q: Group, r: Group, s: Group }
 
-fn weights(group: u32) -> Group {
-    let scale = w_scale(group);
+fn weights(group: u32, scale: f32, least: f32) -> Group {
     let q = w_group(group);
-    return Group(q.a * scale.x + scale.y, q.b * scale.x + scale.y, q.c * scale.x + scale.y, q.d * scale.x + scale.y,
-        q.e * scale.x + scale.y, q.f * scale.x + scale.y, q.g * scale.x + scale.y, q.h * scale.x + scale.y);
+    return Group(q.a * scale + least, q.b * scale + least, q.c * scale + least, q.d * scale + least,
+        q.e * scale + least, q.f * scale + least, q.g * scale + least, q.h * scale + least);
 }
 
 // A group's products with one token.

@@ -16,6 +16,7 @@ fn main(at: Invocation, wg: Workgroup) {
     let index = wg.id.y * wg.count.x + wg.id.x;
     let row = (index * (LANES / SPLIT) + at.lane / SPLIT) * 4u;
 
+    let four = min(row, params.rows - 1u) / 4u * GROUPS;
     let rows = min(vec4u(row) + vec4u(0u, 1u, 2u, 3u), vec4u(params.rows - 1u)) * GROUPS; // rows past the end repeat the last
 
     var sums = vec4f(0.0);
@@ -23,7 +24,9 @@ fn main(at: Invocation, wg: Workgroup) {
     for (var group = at.lane % SPLIT; group < GROUPS; group += SPLIT) {
         let v = x_group(start + group, group);
         squares += v.squares;
-        sums += vec4f(product(rows.x + group, v), product(rows.y + group, v), product(rows.z + group, v), product(rows.w + group, v));
+        let s = w_scales_of(four + group);
+        sums += s.scale * vec4f(product(rows.x + group, v.weighed), product(rows.y + group, v.weighed),
+            product(rows.z + group, v.weighed), product(rows.w + group, v.weighed)) + s.least * v.total;
     }
 
     let scale = input_scale(squares, at, wg);
@@ -34,12 +37,10 @@ fn main(at: Invocation, wg: Workgroup) {
     if row + 2u < params.rows { finish(params.y_start, row + 2u, high); }
 }
 
-fn product(group: u32, v: Activations) -> f32 {
-    let scale = w_scale(group);
+fn product(group: u32, x: Group) -> f32 {
     let q = w_group(group);
-    let x = v.weighed;
     let sum = q.a * x.a + q.b * x.b + q.c * x.c + q.d * x.d + q.e * x.e + q.f * x.f + q.g * x.g + q.h * x.h;
-    return scale.x * (sum.x + sum.y + sum.z + sum.w) + scale.y * v.total;
+    return sum.x + sum.y + sum.z + sum.w;
 }
 
 // 32 activations as the weights meet them, their sum, and the sum of their squares before.

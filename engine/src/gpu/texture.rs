@@ -47,10 +47,10 @@ impl Engine {
             mip_level_count: 1,
             sample_count: 1,
             dimension: wgpu::TextureDimension::D2,
-            format: if texel == 16 {
-                wgpu::TextureFormat::Rgba32Uint
-            } else {
-                wgpu::TextureFormat::R32Uint
+            format: match texel {
+                16 => wgpu::TextureFormat::Rgba32Uint,
+                8 => wgpu::TextureFormat::Rg32Uint,
+                _ => wgpu::TextureFormat::R32Uint,
             },
             usage: wgpu::TextureUsages::TEXTURE_BINDING | wgpu::TextureUsages::COPY_DST,
             view_formats: &[],

@@ -1,7 +1,7 @@
 // bf16: weights in pairs, the upper halves of f32.
 // Planes: quants (groups, 4): eight weights each.
 
-fn w_scale(group: u32) -> vec2f { return vec2f(1.0, 0.0); }
+fn w_scales_of(four: u32) -> Scales { return Scales(vec4f(1.0), vec4f(0.0)); }
 
 fn w_four(bits: vec2u) -> vec4f {
     return bitcast<vec4f>(vec4u(bits.x << 16u, bits.x & 0xffff0000u, bits.y << 16u, bits.y & 0xffff0000u));

@@ -1,7 +1,7 @@
 // f16: weights in pairs, exact for denormals.
 // Planes: quants (groups, 4): eight weights each.
 
-fn w_scale(group: u32) -> vec2f { return vec2f(1.0, 0.0); }
+fn w_scales_of(four: u32) -> Scales { return Scales(vec4f(1.0), vec4f(0.0)); }
 
 fn w_four(bits: vec2u) -> vec4f {
     return vec4f(half(bits.x), half(bits.x >> 16u), half(bits.y), half(bits.y >> 16u));

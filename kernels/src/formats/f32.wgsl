@@ -1,7 +1,7 @@
 // f32: weights as they are.
 // Planes: quants (groups, 8): four weights each.
 
-fn w_scale(group: u32) -> vec2f { return vec2f(1.0, 0.0); }
+fn w_scales_of(four: u32) -> Scales { return Scales(vec4f(1.0), vec4f(0.0)); }
 
 fn w_group(group: u32) -> Group {
     let i = group * 8u;

@@ -53,6 +53,31 @@ pub struct Plane {
     pub halfwords: usize,
 }
 
+impl Plane {
+    /// Scales of four rows lie together, so that who has four rows fetches them at once; and there are four always.
+    fn in_fours(&self) -> bool {
+        self.binding == SCALES
+    }
+
+    /// Rows that there is room for.
+    fn rows(&self, rows: u32) -> u32 {
+        if self.in_fours() {
+            rows.next_multiple_of(4)
+        } else {
+            rows
+        }
+    }
+
+    /// Where unit `unit` of row `row` lies, in units, of which a row has `units`.
+    fn place(&self, row: usize, unit: usize, units: usize) -> usize {
+        if self.in_fours() {
+            (row / 4 * units + unit) * 4 + row % 4
+        } else {
+            row * units + unit
+        }
+    }
+}
+
 /// Every stored type.
 pub const FORMATS: &[&Format] = &[
     &f32::F32,
@@ -110,6 +135,7 @@ impl Format {
 
     /// Bytes of `rows` in plane `plane`, rounded up to 16.
     pub fn plane_bytes(&self, plane: usize, rows: u32, cols: u32) -> u64 {
+        let rows = self.planes[plane].rows(rows);
         let units = u64::from(rows) * u64::from(cols.div_ceil(self.unit()));
         (units * self.planes[plane].halfwords as u64 * 2).next_multiple_of(16)
     }
@@ -122,11 +148,12 @@ impl Format {
         let units = cols.div_ceil(self.unit()) as usize;
         for (row, bytes) in bytes.chunks_exact(self.row_bytes(cols)).enumerate() {
             for (i, blocks) in bytes.chunks(unit_bytes).enumerate() {
-                let at = row * units + i;
                 let mut slices: Vec<&mut [u16]> = planes
                     .iter_mut()
                     .zip(self.planes)
-                    .map(|(plane, own)| &mut plane[at * own.halfwords..][..own.halfwords])
+                    .map(|(plane, own)| {
+                        &mut plane[own.place(row, i, units) * own.halfwords..][..own.halfwords]
+                    })
                     .collect();
                 (self.pack)(blocks, &mut slices);
             }
@@ -136,7 +163,12 @@ impl Format {
 
     /// Width, height and texel size in bytes of the texture that holds a plane of `bytes`; the last row may not be full.
     pub fn texture(&self, plane: usize, bytes: u64) -> (u32, u32, u32) {
-        let texel = if plane == 0 { 16 } else { 4 };
+        let own = &self.planes[plane];
+        let texel = match plane {
+            _ if own.in_fours() => 4 * 2 * own.halfwords as u32,
+            0 => 16,
+            _ => 4,
+        };
         let texels = bytes.div_ceil(u64::from(texel));
         (
             TEXTURE_WIDTH,
@@ -169,21 +201,36 @@ const QUANTS: &str = "w_quants";
 const SCALES: &str = "w_scales";
 const HIGHS: &str = "w_highs";
 
+// Quants, scales (one f16 or a pair for each group) and high bits, in buffers or textures.
 static IN_BUFFERS_Q: &[&Part] = &[&BITS, &PLANE_BUFFERS[0]];
 static IN_BUFFERS_QS: &[&Part] = &[&BITS, &PLANE_BUFFERS[0], &PLANE_BUFFERS[1]];
+static IN_BUFFERS_QP: &[&Part] = &[&BITS, &PLANE_BUFFERS[0], &PLANE_BUFFERS[2]];
 static IN_BUFFERS_QSH: &[&Part] = &[
     &BITS,
     &PLANE_BUFFERS[0],
     &PLANE_BUFFERS[1],
+    &PLANE_BUFFERS[3],
+];
+static IN_BUFFERS_QPH: &[&Part] = &[
+    &BITS,
+    &PLANE_BUFFERS[0],
     &PLANE_BUFFERS[2],
+    &PLANE_BUFFERS[3],
 ];
 static IN_TEXTURES_Q: &[&Part] = &[&BITS, &PLANE_TEXTURES[0]];
 static IN_TEXTURES_QS: &[&Part] = &[&BITS, &PLANE_TEXTURES[0], &PLANE_TEXTURES[1]];
+static IN_TEXTURES_QP: &[&Part] = &[&BITS, &PLANE_TEXTURES[0], &PLANE_TEXTURES[2]];
 static IN_TEXTURES_QSH: &[&Part] = &[
     &BITS,
     &PLANE_TEXTURES[0],
     &PLANE_TEXTURES[1],
+    &PLANE_TEXTURES[3],
+];
+static IN_TEXTURES_QPH: &[&Part] = &[
+    &BITS,
+    &PLANE_TEXTURES[0],
     &PLANE_TEXTURES[2],
+    &PLANE_TEXTURES[3],
 ];
 
 const fn part(name: &'static str, source: &'static str, uses: &'static [&'static Part]) -> Part {

@@ -1,9 +1,9 @@
 // q4_0: w = d (q - 8), q of 4 bits; 32 weights share d.
-// Planes: quants (groups): nibble k of word i is q of weight 8 i + k; scales (groups / 2): two f16 d.
+// Planes: quants (groups): nibble k of word i is q of weight 8 i + k; scales (fours of rows, groups): f16 d.
 
-fn w_scale(group: u32) -> vec2f {
-    let d = half(scale_word(group / 2u) >> (16u * (group % 2u)));
-    return vec2f(d, -8.0 * d);
+fn w_scales_of(four: u32) -> Scales {
+    let d = halves(scale_words(four));
+    return Scales(d, -8.0 * d);
 }
 
 fn w_group(group: u32) -> Group {

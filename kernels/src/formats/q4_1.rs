@@ -3,7 +3,7 @@
 use bytemuck::pod_read_unaligned;
 
 use super::{
-    Format, Half, IN_BUFFERS_QS, IN_TEXTURES_QS, Plane, QUANTS, SCALES, half, pack_nibbles, part,
+    Format, Half, IN_BUFFERS_QP, IN_TEXTURES_QP, Plane, QUANTS, SCALES, half, pack_nibbles, part,
     random_block,
 };
 
@@ -39,8 +39,8 @@ pub static Q4_1: Format = Format {
         planes[1].copy_from_slice(&[b.d, b.m]);
     },
     random: |random, block| random_block(random, block, &[0, 2]),
-    part: part("q4_1", include_str!("q4_1.wgsl"), IN_BUFFERS_QS),
-    textured: part("q4_1.texture", include_str!("q4_1.wgsl"), IN_TEXTURES_QS),
+    part: part("q4_1", include_str!("q4_1.wgsl"), IN_BUFFERS_QP),
+    textured: part("q4_1.texture", include_str!("q4_1.wgsl"), IN_TEXTURES_QP),
 };
 
 fn decode(block: &[u8], w: &mut [f32]) {

@@ -1,10 +1,10 @@
 // q5_0: w = d (q - 16), q of 5 bits; 32 weights share d.
 // Planes: quants (groups): nibble k of word i is the low part of q of weight 8 i + k; highs (groups): bit k is the fifth bit of weight k;
-// scales (groups / 2): two f16 d.
+// scales (fours of rows, groups): f16 d.
 
-fn w_scale(group: u32) -> vec2f {
-    let d = half(scale_word(group / 2u) >> (16u * (group % 2u)));
-    return vec2f(d, -16.0 * d);
+fn w_scales_of(four: u32) -> Scales {
+    let d = halves(scale_words(four));
+    return Scales(d, -16.0 * d);
 }
 
 fn w_group(group: u32) -> Group {

@@ -3,7 +3,7 @@
 use bytemuck::pod_read_unaligned;
 
 use super::{
-    Format, HIGHS, Half, IN_BUFFERS_QSH, IN_TEXTURES_QSH, Plane, QUANTS, SCALES, half,
+    Format, HIGHS, Half, IN_BUFFERS_QPH, IN_TEXTURES_QPH, Plane, QUANTS, SCALES, half,
     pack_nibbles, part, random_block,
 };
 
@@ -45,8 +45,8 @@ pub static Q5_1: Format = Format {
         planes[2].copy_from_slice(&b.high);
     },
     random: |random, block| random_block(random, block, &[0, 2]),
-    part: part("q5_1", include_str!("q5_1.wgsl"), IN_BUFFERS_QSH),
-    textured: part("q5_1.texture", include_str!("q5_1.wgsl"), IN_TEXTURES_QSH),
+    part: part("q5_1", include_str!("q5_1.wgsl"), IN_BUFFERS_QPH),
+    textured: part("q5_1.texture", include_str!("q5_1.wgsl"), IN_TEXTURES_QPH),
 };
 
 fn decode(block: &[u8], w: &mut [f32]) {

@@ -1,10 +1,10 @@
 // q5_1: w = d q + m, q of 5 bits; 32 weights share d and m.
 // Planes: quants (groups): nibble k of word i is the low part of q of weight 8 i + k; highs (groups): bit k is the fifth bit of weight k;
-// scales (groups): f16 d below f16 m.
+// scales (fours of rows, groups): f16 d below f16 m.
 
-fn w_scale(group: u32) -> vec2f {
-    let dm = scale_word(group);
-    return vec2f(half(dm), half(dm >> 16u));
+fn w_scales_of(four: u32) -> Scales {
+    let dm = scale_words(four);
+    return Scales(half4(dm), half4(dm >> vec4u(16u)));
 }
 
 fn w_group(group: u32) -> Group {

@@ -1,9 +1,9 @@
 // q8_0: w = d q, q a signed byte; 32 weights share d.
-// Planes: quants (groups, 2): a byte a weight; scales (groups / 2): two f16 d.
+// Planes: quants (groups, 2): a byte a weight; scales (fours of rows, groups): f16 d.
 
-fn w_scale(group: u32) -> vec2f {
-    let d = half(scale_word(group / 2u) >> (16u * (group % 2u)));
-    return vec2f(d, 0.0);
+fn w_scales_of(four: u32) -> Scales {
+    let d = halves(scale_words(four));
+    return Scales(d, vec4f(0.0));
 }
 
 fn w_group(group: u32) -> Group {

@@ -11,6 +11,28 @@ fn half(bits: u32) -> f32 {
     return select(normal, denormal, (bits & 0x7c00u) == 0u);
 }
 
+// The same of four.
+fn half4(bits: vec4u) -> vec4f {
+    let sign = (bits & vec4u(0x8000u)) << vec4u(16u);
+    let normal = bitcast<vec4f>(sign | (((bits & vec4u(0x7fffu)) << vec4u(13u)) + vec4u(0x38000000u)));
+    let denormal = vec4f(vec4i(bits & vec4u(0x3ffu))) * bitcast<vec4f>(vec4u(0x33800000u) | sign); // 2^-24
+    return select(normal, denormal, (bits & vec4u(0x7c00u)) == vec4u(0u));
+}
+
+// The four f16 in two words.
+fn halves(words: vec2u) -> vec4f {
+    return half4(vec4u(words.x, words.x >> 16u, words.y, words.y >> 16u));
+}
+
+// w = scale q + least for a group of weights in each of four rows.
+struct Scales { scale: vec4f, least: vec4f }
+
+// The scale and the least value of one row, which is in its place among four.
+fn w_scale(row: u32, group: u32, groups: u32) -> vec2f {
+    let four = w_scales_of(row / 4u * groups + group);
+    return vec2f(four.scale[row % 4u], four.least[row % 4u]);
+}
+
 // The four nibbles in the low half of `word`.
 fn nibbles(word: u32) -> vec4f {
     return vec4f(vec4i((vec4u(word) >> vec4u(0u, 4u, 8u, 12u)) & vec4u(15u)));

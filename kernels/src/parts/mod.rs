@@ -10,15 +10,17 @@ pub static STATE: Part = Part::new("", include_str!("state.wgsl"));
 pub static STATE_ADVANCE: Part = Part::new("", include_str!("state_advance.wgsl"));
 
 /// Planes of weights in storage buffers: quants, scales, highs.
-pub static PLANE_BUFFERS: [Part; 3] = [
+pub static PLANE_BUFFERS: [Part; 4] = [
     Part::new("", include_str!("quants_buffer.wgsl")),
-    Part::new("", include_str!("scales_buffer.wgsl")),
+    Part::new("", include_str!("scales_halves_buffer.wgsl")),
+    Part::new("", include_str!("scales_pairs_buffer.wgsl")),
     Part::new("", include_str!("highs_buffer.wgsl")),
 ];
 /// The same in textures.
-pub static PLANE_TEXTURES: [Part; 3] = [
+pub static PLANE_TEXTURES: [Part; 4] = [
     Part::new("", include_str!("quants_texture.wgsl")),
-    Part::new("", include_str!("scales_texture.wgsl")),
+    Part::new("", include_str!("scales_halves_texture.wgsl")),
+    Part::new("", include_str!("scales_pairs_texture.wgsl")),
     Part::new("", include_str!("highs_texture.wgsl")),
 ];
 
