@@ -33,25 +33,20 @@ describe('poor GPUs in Chromium', { timeout: 600_000 }, () => {
   });
 
   test('where reading from the GPU is slow, several tokens come at a time', async () => {
-    const small = await page.evaluateHandle(() => lantern.load('/reference/formats/Q4_1.gguf', { context: 128 }));
+    // A model for each delay: a session measures how slow reading is when it is made.
     const readings = async (delay) => {
       await page.workers()[0].evaluate((delay) => (globalThis.readingDelay = delay), delay);
-      return page.evaluate(async (model) => {
+      return page.evaluate(async () => {
+        const model = await lantern.load('/reference/formats/Q4_1.gguf', { context: 128 });
         const before = await lantern.counters();
         await lantern.bench(model, { prompt_tokens: 0, generated_tokens: 64, repetitions: 1 });
-        return (await lantern.counters()).readbacks - before.readbacks;
-      }, small);
+        const after = await lantern.counters();
+        await model.unload();
+        return after.readbacks - before.readbacks;
+      });
     };
-    // The model must be loaded anew, for a session measures how slow reading is when it is made.
     const quick = await readings(0);
-    await page.evaluate((model) => model.unload(), small);
-    await page.workers()[0].evaluate(() => (globalThis.readingDelay = 60));
-    const slow = await page.evaluateHandle(() => lantern.load('/reference/formats/Q4_1.gguf', { context: 128 }));
-    const shared = await page.evaluate(async (model) => {
-      const before = await lantern.counters();
-      await lantern.bench(model, { prompt_tokens: 0, generated_tokens: 64, repetitions: 1 });
-      return (await lantern.counters()).readbacks - before.readbacks;
-    }, slow);
+    const shared = await readings(60);
     await page.workers()[0].evaluate(() => (globalThis.readingDelay = 0));
     assert.ok(quick <= 2 * 68, `${quick} readings for 130 tokens`);
     assert.ok(shared < 40, `${shared} readings for 130 tokens`);

@@ -171,16 +171,6 @@ impl LoadedModel {
     pub fn reset(&mut self) -> Result<()> {
         Ok(self.session.rewind(0)?)
     }
-
-    /// Tokens that the session holds.
-    pub fn position(&self) -> usize {
-        self.session.position()
-    }
-
-    /// Draws so many tokens for one reading from the GPU; none: as suits.
-    pub fn set_tokens_per_readback(&mut self, tokens: Option<usize>) {
-        self.session.set_tokens_per_readback(tokens);
-    }
 }
 
 impl LoadedModel {

@@ -3,16 +3,12 @@
 
 fn w_scales_of(four: u32) -> Scales { return Scales(vec4f(1.0), vec4f(0.0)); }
 
-fn w_four(bits: vec2u) -> vec4f {
-    return vec4f(half(bits.x), half(bits.x >> 16u), half(bits.y), half(bits.y >> 16u));
-}
-
 fn w_group(group: u32) -> Group {
     let i = group * 4u;
     let a = quants4(i);
     let b = quants4(i + 1u);
     let c = quants4(i + 2u);
     let d = quants4(i + 3u);
-    return Group(w_four(a.xy), w_four(a.zw), w_four(b.xy), w_four(b.zw),
-        w_four(c.xy), w_four(c.zw), w_four(d.xy), w_four(d.zw));
+    return Group(halves(a.xy), halves(a.zw), halves(b.xy), halves(b.zw),
+        halves(c.xy), halves(c.zw), halves(d.xy), halves(d.zw));
 }

@@ -3,15 +3,7 @@
 // 32 neighbouring weights, before their scale. Names, not an array: drivers keep those in registers without being asked.
 struct Group { a: vec4f, b: vec4f, c: vec4f, d: vec4f, e: vec4f, f: vec4f, g: vec4f, h: vec4f }
 
-// The f16 in the low half of `bits`, exact for denormals too, which unpack2x16float may flush. No infinities.
-fn half(bits: u32) -> f32 {
-    let sign = (bits & 0x8000u) << 16u;
-    let normal = bitcast<f32>(sign | (((bits & 0x7fffu) << 13u) + 0x38000000u));
-    let denormal = f32(i32(bits & 0x3ffu)) * bitcast<f32>(0x33800000u | sign); // 2^-24
-    return select(normal, denormal, (bits & 0x7c00u) == 0u);
-}
-
-// The same of four.
+// The f16 in the low halves of `bits`, exact for denormals too, which unpack2x16float may flush. No infinities.
 fn half4(bits: vec4u) -> vec4f {
     let sign = (bits & vec4u(0x8000u)) << vec4u(16u);
     let normal = bitcast<vec4f>(sign | (((bits & vec4u(0x7fffu)) << vec4u(13u)) + vec4u(0x38000000u)));
