@@ -48,7 +48,7 @@ describe('poor GPUs in Chromium', { timeout: 600_000 }, () => {
     const quick = await readings(0);
     const shared = await readings(60);
     await page.workers()[0].evaluate(() => (globalThis.readingDelay = 0));
-    assert.ok(quick <= 2 * 68, `${quick} readings for 130 tokens`);
+    assert.ok(quick > 2 * shared, `${quick} readings, ${shared} where they are slow`);
     assert.ok(shared < 40, `${shared} readings for 130 tokens`);
   });
 

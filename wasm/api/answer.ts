@@ -10,10 +10,10 @@ export function streamed(
   const pieces: string[] = [];
   const control = new AbortController();
   let ended = false;
-  let wake: (() => void) | undefined;
+  let wakers: (() => void)[] = [];
   const tell = () => {
-    wake?.();
-    wake = undefined;
+    for (const wake of wakers) wake();
+    wakers = [];
   };
   const onPiece = (piece: string) => {
     pieces.push(piece);
@@ -30,10 +30,10 @@ export function streamed(
   completion.catch(() => {}); // who iterates meets the error there
   async function* iterate(): AsyncGenerator<string> {
     try {
-      for (;;) {
-        while (pieces.length > 0) yield pieces.shift()!;
+      for (let next = 0; ;) {
+        while (next < pieces.length) yield pieces[next++]!;
         if (ended) break;
-        await new Promise<void>((resolve) => (wake = resolve));
+        await new Promise<void>((resolve) => wakers.push(resolve));
       }
       await completion;
     } finally {

@@ -24,7 +24,7 @@ export class Connection {
     private readonly onNotice: (text: string) => void,
   ) {
     port.onmessage = (reply) => this.receive(reply);
-    port.onfailure = (message) => this.close(new LanternError('internal', message));
+    port.onfailure = (reason) => this.close(reason);
   }
 
   /** Calls the engine. An abort is passed on, and the engine answers to it when it has stopped. */

@@ -19,15 +19,22 @@ const SOFTWARE = /swiftshader|llvmpipe|lavapipe|basic render/i;
 
 let ready: Promise<unknown> | undefined;
 
+const CODE = new URL('./engine/lantern_wasm_bg.wasm', import.meta.url);
+
 /** Starts wasm, once. */
-function start(): Promise<unknown> {
-  ready ??= wasm().then((module_or_path) => init({ module_or_path }));
-  return ready;
+async function start(): Promise<void> {
+  ready ??= wasm(CODE).then((module_or_path) => init({ module_or_path }));
+  try {
+    await ready;
+  } catch (cause) {
+    ready = undefined;
+    const why = cause instanceof Error ? cause.message : String(cause);
+    throw new LanternError('network', `the engine's code did not come from ${CODE.href}: ${why}`, { cause });
+  }
 }
 
 /** The engine's code; Node's `fetch` reads no files. */
-async function wasm(): Promise<URL | BufferSource> {
-  const url = new URL('./engine/lantern_wasm_bg.wasm', import.meta.url);
+async function wasm(url: URL): Promise<URL | BufferSource> {
   if (url.protocol !== 'file:') return url;
   const fs = 'node:fs/promises'; // not a name that a bundler should look for
   const { readFile } = await import(/* @vite-ignore */ fs);

@@ -6,12 +6,23 @@ import { openGpu, type GpuWishes } from './gpu.js';
 import type { Reply, Request } from './protocol.js';
 import * as sessions from './sessions.js';
 import { cache, openSource } from './source/index.js';
-import type { AdapterInfo, BenchOptions, LoadOptions, LoadProgress, ModelInfo, ModelSource } from './types.js';
+import type {
+  AdapterInfo,
+  BenchOptions,
+  LoadOptions,
+  LoadProgress,
+  ModelInfo,
+  ModelSource,
+  SelfTestRow,
+} from './types.js';
 
 /** How often a call may lose its GPU, and how often opening the next is tried, each time after twice as long a wait. */
 const LOSSES_MAX = 3;
 const TRIES_MAX = 6;
 const WAIT_MS = 250;
+
+/** Calls that touch no model's session, and need not wait for those that do. */
+const AT_ONCE = /^(cache|session|counters)/;
 
 /** What a call works with. */
 interface Call {
@@ -48,13 +59,13 @@ export class Host {
     const control = new AbortController();
     this.running.set(id, control);
     const call: Call = { signal: control.signal, emit: (event) => this.post({ id, event }) };
-    const run = () => {
+    const turn = AT_ONCE.test(method) ? Promise.resolve() : this.last;
+    const done = Promise.race([turn, whenAborted(control.signal)]).then(() => {
       if (control.signal.aborted) throw aborted();
       return this.perform(method, args, call);
-    };
-    // Looking into the cache touches no model, and need not wait for one.
-    const done = method.startsWith('cache') ? Promise.resolve().then(run) : this.last.then(run);
-    if (!method.startsWith('cache')) this.last = done.catch(() => {});
+    });
+    // An aborted call ends before its turn; the next still waits for those before it.
+    if (turn === this.last) this.last = Promise.allSettled([turn, done]);
     done
       .then(
         (value) => this.post({ id, value }, value instanceof Float32Array ? [value.buffer] : []),
@@ -80,7 +91,8 @@ export class Host {
       this.wishes = wishes;
       return this.open();
     },
-    counters: () => ({ ...JSON.parse(this.gpu!.counters()), wasm_bytes: memory_bytes() }),
+    counters: () => ({ ...(this.gpu && JSON.parse(this.gpu.counters())), wasm_bytes: memory_bytes() }),
+    selftest: (call: Call, only: string[]) => this.selftest(call, only),
     cacheList: () => cache.list(),
     cacheRemove: (_: Call, key: string) => cache.remove(key),
     cacheClear: () => cache.clear(),
@@ -89,7 +101,7 @@ export class Host {
     sessionRemove: (_: Call, name: string) => sessions.remove(name),
     load: async (call: Call, source: ModelSource, options: LoadOptions) => {
       const held: Held = { source, options, model: undefined };
-      const model = await this.withModel(held, call, (model) => model, call.emit);
+      const model = await this.withModel(held, call, (model) => model, LOSSES_MAX, call.emit);
       const id = this.next++;
       this.models.set(id, held);
       return { id, info: JSON.parse(model.info()) as ModelInfo };
@@ -112,7 +124,8 @@ export class Host {
         return JSON.parse(await model.bench(wanted, () => call.signal.aborted));
       }),
     save: (call: Call, id: number, name: string) =>
-      this.with(id, call, (model) => sessions.save(model, name, call.signal)),
+      // Not again with a GPU that replaces a lost one: the session went with that, and the one saved before is worth more.
+      this.with(id, call, (model) => sessions.save(model, name, call.signal), 0),
     restore: (call: Call, id: number, name: string) =>
       this.with(id, call, (model) => sessions.restore(model, name, call.signal)),
     answer: (call: Call, id: number, prompt: Prompt, options: Record<string, unknown>) =>
@@ -136,17 +149,39 @@ export class Host {
     });
   }
 
+  private async selftest(call: Call, only: string[]): Promise<SelfTestRow[]> {
+    const rows: SelfTestRow[] = [];
+    const each = (text: string) => {
+      rows.push(JSON.parse(text));
+      call.emit(rows.at(-1));
+      return call.signal.aborted;
+    };
+    try {
+      await (await this.ready(call.signal)).selftest(only, each);
+    } catch (error) {
+      if (isOfDevice(error)) this.drop();
+      throw error;
+    }
+    return rows;
+  }
+
   /** Does `work` with a model, again where its GPU is lost meanwhile. */
-  private with<Value>(id: number, call: Call, work: (model: LoadedModel) => Value | Promise<Value>): Promise<Value> {
+  private with<Value>(
+    id: number,
+    call: Call,
+    work: (model: LoadedModel) => Value | Promise<Value>,
+    losses = LOSSES_MAX,
+  ): Promise<Value> {
     const held = this.models.get(id);
     if (!held) throw new LanternError('not-found', 'this model has been unloaded');
-    return this.withModel(held, call, work);
+    return this.withModel(held, call, work, losses);
   }
 
   private async withModel<Value>(
     held: Held,
     call: Call,
     work: (model: LoadedModel) => Value | Promise<Value>,
+    lossesMax = LOSSES_MAX,
     onProgress: (progress: LoadProgress) => void = () => {},
   ): Promise<Value> {
     for (let losses = 0; ; losses += 1) {
@@ -154,9 +189,9 @@ export class Host {
         held.model ??= await this.bring(held, call.signal, onProgress);
         return await work(held.model);
       } catch (error) {
-        if (described(error).code !== 'device-lost' || losses === LOSSES_MAX) throw error;
-        this.post({ notice: 'The GPU was lost. The model is loaded again, and the answer goes on where it was.' });
-        await this.reopen(call.signal);
+        if (isOfDevice(error)) this.drop();
+        if (described(error).code !== 'device-lost' || losses === lossesMax) throw error;
+        this.post({ notice: 'The GPU was lost. The model is loaded again, and what was under way goes on.' });
       }
     }
   }
@@ -167,6 +202,7 @@ export class Host {
     signal: AbortSignal,
     onProgress: (progress: LoadProgress) => void,
   ): Promise<LoadedModel> {
+    const gpu = await this.ready(signal);
     let downloading = false;
     const sources = await openSource(source, {
       cache: options.cache ?? true,
@@ -189,7 +225,7 @@ export class Host {
     let model: LoadedModel | undefined;
     try {
       const wanted = JSON.stringify({ context: options.context, precision: options.precision ?? 'default' });
-      model = await LoadedModel.load(this.gpu!, sources, wanted, upload);
+      model = await LoadedModel.load(gpu, sources, wanted, upload);
       await Promise.all(sources.map((file) => file.complete()));
       return model;
     } catch (error) {
@@ -206,21 +242,21 @@ export class Host {
     return info;
   }
 
-  /** A new GPU for the one that was lost; a browser may need a moment before it has one. */
-  private async reopen(signal: AbortSignal): Promise<void> {
-    this.drop();
-    for (let tries = 1; ; tries += 1) {
+  /** The GPU, or a new one where it was lost; a browser may need a moment before it has one. */
+  private async ready(signal: AbortSignal): Promise<Gpu> {
+    for (let tries = 1; !this.gpu; tries += 1) {
       if (signal.aborted) throw aborted();
       try {
         await this.open();
-        return;
       } catch (error) {
         if (tries === TRIES_MAX) throw error;
-        await new Promise((resolve) => setTimeout(resolve, WAIT_MS * 2 ** tries));
+        await Promise.race([pause(WAIT_MS * 2 ** tries), whenAborted(signal)]);
       }
     }
+    return this.gpu;
   }
 
+  /** Frees the GPU, and the models on it until they are needed again. */
   private drop(): void {
     for (const held of this.models.values()) {
       held.model?.free();
@@ -229,6 +265,17 @@ export class Host {
     this.gpu?.free();
     this.gpu = undefined;
   }
+}
+
+const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
+
+/** Rejects when `signal` is aborted. */
+function whenAborted(signal: AbortSignal): Promise<never> {
+  return new Promise((_, reject) => {
+    const abort = () => reject(aborted());
+    if (signal.aborted) abort();
+    signal.addEventListener('abort', abort, { once: true });
+  });
 }
 
 function hasher() {
@@ -241,6 +288,11 @@ function hasher() {
       return text;
     },
   };
+}
+
+/** Whether the GPU is lost, or reported an error, which it would report again for every call. */
+function isOfDevice(error: unknown): boolean {
+  return ['device', 'device-lost'].includes(described(error).code);
 }
 
 /** Any error as the protocol has it: those of the engine and of the package carry a code. */

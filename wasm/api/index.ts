@@ -22,6 +22,8 @@ import type {
   ModelSource,
   Perplexity,
   SavedSession,
+  SelfTestOptions,
+  SelfTestRow,
 } from './types.js';
 
 export { LanternError, type ErrorCode } from './errors.js';
@@ -36,6 +38,8 @@ const HUB = 'https://huggingface.co';
 
 /** An engine on the GPU that the browser hands out. */
 export class Lantern {
+  private readonly models = new WeakSet<Model>();
+
   private constructor(
     private readonly connection: Connection,
     /** The GPU in use. */
@@ -76,14 +80,22 @@ export class Lantern {
       [plain(source), rest],
       { signal, onEvent: onProgress },
     );
-    return new Model(this.connection, loaded.id, loaded.info);
+    const model = new Model(this.connection, loaded.id, loaded.info);
+    this.models.add(model);
+    return model;
   }
 
-  /** Measures a model's speed: tokens fed a second (`pp`), tokens drawn a second (`tg`). */
+  /** Measures the speed of a model of this engine: tokens fed a second (`pp`), tokens drawn a second (`tg`). Replaces its session. */
   async bench(model: Model, options: BenchOptions = {}): Promise<BenchResult> {
+    if (!this.models.has(model)) throw new LanternError('bad-input', 'this is no model of this engine');
     const { signal, ...rest } = options;
     const rows = await this.connection.call<BenchRow[]>('bench', [model.id, rest], { signal });
     return { adapter: this.adapter, model: model.info.name, rows };
+  }
+
+  /** Tests every kernel on this GPU against its twin on the CPU; a row for each variant. */
+  selftest({ only = [], onRow, signal }: SelfTestOptions = {}): Promise<SelfTestRow[]> {
+    return this.connection.call<SelfTestRow[], SelfTestRow>('selftest', [only], { signal, onEvent: onRow });
   }
 
   /** What was done so far: dispatches, submissions, read-backs, bytes on the GPU and of wasm. */
@@ -127,12 +139,12 @@ export class Model {
     return this.connection.call('detokenize', [this.id, tokens]);
   }
 
-  /** Logits, one for each token of the vocabulary, after the last of `tokens`. */
+  /** Logits, one for each token of the vocabulary, after the last of `tokens`. Replaces the session. */
   logits(tokens: number[], { signal }: Abortable = {}): Promise<Float32Array> {
     return this.connection.call('logits', [this.id, tokens], { signal });
   }
 
-  /** How well the model predicts a text. */
+  /** How well the model predicts a text. Replaces the session. */
   perplexity(text: string, { signal }: Abortable = {}): Promise<Perplexity> {
     return this.connection.call('perplexity', [this.id, text], { signal });
   }
@@ -167,16 +179,17 @@ export class Model {
   }
 }
 
-/** A source as it can be handed to a worker: addresses become texts, relative ones those of the page. */
+/** A source as it can be handed to a worker: addresses become texts, relative ones those of the page (or of the caller's worker). */
 function plain(source: ModelSource): unknown {
   const text = (url: string | URL) => {
     if (typeof url === 'string' && url.startsWith('hf:')) return url;
     try {
-      return new URL(url, globalThis.document?.baseURI).href;
+      return new URL(url, globalThis.document?.baseURI ?? globalThis.location?.href).href;
     } catch (cause) {
       throw new LanternError('bad-input', `${url} is not an address`, { cause });
     }
   };
+  if (!source) throw new LanternError('bad-input', 'no model was given');
   if (typeof source === 'string' || source instanceof URL) return text(source);
   if (typeof source === 'object' && 'url' in source) return { ...source, url: text(source.url) };
   return source;

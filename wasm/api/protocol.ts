@@ -1,6 +1,6 @@
 // What the page's side and the engine's side say to each other. They are two threads in a browser, one under Node.
 
-import type { ErrorCode } from './errors.js';
+import type { ErrorCode, LanternError } from './errors.js';
 
 /** From the page: a call, or the wish to end one. */
 export type Request = { id: number; method: string; args: unknown[] } | { abort: number };
@@ -17,6 +17,6 @@ export interface Port {
   postMessage(request: Request): void;
   onmessage: ((reply: Reply) => void) | undefined;
   /** The other side is gone. */
-  onfailure: ((message: string) => void) | undefined;
+  onfailure: ((reason: LanternError) => void) | undefined;
   close(): void;
 }

@@ -10,6 +10,8 @@ const ENDING = '.session';
 /** Marks the file, and its form. */
 const MAGIC = 0x4c53_4e31;
 const HEAD_MAX = 64 << 20;
+/** Letters of a file's name, which file systems hold to 255. */
+const NAME_MAX = 240;
 
 async function folder(): Promise<FileSystemDirectoryHandle> {
   const storage = globalThis.navigator?.storage;
@@ -24,7 +26,17 @@ async function folder(): Promise<FileSystemDirectoryHandle> {
   return dir;
 }
 
-const fileName = (name: string): string => encodeURIComponent(name) + ENDING;
+function fileName(name: string): string {
+  if (!name) throw new LanternError('bad-input', 'a session is saved under a name');
+  let file: string;
+  try {
+    file = encodeURIComponent(name) + ENDING;
+  } catch (cause) {
+    throw new LanternError('bad-input', 'the name of the session is no text (half a surrogate pair)', { cause });
+  }
+  if (file.length > NAME_MAX) throw new LanternError('bad-input', `the name of the session is too long: ${name}`);
+  return file;
+}
 
 function full(error: unknown): unknown {
   if ((error as Error).name !== 'QuotaExceededError') return error;
@@ -36,7 +48,6 @@ function full(error: unknown): unknown {
 }
 
 export async function save(model: LoadedModel, name: string, signal: AbortSignal): Promise<void> {
-  if (!name) throw new LanternError('bad-input', 'a session is saved under a name');
   const head = new TextEncoder().encode(model.save());
   const file = await (await folder()).getFileHandle(fileName(name), { create: true });
   const stream = await file.createWritable();
@@ -64,27 +75,33 @@ export async function restore(model: LoadedModel, name: string, signal: AbortSig
     throw error;
   }
   if (file.size === 0) return false; // begun by a tab that was closed before it could write
-  const damaged = () => new LanternError('bad-file', `the saved session ${name} is damaged; save it again`);
-  const bytes = async (from: number, count: number) =>
-    new Uint8Array(await file.slice(from, from + count).arrayBuffer());
+  const damaged = (cause?: unknown) =>
+    new LanternError('bad-file', `the saved session ${name} is damaged; save it again`, { cause });
+  const bytes = async (from: number, count: number) => {
+    const read = await file
+      .slice(from, from + count)
+      .arrayBuffer()
+      .catch(damaged);
+    if (read instanceof LanternError) throw read;
+    return new Uint8Array(read);
+  };
   const start = await bytes(0, 8);
   if (start.length < 8) throw damaged();
   const [magic = 0, length = 0] = new Uint32Array(start.buffer);
   if (magic !== MAGIC || length > HEAD_MAX || 8 + length > file.size) throw damaged();
   model.restore(new TextDecoder().decode(await bytes(8, length)));
-  const size = model.piece_bytes();
-  if (file.size !== 8 + length + size * model.pieces()) {
-    model.reset();
-    throw damaged();
-  }
-  for (let index = 0; index < model.pieces(); index += 1) {
-    if (signal.aborted) {
-      model.reset();
-      throw aborted();
+  try {
+    const size = model.piece_bytes();
+    if (file.size !== 8 + length + size * model.pieces()) throw damaged();
+    for (let index = 0; index < model.pieces(); index += 1) {
+      if (signal.aborted) throw aborted();
+      model.write_piece(index, await bytes(8 + length + index * size, size));
     }
-    model.write_piece(index, await bytes(8 + length + index * size, size));
+    return true;
+  } catch (error) {
+    model.reset(); // half a session is none
+    throw error;
   }
-  return true;
 }
 
 export async function list(): Promise<SavedSession[]> {

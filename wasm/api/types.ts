@@ -182,6 +182,21 @@ export interface BenchOptions {
   repetitions?: number;
   signal?: AbortSignal;
 }
+/** What became of one variant of a kernel. */
+export interface SelfTestRow {
+  kernel: string;
+  variant: string;
+  /** Cases that ran. */
+  cases: number;
+  /** What was wrong, case by case; empty where all was right. */
+  failures: string[];
+}
+export interface SelfTestOptions {
+  /** Kernels to test; all of them. */
+  only?: string[];
+  onRow?: (row: SelfTestRow) => void;
+  signal?: AbortSignal;
+}
 export interface Perplexity {
   perplexity: number;
   nll_sum: number;

@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 
 use js_sys::Function;
 use lantern_engine::{
-    ChatTemplate, LoadOptions, Model, ModelFile, Precision, Saved, Session, Tokenizer,
+    ChatTemplate, Error, LoadOptions, Model, ModelFile, Precision, Saved, Session, Tokenizer,
 };
 use serde::{Deserialize, Serialize};
 use wasm_bindgen::prelude::*;
@@ -118,9 +118,7 @@ impl LoadedModel {
     pub fn conversation(&self, input: &str) -> Result<Vec<u32>> {
         let input = serde_json::from_str(input)?;
         let missing = || {
-            lantern_engine::Error::Unsupported(
-                "this model has no chat template; use complete() with it".to_owned(),
-            )
+            Error::Unsupported("this model has no chat template; use complete() with it".to_owned())
         };
         let template = self.template.as_ref().map_err(again)?;
         let template = template.as_ref().ok_or_else(missing)?;
@@ -138,6 +136,10 @@ impl LoadedModel {
 
     /// What is to be kept of the session beside its pieces, as JSON.
     pub fn save(&self) -> Result<String> {
+        if self.session.tokens().is_empty() {
+            let message = "the session has read nothing yet: there is nothing to save";
+            return Err(Error::BadInput(message.to_owned()).into());
+        }
         Ok(serde_json::to_string(&self.session.save())?)
     }
 
@@ -158,7 +160,8 @@ impl LoadedModel {
 
     /// Makes the session the one that was saved; its pieces follow.
     pub fn restore(&mut self, saved: &str) -> Result<()> {
-        let saved: Saved = serde_json::from_str(saved)?;
+        let damaged = |error| Error::BadFile(format!("the saved session is damaged: {error}"));
+        let saved: Saved = serde_json::from_str(saved).map_err(damaged)?;
         Ok(self.session.restore(&saved)?)
     }
 
@@ -190,8 +193,8 @@ impl LoadedModel {
 }
 
 /// The same error once more: it was met at load time, where it did not matter yet.
-fn again(error: &lantern_engine::Error) -> lantern_engine::Error {
-    lantern_engine::Error::Unsupported(error.to_string())
+fn again(error: &Error) -> Error {
+    Error::Unsupported(error.to_string())
 }
 
 /// Calls `function(a, b)`; true, or throwing, means stop.

@@ -26,12 +26,20 @@ impl Engine {
     /// where none is named. `each` sees every row, and stops by breaking.
     ///
     /// # Errors
-    /// [`Error::Aborted`], and [`Error::DeviceLost`]; whatever else a case meets is among its failures.
+    /// [`Error::BadInput`] where `only` names what is no kernel, [`Error::Aborted`], [`Error::DeviceLost`]; whatever else a case meets is among its failures.
     pub async fn selftest(
         &self,
         only: &[String],
         each: &mut dyn FnMut(SelfTestRow) -> ControlFlow<()>,
     ) -> Result<()> {
+        let known = |name: &String| ALL.iter().any(|kernel| kernel.name == name);
+        if let Some(unknown) = only.iter().find(|name| !known(name)) {
+            let names: Vec<_> = ALL.iter().map(|kernel| kernel.name).collect();
+            let names = names.join(", ");
+            return Err(Error::BadInput(format!(
+                "there is no kernel {unknown}; there are {names}"
+            )));
+        }
         let wanted = |kernel: &Kernel| only.is_empty() || only.iter().any(|n| n == kernel.name);
         for kernel in ALL.iter().copied().filter(|kernel| wanted(kernel)) {
             let cases = (kernel.cases)();

@@ -22,6 +22,10 @@ pub struct Saved {
     cached: usize,
 }
 
+fn damaged() -> Error {
+    Error::BadFile("the saved session is damaged".into())
+}
+
 impl Saved {
     /// Tokens that the session holds.
     pub fn tokens(&self) -> &[u32] {
@@ -64,8 +68,8 @@ impl Session {
     /// Makes this the session that was saved; the pieces follow by [`Session::write_piece`], all of them.
     ///
     /// # Errors
-    /// [`Error::BadInput`] where it is of another model, of another precision or longer than the context; then nothing
-    /// is changed.
+    /// [`Error::BadInput`] where it is of another model, of another precision or longer than the context,
+    /// [`Error::BadFile`] where it is damaged; then nothing is changed.
     pub fn restore(&mut self, saved: &Saved) -> Result<()> {
         let model = &self.model;
         let refused = |why: &str| {
@@ -91,7 +95,7 @@ impl Session {
         }
         let unknown = |&token: &u32| token >= model.config.vocabulary;
         if saved.cached > held || saved.tokens.iter().any(unknown) {
-            return refused("it is damaged");
+            return Err(damaged());
         }
         self.tokens.clone_from(&saved.tokens);
         self.drawn = vec![false; held];
@@ -108,7 +112,7 @@ impl Session {
     /// Writes piece `index` of a session that is being restored.
     pub fn write_piece(&mut self, index: usize, bytes: &[u8]) -> Result<()> {
         if bytes.len() != self.piece_bytes() || index >= self.pieces() {
-            return Err(Error::BadInput("the saved session is damaged".into()));
+            return Err(damaged());
         }
         let mut whole = bytes.to_vec();
         whole.resize(bytes.len().next_multiple_of(4), 0);

@@ -16,7 +16,6 @@ export const cache = { list, remove, clear, estimate, persist };
 
 /** The files of the model in their order: one, or the parts of one that is split. */
 export async function openSource(source: ModelSource, options: OpenOptions): Promise<ByteSource[]> {
-  if (!source) throw new LanternError('bad-input', 'no model was given');
   if (source instanceof Blob) return openBlobs([source]);
   if (Array.isArray(source)) return openBlobs(source);
   if (typeof source === 'string' && source.startsWith('hf:')) {
