@@ -6,7 +6,10 @@ use crate::{
     formats::FORMAT,
     kernel::wide_grid,
     matvec, padded,
-    parts::{FINISH, FINISH_ADD, FINISH_GATE, FINISH_GLU, FINISH_STORE, INPUT_PLAIN, STATE},
+    parts::{
+        FINISH, FINISH_ADD, FINISH_GATE, FINISH_GLU, FINISH_STORE, INPUT_PLAIN, STATE, XS,
+        XS_STORAGE, XS_UNIFORM,
+    },
     random::Random,
 };
 
@@ -18,7 +21,7 @@ pub static MATMUL_ROWS: Kernel = Kernel {
     name: "matmul_rows",
     source: include_str!("matmul_rows.wgsl"),
     uses: &[&STATE],
-    sockets: &[FORMAT, FINISH],
+    sockets: &[FORMAT, XS, FINISH],
     variants: &[Variant {
         name: "lanes8",
         parts: &[],
@@ -93,7 +96,8 @@ fn cases() -> Vec<Case> {
                 } else {
                     &format.part
                 };
-                case.parts = vec![part, finish];
+                let xs = [&XS_UNIFORM, &XS_STORAGE][usize::from(token_start == 8)];
+                case.parts = vec![part, xs, finish];
                 case.consts = vec![("X_LENGTH", TOKENS * padded(cols) / 4)];
                 case.name = format!("{rows}×{cols} {} {some} from {token_start}", finish.name);
                 case.params = bytes_of_params(&Params {

@@ -1,21 +1,20 @@
 // matmul_rows: Y = X W^T for eight tokens, for adapters that run on the CPU.
-// A lane has four rows of W to itself and unpacks each group of 32 weights once for eight tokens. X lies in a uniform
-// buffer, which such adapters read at a shared index many times faster than storage.
+// A lane has four rows of W to itself and unpacks each group of 32 weights once for eight tokens.
 // Bound: reads weights once per eight tokens; 2 rows cols tokens operations.
-// Sockets: format, finish.
+// Sockets: format, xs, finish.
+
+const GROUPS = X_LENGTH / 64u; // of a row
 
 struct Params { rows: u32, cols: u32, y_start: u32, y_stride: u32, token_start: u32 }
 
-@group(0) @binding(3) var<uniform> x: array<Group, X_LENGTH / 8u>; // (8 tokens, padded cols / 32)
 @group(0) @binding(4) var<storage, read_write> y: array<f32>;   // (tokens, y_stride)
 @group(0) @binding(8) var<uniform> params: Params;
 
 @compute @workgroup_size(LANES)
 fn main(@builtin(workgroup_id) at: vec3u, @builtin(num_workgroups) all: vec3u, @builtin(local_invocation_index) lane: u32) {
     let row = ((at.y * all.x + at.x) * LANES + lane) * 4u;
-    let groups = X_LENGTH / 64u;
-    let four = min(row, params.rows - 1u) / 4u * groups;
-    let rows = min(vec4u(row) + vec4u(0u, 1u, 2u, 3u), vec4u(params.rows - 1u)) * groups; // rows past the end repeat the last
+    let four = min(row, params.rows - 1u) / 4u * GROUPS;
+    let rows = min(vec4u(row) + vec4u(0u, 1u, 2u, 3u), vec4u(params.rows - 1u)) * GROUPS; // rows past the end repeat the last
 
     var token0 = vec4f(0.0); // a token's results for the four rows
     var token1 = vec4f(0.0);
@@ -25,18 +24,18 @@ fn main(@builtin(workgroup_id) at: vec3u, @builtin(num_workgroups) all: vec3u, @
     var token5 = vec4f(0.0);
     var token6 = vec4f(0.0);
     var token7 = vec4f(0.0);
-    for (var group = 0u; group < groups; group++) {
+    for (var group = 0u; group < GROUPS; group++) {
         let s = w_scales_of(four + group);
         let w = Four(weights(rows.x + group, s.scale.x, s.least.x), weights(rows.y + group, s.scale.y, s.least.y),
             weights(rows.z + group, s.scale.z, s.least.z), weights(rows.w + group, s.scale.w, s.least.w));
         token0 += products(w, x[group]);
-        token1 += products(w, x[group + groups]);
-        token2 += products(w, x[group + 2u * groups]);
-        token3 += products(w, x[group + 3u * groups]);
-        token4 += products(w, x[group + 4u * groups]);
-        token5 += products(w, x[group + 5u * groups]);
-        token6 += products(w, x[group + 6u * groups]);
-        token7 += products(w, x[group + 7u * groups]);
+        token1 += products(w, x[group + GROUPS]);
+        token2 += products(w, x[group + 2u * GROUPS]);
+        token3 += products(w, x[group + 3u * GROUPS]);
+        token4 += products(w, x[group + 4u * GROUPS]);
+        token5 += products(w, x[group + 5u * GROUPS]);
+        token6 += products(w, x[group + 6u * GROUPS]);
+        token7 += products(w, x[group + 7u * GROUPS]);
     }
     put(0u, row, token0);
     put(1u, row, token1);

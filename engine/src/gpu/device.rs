@@ -376,6 +376,12 @@ impl Engine {
         self.description.kind == "software"
     }
 
+    /// The adapter reads uniform buffers at an index that all lanes share faster than storage: llvmpipe does, by far.
+    /// For `SwiftShader` they are the same, but what browsers compile shaders with computes such an index by divisions.
+    pub(crate) fn uniforms_pay(&self) -> bool {
+        self.software() && self.description.backend != "browser"
+    }
+
     /// The first error that the device reported outside of a call, if there was one.
     pub(crate) fn check(&self) -> Result<()> {
         self.failures.check(&self.description.name)

@@ -2,7 +2,10 @@
 
 use lantern_kernels::{
     Part, Shader, bytes_of_params, matmul, matmul_rows, matvec, padded,
-    parts::{FINISH_GLU, INPUT_NORM, INPUT_NORM_UNIFORM, INPUT_PLAIN, X_STORAGE, X_UNIFORM},
+    parts::{
+        FINISH_GLU, INPUT_NORM, INPUT_NORM_UNIFORM, INPUT_PLAIN, X_STORAGE, X_UNIFORM, XS_STORAGE,
+        XS_UNIFORM,
+    },
 };
 
 use super::{
@@ -39,10 +42,7 @@ impl Builder<'_> {
                 }
             }
         };
-        if self.uniform(
-            padded(self.layout.matrices[linear.matrix].cols),
-            matmul_rows::TOKENS,
-        ) {
+        if self.engine.software() {
             self.matmul_rows(&linear, tokens, all);
         } else {
             self.matmul(&linear, all);
@@ -52,7 +52,7 @@ impl Builder<'_> {
     /// Whether this adapter reads `tokens` rows of `stride` activations best from a uniform buffer, and they fit one.
     fn uniform(&self, stride: u32, tokens: u32) -> bool {
         let limits = &self.engine.adapter().limits;
-        self.engine.software()
+        self.engine.uniforms_pay()
             && u64::from(tokens * stride) * 4 <= limits.max_uniform_buffer_binding_size
     }
 
@@ -112,7 +112,9 @@ impl Builder<'_> {
         let y_stride = padded(linear.y_width);
         let matrix = &self.layout.matrices[linear.matrix];
         let length = matmul_rows::TOKENS * padded(matrix.cols) / 4;
-        let parts = [matrix.part(), linear.finish];
+        let uniform = self.uniform(padded(matrix.cols), matmul_rows::TOKENS);
+        let xs = if uniform { &XS_UNIFORM } else { &XS_STORAGE };
+        let parts = [matrix.part(), xs, linear.finish];
         let shader = self.shader(&matmul_rows::MATMUL_ROWS, &parts, &[("X_LENGTH", length)]);
         for token_start in (0..tokens).step_by(matmul_rows::TOKENS as usize) {
             let first = all.len();

@@ -92,6 +92,16 @@ pub static FINISH_ADD: Part = Part::new("add", include_str!("finish_add.wgsl"));
 pub static FINISH_GLU: Part = Part::new("glu", include_str!("finish_glu.wgsl"));
 /// y = silu(y) * v, for a gate that was stored before.
 pub static FINISH_GATE: Part = Part::new("gate", include_str!("finish_gate.wgsl"));
+/// Activations of eight tokens.
+pub static XS_STORAGE: Part = Part::new("", include_str!("xs_storage.wgsl"));
+/// The same; the shader's constant `X_LENGTH` is their number / 4.
+pub static XS_UNIFORM: Part = Part::new("uniform", include_str!("xs_uniform.wgsl"));
+/// Where the activations of eight tokens are read from.
+pub const XS: Socket = Socket {
+    name: "xs",
+    parts: &[&XS_STORAGE, &XS_UNIFORM],
+};
+
 /// What happens to a result.
 pub const FINISH: Socket = Socket {
     name: "finish",

@@ -1,0 +1,2 @@
+// Activations of eight tokens in a storage buffer.
+@group(0) @binding(3) var<storage, read> x: array<Group>;       // (8 tokens, padded cols / 32)
