@@ -76,14 +76,19 @@ impl LoadArgs {
 
 /// Opens the adapter and loads the weights.
 pub fn load(file: &ModelFile, args: &LoadArgs) -> Result<Loaded> {
-    load_with(file, args, &args.options())
+    load_on(file, args, &args.options(), EngineOptions::default())
 }
 
-/// As [`load`], where the verb has changed the options.
-pub fn load_with(file: &ModelFile, args: &LoadArgs, options: &LoadOptions) -> Result<Loaded> {
+/// As [`load`], where the verb has options of its own.
+pub fn load_on(
+    file: &ModelFile,
+    args: &LoadArgs,
+    options: &LoadOptions,
+    engine: EngineOptions,
+) -> Result<Loaded> {
     interrupt::listen();
     let start = Instant::now();
-    let engine = Arc::new(open_engine(args)?);
+    let engine = Arc::new(open_engine_with(args, engine)?);
     let mut progress = Progress::bytes("loading", file.len());
     let mut show = |done, total| {
         progress.set(done, total);
@@ -106,11 +111,12 @@ pub fn load_with(file: &ModelFile, args: &LoadArgs, options: &LoadOptions) -> Re
 
 /// Opens the adapter that the flags name.
 pub fn open_engine(args: &LoadArgs) -> Result<Engine> {
+    open_engine_with(args, EngineOptions::default())
+}
+
+fn open_engine_with(args: &LoadArgs, options: EngineOptions) -> Result<Engine> {
     let adapter = args.adapter.clone().filter(|name| !name.trim().is_empty());
-    let options = EngineOptions {
-        adapter,
-        ..EngineOptions::default()
-    };
+    let options = EngineOptions { adapter, ..options };
     let engine = block_on(Engine::new(&options))?;
     let used = engine.adapter();
     notes::note(&format!(

@@ -14,6 +14,7 @@ use crate::notes;
 const PATIENCE: Duration = Duration::from_secs(1);
 const BYTES: &str =
     "{msg} [{wide_bar}] {decimal_bytes}/{decimal_total_bytes} {decimal_bytes_per_sec} {eta}";
+const STEPS: &str = "{msg} [{wide_bar}] {pos}/{len} {eta}";
 const COUNT: &str = "{msg} [{wide_bar}] {pos}/{len} {rate} {eta}";
 
 /// One piece of long work. Dropping it takes the bar away.
@@ -34,6 +35,11 @@ impl Progress {
     /// Work measured in tokens, `total` of them.
     pub fn count(label: &str, total: u64) -> Progress {
         Progress::new(label, total, COUNT)
+    }
+
+    /// Work in `total` steps.
+    pub fn steps(label: &str, total: u64) -> Progress {
+        Progress::new(label, total, STEPS)
     }
 
     fn new(label: &str, total: u64, template: &str) -> Progress {

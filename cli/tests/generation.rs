@@ -230,8 +230,63 @@ fn gpu_bench_reports_rows_and_counters() {
         assert_eq!(rate["samples"].as_array().unwrap().len(), 2);
         assert!(rate["mean"].as_f64().unwrap() > 0.0 && rate["deviation"].is_number());
     }
+    for row in rows {
+        let share = row["ceiling_share"].as_f64().unwrap();
+        assert!(share > 0.0 && share < 1.0, "{row}");
+        assert!(row["expected_tokens_per_second"].as_f64().unwrap() > 0.0);
+    }
+    let ceilings = &report["ceilings"];
+    assert!(
+        ceilings["read_bytes_per_second"].as_f64().unwrap() > 1e8,
+        "{ceilings}"
+    );
+    assert!(ceilings["read_by"].as_str().unwrap().starts_with("read."));
     assert!(report["counters"]["dispatches_per_token"].as_f64().unwrap() <= 215.0);
     assert_eq!(report["counters"]["buffers_created_per_token"], 0.0);
+}
+
+#[test]
+fn gpu_bench_prints_depths_profiles_and_kernels() {
+    let Some(model) = model() else { return };
+    let bench = |arguments: &[&str]| {
+        let (code, stdout, stderr) = run(verb("bench", &model).args(arguments));
+        assert_eq!(code, 0, "{stderr}");
+        stdout
+    };
+    let csv = bench(&["-p", "8", "-n", "2", "-d", "0,16", "-r", "1", "-o", "csv"]);
+    let fields: Vec<Vec<&str>> = csv.lines().map(|line| line.split(',').collect()).collect();
+    let of = |column: &str| fields[0].iter().position(|name| *name == column).unwrap();
+    let rows: Vec<(&str, &str)> = fields[1..]
+        .iter()
+        .map(|row| (row[of("test")], row[of("depth")]))
+        .collect();
+    assert_eq!(
+        rows,
+        [("pp8", "0"), ("tg2", "0"), ("pp8", "16"), ("tg2", "16")]
+    );
+
+    let md = bench(&["-p", "8", "-n", "2", "-r", "1", "-o", "md", "--profile"]);
+    assert!(md.starts_with("| test |") && md.contains("|---|"), "{md}");
+    for kernel in [
+        "kernels of a token",
+        "kernels of a pass",
+        "matvec.",
+        "attention",
+    ] {
+        assert!(md.contains(kernel), "{kernel}: {md}");
+    }
+    let (code, stdout, stderr) =
+        run(lantern(&folder("kernels")).args(["bench", "--kernels", "norm"]));
+    assert_eq!(code, 0, "{stderr}");
+    assert!(
+        stdout.contains("1 of 576") || stdout.contains("3 of 576"),
+        "{stdout}"
+    );
+    let (code, _, stderr) = run(lantern(&folder("kernels")).args(["bench", "--kernels", "norn"]));
+    assert!(
+        code == 1 && stderr.contains("there are embed, norm"),
+        "{stderr}"
+    );
 }
 
 #[cfg(target_os = "linux")]

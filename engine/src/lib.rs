@@ -12,14 +12,19 @@ pub mod text;
 
 pub use error::{Error, Result};
 pub use file::ModelFile;
+pub use gpu::ceiling::Ceilings;
 pub use gpu::device::{
     AdapterDescription, AdapterFeatures, AdapterLimits, BrowserAdapter, Counters, Engine,
     EngineOptions,
 };
 pub use gpu::selftest::SelfTestRow;
+pub use gpu::times::KernelTime;
 pub use model::{
     config::Config,
     load::{LoadOptions, Model, Precision},
 };
-pub use session::{Session, decode::Generated, sampler::SamplerOptions, saved::Saved};
+pub use plan::cost::Load;
+pub use session::{
+    Session, decode::Generated, profile::ProfileRow, sampler::SamplerOptions, saved::Saved,
+};
 pub use text::{ChatTemplate, TextStream, Tokenizer};

@@ -22,7 +22,9 @@ pub mod embed;
 pub mod matmul;
 pub mod matmul_rows;
 pub mod matvec;
+pub mod multiply_add;
 pub mod norm;
+pub mod read;
 pub mod rope;
 pub mod sample;
 
@@ -47,6 +49,8 @@ pub const ALL: &[&Kernel] = &[
     &attention_tokens::ATTENTION_TOKENS,
     &argmax::ARGMAX,
     &sample::SAMPLE,
+    &read::READ,
+    &multiply_add::MULTIPLY_ADD,
 ];
 
 /// `width` rounded up to whole groups: the stride of a row of activations, in f32.

@@ -13,11 +13,16 @@ use super::{
 };
 use crate::Result;
 
+/// A dispatch by itself.
+pub(super) struct Single {
+    pub pipeline: Arc<Pipeline>,
+    pub group: wgpu::BindGroup,
+    pub grid: [u32; 3],
+}
+
 /// A case on the GPU, ready to be dispatched.
 struct Ready {
-    pipeline: Arc<Pipeline>,
-    group: wgpu::BindGroup,
-    grid: [u32; 3],
+    single: Single,
     buffers: Vec<(String, Buffer, usize)>,
     _params: Buffer,
     _textures: Vec<Texture>,
@@ -32,7 +37,7 @@ impl Engine {
         case: &Case,
     ) -> Result<Vec<(&'static str, Vec<u32>)>> {
         let ready = self.ready(kernel, variant, case).await?;
-        self.dispatch_times(&ready, 1);
+        self.dispatch_times(&ready.single, 1);
         let mut outputs = Vec::new();
         for &output in kernel.outputs {
             let found = ready
@@ -54,25 +59,26 @@ impl Engine {
         times: u32,
     ) -> Result<f64> {
         let ready = self.ready(kernel, variant, case).await?;
-        self.dispatch_times(&ready, 1);
+        self.dispatch_times(&ready.single, 1);
         self.wait().await?;
         let mut least = f64::MAX;
         for _ in 0..3 {
             let start = Instant::now();
-            self.dispatch_times(&ready, times);
+            self.dispatch_times(&ready.single, times);
             self.wait().await?;
             least = least.min(start.elapsed().as_secs_f64() / f64::from(times));
         }
         Ok(least)
     }
 
-    fn dispatch_times(&self, ready: &Ready, times: u32) {
+    /// Submits `times` dispatches in one pass.
+    pub(super) fn dispatch_times(&self, single: &Single, times: u32) {
         let mut encoder = self.encoder();
         {
             let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default());
-            pass.set_pipeline(&ready.pipeline.compiled);
-            pass.set_bind_group(0, &ready.group, &[]);
-            let [x, y, z] = ready.grid;
+            pass.set_pipeline(&single.pipeline.compiled);
+            pass.set_bind_group(0, &single.group, &[]);
+            let [x, y, z] = single.grid;
             (0..times).for_each(|_| pass.dispatch_workgroups(x, y, z));
         }
         self.submit(encoder);
@@ -109,9 +115,11 @@ impl Engine {
         });
         let grid = (kernel.grid)(&shader, case.units, case.tokens);
         Ok(Ready {
-            pipeline,
-            group,
-            grid,
+            single: Single {
+                pipeline,
+                group,
+                grid,
+            },
             buffers,
             _params: params,
             _textures: textures.into_iter().map(|(_, texture)| texture).collect(),

@@ -86,6 +86,8 @@ pub struct EngineOptions {
     pub checked: bool,
     /// Names of kernel variants to prefer, as labels show them.
     pub variants: Vec<String>,
+    /// Ask for timestamps where the adapter has them, for profiles.
+    pub timestamps: bool,
     /// In a browser: what wgpu does not hand on of the adapter there.
     pub browser: Option<BrowserAdapter>,
 }
@@ -111,6 +113,7 @@ impl Default for EngineOptions {
             textures: true,
             checked: false,
             variants: vec![],
+            timestamps: false,
             browser: None,
         }
     }
@@ -279,6 +282,8 @@ impl Engine {
         let mut features = wgpu::Features::empty();
         features.set(wgpu::Features::SHADER_F16, has.shader_f16);
         features.set(wgpu::Features::SUBGROUP, has.subgroups);
+        let timestamps = options.timestamps && has.timestamps;
+        features.set(wgpu::Features::TIMESTAMP_QUERY, timestamps);
         if let Some(browser) = &options.browser {
             has.subgroups = browser.subgroups && options.subgroups;
             description.name.clone_from(&browser.name);

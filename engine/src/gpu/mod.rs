@@ -2,9 +2,11 @@
 
 pub mod buffer;
 pub mod case;
+pub mod ceiling;
 pub mod device;
 mod failure;
 pub mod pipeline;
 pub mod selftest;
 mod signal;
 pub mod texture;
+pub mod times;

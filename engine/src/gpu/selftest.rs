@@ -32,16 +32,7 @@ impl Engine {
         only: &[String],
         each: &mut dyn FnMut(SelfTestRow) -> ControlFlow<()>,
     ) -> Result<()> {
-        let known = |name: &String| ALL.iter().any(|kernel| kernel.name == name);
-        if let Some(unknown) = only.iter().find(|name| !known(name)) {
-            let names: Vec<_> = ALL.iter().map(|kernel| kernel.name).collect();
-            let names = names.join(", ");
-            return Err(Error::BadInput(format!(
-                "there is no kernel {unknown}; there are {names}"
-            )));
-        }
-        let wanted = |kernel: &Kernel| only.is_empty() || only.iter().any(|n| n == kernel.name);
-        for kernel in ALL.iter().copied().filter(|kernel| wanted(kernel)) {
+        for kernel in kernels(only)? {
             let cases = (kernel.cases)();
             for variant in kernel.variants.iter().filter(|v| self.runs(v)) {
                 let mut row = SelfTestRow {
@@ -50,10 +41,7 @@ impl Engine {
                     cases: 0,
                     failures: Vec::new(),
                 };
-                let runs = |case: &&Case| {
-                    self.adapter().features.shader_f16 || !case.parts.iter().any(|p| p.f16)
-                };
-                for case in cases.iter().filter(runs) {
+                for case in cases.iter().filter(|case| self.has_parts(case)) {
                     row.cases += 1;
                     match self.wrong(kernel, variant, case).await {
                         Ok(None) => {}
@@ -68,6 +56,11 @@ impl Engine {
             }
         }
         Ok(())
+    }
+
+    /// Whether this adapter can run what fills the sockets of a case.
+    pub(super) fn has_parts(&self, case: &Case) -> bool {
+        self.adapter().features.shader_f16 || !case.parts.iter().any(|p| p.f16)
     }
 
     /// What is wrong with a case, if anything.
@@ -87,12 +80,29 @@ impl Engine {
     }
 }
 
+/// The kernels of these names, or all where none is named.
+///
+/// # Errors
+/// [`Error::BadInput`] where there is no kernel of a name.
+pub(super) fn kernels(only: &[String]) -> Result<Vec<&'static Kernel>> {
+    let known = |name: &String| ALL.iter().any(|kernel| kernel.name == name);
+    if let Some(unknown) = only.iter().find(|name| !known(name)) {
+        let names: Vec<_> = ALL.iter().map(|kernel| kernel.name).collect();
+        let names = names.join(", ");
+        return Err(Error::BadInput(format!(
+            "there is no kernel {unknown}; there are {names}"
+        )));
+    }
+    let wanted = |kernel: &&Kernel| only.is_empty() || only.iter().any(|n| n == kernel.name);
+    Ok(ALL.iter().copied().filter(wanted).collect())
+}
+
 /// How `got` differs from `wanted`: integers exactly, f16 as f16, the rest as f32 within what its arithmetic allows.
 fn compare(case: &Case, output: &str, got: &[u32], wanted: &[u32]) -> Option<String> {
     let part = |name: &str| case.parts.iter().any(|p| p.name == name);
     let floats = || nmse(bytemuck::cast_slice(got), bytemuck::cast_slice(wanted));
     let (error, most) = match output {
-        "tokens" | "drawn" | "state" | "seen" => {
+        "tokens" | "drawn" | "state" | "seen" | "sums" => {
             return (got != wanted).then(|| "differs".to_owned());
         }
         "keys" | "values" if part("f16") => {

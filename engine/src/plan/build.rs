@@ -11,6 +11,7 @@ use lantern_kernels::{
 };
 
 use super::{
+    cost::Cost,
     dispatch::{Bind, Dispatch, Plan, Slot},
     linear::Linear,
 };
@@ -19,6 +20,7 @@ use crate::{
     model::{
         block::{Layer, Layout, VectorId},
         config::Config,
+        load::cache_layer_bytes,
     },
 };
 
@@ -352,14 +354,17 @@ impl Builder<'_> {
         ];
         let shader = self.shader(kernel, &[cache], &consts);
         let what = format!("{} heads of {}", config.heads, config.head_size);
-        dispatch(
-            shader,
-            &what,
-            "qkv → att",
-            binds,
-            bytes_of_params(&params),
-            config.heads / heads,
-        )
+        let cost = Cost {
+            position_bytes: cache_layer_bytes(config, self.precision, 1) * 2,
+            position_operations: 4 * u64::from(config.heads * config.head_size),
+            ..Cost::default()
+        };
+        let units = config.heads / heads;
+        let flow = "qkv → att";
+        Dispatch {
+            cost,
+            ..dispatch(shader, &what, flow, binds, bytes_of_params(&params), units)
+        }
     }
 }
 
@@ -398,6 +403,6 @@ pub(super) fn dispatch(
         units,
         token_start: 0,
         x_range: None,
-        bytes: 0,
+        cost: Cost::default(),
     }
 }

@@ -4,6 +4,7 @@ use std::fmt;
 
 use lantern_kernels::Shader;
 
+use super::cost::Cost;
 use crate::model::block::{MatrixId, VectorId};
 
 /// A buffer that is sized once and kept for life.
@@ -91,8 +92,8 @@ pub struct Dispatch {
     pub token_start: u32,
     /// The part of slot x that it binds, in bytes: start and size; all of it where none is given.
     pub x_range: Option<(u64, u64)>,
-    /// Bytes of weights that it reads at least.
-    pub bytes: u64,
+    /// What it takes at least.
+    pub cost: Cost,
 }
 
 impl Dispatch {
@@ -131,8 +132,8 @@ impl fmt::Display for Plan {
                 d.what,
                 d.flow
             )?;
-            if d.bytes > 0 {
-                write!(f, " {:.2} MB", d.bytes as f64 / 1e6)?;
+            if d.cost.bytes > 0 {
+                write!(f, " {:.2} MB", d.cost.bytes as f64 / 1e6)?;
             }
             writeln!(f)?;
         }

@@ -10,6 +10,7 @@ use lantern_kernels::{
 
 use super::{
     build::{Builder, Width, dispatch},
+    cost::Cost,
     dispatch::{Bind, Dispatch, Slot},
 };
 use crate::model::block::{MatrixId, VectorId};
@@ -129,6 +130,7 @@ impl Builder<'_> {
             });
             for dispatch in &mut all[first..] {
                 dispatch.token_start = token_start;
+                dispatch.cost.tokens = Some(matmul_rows::TOKENS);
                 dispatch.x_range = Some((
                     u64::from(token_start * padded(matrix.cols)) * 4,
                     u64::from(length) * 16,
@@ -179,7 +181,11 @@ impl Builder<'_> {
             let flow = format!("{} → {}", linear.x.name(), linear.y.name());
             let params = params(piece.rows, matrix.cols, y_start);
             let mut dispatch = dispatch(shader.clone(), &what, &flow, binds, params, piece.rows);
-            dispatch.bytes = matrix.bytes() * u64::from(piece.rows) / u64::from(matrix.rows);
+            dispatch.cost = Cost {
+                bytes: matrix.bytes() * u64::from(piece.rows) / u64::from(matrix.rows),
+                operations: 2 * u64::from(piece.rows) * u64::from(matrix.cols),
+                ..Cost::default()
+            };
             all.push(dispatch);
         }
     }

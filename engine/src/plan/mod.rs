@@ -1,6 +1,7 @@
 //! Forward passes as data: a list of dispatches that one can print, compare, time, and run on the CPU.
 
 pub mod build;
+pub mod cost;
 pub mod dispatch;
 mod linear;
 pub mod run;

@@ -5,6 +5,7 @@ pub mod decode;
 mod pace;
 mod perplexity;
 mod prefill;
+pub mod profile;
 pub mod sampler;
 pub mod saved;
 
@@ -16,11 +17,12 @@ use pace::Pace;
 use web_time::Instant;
 
 use crate::{
-    Error, Result,
+    Ceilings, Error, Result,
     gpu::{buffer::Buffer, pipeline::Found},
     model::load::Loaded,
     plan::{
         build::{Rows, Width},
+        cost::Load,
         dispatch::{Bind, Slot},
         run::{Lookup, Prepared},
     },
@@ -153,7 +155,27 @@ impl Session {
 
     /// Bytes of weights that a decoded token reads: what its dispatches bind, the embedding's one row left out.
     pub fn weight_bytes_read(&self) -> u64 {
-        self.decode.plan.dispatches.iter().map(|d| d.bytes).sum()
+        let dispatches = &self.decode.plan.dispatches;
+        dispatches.iter().map(|d| d.cost.bytes).sum()
+    }
+
+    /// What one more token takes at `position`, and how long that is on an adapter that reaches its ceilings all the time.
+    pub fn decode_load(&self, position: usize, ceilings: &Ceilings) -> (Load, f64) {
+        let (plan, position) = (&self.decode.plan, position as u32);
+        (plan.load(1, position), plan.seconds(1, position, ceilings))
+    }
+
+    /// The same for a prompt of `tokens` from `position` on, in passes as wide as this model's are.
+    pub fn prefill_load(&self, tokens: usize, position: usize, ceilings: &Ceilings) -> (Load, f64) {
+        let (head, chunk) = (&self.head.plan, self.model.chunk);
+        let mut all = (head.load(1, 0), head.seconds(1, 0, ceilings));
+        for start in (0..tokens).step_by(chunk) {
+            let (count, place) = (chunk.min(tokens - start) as u32, (position + start) as u32);
+            let plan = &self.prefill.plan;
+            all.0 = all.0.and(plan.load(count, place));
+            all.1 += plan.seconds(count, place, ceilings);
+        }
+        all
     }
 
     /// Seconds that it takes to read a word from the GPU when that has nothing else to do.

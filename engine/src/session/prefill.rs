@@ -135,7 +135,7 @@ impl Session {
 
     /// Feeds the next `count` tokens; as a decoded token where `single`, with their last logits where `last`.
     async fn chunk(&mut self, count: usize, single: bool, last: bool) -> Result<()> {
-        self.begin(count);
+        self.begin(self.cached, count);
         let engine = &self.model.engine;
         let mut encoder = engine.encoder();
         let many = [(&self.prefill, count as u32), (&self.head, 1)];
@@ -151,14 +151,15 @@ impl Session {
         engine.wait().await
     }
 
-    fn begin(&self, count: usize) {
-        let next = &self.tokens[self.cached..][..count];
+    /// Hands the GPU `count` tokens from `position` on.
+    pub(super) fn begin(&self, position: usize, count: usize) {
+        let next = &self.tokens[position..][..count];
         let buffer = &self.buffers.slot(Slot::Tokens).raw;
         self.model
             .engine
             .queue
             .write_buffer(buffer, 0, bytemuck::cast_slice(next));
-        self.set_state(self.cached, count);
+        self.set_state(position, count);
     }
 
     pub(super) async fn make_every(&self) -> Result<Every> {
@@ -198,7 +199,7 @@ impl Session {
         let rows = every.head.plan.tokens as usize;
         while self.cached < self.tokens.len() {
             let count = (self.tokens.len() - self.cached).min(rows);
-            self.begin(count);
+            self.begin(self.cached, count);
             let engine = &self.model.engine;
             let mut encoder = engine.encoder();
             let tokens = count as u32;

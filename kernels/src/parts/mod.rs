@@ -41,6 +41,11 @@ pub static SUBGROUP: Part = Part {
     ..Part::new("", include_str!("subgroup.wgsl"))
 };
 
+/// Neighbouring lanes read neighbouring vectors.
+pub static PLACE_NEIGHBOURS: Part = Part::new("", include_str!("place_neighbours.wgsl"));
+/// Every lane reads a run of its own.
+pub static PLACE_RUNS: Part = Part::new("", include_str!("place_runs.wgsl"));
+
 /// Tiles in workgroup memory of f32.
 pub static SCALAR_F32: Part = Part::new("f32", include_str!("scalar_f32.wgsl"));
 /// Tiles in workgroup memory of f16.

@@ -1,0 +1,310 @@
+//! What `bench` found, and how it is printed.
+
+use indicatif::DecimalBytes;
+use lantern_engine::{AdapterDescription, Ceilings, ProfileRow};
+use serde::Serialize;
+
+use super::Format;
+use crate::{failure::Result, load::PrecisionArg, output};
+
+/// Everything that one run of `bench` found.
+#[derive(Serialize)]
+pub struct Report {
+    /// The version of Lantern.
+    pub lantern: &'static str,
+    pub model: ModelReport,
+    pub adapter: AdapterDescription,
+    pub precision: PrecisionArg,
+    pub load_ms: f64,
+    /// None where no prefill was measured.
+    pub time_to_first_token_ms: Option<FirstToken>,
+    pub ceilings: Ceilings,
+    pub rows: Vec<Row>,
+    pub counters: CountersReport,
+    /// None where it was not asked for.
+    pub profile: Option<Profile>,
+}
+
+/// The model that was measured.
+#[derive(Serialize)]
+pub struct ModelReport {
+    pub name: String,
+    pub family: String,
+    pub file: String,
+    pub bytes: u64,
+}
+
+/// One thing that was measured.
+#[derive(Serialize)]
+pub struct Row {
+    /// `ppN`: N tokens fed; `tgN`: N tokens drawn.
+    pub test: String,
+    /// Tokens in the cache before.
+    pub depth: usize,
+    pub tokens_per_second: Rate,
+    /// What bounds it: reading memory, or multiply-adds in f32.
+    pub ceiling: &'static str,
+    /// Bytes or operations a second over what the adapter can do at all.
+    pub ceiling_share: f64,
+    /// Tokens a second if every dispatch reached the adapter's ceilings, and cost what a dispatch costs.
+    pub expected_tokens_per_second: f64,
+}
+
+/// Samples, their mean, and their deviation, which is that of a sample (n - 1), and 0 for a single one.
+#[derive(Serialize)]
+pub struct Rate {
+    pub mean: f64,
+    pub deviation: f64,
+    pub samples: Vec<f64>,
+}
+
+impl Rate {
+    /// Of samples, of which there are some.
+    pub fn of(samples: Vec<f64>) -> Rate {
+        let mean = samples.iter().sum::<f64>() / samples.len() as f64;
+        let squares: f64 = samples.iter().map(|sample| (sample - mean).powi(2)).sum();
+        let freedom = samples.len().saturating_sub(1).max(1) as f64;
+        Rate {
+            mean,
+            deviation: (squares / freedom).sqrt(),
+            samples,
+        }
+    }
+}
+
+/// From a prompt to the first token of its answer.
+#[derive(Serialize)]
+pub struct FirstToken {
+    /// Mean of the samples of the first prompt, each with a token drawn after it.
+    pub warm: f64,
+    /// Opening the device, loading, and the first prefill, which runs every pipeline for the first time.
+    pub cold: f64,
+}
+
+/// Differences around the decode samples, per token drawn: all 0 where there was no decode. And memory.
+#[derive(Default, Serialize)]
+pub struct CountersReport {
+    pub dispatches_per_token: f64,
+    pub passes_per_token: f64,
+    pub submissions_per_token: f64,
+    pub readbacks_per_token: f64,
+    pub buffers_created_per_token: f64,
+    pub bind_groups_created_per_token: f64,
+    pub gpu_bytes: u64,
+    pub weight_bytes: u64,
+    /// Bytes of weights that a decoded token reads.
+    pub weight_bytes_read_per_token: u64,
+    pub cache_bytes: u64,
+    /// Bytes on the GPU over those of weights and cache.
+    pub gpu_bytes_over_weights_and_cache: f64,
+    /// The most memory that the process has had, without what measuring the ceilings takes; none where the system does
+    /// not say. On an adapter that is a CPU it holds the GPU's memory as well.
+    pub host_peak_bytes: Option<u64>,
+    pub pipelines_compiled: u64,
+}
+
+/// Kernels by what they cost.
+#[derive(Serialize)]
+pub struct Profile {
+    /// Of one decoded token, after all that was measured.
+    pub decode: Vec<ProfileRow>,
+    /// Of one pass of a prompt.
+    pub prefill: Vec<ProfileRow>,
+}
+
+/// Prints it.
+pub fn print(format: Format, report: &Report) -> Result {
+    match format {
+        Format::Json => output::json(report),
+        Format::Csv => rows(format, &csv(report)),
+        Format::Table | Format::Md => {
+            rows(format, &speeds(report))?;
+            for (what, profile) in [("token", |p: &Profile| &p.decode), ("pass", |p| &p.prefill)]
+                as [(&str, fn(&Profile) -> &Vec<ProfileRow>); 2]
+            {
+                let profile = report.profile.as_ref().map(profile);
+                if let Some(found) = profile.filter(|found| !found.is_empty()) {
+                    output::line("")?;
+                    rows(format, &kernels(what, found, &report.ceilings))?;
+                }
+            }
+            output::line("")?;
+            rows(format, &facts(report))
+        }
+    }
+}
+
+/// Rows as columns: for the eye, for Markdown, or as CSV. The first row is the header.
+pub fn rows(format: Format, rows: &[Vec<String>]) -> Result {
+    match format {
+        Format::Csv => {
+            let quoted = |cell: &String| {
+                if cell.contains([',', '"', '\n']) {
+                    format!("\"{}\"", cell.replace('"', "\"\""))
+                } else {
+                    cell.clone()
+                }
+            };
+            let line = |row: &Vec<String>| row.iter().map(quoted).collect::<Vec<_>>().join(",");
+            output::line(&rows.iter().map(line).collect::<Vec<_>>().join("\n"))
+        }
+        Format::Md => {
+            let line = |row: &Vec<String>| format!("| {} |", row.join(" | ").replace('\n', " "));
+            let columns = rows.first().map_or(0, Vec::len);
+            let mut lines: Vec<String> = rows.iter().map(line).collect();
+            lines.insert(lines.len().min(1), format!("|{}", "---|".repeat(columns)));
+            output::line(&lines.join("\n"))
+        }
+        Format::Table | Format::Json => output::table(rows),
+    }
+}
+
+fn speeds(report: &Report) -> Vec<Vec<String>> {
+    let header = [
+        "test",
+        "depth",
+        "tokens/s",
+        "of the ceiling",
+        "expected at most",
+    ];
+    let row = |row: &Row| {
+        let rate = &row.tokens_per_second;
+        vec![
+            row.test.clone(),
+            row.depth.to_string(),
+            format!("{:.2} ± {:.2}", rate.mean, rate.deviation),
+            format!("{:.1} % ({})", row.ceiling_share * 100.0, row.ceiling),
+            format!("{:.1}", row.expected_tokens_per_second),
+        ]
+    };
+    let header = header.map(String::from).to_vec();
+    std::iter::once(header)
+        .chain(report.rows.iter().map(row))
+        .collect()
+}
+
+fn kernels(what: &str, profile: &[ProfileRow], ceilings: &Ceilings) -> Vec<Vec<String>> {
+    let all: f64 = profile.iter().map(|row| row.seconds).sum();
+    let header = [
+        format!("kernels of a {what}"),
+        "dispatches".to_owned(),
+        "ms".to_owned(),
+        "share".to_owned(),
+        "GB/s".to_owned(),
+        "of reading".to_owned(),
+        "GFLOP/s".to_owned(),
+        "of f32".to_owned(),
+    ];
+    let row = |row: &ProfileRow| {
+        let (bytes, operations) = (row.bytes as f64, row.operations as f64);
+        let speed = |amount: f64| amount / row.seconds.max(1e-9);
+        let percent = |share: f64| format!("{:.1} %", share * 100.0);
+        vec![
+            row.label.clone(),
+            row.dispatches.to_string(),
+            format!("{:.3}", row.seconds * 1e3),
+            percent(row.seconds / all.max(1e-9)),
+            format!("{:.2}", speed(bytes) / 1e9),
+            percent(speed(bytes) / ceilings.read_bytes_per_second),
+            format!("{:.2}", speed(operations) / 1e9),
+            percent(speed(operations) / ceilings.f32_operations_per_second),
+        ]
+    };
+    std::iter::once(header.to_vec())
+        .chain(profile.iter().map(row))
+        .collect()
+}
+
+/// What else there is to say, a line each.
+fn facts(report: &Report) -> Vec<Vec<String>> {
+    let line = |name: &str, value: String| vec![name.to_owned(), value];
+    let (model, adapter, counters) = (&report.model, &report.adapter, &report.counters);
+    let ceilings = &report.ceilings;
+    let f16 = ceilings
+        .f16_operations_per_second
+        .map_or_else(String::new, |speed| format!(", {:.1} in f16", speed / 1e9));
+    let mut lines = vec![
+        line(
+            "model",
+            format!("{}, {}", model.name, DecimalBytes(model.bytes)),
+        ),
+        line(
+            "adapter",
+            format!("{} ({}, {})", adapter.name, adapter.backend, adapter.kind),
+        ),
+        line(
+            "ceilings",
+            format!(
+                "{:.2} GB/s read ({}), {:.1} GFLOP/s in f32{f16}, {:.1} µs a dispatch",
+                ceilings.read_bytes_per_second / 1e9,
+                ceilings.read_by,
+                ceilings.f32_operations_per_second / 1e9,
+                ceilings.dispatch_seconds * 1e6
+            ),
+        ),
+    ];
+    if let Some(FirstToken { warm, cold }) = report.time_to_first_token_ms {
+        let text = format!("{warm:.0} ms warm, {cold:.0} ms with loading");
+        lines.push(line("first token", text));
+    }
+    let a_token = format!(
+        "{:.1} dispatches, {:.2} passes, {:.2} submissions, {:.2} read-backs, {:.2} buffers and {:.2} bind groups created",
+        counters.dispatches_per_token,
+        counters.passes_per_token,
+        counters.submissions_per_token,
+        counters.readbacks_per_token,
+        counters.buffers_created_per_token,
+        counters.bind_groups_created_per_token,
+    );
+    lines.push(line("a token", a_token));
+    let bytes = [
+        counters.weight_bytes,
+        counters.cache_bytes,
+        counters.gpu_bytes,
+    ];
+    let [weights, cache, all] = bytes.map(DecimalBytes);
+    let peak = counters.host_peak_bytes.map_or_else(String::new, |bytes| {
+        format!("; {} of the host at most", DecimalBytes(bytes))
+    });
+    let memory = format!("{all} on the GPU, {weights} of it weights, {cache} cache{peak}");
+    lines.push(line("memory", memory));
+    lines
+}
+
+fn csv(report: &Report) -> Vec<Vec<String>> {
+    let header = "test,depth,tokens_per_second,deviation,repetitions,ceiling,ceiling_share,expected_tokens_per_second,precision,backend,adapter,model";
+    let row = |row: &Row| {
+        let rate = &row.tokens_per_second;
+        vec![
+            row.test.clone(),
+            row.depth.to_string(),
+            rate.mean.to_string(),
+            rate.deviation.to_string(),
+            rate.samples.len().to_string(),
+            row.ceiling.to_owned(),
+            row.ceiling_share.to_string(),
+            row.expected_tokens_per_second.to_string(),
+            format!("{:?}", report.precision).to_lowercase(),
+            report.adapter.backend.clone(),
+            report.adapter.name.clone(),
+            report.model.name.clone(),
+        ]
+    };
+    let header = header.split(',').map(String::from).collect();
+    std::iter::once(header)
+        .chain(report.rows.iter().map(row))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Rate;
+
+    #[test]
+    fn deviation_is_that_of_a_sample() {
+        let rate = Rate::of(vec![1.0, 3.0]);
+        assert_eq!((rate.mean, rate.deviation), (2.0, 2.0_f64.sqrt()));
+        let single = Rate::of(vec![5.0]);
+        assert_eq!((single.mean, single.deviation), (5.0, 0.0));
+    }
+}

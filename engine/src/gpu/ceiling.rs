@@ -1,0 +1,201 @@
+//! What an adapter can do at all: bytes read a second, multiply-adds a second, and what a dispatch costs by itself.
+//! Measured with kernels that do nothing else, so that every other speed can be given as a share of it.
+
+use lantern_kernels::{
+    FORMATS, Kernel, Part, Shader, Variant, bytes_of_params, multiply_add,
+    norm::NORM,
+    parts::{SCALAR_F16, SCALAR_F32},
+    read,
+};
+use serde::Serialize;
+use web_time::Instant;
+
+use super::{buffer::Buffer, case::Single, device::Engine, pipeline::Found, texture::Texture};
+use crate::Result;
+
+/// What an adapter can do at all, by measurement.
+#[derive(Debug, Clone, Serialize)]
+pub struct Ceilings {
+    /// Bytes read a second, by the fastest of several kernels that only read.
+    pub read_bytes_per_second: f64,
+    /// The label of that kernel.
+    pub read_by: String,
+    /// Operations a second in f32; a multiply-add is two.
+    pub f32_operations_per_second: f64,
+    /// The same in f16, where the adapter has it.
+    pub f16_operations_per_second: Option<f64>,
+    /// Seconds that a dispatch takes which has next to nothing to do, among others in one pass.
+    pub dispatch_seconds: f64,
+}
+
+/// Bytes that are read: more than caches hold.
+const BYTES: u64 = 128 << 20;
+/// Seconds that a measurement takes at least, or its dispatches are too few to trust the clock.
+const SECONDS: f64 = 0.02;
+/// Measurements, of which the fastest counts.
+const ROUNDS: usize = 3;
+/// Lanes that compute at once.
+const LANES: u32 = 1 << 14;
+
+/// A dispatch that is measured.
+struct Ready {
+    single: Single,
+    _params: Buffer,
+}
+
+impl Engine {
+    /// Measures them: about a second on an adapter that runs on the CPU, less on others.
+    pub async fn ceilings(&self) -> Result<Ceilings> {
+        let (read_bytes_per_second, read_by) = self.read_ceiling().await?;
+        let f16_operations_per_second = if self.adapter().features.shader_f16 {
+            Some(self.compute_ceiling(&SCALAR_F16).await?)
+        } else {
+            None
+        };
+        Ok(Ceilings {
+            read_bytes_per_second,
+            read_by,
+            f32_operations_per_second: self.compute_ceiling(&SCALAR_F32).await?,
+            f16_operations_per_second,
+            dispatch_seconds: self.dispatch_overhead().await?,
+        })
+    }
+
+    async fn read_ceiling(&self) -> Result<(f64, String)> {
+        let lane = u64::from(read::TURNS) * 16;
+        let limit = self.adapter().limits.max_storage_buffer_binding_size;
+        let size = BYTES.min(limit) / lane * lane;
+        let lanes = (size / lane) as u32;
+        let sums = self.storage("sums", u64::from(lanes) * 4).await?;
+        let mut best = (0.0, String::new());
+        for part in [&read::READ_BUFFER, &read::READ_TEXTURE] {
+            let memory = self.memory(part, size).await?;
+            for variant in self.able(&read::READ) {
+                let shader = Shader::new(&read::READ, variant, &[part], &[]);
+                let params = bytes_of_params(&read::Params { lanes });
+                let found = |name: &str| match (&memory, name) {
+                    (_, "sums") => Found::from(&sums),
+                    (Memory::Buffer(buffer), _) => buffer.into(),
+                    (Memory::Texture(texture), _) => Found::Texture(&texture.view),
+                };
+                let ready = self.made_ready(&shader, &params, lanes, found).await?;
+                let speed = size as f64 / self.seconds(&ready).await?;
+                if speed > best.0 {
+                    best = (speed, shader.label());
+                }
+            }
+        }
+        Ok(best)
+    }
+
+    async fn compute_ceiling(&self, scalar: &'static Part) -> Result<f64> {
+        let kernel = &multiply_add::MULTIPLY_ADD;
+        let mut best = 0f64;
+        let y = self.storage("y", u64::from(LANES) * 4).await?;
+        for variant in self.able(kernel) {
+            let shader = Shader::new(kernel, variant, &[scalar], &[]);
+            let params = multiply_add::Params {
+                lanes: LANES,
+                m: 0.5,
+                b: 0.5,
+            };
+            let params = bytes_of_params(&params);
+            let ready = self
+                .made_ready(&shader, &params, LANES, |_| (&y).into())
+                .await?;
+            let operations = f64::from(LANES) * f64::from(multiply_add::OPERATIONS);
+            best = best.max(operations / self.seconds(&ready).await?);
+        }
+        Ok(best)
+    }
+
+    /// A norm of one number, many times.
+    async fn dispatch_overhead(&self) -> Result<f64> {
+        let case = (NORM.cases)().swap_remove(0);
+        self.time_case(&NORM, self.variant(&NORM), &case, 512).await
+    }
+
+    /// Variants that run here.
+    fn able(&self, kernel: &'static Kernel) -> impl Iterator<Item = &'static Variant> {
+        kernel.variants.iter().filter(|variant| self.runs(variant))
+    }
+
+    /// Memory of `size` bytes that are not all the same.
+    async fn memory(&self, part: &'static Part, size: u64) -> Result<Memory> {
+        let strip: Vec<u8> = (0..1u32 << 18)
+            .flat_map(|i| (i | 1).to_le_bytes())
+            .collect();
+        let starts = (0..size).step_by(strip.len());
+        let end = |start: u64| (size - start).min(strip.len() as u64) as usize;
+        if std::ptr::eq(part, &raw const read::READ_BUFFER) {
+            let buffer = self.storage("w_quants", size).await?;
+            for start in starts {
+                self.queue
+                    .write_buffer(&buffer.raw, start, &strip[..end(start)]);
+            }
+            return Ok(Memory::Buffer(buffer));
+        }
+        let wide = FORMATS.iter().find(|f| f.name == "q4_0"); // texels of 16 bytes
+        let format = wide.expect("a format of ours");
+        let texture = self.plane_texture("w_quants", format, 0, size).await?;
+        for start in starts {
+            self.write_plane(&texture, start, &strip[..end(start)]);
+        }
+        Ok(Memory::Texture(texture))
+    }
+
+    async fn made_ready<'b>(
+        &self,
+        shader: &Shader,
+        params: &[u8],
+        units: u32,
+        found: impl Fn(&str) -> Found<'b>,
+    ) -> Result<Ready> {
+        let pipeline = self.pipelines(&[shader]).await?.remove(0);
+        let usage = wgpu::BufferUsages::UNIFORM | wgpu::BufferUsages::COPY_DST;
+        let own = self.buffer("params", params.len() as u64, usage).await?;
+        self.queue.write_buffer(&own.raw, 0, params);
+        let group = self.bind_group(&shader.label(), &pipeline, |binding| {
+            match binding.name.as_str() {
+                "params" => (&own).into(),
+                name => found(name),
+            }
+        });
+        Ok(Ready {
+            single: Single {
+                grid: (shader.kernel.grid)(shader, units, 1),
+                pipeline,
+                group,
+            },
+            _params: own,
+        })
+    }
+
+    /// Seconds of a dispatch: as many at once as the clock needs, the fastest of some rounds.
+    async fn seconds(&self, ready: &Ready) -> Result<f64> {
+        self.timed(ready, 1).await?; // warms up
+        let (mut times, mut took) = (1, 0.0);
+        while took < SECONDS && times < 4096 {
+            times *= if took * 8.0 < SECONDS { 8 } else { 2 };
+            took = self.timed(ready, times).await?;
+        }
+        let mut least = took;
+        for _ in 1..ROUNDS {
+            least = least.min(self.timed(ready, times).await?);
+        }
+        Ok(least / f64::from(times))
+    }
+
+    /// Seconds of `times` dispatches in one pass.
+    async fn timed(&self, ready: &Ready, times: u32) -> Result<f64> {
+        let start = Instant::now();
+        self.dispatch_times(&ready.single, times);
+        self.wait().await?;
+        Ok(start.elapsed().as_secs_f64())
+    }
+}
+
+enum Memory {
+    Buffer(Buffer),
+    Texture(Texture),
+}

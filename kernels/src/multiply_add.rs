@@ -1,0 +1,90 @@
+//! How fast an adapter computes: the ceiling that prefilling is measured against.
+
+use crate::{
+    Call, Case, Kernel, Part, Variant, bytes_of_params,
+    kernel::wide_grid,
+    parts::{REDUCE_NONE, SCALAR, SCALAR_F16, SCALAR_F32},
+};
+
+/// Turns of a lane's loop.
+const TURNS: u32 = 256;
+/// Multiplications and additions of a lane: eight chains of four components.
+pub const OPERATIONS: u32 = 64 * TURNS;
+
+/// The kernel; units are lanes.
+pub static MULTIPLY_ADD: Kernel = Kernel {
+    name: "multiply_add",
+    source: include_str!("multiply_add.wgsl"),
+    uses: &[&REDUCE_NONE],
+    sockets: &[SCALAR],
+    variants: &[
+        Variant {
+            name: "lanes8",
+            parts: &[],
+            consts: &[("LANES", 8), ("TURNS", TURNS)],
+            software: true,
+        },
+        Variant {
+            name: "lanes64",
+            parts: &[],
+            consts: &[("LANES", 64), ("TURNS", TURNS)],
+            software: false,
+        },
+    ],
+    params: Params::FIELDS,
+    outputs: &["y"],
+    grid: |shader, lanes, _| wide_grid(lanes.div_ceil(shader.constant("LANES"))),
+    twin,
+    cases,
+};
+
+crate::params! {
+    /// Parameters, as the shader has them.
+    Params {
+        /// Lanes that compute.
+        lanes: u32,
+        /// What each turn multiplies by.
+        m: f32,
+        /// What it adds.
+        b: f32,
+    }
+}
+
+/// `y` (lanes): the sum of a lane's chains.
+fn twin(call: &mut Call) {
+    let p: Params = call.params();
+    let turns = call.constant("TURNS");
+    let chain = |start: usize| {
+        let turn = |v: f64, _| v * f64::from(p.m) + f64::from(p.b);
+        (0..turns).fold(start as f64, turn)
+    };
+    for (lane, y) in call.floats_mut("y").iter_mut().enumerate() {
+        *y = (0..8).map(|c| 4.0 * chain(lane % 8 + c)).sum::<f64>() as f32;
+    }
+}
+
+/// Chains that end near where they began in f32, and at their fixed point in f16, which has too few bits for that.
+fn cases() -> Vec<Case> {
+    let case = |(lanes, m, scalar): (u32, f32, &'static Part)| Case {
+        name: format!("{lanes} lanes by {m} {}", scalar.name),
+        parts: vec![scalar],
+        consts: vec![],
+        params: bytes_of_params(&Params {
+            lanes,
+            m,
+            b: 1.0 - m,
+        }),
+        units: lanes,
+        tokens: 1,
+        buffers: vec![("y", vec![0; lanes as usize])],
+        weights: None,
+    };
+    [
+        (1, 0.99, &SCALAR_F32),
+        (100, 0.99, &SCALAR_F32),
+        (100, 0.5, &SCALAR_F16),
+    ]
+    .into_iter()
+    .map(case)
+    .collect()
+}

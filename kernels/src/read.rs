@@ -1,0 +1,107 @@
+//! How fast an adapter reads memory: the ceiling that decoding is measured against.
+
+use crate::{
+    Call, Case, Kernel, Part, Socket, Variant, bytes_of_params,
+    kernel::wide_grid,
+    parts::{PLACE_NEIGHBOURS, PLACE_RUNS, PLANE_BUFFERS, PLANE_TEXTURES, REDUCE_NONE},
+    random::Random,
+};
+
+/// Vectors of 16 bytes that a lane reads.
+pub const TURNS: u32 = 256;
+
+/// Where it reads from: storage, or a texture.
+pub const MEMORY: Socket = Socket {
+    name: "memory",
+    parts: &[&READ_BUFFER, &READ_TEXTURE],
+};
+/// Storage.
+pub static READ_BUFFER: Part = Part {
+    uses: &[&PLANE_BUFFERS[0]],
+    ..Part::new("buffer", "")
+};
+/// A texture, as planes of weights lie in them.
+pub static READ_TEXTURE: Part = Part {
+    uses: &[&PLANE_TEXTURES[0]],
+    ..Part::new("texture", "")
+};
+
+/// The kernel; units are lanes.
+pub static READ: Kernel = Kernel {
+    name: "read",
+    source: include_str!("read.wgsl"),
+    uses: &[&REDUCE_NONE],
+    sockets: &[MEMORY],
+    variants: &[
+        Variant {
+            name: "runs",
+            parts: &[&PLACE_RUNS],
+            consts: &[("LANES", 8), ("TURNS", TURNS)],
+            software: true,
+        },
+        Variant {
+            name: "neighbours",
+            parts: &[&PLACE_NEIGHBOURS],
+            consts: &[("LANES", 256), ("TURNS", TURNS)],
+            software: false,
+        },
+    ],
+    params: Params::FIELDS,
+    outputs: &["sums"],
+    grid: |shader, lanes, _| wide_grid(lanes.div_ceil(shader.constant("LANES"))),
+    twin,
+    cases,
+};
+
+crate::params! {
+    /// Parameters, as the shader has them.
+    Params {
+        /// Lanes that read.
+        lanes: u32,
+    }
+}
+
+/// `sums` (lanes): the exclusive or of the words that each reads.
+fn twin(call: &mut Call) {
+    let p: Params = call.params();
+    let (lanes, turns) = (p.lanes as usize, call.constant("TURNS") as usize);
+    let runs = call.constant("LANES") == 8;
+    let words = call.words("w_quants").clone();
+    let fold = |lane: usize, turn: usize| {
+        let place = if runs {
+            lane * turns + turn
+        } else {
+            turn * lanes + lane
+        };
+        words[4 * place..][..4]
+            .iter()
+            .fold(0, |sum, word| sum ^ word)
+    };
+    for (lane, sum) in call.words("sums").iter_mut().enumerate() {
+        *sum = (0..turns).fold(0, |sum, turn| sum ^ fold(lane, turn));
+    }
+}
+
+/// Fewer lanes than a workgroup, and more.
+fn cases() -> Vec<Case> {
+    let mut random = Random::new(11);
+    let case = |lanes: u32| Case {
+        name: format!("{lanes} lanes"),
+        parts: vec![&READ_BUFFER],
+        consts: vec![],
+        params: bytes_of_params(&Params { lanes }),
+        units: lanes,
+        tokens: 1,
+        buffers: vec![
+            (
+                "w_quants",
+                (0..lanes * TURNS * 4)
+                    .map(|_| random.bits() as u32)
+                    .collect(),
+            ),
+            ("sums", vec![0; lanes as usize]),
+        ],
+        weights: None,
+    };
+    [3, 300].into_iter().map(case).collect()
+}
