@@ -5,7 +5,7 @@ use crate::{
     call::{groups, state},
     formats::FORMAT,
     padded,
-    parts::STATE,
+    parts::{HALVES_BITS, HALVES_UNPACK, STATE},
     random::Random,
 };
 
@@ -18,13 +18,13 @@ pub static EMBED: Kernel = Kernel {
     variants: &[
         Variant {
             name: "lanes8",
-            parts: &[],
+            parts: &[&HALVES_UNPACK],
             consts: &[("LANES", 8)],
             software: true,
         },
         Variant {
             name: "lanes64",
-            parts: &[],
+            parts: &[&HALVES_BITS],
             consts: &[("LANES", 64)],
             software: false,
         },

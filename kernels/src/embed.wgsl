@@ -17,14 +17,15 @@ fn main(@builtin(global_invocation_id) at: vec3u) {
     if row >= params.rows { return; } // another piece of the embedding has this row
     let group = row * groups + at.x;
     let scale = w_scale(row, at.x, groups) * params.scale;
+    let step = scale.x * W_STEP;
     let weights = w_group(group);
     let first = (token * groups + at.x) * 8u;
-    x[first] = weights.a * scale.x + scale.y;
-    x[first + 1u] = weights.b * scale.x + scale.y;
-    x[first + 2u] = weights.c * scale.x + scale.y;
-    x[first + 3u] = weights.d * scale.x + scale.y;
-    x[first + 4u] = weights.e * scale.x + scale.y;
-    x[first + 5u] = weights.f * scale.x + scale.y;
-    x[first + 6u] = weights.g * scale.x + scale.y;
-    x[first + 7u] = weights.h * scale.x + scale.y;
+    x[first] = weights.a * step + scale.y;
+    x[first + 1u] = weights.b * step + scale.y;
+    x[first + 2u] = weights.c * step + scale.y;
+    x[first + 3u] = weights.d * step + scale.y;
+    x[first + 4u] = weights.e * step + scale.y;
+    x[first + 5u] = weights.f * step + scale.y;
+    x[first + 6u] = weights.g * step + scale.y;
+    x[first + 7u] = weights.h * step + scale.y;
 }

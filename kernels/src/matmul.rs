@@ -6,8 +6,8 @@ use crate::{
     formats::FORMAT,
     matvec, padded,
     parts::{
-        FINISH, FINISH_ADD, FINISH_GATE, FINISH_GLU, FINISH_STORE, INPUT_PLAIN, SCALAR, SCALAR_F16,
-        SCALAR_F32, STATE,
+        FINISH, FINISH_ADD, FINISH_GATE, FINISH_GLU, FINISH_STORE, HALVES_BITS, HALVES_UNPACK,
+        INPUT_PLAIN, SCALAR, SCALAR_F16, SCALAR_F32, STATE,
     },
     random::Random,
 };
@@ -21,7 +21,7 @@ pub static MATMUL: Kernel = Kernel {
     variants: &[
         Variant {
             name: "tokens8",
-            parts: &[],
+            parts: &[&HALVES_UNPACK],
             consts: &[
                 ("LANES", 8),
                 ("LANES_R", 1),
@@ -33,7 +33,7 @@ pub static MATMUL: Kernel = Kernel {
         },
         Variant {
             name: "tile64",
-            parts: &[],
+            parts: &[&HALVES_BITS],
             consts: &[
                 ("LANES", 256),
                 ("LANES_R", 16),

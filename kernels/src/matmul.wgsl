@@ -30,15 +30,16 @@ fn main(@builtin(workgroup_id) at: vec3u, @builtin(local_invocation_index) lane:
         for (var r = lane; r < TILE_ROWS; r += LANES) {
             let row = min(first_row + r, params.rows - 1u); // rows past the end repeat the last
             let scale = w_scale(row, group, groups);
+            let step = scale.x * W_STEP;
             let q = w_group(row * groups + group);
-            w_tile[r] = scalar4(q.a * scale.x + scale.y);
-            w_tile[TILE_ROWS + r] = scalar4(q.b * scale.x + scale.y);
-            w_tile[2u * TILE_ROWS + r] = scalar4(q.c * scale.x + scale.y);
-            w_tile[3u * TILE_ROWS + r] = scalar4(q.d * scale.x + scale.y);
-            w_tile[4u * TILE_ROWS + r] = scalar4(q.e * scale.x + scale.y);
-            w_tile[5u * TILE_ROWS + r] = scalar4(q.f * scale.x + scale.y);
-            w_tile[6u * TILE_ROWS + r] = scalar4(q.g * scale.x + scale.y);
-            w_tile[7u * TILE_ROWS + r] = scalar4(q.h * scale.x + scale.y);
+            w_tile[r] = scalar4(q.a * step + scale.y);
+            w_tile[TILE_ROWS + r] = scalar4(q.b * step + scale.y);
+            w_tile[2u * TILE_ROWS + r] = scalar4(q.c * step + scale.y);
+            w_tile[3u * TILE_ROWS + r] = scalar4(q.d * step + scale.y);
+            w_tile[4u * TILE_ROWS + r] = scalar4(q.e * step + scale.y);
+            w_tile[5u * TILE_ROWS + r] = scalar4(q.f * step + scale.y);
+            w_tile[6u * TILE_ROWS + r] = scalar4(q.g * step + scale.y);
+            w_tile[7u * TILE_ROWS + r] = scalar4(q.h * step + scale.y);
         }
         for (var e = lane; e < 8u * TILE_TOKENS; e += LANES) {
             let token = min(first_token + e % TILE_TOKENS, last_token);

@@ -7,8 +7,8 @@ use crate::{
     kernel::wide_grid,
     matvec, padded,
     parts::{
-        FINISH, FINISH_ADD, FINISH_GATE, FINISH_GLU, FINISH_STORE, INPUT_PLAIN, STATE, XS,
-        XS_STORAGE, XS_UNIFORM,
+        FINISH, FINISH_ADD, FINISH_GATE, FINISH_GLU, FINISH_STORE, HALVES_UNPACK, INPUT_PLAIN,
+        STATE, XS, XS_STORAGE, XS_UNIFORM,
     },
     random::Random,
 };
@@ -24,7 +24,7 @@ pub static MATMUL_ROWS: Kernel = Kernel {
     sockets: &[FORMAT, XS, FINISH],
     variants: &[Variant {
         name: "lanes8",
-        parts: &[],
+        parts: &[&HALVES_UNPACK],
         consts: &[("LANES", 8)],
         software: true,
     }],

@@ -52,8 +52,9 @@ struct Four { p: Group, q: Group, r: Group, s: Group }
 
 fn weights(group: u32, scale: f32, least: f32) -> Group {
     let q = w_group(group);
-    return Group(q.a * scale + least, q.b * scale + least, q.c * scale + least, q.d * scale + least,
-        q.e * scale + least, q.f * scale + least, q.g * scale + least, q.h * scale + least);
+    let s = scale * W_STEP;
+    return Group(q.a * s + least, q.b * s + least, q.c * s + least, q.d * s + least,
+        q.e * s + least, q.f * s + least, q.g * s + least, q.h * s + least);
 }
 
 // A group's products with one token.

@@ -9,9 +9,9 @@ use crate::{
     norm::rms_norm,
     padded,
     parts::{
-        FINISH, FINISH_ADD, FINISH_GATE, FINISH_GLU, FINISH_STORE, INPUT, INPUT_NORM,
-        INPUT_NORM_UNIFORM, INPUT_PLAIN, REDUCE_NONE, REDUCE_SUBGROUP, REDUCE_WORKGROUP, STATE, X,
-        X_STORAGE, X_UNIFORM,
+        FINISH, FINISH_ADD, FINISH_GATE, FINISH_GLU, FINISH_STORE, HALVES_BITS, HALVES_UNPACK,
+        INPUT, INPUT_NORM, INPUT_NORM_UNIFORM, INPUT_PLAIN, REDUCE_NONE, REDUCE_SUBGROUP,
+        REDUCE_WORKGROUP, STATE, X, X_STORAGE, X_UNIFORM,
     },
     random::Random,
 };
@@ -24,21 +24,27 @@ pub static MATVEC: Kernel = Kernel {
     sockets: &[FORMAT, INPUT, X, FINISH],
     variants: &[
         Variant {
-            name: "rows",
-            parts: &[&REDUCE_NONE],
-            consts: &[("LANES", 8), ("SPLIT", 1)],
+            name: "rows8",
+            parts: &[&REDUCE_NONE, &HALVES_UNPACK],
+            consts: &[("LANES", 8), ("SPLIT", 1), ("ROWS", 8)],
+            software: true,
+        },
+        Variant {
+            name: "rows4",
+            parts: &[&REDUCE_NONE, &HALVES_UNPACK],
+            consts: &[("LANES", 8), ("SPLIT", 1), ("ROWS", 4)],
             software: true,
         },
         Variant {
             name: "subgroup",
-            parts: &[&REDUCE_SUBGROUP],
-            consts: &[("LANES", 32), ("SPLIT", 32)],
+            parts: &[&REDUCE_SUBGROUP, &HALVES_BITS],
+            consts: &[("LANES", 32), ("SPLIT", 32), ("ROWS", 4)],
             software: false,
         },
         Variant {
             name: "workgroup",
-            parts: &[&REDUCE_WORKGROUP],
-            consts: &[("LANES", 32), ("SPLIT", 32)],
+            parts: &[&REDUCE_WORKGROUP, &HALVES_BITS],
+            consts: &[("LANES", 32), ("SPLIT", 32), ("ROWS", 4)],
             software: false,
         },
     ],
@@ -46,7 +52,7 @@ pub static MATVEC: Kernel = Kernel {
     outputs: &["y"],
     grid: |shader, rows, _| {
         let sets = shader.constant("LANES") / shader.constant("SPLIT");
-        wide_grid(rows.div_ceil(sets * 4))
+        wide_grid(rows.div_ceil(sets * shader.constant("ROWS")))
     },
     twin,
     cases,

@@ -1,6 +1,6 @@
 // matvec: y = W x for the last token of a pass.
-// SPLIT lanes share four rows, each taking every SPLIT-th group of 32 weights; with SPLIT = 1 a lane has rows of its
-// own and reads x at an index that its workgroup shares. Bound: reads every weight byte once.
+// SPLIT lanes share four rows, each taking every SPLIT-th group of 32 weights; with SPLIT = 1 a lane has ROWS rows of
+// its own, 4 or 8, and reads x at an index that its workgroup shares. Bound: reads every weight byte once.
 // Sockets: format, input, x, finish; reduce comes with the variant.
 
 const GROUPS = X_LENGTH / 8u; // of a row: a constant, for compilers that guard loops whose end they do not see
@@ -14,19 +14,21 @@ struct Params { rows: u32, cols: u32, y_start: u32, eps: f32 }
 fn main(at: Invocation, wg: Workgroup) {
     let start = x_start(GROUPS);
     let index = wg.id.y * wg.count.x + wg.id.x;
-    let row = (index * (LANES / SPLIT) + at.lane / SPLIT) * 4u;
+    let row = (index * (LANES / SPLIT) + at.lane / SPLIT) * ROWS;
 
     let four = min(row, params.rows - 1u) / 4u * GROUPS;
     let rows = min(vec4u(row) + vec4u(0u, 1u, 2u, 3u), vec4u(params.rows - 1u)) * GROUPS; // rows past the end repeat the last
+    let next_four = min(row + 4u, params.rows - 1u) / 4u * GROUPS;
+    let next_rows = min(vec4u(row) + vec4u(4u, 5u, 6u, 7u), vec4u(params.rows - 1u)) * GROUPS;
 
     var sums = vec4f(0.0);
+    var next_sums = vec4f(0.0);
     var squares = 0.0;
     for (var group = at.lane % SPLIT; group < GROUPS; group += SPLIT) {
         let v = x_group(start + group, group);
         squares += v.squares;
-        let s = w_scales_of(four + group);
-        sums += s.scale * vec4f(product(rows.x + group, v.weighed), product(rows.y + group, v.weighed),
-            product(rows.z + group, v.weighed), product(rows.w + group, v.weighed)) + s.least * v.total;
+        sums += products(four + group, rows + group, v);
+        if ROWS == 8u { next_sums += products(next_four + group, next_rows + group, v); }
     }
 
     let scale = input_scale(squares, at, wg);
@@ -35,6 +37,16 @@ fn main(at: Invocation, wg: Workgroup) {
     if at.lane % SPLIT != 0u { return; }
     if row < params.rows { finish(params.y_start, row, low); }
     if row + 2u < params.rows { finish(params.y_start, row + 2u, high); }
+    if ROWS == 8u {
+        if row + 4u < params.rows { finish(params.y_start, row + 4u, next_sums.xy * scale); }
+        if row + 6u < params.rows { finish(params.y_start, row + 6u, next_sums.zw * scale); }
+    }
+}
+
+fn products(four: u32, rows: vec4u, v: Activations) -> vec4f {
+    let s = w_scales_of(four);
+    return s.scale * vec4f(product(rows.x, v.weighed), product(rows.y, v.weighed),
+        product(rows.z, v.weighed), product(rows.w, v.weighed)) + s.least * v.total;
 }
 
 fn product(group: u32, x: Group) -> f32 {
@@ -57,5 +69,5 @@ fn x_group(place: u32, i: u32) -> Activations {
         + input_square(x.e) + input_square(x.f) + input_square(x.g) + input_square(x.h);
     let v = input_weigh(x, i);
     let total = v.a + v.b + v.c + v.d + v.e + v.f + v.g + v.h;
-    return Activations(v, total.x + total.y + total.z + total.w, squares);
+    return Activations(stepped(v), total.x + total.y + total.z + total.w, squares);
 }

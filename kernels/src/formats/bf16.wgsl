@@ -1,6 +1,8 @@
 // bf16: weights in pairs, the upper halves of f32.
 // Planes: quants (groups, 4): eight weights each.
 
+const W_STEP = vec4f(1.0);
+
 fn w_scales_of(four: u32) -> Scales { return Scales(vec4f(1.0), vec4f(0.0)); }
 
 fn w_four(bits: vec2u) -> vec4f {

@@ -1,6 +1,8 @@
 // f16: weights in pairs, exact for denormals.
 // Planes: quants (groups, 4): eight weights each.
 
+const W_STEP = vec4f(1.0);
+
 fn w_scales_of(four: u32) -> Scales { return Scales(vec4f(1.0), vec4f(0.0)); }
 
 fn w_group(group: u32) -> Group {

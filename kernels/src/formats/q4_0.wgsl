@@ -1,6 +1,8 @@
 // q4_0: w = d (q - 8), q of 4 bits; 32 weights share d.
 // Planes: quants (groups): nibble k of word i is q of weight 8 i + k; scales (fours of rows, groups): f16 d.
 
+const W_STEP = NIBBLES;
+
 fn w_scales_of(four: u32) -> Scales {
     let d = halves(scale_words(four));
     return Scales(d, -8.0 * d);

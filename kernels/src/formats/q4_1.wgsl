@@ -1,10 +1,9 @@
 // q4_1: w = d q + m, q of 4 bits; 32 weights share d and m.
 // Planes: quants (groups): nibble k of word i is q of weight 8 i + k; scales (fours of rows, groups): f16 d below f16 m.
 
-fn w_scales_of(four: u32) -> Scales {
-    let dm = scale_words(four);
-    return Scales(half4(dm), half4(dm >> vec4u(16u)));
-}
+const W_STEP = NIBBLES;
+
+fn w_scales_of(four: u32) -> Scales { return half_pairs(scale_words(four)); }
 
 fn w_group(group: u32) -> Group {
     let q = quants4(group);

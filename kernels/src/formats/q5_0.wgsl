@@ -2,6 +2,8 @@
 // Planes: quants (groups): nibble k of word i is the low part of q of weight 8 i + k; highs (groups): bit k is the fifth bit of weight k;
 // scales (fours of rows, groups): f16 d.
 
+const W_STEP = NIBBLES;
+
 fn w_scales_of(four: u32) -> Scales {
     let d = halves(scale_words(four));
     return Scales(d, -16.0 * d);

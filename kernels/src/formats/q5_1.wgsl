@@ -2,10 +2,9 @@
 // Planes: quants (groups): nibble k of word i is the low part of q of weight 8 i + k; highs (groups): bit k is the fifth bit of weight k;
 // scales (fours of rows, groups): f16 d below f16 m.
 
-fn w_scales_of(four: u32) -> Scales {
-    let dm = scale_words(four);
-    return Scales(half4(dm), half4(dm >> vec4u(16u)));
-}
+const W_STEP = NIBBLES;
+
+fn w_scales_of(four: u32) -> Scales { return half_pairs(scale_words(four)); }
 
 fn w_group(group: u32) -> Group {
     let q = quants4(group);

@@ -1,6 +1,8 @@
 // q8_0: w = d q, q a signed byte; 32 weights share d.
 // Planes: quants (groups, 2): a byte a weight; scales (fours of rows, groups): f16 d.
 
+const W_STEP = BYTES;
+
 fn w_scales_of(four: u32) -> Scales {
     let d = halves(scale_words(four));
     return Scales(d, vec4f(0.0));

@@ -3,21 +3,13 @@
 // 32 neighbouring weights, before their scale. Names, not an array: drivers keep those in registers without being asked.
 struct Group { a: vec4f, b: vec4f, c: vec4f, d: vec4f, e: vec4f, f: vec4f, g: vec4f, h: vec4f }
 
-// The f16 in the low halves of `bits`, exact for denormals too, which unpack2x16float may flush. No infinities.
-fn half4(bits: vec4u) -> vec4f {
-    let sign = (bits & vec4u(0x8000u)) << vec4u(16u);
-    let normal = bitcast<vec4f>(sign | (((bits & vec4u(0x7fffu)) << vec4u(13u)) + vec4u(0x38000000u)));
-    let denormal = vec4f(vec4i(bits & vec4u(0x3ffu))) * bitcast<vec4f>(vec4u(0x33800000u) | sign); // 2^-24
-    return select(normal, denormal, (bits & vec4u(0x7c00u)) == vec4u(0u));
-}
-
-// The four f16 in two words.
-fn halves(words: vec2u) -> vec4f {
-    return half4(vec4u(words.x, words.x >> 16u, words.y, words.y >> 16u));
+// Activations as numbers of `w_group` meet them.
+fn stepped(v: Group) -> Group {
+    return Group(v.a * W_STEP, v.b * W_STEP, v.c * W_STEP, v.d * W_STEP, v.e * W_STEP, v.f * W_STEP, v.g * W_STEP, v.h * W_STEP);
 }
 
 // w = scale q + least for a group of weights in each of four rows.
-struct Scales { scale: vec4f, least: vec4f }
+struct Scales { scale: vec4f, least: vec4f } // q is what w_group has, times the format's W_STEP
 
 // The scale and the least value of one row, which is in its place among four.
 fn w_scale(row: u32, group: u32, groups: u32) -> vec2f {
@@ -25,17 +17,18 @@ fn w_scale(row: u32, group: u32, groups: u32) -> vec2f {
     return vec2f(four.scale[row % 4u], four.least[row % 4u]);
 }
 
-// The four nibbles in the low half of `word`.
+// The four nibbles in the low half of `word`, where they lie: times NIBBLES they are the numbers.
 fn nibbles(word: u32) -> vec4f {
-    return vec4f(vec4i((vec4u(word) >> vec4u(0u, 4u, 8u, 12u)) & vec4u(15u)));
+    return vec4f(vec4i(vec4u(word) & vec4u(0xfu, 0xf0u, 0xf00u, 0xf000u)));
 }
-
-// The four signed bytes of `word`.
-fn signed_bytes(word: u32) -> vec4f {
-    return vec4f(bitcast<vec4i>(vec4u(word) << vec4u(24u, 16u, 8u, 0u)) >> vec4u(24u));
-}
-
-// The lowest four bits of `bits`, each as 16 or 0: the fifth bits of four weights.
+// The lowest four bits of `bits` above those of `nibbles`: the fifth bits of four weights.
 fn fifth_bits(bits: u32) -> vec4f {
-    return vec4f(vec4i((vec4u(bits) << vec4u(4u, 3u, 2u, 1u)) & vec4u(16u)));
+    return vec4f(vec4i((vec4u(bits) << vec4u(4u, 7u, 10u, 13u)) & vec4u(0x10u, 0x100u, 0x1000u, 0x10000u)));
 }
+const NIBBLES = vec4f(1.0, 0.0625, 0.00390625, 0.000244140625); // powers of 1/16
+
+// The four signed bytes of `word`, as the upper bytes of words: times BYTES they are the numbers.
+fn signed_bytes(word: u32) -> vec4f {
+    return vec4f(bitcast<vec4i>((vec4u(word) << vec4u(24u, 16u, 8u, 0u)) & vec4u(0xff000000u)));
+}
+const BYTES = vec4f(5.9604644775390625e-8); // 2^-24

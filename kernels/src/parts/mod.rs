@@ -41,6 +41,11 @@ pub static SUBGROUP: Part = Part {
     ..Part::new("", include_str!("subgroup.wgsl"))
 };
 
+/// f16 as numbers by arithmetic on their bits: exact everywhere.
+pub static HALVES_BITS: Part = Part::new("", include_str!("halves_bits.wgsl"));
+/// f16 as numbers by the built-in function: exact on adapters that run on the CPU.
+pub static HALVES_UNPACK: Part = Part::new("", include_str!("halves_unpack.wgsl"));
+
 /// Neighbouring lanes read neighbouring vectors.
 pub static PLACE_NEIGHBOURS: Part = Part::new("", include_str!("place_neighbours.wgsl"));
 /// Every lane reads a run of its own.
