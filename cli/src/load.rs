@@ -10,10 +10,15 @@ use lantern_engine::{Engine, EngineOptions, LoadOptions, Model, ModelFile, Preci
 use pollster::block_on;
 use serde::Serialize;
 
-use crate::{failure::Result, interrupt, notes, numbers, progress::Progress};
+use crate::{
+    failure::Result,
+    interrupt, notes, numbers,
+    progress::Progress,
+    tuning::{self, Mode},
+};
 
 /// How to load a model, the same on every verb that uses a GPU.
-#[derive(Debug, clap::Args)]
+#[derive(Debug, Clone, clap::Args)]
 #[command(next_help_heading = "Model and GPU")]
 pub struct LoadArgs {
     /// The GPU to use: part of its name, or its index in `lantern devices`
@@ -33,6 +38,16 @@ pub struct LoadArgs {
     /// Prompt tokens computed in one pass [default: the engine's choice]
     #[arg(long, value_name = "N", value_parser = numbers::from_one, allow_negative_numbers = true)]
     pub chunk: Option<NonZeroUsize>,
+    /// Whether to use the kernel variants that measure fastest on this adapter, and to measure them on first use
+    #[arg(
+        long,
+        value_name = "MODE",
+        value_enum,
+        default_value_t,
+        env = "LANTERN_TUNING",
+        hide_env_values = true
+    )]
+    pub tuning: Mode,
 }
 
 /// The engine's precisions, as the command line names them.
@@ -97,6 +112,7 @@ pub fn load_on(
     let model = block_on(Model::load(&engine, file, options, &mut show))?;
     progress.finish();
     let duration = start.elapsed();
+    tuning::apply(&engine, &model, args.tuning)?;
     notes::detail(&format!(
         "loaded in {:.2} s, context {} tokens",
         duration.as_secs_f64(),

@@ -27,6 +27,8 @@ mod run;
 mod sampling;
 mod template;
 mod tokenize;
+mod tune;
+mod tuning;
 
 use std::process::ExitCode;
 
@@ -43,7 +45,7 @@ Examples:
   lantern bench --json
 
 Exit codes: 0 success, 1 error, 2 usage, 3 no adapter (GPU), 130 interrupted.
-Environment: LANTERN_ADAPTER, LANTERN_CACHE, HF_ENDPOINT, HF_TOKEN.";
+Environment: LANTERN_ADAPTER, LANTERN_CACHE, LANTERN_TUNING, HF_ENDPOINT, HF_TOKEN.";
 
 /// Run language models on any GPU
 #[derive(Debug, Parser)]
@@ -105,6 +107,8 @@ Example:
     Plan(plan::Args),
     /// Measure the speed of prefill and decode
     Bench(bench::Args),
+    /// Measure which kernels are fastest on a GPU, and keep that
+    Tune(tune::Args),
     /// Download a model and print where it is
     Fetch(fetch::Args),
 }
@@ -134,6 +138,7 @@ fn run_verb(verb: &Verb) -> Result {
         Verb::Devices(args) => devices::run(args),
         Verb::Plan(args) => plan::run(args),
         Verb::Bench(args) => bench::run(args),
+        Verb::Tune(args) => tune::run(args),
         Verb::Fetch(args) => fetch::run(args),
     }
 }

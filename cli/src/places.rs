@@ -1,4 +1,4 @@
-//! Where Lantern keeps things on this system: downloaded models, and the history of chat.
+//! Where Lantern keeps things on this system: downloaded models, measurements of adapters, and the history of chat.
 
 use std::path::PathBuf;
 
@@ -9,12 +9,20 @@ use crate::failure::{Failure, Result};
 /// The folder of downloaded models: in `$LANTERN_CACHE`, else `$XDG_CACHE_HOME/lantern`, else `~/.cache/lantern`
 /// (on Windows, among the user's local application data).
 pub fn models() -> Result<PathBuf> {
+    Ok(cache()?.join("models"))
+}
+
+/// The folder of what was measured of adapters, beside that of the models.
+pub fn tuning() -> Result<PathBuf> {
+    Ok(cache()?.join("tuning"))
+}
+
+fn cache() -> Result<PathBuf> {
     let chosen = std::env::var_os("LANTERN_CACHE").filter(|value| !value.is_empty());
-    let base = match chosen {
+    Ok(match chosen {
         Some(folder) => PathBuf::from(folder),
         None => strategy()?.cache_dir().join("lantern"),
-    };
-    Ok(base.join("models"))
+    })
 }
 
 /// The file of lines typed in chat. None where this system has no place for it.

@@ -246,6 +246,38 @@ fn gpu_bench_reports_rows_and_counters() {
 }
 
 #[test]
+fn gpu_tuning_is_done_once_and_kept() {
+    let Some(model) = model() else { return };
+    let cache = folder("tuning");
+    let ask = |arguments: &[&str]| {
+        let mut command = lantern(&cache);
+        command
+            .env("LANTERN_TUNING", "auto")
+            .arg(arguments[0])
+            .arg(&model);
+        let (code, stdout, stderr) = run(command.args(&arguments[1..]));
+        assert_eq!(code, 0, "{stderr}");
+        (stdout, stderr)
+    };
+    let run_one = ["run", "--raw", "--greedy", "-n", "1", "-p", "The capital"];
+    assert!(ask(&run_one).1.contains("measuring which kernels"));
+    assert!(!ask(&run_one).1.contains("measuring which kernels"));
+    let (stdout, _) = ask(&["tune", "--seconds", "1"]);
+    assert!(
+        stdout.contains("chosen") && stdout.contains("kept in"),
+        "{stdout}"
+    );
+
+    let files: Vec<_> = fs::read_dir(cache.join("tuning")).unwrap().collect();
+    let file = files[0].as_ref().unwrap().path();
+    fs::write(&file, "{").unwrap();
+    assert!(ask(&run_one).1.contains("measuring which kernels"));
+    let off = [&run_one[..], &["--tuning", "off"]].concat();
+    fs::remove_file(&file).unwrap();
+    assert!(!ask(&off).1.contains("measuring") && !file.exists());
+}
+
+#[test]
 fn gpu_bench_prints_depths_profiles_and_kernels() {
     let Some(model) = model() else { return };
     let bench = |arguments: &[&str]| {

@@ -19,6 +19,7 @@ pub use gpu::device::{
 };
 pub use gpu::selftest::SelfTestRow;
 pub use gpu::times::KernelTime;
+pub use gpu::tuning::Tuning;
 pub use model::{
     config::Config,
     load::{LoadOptions, Model, Precision},
@@ -26,5 +27,6 @@ pub use model::{
 pub use plan::cost::Load;
 pub use session::{
     Session, decode::Generated, profile::ProfileRow, sampler::SamplerOptions, saved::Saved,
+    tune::TunedRow,
 };
 pub use text::{ChatTemplate, TextStream, Tokenizer};

@@ -138,6 +138,15 @@ impl Shader {
 
     /// Its name everywhere: kernel, parts, variant and model constants, joined by dots.
     pub fn label(&self) -> String {
+        self.named(Some(self.variant.name))
+    }
+
+    /// The label without the variant: what variants can stand in for each other in.
+    pub fn shape(&self) -> String {
+        self.named(None)
+    }
+
+    fn named(&self, variant: Option<&str>) -> String {
         let mut words = vec![self.kernel.name.to_string()];
         words.extend(
             self.parts
@@ -145,7 +154,7 @@ impl Shader {
                 .filter(|p| !p.name.is_empty())
                 .map(|p| p.name.to_string()),
         );
-        words.push(self.variant.name.to_string());
+        words.extend(variant.map(str::to_string));
         words.extend(
             self.consts
                 .iter()

@@ -13,3 +13,4 @@ mod sources;
 mod support;
 mod templates;
 mod tokenizers;
+mod tuning;

@@ -25,6 +25,7 @@ pub fn lantern(cache: &Path) -> Command {
     }
     command
         .env("LANTERN_CACHE", cache)
+        .env("LANTERN_TUNING", "off") // it would be done anew for each test
         .env("HF_ENDPOINT", "http://127.0.0.1:1")
         .stdin(Stdio::null());
     command

@@ -1,9 +1,9 @@
 //! Adapters, and the device that an [`Engine`] works on. The only file that asks what it was compiled for.
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeMap, HashMap},
     sync::{
-        Arc, Mutex,
+        Arc, Mutex, MutexGuard,
         atomic::{AtomicU64, Ordering::Relaxed},
     },
 };
@@ -160,6 +160,7 @@ pub struct Engine {
     pub(crate) options: EngineOptions,
     pub(crate) counting: Counting,
     pub(crate) pipelines: Mutex<HashMap<String, Arc<Pipeline>>>,
+    choices: Mutex<BTreeMap<String, String>>,
     description: AdapterDescription,
     failures: Failures,
 }
@@ -314,6 +315,7 @@ impl Engine {
             options,
             counting,
             pipelines,
+            choices: Mutex::default(),
             description,
             failures,
         })
@@ -374,6 +376,11 @@ impl Engine {
                     .description
                     .limits
                     .max_compute_invocations_per_workgroup
+    }
+
+    /// The variants that were tuned for, by shape.
+    pub(super) fn choices(&self) -> MutexGuard<'_, BTreeMap<String, String>> {
+        self.choices.lock().expect("not poisoned")
     }
 
     /// The adapter runs on the CPU.

@@ -10,3 +10,4 @@ pub mod selftest;
 mod signal;
 pub mod texture;
 pub mod times;
+pub mod tuning;

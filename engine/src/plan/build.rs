@@ -147,7 +147,9 @@ impl Builder<'_> {
         parts: &[&'static Part],
         consts: &[(&'static str, u32)],
     ) -> Shader {
-        Shader::new(kernel, self.engine.variant(kernel), parts, consts)
+        let first = Shader::new(kernel, self.engine.variant(kernel), parts, consts);
+        let variant = self.engine.variant_for(kernel, &first.shape());
+        Shader { variant, ..first }
     }
 
     fn exact(&self) -> bool {

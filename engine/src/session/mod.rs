@@ -8,6 +8,7 @@ mod prefill;
 pub mod profile;
 pub mod sampler;
 pub mod saved;
+pub mod tune;
 
 use std::sync::Arc;
 

@@ -1,0 +1,106 @@
+//! Which kernel variants are fastest here: measured once for an adapter, driver and version, then kept in a file.
+
+use std::{fs, ops::ControlFlow, path::PathBuf};
+
+use lantern_engine::{Engine, Error, Model, TunedRow, Tuning};
+use pollster::block_on;
+
+use crate::{
+    failure::{Failure, Result},
+    files, interrupt, notes, places,
+    progress::Progress,
+};
+
+/// Seconds that the first use of an adapter may take.
+const SECONDS: f64 = 3.0;
+
+/// Whether to look for the fastest variants.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum Mode {
+    /// Use what is kept; measure where nothing is.
+    #[default]
+    Auto,
+    /// Use each kernel's default.
+    Off,
+}
+
+/// Makes the engine use the fastest variants for `model`: those that are kept, or those that are measured now.
+pub fn apply(engine: &Engine, model: &Model, mode: Mode) -> Result {
+    if mode == Mode::Off {
+        return Ok(());
+    }
+    let kept = read(engine);
+    if let Some(tuning) = &kept {
+        engine.set_tuning(tuning);
+    }
+    let known = kept.unwrap_or_default().choices;
+    if model.shapes().iter().all(|shape| known.contains_key(shape)) {
+        return Ok(());
+    }
+    notes::note("measuring which kernels are fastest here, once for this adapter and model");
+    match measure(model, SECONDS) {
+        Ok((tuning, _)) => keep(engine, &tuning),
+        Err(Failure::Engine(error @ Error::DoesNotFit(_))) => {
+            notes::warning(&format!("the default kernels are used: {error}"));
+            Ok(())
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// Measures for about so many seconds.
+pub fn measure(model: &Model, seconds: f64) -> Result<(Tuning, Vec<TunedRow>)> {
+    let mut bar: Option<Progress> = None;
+    let mut rows: Vec<TunedRow> = Vec::new();
+    let mut each = |row: TunedRow, shapes: usize| -> ControlFlow<()> {
+        if rows.last().is_none_or(|last| last.shape != row.shape) {
+            let bar = bar.get_or_insert_with(|| Progress::steps("tuning", shapes as u64));
+            bar.set(rows.len() as u64, shapes as u64);
+        }
+        rows.push(row);
+        interrupt::control()
+    };
+    let tuning = block_on(model.tune(seconds, &mut each))?;
+    if let Some(bar) = bar {
+        bar.finish();
+    }
+    Ok((tuning, rows))
+}
+
+/// Uses choices and writes them to their file, beside those for other models.
+pub fn keep(engine: &Engine, tuning: &Tuning) -> Result {
+    engine.set_tuning(tuning);
+    let path = file(engine)?;
+    let text = serde_json::to_string_pretty(&engine.tuning())
+        .map_err(|error| Failure::Message(format!("{}: {error}", path.display())))?;
+    let folder = path.parent().unwrap_or(&path);
+    let written = fs::create_dir_all(folder)
+        .map_err(|error| Failure::io(folder, error))
+        .and_then(|()| {
+            files::write_whole(&path, |out| {
+                out.write_all(text.as_bytes())
+                    .map_err(|error| Failure::io(&path, error))
+            })
+        });
+    // What cannot be kept is measured again next time, and no reason to stop now.
+    if let Err(error) = written {
+        notes::warning(&format!("the measurements are not kept: {error}"));
+    }
+    Ok(())
+}
+
+/// What is kept for this adapter; none where that is of another driver or version, or does not read.
+fn read(engine: &Engine) -> Option<Tuning> {
+    let text = fs::read_to_string(file(engine).ok()?).ok()?;
+    let tuning: Tuning = serde_json::from_str(&text).ok()?;
+    (tuning.of == engine.tuning_of()).then_some(tuning)
+}
+
+/// One file for each adapter, named so that a person finds it.
+pub fn file(engine: &Engine) -> Result<PathBuf> {
+    let adapter = engine.adapter();
+    let name = format!("{} {}", adapter.name, adapter.backend);
+    let letter = |c: char| if c.is_ascii_alphanumeric() { c } else { '-' };
+    let name: String = name.chars().take(80).map(letter).collect();
+    Ok(places::tuning()?.join(format!("{name}.json")))
+}

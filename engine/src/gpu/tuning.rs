@@ -1,0 +1,70 @@
+//! Which variant of a kernel serves which shape best on one adapter: found by measurement, kept by whoever runs the engine.
+
+use std::collections::BTreeMap;
+
+use lantern_kernels::{Kernel, Variant};
+use serde::{Deserialize, Serialize};
+
+use super::device::Engine;
+
+/// Choices of variants, by measurement.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tuning {
+    /// For what they hold: adapter, driver and version of Lantern.
+    pub of: String,
+    /// The variant for a shape: a shader's label without its variant.
+    pub choices: BTreeMap<String, String>,
+}
+
+impl Engine {
+    /// What a tuning must be of to hold here.
+    pub fn tuning_of(&self) -> String {
+        let adapter = self.adapter();
+        format!(
+            "{}, {}, {} {}, Lantern {}",
+            adapter.name,
+            adapter.backend,
+            adapter.driver,
+            adapter.driver_info,
+            env!("CARGO_PKG_VERSION")
+        )
+    }
+
+    /// The choices in use.
+    pub fn tuning(&self) -> Tuning {
+        Tuning {
+            of: self.tuning_of(),
+            choices: self.choices().clone(),
+        }
+    }
+
+    /// Uses choices for sessions made from now on, beside those in use. False, and nothing changes, where they are of
+    /// another adapter, driver or version. Variants that this adapter cannot run are passed over.
+    pub fn set_tuning(&self, tuning: &Tuning) -> bool {
+        if tuning.of != self.tuning_of() {
+            return false;
+        }
+        let choices = tuning.choices.clone();
+        self.choices().extend(choices);
+        true
+    }
+
+    /// The variant of `kernel` for a shape: one that was asked for, else the one that was tuned for, else the default.
+    pub(crate) fn variant_for(&self, kernel: &'static Kernel, shape: &str) -> &'static Variant {
+        let asked = |v: &&Variant| self.options.variants.iter().any(|name| name == v.name);
+        let runs = || kernel.variants.iter().filter(|v| self.runs(v));
+        if runs().any(|v| asked(&v)) {
+            return self.variant(kernel);
+        }
+        let choice = self.choices().get(shape).cloned();
+        let tuned = choice.and_then(|name| runs().find(|v| v.name == name));
+        tuned.unwrap_or_else(|| self.variant(kernel))
+    }
+
+    /// The variants that tuning tries: those made for this kind of adapter, the default first.
+    pub(crate) fn candidates(&self, kernel: &'static Kernel) -> Vec<&'static Variant> {
+        let software = self.software();
+        let kind = |v: &&Variant| v.software == software && self.runs(v);
+        kernel.variants.iter().filter(kind).collect()
+    }
+}

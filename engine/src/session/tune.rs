@@ -1,0 +1,162 @@
+//! Tuning: every shape of a model's plans in every variant that may serve it, on the model's own weights and buffers.
+
+use std::{collections::BTreeSet, ops::ControlFlow};
+
+use lantern_kernels::Shader;
+use serde::Serialize;
+use web_time::Instant;
+
+use super::{Bound, Session};
+use crate::{
+    Error, Result,
+    gpu::tuning::Tuning,
+    model::load::{Loaded, Model},
+    plan::{
+        build::Width,
+        dispatch::{Dispatch, Plan},
+        run::Prepared,
+    },
+};
+
+/// How fast a variant is for a shape.
+#[derive(Debug, Clone, Serialize)]
+pub struct TunedRow {
+    /// The shader's label without its variant.
+    pub shape: String,
+    /// The variant.
+    pub variant: &'static str,
+    /// Seconds of a dispatch, the least of some rounds.
+    pub seconds: f64,
+}
+
+/// Seconds that a round takes at least, or its dispatches are too few to trust the clock.
+const ROUND: f64 = 0.004;
+/// Rounds, of which the fastest counts.
+const ROUNDS: usize = 3;
+/// A variant takes the place of the default where it takes no more than this share of its time: less may be noise.
+const GAIN: f64 = 0.95;
+
+impl Model {
+    /// The shapes for which there is a choice on this adapter.
+    pub fn shapes(&self) -> BTreeSet<String> {
+        let all = dispatches(&self.0);
+        all.into_iter().map(|(d, _)| d.shader.shape()).collect()
+    }
+
+    /// Measures which variant serves each shape best, for about `seconds`; what there is no time for keeps its default.
+    /// `each(row, shapes)` sees every measurement and how many shapes there are. The choices hold for sessions that are
+    /// made after [`crate::Engine::set_tuning`].
+    ///
+    /// # Errors
+    /// [`Error::Aborted`] where `each` breaks; what a session may meet.
+    pub async fn tune(
+        &self,
+        seconds: f64,
+        each: &mut dyn FnMut(TunedRow, usize) -> ControlFlow<()>,
+    ) -> Result<Tuning> {
+        let session = self.session().await?; // for its buffers
+        let start = Instant::now();
+        let engine = &self.0.engine;
+        let mut tuning = Tuning {
+            of: engine.tuning_of(),
+            ..Tuning::default()
+        };
+        let all = dispatches(&self.0);
+        let shapes = all.len();
+        for (dispatch, tokens) in all {
+            let shape = dispatch.shader.shape();
+            let mut best: Option<(f64, &str)> = None;
+            for variant in engine.candidates(dispatch.shader.kernel) {
+                if start.elapsed().as_secs_f64() > seconds {
+                    best.get_or_insert((0.0, variant.name));
+                    break;
+                }
+                let seconds = session.time(&dispatch, tokens, variant).await?;
+                if best.is_none_or(|(least, _)| seconds < least * GAIN) {
+                    best = Some((seconds, variant.name));
+                }
+                let row = TunedRow {
+                    shape: shape.clone(),
+                    variant: variant.name,
+                    seconds,
+                };
+                if each(row, shapes).is_break() {
+                    return Err(Error::Aborted);
+                }
+            }
+            let (_, name) = best.expect("a kernel has a variant");
+            tuning.choices.insert(shape, name.to_owned());
+        }
+        Ok(tuning)
+    }
+}
+
+/// A dispatch of each shape for which there is a choice, with the tokens of its pass. Decoding comes first.
+fn dispatches(model: &Loaded) -> Vec<(Dispatch, u32)> {
+    let (builder, chunk) = (model.builder(), model.chunk as u32);
+    let (decode, prefill) = (Width::Decode, Width::Prefill(chunk));
+    let plans = [
+        builder.body(decode),
+        builder.head(decode, crate::plan::build::Rows::Last),
+        builder.body(prefill),
+        builder.head(prefill, crate::plan::build::Rows::Last),
+    ];
+    let mut seen = BTreeSet::new();
+    let mut found = Vec::new();
+    for Plan { dispatches, tokens } in plans {
+        for dispatch in dispatches {
+            let choice = model.engine.candidates(dispatch.shader.kernel).len() > 1;
+            if choice && seen.insert(dispatch.shader.shape()) {
+                found.push((dispatch, tokens));
+            }
+        }
+    }
+    found
+}
+
+impl Session {
+    /// Seconds of a dispatch in another variant. What it writes is of no use to anybody.
+    async fn time(
+        &self,
+        dispatch: &Dispatch,
+        tokens: u32,
+        variant: &'static lantern_kernels::Variant,
+    ) -> Result<f64> {
+        let engine = &self.model.engine;
+        let shader = &dispatch.shader;
+        let dispatch = Dispatch {
+            shader: Shader::new(shader.kernel, variant, &shader.parts, &shader.consts),
+            ..dispatch.clone()
+        };
+        let plan = Plan {
+            dispatches: vec![dispatch],
+            tokens,
+        };
+        let bound = Bound {
+            model: &self.model,
+            buffers: &self.buffers,
+        };
+        let prepared = Prepared::new(engine, plan, &bound).await?;
+        self.set_state(0, tokens as usize);
+        let mut times = 1;
+        let mut least = self.round(&prepared, tokens, times).await?; // also compiles
+        while least < ROUND && times < 1024 {
+            times *= 2;
+            least = self.round(&prepared, tokens, times).await?;
+        }
+        for _ in 1..ROUNDS {
+            least = least.min(self.round(&prepared, tokens, times).await?);
+        }
+        Ok(least / times as f64)
+    }
+
+    async fn round(&self, prepared: &Prepared, tokens: u32, times: usize) -> Result<f64> {
+        let engine = &self.model.engine;
+        let mut encoder = engine.encoder();
+        engine.pass(&mut encoder, &vec![(prepared, tokens); times]);
+        let start = Instant::now();
+        engine.submit(encoder);
+        engine.wait().await?;
+        Ok(start.elapsed().as_secs_f64())
+    }
+}

@@ -1,0 +1,89 @@
+//! Tuning: every variant that it may choose gives the references' results, and what it chose is what is used.
+
+use std::{collections::BTreeSet, ops::ControlFlow, sync::Arc};
+
+use lantern_engine::{EngineOptions, LoadOptions, ModelFile, Precision, SamplerOptions};
+use pollster::block_on;
+
+use crate::support::{
+    adapters,
+    default_model::default_model,
+    models::{feed, folder, generate, load, logits, reference},
+    nmse,
+};
+
+#[test]
+fn each_variant_by_force_gives_the_reference() {
+    let Some(path) = default_model() else { return };
+    let place = folder("smollm2").join("france");
+    let reference = reference(&place);
+    for variant in ["rows4", "rows8", "subgroup", "workgroup", "workgroup8"] {
+        let options = EngineOptions {
+            variants: vec![variant.to_owned()],
+            ..EngineOptions::default()
+        };
+        let engine = Arc::new(adapters::engine(&adapters::main(), options));
+        for (precision, most) in [(Precision::Default, 1e-4), (Precision::Exact, 1e-6)] {
+            let options = LoadOptions {
+                precision,
+                context: Some(128),
+                ..LoadOptions::default()
+            };
+            let model = load(&engine, &path, &options);
+            let mut session = block_on(model.session()).unwrap();
+            feed(&mut session, &reference.tokens);
+            let error = nmse(&block_on(session.logits()).unwrap(), &logits(&place));
+            assert!(error <= most, "{variant}: NMSE {error:.2e}");
+            let drawn = generate(&mut session, 3, &SamplerOptions::greedy());
+            assert_eq!(reference.first_wrong(&drawn), None, "{variant}: {drawn:?}");
+        }
+    }
+}
+
+#[test]
+fn what_was_tuned_for_is_used() {
+    let path = folder("formats").join("Q4_1.gguf");
+    let options = LoadOptions::default();
+    for adapter in adapters::all() {
+        let engine = Arc::new(adapters::engine(&adapter, EngineOptions::default()));
+        let model = load(&engine, &path, &options);
+        let mut tried = BTreeSet::new();
+        let mut each = |row: lantern_engine::TunedRow, shapes: usize| {
+            assert!(row.seconds > 0.0 && shapes > 0);
+            tried.insert(row.variant);
+            ControlFlow::Continue(())
+        };
+        let mut tuning = block_on(model.tune(60.0, &mut each)).unwrap();
+        assert!(
+            tried.contains("rows4") && tried.contains("rows8"),
+            "{tried:?}"
+        );
+        let shapes: BTreeSet<String> = tuning.choices.keys().cloned().collect();
+        assert_eq!(shapes, model.shapes());
+
+        let plan = || {
+            let file = ModelFile::open(&path).unwrap();
+            file.plan(&engine, &options, 1).unwrap().to_string()
+        };
+        for wanted in ["rows4", "rows8"] {
+            let matvec = tuning.choices.iter_mut();
+            let matvec = matvec.filter(|(shape, _)| shape.starts_with("matvec"));
+            matvec.for_each(|(_, choice)| wanted.clone_into(choice));
+            assert!(engine.set_tuning(&tuning));
+            assert_eq!(engine.tuning(), tuning);
+            for line in plan().lines().filter(|line| line.contains("matvec")) {
+                assert!(line.contains(&format!(".{wanted}.")), "{line}");
+            }
+        }
+        tuning.of.push('x');
+        assert!(!engine.set_tuning(&tuning), "of another driver");
+        let no_time = block_on(model.tune(0.0, &mut |_, _| ControlFlow::Continue(()))).unwrap();
+        let defaults = no_time
+            .choices
+            .iter()
+            .filter(|(shape, _)| shape.starts_with("matvec"));
+        assert!(defaults.clone().count() > 0 && defaults.clone().all(|(_, v)| v == "rows8"));
+        let stop = block_on(model.tune(60.0, &mut |_, _| ControlFlow::Break(())));
+        assert_eq!(stop.unwrap_err().code(), "aborted");
+    }
+}
