@@ -22,15 +22,25 @@ pub static MATMUL_ROWS: Kernel = Kernel {
     source: include_str!("matmul_rows.wgsl"),
     uses: &[&STATE],
     sockets: &[FORMAT, XS, FINISH],
-    variants: &[Variant {
-        name: "lanes8",
-        parts: &[&HALVES_UNPACK],
-        consts: &[("LANES", 8)],
-        software: true,
-    }],
+    variants: &[
+        Variant {
+            name: "rows8",
+            parts: &[&HALVES_UNPACK],
+            consts: &[("LANES", 8), ("ROWS", 8)],
+            software: true,
+        },
+        Variant {
+            name: "rows4",
+            parts: &[&HALVES_UNPACK],
+            consts: &[("LANES", 8), ("ROWS", 4)],
+            software: true,
+        },
+    ],
     params: Params::FIELDS,
     outputs: &["y"],
-    grid: |shader, rows, _| wide_grid(rows.div_ceil(4 * shader.constant("LANES"))),
+    grid: |shader, rows, _| {
+        wide_grid(rows.div_ceil(shader.constant("ROWS") * shader.constant("LANES")))
+    },
     twin,
     cases,
 };

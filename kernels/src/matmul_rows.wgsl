@@ -1,5 +1,5 @@
 // matmul_rows: Y = X W^T for eight tokens, for adapters that run on the CPU.
-// A lane has four rows of W to itself and unpacks each group of 32 weights once for eight tokens.
+// A lane has ROWS rows of W to itself, 4 or 8, and unpacks each group of 32 weights once for eight tokens.
 // Bound: reads weights once per eight tokens; 2 rows cols tokens operations.
 // Sockets: format, xs, finish.
 
@@ -12,30 +12,33 @@ struct Params { rows: u32, cols: u32, y_start: u32, y_stride: u32, token_start: 
 
 @compute @workgroup_size(LANES)
 fn main(@builtin(workgroup_id) at: vec3u, @builtin(num_workgroups) all: vec3u, @builtin(local_invocation_index) lane: u32) {
-    let row = ((at.y * all.x + at.x) * LANES + lane) * 4u;
-    let four = min(row, params.rows - 1u) / 4u * GROUPS;
-    let rows = min(vec4u(row) + vec4u(0u, 1u, 2u, 3u), vec4u(params.rows - 1u)) * GROUPS; // rows past the end repeat the last
+    let row = ((at.y * all.x + at.x) * LANES + lane) * ROWS;
+    let last = params.rows - 1u;
+    let four = min(row, last) / 4u * GROUPS;
+    let rows = min(vec4u(row) + vec4u(0u, 1u, 2u, 3u), vec4u(last)) * GROUPS; // rows past the end repeat the last
+    let next_four = min(row + 4u, last) / 4u * GROUPS;
+    let next_rows = min(vec4u(row) + vec4u(4u, 5u, 6u, 7u), vec4u(last)) * GROUPS;
 
-    var token0 = vec4f(0.0); // a token's results for the four rows
-    var token1 = vec4f(0.0);
-    var token2 = vec4f(0.0);
-    var token3 = vec4f(0.0);
-    var token4 = vec4f(0.0);
-    var token5 = vec4f(0.0);
-    var token6 = vec4f(0.0);
-    var token7 = vec4f(0.0);
+    var token0 = Results();
+    var token1 = Results();
+    var token2 = Results();
+    var token3 = Results();
+    var token4 = Results();
+    var token5 = Results();
+    var token6 = Results();
+    var token7 = Results();
     for (var group = 0u; group < GROUPS; group++) {
-        let s = w_scales_of(four + group);
-        let w = Four(weights(rows.x + group, s.scale.x, s.least.x), weights(rows.y + group, s.scale.y, s.least.y),
-            weights(rows.z + group, s.scale.z, s.least.z), weights(rows.w + group, s.scale.w, s.least.w));
-        token0 += products(w, x[group]);
-        token1 += products(w, x[group + GROUPS]);
-        token2 += products(w, x[group + 2u * GROUPS]);
-        token3 += products(w, x[group + 3u * GROUPS]);
-        token4 += products(w, x[group + 4u * GROUPS]);
-        token5 += products(w, x[group + 5u * GROUPS]);
-        token6 += products(w, x[group + 6u * GROUPS]);
-        token7 += products(w, x[group + 7u * GROUPS]);
+        let w = four_rows(four + group, rows + group);
+        var next = Four();
+        if ROWS == 8u { next = four_rows(next_four + group, next_rows + group); }
+        token0 = added(token0, w, next, x[group]);
+        token1 = added(token1, w, next, x[group + GROUPS]);
+        token2 = added(token2, w, next, x[group + 2u * GROUPS]);
+        token3 = added(token3, w, next, x[group + 3u * GROUPS]);
+        token4 = added(token4, w, next, x[group + 4u * GROUPS]);
+        token5 = added(token5, w, next, x[group + 5u * GROUPS]);
+        token6 = added(token6, w, next, x[group + 6u * GROUPS]);
+        token7 = added(token7, w, next, x[group + 7u * GROUPS]);
     }
     put(0u, row, token0);
     put(1u, row, token1);
@@ -47,8 +50,23 @@ fn main(@builtin(workgroup_id) at: vec3u, @builtin(num_workgroups) all: vec3u, @
     put(7u, row, token7);
 }
 
+// A token's results for four rows, and for the next four.
+struct Results { low: vec4f, high: vec4f }
+
+fn added(sums: Results, w: Four, next: Four, v: Group) -> Results {
+    var high = sums.high;
+    if ROWS == 8u { high += products(next, v); }
+    return Results(sums.low + products(w, v), high);
+}
+
 // A group of weights of four rows.
 struct Four { p: Group, q: Group, r: Group, s: Group }
+
+fn four_rows(four: u32, rows: vec4u) -> Four {
+    let s = w_scales_of(four);
+    return Four(weights(rows.x, s.scale.x, s.least.x), weights(rows.y, s.scale.y, s.least.y),
+        weights(rows.z, s.scale.z, s.least.z), weights(rows.w, s.scale.w, s.least.w));
+}
 
 fn weights(group: u32, scale: f32, least: f32) -> Group {
     let q = w_group(group);
@@ -67,7 +85,12 @@ fn product(w: Group, v: Group) -> f32 {
     return sum.x + sum.y + sum.z + sum.w;
 }
 
-fn put(t: u32, row: u32, v: vec4f) {
+fn put(t: u32, row: u32, v: Results) {
+    put_four(t, row, v.low);
+    if ROWS == 8u { put_four(t, row + 4u, v.high); }
+}
+
+fn put_four(t: u32, row: u32, v: vec4f) {
     let token = params.token_start + t;
     let start = token * params.y_stride + params.y_start;
     if token < state.count && row < params.rows { finish(start, row, v.xy); }
