@@ -20,9 +20,12 @@ pub mod attention_positions;
 pub mod attention_tokens;
 pub mod embed;
 pub mod matmul;
+pub mod matmul_integer;
 pub mod matmul_rows;
 pub mod matvec;
+pub mod matvec_integer;
 pub mod norm;
+pub mod quantise;
 pub mod rope;
 pub mod sample;
 
@@ -41,6 +44,9 @@ pub const ALL: &[&Kernel] = &[
     &matvec::MATVEC,
     &matmul::MATMUL,
     &matmul_rows::MATMUL_ROWS,
+    &quantise::QUANTISE,
+    &matvec_integer::MATVEC_INTEGER,
+    &matmul_integer::MATMUL_INTEGER,
     &rope::ROPE,
     &attention::ATTENTION,
     &attention_positions::ATTENTION_POSITIONS,

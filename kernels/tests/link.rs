@@ -23,7 +23,7 @@ fn shaders(kernel: &'static Kernel) -> Vec<Shader> {
             &[("HEAD", 12), ("GROUP", 8), ("HEADS", 8)],
             &[("HEAD", 128), ("GROUP", 8), ("HEADS", 2)],
         ],
-        "matvec" | "matmul_rows" => &[&[("X_LENGTH", 64)]],
+        "matvec" | "matmul_rows" | "matvec_integer" => &[&[("X_LENGTH", 64)]],
         _ => &[&[]],
     };
     consts

@@ -338,15 +338,19 @@ impl Engine {
     /// can run, else the first that it can run at all.
     pub fn variant(&self, kernel: &'static Kernel) -> &'static Variant {
         let runs: Vec<&'static Variant> = kernel.variants.iter().filter(|v| self.runs(v)).collect();
-        let asked = runs
-            .iter()
-            .find(|v| self.options.variants.iter().any(|name| name == v.name));
         let software = self.software();
-        let fits = runs.iter().find(|v| v.software == software);
-        asked
+        let fits = runs.iter().copied().find(|v| v.software == software);
+        self.asked(kernel)
             .or(fits)
-            .or(runs.first())
+            .or(runs.first().copied())
             .unwrap_or_else(|| panic!("no variant of {} runs here", kernel.name))
+    }
+
+    /// The variant of `kernel` that was asked for by name, if this adapter can run it.
+    pub fn asked(&self, kernel: &'static Kernel) -> Option<&'static Variant> {
+        let named = |v: &&Variant| self.options.variants.iter().any(|name| name == v.name);
+        let mut variants = kernel.variants.iter();
+        variants.find(|v| named(v) && self.runs(v))
     }
 
     /// Whether `kernel` has a variant that was made for this kind of adapter, and runs on it.

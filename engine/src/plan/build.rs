@@ -148,7 +148,7 @@ impl Builder<'_> {
         Shader::new(kernel, self.engine.variant(kernel), parts, consts)
     }
 
-    fn exact(&self) -> bool {
+    pub(super) fn exact(&self) -> bool {
         self.precision == Precision::Exact
     }
 

@@ -15,6 +15,7 @@ use super::{
 use crate::model::block::{MatrixId, VectorId};
 
 /// A linear layer on its way into a plan: from `x`, normed by `norm` where there is one, to `y`.
+#[derive(Clone, Copy)]
 pub(super) struct Linear {
     pub matrix: MatrixId,
     pub x: Slot,
@@ -42,7 +43,10 @@ impl Builder<'_> {
                 }
             }
         };
-        if self.engine.software() {
+        if self.matmul_integer(&linear, all) {
+            return;
+        }
+        if self.engine.software() && self.engine.asked(&matmul::MATMUL).is_none() {
             self.matmul_rows(&linear, tokens, all);
         } else {
             self.matmul(&linear, all);
@@ -58,6 +62,9 @@ impl Builder<'_> {
 
     /// For the last token of a pass, or, where `single`, for the only one.
     pub(super) fn matvec(&self, linear: &Linear, single: bool, all: &mut Vec<Dispatch>) {
+        if self.matvec_integer(linear, all) {
+            return;
+        }
         let eps = self.config.norm_epsilon;
         let matrix = &self.layout.matrices[linear.matrix];
         let uniform = single && self.uniform(padded(matrix.cols), 1);
@@ -138,7 +145,7 @@ impl Builder<'_> {
     }
 
     /// One dispatch for each piece of the matrix.
-    fn pieces(
+    pub(super) fn pieces(
         &self,
         linear: &Linear,
         shader: &Shader,
@@ -155,9 +162,12 @@ impl Builder<'_> {
             "{name}: {results} results from {} on do not fit {y_width}",
             linear.y_start
         );
+        let cols = match linear.x {
+            Slot::Packed => matrix.cols, // checked where they are packed
+            x => self.width_of(x),
+        };
         assert_eq!(
-            matrix.cols,
-            self.width_of(linear.x),
+            matrix.cols, cols,
             "{name}: its columns are not the width of {:?}",
             linear.x
         );
@@ -185,7 +195,7 @@ impl Builder<'_> {
     }
 
     /// Width of a row of a slot that linear layers read.
-    fn width_of(&self, slot: Slot) -> u32 {
+    pub(super) fn width_of(&self, slot: Slot) -> u32 {
         match slot {
             Slot::X | Slot::H => self.config.width,
             Slot::Attention => self.config.heads * self.config.head_size,

@@ -2,5 +2,6 @@
 
 pub mod build;
 pub mod dispatch;
+pub(crate) mod integer;
 mod linear;
 pub mod run;

@@ -3,7 +3,12 @@
 use crate::{Part, Socket};
 
 /// Bits of quantised blocks as numbers.
-pub static BITS: Part = Part::new("", include_str!("bits.wgsl"));
+pub static BITS: Part = Part {
+    uses: &[&GROUP_TYPES],
+    ..Part::new("", include_str!("bits.wgsl"))
+};
+/// What 32 neighbours of a row are.
+pub static GROUP_TYPES: Part = Part::new("", include_str!("group.wgsl"));
 /// Position, count and tokens of a pass, shared by its dispatches.
 pub static STATE: Part = Part::new("", include_str!("state.wgsl"));
 /// The same, where a kernel advances it.
@@ -100,6 +105,22 @@ pub static XS_UNIFORM: Part = Part::new("uniform", include_str!("xs_uniform.wgsl
 pub const XS: Socket = Socket {
     name: "xs",
     parts: &[&XS_STORAGE, &XS_UNIFORM],
+};
+
+/// 32 activations as bytes, and their products with 32 weights. Browsers may lack these: WGSL's language extension
+/// `packed_4x8_integer_dot_product` says whether they have them.
+pub static PACKED: Part = Part {
+    uses: &[&GROUP_TYPES],
+    ..Part::new("", include_str!("packed.wgsl"))
+};
+/// Packed activations of many tokens.
+pub static PACKED_STORAGE: Part = Part::new("", include_str!("packed_storage.wgsl"));
+/// Packed activations of one token; the shader's constant `X_LENGTH` is their number / 32.
+pub static PACKED_UNIFORM: Part = Part::new("uniform", include_str!("packed_uniform.wgsl"));
+/// Where packed activations are read from.
+pub const PACKED_X: Socket = Socket {
+    name: "x",
+    parts: &[&PACKED_STORAGE, &PACKED_UNIFORM],
 };
 
 /// What happens to a result.
