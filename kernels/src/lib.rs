@@ -20,6 +20,7 @@ pub mod attention_positions;
 pub mod attention_tokens;
 pub mod embed;
 pub mod matmul;
+pub mod matmul_cooperative;
 pub mod matmul_integer;
 pub mod matmul_rows;
 pub mod matvec;
@@ -31,7 +32,7 @@ pub mod sample;
 
 pub use call::{Call, Case, CaseWeights};
 pub use formats::{FORMATS, Format};
-pub use kernel::{Kernel, Part, Shader, Socket, Variant};
+pub use kernel::{Cooperative, Kernel, Part, Shader, Socket, Variant};
 pub use link::{Binding, BindingKind, Linked, Target};
 
 /// Weights that are decoded together, and the unit to which every row is padded.
@@ -47,6 +48,7 @@ pub const ALL: &[&Kernel] = &[
     &quantise::QUANTISE,
     &matvec_integer::MATVEC_INTEGER,
     &matmul_integer::MATMUL_INTEGER,
+    &matmul_cooperative::MATMUL_COOPERATIVE,
     &rope::ROPE,
     &attention::ATTENTION,
     &attention_positions::ATTENTION_POSITIONS,

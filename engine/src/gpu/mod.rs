@@ -2,6 +2,7 @@
 
 pub mod buffer;
 pub mod case;
+mod cooperative;
 pub mod device;
 mod failure;
 pub mod pipeline;

@@ -81,14 +81,22 @@ impl Engine {
         let mut call = case.call(variant);
         (kernel.twin)(&mut call);
         Ok(got.iter().find_map(|(output, words)| {
-            let problem = compare(case, output, words, call.words(output));
+            let problem = compare(case, variant, output, words, call.words(output));
             problem.map(|problem| format!("{output} {problem}"))
         }))
     }
 }
 
 /// How `got` differs from `wanted`: integers exactly, f16 as f16, the rest as f32 within what its arithmetic allows.
-fn compare(case: &Case, output: &str, got: &[u32], wanted: &[u32]) -> Option<String> {
+fn compare(
+    case: &Case,
+    variant: &Variant,
+    output: &str,
+    got: &[u32],
+    wanted: &[u32],
+) -> Option<String> {
+    let half_tiles =
+        variant.parts.iter().any(|p| p.f16) || case.parts.get(2).is_some_and(|p| p.name == "f16");
     let part = |name: &str| case.parts.iter().any(|p| p.name == name);
     let floats = || nmse(bytemuck::cast_slice(got), bytemuck::cast_slice(wanted));
     let (error, most) = match output {
@@ -104,9 +112,7 @@ fn compare(case: &Case, output: &str, got: &[u32], wanted: &[u32]) -> Option<Str
         }
         "packed" => return compare_packed(got, wanted),
         // 16-bit tiles round both factors to 11 bits.
-        "y" if case.weights.is_some() && case.parts.get(2).is_some_and(|p| p.name == "f16") => {
-            (floats(), 1e-6)
-        }
+        "y" if case.weights.is_some() && half_tiles => (floats(), 1e-6),
         _ => (floats(), 1e-11),
     };
     // Not `>`: an error that is no number is over anything.

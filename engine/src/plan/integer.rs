@@ -2,7 +2,7 @@
 //! bytes, then bytes meet bytes. Only at the default precision, and only for weights that are quantised.
 
 use lantern_kernels::{
-    Kernel, Part, bytes_of_params, matmul, matmul_integer, matvec_integer, padded,
+    Kernel, Part, bytes_of_params, matmul_integer, matvec_integer, padded,
     parts::{INPUT_NORM, INPUT_PLAIN, PACKED_STORAGE, PACKED_UNIFORM},
     quantise::{self, PACKED_WORDS},
 };
@@ -74,17 +74,9 @@ impl Builder<'_> {
             return false;
         }
         let packed = self.quantise(linear, false, all);
-        let y_stride = padded(linear.y_width);
-        let matrix = &self.layout.matrices[linear.matrix];
-        let shader = self.shader(kernel, &[matrix.part(), linear.finish], &[]);
-        self.pieces(&packed, &shader, all, |rows, cols, y_start| {
-            bytes_of_params(&matmul::Params {
-                rows,
-                cols,
-                y_start,
-                y_stride,
-            })
-        });
+        let part = self.layout.matrices[linear.matrix].part();
+        let shader = self.shader(kernel, &[part, linear.finish], &[]);
+        self.matmul(&packed, &shader, all);
         true
     }
 

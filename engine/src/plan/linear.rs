@@ -1,7 +1,7 @@
 //! Linear layers on their way into a plan: which kernel computes them, in how many dispatches, on which pieces of weights.
 
 use lantern_kernels::{
-    Part, Shader, bytes_of_params, matmul, matmul_rows, matvec, padded,
+    Part, Shader, bytes_of_params, matmul, matmul_cooperative, matmul_rows, matvec, padded,
     parts::{
         FINISH_GLU, INPUT_NORM, INPUT_NORM_UNIFORM, INPUT_PLAIN, X_STORAGE, X_UNIFORM, XS_STORAGE,
         XS_UNIFORM,
@@ -46,10 +46,20 @@ impl Builder<'_> {
         if self.matmul_integer(&linear, all) {
             return;
         }
-        if self.engine.software() && self.engine.asked(&matmul::MATMUL).is_none() {
+        let engine = self.engine;
+        let kernel = &matmul_cooperative::MATMUL_COOPERATIVE;
+        let part = self.layout.matrices[linear.matrix].part();
+        if !self.exact() && engine.asked(kernel).is_some() {
+            self.matmul(
+                &linear,
+                &self.shader(kernel, &[part, linear.finish], &[]),
+                all,
+            );
+        } else if engine.software() && engine.asked(&matmul::MATMUL).is_none() {
             self.matmul_rows(&linear, tokens, all);
         } else {
-            self.matmul(&linear, all);
+            let parts = [part, linear.finish, self.scalar()];
+            self.matmul(&linear, &self.shader(&matmul::MATMUL, &parts, &[]), all);
         }
     }
 
@@ -96,15 +106,10 @@ impl Builder<'_> {
         }
     }
 
-    fn matmul(&self, linear: &Linear, all: &mut Vec<Dispatch>) {
+    /// By `shader`, whose kernel has the parameters of `matmul`.
+    pub(super) fn matmul(&self, linear: &Linear, shader: &Shader, all: &mut Vec<Dispatch>) {
         let y_stride = padded(linear.y_width);
-        let parts = [
-            self.layout.matrices[linear.matrix].part(),
-            linear.finish,
-            self.scalar(),
-        ];
-        let shader = self.shader(&matmul::MATMUL, &parts, &[]);
-        self.pieces(linear, &shader, all, |rows, cols, y_start| {
+        self.pieces(linear, shader, all, |rows, cols, y_start| {
             bytes_of_params(&matmul::Params {
                 rows,
                 cols,

@@ -1,6 +1,6 @@
 //! The parts that fill sockets, as a list.
 
-use crate::{Part, Socket};
+use crate::{Cooperative, Part, Socket};
 
 /// Bits of quantised blocks as numbers.
 pub static BITS: Part = Part {
@@ -44,6 +44,20 @@ pub static SUBGROUP: Part = Part {
     subgroups: true,
     whole_subgroup: true,
     ..Part::new("", include_str!("subgroup.wgsl"))
+};
+
+/// Cooperative matrices of f32.
+pub static COOPERATIVE_F32: Part = Part {
+    subgroups: true,
+    cooperative: Some(Cooperative::F32),
+    ..Part::new("", include_str!("cooperative_f32.wgsl"))
+};
+/// Cooperative matrices of f16.
+pub static COOPERATIVE_F16: Part = Part {
+    f16: true,
+    subgroups: true,
+    cooperative: Some(Cooperative::F16),
+    ..Part::new("", include_str!("cooperative_f16.wgsl"))
 };
 
 /// Tiles in workgroup memory of f32.
