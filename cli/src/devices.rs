@@ -88,6 +88,16 @@ fn rows(adapter: &AdapterDescription) -> Vec<Vec<String>> {
                 yes(false)
             },
         ),
+        row(
+            "cooperative",
+            match (features.cooperative_f32, features.cooperative_f16) {
+                (true, true) => "matrices of 8 × 8 f32 and 16 × 16 f16",
+                (true, false) => "matrices of 8 × 8 f32",
+                (false, true) => "matrices of 16 × 16 f16",
+                (false, false) => "no",
+            }
+            .to_string(),
+        ),
         row("timestamps", yes(features.timestamps)),
     ]
 }

@@ -49,6 +49,17 @@ pub struct Part {
     pub subgroups: bool,
     /// Subgroups must have exactly `LANES` lanes, the workgroup's.
     pub whole_subgroup: bool,
+    /// It needs wgpu's experimental cooperative matrices, of this kind.
+    pub cooperative: Option<Cooperative>,
+}
+
+/// Matrices that the lanes of a subgroup hold and multiply together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cooperative {
+    /// 8 × 8 f32, summed in f32.
+    F32,
+    /// 16 × 16 f16, summed in f32.
+    F16,
 }
 
 impl Part {
@@ -61,6 +72,7 @@ impl Part {
             f16: false,
             subgroups: false,
             whole_subgroup: false,
+            cooperative: None,
         }
     }
 }
@@ -85,6 +97,12 @@ impl Variant {
             .iter()
             .find(|(n, _)| *n == name)
             .map(|&(_, v)| v)
+    }
+
+    /// Lanes that every subgroup must have, where it matters.
+    pub fn subgroup_size(&self) -> Option<u32> {
+        let whole = self.parts.iter().any(|p| p.whole_subgroup);
+        self.get("SUBGROUP").or(whole.then(|| self.lanes()))
     }
 
     /// Invocations of a workgroup.
@@ -201,6 +219,11 @@ impl Shader {
     /// It needs the `subgroups` feature.
     pub fn needs_subgroups(&self) -> bool {
         self.all_parts().iter().any(|p| p.subgroups)
+    }
+
+    /// It needs cooperative matrices: an extension of naga's, which no browser has.
+    pub fn needs_cooperative(&self) -> bool {
+        self.all_parts().iter().any(|p| p.cooperative.is_some())
     }
 }
 

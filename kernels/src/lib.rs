@@ -20,17 +20,21 @@ pub mod attention_positions;
 pub mod attention_tokens;
 pub mod embed;
 pub mod matmul;
+pub mod matmul_cooperative;
+pub mod matmul_integer;
 pub mod matmul_rows;
 pub mod matvec;
+pub mod matvec_integer;
 pub mod multiply_add;
 pub mod norm;
+pub mod quantise;
 pub mod read;
 pub mod rope;
 pub mod sample;
 
 pub use call::{Call, Case, CaseWeights};
 pub use formats::{FORMATS, Format};
-pub use kernel::{Kernel, Part, Shader, Socket, Variant};
+pub use kernel::{Cooperative, Kernel, Part, Shader, Socket, Variant};
 pub use link::{Binding, BindingKind, Linked, Target};
 
 /// Weights that are decoded together, and the unit to which every row is padded.
@@ -43,6 +47,10 @@ pub const ALL: &[&Kernel] = &[
     &matvec::MATVEC,
     &matmul::MATMUL,
     &matmul_rows::MATMUL_ROWS,
+    &quantise::QUANTISE,
+    &matvec_integer::MATVEC_INTEGER,
+    &matmul_integer::MATMUL_INTEGER,
+    &matmul_cooperative::MATMUL_COOPERATIVE,
     &rope::ROPE,
     &attention::ATTENTION,
     &attention_positions::ATTENTION_POSITIONS,

@@ -72,6 +72,9 @@ pub fn link(shader: &Shader, target: Target) -> Linked {
     if shader.needs_subgroups() && target == Target::Browser {
         text.push_str("enable subgroups;\n");
     }
+    if shader.needs_cooperative() {
+        text.push_str("enable wgpu_cooperative_matrix;\n");
+    }
     for (name, value) in shader.variant.consts.iter().chain(&shader.consts) {
         writeln!(text, "const {name} = {value}u;").expect("writing to a string");
     }

@@ -70,7 +70,7 @@ crate::params! {
 }
 
 /// `y` (tokens, y_stride) from `x` (tokens, padded cols).
-fn twin(call: &mut Call) {
+pub(crate) fn twin(call: &mut Call) {
     let p: Params = call.params();
     let as_matvec = matvec::Params {
         rows: p.rows,

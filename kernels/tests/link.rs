@@ -23,7 +23,7 @@ fn shaders(kernel: &'static Kernel) -> Vec<Shader> {
             &[("HEAD", 12), ("GROUP", 8), ("HEADS", 8)],
             &[("HEAD", 128), ("GROUP", 8), ("HEADS", 2)],
         ],
-        "matvec" | "matmul_rows" => &[&[("X_LENGTH", 64)]],
+        "matvec" | "matmul_rows" | "matvec_integer" => &[&[("X_LENGTH", 64)]],
         _ => &[&[]],
     };
     consts
@@ -204,7 +204,9 @@ fn tint_takes_every_shader() {
         eprintln!("left out: {reason}");
         return;
     }
+    // Cooperative matrices are an extension of naga's: Tint has others, and browsers none yet.
     let all = ALL.iter().flat_map(|kernel| shaders(kernel));
+    let all = all.filter(|shader| !shader.needs_cooperative());
     let texts: Vec<(String, String)> = all
         .map(|shader| (shader.label(), link(&shader, Target::Browser).text))
         .collect();
@@ -258,6 +260,9 @@ fn every_shader_translates_to_spirv_msl_and_hlsl() {
                 &msl::PipelineOptions::default(),
             )
             .unwrap_or_else(|e| panic!("{label}: MSL: {e}"));
+            if shader.needs_cooperative() {
+                continue; // naga writes them in SPIR-V and MSL alone
+            }
             let mut text = String::new();
             let hlsl_options = hlsl::Options {
                 shader_model: hlsl::ShaderModel::V6_2,
@@ -281,9 +286,10 @@ fn validate_spirv(label: &str, words: &[u32]) {
         .unwrap();
     child.stdin.take().unwrap().write_all(&bytes).unwrap();
     let output = child.wait_with_output().unwrap();
-    assert!(
-        output.status.success(),
-        "{label}: spirv-val: {}",
-        String::from_utf8_lossy(&output.stderr)
-    );
+    let said = String::from_utf8_lossy(&output.stderr);
+    if said.contains("Invalid capability operand: 6022") {
+        eprintln!("left out: this spirv-val is too old for the cooperative matrices of {label}");
+        return;
+    }
+    assert!(output.status.success(), "{label}: spirv-val: {said}");
 }

@@ -12,6 +12,7 @@ fn every_variant_computes_what_its_twin_does() {
     for adapter in adapters::all() {
         let options = EngineOptions {
             checked: true,
+            cooperative: true,
             ..EngineOptions::default()
         };
         let engine = adapters::engine(&adapter, options);

@@ -2,7 +2,9 @@
 
 use std::{path::Path, sync::Arc};
 
-use lantern_engine::{Engine, EngineOptions, LoadOptions, Precision, SamplerOptions};
+use lantern_engine::{
+    AdapterDescription, Engine, EngineOptions, LoadOptions, Precision, SamplerOptions,
+};
 
 use crate::support::{
     adapters,
@@ -36,26 +38,43 @@ fn compare(engine: &Arc<Engine>, path: &Path, precision: Precision) -> (f64, Opt
 fn check(kind: &str, names: &[&str], precision: Precision, most: f64) {
     let mut failures = Vec::new();
     for adapter in adapters::all() {
-        let engine = Arc::new(adapters::engine(
-            &adapter,
-            EngineOptions {
-                checked: true,
-                ..EngineOptions::default()
-            },
-        ));
-        for name in names {
-            let path = folder(kind).join(format!("{name}.gguf"));
-            let (error, differs) = compare(&engine, &path, precision);
-            println!("{:<40} {name:<24} NMSE {error:.2e}", adapter.name);
-            if error > most || differs.is_some() {
-                failures.push(format!(
-                    "{}: {name}: NMSE {error:.2e}, greedy differs at {differs:?}",
-                    adapter.name
-                ));
-            }
-        }
+        let engine = open(&adapter, &[]);
+        failures.extend(check_on(&engine, kind, names, precision, most));
     }
     assert!(failures.is_empty(), "{}", failures.join("\n"));
+}
+
+/// An engine with checked shaders that prefers the variants named.
+fn open(adapter: &AdapterDescription, variants: &[&str]) -> Arc<Engine> {
+    let options = EngineOptions {
+        checked: true,
+        variants: variants.iter().map(ToString::to_string).collect(),
+        ..EngineOptions::default()
+    };
+    Arc::new(adapters::engine(adapter, options))
+}
+
+/// Compares every file on one engine; what is wrong.
+fn check_on(
+    engine: &Arc<Engine>,
+    kind: &str,
+    names: &[&str],
+    precision: Precision,
+    most: f64,
+) -> Vec<String> {
+    let mut failures = Vec::new();
+    let adapter = &engine.adapter().name;
+    for name in names {
+        let path = folder(kind).join(format!("{name}.gguf"));
+        let (error, differs) = compare(engine, &path, precision);
+        println!("{adapter:<40} {name:<24} NMSE {error:.2e}");
+        if error > most || differs.is_some() {
+            failures.push(format!(
+                "{adapter}: {name}: NMSE {error:.2e}, greedy differs at {differs:?}"
+            ));
+        }
+    }
+    failures
 }
 
 const FAMILIES: &[&str] = &[
@@ -85,4 +104,34 @@ fn formats_exact() {
 #[test]
 fn formats_default() {
     check("formats", FORMATS, Precision::Default, 1e-4);
+}
+
+/// Kernels that read weights, whose variants meet every format.
+const LINEAR: &[&str] = &["matvec", "matmul", "matvec_integer", "matmul_integer"];
+
+/// Every variant that an adapter can run, asked for by name: no tolerance is another.
+#[test]
+fn default_with_each_variant_asked_for() {
+    let mut failures = Vec::new();
+    for adapter in adapters::all() {
+        let has = open(&adapter, &[]);
+        let mut names: Vec<(&str, bool)> = Vec::new();
+        for kernel in lantern_kernels::ALL {
+            for variant in kernel.variants.iter().filter(|v| has.runs(v)) {
+                let linear = LINEAR.contains(&kernel.name);
+                match names.iter_mut().find(|(name, _)| *name == variant.name) {
+                    Some((_, known)) => *known |= linear,
+                    None => names.push((variant.name, linear)),
+                }
+            }
+        }
+        for (name, linear) in names {
+            println!("{name}:");
+            let files = if linear { FORMATS } else { &FORMATS[4..5] };
+            let engine = open(&adapter, &[name]);
+            let found = check_on(&engine, "formats", files, Precision::Default, 1e-4);
+            failures.extend(found.into_iter().map(|what| format!("{name}: {what}")));
+        }
+    }
+    assert!(failures.is_empty(), "{}", failures.join("\n"));
 }

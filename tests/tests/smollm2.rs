@@ -24,8 +24,17 @@ const CASES: &[&str] = &[
     "unicode",
 ];
 
-fn open(adapter: &AdapterDescription, path: &Path, precision: Precision) -> (Arc<Engine>, Model) {
-    let engine = Arc::new(adapters::engine(adapter, EngineOptions::default()));
+fn open(
+    adapter: &AdapterDescription,
+    path: &Path,
+    precision: Precision,
+    variants: &[&str],
+) -> (Arc<Engine>, Model) {
+    let options = EngineOptions {
+        variants: variants.iter().map(ToString::to_string).collect(),
+        ..EngineOptions::default()
+    };
+    let engine = Arc::new(adapters::engine(adapter, options));
     let model = load(
         &engine,
         path,
@@ -39,8 +48,19 @@ fn open(adapter: &AdapterDescription, path: &Path, precision: Precision) -> (Arc
 
 /// Logits within `most` of the reference, and the same greedy tokens, for each case.
 fn check(adapter: &AdapterDescription, precision: Precision, cases: &[&str], most: f64) {
+    check_with(adapter, precision, &[], cases, most);
+}
+
+/// The same with the variants named.
+fn check_with(
+    adapter: &AdapterDescription,
+    precision: Precision,
+    variants: &[&str],
+    cases: &[&str],
+    most: f64,
+) {
     let Some(path) = default_model() else { return };
-    let (_engine, model) = open(adapter, &path, precision);
+    let (_engine, model) = open(adapter, &path, precision, variants);
     for case in cases {
         let place = folder("smollm2").join(case);
         let reference = reference(&place);
@@ -88,6 +108,15 @@ fn exact_logits_and_tokens_on_the_slower_adapter() {
 #[test]
 fn default_logits_and_tokens_on_the_slower_adapter() {
     check(&slow(), Precision::Default, &["france"], 1e-4);
+}
+
+/// Products of integers, which are only used where they are asked for.
+#[test]
+fn default_logits_and_tokens_in_integers() {
+    let variants = ["integer_rows", "integer_tile64"];
+    let cases = ["france", "code", "unicode"];
+    let adapter = adapters::main();
+    check_with(&adapter, Precision::Default, &variants, &cases, 1e-4);
 }
 
 /// Weights in pieces of 1 MiB, as buffers: the same tokens, in more dispatches.
@@ -160,7 +189,7 @@ fn nll(logits: &[f32], tokens: &[u32]) -> f64 {
 #[test]
 fn perplexity() {
     let Some(path) = default_model() else { return };
-    let (_engine, model) = open(&adapters::main(), &path, Precision::Default);
+    let (_engine, model) = open(&adapters::main(), &path, Precision::Default, &[]);
     let reference = reference(&folder("smollm2").join("licence-2k"));
     let mut session = block_on(model.session()).unwrap();
     let sum = nll(

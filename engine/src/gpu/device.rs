@@ -8,10 +8,10 @@ use std::{
     },
 };
 
-use lantern_kernels::{Kernel, Target, Variant};
+use lantern_kernels::{Cooperative, Kernel, Target, Variant};
 use serde::Serialize;
 
-use super::{failure::Failures, pipeline::Pipeline};
+use super::{cooperative, failure::Failures, pipeline::Pipeline};
 use crate::{Error, Result};
 
 /// One adapter, as `lantern devices` lists it.
@@ -54,6 +54,10 @@ pub struct AdapterLimits {
 
 /// Features of an adapter that decide which kernel variants it can run.
 #[derive(Debug, Clone, Serialize)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "an adapter has each or has it not"
+)]
 pub struct AdapterFeatures {
     /// 16-bit arithmetic in shaders.
     pub shader_f16: bool,
@@ -61,6 +65,10 @@ pub struct AdapterFeatures {
     pub subgroups: bool,
     /// Least and largest subgroup.
     pub subgroup_size: (u32, u32),
+    /// Cooperative matrices of 8 × 8 f32: wgpu's experimental feature.
+    pub cooperative_f32: bool,
+    /// Cooperative matrices of 16 × 16 f16, summed in f32.
+    pub cooperative_f16: bool,
     /// Timestamp queries, for profiles.
     pub timestamps: bool,
 }
@@ -80,6 +88,8 @@ pub struct EngineOptions {
     pub f16: bool,
     /// Use subgroup operations where the adapter has them.
     pub subgroups: bool,
+    /// Ask for cooperative matrices where the adapter has them: an experimental feature of wgpu, so off by default.
+    pub cooperative: bool,
     /// Keep weights in textures on adapters that run on the CPU, which gather from those far faster.
     pub textures: bool,
     /// Keep wgpu's bounds checks in shaders; off, the planner's own proofs must do.
@@ -110,6 +120,7 @@ impl Default for EngineOptions {
             max_binding: None,
             f16: true,
             subgroups: true,
+            cooperative: false,
             textures: true,
             checked: false,
             variants: vec![],
@@ -234,6 +245,8 @@ fn describe(index: usize, adapter: &wgpu::Adapter) -> AdapterDescription {
             shader_f16: features.contains(wgpu::Features::SHADER_F16),
             subgroups: features.contains(wgpu::Features::SUBGROUP),
             subgroup_size: (info.subgroup_min_size, info.subgroup_max_size),
+            cooperative_f32: cooperative::has(adapter, Cooperative::F32),
+            cooperative_f16: cooperative::has(adapter, Cooperative::F16),
             timestamps: features.contains(wgpu::Features::TIMESTAMP_QUERY),
         },
     }
@@ -280,7 +293,12 @@ impl Engine {
         let has = &mut description.features;
         has.shader_f16 &= options.f16;
         has.subgroups &= options.subgroups;
+        has.cooperative_f32 &= options.cooperative;
+        has.cooperative_f16 &= options.cooperative;
+        let cooperative = has.cooperative_f32 || has.cooperative_f16;
         let mut features = wgpu::Features::empty();
+        let experimental = wgpu::Features::EXPERIMENTAL_COOPERATIVE_MATRIX;
+        features.set(experimental, cooperative);
         features.set(wgpu::Features::SHADER_F16, has.shader_f16);
         features.set(wgpu::Features::SUBGROUP, has.subgroups);
         let timestamps = options.timestamps && has.timestamps;
@@ -297,6 +315,7 @@ impl Engine {
         let descriptor = wgpu::DeviceDescriptor {
             label: Some("lantern"),
             required_features: features,
+            experimental_features: cooperative::leave(cooperative),
             required_limits: adapter.limits(),
             memory_hints: wgpu::MemoryHints::MemoryUsage,
             ..wgpu::DeviceDescriptor::default()
@@ -345,15 +364,19 @@ impl Engine {
     /// can run, else the first that it can run at all.
     pub fn variant(&self, kernel: &'static Kernel) -> &'static Variant {
         let runs: Vec<&'static Variant> = kernel.variants.iter().filter(|v| self.runs(v)).collect();
-        let asked = runs
-            .iter()
-            .find(|v| self.options.variants.iter().any(|name| name == v.name));
         let software = self.software();
-        let fits = runs.iter().find(|v| v.software == software);
-        asked
+        let fits = runs.iter().copied().find(|v| v.software == software);
+        self.asked(kernel)
             .or(fits)
-            .or(runs.first())
+            .or(runs.first().copied())
             .unwrap_or_else(|| panic!("no variant of {} runs here", kernel.name))
+    }
+
+    /// The variant of `kernel` that was asked for by name, if this adapter can run it.
+    pub fn asked(&self, kernel: &'static Kernel) -> Option<&'static Variant> {
+        let named = |v: &&Variant| self.options.variants.iter().any(|name| name == v.name);
+        let mut variants = kernel.variants.iter();
+        variants.find(|v| named(v) && self.runs(v))
     }
 
     /// Whether `kernel` has a variant that was made for this kind of adapter, and runs on it.
@@ -367,10 +390,16 @@ impl Engine {
     pub fn runs(&self, variant: &Variant) -> bool {
         let has = &self.description.features;
         let parts = variant.parts;
+        let matrices = |part: &&lantern_kernels::Part| match part.cooperative {
+            None => true,
+            Some(Cooperative::F32) => has.cooperative_f32,
+            Some(Cooperative::F16) => has.cooperative_f16,
+        };
+        let same = |lanes| has.subgroup_size == (lanes, lanes);
         (has.subgroups || !parts.iter().any(|p| p.subgroups))
+            && parts.iter().all(matrices)
             && (has.shader_f16 || !parts.iter().any(|p| p.f16))
-            && (!parts.iter().any(|p| p.whole_subgroup)
-                || has.subgroup_size == (variant.lanes(), variant.lanes()))
+            && variant.subgroup_size().is_none_or(same)
             && variant.lanes()
                 <= self
                     .description

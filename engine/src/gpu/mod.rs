@@ -3,6 +3,7 @@
 pub mod buffer;
 pub mod case;
 pub mod ceiling;
+mod cooperative;
 pub mod device;
 mod failure;
 pub mod pipeline;

@@ -20,6 +20,7 @@ use crate::{
     plan::{
         build::{Builder, Rows, Width},
         dispatch::{Plan, Slot},
+        integer::packed_bytes,
     },
 };
 
@@ -129,7 +130,8 @@ impl Model {
         }
         let (vectors, vector_places) =
             load_vectors(engine, file, &layout, &mut upload, &mut hash).await?;
-        let slots = slots(engine, &config, file, &layout, context, chunk, &mut upload).await?;
+        let passes = (options.precision, context, chunk);
+        let slots = slots(engine, &config, file, &layout, passes, &mut upload).await?;
         upload.finish().await?;
         let (engine, precision) = (engine.clone(), options.precision);
         let loaded = Loaded {
@@ -369,8 +371,7 @@ async fn slots(
     config: &Config,
     file: &ModelFile,
     layout: &Layout,
-    context: usize,
-    chunk: usize,
+    (precision, context, chunk): (Precision, usize, usize),
     upload: &mut Upload<'_>,
 ) -> Result<Vec<(Slot, Buffer)>> {
     let factors = match &layout.rope_factors {
@@ -385,7 +386,11 @@ async fn slots(
     let angles = config.rope.angles(context, factors.as_deref());
     // Kernels that take eight tokens at a time bind all eight rows, whether there is a token for each or not.
     let row = |width: u32| chunk.next_multiple_of(8) as u64 * u64::from(padded(width)) * 4;
-    let sizes = [
+    let widest = (config.heads * config.head_size)
+        .max(config.width)
+        .max(config.ffn_width);
+    let packed = chunk as u64 * packed_bytes(engine, precision, widest);
+    let mut sizes = vec![
         (Slot::Angles, angles.len() as u64 * 4),
         (Slot::X, row(config.width)),
         (Slot::H, row(config.width)),
@@ -393,6 +398,7 @@ async fn slots(
         (Slot::Attention, row(config.heads * config.head_size)),
         (Slot::Gated, row(config.ffn_width)),
     ];
+    sizes.extend((packed > 0).then_some((Slot::Packed, packed)));
     let most = engine.adapter().limits.max_storage_buffer_binding_size;
     let mut slots = Vec::new();
     for (slot, size) in sizes {

@@ -152,7 +152,7 @@ impl Builder<'_> {
         Shader { variant, ..first }
     }
 
-    fn exact(&self) -> bool {
+    pub(super) fn exact(&self) -> bool {
         self.precision == Precision::Exact
     }
 

@@ -22,6 +22,8 @@ pub enum Slot {
     X,
     /// Normed input of a layer, (tokens, width); only while prefilling.
     H,
+    /// What a linear layer reads, as bytes, (tokens, groups); only where products of integers were asked for.
+    Packed,
     /// Queries, keys and values, (tokens, heads + 2 kv heads, head size).
     Qkv,
     /// What attention found, (tokens, heads, head size).
@@ -46,6 +48,7 @@ impl Slot {
             Slot::Angles => "angles",
             Slot::X => "x",
             Slot::H => "h",
+            Slot::Packed => "bytes",
             Slot::Qkv => "qkv",
             Slot::Attention => "att",
             Slot::Gated => "up",

@@ -1,7 +1,7 @@
 //! Linear layers on their way into a plan: which kernel computes them, in how many dispatches, on which pieces of weights.
 
 use lantern_kernels::{
-    Part, Shader, bytes_of_params, matmul, matmul_rows, matvec, padded,
+    Part, Shader, bytes_of_params, matmul, matmul_cooperative, matmul_rows, matvec, padded,
     parts::{
         FINISH_GLU, INPUT_NORM, INPUT_NORM_UNIFORM, INPUT_PLAIN, X_STORAGE, X_UNIFORM, XS_STORAGE,
         XS_UNIFORM,
@@ -16,6 +16,7 @@ use super::{
 use crate::model::block::{MatrixId, VectorId};
 
 /// A linear layer on its way into a plan: from `x`, normed by `norm` where there is one, to `y`.
+#[derive(Clone, Copy)]
 pub(super) struct Linear {
     pub matrix: MatrixId,
     pub x: Slot,
@@ -43,10 +44,23 @@ impl Builder<'_> {
                 }
             }
         };
-        if self.engine.software() {
+        if self.matmul_integer(&linear, all) {
+            return;
+        }
+        let engine = self.engine;
+        let kernel = &matmul_cooperative::MATMUL_COOPERATIVE;
+        let part = self.layout.matrices[linear.matrix].part();
+        if !self.exact() && engine.asked(kernel).is_some() {
+            self.matmul(
+                &linear,
+                &self.shader(kernel, &[part, linear.finish], &[]),
+                all,
+            );
+        } else if engine.software() && engine.asked(&matmul::MATMUL).is_none() {
             self.matmul_rows(&linear, tokens, all);
         } else {
-            self.matmul(&linear, all);
+            let parts = [part, linear.finish, self.scalar()];
+            self.matmul(&linear, &self.shader(&matmul::MATMUL, &parts, &[]), all);
         }
     }
 
@@ -59,6 +73,9 @@ impl Builder<'_> {
 
     /// For the last token of a pass, or, where `single`, for the only one.
     pub(super) fn matvec(&self, linear: &Linear, single: bool, all: &mut Vec<Dispatch>) {
+        if self.matvec_integer(linear, all) {
+            return;
+        }
         let eps = self.config.norm_epsilon;
         let matrix = &self.layout.matrices[linear.matrix];
         let uniform = single && self.uniform(padded(matrix.cols), 1);
@@ -90,15 +107,10 @@ impl Builder<'_> {
         }
     }
 
-    fn matmul(&self, linear: &Linear, all: &mut Vec<Dispatch>) {
+    /// By `shader`, whose kernel has the parameters of `matmul`.
+    pub(super) fn matmul(&self, linear: &Linear, shader: &Shader, all: &mut Vec<Dispatch>) {
         let y_stride = padded(linear.y_width);
-        let parts = [
-            self.layout.matrices[linear.matrix].part(),
-            linear.finish,
-            self.scalar(),
-        ];
-        let shader = self.shader(&matmul::MATMUL, &parts, &[]);
-        self.pieces(linear, &shader, all, |rows, cols, y_start| {
+        self.pieces(linear, shader, all, |rows, cols, y_start| {
             bytes_of_params(&matmul::Params {
                 rows,
                 cols,
@@ -140,7 +152,7 @@ impl Builder<'_> {
     }
 
     /// One dispatch for each piece of the matrix.
-    fn pieces(
+    pub(super) fn pieces(
         &self,
         linear: &Linear,
         shader: &Shader,
@@ -157,9 +169,12 @@ impl Builder<'_> {
             "{name}: {results} results from {} on do not fit {y_width}",
             linear.y_start
         );
+        let cols = match linear.x {
+            Slot::Packed => matrix.cols, // checked where they are packed
+            x => self.width_of(x),
+        };
         assert_eq!(
-            matrix.cols,
-            self.width_of(linear.x),
+            matrix.cols, cols,
             "{name}: its columns are not the width of {:?}",
             linear.x
         );
@@ -191,7 +206,7 @@ impl Builder<'_> {
     }
 
     /// Width of a row of a slot that linear layers read.
-    fn width_of(&self, slot: Slot) -> u32 {
+    pub(super) fn width_of(&self, slot: Slot) -> u32 {
         match slot {
             Slot::X | Slot::H => self.config.width,
             Slot::Attention => self.config.heads * self.config.head_size,

@@ -3,5 +3,6 @@
 pub mod build;
 pub mod cost;
 pub mod dispatch;
+pub(crate) mod integer;
 mod linear;
 pub mod run;

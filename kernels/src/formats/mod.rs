@@ -113,7 +113,32 @@ pub const FORMAT: Socket = Socket {
     ],
 };
 
+/// Those of the decoders that also yield bytes: quantised formats.
+pub const BYTES: Socket = Socket {
+    name: "format",
+    parts: &[
+        &q4_0::Q4_0.part,
+        &q4_0::Q4_0.textured,
+        &q4_1::Q4_1.part,
+        &q4_1::Q4_1.textured,
+        &q5_0::Q5_0.part,
+        &q5_0::Q5_0.textured,
+        &q5_1::Q5_1.part,
+        &q5_1::Q5_1.textured,
+        &q8_0::Q8_0.part,
+        &q8_0::Q8_0.textured,
+    ],
+};
+
 impl Format {
+    /// Its weights are integers of at most 8 bits before their scale, and its decoder yields those too.
+    pub fn has_bytes(&self) -> bool {
+        BYTES
+            .parts
+            .iter()
+            .any(|p| std::ptr::eq(*p, &raw const self.part))
+    }
+
     /// The format with ggml's type number.
     pub fn of(ggml: u32) -> Option<&'static Format> {
         FORMATS.iter().copied().find(|f| f.ggml == ggml)
@@ -251,7 +276,8 @@ fn halfword(block: &[u8], at: usize) -> u16 {
     u16::from_le_bytes([block[at], block[at + 1]])
 }
 
-/// Nibbles as blocks have them (byte j: weight j below weight j + 16) to four in a row per halfword.
+/// Nibbles as blocks have them (byte j: weight j below weight j + 16) to words of eight: byte j of word i has weight
+/// 8 i + j below weight 8 i + 4 + j. So four neighbours are the low or the high halves of a word's bytes.
 fn pack_nibbles(nibbles: &[u8], words: &mut [u16]) {
     let q = |i: usize| {
         u16::from(if i < 16 {
@@ -261,7 +287,9 @@ fn pack_nibbles(nibbles: &[u8], words: &mut [u16]) {
         })
     };
     for (i, word) in words.iter_mut().enumerate() {
-        *word = (0..4).fold(0, |bits, k| bits | q(4 * i + k) << (4 * k));
+        let first = i / 2 * 8 + i % 2 * 2;
+        let order = [first, first + 4, first + 1, first + 5];
+        *word = (0..4).fold(0, |bits, k| bits | q(order[k]) << (4 * k));
     }
 }
 

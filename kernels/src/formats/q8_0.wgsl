@@ -14,3 +14,7 @@ fn w_group(group: u32) -> Group {
     return Group(signed_bytes(a.x), signed_bytes(a.y), signed_bytes(a.z), signed_bytes(a.w),
         signed_bytes(b.x), signed_bytes(b.y), signed_bytes(b.z), signed_bytes(b.w));
 }
+
+fn w_bytes(group: u32) -> Bytes {
+    return Bytes(quants4(2u * group), quants4(2u * group + 1u));
+}

@@ -1,9 +1,14 @@
 //! The parts that fill sockets, as a list.
 
-use crate::{Part, Socket};
+use crate::{Cooperative, Part, Socket};
 
 /// Bits of quantised blocks as numbers.
-pub static BITS: Part = Part::new("", include_str!("bits.wgsl"));
+pub static BITS: Part = Part {
+    uses: &[&GROUP_TYPES],
+    ..Part::new("", include_str!("bits.wgsl"))
+};
+/// What 32 neighbours of a row are.
+pub static GROUP_TYPES: Part = Part::new("", include_str!("group.wgsl"));
 /// Position, count and tokens of a pass, shared by its dispatches.
 pub static STATE: Part = Part::new("", include_str!("state.wgsl"));
 /// The same, where a kernel advances it.
@@ -50,6 +55,19 @@ pub static HALVES_UNPACK: Part = Part::new("", include_str!("halves_unpack.wgsl"
 pub static PLACE_NEIGHBOURS: Part = Part::new("", include_str!("place_neighbours.wgsl"));
 /// Every lane reads a run of its own.
 pub static PLACE_RUNS: Part = Part::new("", include_str!("place_runs.wgsl"));
+/// Cooperative matrices of f32.
+pub static COOPERATIVE_F32: Part = Part {
+    subgroups: true,
+    cooperative: Some(Cooperative::F32),
+    ..Part::new("", include_str!("cooperative_f32.wgsl"))
+};
+/// Cooperative matrices of f16.
+pub static COOPERATIVE_F16: Part = Part {
+    f16: true,
+    subgroups: true,
+    cooperative: Some(Cooperative::F16),
+    ..Part::new("", include_str!("cooperative_f16.wgsl"))
+};
 
 /// Tiles in workgroup memory of f32.
 pub static SCALAR_F32: Part = Part::new("f32", include_str!("scalar_f32.wgsl"));
@@ -110,6 +128,22 @@ pub static XS_UNIFORM: Part = Part::new("uniform", include_str!("xs_uniform.wgsl
 pub const XS: Socket = Socket {
     name: "xs",
     parts: &[&XS_STORAGE, &XS_UNIFORM],
+};
+
+/// 32 activations as bytes, and their products with 32 weights. Browsers may lack these: WGSL's language extension
+/// `packed_4x8_integer_dot_product` says whether they have them.
+pub static PACKED: Part = Part {
+    uses: &[&GROUP_TYPES],
+    ..Part::new("", include_str!("packed.wgsl"))
+};
+/// Packed activations of many tokens.
+pub static PACKED_STORAGE: Part = Part::new("", include_str!("packed_storage.wgsl"));
+/// Packed activations of one token; the shader's constant `X_LENGTH` is their number / 32.
+pub static PACKED_UNIFORM: Part = Part::new("uniform", include_str!("packed_uniform.wgsl"));
+/// Where packed activations are read from.
+pub const PACKED_X: Socket = Socket {
+    name: "x",
+    parts: &[&PACKED_STORAGE, &PACKED_UNIFORM],
 };
 
 /// What happens to a result.

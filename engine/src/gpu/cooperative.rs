@@ -1,0 +1,34 @@
+//! Cooperative matrices: which an adapter has, and leave to use them, which wgpu gives only to who asks for what is
+//! experimental.
+
+use lantern_kernels::Cooperative;
+use wgpu::CooperativeScalarType::{F16, F32};
+
+/// Whether the adapter multiplies matrices of this kind.
+pub(super) fn has(adapter: &wgpu::Adapter, kind: Cooperative) -> bool {
+    let (side, factors) = match kind {
+        Cooperative::F32 => (8, F32),
+        Cooperative::F16 => (16, F16),
+    };
+    let feature = wgpu::Features::EXPERIMENTAL_COOPERATIVE_MATRIX;
+    let all = adapter.cooperative_matrix_properties();
+    adapter.features().contains(feature)
+        && all.iter().any(|own| {
+            (own.m_size, own.n_size, own.k_size) == (side, side, side)
+                && own.ab_type == factors
+                && own.cr_type == F32
+        })
+}
+
+/// wgpu's token for experimental features, where one is asked for.
+#[expect(
+    unsafe_code,
+    reason = "wgpu wants to be told that its experimental features may have faults"
+)]
+pub(super) fn leave(asked: bool) -> wgpu::ExperimentalFeatures {
+    if !asked {
+        return wgpu::ExperimentalFeatures::disabled();
+    }
+    // SAFETY: it is off unless `EngineOptions::cooperative` asks for it, which says so; faults are to be reported.
+    unsafe { wgpu::ExperimentalFeatures::enabled() }
+}

@@ -1,0 +1,125 @@
+//! Linear layers in integers, where a variant of their kernels was asked for by name: first the activations become
+//! bytes, then bytes meet bytes. Only at the default precision, and only for weights that are quantised.
+
+use lantern_kernels::{
+    Kernel, Part, bytes_of_params, matmul_integer, matvec_integer, padded,
+    parts::{INPUT_NORM, INPUT_PLAIN, PACKED_STORAGE, PACKED_UNIFORM},
+    quantise::{self, PACKED_WORDS},
+};
+
+use super::{
+    build::{Builder, dispatch},
+    dispatch::{Bind, Dispatch, Slot},
+    linear::Linear,
+};
+use crate::{Engine, Precision};
+
+/// The kernels that read packed activations.
+const KERNELS: [&Kernel; 2] = [
+    &matvec_integer::MATVEC_INTEGER,
+    &matmul_integer::MATMUL_INTEGER,
+];
+
+/// Bytes of `width` packed activations, if any linear layer may read such.
+pub(crate) fn packed_bytes(engine: &Engine, precision: Precision, width: u32) -> u64 {
+    let asked = KERNELS.iter().any(|kernel| engine.asked(kernel).is_some());
+    if precision == Precision::Exact || !asked {
+        return 0;
+    }
+    u64::from(padded(width) / 32 * PACKED_WORDS) * 4
+}
+
+impl Builder<'_> {
+    /// Whether `linear` is to be computed by `kernel`, one of these.
+    fn integer(&self, kernel: &'static Kernel, linear: &Linear) -> bool {
+        let format = self.layout.matrices[linear.matrix].format;
+        !self.exact() && format.has_bytes() && self.engine.asked(kernel).is_some()
+    }
+
+    /// The last token's layer in integers; false, and nothing done, where that is not asked for.
+    pub(super) fn matvec_integer(&self, linear: &Linear, all: &mut Vec<Dispatch>) -> bool {
+        let kernel = &matvec_integer::MATVEC_INTEGER;
+        if !self.integer(kernel, linear) {
+            return false;
+        }
+        let packed = self.quantise(linear, true, all);
+        let matrix = &self.layout.matrices[linear.matrix];
+        let size = u64::from(padded(matrix.cols) / 32 * PACKED_WORDS) * 4;
+        let limits = &self.engine.adapter().limits;
+        let uniform = self.engine.uniforms_pay() && size <= limits.max_uniform_buffer_binding_size;
+        let x: &'static Part = if uniform {
+            &PACKED_UNIFORM
+        } else {
+            &PACKED_STORAGE
+        };
+        let consts = [("X_LENGTH", padded(matrix.cols) / 32)];
+        let shader = self.shader(kernel, &[matrix.part(), x, linear.finish], &consts);
+        let first = all.len();
+        self.pieces(&packed, &shader, all, |rows, cols, y_start| {
+            bytes_of_params(&matvec_integer::Params {
+                rows,
+                cols,
+                y_start,
+            })
+        });
+        let range = uniform.then_some((0, size));
+        all[first..].iter_mut().for_each(|d| d.x_range = range);
+        true
+    }
+
+    /// Every token's layer in integers; false, and nothing done, where that is not asked for.
+    pub(super) fn matmul_integer(&self, linear: &Linear, all: &mut Vec<Dispatch>) -> bool {
+        let kernel = &matmul_integer::MATMUL_INTEGER;
+        if !self.integer(kernel, linear) {
+            return false;
+        }
+        let packed = self.quantise(linear, false, all);
+        let part = self.layout.matrices[linear.matrix].part();
+        let shader = self.shader(kernel, &[part, linear.finish], &[]);
+        self.matmul(&packed, &shader, all);
+        true
+    }
+
+    /// What `linear` reads as bytes, normed where it asks for it: of the last token, or of all. The layer that reads them.
+    fn quantise(&self, linear: &Linear, last: bool, all: &mut Vec<Dispatch>) -> Linear {
+        let cols = self.width_of(linear.x);
+        let matrix = &self.layout.matrices[linear.matrix];
+        assert_eq!(matrix.cols, cols, "{}: not {cols} columns", matrix.name);
+        let params = quantise::Params {
+            cols,
+            eps: self.config.norm_epsilon,
+            last: u32::from(last),
+        };
+        let mut binds = vec![
+            ("x", Bind::Slot(linear.x)),
+            ("packed", Bind::Slot(Slot::Packed)),
+            ("state", Bind::Slot(Slot::State)),
+        ];
+        binds.extend(linear.norm.map(|norm| ("norm_weight", Bind::Vector(norm))));
+        let input: &'static Part = if linear.norm.is_some() {
+            &INPUT_NORM
+        } else {
+            &INPUT_PLAIN
+        };
+        let shader = self.shader(&quantise::QUANTISE, &[input], &[]);
+        let (what, from, to) = (
+            format!("{cols} to bytes"),
+            linear.x.name(),
+            Slot::Packed.name(),
+        );
+        let flow = format!("{from} → {to}");
+        all.push(dispatch(
+            shader,
+            &what,
+            &flow,
+            binds,
+            bytes_of_params(&params),
+            1,
+        ));
+        Linear {
+            x: Slot::Packed,
+            norm: None,
+            ..*linear
+        }
+    }
+}

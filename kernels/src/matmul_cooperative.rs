@@ -1,0 +1,56 @@
+//! Matrix times matrix by the matrix instructions of subgroups: wgpu's experimental cooperative matrices. The same
+//! operation as `matmul`, with its cases. Not yet run on hardware that has them; with plain loops in place of the matrix
+//! instructions, and a lane for each subgroup, it did what its twin does on SwiftShader.
+
+use crate::{
+    Case, Kernel, Variant,
+    formats::FORMAT,
+    matmul::{self, Params},
+    parts::{COOPERATIVE_F16, COOPERATIVE_F32, FINISH, HALVES_BITS, SCALAR_F16, STATE},
+};
+
+/// The kernel; units are rows.
+pub static MATMUL_COOPERATIVE: Kernel = Kernel {
+    name: "matmul_cooperative",
+    source: include_str!("matmul_cooperative.wgsl"),
+    uses: &[&STATE],
+    sockets: &[FORMAT, FINISH],
+    variants: &[
+        Variant {
+            name: "cooperative_f16",
+            parts: &[&COOPERATIVE_F16, &HALVES_BITS],
+            consts: &[("LANES", 128), ("SUBGROUP", 32)],
+            software: false,
+        },
+        Variant {
+            name: "cooperative_f32",
+            parts: &[&COOPERATIVE_F32, &HALVES_BITS],
+            consts: &[("LANES", 128), ("SUBGROUP", 32)],
+            software: false,
+        },
+    ],
+    params: Params::FIELDS,
+    outputs: &["y"],
+    grid: |shader, rows, tokens| {
+        let f16 = shader.variant.parts.iter().any(|part| part.f16);
+        let tile = if f16 { 64 } else { 32 };
+        [rows.div_ceil(tile), tokens.div_ceil(tile), 1]
+    },
+    twin: matmul::twin,
+    cases,
+};
+
+/// Those of `matmul`, once each.
+fn cases() -> Vec<Case> {
+    let mut cases = (matmul::MATMUL.cases)();
+    cases.retain(|case| {
+        !case
+            .parts
+            .iter()
+            .any(|p| std::ptr::eq(*p, &raw const SCALAR_F16))
+    });
+    for case in &mut cases {
+        case.parts.truncate(2);
+    }
+    cases
+}

@@ -1,0 +1,93 @@
+//! Matrix times matrix in integers: activations come as pairs of bytes from `quantise`, weights as the bytes they are.
+//! Its error is that of activations of sixteen bits, 32 of which share a scale: never where exact results are wanted.
+
+use crate::{
+    Call, Case, FORMATS, Kernel, Variant, bytes_of_params,
+    call::activations,
+    formats::BYTES,
+    matmul::Params,
+    matvec,
+    matvec_integer::products,
+    padded,
+    parts::{
+        FINISH, FINISH_ADD, FINISH_GATE, FINISH_GLU, FINISH_STORE, HALVES_BITS, INPUT_PLAIN,
+        PACKED, STATE,
+    },
+    quantise::packed,
+    random::Random,
+};
+
+/// The kernel; units are rows.
+pub static MATMUL_INTEGER: Kernel = Kernel {
+    name: "matmul_integer",
+    source: include_str!("matmul_integer.wgsl"),
+    uses: &[&PACKED, &STATE],
+    sockets: &[BYTES, FINISH],
+    variants: &[Variant {
+        name: "integer_tile64",
+        parts: &[&HALVES_BITS],
+        consts: &[
+            ("LANES", 256),
+            ("LANES_R", 16),
+            ("LANES_T", 16),
+            ("ROWS", 4),
+            ("TOKENS", 4),
+        ],
+        software: false,
+    }],
+    params: Params::FIELDS,
+    outputs: &["y"],
+    grid: |shader, rows, tokens| {
+        let rows_tile = shader.constant("ROWS") * shader.constant("LANES_R");
+        let tokens_tile = shader.constant("TOKENS") * shader.constant("LANES_T");
+        [rows.div_ceil(rows_tile), tokens.div_ceil(tokens_tile), 1]
+    },
+    twin,
+    cases,
+};
+
+/// `y` (tokens, y_stride) from `x` (tokens, groups).
+fn twin(call: &mut Call) {
+    let p: Params = call.params();
+    for token in 0..call.words("state")[1] {
+        let results = products(call, p.cols, token as usize);
+        matvec::finish(call, (token * p.y_stride + p.y_start) as usize, &results);
+    }
+}
+
+/// Every quantised format and finish; tiles that are not full in either direction.
+fn cases() -> Vec<Case> {
+    let mut random = Random::new(14);
+    let mut cases = Vec::new();
+    for format in FORMATS.iter().filter(|f| f.has_bytes()) {
+        for finish in [&FINISH_STORE, &FINISH_ADD, &FINISH_GLU, &FINISH_GATE] {
+            for (rows, cols, tokens) in [(70, 576, 19), (130, 64, 65), (1, 32, 1)] {
+                let store = std::ptr::eq(finish, &raw const FINISH_STORE);
+                if rows % 2 == 1 && !store {
+                    continue;
+                }
+                let shape = (rows, cols, tokens);
+                let mut case = matvec::case(format, (&INPUT_PLAIN, finish), shape, &mut random);
+                let textured = cols == 64;
+                let weights = if textured {
+                    &format.textured
+                } else {
+                    &format.part
+                };
+                case.parts = vec![weights, finish];
+                case.consts = vec![];
+                case.params = bytes_of_params(&Params {
+                    rows,
+                    cols,
+                    y_start: 64,
+                    y_stride: padded(rows + 64),
+                });
+                let floats: &[f32] = bytemuck::cast_slice(&case.buffers[0].1);
+                case.buffers[0].1 = packed(floats);
+                case.buffers[1].1 = activations(&mut random, tokens, rows + 64);
+                cases.push(case);
+            }
+        }
+    }
+    cases
+}

@@ -1,0 +1,121 @@
+//! Matrix times vector in integers: activations come as pairs of bytes from `quantise`, weights as the bytes they are.
+//! Its error is that of activations of sixteen bits, 32 of which share a scale: never where exact results are wanted.
+
+use crate::{
+    Call, Case, FORMATS, Kernel, Part, Variant, bytes_of_params,
+    formats::BYTES,
+    kernel::wide_grid,
+    matvec, padded,
+    parts::{
+        FINISH, FINISH_ADD, FINISH_GATE, FINISH_GLU, FINISH_STORE, HALVES_BITS, HALVES_UNPACK,
+        INPUT_PLAIN, PACKED, PACKED_STORAGE, PACKED_UNIFORM, PACKED_X, REDUCE_NONE,
+        REDUCE_SUBGROUP, REDUCE_WORKGROUP,
+    },
+    quantise::{packed, unpacked},
+    random::Random,
+};
+
+/// The kernel; units are rows. The shader's constant `X_LENGTH` is padded columns / 32.
+pub static MATVEC_INTEGER: Kernel = Kernel {
+    name: "matvec_integer",
+    source: include_str!("matvec_integer.wgsl"),
+    uses: &[&PACKED],
+    sockets: &[BYTES, PACKED_X, FINISH],
+    variants: &[
+        Variant {
+            name: "integer_rows",
+            parts: &[&REDUCE_NONE, &HALVES_UNPACK],
+            consts: &[("LANES", 8), ("SPLIT", 1)],
+            software: true,
+        },
+        Variant {
+            name: "integer_subgroup",
+            parts: &[&REDUCE_SUBGROUP, &HALVES_BITS],
+            consts: &[("LANES", 32), ("SPLIT", 32)],
+            software: false,
+        },
+        Variant {
+            name: "integer_workgroup",
+            parts: &[&REDUCE_WORKGROUP, &HALVES_BITS],
+            consts: &[("LANES", 32), ("SPLIT", 32)],
+            software: false,
+        },
+    ],
+    params: Params::FIELDS,
+    outputs: &["y"],
+    grid: |shader, rows, _| {
+        let sets = shader.constant("LANES") / shader.constant("SPLIT");
+        wide_grid(rows.div_ceil(sets * 4))
+    },
+    twin,
+    cases,
+};
+
+crate::params! {
+    /// Parameters, as the shader has them.
+    Params {
+        /// Rows of this piece of the matrix.
+        rows: u32,
+        /// Columns: the width of x.
+        cols: u32,
+        /// Where in a row of y the results go.
+        y_start: u32,
+    }
+}
+
+/// One token's products with every row, summed in f64; `x` are all tokens, packed.
+pub(crate) fn products(call: &mut Call, cols: u32, token: usize) -> Vec<f64> {
+    let stride = padded(cols) as usize;
+    let x = unpacked(call.words("x"));
+    let x = &x[token * stride..][..stride];
+    let dot = |row: &[f32]| row.iter().zip(x).map(|(&w, &x)| f64::from(w) * x).sum();
+    call.weights.chunks_exact(stride).map(dot).collect()
+}
+
+/// `y` (rows) from `x` (groups).
+fn twin(call: &mut Call) {
+    let p: Params = call.params();
+    let results = products(call, p.cols, 0);
+    matvec::finish(call, p.y_start as usize, &results);
+}
+
+/// Every quantised format and finish; rows that fill no workgroup; odd rows; real widths; planes in textures.
+fn cases() -> Vec<Case> {
+    let mut random = Random::new(13);
+    let mut cases = Vec::new();
+    for format in FORMATS.iter().filter(|f| f.has_bytes()) {
+        for (finish, rows, cols) in [
+            (&FINISH_STORE, 301, 576),
+            (&FINISH_STORE, 1, 32),
+            (&FINISH_ADD, 133, 1536),
+            (&FINISH_GLU, 70, 576),
+            (&FINISH_GATE, 9, 64),
+        ] {
+            let shape = (rows, cols, 1);
+            let mut case = matvec::case(format, (&INPUT_PLAIN, finish), shape, &mut random);
+            let textured = rows == 301 || rows == 9;
+            let weights = if textured {
+                &format.textured
+            } else {
+                &format.part
+            };
+            let uniform = cols != 1536;
+            let x: &'static Part = if uniform {
+                &PACKED_UNIFORM
+            } else {
+                &PACKED_STORAGE
+            };
+            case.parts = vec![weights, x, finish];
+            case.consts = vec![("X_LENGTH", padded(cols) / 32)];
+            case.params = bytes_of_params(&Params {
+                rows,
+                cols,
+                y_start: 64,
+            });
+            let floats: &[f32] = bytemuck::cast_slice(&case.buffers[0].1);
+            case.buffers[0].1 = packed(floats);
+            cases.push(case);
+        }
+    }
+    cases
+}

@@ -1,0 +1,34 @@
+// matvec_integer: y = W x for one token whose activations are packed as bytes: products of integers, four at a time.
+// SPLIT lanes share four rows, each taking every SPLIT-th group of 32 weights. Bound: reads every weight byte once.
+// Sockets: format, x, finish; reduce comes with the variant.
+
+const GROUPS = X_LENGTH; // of a row
+
+struct Params { rows: u32, cols: u32, y_start: u32 }
+
+@group(0) @binding(4) var<storage, read_write> y: array<f32>;   // (rows)
+@group(0) @binding(8) var<uniform> params: Params;
+
+@compute @workgroup_size(LANES)
+fn main(at: Invocation, wg: Workgroup) {
+    let index = wg.id.y * wg.count.x + wg.id.x;
+    let row = (index * (LANES / SPLIT) + at.lane / SPLIT) * 4u;
+
+    let four = min(row, params.rows - 1u) / 4u * GROUPS;
+    let rows = min(vec4u(row) + vec4u(0u, 1u, 2u, 3u), vec4u(params.rows - 1u)) * GROUPS; // rows past the end repeat the last
+
+    var sums = vec4f(0.0);
+    for (var group = at.lane % SPLIT; group < GROUPS; group += SPLIT) {
+        let v = x[group];
+        let s = w_scales_of(four + group);
+        let whole = vec4i(products(w_bytes(rows.x + group), v.high, v.low), products(w_bytes(rows.y + group), v.high, v.low),
+            products(w_bytes(rows.z + group), v.high, v.low), products(w_bytes(rows.w + group), v.high, v.low));
+        sums += s.scale * (v.scale * vec4f(whole)) + s.least * v.total;
+    }
+
+    let low = vec2f(reduce_sum(sums.x, at, wg), reduce_sum(sums.y, at, wg));
+    let high = vec2f(reduce_sum(sums.z, at, wg), reduce_sum(sums.w, at, wg));
+    if at.lane % SPLIT != 0u { return; }
+    if row < params.rows { finish(params.y_start, row, low); }
+    if row + 2u < params.rows { finish(params.y_start, row + 2u, high); }
+}

@@ -1,0 +1,6 @@
+// 32 neighbours of a row: weights before their scale, or activations. Names, not an array: drivers keep those in
+// registers without being asked.
+struct Group { a: vec4f, b: vec4f, c: vec4f, d: vec4f, e: vec4f, f: vec4f, g: vec4f, h: vec4f }
+
+// The same as signed bytes: word i has neighbours 4 i to 4 i + 3.
+struct Bytes { a: vec4u, b: vec4u }
