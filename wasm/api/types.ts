@@ -56,7 +56,14 @@ export interface AdapterInfo {
   backend: string;
   kind: string;
   limits: Record<string, number>;
-  features: { shader_f16: boolean; subgroups: boolean; subgroup_size: [number, number]; cooperative_f32: boolean; cooperative_f16: boolean; timestamps: boolean };
+  features: {
+    shader_f16: boolean;
+    subgroups: boolean;
+    subgroup_size: [number, number];
+    cooperative_f32: boolean;
+    cooperative_f16: boolean;
+    timestamps: boolean;
+  };
 }
 
 /** What a model file says of itself. */
