@@ -3,6 +3,8 @@
 
 use half::f16;
 
+use std::ops::Range;
+
 use crate::{
     Call, Case, Kernel, Part, Variant, bytes_of_params,
     call::{activations, state, words},
@@ -100,46 +102,65 @@ fn cache(call: &mut Call, name: &str) -> Vec<f32> {
     halves.map(|bits| f16::from_bits(bits).to_f32()).collect()
 }
 
-/// `y` (tokens, heads, head size) from queries in `qkv` (tokens, q_stride) and `keys`, `values` (context, kv heads, head size).
-pub(crate) fn twin(call: &mut Call) {
+/// What a head makes of some positions: sums of values, the largest score, and the sum of the scores' exponentials, both
+/// relative to that.
+pub(crate) struct Unjoined {
+    pub sums: Vec<f64>,
+    pub most: f64,
+    pub total: f64,
+}
+
+/// Attention of `token` to `positions`, for every query head, from queries in `qkv` (tokens, q_stride) and `keys`, `values`
+/// (context, kv heads, head size).
+pub(crate) fn unjoined(call: &mut Call, token: usize, positions: Range<usize>) -> Vec<Unjoined> {
     let p: Params = call.params();
     let head = call.constant("HEAD") as usize;
-    let (position, count) = (
-        call.words("state")[0] as usize,
-        call.words("state")[1] as usize,
-    );
     let (keys, values, qkv) = (
         cache(call, "keys"),
         cache(call, "values"),
         call.floats("qkv"),
     );
-    let group = call.constant("GROUP");
-    let heads = (group * p.kv_heads) as usize;
+    let group = call.constant("GROUP") as usize;
+    let kv_heads = p.kv_heads as usize;
+    let of_head = |h: usize| {
+        let q = &qkv[token * p.q_stride as usize + h * head..][..head];
+        let at = |position: usize| (position * kv_heads + h / group) * head;
+        let dot = |k: &[f32]| {
+            let products = q.iter().zip(k).map(|(&q, &k)| f64::from(q) * f64::from(k));
+            products.sum::<f64>() * f64::from(p.scale)
+        };
+        let scores: Vec<f64> = positions
+            .clone()
+            .map(|i| dot(&keys[at(i)..][..head]))
+            .collect();
+        let most = scores.iter().copied().fold(f64::MIN, f64::max);
+        let weights: Vec<f64> = scores.iter().map(|s| (s - most).exp()).collect();
+        let sum = |d: usize| {
+            let pairs = positions.clone().zip(&weights);
+            pairs.map(|(i, w)| w * f64::from(values[at(i) + d])).sum()
+        };
+        Unjoined {
+            sums: (0..head).map(sum).collect(),
+            most,
+            total: weights.iter().sum(),
+        }
+    };
+    (0..group * kv_heads).map(of_head).collect()
+}
+
+/// `y` (tokens, heads, head size) of all positions up to each token.
+pub(crate) fn twin(call: &mut Call) {
+    let p: Params = call.params();
+    let head = call.constant("HEAD") as usize;
+    let state = call.words("state");
+    let (position, count) = (state[0] as usize, state[1] as usize);
     for token in 0..count {
-        for h in 0..heads {
-            let q = &qkv[token * p.q_stride as usize + h * head..][..head];
-            let at = |position: usize| (position * p.kv_heads as usize + h / group as usize) * head;
-            let dot = |k: &[f32]| {
-                q.iter()
-                    .zip(k)
-                    .map(|(&q, &k)| f64::from(q) * f64::from(k))
-                    .sum::<f64>()
-            };
-            let scores: Vec<f64> = (0..=position + token)
-                .map(|i| dot(&keys[at(i)..][..head]) * f64::from(p.scale))
-                .collect();
-            let most = scores.iter().copied().fold(f64::MIN, f64::max);
-            let weights: Vec<f64> = scores.iter().map(|s| (s - most).exp()).collect();
-            let total: f64 = weights.iter().sum();
-            for d in 0..head {
-                let sum: f64 = weights
-                    .iter()
-                    .enumerate()
-                    .map(|(i, w)| w * f64::from(values[at(i) + d]))
-                    .sum();
-                call.floats_mut("y")[token * p.y_stride as usize + h * head + d] =
-                    (sum / total) as f32;
-            }
+        let found = unjoined(call, token, 0..position + token + 1);
+        let y = &mut call.floats_mut("y")[token * p.y_stride as usize..];
+        for (Unjoined { sums, total, .. }, y) in found.iter().zip(y.chunks_exact_mut(head)) {
+            y.iter_mut()
+                .zip(sums)
+                .for_each(|(y, sum)| *y = (sum / total) as f32);
         }
     }
 }

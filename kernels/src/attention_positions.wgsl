@@ -2,7 +2,7 @@
 // LANES positions at a time: a lane scores one position, queries come from the lane that holds them; then the lanes hold
 // two values of each head every 2 LANES, and the shares of positions come from the lanes that scored them. The running
 // maximum and sum follow Milakov & Gimelshein 2018. Bound: reads keys and values up to the token once for HEADS heads.
-// Sockets: cache; the lanes come with the variant.
+// Workgroups in z have a part of the positions each. Sockets: cache, ending; the lanes come with the variant.
 
 struct Params { kv_heads: u32, q_stride: u32, y_stride: u32, scale: f32 }
 
@@ -11,7 +11,6 @@ const STEPS = (PAIRS + LANES - 1u) / LANES;       // of those, a lane's
 const LEAST = -3.0e38;                            // WGSL promises no infinities
 
 @group(0) @binding(3) var<storage, read> qkv: array<vec2f>;        // (tokens, q_stride / 2)
-@group(0) @binding(4) var<storage, read_write> y: array<vec2f>;    // (tokens, y_stride / 2)
 @group(0) @binding(8) var<uniform> params: Params;
 
 @compute @workgroup_size(LANES)
@@ -21,7 +20,8 @@ fn main(at: Invocation, wg: Workgroup) {
     let head = wg.id.x * HEADS;                                // the first of this workgroup
     let row = params.kv_heads * PAIRS;                            // from a position to the next
     let kv = head / GROUP * PAIRS;
-    let count = state.position + token + 1u;
+    let end = part_end(state.position + token + 1u, wg.id.z);
+    let begin = part_start(state.position + token + 1u, wg.id.z);
 
     var q = array<array<vec2f, STEPS>, HEADS>();
     var sums = array<array<vec2f, STEPS>, HEADS>();
@@ -35,9 +35,9 @@ fn main(at: Invocation, wg: Workgroup) {
             q[h][s] = select(vec2f(0.0), v * params.scale, pair < PAIRS);
         }
     }
-    for (var start = 0u; start < count; start += LANES) {
-        let there = start + at.lane < count;
-        let k = min(start + at.lane, count - 1u) * row + kv;
+    for (var start = begin; start < end; start += LANES) {
+        let there = start + at.lane < end;
+        let k = min(start + at.lane, end - 1u) * row + kv;
         var scores = array<vec2f, HEADS>();
         for (var s = 0u; s < STEPS; s++) {
             for (var i = 0u; i < LANES; i++) {
@@ -56,7 +56,7 @@ fn main(at: Invocation, wg: Workgroup) {
             for (var s = 0u; s < STEPS; s++) { sums[h][s] *= shrink; }
         }
         for (var i = 0u; i < LANES; i++) {
-            let v = min(start + i, count - 1u) * row + kv; // past the end the share is zero
+            let v = min(start + i, end - 1u) * row + kv; // past the end the share is zero
             var share = array<f32, HEADS>();
             for (var h = 0u; h < HEADS; h++) { share[h] = subgroupShuffle(shares[h], i); }
             for (var s = 0u; s < STEPS; s++) {
@@ -69,7 +69,8 @@ fn main(at: Invocation, wg: Workgroup) {
         let sum = subgroupAdd(total[h]);
         for (var s = 0u; s < STEPS; s++) {
             let pair = s * LANES + at.lane;
-            if pair < PAIRS { y[token * params.y_stride / 2u + (head + h) * PAIRS + pair] = sums[h][s] / sum; }
+            if pair < PAIRS { put(token, head + h, pair, wg.id.z, sums[h][s], sum); }
         }
+        put_share(head + h, wg.id.z, at.lane, vec2f(most[h], sum));
     }
 }

@@ -16,6 +16,7 @@ pub mod random;
 
 pub mod argmax;
 pub mod attention;
+pub mod attention_join;
 pub mod attention_positions;
 pub mod attention_tokens;
 pub mod embed;
@@ -55,6 +56,7 @@ pub const ALL: &[&Kernel] = &[
     &attention::ATTENTION,
     &attention_positions::ATTENTION_POSITIONS,
     &attention_tokens::ATTENTION_TOKENS,
+    &attention_join::ATTENTION_JOIN,
     &argmax::ARGMAX,
     &sample::SAMPLE,
     &read::READ,

@@ -18,11 +18,12 @@ fn shaders(kernel: &'static Kernel) -> Vec<Shader> {
     let consts: &[&[(&str, u32)]] = match kernel.name {
         "rope" => &[&[("HEAD", 64)], &[("HEAD", 40)], &[("HEAD", 12)]],
         "attention" | "attention_positions" | "attention_tokens" => &[
-            &[("HEAD", 64), ("GROUP", 3), ("HEADS", 3)],
-            &[("HEAD", 40), ("GROUP", 1), ("HEADS", 1)],
-            &[("HEAD", 12), ("GROUP", 8), ("HEADS", 8)],
-            &[("HEAD", 128), ("GROUP", 8), ("HEADS", 2)],
+            &[("HEAD", 64), ("GROUP", 3), ("HEADS", 3), ("PARTS", 4)],
+            &[("HEAD", 40), ("GROUP", 1), ("HEADS", 1), ("PARTS", 4)],
+            &[("HEAD", 12), ("GROUP", 8), ("HEADS", 8), ("PARTS", 4)],
+            &[("HEAD", 128), ("GROUP", 8), ("HEADS", 2), ("PARTS", 4)],
         ],
+        "attention_join" => &[&[("HEAD", 64), ("PARTS", 4)]],
         "matvec" | "matmul_rows" | "matvec_integer" => &[&[("X_LENGTH", 64)]],
         _ => &[&[]],
     };

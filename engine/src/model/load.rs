@@ -2,7 +2,7 @@
 
 use std::{ops::ControlFlow, sync::Arc};
 
-use lantern_kernels::padded;
+use lantern_kernels::{attention_join, padded};
 use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::Xxh3;
 
@@ -249,6 +249,13 @@ impl Loaded {
     /// Tells the model's weights from those of any other.
     pub fn fingerprint(&self) -> String {
         format!("{:016x}", self.hash)
+    }
+
+    /// Bytes of what attention finds in parts of the positions.
+    pub fn parts_bytes(&self) -> u64 {
+        let (config, split) = (&self.config, self.builder().splits());
+        let parts = if split { attention_join::PARTS } else { 0 };
+        u64::from(config.heads * parts * (config.head_size + 2)) * 4
     }
 
     /// Bytes that a position takes in the keys, or the values, of a layer.

@@ -1,11 +1,11 @@
 //! From a model's layout to plans: asserts shapes, picks variants, and lists dispatches in the order of the paper.
 
 use lantern_kernels::{
-    Kernel, Part, Shader, argmax, attention, attention_positions, attention_tokens,
+    Kernel, Part, Shader, argmax, attention, attention_join, attention_positions, attention_tokens,
     bytes_of_params, embed, norm, padded,
     parts::{
-        CACHE_F16, CACHE_F32, FINISH_ADD, FINISH_GATE, FINISH_GLU, FINISH_STORE, PAIRS_F16,
-        PAIRS_F32, SCALAR_F16, SCALAR_F32, STORE_F16, STORE_F32,
+        CACHE_F16, CACHE_F32, END_PART, END_WHOLE, FINISH_ADD, FINISH_GATE, FINISH_GLU,
+        FINISH_STORE, PAIRS_F16, PAIRS_F32, SCALAR_F16, SCALAR_F32, STORE_F16, STORE_F32,
     },
     rope, sample,
 };
@@ -29,6 +29,8 @@ use crate::{
 pub enum Width {
     /// One token.
     Decode,
+    /// One token, [`LONG`] positions or more into the context.
+    DecodeLong,
     /// Up to so many.
     Prefill(u32),
 }
@@ -219,7 +221,7 @@ impl Builder<'_> {
             );
         }
         all.push(self.rope(index));
-        all.push(self.attention(index, width));
+        self.attention(index, width, all);
         let to_x = |matrix, x| Linear {
             matrix,
             x,
@@ -259,7 +261,7 @@ impl Builder<'_> {
 
     /// Where a layer's normed input comes from: decoding norms on the way into the layer, prefilling before it.
     fn normed(norm: VectorId, width: Width) -> (Slot, Option<VectorId>) {
-        if width == Width::Decode {
+        if width.tokens_are_one() {
             (Slot::X, Some(norm))
         } else {
             (Slot::H, None)
@@ -267,7 +269,7 @@ impl Builder<'_> {
     }
 
     pub(super) fn norm(&self, norm: VectorId, width: Width, all: &mut Vec<Dispatch>) {
-        if width == Width::Decode {
+        if width.tokens_are_one() {
             return;
         }
         let params = norm::Params {
@@ -318,7 +320,7 @@ impl Builder<'_> {
         )
     }
 
-    fn attention(&self, layer: u32, width: Width) -> Dispatch {
+    fn attention(&self, layer: u32, width: Width, all: &mut Vec<Dispatch>) {
         let config = self.config;
         let group = config.heads / config.kv_heads;
         let heads = attention::heads_together(config.head_size, group);
@@ -328,7 +330,7 @@ impl Builder<'_> {
             y_stride: padded(config.heads * config.head_size),
             scale: 1.0 / (config.head_size as f32).sqrt(),
         };
-        let many = width != Width::Decode
+        let many = !width.tokens_are_one()
             && config.head_size <= attention_tokens::HEAD_MAX
             && self.context <= attention_tokens::CONTEXT_MAX;
         let special = if many {
@@ -341,20 +343,26 @@ impl Builder<'_> {
         } else {
             (&attention::ATTENTION, [&CACHE_F32, &CACHE_F16])
         };
-        let cache = caches[usize::from(!self.exact())];
+        let split = width == Width::DecodeLong && self.splits();
+        let mut parts = vec![caches[usize::from(!self.exact())]];
+        if std::ptr::eq(kernel, &raw const attention_positions::ATTENTION_POSITIONS) {
+            parts.push(if split { &END_PART } else { &END_WHOLE });
+        }
+        let y = if split { Slot::Parts } else { Slot::Attention };
         let binds = vec![
             ("qkv", Bind::Slot(Slot::Qkv)),
             ("keys", Bind::Keys(layer)),
             ("values", Bind::Values(layer)),
-            ("y", Bind::Slot(Slot::Attention)),
+            ("y", Bind::Slot(y)),
             ("state", Bind::Slot(Slot::State)),
         ];
-        let consts = [
+        let mut consts = vec![
             ("HEAD", config.head_size),
             ("GROUP", group),
             ("HEADS", heads),
         ];
-        let shader = self.shader(kernel, &[cache], &consts);
+        consts.extend(split.then_some(("PARTS", attention_join::PARTS)));
+        let shader = self.shader(kernel, &parts, &consts);
         let what = format!("{} heads of {}", config.heads, config.head_size);
         let cost = Cost {
             position_bytes: cache_layer_bytes(config, self.precision, 1) * 2,
@@ -362,23 +370,61 @@ impl Builder<'_> {
             ..Cost::default()
         };
         let units = config.heads / heads;
-        let flow = "qkv → att";
-        Dispatch {
+        let flow = format!("qkv → {}", y.name());
+        all.push(Dispatch {
             cost,
-            ..dispatch(shader, &what, flow, binds, bytes_of_params(&params), units)
+            ..dispatch(shader, &what, &flow, binds, bytes_of_params(&params), units)
+        });
+        if split {
+            all.push(self.attention_join());
         }
+    }
+
+    /// Whether attention far into the context is split: where the kernel that can be is the one in use.
+    pub(crate) fn splits(&self) -> bool {
+        let kernel = &attention_positions::ATTENTION_POSITIONS;
+        self.context >= LONG && self.engine.has_variant(kernel)
+    }
+
+    fn attention_join(&self) -> Dispatch {
+        let consts = [
+            ("HEAD", self.config.head_size),
+            ("PARTS", attention_join::PARTS),
+        ];
+        let shader = self.shader(&attention_join::ATTENTION_JOIN, &[], &consts);
+        let binds = vec![
+            ("partial", Bind::Slot(Slot::Parts)),
+            ("y", Bind::Slot(Slot::Attention)),
+        ];
+        let what = format!("{} parts", attention_join::PARTS);
+        dispatch(
+            shader,
+            &what,
+            "parts → att",
+            binds,
+            vec![],
+            self.config.heads,
+        )
     }
 }
 
 impl Width {
+    /// It is for decoding.
+    pub fn tokens_are_one(self) -> bool {
+        matches!(self, Width::Decode | Width::DecodeLong)
+    }
+
     /// Most tokens of a pass.
     pub fn tokens(self) -> u32 {
         match self {
-            Width::Decode => 1,
+            Width::Decode | Width::DecodeLong => 1,
             Width::Prefill(tokens) => tokens,
         }
     }
 }
+
+/// Positions from which on a token's attention is worth splitting.
+pub const LONG: u32 = 512;
 
 /// What every dispatch that draws a token binds.
 const DRAWING: [(&str, Bind); 3] = [

@@ -28,6 +28,8 @@ pub enum Slot {
     Qkv,
     /// What attention found, (tokens, heads, head size).
     Attention,
+    /// What it found in parts of the positions, (heads, parts, head size + 2).
+    Parts,
     /// The gated product, (tokens, ffn width).
     Gated,
     /// (rows, vocabulary): of the last token, or of every one of a pass.
@@ -51,6 +53,7 @@ impl Slot {
             Slot::Packed => "bytes",
             Slot::Qkv => "qkv",
             Slot::Attention => "att",
+            Slot::Parts => "parts",
             Slot::Gated => "up",
             Slot::Logits => "logits",
             Slot::Scores => "scores",

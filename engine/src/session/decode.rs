@@ -86,9 +86,13 @@ impl Session {
     async fn step(&self, draw: &Prepared, number: usize, batch: usize) -> Result<Vec<u32>> {
         let engine = &self.model.engine;
         let mut encoder = engine.encoder();
-        let mut plans = [(&self.decode, 1), (draw, 1)].repeat(batch);
-        if number == 0 {
-            plans.remove(0); // the first is drawn from the logits that are there
+        let first = self.tokens.len() - 1; // the position of the last token
+        let mut plans = Vec::new();
+        for position in first..first + batch {
+            // The first is drawn from the logits that are there.
+            let there = number == 0 && position == first;
+            plans.extend((!there).then(|| (self.decode_at(position), 1)));
+            plans.push((draw, 1));
         }
         engine.pass(&mut encoder, &plans);
         let (ring, readback) = (self.buffers.slot(Slot::Drawn), &self.buffers.readback);

@@ -22,7 +22,7 @@ use crate::{
     gpu::{buffer::Buffer, pipeline::Found},
     model::load::Loaded,
     plan::{
-        build::{Rows, Width},
+        build::{LONG, Rows, Width},
         cost::Load,
         dispatch::{Bind, Slot},
         run::{Lookup, Prepared},
@@ -45,6 +45,8 @@ pub struct Session {
     buffers: Buffers,
     /// One token, with its logits.
     decode: Prepared,
+    /// The same far into the context, where that is another plan.
+    decode_long: Option<Prepared>,
     /// Many tokens, without.
     prefill: Prepared,
     /// The logits of the last of them.
@@ -94,6 +96,7 @@ impl Buffers {
             (Slot::Logits, vocabulary),
             (Slot::Scores, vocabulary),
             (Slot::Seen, vocabulary),
+            (Slot::Parts, model.parts_bytes()),
         ];
         let mut slots = Vec::new();
         for (slot, size) in sizes {
@@ -126,10 +129,18 @@ impl Session {
         };
         let neutral = sampler::SamplerOptions::greedy().params(model.config.vocabulary);
         let ready = async |plan| Prepared::new(&model.engine, plan, &bound).await;
-        let mut step = builder.body(Width::Decode);
-        step.dispatches
-            .extend(builder.head(Width::Decode, Rows::Last).dispatches);
-        let decode = ready(step).await?;
+        let step = |width| {
+            let mut step = builder.body(width);
+            let head = builder.head(width, Rows::Last);
+            step.dispatches.extend(head.dispatches);
+            step
+        };
+        let decode = ready(step(Width::Decode)).await?;
+        let decode_long = if builder.splits() {
+            Some(ready(step(Width::DecodeLong)).await?)
+        } else {
+            None
+        };
         let prefill = ready(builder.body(chunk)).await?;
         let head = ready(builder.head(chunk, Rows::Last)).await?;
         let greedy = ready(builder.greedy()).await?;
@@ -142,6 +153,7 @@ impl Session {
             fresh: false,
             buffers,
             decode,
+            decode_long,
             prefill,
             head,
             greedy,
@@ -154,6 +166,13 @@ impl Session {
         Ok(session)
     }
 
+    /// The plan of one token at `position`.
+    fn decode_at(&self, position: usize) -> &Prepared {
+        let far = self.decode_long.as_ref();
+        far.filter(|_| position >= LONG as usize)
+            .unwrap_or(&self.decode)
+    }
+
     /// Bytes of weights that a decoded token reads: what its dispatches bind, the embedding's one row left out.
     pub fn weight_bytes_read(&self) -> u64 {
         let dispatches = &self.decode.plan.dispatches;
@@ -162,7 +181,7 @@ impl Session {
 
     /// What one more token takes at `position`, and how long that is on an adapter that reaches its ceilings all the time.
     pub fn decode_load(&self, position: usize, ceilings: &Ceilings) -> (Load, f64) {
-        let (plan, position) = (&self.decode.plan, position as u32);
+        let (plan, position) = (&self.decode_at(position).plan, position as u32);
         (plan.load(1, position), plan.seconds(1, position, ceilings))
     }
 

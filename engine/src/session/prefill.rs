@@ -140,7 +140,7 @@ impl Session {
         let mut encoder = engine.encoder();
         let many = [(&self.prefill, count as u32), (&self.head, 1)];
         let plans = if single {
-            &[(&self.decode, 1)]
+            &[(self.decode_at(self.cached), 1)]
         } else {
             &many[..if last { 2 } else { 1 }]
         };

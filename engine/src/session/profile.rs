@@ -35,7 +35,8 @@ impl Session {
         self.settle().await?;
         let position = self.cached - 1;
         self.set_state(position, 1);
-        self.profile(&[(&self.decode, 1)], position, rounds).await
+        let plans = [(self.decode_at(position), 1)];
+        self.profile(&plans, position, rounds).await
     }
 
     /// The same for a pass of as many of the last tokens as fit one, with the logits of the last.

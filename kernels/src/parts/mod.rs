@@ -46,6 +46,16 @@ pub static SUBGROUP: Part = Part {
     ..Part::new("", include_str!("subgroup.wgsl"))
 };
 
+/// One workgroup has all positions.
+pub static END_WHOLE: Part = Part::new("", include_str!("end_whole.wgsl"));
+/// Workgroups have a part of the positions each; the shader's constant `PARTS` says how many there are.
+pub static END_PART: Part = Part::new("part", include_str!("end_part.wgsl"));
+/// Which positions a workgroup of attention has, and where its results go.
+pub const ENDING: Socket = Socket {
+    name: "ending",
+    parts: &[&END_WHOLE, &END_PART],
+};
+
 /// f16 as numbers by arithmetic on their bits: exact everywhere.
 pub static HALVES_BITS: Part = Part::new("", include_str!("halves_bits.wgsl"));
 /// f16 as numbers by the built-in function: exact on adapters that run on the CPU.

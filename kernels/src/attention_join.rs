@@ -1,0 +1,85 @@
+//! The second half of attention while decoding far into a context: makes one result of those of parts of the positions.
+
+use crate::{Call, Case, Kernel, Variant, call::words, parts::REDUCE_NONE, random::Random};
+
+/// Parts that the positions are split into. Even parts keep every worker of an adapter busy until the end.
+pub const PARTS: u32 = 4;
+
+/// The kernel; units are query heads. Constants: `HEAD`, `PARTS`.
+pub static ATTENTION_JOIN: Kernel = Kernel {
+    name: "attention_join",
+    source: include_str!("attention_join.wgsl"),
+    uses: &[&REDUCE_NONE],
+    sockets: &[],
+    variants: &[
+        Variant {
+            name: "lanes8",
+            parts: &[],
+            consts: &[("LANES", 8)],
+            software: true,
+        },
+        Variant {
+            name: "lanes32",
+            parts: &[],
+            consts: &[("LANES", 32)],
+            software: false,
+        },
+    ],
+    params: &[],
+    outputs: &["y"],
+    grid: |_, heads, _| [heads, 1, 1],
+    twin,
+    cases,
+};
+
+/// `y` (heads, head size) from `partial` (heads, parts, head size sums, maximum, total).
+fn twin(call: &mut Call) {
+    let (head, parts) = (
+        call.constant("HEAD") as usize,
+        call.constant("PARTS") as usize,
+    );
+    let partial = call.floats("partial");
+    let y = call.floats_mut("y");
+    for (all, y) in partial
+        .chunks_exact(parts * (head + 2))
+        .zip(y.chunks_exact_mut(head))
+    {
+        let each = || all.chunks_exact(head + 2);
+        let most = each().map(|part| part[head]).fold(f32::MIN, f32::max);
+        let worth = |part: &[f32]| (f64::from(part[head]) - f64::from(most)).exp();
+        let total: f64 = each()
+            .map(|part| worth(part) * f64::from(part[head + 1]))
+            .sum();
+        for (d, y) in y.iter_mut().enumerate() {
+            let sum: f64 = each().map(|part| worth(part) * f64::from(part[d])).sum();
+            *y = (sum / total) as f32;
+        }
+    }
+}
+
+/// Head sizes that fill no workgroup, and more than one; parts that are worth next to nothing beside others.
+fn cases() -> Vec<Case> {
+    let mut random = Random::new(13);
+    let case = |(head, heads): (u32, u32)| {
+        let count = (heads * PARTS) as usize;
+        let mut partial = random.floats(count * (head + 2) as usize);
+        for (i, part) in partial.chunks_exact_mut(head as usize + 2).enumerate() {
+            part[head as usize] = [3.0, -2.5, 90.0, 0.0, 1.0][i % 5];
+            part[head as usize + 1] = 1.0 + i as f32;
+        }
+        Case {
+            name: format!("{heads} heads of {head}"),
+            parts: vec![],
+            consts: vec![("HEAD", head), ("PARTS", PARTS)],
+            params: vec![],
+            units: heads,
+            tokens: 1,
+            buffers: vec![
+                ("partial", words(&partial)),
+                ("y", vec![0; (heads * head) as usize]),
+            ],
+            weights: None,
+        }
+    };
+    [(64, 9), (12, 3), (256, 2)].into_iter().map(case).collect()
+}

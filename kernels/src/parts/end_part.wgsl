@@ -1,0 +1,14 @@
+// PARTS workgroups have a part of the positions each, of one token; `attention_join` makes one result of theirs.
+// There are so many positions that no part is empty.
+@group(0) @binding(4) var<storage, read_write> y: array<vec2f>; // (heads, PARTS, head size / 2 sums and one of maximum, total)
+
+fn part_start(count: u32, part: u32) -> u32 {
+    return min(part * ((count + PARTS * LANES - 1u) / (PARTS * LANES) * LANES), count);
+}
+fn part_end(count: u32, part: u32) -> u32 { return part_start(count, part + 1u); }
+fn put(token: u32, head: u32, pair: u32, part: u32, v: vec2f, sum: f32) {
+    y[(head * PARTS + part) * (PAIRS + 1u) + pair] = v;
+}
+fn put_share(head: u32, part: u32, lane: u32, share: vec2f) {
+    if lane == 0u { y[(head * PARTS + part) * (PAIRS + 1u) + PAIRS] = share; }
+}
