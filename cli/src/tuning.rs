@@ -29,11 +29,10 @@ pub fn apply(engine: &Engine, model: &Model, mode: Mode) -> Result {
     if mode == Mode::Off {
         return Ok(());
     }
-    let kept = read(engine);
-    if let Some(tuning) = &kept {
-        engine.set_tuning(tuning);
+    if let Some(kept) = read(engine) {
+        engine.set_tuning(&kept); // passed over where it is of another driver or version
     }
-    let known = kept.unwrap_or_default().choices;
+    let known = engine.tuning().choices;
     if model.shapes().iter().all(|shape| known.contains_key(shape)) {
         return Ok(());
     }
@@ -89,11 +88,10 @@ pub fn keep(engine: &Engine, tuning: &Tuning) -> Result {
     Ok(())
 }
 
-/// What is kept for this adapter; none where that is of another driver or version, or does not read.
+/// What is kept for this adapter; none where that does not read.
 fn read(engine: &Engine) -> Option<Tuning> {
     let text = fs::read_to_string(file(engine).ok()?).ok()?;
-    let tuning: Tuning = serde_json::from_str(&text).ok()?;
-    (tuning.of == engine.tuning_of()).then_some(tuning)
+    serde_json::from_str(&text).ok()
 }
 
 /// One file for each adapter, named so that a person finds it.

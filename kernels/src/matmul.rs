@@ -1,7 +1,7 @@
 //! Matrix times matrix: every linear layer while prefilling.
 
 use crate::{
-    Call, Case, FORMATS, Kernel, Variant, bytes_of_params,
+    Call, Case, FORMATS, Kernel, Shader, Variant, bytes_of_params,
     call::activations,
     formats::FORMAT,
     matvec, padded,
@@ -46,14 +46,17 @@ pub static MATMUL: Kernel = Kernel {
     ],
     params: Params::FIELDS,
     outputs: &["y"],
-    grid: |shader, rows, tokens| {
-        let rows_tile = shader.constant("ROWS") * shader.constant("LANES_R");
-        let tokens_tile = shader.constant("TOKENS") * shader.constant("LANES_T");
-        [rows.div_ceil(rows_tile), tokens.div_ceil(tokens_tile), 1]
-    },
+    grid,
     twin,
     cases,
 };
+
+/// Tiles of rows and of tokens; also those of `matmul_integer`.
+pub(crate) fn grid(shader: &Shader, rows: u32, tokens: u32) -> [u32; 3] {
+    let rows_tile = shader.constant("ROWS") * shader.constant("LANES_R");
+    let tokens_tile = shader.constant("TOKENS") * shader.constant("LANES_T");
+    [rows.div_ceil(rows_tile), tokens.div_ceil(tokens_tile), 1]
+}
 
 crate::params! {
     /// Parameters, as the shader has them.

@@ -5,7 +5,7 @@ use crate::{
     Call, Case, FORMATS, Kernel, Variant, bytes_of_params,
     call::activations,
     formats::BYTES,
-    matmul::Params,
+    matmul::{self, Params},
     matvec,
     matvec_integer::products,
     padded,
@@ -37,11 +37,7 @@ pub static MATMUL_INTEGER: Kernel = Kernel {
     }],
     params: Params::FIELDS,
     outputs: &["y"],
-    grid: |shader, rows, tokens| {
-        let rows_tile = shader.constant("ROWS") * shader.constant("LANES_R");
-        let tokens_tile = shader.constant("TOKENS") * shader.constant("LANES_T");
-        [rows.div_ceil(rows_tile), tokens.div_ceil(tokens_tile), 1]
-    },
+    grid: matmul::grid,
     twin,
     cases,
 };

@@ -2,7 +2,7 @@
 //! is computed on the way, with the finish part `glu` the gated MLP's product after it.
 
 use crate::{
-    Call, Case, CaseWeights, FORMATS, Format, Kernel, Part, Variant,
+    Call, Case, CaseWeights, FORMATS, Format, Kernel, Part, Shader, Variant,
     call::{activations, state, words},
     formats::FORMAT,
     kernel::wide_grid,
@@ -50,13 +50,16 @@ pub static MATVEC: Kernel = Kernel {
     ],
     params: Params::FIELDS,
     outputs: &["y"],
-    grid: |shader, rows, _| {
-        let sets = shader.constant("LANES") / shader.constant("SPLIT");
-        wide_grid(rows.div_ceil(sets * shader.constant("ROWS")))
-    },
+    grid,
     twin,
     cases,
 };
+
+/// `SPLIT` lanes for `ROWS` rows; also those of `matvec_integer`.
+pub(crate) fn grid(shader: &Shader, rows: u32, _: u32) -> [u32; 3] {
+    let sets = shader.constant("LANES") / shader.constant("SPLIT");
+    wide_grid(rows.div_ceil(sets * shader.constant("ROWS")))
+}
 
 crate::params! {
     /// Parameters, as the shader has them; also those of `matmul`.

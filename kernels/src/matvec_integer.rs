@@ -4,7 +4,6 @@
 use crate::{
     Call, Case, FORMATS, Kernel, Part, Variant, bytes_of_params,
     formats::BYTES,
-    kernel::wide_grid,
     matvec, padded,
     parts::{
         FINISH, FINISH_ADD, FINISH_GATE, FINISH_GLU, FINISH_STORE, HALVES_BITS, HALVES_UNPACK,
@@ -25,28 +24,25 @@ pub static MATVEC_INTEGER: Kernel = Kernel {
         Variant {
             name: "integer_rows",
             parts: &[&REDUCE_NONE, &HALVES_UNPACK],
-            consts: &[("LANES", 8), ("SPLIT", 1)],
+            consts: &[("LANES", 8), ("SPLIT", 1), ("ROWS", 4)],
             software: true,
         },
         Variant {
             name: "integer_subgroup",
             parts: &[&REDUCE_SUBGROUP, &HALVES_BITS],
-            consts: &[("LANES", 32), ("SPLIT", 32)],
+            consts: &[("LANES", 32), ("SPLIT", 32), ("ROWS", 4)],
             software: false,
         },
         Variant {
             name: "integer_workgroup",
             parts: &[&REDUCE_WORKGROUP, &HALVES_BITS],
-            consts: &[("LANES", 32), ("SPLIT", 32)],
+            consts: &[("LANES", 32), ("SPLIT", 32), ("ROWS", 4)],
             software: false,
         },
     ],
     params: Params::FIELDS,
     outputs: &["y"],
-    grid: |shader, rows, _| {
-        let sets = shader.constant("LANES") / shader.constant("SPLIT");
-        wide_grid(rows.div_ceil(sets * 4))
-    },
+    grid: matvec::grid,
     twin,
     cases,
 };

@@ -1,5 +1,5 @@
 // matvec_integer: y = W x for one token whose activations are packed as bytes: products of integers, four at a time.
-// SPLIT lanes share four rows, each taking every SPLIT-th group of 32 weights. Bound: reads every weight byte once.
+// SPLIT lanes share ROWS rows, four, each taking every SPLIT-th group of 32 weights. Bound: reads every weight byte once.
 // Sockets: format, x, finish; reduce comes with the variant.
 
 const GROUPS = X_LENGTH; // of a row
@@ -12,7 +12,7 @@ struct Params { rows: u32, cols: u32, y_start: u32 }
 @compute @workgroup_size(LANES)
 fn main(at: Invocation, wg: Workgroup) {
     let index = wg.id.y * wg.count.x + wg.id.x;
-    let row = (index * (LANES / SPLIT) + at.lane / SPLIT) * 4u;
+    let row = (index * (LANES / SPLIT) + at.lane / SPLIT) * ROWS;
 
     let four = min(row, params.rows - 1u) / 4u * GROUPS;
     let rows = min(vec4u(row) + vec4u(0u, 1u, 2u, 3u), vec4u(params.rows - 1u)) * GROUPS; // rows past the end repeat the last

@@ -3,7 +3,7 @@
 use crate::{
     Call, Case, Kernel, Part, Socket, Variant, bytes_of_params,
     kernel::wide_grid,
-    parts::{PLACE_NEIGHBOURS, PLACE_RUNS, PLANE_BUFFERS, PLANE_TEXTURES, REDUCE_NONE},
+    parts::{PLANE_BUFFERS, PLANE_TEXTURES, REDUCE_NONE},
     random::Random,
 };
 
@@ -35,14 +35,14 @@ pub static READ: Kernel = Kernel {
     variants: &[
         Variant {
             name: "runs",
-            parts: &[&PLACE_RUNS],
-            consts: &[("LANES", 8), ("TURNS", TURNS)],
+            parts: &[],
+            consts: &[("LANES", 8), ("TURNS", TURNS), ("RUNS", 1)],
             software: true,
         },
         Variant {
             name: "neighbours",
-            parts: &[&PLACE_NEIGHBOURS],
-            consts: &[("LANES", 256), ("TURNS", TURNS)],
+            parts: &[],
+            consts: &[("LANES", 256), ("TURNS", TURNS), ("RUNS", 0)],
             software: false,
         },
     ],
@@ -65,7 +65,7 @@ crate::params! {
 fn twin(call: &mut Call) {
     let p: Params = call.params();
     let (lanes, turns) = (p.lanes as usize, call.constant("TURNS") as usize);
-    let runs = call.constant("LANES") == 8;
+    let runs = call.constant("RUNS") == 1;
     let words = call.words("w_quants").clone();
     let fold = |lane: usize, turn: usize| {
         let place = if runs {

@@ -1,6 +1,6 @@
 // read: how fast this adapter reads memory: every lane folds its share of the vectors into one word.
 // Bound: reads 16 TURNS bytes a lane.
-// Sockets: memory; the variant says which vectors a lane has.
+// Sockets: memory. RUNS is 1 where a lane reads a run of its own, 0 where neighbouring lanes read neighbouring vectors.
 
 struct Params { lanes: u32 }
 
@@ -17,4 +17,9 @@ fn main(at: Invocation, wg: Workgroup) {
             ^ quants4(place(lane, turn + 2u)) ^ quants4(place(lane, turn + 3u));
     }
     sums[lane] = folded.x ^ folded.y ^ folded.z ^ folded.w;
+}
+
+fn place(lane: u32, turn: u32) -> u32 {
+    if RUNS == 1u { return lane * TURNS + turn; }
+    return turn * params.lanes + lane;
 }

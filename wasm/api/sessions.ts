@@ -78,12 +78,11 @@ export async function restore(model: LoadedModel, name: string, signal: AbortSig
   const damaged = (cause?: unknown) =>
     new LanternError('bad-file', `the saved session ${name} is damaged; save it again`, { cause });
   const bytes = async (from: number, count: number) => {
-    const read = await file
-      .slice(from, from + count)
-      .arrayBuffer()
-      .catch(damaged);
-    if (read instanceof LanternError) throw read;
-    return new Uint8Array(read);
+    try {
+      return new Uint8Array(await file.slice(from, from + count).arrayBuffer());
+    } catch (cause) {
+      throw damaged(cause);
+    }
   };
   const start = await bytes(0, 8);
   if (start.length < 8) throw damaged();

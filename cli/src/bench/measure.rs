@@ -126,13 +126,7 @@ impl Bench<'_> {
         } else {
             // A token in the middle of those that were drawn stands for all.
             let (load, seconds) = self.session.decode_load(depth + 1 + count / 2, ceilings);
-            let all = count as u64;
-            let load = lantern_engine::Load {
-                bytes: load.bytes * all,
-                operations: load.operations * all,
-                dispatches: load.dispatches * all,
-            };
-            (load, seconds * count as f64)
+            (load.times(count as u64), seconds * count as f64)
         };
         let tokens_per_second = Rate::of(samples.tokens_per_second);
         let took = count as f64 / tokens_per_second.mean;

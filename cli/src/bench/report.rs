@@ -119,13 +119,12 @@ pub fn print(format: Format, report: &Report) -> Result {
         Format::Csv => rows(format, &csv(report)),
         Format::Table | Format::Md => {
             rows(format, &speeds(report))?;
-            for (what, profile) in [("token", |p: &Profile| &p.decode), ("pass", |p| &p.prefill)]
-                as [(&str, fn(&Profile) -> &Vec<ProfileRow>); 2]
-            {
-                let profile = report.profile.as_ref().map(profile);
-                if let Some(found) = profile.filter(|found| !found.is_empty()) {
-                    output::line("")?;
-                    rows(format, &kernels(what, found, &report.ceilings))?;
+            if let Some(Profile { decode, prefill }) = &report.profile {
+                for (what, found) in [("token", decode), ("pass", prefill)] {
+                    if !found.is_empty() {
+                        output::line("")?;
+                        rows(format, &kernels(what, found, &report.ceilings))?;
+                    }
                 }
             }
             output::line("")?;

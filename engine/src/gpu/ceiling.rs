@@ -2,7 +2,7 @@
 //! Measured with kernels that do nothing else, so that every other speed can be given as a share of it.
 
 use lantern_kernels::{
-    FORMATS, Kernel, Part, Shader, Variant, bytes_of_params, multiply_add,
+    FORMATS, Part, Shader, bytes_of_params, multiply_add,
     norm::NORM,
     parts::{SCALAR_F16, SCALAR_F32},
     read,
@@ -113,11 +113,6 @@ impl Engine {
     async fn dispatch_overhead(&self) -> Result<f64> {
         let case = (NORM.cases)().swap_remove(0);
         self.time_case(&NORM, self.variant(&NORM), &case, 512).await
-    }
-
-    /// Variants that run here.
-    fn able(&self, kernel: &'static Kernel) -> impl Iterator<Item = &'static Variant> {
-        kernel.variants.iter().filter(|variant| self.runs(variant))
     }
 
     /// Memory of `size` bytes that are not all the same.

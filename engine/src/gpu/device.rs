@@ -363,27 +363,38 @@ impl Engine {
     /// The variant of `kernel` to use: one that was asked for, else the first made for this kind of adapter that it
     /// can run, else the first that it can run at all.
     pub fn variant(&self, kernel: &'static Kernel) -> &'static Variant {
-        let runs: Vec<&'static Variant> = kernel.variants.iter().filter(|v| self.runs(v)).collect();
-        let software = self.software();
-        let fits = runs.iter().copied().find(|v| v.software == software);
         self.asked(kernel)
-            .or(fits)
-            .or(runs.first().copied())
+            .or_else(|| self.made_for(kernel).next())
+            .or_else(|| self.able(kernel).next())
             .unwrap_or_else(|| panic!("no variant of {} runs here", kernel.name))
     }
 
     /// The variant of `kernel` that was asked for by name, if this adapter can run it.
     pub fn asked(&self, kernel: &'static Kernel) -> Option<&'static Variant> {
         let named = |v: &&Variant| self.options.variants.iter().any(|name| name == v.name);
-        let mut variants = kernel.variants.iter();
-        variants.find(|v| named(v) && self.runs(v))
+        self.able(kernel).find(named)
     }
 
     /// Whether `kernel` has a variant that was made for this kind of adapter, and runs on it.
     pub fn has_variant(&self, kernel: &'static Kernel) -> bool {
+        self.made_for(kernel).next().is_some()
+    }
+
+    /// The variants of `kernel` that this adapter can run, in their order.
+    pub(crate) fn able(
+        &self,
+        kernel: &'static Kernel,
+    ) -> impl Iterator<Item = &'static Variant> + use<'_> {
+        kernel.variants.iter().filter(|v| self.runs(v))
+    }
+
+    /// Those of them that were made for this kind of adapter, the default first.
+    pub(crate) fn made_for(
+        &self,
+        kernel: &'static Kernel,
+    ) -> impl Iterator<Item = &'static Variant> + use<'_> {
         let software = self.software();
-        let mut variants = kernel.variants.iter();
-        variants.any(|v| v.software == software && self.runs(v))
+        self.able(kernel).filter(move |v| v.software == software)
     }
 
     /// Whether this adapter can run the variant.

@@ -26,7 +26,8 @@ impl Engine {
     /// where none is named. `each` sees every row, and stops by breaking.
     ///
     /// # Errors
-    /// [`Error::BadInput`] where `only` names what is no kernel, [`Error::Aborted`], [`Error::DeviceLost`]; whatever else a case meets is among its failures.
+    /// [`Error::BadInput`] where `only` names what is no kernel, [`Error::Aborted`], [`Error::DeviceLost`]; whatever else
+    /// a case meets is among its failures.
     pub async fn selftest(
         &self,
         only: &[String],
@@ -34,7 +35,7 @@ impl Engine {
     ) -> Result<()> {
         for kernel in kernels(only)? {
             let cases = (kernel.cases)();
-            for variant in kernel.variants.iter().filter(|v| self.runs(v)) {
+            for variant in self.able(kernel) {
                 let mut row = SelfTestRow {
                     kernel: kernel.name,
                     variant: variant.name,

@@ -40,7 +40,7 @@ impl Engine {
         for kernel in kernels(only)? {
             let mut cases = (kernel.cases)();
             cases.retain(|case| self.has_parts(case));
-            let variants: Vec<_> = kernel.variants.iter().filter(|v| self.runs(v)).collect();
+            let variants: Vec<_> = self.able(kernel).collect();
             wanted.push((kernel, variants, cases));
         }
         let total = wanted.iter().map(|(_, v, c)| v.len() * c.len()).sum();

@@ -51,20 +51,10 @@ impl Engine {
 
     /// The variant of `kernel` for a shape: one that was asked for, else the one that was tuned for, else the default.
     pub(crate) fn variant_for(&self, kernel: &'static Kernel, shape: &str) -> &'static Variant {
-        let asked = |v: &&Variant| self.options.variants.iter().any(|name| name == v.name);
-        let runs = || kernel.variants.iter().filter(|v| self.runs(v));
-        if runs().any(|v| asked(&v)) {
-            return self.variant(kernel);
-        }
-        let choice = self.choices().get(shape).cloned();
-        let tuned = choice.and_then(|name| runs().find(|v| v.name == name));
-        tuned.unwrap_or_else(|| self.variant(kernel))
-    }
-
-    /// The variants that tuning tries: those made for this kind of adapter, the default first.
-    pub(crate) fn candidates(&self, kernel: &'static Kernel) -> Vec<&'static Variant> {
-        let software = self.software();
-        let kind = |v: &&Variant| v.software == software && self.runs(v);
-        kernel.variants.iter().filter(kind).collect()
+        let choice = || self.choices().get(shape).cloned();
+        let tuned = || choice().and_then(|name| self.able(kernel).find(|v| v.name == name));
+        self.asked(kernel)
+            .or_else(tuned)
+            .unwrap_or_else(|| self.variant(kernel))
     }
 }

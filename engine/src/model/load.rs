@@ -18,7 +18,7 @@ use crate::{
         pipeline::{Found, Range},
     },
     plan::{
-        build::{Builder, Rows, Width},
+        build::{Builder, Width},
         dispatch::{Plan, Slot},
         integer::packed_bytes,
     },
@@ -225,9 +225,7 @@ impl ModelFile {
         } else {
             Width::Prefill(width as u32)
         };
-        let mut plan = builder.body(kind);
-        plan.dispatches
-            .extend(builder.head(kind, Rows::Last).dispatches);
+        let mut plan = builder.step(kind);
         if width == 1 {
             plan.dispatches.extend(builder.greedy().dispatches);
         }

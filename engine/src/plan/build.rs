@@ -75,6 +75,14 @@ impl Builder<'_> {
         }
     }
 
+    /// All of a pass with the logits of its last token.
+    pub fn step(&self, width: Width) -> Plan {
+        let mut step = self.body(width);
+        step.dispatches
+            .extend(self.head(width, Rows::Last).dispatches);
+        step
+    }
+
     /// The last norm and the logits.
     pub fn head(&self, width: Width, rows: Rows) -> Plan {
         let y_width = self.config.vocabulary;
@@ -261,7 +269,7 @@ impl Builder<'_> {
 
     /// Where a layer's normed input comes from: decoding norms on the way into the layer, prefilling before it.
     fn normed(norm: VectorId, width: Width) -> (Slot, Option<VectorId>) {
-        if width.tokens_are_one() {
+        if width.is_decode() {
             (Slot::X, Some(norm))
         } else {
             (Slot::H, None)
@@ -269,7 +277,7 @@ impl Builder<'_> {
     }
 
     pub(super) fn norm(&self, norm: VectorId, width: Width, all: &mut Vec<Dispatch>) {
-        if width.tokens_are_one() {
+        if width.is_decode() {
             return;
         }
         let params = norm::Params {
@@ -330,7 +338,7 @@ impl Builder<'_> {
             y_stride: padded(config.heads * config.head_size),
             scale: 1.0 / (config.head_size as f32).sqrt(),
         };
-        let many = !width.tokens_are_one()
+        let many = !width.is_decode()
             && config.head_size <= attention_tokens::HEAD_MAX
             && self.context <= attention_tokens::CONTEXT_MAX;
         let special = if many {
@@ -409,8 +417,8 @@ impl Builder<'_> {
 }
 
 impl Width {
-    /// It is for decoding.
-    pub fn tokens_are_one(self) -> bool {
+    /// It is for decoding, and not for a prompt that happens to have one token.
+    pub fn is_decode(self) -> bool {
         matches!(self, Width::Decode | Width::DecodeLong)
     }
 

@@ -75,6 +75,16 @@ impl Load {
         }
     }
 
+    /// So many of it.
+    #[must_use]
+    pub fn times(self, count: u64) -> Load {
+        Load {
+            bytes: self.bytes * count,
+            operations: self.operations * count,
+            dispatches: self.dispatches * count,
+        }
+    }
+
     /// Seconds that it takes at least, all at once.
     pub fn seconds(&self, ceilings: &Ceilings) -> f64 {
         let reading = self.bytes as f64 / ceilings.read_bytes_per_second;

@@ -26,6 +26,11 @@ pub(crate) fn packed_bytes(engine: &Engine, precision: Precision, width: u32) ->
     if precision == Precision::Exact || !asked {
         return 0;
     }
+    packed_row(width)
+}
+
+/// Bytes of a row of `width` packed activations.
+fn packed_row(width: u32) -> u64 {
     u64::from(padded(width) / 32 * PACKED_WORDS) * 4
 }
 
@@ -44,9 +49,8 @@ impl Builder<'_> {
         }
         let packed = self.quantise(linear, true, all);
         let matrix = &self.layout.matrices[linear.matrix];
-        let size = u64::from(padded(matrix.cols) / 32 * PACKED_WORDS) * 4;
-        let limits = &self.engine.adapter().limits;
-        let uniform = self.engine.uniforms_pay() && size <= limits.max_uniform_buffer_binding_size;
+        let size = packed_row(matrix.cols);
+        let uniform = self.uniform(size);
         let x: &'static Part = if uniform {
             &PACKED_UNIFORM
         } else {

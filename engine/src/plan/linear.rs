@@ -64,11 +64,10 @@ impl Builder<'_> {
         }
     }
 
-    /// Whether this adapter reads `tokens` rows of `stride` activations best from a uniform buffer, and they fit one.
-    fn uniform(&self, stride: u32, tokens: u32) -> bool {
+    /// Whether this adapter reads `bytes` of activations best from a uniform buffer, and they fit one.
+    pub(super) fn uniform(&self, bytes: u64) -> bool {
         let limits = &self.engine.adapter().limits;
-        self.engine.uniforms_pay()
-            && u64::from(tokens * stride) * 4 <= limits.max_uniform_buffer_binding_size
+        self.engine.uniforms_pay() && bytes <= limits.max_uniform_buffer_binding_size
     }
 
     /// For the last token of a pass, or, where `single`, for the only one.
@@ -78,7 +77,7 @@ impl Builder<'_> {
         }
         let eps = self.config.norm_epsilon;
         let matrix = &self.layout.matrices[linear.matrix];
-        let uniform = single && self.uniform(padded(matrix.cols), 1);
+        let uniform = single && self.uniform(u64::from(padded(matrix.cols)) * 4);
         let input: &'static Part = match (linear.norm, uniform) {
             (None, _) => &INPUT_PLAIN,
             (Some(_), false) => &INPUT_NORM,
@@ -125,8 +124,11 @@ impl Builder<'_> {
         let y_stride = padded(linear.y_width);
         let matrix = &self.layout.matrices[linear.matrix];
         let length = matmul_rows::TOKENS * padded(matrix.cols) / 4;
-        let uniform = self.uniform(padded(matrix.cols), matmul_rows::TOKENS);
-        let xs = if uniform { &XS_UNIFORM } else { &XS_STORAGE };
+        let xs = if self.uniform(u64::from(length) * 16) {
+            &XS_UNIFORM
+        } else {
+            &XS_STORAGE
+        };
         let parts = [matrix.part(), xs, linear.finish];
         let shader = self.shader(&matmul_rows::MATMUL_ROWS, &parts, &[("X_LENGTH", length)]);
         for token_start in (0..tokens).step_by(matmul_rows::TOKENS as usize) {

@@ -129,15 +129,9 @@ impl Session {
         };
         let neutral = sampler::SamplerOptions::greedy().params(model.config.vocabulary);
         let ready = async |plan| Prepared::new(&model.engine, plan, &bound).await;
-        let step = |width| {
-            let mut step = builder.body(width);
-            let head = builder.head(width, Rows::Last);
-            step.dispatches.extend(head.dispatches);
-            step
-        };
-        let decode = ready(step(Width::Decode)).await?;
+        let decode = ready(builder.step(Width::Decode)).await?;
         let decode_long = if builder.splits() {
-            Some(ready(step(Width::DecodeLong)).await?)
+            Some(ready(builder.step(Width::DecodeLong)).await?)
         } else {
             None
         };

@@ -66,7 +66,7 @@ impl Model {
         for (dispatch, tokens) in all {
             let shape = dispatch.shader.shape();
             let mut best: Option<(f64, &str)> = None;
-            for variant in engine.candidates(dispatch.shader.kernel) {
+            for variant in engine.made_for(dispatch.shader.kernel) {
                 if start.elapsed().as_secs_f64() > seconds {
                     best.get_or_insert((0.0, variant.name));
                     break;
@@ -93,19 +93,13 @@ impl Model {
 
 /// A dispatch of each shape for which there is a choice, with the tokens of its pass. Decoding comes first.
 fn dispatches(model: &Loaded) -> Vec<(Dispatch, u32)> {
-    let (builder, chunk) = (model.builder(), model.chunk as u32);
-    let (decode, prefill) = (Width::Decode, Width::Prefill(chunk));
-    let plans = [
-        builder.body(decode),
-        builder.head(decode, crate::plan::build::Rows::Last),
-        builder.body(prefill),
-        builder.head(prefill, crate::plan::build::Rows::Last),
-    ];
+    let widths = [Width::Decode, Width::Prefill(model.chunk as u32)];
+    let plans = widths.map(|width| model.builder().step(width));
     let mut seen = BTreeSet::new();
     let mut found = Vec::new();
     for Plan { dispatches, tokens } in plans {
         for dispatch in dispatches {
-            let choice = model.engine.candidates(dispatch.shader.kernel).len() > 1;
+            let choice = model.engine.made_for(dispatch.shader.kernel).count() > 1;
             if choice && seen.insert(dispatch.shader.shape()) {
                 found.push((dispatch, tokens));
             }

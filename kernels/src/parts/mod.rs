@@ -46,25 +46,11 @@ pub static SUBGROUP: Part = Part {
     ..Part::new("", include_str!("subgroup.wgsl"))
 };
 
-/// One workgroup has all positions.
-pub static END_WHOLE: Part = Part::new("", include_str!("end_whole.wgsl"));
-/// Workgroups have a part of the positions each; the shader's constant `PARTS` says how many there are.
-pub static END_PART: Part = Part::new("part", include_str!("end_part.wgsl"));
-/// Which positions a workgroup of attention has, and where its results go.
-pub const ENDING: Socket = Socket {
-    name: "ending",
-    parts: &[&END_WHOLE, &END_PART],
-};
-
 /// f16 as numbers by arithmetic on their bits: exact everywhere.
 pub static HALVES_BITS: Part = Part::new("", include_str!("halves_bits.wgsl"));
 /// f16 as numbers by the built-in function: exact on adapters that run on the CPU.
 pub static HALVES_UNPACK: Part = Part::new("", include_str!("halves_unpack.wgsl"));
 
-/// Neighbouring lanes read neighbouring vectors.
-pub static PLACE_NEIGHBOURS: Part = Part::new("", include_str!("place_neighbours.wgsl"));
-/// Every lane reads a run of its own.
-pub static PLACE_RUNS: Part = Part::new("", include_str!("place_runs.wgsl"));
 /// Cooperative matrices of f32.
 pub static COOPERATIVE_F32: Part = Part {
     subgroups: true,
@@ -122,14 +108,6 @@ pub const X: Socket = Socket {
     parts: &[&X_STORAGE, &X_UNIFORM],
 };
 
-/// y = v
-pub static FINISH_STORE: Part = Part::new("", include_str!("finish_store.wgsl"));
-/// y += v
-pub static FINISH_ADD: Part = Part::new("add", include_str!("finish_add.wgsl"));
-/// y = silu(gate) * up, for rows that alternate gate and up.
-pub static FINISH_GLU: Part = Part::new("glu", include_str!("finish_glu.wgsl"));
-/// y = silu(y) * v, for a gate that was stored before.
-pub static FINISH_GATE: Part = Part::new("gate", include_str!("finish_gate.wgsl"));
 /// Activations of eight tokens.
 pub static XS_STORAGE: Part = Part::new("", include_str!("xs_storage.wgsl"));
 /// The same; the shader's constant `X_LENGTH` is their number / 4.
@@ -156,6 +134,14 @@ pub const PACKED_X: Socket = Socket {
     parts: &[&PACKED_STORAGE, &PACKED_UNIFORM],
 };
 
+/// y = v
+pub static FINISH_STORE: Part = Part::new("", include_str!("finish_store.wgsl"));
+/// y += v
+pub static FINISH_ADD: Part = Part::new("add", include_str!("finish_add.wgsl"));
+/// y = silu(gate) * up, for rows that alternate gate and up.
+pub static FINISH_GLU: Part = Part::new("glu", include_str!("finish_glu.wgsl"));
+/// y = silu(y) * v, for a gate that was stored before.
+pub static FINISH_GATE: Part = Part::new("gate", include_str!("finish_gate.wgsl"));
 /// What happens to a result.
 pub const FINISH: Socket = Socket {
     name: "finish",
@@ -180,6 +166,16 @@ pub static PAIRS_F16: Part = Part::new("f16", include_str!("pairs_f16.wgsl"));
 pub const PAIRS: Socket = Socket {
     name: "cache",
     parts: &[&PAIRS_F32, &PAIRS_F16],
+};
+
+/// One workgroup has all positions.
+pub static END_WHOLE: Part = Part::new("", include_str!("end_whole.wgsl"));
+/// Workgroups have a part of the positions each; the shader's constant `PARTS` says how many there are.
+pub static END_PART: Part = Part::new("part", include_str!("end_part.wgsl"));
+/// Which positions a workgroup of attention has, and where its results go.
+pub const ENDING: Socket = Socket {
+    name: "ending",
+    parts: &[&END_WHOLE, &END_PART],
 };
 
 /// Keys and values of f32, to write.
