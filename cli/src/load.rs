@@ -17,10 +17,9 @@ use crate::{
     tuning::{self, Mode},
 };
 
-/// How to load a model, the same on every verb that uses a GPU.
+/// Which GPU, the same on every verb that uses one.
 #[derive(Debug, Clone, clap::Args)]
-#[command(next_help_heading = "Model and GPU")]
-pub struct LoadArgs {
+pub struct AdapterArgs {
     /// The GPU to use: part of its name, or its index in `lantern devices`
     #[arg(
         long,
@@ -29,6 +28,14 @@ pub struct LoadArgs {
         hide_env_values = true
     )]
     pub adapter: Option<String>,
+}
+
+/// How to load a model, the same on every verb that uses a GPU.
+#[derive(Debug, Clone, clap::Args)]
+#[command(next_help_heading = "Model and GPU")]
+pub struct LoadArgs {
+    #[command(flatten)]
+    pub gpu: AdapterArgs,
     /// Tokens that prompt and answer may have together [default: the model's own limit, at most 4096]
     #[arg(long, value_name = "N", value_parser = numbers::from_one, allow_negative_numbers = true)]
     pub context: Option<NonZeroUsize>,
@@ -103,7 +110,9 @@ pub fn load_on(
 ) -> Result<Loaded> {
     interrupt::listen();
     let start = Instant::now();
-    let engine = Arc::new(open_engine_with(args, engine)?);
+    let engine = Arc::new(open_engine_with(&args.gpu, engine)?);
+    tuning::recall(&engine, args.tuning == Mode::Auto);
+    tuning::warn(&engine);
     let mut progress = Progress::bytes("loading", file.len());
     let mut show = |done, total| {
         progress.set(done, total);
@@ -112,6 +121,7 @@ pub fn load_on(
     let model = block_on(Model::load(&engine, file, options, &mut show))?;
     progress.finish();
     let duration = start.elapsed();
+    tuning::try_variants(&engine, &model)?;
     tuning::apply(&engine, &model, args.tuning)?;
     notes::detail(&format!(
         "loaded in {:.2} s, context {} tokens",
@@ -126,13 +136,19 @@ pub fn load_on(
 }
 
 /// Opens the adapter that the flags name.
-pub fn open_engine(args: &LoadArgs) -> Result<Engine> {
+pub fn open_engine(args: &AdapterArgs) -> Result<Engine> {
     open_engine_with(args, EngineOptions::default())
 }
 
-fn open_engine_with(args: &LoadArgs, options: EngineOptions) -> Result<Engine> {
+fn open_engine_with(args: &AdapterArgs, options: EngineOptions) -> Result<Engine> {
     let adapter = args.adapter.clone().filter(|name| !name.trim().is_empty());
-    let options = EngineOptions { adapter, ..options };
+    let faults = std::env::var("LANTERN_FAULTS").unwrap_or_default(); // for tests
+    let faults = faults.split_whitespace().map(str::to_owned).collect();
+    let options = EngineOptions {
+        adapter,
+        faults,
+        ..options
+    };
     let engine = block_on(Engine::new(&options))?;
     let used = engine.adapter();
     notes::note(&format!(

@@ -25,6 +25,7 @@ mod progress;
 mod prompt;
 mod run;
 mod sampling;
+mod selftest;
 mod template;
 mod tokenize;
 mod tune;
@@ -107,6 +108,8 @@ Example:
     Plan(plan::Args),
     /// Measure the speed of prefill and decode
     Bench(bench::Args),
+    /// Hold every kernel against its CPU twin on a GPU
+    Selftest(selftest::Args),
     /// Measure which kernels are fastest on a GPU, and keep that
     Tune(tune::Args),
     /// Download a model and print where it is
@@ -138,6 +141,7 @@ fn run_verb(verb: &Verb) -> Result {
         Verb::Devices(args) => devices::run(args),
         Verb::Plan(args) => plan::run(args),
         Verb::Bench(args) => bench::run(args),
+        Verb::Selftest(args) => selftest::run(args),
         Verb::Tune(args) => tune::run(args),
         Verb::Fetch(args) => fetch::run(args),
     }

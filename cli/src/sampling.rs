@@ -113,20 +113,6 @@ impl SamplingArgs {
     }
 }
 
-/// Greedy, for verbs that measure and do not talk.
-pub fn greedy() -> SamplerOptions {
-    SamplerOptions {
-        temperature: 0.0,
-        top_k: 0,
-        top_p: 1.0,
-        min_p: 0.0,
-        repeat_penalty: 1.0,
-        frequency_penalty: 0.0,
-        presence_penalty: 0.0,
-        seed: 0,
-    }
-}
-
 /// The standard library seeds its hash maps from the system's random numbers; 32 bits of one such seed are short enough to type.
 fn random_seed() -> u64 {
     RandomState::new().build_hasher().finish() >> 32

@@ -1,4 +1,5 @@
-//! Which kernel variants are fastest here: measured once for an adapter, driver and version, then kept in a file.
+//! Which kernel variants compute right and which are fastest here: measured once for an adapter, driver and version, then
+//! kept in a file.
 
 use std::{fs, ops::ControlFlow, path::PathBuf};
 
@@ -14,6 +15,9 @@ use crate::{
 /// Seconds that the first use of an adapter may take.
 const SECONDS: f64 = 3.0;
 
+/// Seconds that trying variants may take at a start; what is left is tried at the next.
+const TRIAL_SECONDS: f64 = 0.3;
+
 /// Whether to look for the fastest variants.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
 pub enum Mode {
@@ -24,13 +28,50 @@ pub enum Mode {
     Off,
 }
 
-/// Makes the engine use the fastest variants for `model`: those that are kept, or those that are measured now.
+/// Has the engine use what is kept of its adapter: which variants compute right there, and are fastest.
+pub fn recall(engine: &Engine, tuned: bool) {
+    let Some(mut kept) = read(engine) else {
+        return;
+    };
+    if !tuned {
+        kept.choices.clear();
+    }
+    engine.set_tuning(&kept); // passed over where it is of another driver or version
+}
+
+/// Says which variants are left out because of what is known of them.
+pub fn warn(engine: &Engine) {
+    for (name, wrong) in engine.tuning().trials {
+        if let Some(wrong) = wrong {
+            notes::warning(&format!(
+                "{name} is not used: it computed wrong on this adapter ({wrong}); `lantern selftest` tries it again"
+            ));
+        }
+    }
+}
+
+/// Tries the variants that `model` is about to use, those that were not tried here before. What computes wrong is not
+/// used, and said.
+pub fn try_variants(engine: &Engine, model: &Model) -> Result {
+    let before = engine.tuning().trials.len();
+    let mut each = |name: &str| {
+        notes::detail(&format!("trying {name}"));
+        interrupt::control()
+    };
+    let replaced = block_on(model.try_variants(TRIAL_SECONDS, &mut each));
+    if engine.tuning().trials.len() > before {
+        keep(engine, &engine.tuning())?; // also where there is no way on, so that the next start says so at once
+    }
+    for replaced in replaced? {
+        notes::warning(&replaced.to_string());
+    }
+    Ok(())
+}
+
+/// Has the engine use the fastest variants for `model`: those that are kept, or those that are measured now.
 pub fn apply(engine: &Engine, model: &Model, mode: Mode) -> Result {
     if mode == Mode::Off {
         return Ok(());
-    }
-    if let Some(kept) = read(engine) {
-        engine.set_tuning(&kept); // passed over where it is of another driver or version
     }
     let known = engine.tuning().choices;
     if model.shapes().iter().all(|shape| known.contains_key(shape)) {

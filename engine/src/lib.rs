@@ -2,6 +2,7 @@
 //!
 //! The way of the data, one direction: Source → Header → Family row and Config → Weights → Plan → Session → Sampler → TextStream.
 
+pub mod bench;
 mod error;
 pub mod file;
 mod gpu;
@@ -10,6 +11,7 @@ pub mod plan;
 mod session;
 pub mod text;
 
+pub use bench::BenchOptions;
 pub use error::{Error, Result};
 pub use file::ModelFile;
 pub use gpu::ceiling::Ceilings;
@@ -17,7 +19,7 @@ pub use gpu::device::{
     AdapterDescription, AdapterFeatures, AdapterLimits, BrowserAdapter, Counters, Engine,
     EngineOptions,
 };
-pub use gpu::selftest::SelfTestRow;
+pub use gpu::selftest::{SelfTest, SelfTestRow};
 pub use gpu::times::KernelTime;
 pub use gpu::tuning::Tuning;
 pub use model::{
@@ -27,6 +29,6 @@ pub use model::{
 pub use plan::cost::Load;
 pub use session::{
     Session, decode::Generated, profile::ProfileRow, sampler::SamplerOptions, saved::Saved,
-    tune::TunedRow,
+    trial::Replaced, tune::TunedRow,
 };
 pub use text::{ChatTemplate, TextStream, Tokenizer};

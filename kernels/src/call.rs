@@ -55,6 +55,7 @@ impl Call {
 }
 
 /// Stored weights of a case.
+#[derive(Clone)]
 pub struct CaseWeights {
     /// How they are stored.
     pub format: &'static Format,
@@ -100,6 +101,7 @@ impl CaseWeights {
 }
 
 /// One shape with its data: inputs of a dispatch, before any variant is chosen.
+#[derive(Clone)]
 pub struct Case {
     /// What is special about it.
     pub name: String,

@@ -11,7 +11,7 @@ use crate::{
     parts::{
         FINISH, FINISH_ADD, FINISH_GATE, FINISH_GLU, FINISH_STORE, HALVES_BITS, HALVES_UNPACK,
         INPUT, INPUT_NORM, INPUT_NORM_UNIFORM, INPUT_PLAIN, REDUCE_NONE, REDUCE_SUBGROUP,
-        REDUCE_WORKGROUP, STATE, X, X_STORAGE, X_UNIFORM,
+        REDUCE_WORKGROUP, STATE, X, X_SINGLE, X_STORAGE, X_UNIFORM,
     },
     random::Random,
 };
@@ -141,7 +141,11 @@ pub(crate) fn case(
     random: &mut Random,
 ) -> Case {
     let y_start = 64;
-    let x: &'static Part = if tokens == 1 { &X_UNIFORM } else { &X_STORAGE };
+    let x: &'static Part = match (tokens, cols) {
+        (1, 32) => &X_SINGLE,
+        (1, _) => &X_UNIFORM,
+        _ => &X_STORAGE,
+    };
     Case {
         name: format!("{rows}×{cols} {} {} {tokens}", input.name, finish.name),
         parts: vec![&format.part, input, x, finish],

@@ -161,7 +161,7 @@ fn cases() -> Vec<Case> {
                 cases.push(Case {
                     name: format!("{name} of {tokens} of {cols} {}", input.name),
                     parts: vec![input],
-                    consts: vec![],
+                    consts: vec![("X_LENGTH", padded(cols) / 4)],
                     params: crate::bytes_of_params(&params),
                     units: 1,
                     tokens: if last == 1 { 1 } else { tokens },

@@ -23,7 +23,9 @@ async function native() {
 const server = await origin();
 const browser = await engines(server);
 const page = await browser.page();
-await page.evaluate(async () => void (globalThis.model = await lantern.load('/model.gguf', { context: 128 })));
+await page.evaluate(
+  async () => void (globalThis.model = await lantern.load('/model.gguf', { context: 128, tune: false })),
+);
 const all = { native: [], chromium: [] };
 let about;
 try {
@@ -32,7 +34,7 @@ try {
     all.native.push(Object.fromEntries(about.rows.map((row) => [row.test, row.tokens_per_second.mean])));
     const options = { prompt_tokens: PROMPT, generated_tokens: DRAWN, repetitions: 1 };
     const { rows } = await page.evaluate((options) => lantern.bench(model, options), options);
-    all.chromium.push(Object.fromEntries(rows.map((row) => [row.test, row.tokens_per_second])));
+    all.chromium.push(Object.fromEntries(rows.map((row) => [row.test, row.tokens_per_second.mean])));
     console.error(`round ${round + 1}`, all.native.at(-1), all.chromium.at(-1));
   }
 } finally {

@@ -18,7 +18,7 @@ fn every_variant_computes_what_its_twin_does() {
         let engine = adapters::engine(&adapter, options);
         let mut start = Instant::now();
         let mut cases = 0;
-        let mut each = |row: SelfTestRow| {
+        let mut each = |row: SelfTestRow, _: usize| {
             let (name, seconds) = (&adapter.name, start.elapsed().as_secs_f32());
             let label = format!("{name} {}.{}", row.kernel, row.variant);
             eprintln!("{label}: {} cases, {seconds:.1} s", row.cases);

@@ -43,12 +43,17 @@ async function wasm(url: URL): Promise<URL | BufferSource> {
 
 /** What the engine is to do without. */
 export interface GpuWishes {
-  without: ('f16' | 'subgroups')[];
+  without: ('f16' | 'subgroups' | 'textures')[];
   max_binding?: number | undefined;
+  faults?: string[] | undefined;
 }
 
 /** A device; `no-webgpu` or `no-adapter` where there is none. */
-export async function openGpu({ without, max_binding }: GpuWishes): Promise<{ gpu: Gpu; info: AdapterInfo }> {
+export async function openGpu({
+  without,
+  max_binding,
+  faults = [],
+}: GpuWishes): Promise<{ gpu: Gpu; info: AdapterInfo }> {
   const { gpu: entry } = (globalThis.navigator ?? {}) as Navigator;
   if (!entry) {
     const where =
@@ -72,6 +77,8 @@ export async function openGpu({ without, max_binding }: GpuWishes): Promise<{ gp
   const software = isFallbackAdapter ?? adapter.isFallbackAdapter ?? false;
   const known = {
     max_binding,
+    faults,
+    textures: !without.includes('textures'),
     f16: !without.includes('f16'),
     name,
     software: software || SOFTWARE.test(`${name} ${architecture}`),

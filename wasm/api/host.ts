@@ -4,11 +4,13 @@ import { Gpu, LoadedModel, Sha256Hasher, memory_bytes } from './engine/lantern_w
 import { LanternError, aborted, type ErrorCode } from './errors.js';
 import { openGpu, type GpuWishes } from './gpu.js';
 import type { Reply, Request } from './protocol.js';
+import * as measured from './measured.js';
 import * as sessions from './sessions.js';
 import { cache, openSource } from './source/index.js';
 import type {
   AdapterInfo,
   BenchOptions,
+  BenchReport,
   LoadOptions,
   LoadProgress,
   ModelInfo,
@@ -20,6 +22,9 @@ import type {
 const LOSSES_MAX = 3;
 const TRIES_MAX = 6;
 const WAIT_MS = 250;
+
+/** How long the first load on a GPU may look for the fastest kernels. */
+const TUNING_SECONDS = 1;
 
 /** Calls that touch no model's session, and need not wait for those that do. */
 const AT_ONCE = /^(cache|session|counters)/;
@@ -41,6 +46,8 @@ type Prompt = { text: string } | { conversation: object };
 
 export class Host {
   private gpu: Gpu | undefined;
+  /** The GPU in use, and whether what is measured of it can be kept. */
+  private adapter: { info: AdapterInfo; kept: boolean } | undefined;
   private hub = '';
   private wishes: GpuWishes = { without: [] };
   private readonly models = new Map<number, Held>();
@@ -119,9 +126,20 @@ export class Host {
       this.with(id, call, async (model) => JSON.parse(await model.perplexity(text, () => call.signal.aborted))),
     bench: (call: Call, id: number, options: BenchOptions) =>
       this.with(id, call, async (model) => {
-        const { prompt_tokens = 128, generated_tokens = 32, repetitions = 3 } = options;
-        const wanted = JSON.stringify({ prompt_tokens, generated_tokens, repetitions });
-        return JSON.parse(await model.bench(wanted, () => call.signal.aborted));
+        const { prompt_tokens = 128, generated_tokens = 32, depths = 0, repetitions = 3, profile = false } = options;
+        const wanted = JSON.stringify({
+          host: host(),
+          prompt_tokens: [prompt_tokens].flat(),
+          generated_tokens: [generated_tokens].flat(),
+          depths: [depths].flat(),
+          repetitions,
+          profile,
+        });
+        const told = (done: number, total: number) => {
+          call.emit({ done, total });
+          return call.signal.aborted;
+        };
+        return JSON.parse(await model.bench(wanted, told));
       }),
     save: (call: Call, id: number, name: string) =>
       // Not again with a GPU that replaces a lost one: the session went with that, and the one saved before is worth more.
@@ -224,8 +242,18 @@ export class Host {
     };
     let model: LoadedModel | undefined;
     try {
-      const wanted = JSON.stringify({ context: options.context, precision: options.precision ?? 'default' });
-      model = await LoadedModel.load(gpu, sources, wanted, upload);
+      const { context, precision = 'default', tune = true } = options;
+      // Where nothing can be kept, looking for the fastest kernels anew each time would not pay.
+      const tuning_seconds = tune && this.adapter?.kept ? TUNING_SECONDS : 0;
+      const wanted = JSON.stringify({ context, precision, tuning_seconds });
+      const notice = (notice: string) => this.post({ notice });
+      const tuning = (done: number, total: number) => {
+        onProgress({ stage: 'tune', done, total, rate: 0 });
+        return signal.aborted;
+      };
+      const before = gpu.measured();
+      model = await LoadedModel.load(gpu, sources, wanted, upload, tuning, notice);
+      if (this.adapter && gpu.measured() !== before) await measured.keep(gpu, this.adapter.info);
       await Promise.all(sources.map((file) => file.complete()));
       return model;
     } catch (error) {
@@ -238,6 +266,7 @@ export class Host {
 
   private async open(): Promise<AdapterInfo> {
     const { gpu, info } = await openGpu(this.wishes);
+    this.adapter = { info, kept: await measured.recall(gpu, info) };
     this.gpu = gpu;
     return info;
   }
@@ -265,6 +294,19 @@ export class Host {
     this.gpu?.free();
     this.gpu = undefined;
   }
+}
+
+/** Where this runs, as a benchmark's result has it. */
+function host(): BenchReport['host'] {
+  const { userAgent = '', platform = '', hardwareConcurrency } = (globalThis.navigator ?? {}) as Partial<Navigator>;
+  const known = /(Firefox|Edg|OPR|HeadlessChrome|Chrome|Version|Node\.js)\/([\d.]+)/g;
+  const found = [...userAgent.matchAll(known)].map(([, name, version]) => `${name} ${version}`);
+  return {
+    os: /\(([^;)]+)/.exec(userAgent)?.[1] ?? (platform || 'unknown'),
+    arch: 'wasm32',
+    cpus: hardwareConcurrency ?? null,
+    browser: found.at(-1)?.replace('Version', 'Safari') ?? (userAgent || 'unknown'),
+  };
 }
 
 const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));

@@ -8,8 +8,7 @@ import type {
   AdapterInfo,
   Answer,
   BenchOptions,
-  BenchResult,
-  BenchRow,
+  BenchReport,
   CacheEntry,
   ChatOptions,
   Completion,
@@ -48,10 +47,10 @@ export class Lantern {
 
   /** Starts an engine. Rejects with `no-webgpu` or `no-adapter` where there is no GPU to use. */
   static async create(options: CreateOptions = {}): Promise<Lantern> {
-    const { onNotice = () => {}, hub = HUB, without = [], max_binding } = options;
+    const { onNotice = () => {}, hub = HUB, without = [], max_binding, faults = [] } = options;
     const connection = new Connection(await openPort(), onNotice);
     try {
-      return new Lantern(connection, await connection.call('create', [{ hub, without, max_binding }]));
+      return new Lantern(connection, await connection.call('create', [{ hub, without, max_binding, faults }]));
     } catch (error) {
       connection.close();
       throw error;
@@ -85,12 +84,14 @@ export class Lantern {
     return model;
   }
 
-  /** Measures the speed of a model of this engine: tokens fed a second (`pp`), tokens drawn a second (`tg`). Replaces its session. */
-  async bench(model: Model, options: BenchOptions = {}): Promise<BenchResult> {
+  /** Measures the speed of a model of this engine: tokens fed a second (`pp`), tokens drawn a second (`tg`). Empties its session. */
+  async bench(model: Model, options: BenchOptions = {}): Promise<BenchReport> {
     if (!this.models.has(model)) throw new LanternError('bad-input', 'this is no model of this engine');
-    const { signal, ...rest } = options;
-    const rows = await this.connection.call<BenchRow[]>('bench', [model.id, rest], { signal });
-    return { adapter: this.adapter, model: model.info.name, rows };
+    const { signal, onProgress, ...rest } = options;
+    return this.connection.call<BenchReport, { done: number; total: number }>('bench', [model.id, rest], {
+      signal,
+      onEvent: onProgress,
+    });
   }
 
   /** Tests every kernel on this GPU against its twin on the CPU; a row for each variant. */

@@ -15,9 +15,9 @@ export type ModelSource =
 
 /** What a load is doing. */
 export interface LoadProgress {
-  /** `wait`: another tab is downloading the same file. `verify`: the checksum of what was downloaded. `upload`: to the GPU. */
-  stage: 'wait' | 'download' | 'verify' | 'upload';
-  /** Bytes done. A download counts what an earlier visit left. */
+  /** `wait`: another tab is downloading the same file. `verify`: the checksum of what was downloaded. `upload`: to the GPU. `tune`: the first load on a GPU looks for the fastest kernels. */
+  stage: 'wait' | 'download' | 'verify' | 'upload' | 'tune';
+  /** Bytes done; of `tune`, shapes of kernels. A download counts what an earlier visit left. */
   done: number;
   /** Bytes in all; 0 while that is not known. */
   total: number;
@@ -37,6 +37,8 @@ export interface LoadOptions {
   precision?: 'default' | 'exact';
   /** Keep the file for the next visit (the default) or not. */
   cache?: boolean;
+  /** Look for the fastest kernels for up to a second, once for a GPU and model (the default), or not. */
+  tune?: boolean;
 }
 
 /** How an engine is made. */
@@ -46,8 +48,10 @@ export interface CreateOptions {
   /** Where hub ids are looked up; `https://huggingface.co`. */
   hub?: string;
   /** Do as though the GPU had none of these, and let a shader see no more bytes at once: to test for poorer GPUs. */
-  without?: ('f16' | 'subgroups')[];
+  without?: ('f16' | 'subgroups' | 'textures')[];
   max_binding?: number;
+  /** For tests: kernel variants (`matvec.rows8`) that compute nothing, as a broken driver's might. */
+  faults?: string[];
 }
 
 /** The GPU in use. */
@@ -168,25 +172,58 @@ export interface SavedSession {
   saved: number;
 }
 
-/** A row of a benchmark: tokens a second, mean and deviation of the repetitions. */
+/** A row of a benchmark: `ppN`, N tokens fed, or `tgN`, N tokens drawn. */
 export interface BenchRow {
   test: string;
-  tokens_per_second: number;
-  deviation: number;
-  repetitions: number[];
+  /** Tokens in the cache before. */
+  depth: number;
+  tokens_per_second: { mean: number; deviation: number; samples: number[] };
+  /** What bounds it: reading memory, or multiply-adds. */
+  ceiling: 'read' | 'f32';
+  /** Its share of what the GPU can do at all. */
+  ceiling_share: number;
+  expected_tokens_per_second: number;
 }
-export interface BenchResult {
+/** Kernels of one pass, the dearest first. */
+export interface ProfileRow {
+  label: string;
+  dispatches: number;
+  seconds: number;
+  bytes: number;
+  operations: number;
+}
+/** A benchmark's result, in the form that `lantern bench --json` writes and `lantern report` reads. */
+export interface BenchReport {
+  schema: string;
+  lantern: string;
+  measured_at: string;
+  host: { os: string; arch: string; cpus: number | null; browser: string | null };
   adapter: AdapterInfo;
-  model: string;
+  model: { name: string; family: string; bytes: number; weights_xxh3: string; synthetic: boolean };
+  precision: 'default' | 'exact';
+  /** The kernel variants that were measured to be fastest, by shape. */
+  variants: Record<string, string>;
+  selftest: { passed: number; failed: SelfTestRow[] } | null;
+  load_ms: number;
+  time_to_first_token_ms: { warm: number; cold: number } | null;
+  ceilings: Record<string, number | string | null>;
   rows: BenchRow[];
+  counters: Record<string, number | null>;
+  profile: { decode: ProfileRow[]; prefill: ProfileRow[] } | null;
 }
 export interface BenchOptions {
-  /** Tokens of the prompt; 128. */
-  prompt_tokens?: number;
-  /** Tokens drawn; 32. */
-  generated_tokens?: number;
+  /** Tokens of the prompt, or several; 128. 0 leaves it out. */
+  prompt_tokens?: number | number[];
+  /** Tokens drawn, or several; 32. 0 leaves it out. */
+  generated_tokens?: number | number[];
+  /** Tokens in the cache before, or several; 0. */
+  depths?: number | number[];
   /** 3. */
   repetitions?: number;
+  /** Also time each kernel, where the GPU has timestamps. */
+  profile?: boolean;
+  /** Tokens done, and tokens in all. */
+  onProgress?: (progress: { done: number; total: number }) => void;
   signal?: AbortSignal;
 }
 /** What became of one variant of a kernel. */
@@ -195,8 +232,12 @@ export interface SelfTestRow {
   variant: string;
   /** Cases that ran. */
   cases: number;
+  /** The largest normalised mean square error. */
+  nmse: number;
   /** What was wrong, case by case; empty where all was right. */
   failures: string[];
+  /** What is known of this driver and such a failure. */
+  known: string | null;
 }
 export interface SelfTestOptions {
   /** Kernels to test; all of them. */

@@ -11,13 +11,21 @@ use crate::error::Result;
 
 /// What TypeScript knows of the adapter, and what a test wants switched off.
 #[derive(Deserialize)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "what an adapter has or has not"
+)]
 struct Options {
     name: String,
     software: bool,
     subgroups: bool,
     #[serde(default = "yes")]
     f16: bool,
+    #[serde(default = "yes")]
+    textures: bool,
     max_binding: Option<u64>,
+    #[serde(default)]
+    faults: Vec<String>,
 }
 
 fn yes() -> bool {
@@ -43,7 +51,10 @@ impl Gpu {
         let options = EngineOptions {
             browser: Some(browser),
             f16: options.f16,
+            textures: options.textures,
             max_binding: options.max_binding,
+            faults: options.faults,
+            timestamps: true,
             ..EngineOptions::default()
         };
         let engine = Engine::new(&options).await?;
@@ -57,10 +68,20 @@ impl Gpu {
         Ok(serde_json::to_string(self.engine.adapter())?)
     }
 
+    /// What was measured of the adapter, as JSON: which variants compute right, and which are fastest.
+    pub fn measured(&self) -> Result<String> {
+        Ok(serde_json::to_string(&self.engine.tuning())?)
+    }
+
+    /// Takes over what [`Gpu::measured`] said before. False where it is of another adapter, driver or version.
+    pub fn recall(&self, measured: &str) -> Result<bool> {
+        Ok(self.engine.set_tuning(&serde_json::from_str(measured)?))
+    }
+
     /// Kernels against their CPU twins; `each(row)` gets a row as JSON for every variant, and stops by returning true.
     /// `only`: names of kernels, or nothing for all.
     pub async fn selftest(&self, only: Vec<String>, each: Function) -> Result<()> {
-        let mut told = |row: SelfTestRow| {
+        let mut told = |row: SelfTestRow, _: usize| {
             let text = serde_json::to_string(&row).unwrap_or_default();
             match each.call1(&JsValue::NULL, &text.into()) {
                 Ok(answer) if !answer.is_truthy() => ControlFlow::Continue(()),

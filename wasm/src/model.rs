@@ -1,13 +1,15 @@
 //! A model on the GPU, with the one session that answers are drawn in.
 
-use std::ops::ControlFlow;
+use std::{collections::BTreeSet, ops::ControlFlow};
 
 use js_sys::Function;
 use lantern_engine::{
     ChatTemplate, Error, LoadOptions, Model, ModelFile, Precision, Saved, Session, Tokenizer,
+    TunedRow,
 };
 use serde::{Deserialize, Serialize};
 use wasm_bindgen::prelude::*;
+use web_time::Instant;
 
 use crate::{ByteSource, Gpu, error::Result, source::source};
 
@@ -16,7 +18,13 @@ struct Options {
     context: Option<usize>,
     #[serde(default)]
     precision: Precision,
+    /// Seconds to look for the fastest kernels, where that was not done on this adapter.
+    #[serde(default)]
+    tuning_seconds: f64,
 }
+
+/// Seconds that trying kernel variants may take; what is left is tried at the next load.
+const TRIAL_SECONDS: f64 = 0.3;
 
 /// What a model says of itself; `ModelInfo` of the package.
 #[derive(Serialize)]
@@ -38,22 +46,27 @@ struct Info {
 #[wasm_bindgen]
 pub struct LoadedModel {
     info: Info,
-    model: Model,
     tokenizer: lantern_engine::Result<Tokenizer>,
     template: lantern_engine::Result<Option<ChatTemplate>>,
     pub(crate) session: Session,
+    pub(crate) load_seconds: f64,
 }
 
 #[wasm_bindgen]
 impl LoadedModel {
-    /// Brings the files of a model to the GPU. `progress(done, total)` counts bytes, and stops by returning true.
+    /// Brings the files of a model to the GPU. `progress(done, total)` counts bytes, `tuning(done, total)` shapes of
+    /// kernels; both stop by returning true. `notice(text)` hears of kernels that compute wrong.
     pub async fn load(
         gpu: &Gpu,
         sources: Vec<ByteSource>,
         options: String,
         progress: Function,
+        tuning: Function,
+        notice: Function,
     ) -> Result<LoadedModel> {
+        let start = Instant::now();
         let options: Options = serde_json::from_str(&options)?;
+        let tuning_seconds = options.tuning_seconds;
         let options = LoadOptions {
             context: options.context,
             precision: options.precision,
@@ -63,6 +76,7 @@ impl LoadedModel {
         let file = ModelFile::read(sources).await?;
         let mut told = |done: u64, total: u64| asked(&progress, done as f64, total as f64);
         let model = Model::load(&gpu.engine, &file, &options, &mut told).await?;
+        prepare(&model, tuning_seconds, &tuning, &notice).await?;
         let session = model.session().await?;
         let (tokenizer, template) = (file.tokenizer(), file.chat_template());
         let config = model.config();
@@ -81,10 +95,10 @@ impl LoadedModel {
         };
         Ok(LoadedModel {
             info,
-            model,
             tokenizer,
             template,
             session,
+            load_seconds: start.elapsed().as_secs_f64(),
         })
     }
 
@@ -187,8 +201,35 @@ impl LoadedModel {
         Ok((tokenizer, &mut self.session))
     }
 
-    pub(crate) fn model(&self) -> &Model {
-        &self.model
+    /// Bytes of its file, or files.
+    pub(crate) fn size(&self) -> u64 {
+        self.info.size
+    }
+}
+
+/// Tries the variants that the model is about to use, and finds the fastest.
+async fn prepare(model: &Model, seconds: f64, tuning: &Function, notice: &Function) -> Result<()> {
+    let mut go = |_: &str| ControlFlow::Continue(());
+    for replaced in model.try_variants(TRIAL_SECONDS, &mut go).await? {
+        // What a listener throws is no reason not to go on.
+        let _ = notice.call1(&JsValue::NULL, &replaced.to_string().into());
+    }
+    let known = model.engine().tuning().choices;
+    if seconds <= 0.0 || model.shapes().iter().all(|shape| known.contains_key(shape)) {
+        return Ok(());
+    }
+    let mut seen = BTreeSet::new();
+    let mut told = |row: TunedRow, shapes: usize| {
+        seen.insert(row.shape);
+        asked(tuning, seen.len() as f64, shapes as f64)
+    };
+    match model.tune(seconds, &mut told).await {
+        Ok(found) => {
+            model.engine().set_tuning(&found);
+            Ok(())
+        }
+        Err(Error::DoesNotFit(_)) => Ok(()), // there is no room for a second session: the defaults do
+        Err(error) => Err(error.into()),
     }
 }
 

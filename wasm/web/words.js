@@ -26,9 +26,11 @@ export function progressWords({ stage, done, total, rate, left }, name) {
     download: `Downloading ${name}`,
     verify: `Checking ${name}`,
     upload: `Moving ${name} to the GPU`,
+    tune: 'Looking for the fastest kernels on this GPU, once',
   };
   const parts = [];
-  if (total) parts.push(`${bytes(done)} of ${bytes(total)}`);
+  if (stage === 'tune') parts.push(`${number(done)} of ${number(total)}`);
+  else if (total) parts.push(`${bytes(done)} of ${bytes(total)}`);
   else if (done) parts.push(bytes(done));
   if (rate) parts.push(`${bytes(rate)}/s`);
   if (left !== undefined && Number.isFinite(left)) parts.push(`${duration(left)} left`);

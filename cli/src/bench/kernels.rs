@@ -17,7 +17,7 @@ pub fn run(names: &[String], args: &LoadArgs, format: Format) -> Result {
     interrupt::listen();
     let all = names.iter().any(|name| name == "all");
     let only = if all { &[] } else { names };
-    let engine = load::open_engine(args)?;
+    let engine = load::open_engine(&args.gpu)?;
     let mut progress: Option<Progress> = None;
     let mut times: Vec<KernelTime> = Vec::new();
     let mut each = |time, total: usize| {

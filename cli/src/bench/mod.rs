@@ -2,24 +2,22 @@
 //! token costs in counts that no adapter can be blamed for.
 
 mod kernels;
-mod measure;
 mod report;
 
-use std::path::Path;
-
-use lantern_engine::{Config, EngineOptions, ModelFile};
+use lantern_engine::{
+    BenchOptions, Config, EngineOptions, ModelFile,
+    bench::report::{Host, Report},
+};
+use pollster::block_on;
 
 use crate::{
     failure::{Failure, Result},
+    interrupt,
     load::{self, LoadArgs, Loaded},
     model::{self, ModelArgs},
     notes, numbers,
+    progress::Progress,
 };
-use measure::{Bench, WARM_UP};
-use report::{ModelReport, Profile, Report};
-
-/// How often a profile times each dispatch.
-const PROFILE_ROUNDS: usize = 5;
 
 /// `bench`'s flags.
 #[derive(Debug, clap::Args)]
@@ -74,21 +72,20 @@ impl Args {
         if self.json { Format::Json } else { self.output }
     }
 
-    /// Each once, in order.
-    fn depths(&self) -> Vec<usize> {
+    /// What is measured: depths each once, in order.
+    fn measured(&self) -> BenchOptions {
+        let some = |counts: &[usize]| counts.iter().copied().filter(|&count| count > 0).collect();
         let mut depths = self.depth.clone();
         depths.sort_unstable();
         depths.dedup();
-        depths
-    }
-
-    /// What rows measure: `pp` or `tg`, and how many tokens.
-    fn tests(&self) -> Vec<(&'static str, usize)> {
-        let of = |name, counts: &[usize]| -> Vec<_> {
-            let counts = counts.iter().filter(|&&count| count > 0);
-            counts.map(|&count| (name, count)).collect()
-        };
-        [of("pp", &self.prompt), of("tg", &self.count)].concat()
+        BenchOptions {
+            prompt: some(&self.prompt),
+            generated: some(&self.count),
+            depths,
+            repetitions: self.repetitions as usize,
+            profile: self.profile,
+            load_seconds: 0.0,
+        }
     }
 }
 
@@ -97,21 +94,26 @@ pub fn run(args: &Args) -> Result {
     if !args.kernels.is_empty() {
         return kernels::run(&args.kernels, &args.load, args.format());
     }
-    if args.tests().is_empty() {
+    let asked = args.measured();
+    if asked.prompt.is_empty() && asked.generated.is_empty() {
         return Err(Failure::Usage(
             "-p 0 and -n 0 leave nothing to measure".to_owned(),
         ));
     }
-    let path = model::resolve(args.model.model.as_deref())?;
-    let file = ModelFile::open(&path)?;
+    let file = model::open(args.model.model.as_deref())?;
     let loaded = load(args, &file)?;
-    let report = measure(args, &loaded, &file, &path)?;
+    let report = measure(args, &loaded, &file)?;
     report::print(args.format(), &report)
 }
 
 fn load(args: &Args, file: &ModelFile) -> Result<Loaded> {
     let mut options = args.load.options();
-    let needed = positions(args, options.context)?;
+    let needed = args.measured().positions();
+    if let Some(context) = options.context.filter(|&context| context < needed) {
+        return Err(Failure::Usage(format!(
+            "this takes a context of {needed} tokens, and --context {context} has fewer"
+        )));
+    }
     let trained = Config::of(file)?.context as usize;
     if needed > trained {
         notes::warning(&format!(
@@ -126,76 +128,29 @@ fn load(args: &Args, file: &ModelFile) -> Result<Loaded> {
     load::load_on(file, &args.load, &options, engine)
 }
 
-fn measure(args: &Args, loaded: &Loaded, file: &ModelFile, path: &Path) -> Result<Report> {
-    let config = loaded.model.config();
-    let (tests, depths) = (args.tests(), args.depths());
-    let mut bench = Bench::new(loaded, &tests, &depths, args.repetitions)?;
-    let cold = loaded.duration.as_secs_f64() + bench.warm_up(&tests)?;
-    let rows = bench.rows(&tests, &depths)?;
-    let counters = bench.counters(loaded.model.weight_bytes(), loaded.model.cache_bytes());
-    let warm = bench.first_token();
-    let profile = if args.profile {
-        Some(profile(&mut bench, args)?)
-    } else {
-        None
+fn measure(args: &Args, loaded: &Loaded, file: &ModelFile) -> Result<Report> {
+    let options = BenchOptions {
+        load_seconds: loaded.duration.as_secs_f64(),
+        ..args.measured()
     };
-    let ceilings = bench.ceilings()?;
-    let rows = rows.into_iter().map(|row| bench.against(row, &ceilings));
-    let rows = rows.collect();
-    bench.finish(); // before the figures, on the same terminal
-    Ok(Report {
-        lantern: env!("CARGO_PKG_VERSION"),
-        model: ModelReport {
-            name: config.name.clone(),
-            family: config.family.clone(),
-            file: path.display().to_string(),
-            bytes: file.len(),
-        },
-        adapter: loaded.engine.adapter().clone(),
-        precision: args.load.precision,
-        load_ms: loaded.duration.as_secs_f64() * 1e3,
-        time_to_first_token_ms: warm.map(|warm| report::FirstToken {
-            warm: warm * 1e3,
-            cold: cold * 1e3,
-        }),
-        ceilings,
-        rows,
-        counters,
-        profile,
-    })
-}
-
-/// The kernels of one decoded token, and of one pass of the prompt.
-fn profile(bench: &mut Bench, args: &Args) -> Result<Profile> {
-    let of = |counts: &[usize]| counts.iter().any(|&count| count > 0);
-    let (decode, prefill) = (of(&args.count), of(&args.prompt));
-    Ok(Profile {
-        decode: if decode {
-            bench.profile_decode(PROFILE_ROUNDS)?
-        } else {
-            vec![]
-        },
-        prefill: if prefill {
-            bench.profile_prefill(PROFILE_ROUNDS)?
-        } else {
-            vec![]
-        },
-    })
-}
-
-/// Positions that the measurements take; refused where the context is asked to have fewer.
-fn positions(args: &Args, context: Option<usize>) -> Result<usize> {
-    let depth = args.depths().into_iter().max().unwrap_or(0);
-    let longest = |counts: &[usize]| counts.iter().copied().max().unwrap_or(0);
-    // A prompt is followed by the first token of an answer; before N timed tokens one is fed and one drawn.
-    let (prompt, count) = (longest(&args.prompt), longest(&args.count));
-    let needed = depth + (prompt + 1).max(count + 2).max(2 * WARM_UP);
-    match context {
-        Some(context) if context < needed => Err(Failure::Usage(format!(
-            "this takes a context of {needed} tokens, and --context {context} has fewer"
-        ))),
-        _ => Ok(needed),
+    let mut session = block_on(loaded.model.session())?;
+    let mut progress: Option<Progress> = None;
+    let mut each = |done: usize, total: usize| {
+        let bar = progress.get_or_insert_with(|| Progress::count("measuring", total as u64));
+        bar.set(done as u64, total as u64);
+        interrupt::control()
+    };
+    let measured = block_on(session.bench(&options, &mut each))?;
+    if let Some(bar) = progress {
+        bar.finish(); // before the figures, on the same terminal
     }
+    let host = Host {
+        os: std::env::consts::OS.to_owned(),
+        arch: std::env::consts::ARCH.to_owned(),
+        cpus: std::thread::available_parallelism().map(usize::from).ok(),
+        browser: None,
+    };
+    Ok(Report::new(&session, file.len(), host, measured))
 }
 
 #[cfg(test)]
@@ -214,8 +169,9 @@ mod tests {
             "bench", "-p", "16,0,8", "-n", "0", "-d", "64,0,64", "-o", "csv",
         ];
         let Cli { args } = clap::Parser::parse_from(words);
-        assert_eq!(args.tests(), [("pp", 16), ("pp", 8)]);
-        assert_eq!(args.depths(), [0, 64]);
+        let measured = args.measured();
+        assert_eq!((measured.prompt, measured.generated), (vec![16, 8], vec![]));
+        assert_eq!(measured.depths, [0, 64]);
         assert_eq!(args.format(), Format::Csv);
     }
 }

@@ -1,116 +1,13 @@
-//! What `bench` found, and how it is printed.
+//! How what `bench` found is printed.
 
 use indicatif::DecimalBytes;
-use lantern_engine::{AdapterDescription, Ceilings, ProfileRow};
-use serde::Serialize;
+use lantern_engine::{
+    Ceilings, ProfileRow,
+    bench::report::{FirstToken, Profile, Report, Row},
+};
 
 use super::Format;
-use crate::{failure::Result, load::PrecisionArg, output};
-
-/// Everything that one run of `bench` found.
-#[derive(Serialize)]
-pub struct Report {
-    /// The version of Lantern.
-    pub lantern: &'static str,
-    pub model: ModelReport,
-    pub adapter: AdapterDescription,
-    pub precision: PrecisionArg,
-    pub load_ms: f64,
-    /// None where no prefill was measured.
-    pub time_to_first_token_ms: Option<FirstToken>,
-    pub ceilings: Ceilings,
-    pub rows: Vec<Row>,
-    pub counters: CountersReport,
-    /// None where it was not asked for.
-    pub profile: Option<Profile>,
-}
-
-/// The model that was measured.
-#[derive(Serialize)]
-pub struct ModelReport {
-    pub name: String,
-    pub family: String,
-    pub file: String,
-    pub bytes: u64,
-}
-
-/// One thing that was measured.
-#[derive(Serialize)]
-pub struct Row {
-    /// `ppN`: N tokens fed; `tgN`: N tokens drawn.
-    pub test: String,
-    /// Tokens in the cache before.
-    pub depth: usize,
-    pub tokens_per_second: Rate,
-    /// What bounds it: reading memory, or multiply-adds in f32.
-    pub ceiling: &'static str,
-    /// Bytes or operations a second over what the adapter can do at all.
-    pub ceiling_share: f64,
-    /// Tokens a second if every dispatch reached the adapter's ceilings, and cost what a dispatch costs.
-    pub expected_tokens_per_second: f64,
-}
-
-/// Samples, their mean, and their deviation, which is that of a sample (n - 1), and 0 for a single one.
-#[derive(Serialize)]
-pub struct Rate {
-    pub mean: f64,
-    pub deviation: f64,
-    pub samples: Vec<f64>,
-}
-
-impl Rate {
-    /// Of samples, of which there are some.
-    pub fn of(samples: Vec<f64>) -> Rate {
-        let mean = samples.iter().sum::<f64>() / samples.len() as f64;
-        let squares: f64 = samples.iter().map(|sample| (sample - mean).powi(2)).sum();
-        let freedom = samples.len().saturating_sub(1).max(1) as f64;
-        Rate {
-            mean,
-            deviation: (squares / freedom).sqrt(),
-            samples,
-        }
-    }
-}
-
-/// From a prompt to the first token of its answer.
-#[derive(Serialize)]
-pub struct FirstToken {
-    /// Mean of the samples of the first prompt, each with a token drawn after it.
-    pub warm: f64,
-    /// Opening the device, loading, and the first prefill, which runs every pipeline for the first time.
-    pub cold: f64,
-}
-
-/// Differences around the decode samples, per token drawn: all 0 where there was no decode. And memory.
-#[derive(Default, Serialize)]
-pub struct CountersReport {
-    pub dispatches_per_token: f64,
-    pub passes_per_token: f64,
-    pub submissions_per_token: f64,
-    pub readbacks_per_token: f64,
-    pub buffers_created_per_token: f64,
-    pub bind_groups_created_per_token: f64,
-    pub gpu_bytes: u64,
-    pub weight_bytes: u64,
-    /// Bytes of weights that a decoded token reads.
-    pub weight_bytes_read_per_token: u64,
-    pub cache_bytes: u64,
-    /// Bytes on the GPU over those of weights and cache.
-    pub gpu_bytes_over_weights_and_cache: f64,
-    /// The most memory that the process has had, without what measuring the ceilings takes; none where the system does
-    /// not say. On an adapter that is a CPU it holds the GPU's memory as well.
-    pub host_peak_bytes: Option<u64>,
-    pub pipelines_compiled: u64,
-}
-
-/// Kernels by what they cost.
-#[derive(Serialize)]
-pub struct Profile {
-    /// Of one decoded token, after all that was measured.
-    pub decode: Vec<ProfileRow>,
-    /// Of one pass of a prompt.
-    pub prefill: Vec<ProfileRow>,
-}
+use crate::{failure::Result, output};
 
 /// Prints it.
 pub fn print(format: Format, report: &Report) -> Result {
@@ -119,11 +16,11 @@ pub fn print(format: Format, report: &Report) -> Result {
         Format::Csv => rows(format, &csv(report)),
         Format::Table | Format::Md => {
             rows(format, &speeds(report))?;
-            if let Some(Profile { decode, prefill }) = &report.profile {
+            if let Some(Profile { decode, prefill }) = &report.measured.profile {
                 for (what, found) in [("token", decode), ("pass", prefill)] {
                     if !found.is_empty() {
                         output::line("")?;
-                        rows(format, &kernels(what, found, &report.ceilings))?;
+                        rows(format, &kernels(what, found, &report.measured.ceilings))?;
                     }
                 }
             }
@@ -178,7 +75,7 @@ fn speeds(report: &Report) -> Vec<Vec<String>> {
     };
     let header = header.map(String::from).to_vec();
     std::iter::once(header)
-        .chain(report.rows.iter().map(row))
+        .chain(report.measured.rows.iter().map(row))
         .collect()
 }
 
@@ -217,8 +114,8 @@ fn kernels(what: &str, profile: &[ProfileRow], ceilings: &Ceilings) -> Vec<Vec<S
 /// What else there is to say, a line each.
 fn facts(report: &Report) -> Vec<Vec<String>> {
     let line = |name: &str, value: String| vec![name.to_owned(), value];
-    let (model, adapter, counters) = (&report.model, &report.adapter, &report.counters);
-    let ceilings = &report.ceilings;
+    let (model, adapter, counters) = (&report.model, &report.adapter, &report.measured.counters);
+    let ceilings = &report.measured.ceilings;
     let f16 = ceilings
         .f16_operations_per_second
         .map_or_else(String::new, |speed| format!(", {:.1} in f16", speed / 1e9));
@@ -242,7 +139,7 @@ fn facts(report: &Report) -> Vec<Vec<String>> {
             ),
         ),
     ];
-    if let Some(FirstToken { warm, cold }) = report.time_to_first_token_ms {
+    if let Some(FirstToken { warm, cold }) = report.measured.time_to_first_token_ms {
         let text = format!("{warm:.0} ms warm, {cold:.0} ms with loading");
         lines.push(line("first token", text));
     }
@@ -280,7 +177,7 @@ fn csv(report: &Report) -> Vec<Vec<String>> {
             rate.mean.to_string(),
             rate.deviation.to_string(),
             rate.samples.len().to_string(),
-            row.ceiling.to_owned(),
+            row.ceiling.to_string(),
             row.ceiling_share.to_string(),
             row.expected_tokens_per_second.to_string(),
             format!("{:?}", report.precision).to_lowercase(),
@@ -291,19 +188,6 @@ fn csv(report: &Report) -> Vec<Vec<String>> {
     };
     let header = header.split(',').map(String::from).collect();
     std::iter::once(header)
-        .chain(report.rows.iter().map(row))
+        .chain(report.measured.rows.iter().map(row))
         .collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::Rate;
-
-    #[test]
-    fn deviation_is_that_of_a_sample() {
-        let rate = Rate::of(vec![1.0, 3.0]);
-        assert_eq!((rate.mean, rate.deviation), (2.0, 2.0_f64.sqrt()));
-        let single = Rate::of(vec![5.0]);
-        assert_eq!((single.mean, single.deviation), (5.0, 0.0));
-    }
 }

@@ -7,14 +7,15 @@ use lantern_kernels::{
     parts::{SCALAR_F16, SCALAR_F32},
     read,
 };
-use serde::Serialize;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use web_time::Instant;
 
 use super::{buffer::Buffer, case::Single, device::Engine, pipeline::Found, texture::Texture};
 use crate::Result;
 
 /// What an adapter can do at all, by measurement.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct Ceilings {
     /// Bytes read a second, by the fastest of several kernels that only read.
     pub read_bytes_per_second: f64,

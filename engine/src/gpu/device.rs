@@ -3,19 +3,20 @@
 use std::{
     collections::{BTreeMap, HashMap},
     sync::{
-        Arc, Mutex, MutexGuard,
+        Arc, Mutex,
         atomic::{AtomicU64, Ordering::Relaxed},
     },
 };
 
 use lantern_kernels::{Cooperative, Kernel, Target, Variant};
-use serde::Serialize;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 use super::{cooperative, failure::Failures, pipeline::Pipeline};
 use crate::{Error, Result};
 
 /// One adapter, as `lantern devices` lists it.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct AdapterDescription {
     /// Its place in the order of preference: discrete, integrated, virtual, other, software.
     pub index: usize,
@@ -36,7 +37,7 @@ pub struct AdapterDescription {
 }
 
 /// Limits of an adapter that decide what runs on it and how.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct AdapterLimits {
     /// Bytes of a buffer that a shader can see at once.
     pub max_storage_buffer_binding_size: u64,
@@ -53,7 +54,7 @@ pub struct AdapterLimits {
 }
 
 /// Features of an adapter that decide which kernel variants it can run.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[expect(
     clippy::struct_excessive_bools,
     reason = "an adapter has each or has it not"
@@ -96,6 +97,8 @@ pub struct EngineOptions {
     pub checked: bool,
     /// Names of kernel variants to prefer, as labels show them.
     pub variants: Vec<String>,
+    /// For tests: `kernel.variant` of those that are to compute nothing, as a broken driver's might.
+    pub faults: Vec<String>,
     /// Ask for timestamps where the adapter has them, for profiles.
     pub timestamps: bool,
     /// In a browser: what wgpu does not hand on of the adapter there.
@@ -124,6 +127,7 @@ impl Default for EngineOptions {
             textures: true,
             checked: false,
             variants: vec![],
+            faults: vec![],
             timestamps: false,
             browser: None,
         }
@@ -171,7 +175,9 @@ pub struct Engine {
     pub(crate) options: EngineOptions,
     pub(crate) counting: Counting,
     pub(crate) pipelines: Mutex<HashMap<String, Arc<Pipeline>>>,
-    choices: Mutex<BTreeMap<String, String>>,
+    pub(super) choices: Mutex<BTreeMap<String, String>>,
+    /// `kernel.variant parts` of those that were run against their twins here, and what was wrong.
+    pub(super) trials: Mutex<BTreeMap<String, Option<String>>>,
     description: AdapterDescription,
     failures: Failures,
 }
@@ -335,6 +341,7 @@ impl Engine {
             counting,
             pipelines,
             choices: Mutex::default(),
+            trials: Mutex::default(),
             description,
             failures,
         })
@@ -366,6 +373,7 @@ impl Engine {
         self.asked(kernel)
             .or_else(|| self.made_for(kernel).next())
             .or_else(|| self.able(kernel).next())
+            .or_else(|| self.capable(kernel).next()) // none computes right: a trial of the plans says so
             .unwrap_or_else(|| panic!("no variant of {} runs here", kernel.name))
     }
 
@@ -380,8 +388,17 @@ impl Engine {
         self.made_for(kernel).next().is_some()
     }
 
-    /// The variants of `kernel` that this adapter can run, in their order.
+    /// The variants of `kernel` that this adapter can run, in their order; those left out that computed wrong.
     pub(crate) fn able(
+        &self,
+        kernel: &'static Kernel,
+    ) -> impl Iterator<Item = &'static Variant> + use<'_> {
+        self.capable(kernel)
+            .filter(|v| self.failure(kernel, v).is_none())
+    }
+
+    /// The variants of `kernel` that this adapter can run, whatever they compute.
+    pub(crate) fn capable(
         &self,
         kernel: &'static Kernel,
     ) -> impl Iterator<Item = &'static Variant> + use<'_> {
@@ -416,11 +433,6 @@ impl Engine {
                     .description
                     .limits
                     .max_compute_invocations_per_workgroup
-    }
-
-    /// The variants that were tuned for, by shape.
-    pub(super) fn choices(&self) -> MutexGuard<'_, BTreeMap<String, String>> {
-        self.choices.lock().expect("not poisoned")
     }
 
     /// The adapter runs on the CPU.

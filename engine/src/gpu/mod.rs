@@ -6,6 +6,7 @@ pub mod ceiling;
 mod cooperative;
 pub mod device;
 mod failure;
+mod known;
 pub mod pipeline;
 pub mod selftest;
 mod signal;

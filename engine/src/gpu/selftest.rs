@@ -3,27 +3,42 @@
 use std::ops::ControlFlow;
 
 use lantern_kernels::{ALL, Case, Kernel, Variant, quantise};
-use serde::Serialize;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
-use super::device::Engine;
+use super::{device::Engine, known};
 use crate::{Error, Result};
 
 /// What became of one variant of a kernel.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct SelfTestRow {
     /// The kernel.
-    pub kernel: &'static str,
+    pub kernel: String,
     /// Its variant.
-    pub variant: &'static str,
+    pub variant: String,
     /// Cases that ran.
     pub cases: usize,
+    /// The largest normalised mean square error of an output against its twin's.
+    pub nmse: f64,
     /// What was wrong: the case, and how.
     pub failures: Vec<String>,
+    /// What is known of this driver and such a failure.
+    pub known: Option<String>,
+}
+
+/// What became of all that were run.
+#[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
+pub struct SelfTest {
+    /// Variants that computed what their twins did.
+    pub passed: usize,
+    /// Those that did not; they are not used.
+    pub failed: Vec<SelfTestRow>,
 }
 
 impl Engine {
     /// Runs the cases of every kernel, in every variant that this adapter can run. `only`: those kernels alone, or all
-    /// where none is named. `each` sees every row, and stops by breaking.
+    /// where none is named. `each(row, total)` sees every row, and how many there will be; it stops by
+    /// breaking. What fails is not used in plans from then on.
     ///
     /// # Errors
     /// [`Error::BadInput`] where `only` names what is no kernel, [`Error::Aborted`], [`Error::DeviceLost`]; whatever else
@@ -31,27 +46,20 @@ impl Engine {
     pub async fn selftest(
         &self,
         only: &[String],
-        each: &mut dyn FnMut(SelfTestRow) -> ControlFlow<()>,
+        each: &mut dyn FnMut(SelfTestRow, usize) -> ControlFlow<()>,
     ) -> Result<()> {
-        for kernel in kernels(only)? {
+        let wanted = kernels(only)?;
+        let total = wanted
+            .iter()
+            .map(|kernel| self.capable(kernel).count())
+            .sum();
+        for kernel in wanted {
             let cases = (kernel.cases)();
-            for variant in self.able(kernel) {
-                let mut row = SelfTestRow {
-                    kernel: kernel.name,
-                    variant: variant.name,
-                    cases: 0,
-                    failures: Vec::new(),
-                };
-                for case in cases.iter().filter(|case| self.has_parts(case)) {
-                    row.cases += 1;
-                    match self.wrong(kernel, variant, case).await {
-                        Ok(None) => {}
-                        Ok(Some(what)) => row.failures.push(format!("{}: {what}", case.name)),
-                        Err(lost @ Error::DeviceLost(_)) => return Err(lost),
-                        Err(error) => row.failures.push(format!("{}: {error}", case.name)),
-                    }
-                }
-                if each(row).is_break() {
+            let cases: Vec<&Case> = cases.iter().filter(|case| self.has_parts(case)).collect();
+            for variant in self.capable(kernel) {
+                let row = self.tested(kernel, variant, &cases).await?;
+                self.conclude(&row);
+                if each(row, total).is_break() {
                     return Err(Error::Aborted);
                 }
             }
@@ -59,25 +67,82 @@ impl Engine {
         Ok(())
     }
 
+    /// Remembers what a whole test says of a variant, whatever a trial said before.
+    fn conclude(&self, row: &SelfTestRow) {
+        let name = format!("{}.{}", row.kernel, row.variant);
+        let mut trials = self.trials();
+        trials.retain(|trial, wrong| wrong.is_none() || trial.split(' ').next() != Some(&name));
+        if let Some(first) = row.failures.first() {
+            let count = row.failures.len();
+            trials.insert(
+                name,
+                Some(format!("{first}; {count} of {} cases", row.cases)),
+            );
+        }
+    }
+
+    /// Runs `cases` in one variant.
+    ///
+    /// # Errors
+    /// [`Error::DeviceLost`]; whatever else a case meets is among its failures.
+    pub(crate) async fn tested(
+        &self,
+        kernel: &'static Kernel,
+        variant: &'static Variant,
+        cases: &[&Case],
+    ) -> Result<SelfTestRow> {
+        let mut row = SelfTestRow {
+            kernel: kernel.name.to_owned(),
+            variant: variant.name.to_owned(),
+            cases: cases.len(),
+            nmse: 0.0,
+            failures: Vec::new(),
+            known: None,
+        };
+        for case in cases {
+            match self.against_twin(kernel, variant, case).await {
+                Ok((nmse, wrong)) => {
+                    row.nmse = row.nmse.max(nmse);
+                    let wrong = wrong.map(|what| format!("{}: {what}", case.name));
+                    row.failures.extend(wrong);
+                }
+                Err(lost @ Error::DeviceLost(_)) => return Err(lost),
+                Err(error) => row.failures.push(format!("{}: {error}", case.name)),
+            }
+        }
+        if !row.failures.is_empty() {
+            row.known = known::of(self.adapter(), kernel.name).map(str::to_owned);
+        }
+        Ok(row)
+    }
+
     /// Whether this adapter can run what fills the sockets of a case.
-    pub(super) fn has_parts(&self, case: &Case) -> bool {
+    pub(crate) fn has_parts(&self, case: &Case) -> bool {
         self.adapter().features.shader_f16 || !case.parts.iter().any(|p| p.f16)
     }
 
-    /// What is wrong with a case, if anything.
-    async fn wrong(
+    /// The largest error of an output of a case, and what is wrong, if anything.
+    async fn against_twin(
         &self,
         kernel: &'static Kernel,
         variant: &'static Variant,
         case: &Case,
-    ) -> Result<Option<String>> {
+    ) -> Result<(f64, Option<String>)> {
         let got = self.run_case(kernel, variant, case).await?;
         let mut call = case.call(variant);
         (kernel.twin)(&mut call);
-        Ok(got.iter().find_map(|(output, words)| {
-            let problem = compare(case, variant, output, words, call.words(output));
-            problem.map(|problem| format!("{output} {problem}"))
-        }))
+        let (mut most, mut wrong) = (0f64, None);
+        for (output, words) in &got {
+            let (error, problem) = compare(case, variant, output, words, call.words(output));
+            // An error that is no number is the largest of all.
+            most = if error >= most || error.is_nan() {
+                error
+            } else {
+                most
+            };
+            wrong = wrong.or_else(|| problem.map(|problem| format!("{output} {problem}")));
+        }
+        Ok((if most.is_nan() { f64::MAX } else { most }, wrong))
     }
 }
 
@@ -98,21 +163,21 @@ pub(super) fn kernels(only: &[String]) -> Result<Vec<&'static Kernel>> {
     Ok(ALL.iter().copied().filter(wanted).collect())
 }
 
-/// How `got` differs from `wanted`: integers exactly, f16 as f16, the rest as f32 within what its arithmetic allows.
+/// The error of `got`, and how it differs from `wanted`, if too much: integers exactly, f16 as f16, the rest as f32 within what its arithmetic allows.
 fn compare(
     case: &Case,
     variant: &Variant,
     output: &str,
     got: &[u32],
     wanted: &[u32],
-) -> Option<String> {
+) -> (f64, Option<String>) {
     let half_tiles =
         variant.parts.iter().any(|p| p.f16) || case.parts.get(2).is_some_and(|p| p.name == "f16");
     let part = |name: &str| case.parts.iter().any(|p| p.name == name);
     let floats = || nmse(bytemuck::cast_slice(got), bytemuck::cast_slice(wanted));
     let (error, most) = match output {
         "tokens" | "drawn" | "state" | "seen" | "sums" => {
-            return (got != wanted).then(|| "differs".to_owned());
+            return (0.0, (got != wanted).then(|| "differs".to_owned()));
         }
         "keys" | "values" if part("f16") => {
             let halves = |words: &[u32]| -> Vec<f32> {
@@ -121,14 +186,15 @@ fn compare(
             };
             (nmse(&halves(got), &halves(wanted)), 1e-7) // one may round to the other neighbour
         }
-        "packed" => return compare_packed(got, wanted),
+        "packed" => return (0.0, compare_packed(got, wanted)),
         // 16-bit tiles round both factors to 11 bits.
         "y" if case.weights.is_some() && half_tiles => (floats(), 1e-6),
         _ => (floats(), 1e-11),
     };
     // Not `>`: an error that is no number is over anything.
     let within = error <= most;
-    (!within).then(|| format!("NMSE {error:.2e} is over {most:.0e}"))
+    let problem = (!within).then(|| format!("NMSE {error:.2e} is over {most:.0e}"));
+    (error, problem)
 }
 
 /// How packed activations differ. A driver that divides less exactly may round to the other neighbour: one in twenty at

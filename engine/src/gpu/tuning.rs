@@ -1,19 +1,23 @@
-//! Which variant of a kernel serves which shape best on one adapter: found by measurement, kept by whoever runs the engine.
+//! Which variant of a kernel serves which shape best on one adapter, and which compute right: found by measurement, kept by
+//! whoever runs the engine.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::MutexGuard};
 
 use lantern_kernels::{Kernel, Variant};
 use serde::{Deserialize, Serialize};
 
 use super::device::Engine;
 
-/// Choices of variants, by measurement.
+/// What was measured on an adapter.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Tuning {
     /// For what they hold: adapter, driver and version of Lantern.
     pub of: String,
     /// The variant for a shape: a shader's label without its variant.
     pub choices: BTreeMap<String, String>,
+    /// What became of variants that were run against their twins, by `kernel.variant`: nothing, or what was wrong.
+    #[serde(default)]
+    pub trials: BTreeMap<String, Option<String>>,
 }
 
 impl Engine {
@@ -35,6 +39,7 @@ impl Engine {
         Tuning {
             of: self.tuning_of(),
             choices: self.choices().clone(),
+            trials: self.trials().clone(),
         }
     }
 
@@ -44,8 +49,8 @@ impl Engine {
         if tuning.of != self.tuning_of() {
             return false;
         }
-        let choices = tuning.choices.clone();
-        self.choices().extend(choices);
+        self.choices().extend(tuning.choices.clone());
+        self.trials().extend(tuning.trials.clone());
         true
     }
 
@@ -56,5 +61,25 @@ impl Engine {
         self.asked(kernel)
             .or_else(tuned)
             .unwrap_or_else(|| self.variant(kernel))
+    }
+
+    /// The variants that were tuned for, by shape.
+    fn choices(&self) -> MutexGuard<'_, BTreeMap<String, String>> {
+        self.choices.lock().expect("not poisoned")
+    }
+
+    /// What became of variants that were run against their twins, by `kernel.variant`.
+    pub(crate) fn trials(&self) -> MutexGuard<'_, BTreeMap<String, Option<String>>> {
+        self.trials.lock().expect("not poisoned")
+    }
+
+    /// What is wrong with a variant on this adapter, if that was tried and found.
+    pub(crate) fn failure(&self, kernel: &Kernel, variant: &Variant) -> Option<String> {
+        let name = format!("{}.{}", kernel.name, variant.name);
+        let trials = self.trials();
+        let mut same = trials
+            .iter()
+            .filter(|(trial, _)| trial.split(' ').next() == Some(&name));
+        same.find_map(|(_, wrong)| wrong.clone())
     }
 }

@@ -3,6 +3,7 @@
 use std::{ops::ControlFlow, sync::Arc};
 
 use lantern_kernels::{attention_join, padded};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::Xxh3;
 
@@ -25,7 +26,7 @@ use crate::{
 };
 
 /// How exactly to compute.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Precision {
     /// A cache of f16, and f16 tiles where the adapter gains by them; sums in f32.
@@ -219,6 +220,7 @@ impl ModelFile {
             layout: &layout,
             precision: options.precision,
             context: options.context_of(&config) as u32,
+            chunk: width as u32,
         };
         let kind = if width == 1 {
             Width::Decode
@@ -241,6 +243,7 @@ impl Loaded {
             layout: &self.layout,
             precision: self.precision,
             context: self.context as u32,
+            chunk: self.chunk as u32,
         }
     }
 

@@ -16,7 +16,7 @@ use super::{
     linear::Linear,
 };
 use crate::{
-    Engine, Precision,
+    Engine, Precision, SamplerOptions,
     model::{
         block::{Layer, Layout, VectorId},
         config::Config,
@@ -56,6 +56,8 @@ pub struct Builder<'a> {
     pub precision: Precision,
     /// Positions that a session has.
     pub context: u32,
+    /// Tokens of the widest pass.
+    pub chunk: u32,
 }
 
 impl Builder<'_> {
@@ -73,6 +75,17 @@ impl Builder<'_> {
             dispatches: all,
             tokens: width.tokens(),
         }
+    }
+
+    /// Every plan that a session runs; `chunk` tokens are the widest pass.
+    pub fn plans(&self) -> Vec<Plan> {
+        let chunk = Width::Prefill(self.chunk);
+        let neutral = SamplerOptions::greedy().params(self.config.vocabulary);
+        let mut plans = vec![self.step(Width::Decode), self.step(chunk)];
+        plans.extend(self.splits().then(|| self.step(Width::DecodeLong)));
+        plans.push(self.head(chunk, Rows::All));
+        plans.extend([self.greedy(), self.sample(&neutral)]);
+        plans
     }
 
     /// All of a pass with the logits of its last token.
@@ -390,8 +403,13 @@ impl Builder<'_> {
 
     /// Whether attention far into the context is split: where the kernel that can be is the one in use.
     pub(crate) fn splits(&self) -> bool {
-        let kernel = &attention_positions::ATTENTION_POSITIONS;
-        self.context >= LONG && self.engine.has_variant(kernel)
+        let (first, second) = (
+            &attention_positions::ATTENTION_POSITIONS,
+            &attention_join::ATTENTION_JOIN,
+        );
+        self.context >= LONG
+            && self.engine.has_variant(first)
+            && self.engine.able(second).next().is_some()
     }
 
     fn attention_join(&self) -> Dispatch {

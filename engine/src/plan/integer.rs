@@ -105,7 +105,11 @@ impl Builder<'_> {
         } else {
             &INPUT_PLAIN
         };
-        let shader = self.shader(&quantise::QUANTISE, &[input], &[]);
+        let shader = self.shader(
+            &quantise::QUANTISE,
+            &[input],
+            &[("X_LENGTH", padded(cols) / 4)],
+        );
         let (what, from, to) = (
             format!("{cols} to bytes"),
             linear.x.name(),

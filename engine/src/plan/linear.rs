@@ -3,8 +3,8 @@
 use lantern_kernels::{
     Part, Shader, bytes_of_params, matmul, matmul_cooperative, matmul_rows, matvec, padded,
     parts::{
-        FINISH_GLU, INPUT_NORM, INPUT_NORM_UNIFORM, INPUT_PLAIN, X_STORAGE, X_UNIFORM, XS_STORAGE,
-        XS_UNIFORM,
+        FINISH_GLU, INPUT_NORM, INPUT_NORM_UNIFORM, INPUT_PLAIN, X_SINGLE, X_STORAGE, X_UNIFORM,
+        XS_STORAGE, XS_UNIFORM,
     },
 };
 
@@ -56,7 +56,9 @@ impl Builder<'_> {
                 &self.shader(kernel, &[part, linear.finish], &[]),
                 all,
             );
-        } else if engine.software() && engine.asked(&matmul::MATMUL).is_none() {
+        } else if engine.has_variant(&matmul_rows::MATMUL_ROWS)
+            && engine.asked(&matmul::MATMUL).is_none()
+        {
             self.matmul_rows(&linear, tokens, all);
         } else {
             let parts = [part, linear.finish, self.scalar()];
@@ -83,7 +85,11 @@ impl Builder<'_> {
             (Some(_), false) => &INPUT_NORM,
             (Some(_), true) => &INPUT_NORM_UNIFORM,
         };
-        let x: &'static Part = if uniform { &X_UNIFORM } else { &X_STORAGE };
+        let x: &'static Part = match (uniform, single) {
+            (true, _) => &X_UNIFORM,
+            (false, true) => &X_SINGLE,
+            (false, false) => &X_STORAGE,
+        };
         let shader = self.shader(
             &matvec::MATVEC,
             &[matrix.part(), input, x, linear.finish],
@@ -98,7 +104,7 @@ impl Builder<'_> {
                 eps,
             })
         });
-        if uniform {
+        if single {
             let size = u64::from(padded(matrix.cols)) * 4;
             all[first..]
                 .iter_mut()

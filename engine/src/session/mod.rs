@@ -8,6 +8,7 @@ mod prefill;
 pub mod profile;
 pub mod sampler;
 pub mod saved;
+pub mod trial;
 pub mod tune;
 
 use std::sync::Arc;
@@ -34,7 +35,7 @@ const RING: usize = 64;
 
 /// Positions and their cache. Sessions of a model are independent of each other.
 pub struct Session {
-    model: Arc<Loaded>,
+    pub(crate) model: Arc<Loaded>,
     tokens: Vec<u32>,
     /// Which of `tokens` were drawn here, and not fed.
     drawn: Vec<bool>,

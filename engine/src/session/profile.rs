@@ -2,13 +2,14 @@
 
 use std::sync::atomic::Ordering::Relaxed;
 
-use serde::Serialize;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 use super::Session;
 use crate::{Error, Result, gpu::device::Engine, plan::run::Prepared};
 
 /// The dispatches of a pass that are the same shader.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct ProfileRow {
     /// The shader: kernel, parts and variant.
     pub label: String,

@@ -6,7 +6,7 @@ use lantern_kernels::Shader;
 use serde::Serialize;
 use web_time::Instant;
 
-use super::{Bound, Session};
+use super::{Bound, Session, trial::trial_name};
 use crate::{
     Error, Result,
     gpu::tuning::Tuning,
@@ -71,6 +71,9 @@ impl Model {
                     best.get_or_insert((0.0, variant.name));
                     break;
                 }
+                if !session.computes_right(&dispatch, variant).await? {
+                    continue;
+                }
                 let seconds = session.time(&dispatch, tokens, variant).await?;
                 if best.is_none_or(|(least, _)| seconds < least * GAIN) {
                     best = Some((seconds, variant.name));
@@ -84,9 +87,11 @@ impl Model {
                     return Err(Error::Aborted);
                 }
             }
-            let (_, name) = best.expect("a kernel has a variant");
-            tuning.choices.insert(shape, name.to_owned());
+            if let Some((_, name)) = best {
+                tuning.choices.insert(shape, name.to_owned());
+            }
         }
+        tuning.trials.clone_from(&engine.trials());
         Ok(tuning)
     }
 }
@@ -109,6 +114,21 @@ fn dispatches(model: &Loaded) -> Vec<(Dispatch, u32)> {
 }
 
 impl Session {
+    /// Whether a variant computes on this adapter what its twin does; tried at most once.
+    async fn computes_right(
+        &self,
+        dispatch: &Dispatch,
+        variant: &'static lantern_kernels::Variant,
+    ) -> Result<bool> {
+        let (engine, shader) = (&self.model.engine, &dispatch.shader);
+        let shader = Shader::new(shader.kernel, variant, &shader.parts, &shader.consts);
+        let known = engine.trials().get(&trial_name(&shader)).cloned();
+        match known {
+            Some(wrong) => Ok(wrong.is_none()),
+            None => Ok(engine.trial(&shader).await?.is_none()),
+        }
+    }
+
     /// Seconds of a dispatch in another variant. What it writes is of no use to anybody.
     async fn time(
         &self,

@@ -80,12 +80,12 @@ pub const SCALAR: Socket = Socket {
 
 /// Activations as they are.
 pub static INPUT_PLAIN: Part = Part::new("", include_str!("input_plain.wgsl"));
-/// Activations after RMSNorm, computed on the way.
+/// Activations after RMSNorm, computed on the way; the shader's constant `X_LENGTH` is the length of the norm's weight / 4.
 pub static INPUT_NORM: Part = Part {
     uses: &[&NORM_STORAGE],
     ..Part::new("norm", include_str!("input_norm.wgsl"))
 };
-/// The same with the norm's weight in a uniform buffer; the shader's constant `X_LENGTH` is its length / 4.
+/// The same with the norm's weight in a uniform buffer.
 pub static INPUT_NORM_UNIFORM: Part = Part {
     uses: &[&NORM_UNIFORM],
     ..Part::new("norm_uniform", include_str!("input_norm.wgsl"))
@@ -100,17 +100,20 @@ pub const INPUT: Socket = Socket {
 
 /// Activations of many tokens, of which the last counts.
 pub static X_STORAGE: Part = Part::new("", include_str!("x_storage.wgsl"));
-/// Activations of one token; the shader's constant `X_LENGTH` is their number / 4.
+/// Activations of one token; the shader's constant `X_LENGTH` is their number / 4. Its size is known, so that compilers
+/// that check every index need not ask for it.
+pub static X_SINGLE: Part = Part::new("single", include_str!("x_single.wgsl"));
+/// The same in a uniform buffer.
 pub static X_UNIFORM: Part = Part::new("uniform", include_str!("x_uniform.wgsl"));
 /// Where activations are read from.
 pub const X: Socket = Socket {
     name: "x",
-    parts: &[&X_STORAGE, &X_UNIFORM],
+    parts: &[&X_STORAGE, &X_SINGLE, &X_UNIFORM],
 };
 
-/// Activations of eight tokens.
+/// Activations of eight tokens; the shader's constant `X_LENGTH` is their number / 4.
 pub static XS_STORAGE: Part = Part::new("", include_str!("xs_storage.wgsl"));
-/// The same; the shader's constant `X_LENGTH` is their number / 4.
+/// The same in a uniform buffer.
 pub static XS_UNIFORM: Part = Part::new("uniform", include_str!("xs_uniform.wgsl"));
 /// Where the activations of eight tokens are read from.
 pub const XS: Socket = Socket {

@@ -1,0 +1,85 @@
+//! Benchmarks: how fast prefill and decode are, how near that is to what the adapter can do at all, and what a decoded
+//! token costs in counts that no adapter can be blamed for. The command line and browsers run this same code.
+
+mod measure;
+pub mod report;
+
+use std::ops::ControlFlow;
+
+use measure::{Bench, WARM_UP};
+use report::Measured;
+
+use crate::{Error, Result, Session};
+
+/// What to measure.
+#[derive(Debug, Clone)]
+pub struct BenchOptions {
+    /// Tokens of each prompt that is fed; none of 0.
+    pub prompt: Vec<usize>,
+    /// Tokens of each answer that is drawn; none of 0.
+    pub generated: Vec<usize>,
+    /// Tokens in the cache before each sample, rising.
+    pub depths: Vec<usize>,
+    /// Samples of each row.
+    pub repetitions: usize,
+    /// Also time each kernel, by timestamps of the GPU.
+    pub profile: bool,
+    /// Seconds that opening the device and loading took.
+    pub load_seconds: f64,
+}
+
+/// What a row measures: tokens fed, or drawn.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Test {
+    Prefill(usize),
+    Decode(usize),
+}
+
+impl BenchOptions {
+    /// Positions that the measurements take.
+    pub fn positions(&self) -> usize {
+        let longest = |counts: &[usize]| counts.iter().copied().max().unwrap_or(0);
+        // A prompt is followed by the first token of an answer; before N timed tokens one is fed and one drawn.
+        let (prompt, drawn) = (longest(&self.prompt), longest(&self.generated));
+        longest(&self.depths) + (prompt + 1).max(drawn + 2).max(2 * WARM_UP)
+    }
+
+    fn tests(&self) -> Vec<Test> {
+        let prompts = self.prompt.iter().map(|&count| Test::Prefill(count));
+        let drawn = self.generated.iter().map(|&count| Test::Decode(count));
+        prompts.chain(drawn).collect()
+    }
+
+    fn check(&self, session: &Session) -> Result<()> {
+        let nothing = self.tests().is_empty() || self.repetitions == 0 || self.depths.is_empty();
+        let zero = |counts: &[usize]| counts.contains(&0);
+        if nothing || zero(&self.prompt) || zero(&self.generated) {
+            return Err(Error::BadInput("a benchmark of nothing".to_owned()));
+        }
+        let (needed, context) = (self.positions(), session.context());
+        if needed > context {
+            return Err(Error::BadInput(format!(
+                "this benchmark takes a context of {needed} tokens, and the session has {context}"
+            )));
+        }
+        Ok(())
+    }
+}
+
+impl Session {
+    /// Measures with this session, which is empty afterwards. `each(done, total)` counts tokens, and stops by breaking.
+    ///
+    /// # Errors
+    /// [`Error::BadInput`] where there is nothing to measure, or no room for it; [`Error::Aborted`].
+    pub async fn bench(
+        &mut self,
+        options: &BenchOptions,
+        each: &mut dyn FnMut(usize, usize) -> ControlFlow<()>,
+    ) -> Result<Measured> {
+        options.check(self)?;
+        self.rewind(0)?;
+        let measured = Bench::new(self, options, each).run().await?;
+        self.rewind(0)?;
+        Ok(measured)
+    }
+}

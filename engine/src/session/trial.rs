@@ -1,0 +1,131 @@
+//! Trials: the kernel variants that a model is about to use, each on one small case against its CPU twin, once for an
+//! adapter. What computes wrong is left out of plans from then on.
+
+use std::ops::ControlFlow;
+
+use lantern_kernels::{Case, Part, Shader};
+use web_time::Instant;
+
+use crate::{
+    Engine, Error, Result, gpu::selftest::SelfTestRow, model::load::Model, plan::dispatch::Dispatch,
+};
+
+/// A variant that computes wrong, and the one that takes its place.
+#[derive(Debug, Clone)]
+pub struct Replaced {
+    /// What was wrong.
+    pub row: SelfTestRow,
+    /// `kernel.variant` that is used instead.
+    pub by: String,
+}
+
+impl std::fmt::Display for Replaced {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let SelfTestRow {
+            kernel,
+            variant,
+            failures,
+            known,
+            ..
+        } = &self.row;
+        let failures = failures.join("; ");
+        write!(
+            f,
+            "{kernel}.{variant} computes wrong on this adapter ({failures}): {} is used instead",
+            self.by
+        )?;
+        known.iter().try_for_each(|known| write!(f, "; {known}"))
+    }
+}
+
+impl Model {
+    /// Runs those variants that this model's plans use and that were not tried on this adapter before, for about
+    /// `seconds`; what there is no time for is left to the next call. `each(name)` sees every one before it runs.
+    ///
+    /// # Errors
+    /// [`Error::Device`] where a kernel has no variant that computes right; [`Error::Aborted`].
+    pub async fn try_variants(
+        &self,
+        seconds: f64,
+        each: &mut dyn FnMut(&str) -> ControlFlow<()>,
+    ) -> Result<Vec<Replaced>> {
+        let start = Instant::now();
+        let engine = self.engine();
+        let mut wrong: Vec<(String, SelfTestRow)> = Vec::new();
+        // A variant that fails brings others into the plans, which are tried in their turn.
+        while let Some((shape, shader)) = self.untried() {
+            if start.elapsed().as_secs_f64() > seconds {
+                break;
+            }
+            if each(&trial_name(&shader)).is_break() {
+                return Err(Error::Aborted);
+            }
+            let Some(row) = engine.trial(&shader).await? else {
+                continue;
+            };
+            wrong.push((shape, row));
+        }
+        let plans = self.0.builder().plans();
+        let used = || plans.iter().flat_map(|plan| &plan.dispatches);
+        for Dispatch { shader, .. } in used() {
+            if let Some(wrong) = engine.failure(shader.kernel, shader.variant) {
+                return Err(Error::Device(format!(
+                    "{} computes {} wrong, and nothing here stands in for it ({wrong}): another driver, or a newer one, may help",
+                    engine.adapter().name,
+                    shader.kernel.name
+                )));
+            }
+        }
+        let replaced = wrong.into_iter().map(|(shape, row)| {
+            // Another variant of the same kernel, or another kernel altogether.
+            let same = used().find(|d| d.shader.shape() == shape);
+            let by = same.map_or_else(
+                || "another kernel".to_owned(),
+                |d| format!("{}.{}", d.shader.kernel.name, d.shader.variant.name),
+            );
+            Replaced { row, by }
+        });
+        Ok(replaced.collect())
+    }
+
+    /// The next shader of the plans that was not tried on this adapter, and its shape.
+    fn untried(&self) -> Option<(String, Shader)> {
+        let engine = self.engine();
+        let plans = self.0.builder().plans();
+        let mut shaders = plans
+            .into_iter()
+            .flat_map(|plan| plan.dispatches)
+            .map(|d| d.shader);
+        let shader = shaders.find(|shader| !engine.trials().contains_key(&trial_name(shader)))?;
+        Some((shader.shape(), shader))
+    }
+}
+
+/// What a trial of a shader is kept as: kernel, variant, and the part that its first socket has: a format, where the
+/// kernel reads weights.
+pub(crate) fn trial_name(shader: &Shader) -> String {
+    let part = shader.parts.first().map_or("", |part| part.name);
+    let name = format!("{}.{} {part}", shader.kernel.name, shader.variant.name);
+    name.trim_end().to_owned()
+}
+
+impl Engine {
+    /// Runs the case that is most like `shader`, the first of those. What was wrong, if anything.
+    pub(crate) async fn trial(&self, shader: &Shader) -> Result<Option<SelfTestRow>> {
+        let cases = (shader.kernel.cases)();
+        let alike = |case: &&Case| {
+            let is = |part: &&&Part| case.parts.iter().any(|p| std::ptr::eq(*p, **part));
+            shader.parts.iter().filter(is).count()
+        };
+        let able = cases.iter().filter(|case| self.has_parts(case));
+        let case = able
+            .rev()
+            .max_by_key(alike)
+            .expect("a kernel has a case that runs");
+        let row = self.tested(shader.kernel, shader.variant, &[case]).await?;
+        let wrong = (!row.failures.is_empty()).then(|| row.failures.join("; "));
+        let failed = wrong.is_some();
+        self.trials().insert(trial_name(shader), wrong);
+        Ok(failed.then_some(row))
+    }
+}
