@@ -111,8 +111,20 @@ pub fn load_on(
     interrupt::listen();
     let start = Instant::now();
     let engine = Arc::new(open_engine_with(&args.gpu, engine)?);
+    load_onto(engine, start, file, args, options)
+}
+
+/// As [`load_on`], on an adapter that was opened at `start`.
+pub fn load_onto(
+    engine: Arc<Engine>,
+    start: Instant,
+    file: &ModelFile,
+    args: &LoadArgs,
+    options: &LoadOptions,
+) -> Result<Loaded> {
     tuning::recall(&engine, args.tuning == Mode::Auto);
     tuning::warn(&engine);
+    tuning::recall_pipelines(&engine);
     let mut progress = Progress::bytes("loading", file.len());
     let mut show = |done, total| {
         progress.set(done, total);
@@ -123,6 +135,7 @@ pub fn load_on(
     let duration = start.elapsed();
     tuning::try_variants(&engine, &model)?;
     tuning::apply(&engine, &model, args.tuning)?;
+    tuning::keep_pipelines(&engine);
     notes::detail(&format!(
         "loaded in {:.2} s, context {} tokens",
         duration.as_secs_f64(),
@@ -140,7 +153,8 @@ pub fn open_engine(args: &AdapterArgs) -> Result<Engine> {
     open_engine_with(args, EngineOptions::default())
 }
 
-fn open_engine_with(args: &AdapterArgs, options: EngineOptions) -> Result<Engine> {
+/// The same, where the verb has options of its own.
+pub fn open_engine_with(args: &AdapterArgs, options: EngineOptions) -> Result<Engine> {
     let adapter = args.adapter.clone().filter(|name| !name.trim().is_empty());
     let faults = std::env::var("LANTERN_FAULTS").unwrap_or_default(); // for tests
     let faults = faults.split_whitespace().map(str::to_owned).collect();

@@ -3,7 +3,9 @@
 
 mod bench;
 mod chat;
+mod check;
 mod devices;
+mod doctor;
 mod download;
 mod failure;
 mod fetch;
@@ -21,6 +23,7 @@ mod output;
 mod perplexity;
 mod places;
 mod plan;
+mod predictions;
 mod progress;
 mod prompt;
 mod run;
@@ -102,8 +105,15 @@ Example:
     Perplexity(perplexity::Args),
     /// Show what a model file holds
     Info(info::Args),
+    /// Say whether a model fits a GPU and how fast it will be, before it is downloaded
+    #[command(
+        after_help = "Examples:\n  lantern check user/repo:file.gguf --context 8192\n  lantern check https://host/model.gguf --json\n  lantern check llama-8b:q4_0"
+    )]
+    Check(check::Args),
     /// List the GPUs
     Devices(devices::Args),
+    /// Look for what keeps Lantern from running well on this machine, and say what to do
+    Doctor(doctor::Args),
     /// Show the dispatches of a forward pass
     Plan(plan::Args),
     /// Measure the speed of prefill and decode
@@ -138,7 +148,9 @@ fn run_verb(verb: &Verb) -> Result {
         Verb::Logits(args) => logits::run(args),
         Verb::Perplexity(args) => perplexity::run(args),
         Verb::Info(args) => info::run(args),
+        Verb::Check(args) => check::run(args),
         Verb::Devices(args) => devices::run(args),
+        Verb::Doctor(args) => doctor::run(args),
         Verb::Plan(args) => plan::run(args),
         Verb::Bench(args) => bench::run(args),
         Verb::Selftest(args) => selftest::run(args),

@@ -3,7 +3,7 @@
 
 use std::{fs, ops::ControlFlow, path::PathBuf};
 
-use lantern_engine::{Engine, Error, Model, TunedRow, Tuning};
+use lantern_engine::{AdapterDescription, Engine, Error, Model, TunedRow, Tuning};
 use pollster::block_on;
 
 use crate::{
@@ -30,7 +30,7 @@ pub enum Mode {
 
 /// Has the engine use what is kept of its adapter: which variants compute right there, and are fastest.
 pub fn recall(engine: &Engine, tuned: bool) {
-    let Some(mut kept) = read(engine) else {
+    let Some(mut kept) = read(engine.adapter()) else {
         return;
     };
     if !tuned {
@@ -129,15 +129,52 @@ pub fn keep(engine: &Engine, tuning: &Tuning) -> Result {
     Ok(())
 }
 
+/// Has the driver begin with the pipelines that it kept at the last start.
+pub fn recall_pipelines(engine: &Engine) {
+    let kept = pipelines(engine).and_then(|path| fs::read(path).ok());
+    engine.set_pipeline_cache(kept.as_deref());
+}
+
+/// Keeps what the driver has compiled, where that is more than it kept before.
+pub fn keep_pipelines(engine: &Engine) {
+    let (Some(path), Some(now)) = (pipelines(engine), engine.pipeline_cache()) else {
+        return;
+    };
+    let before = fs::metadata(&path).map_or(0, |kept| kept.len());
+    if now.len() as u64 > before {
+        // The folder is there: what was measured is kept beside it. What cannot be kept is compiled again.
+        let _ = files::write_whole(&path, |out| {
+            out.write_all(&now)
+                .map_err(|error| Failure::io(&path, error))
+        });
+    }
+}
+
+fn pipelines(engine: &Engine) -> Option<PathBuf> {
+    Some(file(engine).ok()?.with_extension("pipelines"))
+}
+
+/// Variants that computed wrong on an adapter, and what was wrong, as far as is kept.
+pub fn kept_failures(adapter: &AdapterDescription) -> Vec<(String, String)> {
+    let trials = read(adapter).map(|kept| kept.trials).unwrap_or_default();
+    let wrong = trials
+        .into_iter()
+        .filter_map(|(name, wrong)| Some((name, wrong?)));
+    wrong.collect()
+}
+
 /// What is kept for this adapter; none where that does not read.
-fn read(engine: &Engine) -> Option<Tuning> {
-    let text = fs::read_to_string(file(engine).ok()?).ok()?;
+fn read(adapter: &AdapterDescription) -> Option<Tuning> {
+    let text = fs::read_to_string(file_of(adapter).ok()?).ok()?;
     serde_json::from_str(&text).ok()
 }
 
 /// One file for each adapter, named so that a person finds it.
 pub fn file(engine: &Engine) -> Result<PathBuf> {
-    let adapter = engine.adapter();
+    file_of(engine.adapter())
+}
+
+fn file_of(adapter: &AdapterDescription) -> Result<PathBuf> {
     let name = format!("{} {}", adapter.name, adapter.backend);
     let letter = |c: char| if c.is_ascii_alphanumeric() { c } else { '-' };
     let name: String = name.chars().take(80).map(letter).collect();

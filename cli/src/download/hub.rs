@@ -65,16 +65,31 @@ impl Reference {
         })
     }
 
-    /// The file on this machine, downloaded where it is missing.
-    pub fn fetch(&self) -> Result<PathBuf> {
+    /// The file, where it is on this machine.
+    pub fn kept(&self) -> Result<Option<PathBuf>> {
         let folder = places::models()?.join(&self.repo);
         let known = self
             .file
             .clone()
             .or_else(|| fs::read_to_string(folder.join(CHOICE)).ok());
-        if let Some(name) = known.filter(|name| stays_inside(name) && folder.join(name).is_file()) {
-            return Ok(folder.join(name));
+        let known = known.filter(|name| stays_inside(name) && folder.join(name).is_file());
+        Ok(known.map(|name| folder.join(name)))
+    }
+
+    /// The address of the file, and the token that opens it.
+    pub fn address(&self) -> Result<(String, Option<String>)> {
+        let listing = self.listing()?;
+        let sibling = self.choose(&listing)?;
+        let revision = listing.sha.as_deref().unwrap_or("main");
+        Ok((file_url(&self.repo, revision, &sibling.name), token()))
+    }
+
+    /// The file on this machine, downloaded where it is missing.
+    pub fn fetch(&self) -> Result<PathBuf> {
+        if let Some(path) = self.kept()? {
+            return Ok(path);
         }
+        let folder = places::models()?.join(&self.repo);
         let listing = self.listing()?;
         let sibling = self.choose(&listing)?;
         let target = folder.join(&sibling.name);

@@ -4,6 +4,7 @@
 pub mod default_model;
 pub mod hub;
 mod partial;
+pub mod remote;
 
 use std::{io::Read, path::Path, thread, time::Duration};
 

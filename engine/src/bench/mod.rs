@@ -1,6 +1,7 @@
 //! Benchmarks: how fast prefill and decode are, how near that is to what the adapter can do at all, and what a decoded
 //! token costs in counts that no adapter can be blamed for. The command line and browsers run this same code.
 
+pub mod estimate;
 mod measure;
 pub mod report;
 

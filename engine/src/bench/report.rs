@@ -7,8 +7,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    AdapterDescription, Ceilings, Engine, Error, Precision, ProfileRow, Result, Session,
-    gpu::selftest::SelfTest,
+    AdapterDescription, Ceilings, Engine, Error, LoadOptions, ModelFile, Precision, ProfileRow,
+    Result, Session,
+    gpu::selftest::{SelfTest, SelfTestRow},
 };
 
 /// Name and version of the form. A field more leaves the version as it is; any other change raises it.
@@ -33,7 +34,7 @@ pub struct Report {
     pub precision: Precision,
     /// The kernel variant for each shape for which there was a choice, where tuning made one.
     pub variants: BTreeMap<String, String>,
-    /// Kernels against their CPU twins; null where they were not run.
+    /// Kernels against their CPU twins: those that were tried on this adapter; null where none were.
     pub selftest: Option<SelfTest>,
     /// What it found.
     #[serde(flatten)]
@@ -66,6 +67,10 @@ pub struct ModelReport {
     pub weights_xxh3: String,
     /// Its weights were drawn at random: only its speed means anything.
     pub synthetic: bool,
+    /// Its layers.
+    pub layers: u32,
+    /// The layers that were measured, where there was no memory for all: speeds are what all would have.
+    pub layers_measured: u32,
 }
 
 /// What was measured.
@@ -196,6 +201,58 @@ pub struct Profile {
     pub prefill: Vec<ProfileRow>,
 }
 
+impl Measured {
+    /// Makes the speeds of `some`, a model of a few of the layers of `whole`, those of all: by what the model of cost says
+    /// both take at the adapter's ceilings.
+    pub fn reckon(
+        &mut self,
+        engine: &Engine,
+        some: &ModelFile,
+        whole: &ModelFile,
+        options: &LoadOptions,
+    ) -> Result<()> {
+        for row in &mut self.rows {
+            let width = match row.ceiling {
+                Ceiling::F32 => some.chunk(engine, options)?,
+                Ceiling::Read => 1,
+            };
+            let seconds = |file: &ModelFile| -> Result<f64> {
+                let plan = file.plan(engine, options, width)?;
+                Ok(plan.seconds(width as u32, row.depth as u32, &self.ceilings))
+            };
+            let share = seconds(some)? / seconds(whole)?;
+            row.expected_tokens_per_second *= share;
+            let rate = &row.tokens_per_second;
+            row.tokens_per_second = Rate::of(rate.samples.iter().map(|v| v * share).collect());
+        }
+        Ok(())
+    }
+}
+
+impl SelfTest {
+    /// What became of the variants that were tried on this adapter.
+    fn of_trials(engine: &Engine) -> SelfTest {
+        let mut test = SelfTest::default();
+        for (name, wrong) in engine.tuning().trials {
+            let Some(wrong) = wrong else {
+                test.passed += 1;
+                continue;
+            };
+            let name = name.split(' ').next().unwrap_or_default();
+            let (kernel, variant) = name.split_once('.').unwrap_or((name, ""));
+            test.failed.push(SelfTestRow {
+                kernel: kernel.to_owned(),
+                variant: variant.to_owned(),
+                cases: 1,
+                nmse: f64::MAX,
+                failures: vec![wrong],
+                known: None,
+            });
+        }
+        test
+    }
+}
+
 impl Report {
     /// Of what was measured in `session`, on a model whose file has `bytes`.
     pub fn new(session: &Session, bytes: u64, host: Host, measured: Measured) -> Report {
@@ -215,10 +272,12 @@ impl Report {
                 bytes,
                 weights_xxh3: model.fingerprint(),
                 synthetic: false,
+                layers: model.config.layers,
+                layers_measured: model.config.layers,
             },
             precision: model.precision,
             variants: engine.tuning().choices,
-            selftest: None,
+            selftest: Some(SelfTest::of_trials(engine)),
             measured,
         }
     }

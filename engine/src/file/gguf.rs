@@ -121,6 +121,19 @@ impl Header {
         })
     }
 
+    /// Of metadata and tensors that were not read from a file; no two tensors share a name.
+    pub(super) fn of(metadata: Metadata, tensors: Vec<TensorInfo>) -> Header {
+        let by_name = names(&tensors).expect("tensors of different names");
+        Header {
+            version: 3,
+            metadata,
+            tensors,
+            alignment: ALIGNMENT_DEFAULT,
+            data_offset: 0,
+            by_name,
+        }
+    }
+
     /// Adds the tensors of the next file of a split model.
     pub(super) fn join(&mut self, next: Header, part: usize) -> Result<()> {
         self.tensors.extend(

@@ -5,6 +5,7 @@ mod foreign;
 mod gguf;
 mod metadata;
 mod model_file;
+mod outline;
 mod reader;
 mod source;
 mod split;

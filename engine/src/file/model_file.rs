@@ -42,6 +42,11 @@ impl ModelFile {
         ModelFile::join(headers, sources)
     }
 
+    /// Of what was made here and not read.
+    pub(super) fn of_parts(header: Header, sources: Vec<Source>) -> ModelFile {
+        ModelFile { sources, header }
+    }
+
     fn join(headers: Vec<Header>, sources: Vec<Source>) -> Result<ModelFile> {
         let header = split::join(headers);
         let header = header.map_err(|error| named(sources.first(), error))?;

@@ -3,7 +3,7 @@
 use std::{
     collections::{BTreeMap, HashMap},
     sync::{
-        Arc, Mutex,
+        Arc, Mutex, OnceLock,
         atomic::{AtomicU64, Ordering::Relaxed},
     },
 };
@@ -175,6 +175,7 @@ pub struct Engine {
     pub(crate) options: EngineOptions,
     pub(crate) counting: Counting,
     pub(crate) pipelines: Mutex<HashMap<String, Arc<Pipeline>>>,
+    pub(super) cache: OnceLock<wgpu::PipelineCache>,
     pub(super) choices: Mutex<BTreeMap<String, String>>,
     /// `kernel.variant parts` of those that were run against their twins here, and what was wrong.
     pub(super) trials: Mutex<BTreeMap<String, Option<String>>>,
@@ -306,6 +307,8 @@ impl Engine {
         let experimental = wgpu::Features::EXPERIMENTAL_COOPERATIVE_MATRIX;
         features.set(experimental, cooperative);
         features.set(wgpu::Features::SHADER_F16, has.shader_f16);
+        let cache = wgpu::Features::PIPELINE_CACHE;
+        features.set(cache, adapter.features().contains(cache));
         features.set(wgpu::Features::SUBGROUP, has.subgroups);
         let timestamps = options.timestamps && has.timestamps;
         features.set(wgpu::Features::TIMESTAMP_QUERY, timestamps);
@@ -340,6 +343,7 @@ impl Engine {
             options,
             counting,
             pipelines,
+            cache: OnceLock::new(),
             choices: Mutex::default(),
             trials: Mutex::default(),
             description,

@@ -1,5 +1,6 @@
 //! The GPU: adapters and devices, compiled pipelines, buffers and their way back. The only room that calls wgpu.
 
+mod ahead;
 pub mod buffer;
 pub mod case;
 pub mod ceiling;

@@ -2,7 +2,9 @@
 
 use std::{
     collections::HashMap,
+    pin::pin,
     sync::{Arc, MutexGuard, atomic::Ordering::Relaxed},
+    task::{Context, Poll, Waker},
 };
 
 use lantern_kernels::{Binding, BindingKind, Shader, link::link};
@@ -79,7 +81,38 @@ impl Engine {
         result
     }
 
-    fn known_pipelines(&self) -> MutexGuard<'_, HashMap<String, Arc<Pipeline>>> {
+    /// Compiles a shader, and waits for its outcome: what is wrong, if anything. Natively the outcome is there at once.
+    pub(super) fn compile_now(&self, shader: &Shader) -> Option<String> {
+        let (compiled, outcome) = self.compile(shader);
+        let mut outcome = pin!(outcome);
+        let mut context = Context::from_waker(Waker::noop());
+        let error = loop {
+            match outcome.as_mut().poll(&mut context) {
+                Poll::Ready(error) => break error,
+                Poll::Pending => std::thread::yield_now(),
+            }
+        };
+        if error.is_none() {
+            let label = shader.label();
+            self.known_pipelines().insert(label, Arc::new(compiled));
+        }
+        error.map(|error| error.to_string())
+    }
+
+    /// A cache of the driver's, begun with `data`.
+    #[expect(unsafe_code, reason = "the data is what such a cache gave before")]
+    pub(super) fn make_pipeline_cache(&self, data: Option<&[u8]>) -> wgpu::PipelineCache {
+        let descriptor = wgpu::PipelineCacheDescriptor {
+            label: Some("pipelines"),
+            data,
+            fallback: true,
+        };
+        // SAFETY: the data carries a checksum of what `get_data` gave, and a header by which wgpu tells it from that of
+        // another driver.
+        unsafe { self.device.create_pipeline_cache(&descriptor) }
+    }
+
+    pub(super) fn known_pipelines(&self) -> MutexGuard<'_, HashMap<String, Arc<Pipeline>>> {
         self.pipelines.lock().expect("not poisoned")
     }
 
@@ -177,7 +210,7 @@ impl Engine {
                     zero_initialize_workgroup_memory: false,
                     ..wgpu::PipelineCompilationOptions::default()
                 },
-                cache: None,
+                cache: self.cache.get(),
             });
         self.counting.pipelines_compiled.fetch_add(1, Relaxed);
         let pipeline = Pipeline {

@@ -48,6 +48,12 @@ pub struct LoadOptions {
 }
 
 impl LoadOptions {
+    /// Tokens of a prefill pass.
+    fn chunk_on(&self, engine: &Engine, context: usize) -> usize {
+        let suiting = if engine.software() { 32 } else { 256 };
+        self.chunk.unwrap_or(suiting).clamp(1, context)
+    }
+
     /// Positions of a session of this model.
     fn context_of(&self, config: &Config) -> usize {
         let own = config.context as usize;
@@ -97,10 +103,17 @@ impl Model {
         let layout = Layout::of(engine, file, &config)?;
         let context = options.context_of(&config);
         check_context(engine, &config, options.precision, context)?;
-        let chunk = options
-            .chunk
-            .unwrap_or(if engine.software() { 32 } else { 256 });
-        let chunk = chunk.clamp(1, context);
+        let chunk = options.chunk_on(engine, context);
+        let builder = Builder {
+            engine,
+            config: &config,
+            layout: &layout,
+            precision: options.precision,
+            context: context as u32,
+            chunk: chunk as u32,
+        };
+        let dispatches = builder.plans().into_iter().flat_map(|p| p.dispatches);
+        let compiling = engine.compile_ahead(dispatches.map(|d| d.shader).collect());
 
         let total: u64 = layout
             .matrices
@@ -134,6 +147,7 @@ impl Model {
         let passes = (options.precision, context, chunk);
         let slots = slots(engine, &config, file, &layout, passes, &mut upload).await?;
         upload.finish().await?;
+        compiling.finish()?;
         let (engine, precision) = (engine.clone(), options.precision);
         let loaded = Loaded {
             engine,
@@ -164,6 +178,11 @@ impl Model {
     /// Positions that a session has.
     pub fn context(&self) -> usize {
         self.0.context
+    }
+
+    /// Tokens of a prefill pass.
+    pub fn chunk(&self) -> usize {
+        self.0.chunk
     }
 
     /// How exactly it computes.
@@ -197,6 +216,11 @@ impl ModelFile {
     /// Positions of a session with these options.
     pub fn context(&self, options: &LoadOptions) -> Result<usize> {
         Ok(options.context_of(&Config::of(self)?))
+    }
+
+    /// Tokens of a prefill pass with these options.
+    pub fn chunk(&self, engine: &Engine, options: &LoadOptions) -> Result<usize> {
+        Ok(options.chunk_on(engine, self.context(options)?))
     }
 
     /// Refuses tokens that there are none of, and more than a session has room for; before any weight is read.
@@ -322,26 +346,33 @@ pub(crate) fn cache_layer_bytes(config: &Config, precision: Precision, context: 
     context as u64 * u64::from(config.kv_heads * config.head_size) * bytes
 }
 
+impl Engine {
+    /// The longest context that a layer's keys, or its values, have room for.
+    pub(crate) fn context_most(&self, config: &Config, precision: Precision) -> u64 {
+        let position = cache_layer_bytes(config, precision, 1);
+        let limits = &self.adapter().limits;
+        let size = limits
+            .max_storage_buffer_binding_size
+            .min(limits.max_buffer_size);
+        let most = size / position;
+        if self.software() {
+            most.min(CONTEXT_SOFTWARE_MAX)
+        } else {
+            most
+        }
+    }
+}
+
 fn check_context(
     engine: &Engine,
     config: &Config,
     precision: Precision,
     context: usize,
 ) -> Result<()> {
-    let position = cache_layer_bytes(config, precision, 1);
-    let limits = &engine.adapter().limits;
-    let most = limits
-        .max_storage_buffer_binding_size
-        .min(limits.max_buffer_size)
-        / position;
     if context == 0 {
         return Err(Error::BadInput("a context of 0 holds no token".into()));
     }
-    let most = if engine.software() {
-        most.min(CONTEXT_SOFTWARE_MAX)
-    } else {
-        most
-    };
+    let most = engine.context_most(config, precision);
     if context as u64 > most {
         let name = &engine.adapter().name;
         return Err(Error::DoesNotFit(format!(

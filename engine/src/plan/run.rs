@@ -136,11 +136,44 @@ fn bind_group(
 impl Engine {
     /// Records one compute pass of several plans, each with its number of tokens.
     pub(crate) fn pass(&self, encoder: &mut wgpu::CommandEncoder, plans: &[(&Prepared, u32)]) {
-        let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default());
+        let mut pass = self.begin(encoder);
         for (plan, tokens) in plans {
             plan.record(self, &mut pass, *tokens);
         }
+    }
+
+    /// Submits the dispatches of plans, each with its tokens and its first position: a submission of its own for about
+    /// every `most` operations, so that none keeps the GPU for so long that a driver's watchdog takes it for hung. The
+    /// operations of all of them.
+    pub(crate) fn submit_plans(&self, plans: &[(&Prepared, u32)], position: u32, most: u64) -> u64 {
+        let (mut together, mut all) = (0, 0);
+        let mut encoder = self.encoder();
+        let mut pass = self.begin(&mut encoder);
+        for (prepared, tokens) in plans {
+            for (index, dispatch) in prepared.plan.dispatches.iter().enumerate() {
+                let load = dispatch.load(*tokens, position);
+                if load.dispatches == 0 {
+                    continue; // left out of a pass of so few tokens
+                }
+                if together > 0 && together + load.operations > most {
+                    drop(pass);
+                    self.submit(std::mem::replace(&mut encoder, self.encoder()));
+                    pass = self.begin(&mut encoder);
+                    together = 0;
+                }
+                prepared.record_one(self, &mut pass, index, *tokens);
+                together += load.operations;
+                all += load.operations;
+            }
+        }
+        drop(pass);
+        self.submit(encoder);
+        all
+    }
+
+    fn begin<'e>(&self, encoder: &'e mut wgpu::CommandEncoder) -> wgpu::ComputePass<'e> {
         self.counting.passes.fetch_add(1, Relaxed);
+        encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default())
     }
 
     pub(crate) fn encoder(&self) -> wgpu::CommandEncoder {

@@ -33,6 +33,9 @@ use crate::{
 /// Tokens that the ring of drawn tokens holds.
 const RING: usize = 64;
 
+/// Operations a second before any were measured: those of a slow CPU.
+const OPERATIONS_PER_SECOND: f64 = 1e10;
+
 /// Positions and their cache. Sessions of a model are independent of each other.
 pub struct Session {
     pub(crate) model: Arc<Loaded>,
@@ -56,6 +59,8 @@ pub struct Session {
     sample: Prepared,
     every: Option<Box<prefill::Every>>,
     pace: Pace,
+    /// How fast the last prefill pass was: so much is submitted at once.
+    operations_per_second: f64,
 }
 
 /// What belongs to one session on the GPU.
@@ -155,6 +160,7 @@ impl Session {
             sample,
             every: None,
             pace: Pace::new(0.0),
+            operations_per_second: OPERATIONS_PER_SECOND,
         };
         session.every = Some(Box::new(session.make_every().await?));
         session.pace = Pace::new(session.reading_seconds().await?);

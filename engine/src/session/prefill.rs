@@ -3,6 +3,7 @@
 use std::ops::ControlFlow;
 
 use lantern_kernels::padded;
+use web_time::Instant;
 
 use super::{Bound, Session};
 use crate::{
@@ -18,6 +19,10 @@ use crate::{
 
 /// Tokens whose logits are computed at once where all are wanted; every session has room for them from its start.
 const EVERY_ROWS: usize = 16;
+
+/// Seconds that a submission takes at about most: drivers take a GPU that is busy for seconds for hung, and a screen that
+/// it also draws stands still meanwhile.
+const SUBMISSION_SECONDS: f64 = 0.1;
 
 /// What it takes to have the logits of every token.
 pub(super) struct Every {
@@ -136,19 +141,24 @@ impl Session {
     /// Feeds the next `count` tokens; as a decoded token where `single`, with their last logits where `last`.
     async fn chunk(&mut self, count: usize, single: bool, last: bool) -> Result<()> {
         self.begin(self.cached, count);
-        let engine = &self.model.engine;
-        let mut encoder = engine.encoder();
         let many = [(&self.prefill, count as u32), (&self.head, 1)];
         let plans = if single {
             &[(self.decode_at(self.cached), 1)]
         } else {
             &many[..if last { 2 } else { 1 }]
         };
-        engine.pass(&mut encoder, plans);
-        engine.submit(encoder);
+        let start = Instant::now();
+        let most = (self.operations_per_second * SUBMISSION_SECONDS) as u64;
+        let engine = &self.model.engine;
+        let operations = engine.submit_plans(plans, self.cached as u32, most);
         self.fresh = last;
         self.cached += count;
-        engine.wait().await
+        engine.wait().await?;
+        if !single {
+            self.operations_per_second =
+                operations as f64 / start.elapsed().as_secs_f64().max(1e-6);
+        }
+        Ok(())
     }
 
     /// Hands the GPU `count` tokens from `position` on.
@@ -201,16 +211,15 @@ impl Session {
             let count = (self.tokens.len() - self.cached).min(rows);
             self.begin(self.cached, count);
             let engine = &self.model.engine;
-            let mut encoder = engine.encoder();
             let tokens = count as u32;
-            engine.pass(
-                &mut encoder,
-                &[
-                    (&self.prefill, tokens),
-                    (&every.head, tokens),
-                    (&self.head, 1),
-                ],
-            );
+            let plans = [
+                (&self.prefill, tokens),
+                (&every.head, tokens),
+                (&self.head, 1),
+            ];
+            let most = (self.operations_per_second * SUBMISSION_SECONDS) as u64;
+            engine.submit_plans(&plans, self.cached as u32, most);
+            let mut encoder = engine.encoder();
             let size = (count * stride * 4) as u64;
             encoder.copy_buffer_to_buffer(&every.logits.raw, 0, &every.readback.raw, 0, size);
             engine.submit(encoder);

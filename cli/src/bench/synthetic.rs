@@ -1,0 +1,61 @@
+//! `lantern bench --synthetic`: models of random weights, as many layers of them as there is memory for.
+
+use std::{sync::Arc, time::Instant};
+
+use lantern_engine::{Config, Engine, Error, LoadOptions, ModelFile, bench::report::Report};
+
+use super::{Args, measure};
+use crate::{
+    failure::{Failure, Result},
+    load::{self, LoadArgs},
+    notes,
+};
+
+/// Share of the memory that weights may take.
+const MEMORY_SHARE: f64 = 0.6;
+
+/// Measures as many layers of `file` as fit, and reckons the rest.
+pub fn run(
+    args: &Args,
+    load: &LoadArgs,
+    file: &ModelFile,
+    options: &LoadOptions,
+    engine: &Arc<Engine>,
+) -> Result<Report> {
+    let all = Config::of(file)?.layers;
+    let mut layers = fitting(file, engine)?;
+    loop {
+        let some = file.outline(layers)?;
+        match load::load_onto(engine.clone(), Instant::now(), &some, load, options) {
+            Ok(loaded) => {
+                let mut report = measure(args, &loaded, &some)?;
+                report.model.synthetic = true;
+                report.model.bytes = file.len();
+                if layers < all {
+                    notes::warning(&format!(
+                        "there is memory for {layers} of {all} layers: the speeds of all are reckoned from those"
+                    ));
+                    report.model.layers = all;
+                    report.measured.reckon(engine, &some, file, options)?;
+                }
+                return Ok(report);
+            }
+            // Most adapters do not say how much memory they have; they have less than this.
+            Err(Failure::Engine(Error::DoesNotFit(_))) if layers > 1 => layers /= 2,
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+/// Layers that the adapter's memory has room for; all, where it does not say how much that is.
+fn fitting(file: &ModelFile, engine: &Engine) -> Result<u32> {
+    let all = Config::of(file)?.layers;
+    let Some(memory) = engine.memory_bytes() else {
+        return Ok(all);
+    };
+    let layer = (file.len() - file.outline(1)?.len()) / u64::from(all.max(2) - 1);
+    let rest = file.outline(1)?.len().saturating_sub(layer);
+    let room = (memory as f64 * MEMORY_SHARE) as u64;
+    let count = room.saturating_sub(rest) / layer.max(1);
+    Ok((count.min(u64::from(all)) as u32).max(1))
+}

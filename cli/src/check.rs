@@ -1,0 +1,152 @@
+//! `lantern check`: whether a model fits an adapter, with which context, and how fast it will be. Of the model only the
+//! header is read, over the network by ranges.
+
+use std::sync::Arc;
+
+use indicatif::DecimalBytes;
+use lantern_engine::{Estimate, ModelFile};
+use pollster::block_on;
+
+use crate::{
+    download::{hub::Reference, remote},
+    failure::{Failure, Result},
+    interrupt,
+    load::{self, LoadArgs},
+    model, notes, output,
+    predictions::{self, PastError},
+    tuning::{self, Mode},
+};
+
+/// `check`'s flags.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// A GGUF file, its http(s) address, user/repo[:file] on the Hugging Face hub, or a shape as `bench --synthetic` has it
+    #[arg(value_name = "MODEL|URL")]
+    model: String,
+    /// Print one JSON object
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    load: LoadArgs,
+}
+
+#[derive(serde::Serialize)]
+struct Report {
+    #[serde(flatten)]
+    estimate: Estimate,
+    /// How far earlier predictions on this adapter were off, as shares.
+    past_error: Option<PastError>,
+}
+
+/// Estimates and prints; an error where the model does not fit.
+pub fn run(args: &Args) -> Result {
+    interrupt::listen();
+    let file = open(&args.model)?;
+    let engine = Arc::new(load::open_engine(&args.load.gpu)?);
+    tuning::recall(&engine, args.load.tuning == Mode::Auto);
+    notes::note("measuring a few layers of these sizes");
+    let options = args.load.options();
+    let estimate = block_on(engine.estimate(&file, &options, &mut interrupt::control))?;
+    let report = Report {
+        past_error: predictions::past(&engine),
+        estimate,
+    };
+    predictions::predicted(&engine, &report.estimate, options.precision);
+    if args.json {
+        output::json(&report)?;
+    } else {
+        output::table(&rows(&report))?;
+    }
+    if report.estimate.fits == Some(false) {
+        return Err(Failure::Message(format!(
+            "{} does not fit: try a smaller --context, a smaller model, or one with fewer bits a weight",
+            report.estimate.name
+        )));
+    }
+    Ok(())
+}
+
+/// The header of the model, wherever it is.
+fn open(text: &str) -> Result<ModelFile> {
+    if text.starts_with("http://") || text.starts_with("https://") {
+        return remote::open(text, None);
+    }
+    let path = std::path::Path::new(text);
+    if path.exists() {
+        return Ok(ModelFile::open(path)?);
+    }
+    if let Ok(file) = ModelFile::synthetic(text) {
+        return Ok(file);
+    }
+    match Reference::parse(text) {
+        Some(reference) => match reference.kept()? {
+            Some(path) => Ok(ModelFile::open(&path)?),
+            None => {
+                let (url, token) = reference.address()?;
+                remote::open(&url, token)
+            }
+        },
+        None => model::open(Some(text)), // which says what is wrong with it
+    }
+}
+
+fn rows(report: &Report) -> Vec<Vec<String>> {
+    let e = &report.estimate;
+    let row = |name: &str, value: String| vec![name.to_owned(), value];
+    let [weights, cache, work, all] = [
+        e.weight_bytes,
+        e.cache_bytes,
+        e.workspace_bytes,
+        e.weight_bytes + e.cache_bytes + e.workspace_bytes,
+    ]
+    .map(DecimalBytes);
+    let room = match (e.memory_bytes, e.fits) {
+        (Some(memory), Some(true)) => format!("of {} there are: it fits", DecimalBytes(memory)),
+        (Some(memory), _) => format!("of {} there are: IT DOES NOT FIT", DecimalBytes(memory)),
+        (None, _) => "; how much this GPU has, it does not say".to_owned(),
+    };
+    let past = report.past_error.map_or_else(
+        || "nothing was predicted and then measured on this adapter yet".to_owned(),
+        |past| {
+            format!(
+                "{} speeds predicted on this adapter were off by {:.0} % on average, {:.0} % at most",
+                past.count,
+                past.mean * 100.0,
+                past.most * 100.0
+            )
+        },
+    );
+    vec![
+        row(
+            "model",
+            format!("{} ({}), {}", e.name, e.family, DecimalBytes(e.file_bytes)),
+        ),
+        row("adapter", e.adapter.clone()),
+        row("memory", format!("{all} {room}")),
+        row("", format!("{weights} weights, {cache} cache, {work} else")),
+        row(
+            "binding",
+            format!(
+                "{} the largest, {} allowed",
+                DecimalBytes(e.largest_binding_bytes),
+                DecimalBytes(e.binding_limit_bytes)
+            ),
+        ),
+        row(
+            "context",
+            format!(
+                "{} tokens; up to {} here, trained for {}",
+                e.context, e.context_possible, e.context_trained
+            ),
+        ),
+        row(
+            "prefill",
+            format!("about {:.1} tokens/s", e.prefill_tokens_per_second),
+        ),
+        row(
+            "decode",
+            format!("about {:.1} tokens/s", e.decode_tokens_per_second),
+        ),
+        row("before", past),
+    ]
+}

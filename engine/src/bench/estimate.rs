@@ -1,0 +1,174 @@
+//! Before a model is downloaded or loaded: whether it fits an adapter, and how fast it will be. A model of the same shapes
+//! with a few layers and random weights is run; the model of cost says what all layers take, given what those took.
+
+use std::{ops::ControlFlow, sync::Arc};
+
+use serde::Serialize;
+
+use super::BenchOptions;
+use crate::{
+    Config, Engine, Error, LoadOptions, Model, ModelFile, Result,
+    model::{block::Layout, load::cache_layer_bytes},
+};
+
+/// Layers that are run.
+const LAYERS: u32 = 4;
+/// Tokens of the prompt, as `lantern bench` has them.
+const PROMPT: usize = 128;
+/// Tokens that are really drawn: a token takes the same each time.
+const DRAWN: usize = 6;
+const REPETITIONS: usize = 3;
+
+/// What a model would take and do on an adapter.
+#[derive(Debug, Clone, Serialize)]
+pub struct Estimate {
+    /// The model's name.
+    pub name: String,
+    /// Its family.
+    pub family: String,
+    /// The adapter's name.
+    pub adapter: String,
+    /// Bytes of its file, or files.
+    pub file_bytes: u64,
+    /// Bytes of its matrices on the GPU.
+    pub weight_bytes: u64,
+    /// Bytes of the cache of a session with `context` positions.
+    pub cache_bytes: u64,
+    /// Bytes of all else: activations, logits, parameters.
+    pub workspace_bytes: u64,
+    /// The largest buffer that a shader sees at once, and how large it may be.
+    pub largest_binding_bytes: u64,
+    /// See `largest_binding_bytes`.
+    pub binding_limit_bytes: u64,
+    /// Bytes that there are; none where the adapter does not say, which only those that are a CPU do.
+    pub memory_bytes: Option<u64>,
+    /// Whether it fits; none where the memory is not known.
+    pub fits: Option<bool>,
+    /// Positions that were asked for.
+    pub context: usize,
+    /// Positions that it was trained for.
+    pub context_trained: u32,
+    /// Positions that there is room for, by the adapter's limits and its memory where that is known.
+    pub context_possible: usize,
+    /// Tokens a second of a prompt of 128, and of tokens drawn after none.
+    pub prefill_tokens_per_second: f64,
+    /// See `prefill_tokens_per_second`.
+    pub decode_tokens_per_second: f64,
+}
+
+impl Engine {
+    /// What the model of `file` would take and do here; of the file only the header is read. `each` is asked now and then
+    /// whether to stop.
+    ///
+    /// # Errors
+    /// What loading the model would meet: a family or a stored type that is not run, a context that no binding holds.
+    pub async fn estimate(
+        self: &Arc<Engine>,
+        file: &ModelFile,
+        options: &LoadOptions,
+        each: &mut dyn FnMut() -> ControlFlow<()>,
+    ) -> Result<Estimate> {
+        let config = Config::of(file)?;
+        let layout = Layout::of(self, file, &config)?;
+        let context = file.context(options)?;
+        let weight_bytes: u64 = layout.matrices.iter().map(|matrix| matrix.bytes()).sum();
+        let position =
+            2 * u64::from(config.layers) * cache_layer_bytes(&config, options.precision, 1);
+        let cache_bytes = position * context as u64;
+        let memory_bytes = self.memory_bytes();
+
+        let small = self.small(file, options, each).await?;
+        let limit = self.adapter().limits.max_storage_buffer_binding_size;
+        let most = self.context_most(&config, options.precision);
+        let by_memory = memory_bytes.map_or(u64::MAX, |memory| {
+            memory.saturating_sub(weight_bytes + small.workspace_bytes) / position
+        });
+        let largest = layout
+            .matrices
+            .iter()
+            .flat_map(|matrix| matrix.pieces.iter().map(|&piece| matrix.planes(piece).1));
+        let cache_layer = cache_layer_bytes(&config, options.precision, context);
+        Ok(Estimate {
+            adapter: self.adapter().name.clone(),
+            file_bytes: file.len(),
+            weight_bytes,
+            cache_bytes,
+            workspace_bytes: small.workspace_bytes,
+            largest_binding_bytes: largest.max().unwrap_or(0).max(cache_layer),
+            binding_limit_bytes: limit,
+            memory_bytes,
+            fits: memory_bytes
+                .map(|memory| weight_bytes + cache_bytes + small.workspace_bytes <= memory),
+            context,
+            context_trained: config.context,
+            context_possible: most.min(by_memory) as usize,
+            prefill_tokens_per_second: small.prefill,
+            decode_tokens_per_second: small.decode,
+            name: config.name,
+            family: config.family,
+        })
+    }
+
+    /// Runs a model of the same shapes with few layers.
+    async fn small(
+        self: &Arc<Engine>,
+        file: &ModelFile,
+        options: &LoadOptions,
+        each: &mut dyn FnMut() -> ControlFlow<()>,
+    ) -> Result<Small> {
+        let outline = file.outline(LAYERS)?;
+        let bench = BenchOptions {
+            prompt: vec![PROMPT],
+            generated: vec![DRAWN],
+            depths: vec![0],
+            repetitions: REPETITIONS,
+            profile: false,
+            load_seconds: 0.0,
+        };
+        // A short context: its cost is known from the sizes.
+        let short = LoadOptions {
+            context: Some(bench.positions()),
+            ..options.clone()
+        };
+        let before = self.counters().gpu_bytes;
+        let model = Model::load(self, &outline, &short, &mut |_, _| each()).await?;
+        model.try_variants(f64::INFINITY, &mut |_| each()).await?;
+        let mut session = model.session().await?;
+        let used = self.counters().gpu_bytes - before;
+        let measured = session.bench(&bench, &mut |_, _| each()).await?;
+        let chunk = model.chunk();
+        drop((session, model.clone()));
+        let seconds = |file: &ModelFile, tokens: usize| -> Result<f64> {
+            let plan = file.plan(self, &short, tokens)?;
+            Ok(plan.seconds(tokens as u32, 0, &measured.ceilings))
+        };
+        let speed = |row: usize| measured.rows[row].tokens_per_second.mean;
+        let ratio = |tokens| Ok::<f64, Error>(seconds(file, tokens)? / seconds(&outline, tokens)?);
+        Ok(Small {
+            workspace_bytes: used.saturating_sub(model.weight_bytes() + model.cache_bytes()),
+            prefill: speed(0) / ratio(chunk)?,
+            decode: speed(1) / ratio(1)?,
+        })
+    }
+
+    /// Bytes that there are for models: of an adapter that is a CPU, the memory that the system has left (Linux). None
+    /// where nothing tells.
+    pub fn memory_bytes(&self) -> Option<u64> {
+        if !self.software() {
+            return None;
+        }
+        let text = std::fs::read_to_string("/proc/meminfo").ok()?;
+        let line = text
+            .lines()
+            .find_map(|line| line.strip_prefix("MemAvailable:"))?;
+        let kilobytes: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
+        Some(kilobytes * 1024)
+    }
+}
+
+/// What running few layers tells of all.
+struct Small {
+    workspace_bytes: u64,
+    prefill: f64,
+    decode: f64,
+}

@@ -1,0 +1,268 @@
+//! Models without their weights: the header of a file, or of a known shape, over bytes drawn at random. They run as fast as
+//! the real ones, and say nothing. For measuring before a download, and without one.
+
+use std::{ops::Range, pin::Pin};
+
+use lantern_kernels::{Format, random::Random};
+
+use super::{
+    Header, Metadata, ModelFile, Source, TensorInfo, metadata::Value, source::Remote,
+    types::TensorType,
+};
+use crate::{Config, Error, Result};
+
+/// Random blocks of a stored type that are repeated to fill a tensor.
+const BLOCKS: usize = 4096;
+
+/// Sizes of a known model.
+struct Shape {
+    name: &'static str,
+    layers: u64,
+    width: u64,
+    heads: u64,
+    kv_heads: u64,
+    head_size: u64,
+    ffn_width: u64,
+    vocabulary: u64,
+    context: u64,
+    /// Logits come from the embedding's own matrix.
+    tied: bool,
+}
+
+macro_rules! shapes {
+    ($($name:literal $layers:literal $width:literal $heads:literal / $kv_heads:literal x $head_size:literal $ffn:literal $vocabulary:literal $context:literal $tied:literal)*) => {
+        &[$(Shape {
+            name: $name, layers: $layers, width: $width, heads: $heads, kv_heads: $kv_heads, head_size: $head_size,
+            ffn_width: $ffn, vocabulary: $vocabulary, context: $context, tied: $tied,
+        }),*]
+    };
+}
+
+/// Known models, as their publishers' `config.json` has them: layers, width, heads / key heads x head size, MLP,
+/// vocabulary, context, tied.
+const SHAPES: &[Shape] = shapes! {
+    "smollm2-135m"  30  576  9 / 3 x 64   1536  49152  8192   true
+    "smollm2-360m"  32  960 15 / 5 x 64   2560  49152  8192   true
+    "tinyllama-1.1b" 22 2048 32 / 4 x 64  5632  32000  2048   false
+    "llama-1b"      16 2048 32 / 8 x 64   8192  128256 131072 true
+    "smollm2-1.7b"  24 2048 32 / 32 x 64  8192  49152  8192   true
+    "llama-3b"      28 3072 24 / 8 x 128  8192  128256 131072 true
+    "mistral-7b"    32 4096 32 / 8 x 128  14336 32768  32768  false
+    "llama-8b"      32 4096 32 / 8 x 128  14336 128256 131072 false
+    "llama-13b"     40 5120 40 / 40 x 128 13824 32000  4096   false
+    "llama-70b"     80 8192 64 / 8 x 128  28672 128256 131072 false
+};
+
+impl ModelFile {
+    /// A model of random weights: `shape:type`, such as `llama-1b:q8_0`.
+    ///
+    /// # Errors
+    /// [`Error::BadInput`] names the shapes and the types that there are.
+    pub fn synthetic(wanted: &str) -> Result<ModelFile> {
+        let (name, stored) = wanted.split_once(':').unwrap_or((wanted, "q4_0"));
+        let list = |names: Vec<&str>| names.join(", ");
+        let shape = SHAPES.iter().find(|shape| shape.name == name);
+        let shape = shape.ok_or_else(|| {
+            let known = list(SHAPES.iter().map(|shape| shape.name).collect());
+            Error::BadInput(format!("there is no shape {name:?}; there are {known}"))
+        })?;
+        let format = lantern_kernels::FORMATS
+            .iter()
+            .find(|format| format.name == stored);
+        let kind = format.and_then(|format| TensorType::from_id(format.ggml));
+        let kind = kind.ok_or_else(|| {
+            let known = list(
+                lantern_kernels::FORMATS
+                    .iter()
+                    .map(|format| format.name)
+                    .collect(),
+            );
+            Error::BadInput(format!(
+                "weights of type {stored:?} are not run here; known are {known}"
+            ))
+        })?;
+        let metadata = shape.metadata(&kind.name().to_lowercase());
+        Ok(outlined(metadata, shape.tensors(kind)))
+    }
+
+    /// The same model with only its first `layers` layers, and random weights.
+    ///
+    /// # Errors
+    /// What [`Config::of`] finds wrong with the file.
+    pub fn outline(&self, layers: u32) -> Result<ModelFile> {
+        let config = Config::of(self)?;
+        let mut metadata = self.metadata().clone();
+        let key = format!("{}.block_count", config.family);
+        let layers = u64::from(layers.min(config.layers).max(1));
+        metadata.0.insert(key, Value::Unsigned(layers));
+        let kept = |tensor: &&TensorInfo| layer_of(&tensor.name).is_none_or(|layer| layer < layers);
+        let tensors = self.tensors().iter().filter(kept).cloned().collect();
+        Ok(outlined(metadata, tensors))
+    }
+}
+
+/// The layer that a tensor is of: `blk.3.attn_q.weight` is of 3.
+fn layer_of(name: &str) -> Option<u64> {
+    name.strip_prefix("blk.")?.split_once('.')?.0.parse().ok()
+}
+
+fn outlined(metadata: Metadata, mut tensors: Vec<TensorInfo>) -> ModelFile {
+    let mut end = 0;
+    for tensor in &mut tensors {
+        (tensor.offset, tensor.part) = (end, 0);
+        end += tensor.bytes.next_multiple_of(32);
+    }
+    let label = "a model of random weights".to_owned();
+    let source = Source::remote(label, end, Box::new(Noise::over(&tensors)));
+    ModelFile::of_parts(Header::of(metadata, tensors), vec![source])
+}
+
+impl Shape {
+    fn metadata(&self, stored: &str) -> Metadata {
+        let number = |key: &str, value| (format!("llama.{key}"), Value::Unsigned(value));
+        let float = |key: &str, value| (format!("llama.{key}"), Value::Float(value));
+        let text = |key: &str, value: String| (format!("general.{key}"), Value::Text(value));
+        let entries = [
+            text("architecture", "llama".to_owned()),
+            text("name", format!("{} {stored}, synthetic", self.name)),
+            number("block_count", self.layers),
+            number("embedding_length", self.width),
+            number("attention.head_count", self.heads),
+            number("attention.head_count_kv", self.kv_heads),
+            number("attention.key_length", self.head_size),
+            number("attention.value_length", self.head_size),
+            number("feed_forward_length", self.ffn_width),
+            number("context_length", self.context),
+            number("rope.dimension_count", self.head_size),
+            float("attention.layer_norm_rms_epsilon", 1e-5),
+            float("rope.freq_base", 1e4),
+        ];
+        Metadata(entries.into_iter().collect())
+    }
+
+    fn tensors(&self, kind: TensorType) -> Vec<TensorInfo> {
+        let tensor = |name: String, kind: TensorType, shape: Vec<u64>| TensorInfo {
+            bytes: shape.iter().product::<u64>() / kind.block_weights() * kind.block_bytes(),
+            name: format!("{name}.weight"),
+            shape,
+            kind,
+            offset: 0,
+            part: 0,
+        };
+        let matrix = |name: &str, cols, rows| tensor(name.to_owned(), kind, vec![cols, rows]);
+        let norm = |name: &str| tensor(name.to_owned(), TensorType::F32, vec![self.width]);
+        let mut all = vec![
+            matrix("token_embd", self.width, self.vocabulary),
+            norm("output_norm"),
+        ];
+        all.extend((!self.tied).then(|| matrix("output", self.width, self.vocabulary)));
+        let (queries, keys) = (self.heads * self.head_size, self.kv_heads * self.head_size);
+        for layer in 0..self.layers {
+            let named = |name: &str| format!("blk.{layer}.{name}");
+            all.push(norm(&named("attn_norm")));
+            all.push(matrix(&named("attn_q"), self.width, queries));
+            all.push(matrix(&named("attn_k"), self.width, keys));
+            all.push(matrix(&named("attn_v"), self.width, keys));
+            all.push(matrix(&named("attn_output"), queries, self.width));
+            all.push(norm(&named("ffn_norm")));
+            all.push(matrix(&named("ffn_gate"), self.width, self.ffn_width));
+            all.push(matrix(&named("ffn_up"), self.width, self.ffn_width));
+            all.push(matrix(&named("ffn_down"), self.ffn_width, self.width));
+        }
+        all
+    }
+}
+
+/// Random blocks in the place of weights.
+struct Noise {
+    /// Where each tensor begins, and which of `tiles` fills it.
+    tensors: Vec<(u64, usize)>,
+    tiles: Vec<(u32, Vec<u8>)>,
+}
+
+impl Noise {
+    fn over(tensors: &[TensorInfo]) -> Noise {
+        let mut noise = Noise {
+            tensors: vec![],
+            tiles: vec![],
+        };
+        for tensor in tensors {
+            let id = tensor.kind.id();
+            let known = noise.tiles.iter().position(|(kind, _)| *kind == id);
+            let tile = known.unwrap_or_else(|| {
+                noise.tiles.push((id, tile(id)));
+                noise.tiles.len() - 1
+            });
+            noise.tensors.push((tensor.offset, tile));
+        }
+        noise
+    }
+}
+
+/// Blocks of a stored type; zeros where that is not run here, which is found before any is read.
+fn tile(kind: u32) -> Vec<u8> {
+    let Some(format) = Format::of(kind) else {
+        return vec![0];
+    };
+    let mut random = Random::new(u64::from(kind));
+    let mut bytes = vec![0; BLOCKS * format.bytes as usize];
+    bytes
+        .chunks_exact_mut(format.bytes as usize)
+        .for_each(|block| (format.random)(&mut random, block));
+    bytes
+}
+
+impl Remote for Noise {
+    fn read(&self, range: Range<u64>) -> Pin<Box<dyn Future<Output = Result<Vec<u8>>> + '_>> {
+        let at = self
+            .tensors
+            .partition_point(|(start, _)| *start <= range.start)
+            - 1;
+        let (start, tile) = self.tensors[at];
+        let tile = &self.tiles[tile].1;
+        let mut place = ((range.start - start) % tile.len() as u64) as usize;
+        let length = (range.end - range.start) as usize;
+        let mut bytes = Vec::with_capacity(length);
+        while bytes.len() < length {
+            let some = (length - bytes.len()).min(tile.len() - place);
+            bytes.extend_from_slice(&tile[place..place + some]);
+            place = 0;
+        }
+        Box::pin(std::future::ready(Ok(bytes)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{ModelFile, SHAPES};
+    use crate::Config;
+
+    #[test]
+    fn known_shapes_have_the_sizes_of_their_names() {
+        for (name, billions) in [("llama-1b", 1.24), ("llama-8b", 8.03), ("llama-70b", 70.6)] {
+            let file = ModelFile::synthetic(&format!("{name}:f16")).unwrap();
+            let weights = file.len() as f64 / 2e9;
+            assert!((weights / billions - 1.0).abs() < 0.01, "{name}: {weights}");
+        }
+        assert!(
+            SHAPES
+                .iter()
+                .all(|shape| ModelFile::synthetic(shape.name).is_ok())
+        );
+    }
+
+    #[test]
+    fn an_outline_has_fewer_layers() {
+        let file = ModelFile::synthetic("smollm2-135m:q8_0").unwrap();
+        let outline = file.outline(2).unwrap();
+        assert_eq!(Config::of(&outline).unwrap().layers, 2);
+        assert_eq!(outline.tensors().len(), 2 + 2 * 9);
+    }
+
+    #[test]
+    fn unknown_names_are_told_what_there_is() {
+        let error = |wanted| ModelFile::synthetic(wanted).unwrap_err().to_string();
+        assert!(error("llama-2b").contains("llama-1b"));
+        assert!(error("llama-1b:q9").contains("q8_0"));
+    }
+}
