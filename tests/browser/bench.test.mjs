@@ -121,7 +121,7 @@ describe('the page that measures', { timeout: 600_000 }, () => {
     assert.equal(report.selftest, null);
     assert.equal(report.profile !== null, timed);
 
-    assert.match(await page.locator('#report tbody tr').first().innerText(), /^pp8\s+8 read at once\s+0\s+[\d.,]+ ± /);
+    assert.match(await page.locator('#report tbody tr').first().innerText(), /^pp8\s+8 read\s+0\s+[\d.,]+\s±\s/);
     await browser.context.grantPermissions(['clipboard-read', 'clipboard-write']);
     await page.getByRole('button', { name: 'Copy' }).click();
     await page.getByText('Copied').first().waitFor();
@@ -142,8 +142,9 @@ describe('the page that measures', { timeout: 600_000 }, () => {
     await page.evaluate(async () => {
       const { Lantern } = await import('./lantern/index.js');
       const { selftest } = Lantern.prototype;
-      Lantern.prototype.selftest = function (options) {
-        return selftest.call(this, { ...options, only: ['norm', 'rope', 'embed'] });
+      globalThis.wrong = [];
+      Lantern.prototype.selftest = async function (options) {
+        return [...(await selftest.call(this, { ...options, only: ['norm', 'rope', 'embed'] })), ...wrong];
       };
     });
     await page.locator('#model-file').setInputFiles(SMALL);
@@ -163,6 +164,14 @@ describe('the page that measures', { timeout: 600_000 }, () => {
     assert.ok(selftest.passed > 3, `${selftest.passed} passed`);
     assert.deepEqual(selftest.failed, []);
     await page.getByText(`${selftest.passed} variants of kernels computed right.`).waitFor();
+
+    const wrong = { kernel: 'matvec', variant: 'rows8', cases: 9, nmse: 1, failures: ['q4_0: all 0'], known: 'A bug.' };
+    await page.evaluate((row) => globalThis.wrong.push(row), wrong);
+    await measure();
+    await page.getByText(`1 of ${selftest.passed + 1} variants computed wrong`).waitFor();
+    assert.match(await page.getByRole('row', { name: 'matvec.rows8' }).innerText(), /q4_0: all 0\s*A bug\./);
+    assert.deepEqual(JSON.parse((await saved()).text).selftest, { passed: selftest.passed, failed: [wrong] });
+    await shot('light-selftest');
 
     await page.getByLabel('Self-test first').uncheck();
     await set({ Prompt: '64', Answer: '128', Repetitions: '100' });

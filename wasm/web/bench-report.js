@@ -13,7 +13,7 @@ const percent = (share) => `${fixed(share * 100, share < 0.1 ? 1 : 0)}\u00a0%`;
 const milliseconds = (ms) => (ms < 1000 ? `${rounded(ms)} ms` : `${fixed(ms / 1000, 2)} s`);
 
 /** What the names of tests and ceilings stand for. */
-const TESTS = { pp: (tokens) => `${tokens} read at once`, tg: (tokens) => `${tokens} written one by one` };
+const TESTS = { pp: (tokens) => `${tokens} read`, tg: (tokens) => `${tokens} written` };
 const CEILINGS = { read: 'memory', f32: 'arithmetic' };
 
 /** The whole report, as elements. */
