@@ -17,20 +17,30 @@ describe('poor GPUs in Chromium', { timeout: 600_000 }, () => {
     await server?.close();
   });
 
-  test('without subgroups and with bindings of 16 MiB, tokens are the same', async () => {
-    const { greedy, text } = reference('france');
-    const seen = await page.evaluate(async (text) => {
-      const { Lantern } = await import('/lantern/index.js');
-      const poor = await Lantern.create({ without: ['subgroups', 'f16'], max_binding: 16 << 20 });
-      const model = await poor.load('/model.gguf', { context: 256 });
-      const { tokens } = await model.complete(text, { ...globalThis.greedy, max_tokens: 8 }).completion;
-      poor.close();
-      return { tokens, adapter: poor.adapter };
-    }, text);
-    assert.equal(seen.adapter.features.subgroups, false);
-    assert.equal(seen.adapter.limits.max_storage_buffer_binding_size, 16 << 20);
-    assert.deepEqual(seen.tokens, greedy.slice(0, 8));
-  });
+  const POOR = [
+    ['without subgroups and with bindings of 16 MiB', { without: ['subgroups', 'f16'], max_binding: 16 << 20 }],
+    ['without textures, subgroups and f16', { without: ['textures', 'subgroups', 'f16'] }],
+  ];
+  for (const [name, options] of POOR) {
+    test(`${name}, tokens are the same`, async () => {
+      const { greedy, text } = reference('france');
+      const seen = await page.evaluate(
+        async ([text, options]) => {
+          const { Lantern } = await import('/lantern/index.js');
+          const poor = await Lantern.create(options);
+          const model = await poor.load('/model.gguf', { context: 256 });
+          const { tokens } = await model.complete(text, { ...globalThis.greedy, max_tokens: 8 }).completion;
+          poor.close();
+          return { tokens, adapter: poor.adapter };
+        },
+        [text, options],
+      );
+      assert.equal(seen.adapter.features.subgroups, false);
+      const { max_storage_buffer_binding_size: binding } = seen.adapter.limits;
+      if (options.max_binding) assert.equal(binding, options.max_binding);
+      assert.deepEqual(seen.tokens, greedy.slice(0, 8));
+    });
+  }
 
   test('where reading from the GPU is slow, several tokens come at a time', async () => {
     // A model for each delay: a session measures how slow reading is when it is made.

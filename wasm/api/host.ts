@@ -169,9 +169,10 @@ export class Host {
 
   private async selftest(call: Call, only: string[]): Promise<SelfTestRow[]> {
     const rows: SelfTestRow[] = [];
-    const each = (text: string) => {
-      rows.push(JSON.parse(text));
-      call.emit(rows.at(-1));
+    const each = (text: string, total: number) => {
+      const row: SelfTestRow = JSON.parse(text);
+      rows.push(row);
+      call.emit({ row, done: rows.length, total });
       return call.signal.aborted;
     };
     try {
@@ -302,7 +303,7 @@ function host(): BenchReport['host'] {
   const known = /(Firefox|Edg|OPR|HeadlessChrome|Chrome|Version|Node\.js)\/([\d.]+)/g;
   const found = [...userAgent.matchAll(known)].map(([, name, version]) => `${name} ${version}`);
   return {
-    os: /\(([^;)]+)/.exec(userAgent)?.[1] ?? (platform || 'unknown'),
+    os: /\((?:X11; |Linux; (?=Android))?([^;)]+)/.exec(userAgent)?.[1] ?? (platform || 'unknown'),
     arch: 'wasm32',
     cpus: hardwareConcurrency ?? null,
     browser: found.at(-1)?.replace('Version', 'Safari') ?? (userAgent || 'unknown'),

@@ -96,7 +96,10 @@ export class Lantern {
 
   /** Tests every kernel on this GPU against its twin on the CPU; a row for each variant. */
   selftest({ only = [], onRow, signal }: SelfTestOptions = {}): Promise<SelfTestRow[]> {
-    return this.connection.call<SelfTestRow[], SelfTestRow>('selftest', [only], { signal, onEvent: onRow });
+    return this.connection.call<SelfTestRow[], { row: SelfTestRow; done: number; total: number }>('selftest', [only], {
+      signal,
+      onEvent: ({ row, ...progress }) => onRow?.(row, progress),
+    });
   }
 
   /** What was done so far: dispatches, submissions, read-backs, bytes on the GPU and of wasm. */

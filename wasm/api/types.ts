@@ -242,7 +242,8 @@ export interface SelfTestRow {
 export interface SelfTestOptions {
   /** Kernels to test; all of them. */
   only?: string[];
-  onRow?: (row: SelfTestRow) => void;
+  /** Each row as it comes, with variants done and in all. */
+  onRow?: (row: SelfTestRow, progress: { done: number; total: number }) => void;
   signal?: AbortSignal;
 }
 export interface Perplexity {

@@ -78,12 +78,12 @@ impl Gpu {
         Ok(self.engine.set_tuning(&serde_json::from_str(measured)?))
     }
 
-    /// Kernels against their CPU twins; `each(row)` gets a row as JSON for every variant, and stops by returning true.
-    /// `only`: names of kernels, or nothing for all.
+    /// Kernels against their CPU twins; `each(row, total)` gets a row as JSON for every variant and how many there will
+    /// be, and stops by returning true. `only`: names of kernels, or nothing for all.
     pub async fn selftest(&self, only: Vec<String>, each: Function) -> Result<()> {
-        let mut told = |row: SelfTestRow, _: usize| {
+        let mut told = |row: SelfTestRow, total: usize| {
             let text = serde_json::to_string(&row).unwrap_or_default();
-            match each.call1(&JsValue::NULL, &text.into()) {
+            match each.call2(&JsValue::NULL, &text.into(), &(total as f64).into()) {
                 Ok(answer) if !answer.is_truthy() => ControlFlow::Continue(()),
                 _ => ControlFlow::Break(()),
             }

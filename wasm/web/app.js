@@ -2,6 +2,7 @@
 
 import { Chat } from './chat.js';
 import { $, notice } from './dom.js';
+import { wireDrop } from './drop.js';
 import { Engine } from './engine.js';
 import { Models } from './models.js';
 import { goOffline } from './offline.js';
@@ -96,31 +97,11 @@ function wireComposer() {
   });
 }
 
-function wireDrop() {
-  const isFiles = (event) => event.dataTransfer?.types.includes('Files');
-  let depth = 0;
-  const show = (change) => {
-    depth = change === 0 ? 0 : depth + change;
-    $('drop').hidden = depth <= 0;
-  };
-  addEventListener('dragenter', (event) => {
-    if (isFiles(event)) show(1);
-  });
-  addEventListener('dragleave', (event) => {
-    if (isFiles(event)) show(-1);
-  });
-  addEventListener('dragover', (event) => {
-    if (isFiles(event)) event.preventDefault();
-  });
-  addEventListener('drop', (event) => {
-    show(0);
-    if (!isFiles(event)) return;
-    event.preventDefault();
-    const files = [...event.dataTransfer.files];
-    const exports = files.filter(({ name }) => /\.json$/i.test(name));
-    for (const file of exports) sidebar.import(file);
-    if (files.length > exports.length) models.drop(files);
-  });
+/** Exports are imported, all else is loaded as a model. */
+function dropped(files) {
+  const exports = files.filter(({ name }) => /\.json$/i.test(name));
+  for (const file of exports) sidebar.import(file);
+  if (files.length > exports.length) models.drop(files);
 }
 
 async function start() {
@@ -131,7 +112,7 @@ async function start() {
   chat.addEventListener('nomodel', () => models.open());
   wireSettings();
   wireComposer();
-  wireDrop();
+  wireDrop(dropped);
   await sidebar.start();
   fit();
   if (!store.lasting)

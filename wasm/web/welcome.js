@@ -2,7 +2,8 @@
 
 import { $, el } from './dom.js';
 import { bigLoad } from './models.js';
-import { BROWSERS, bytes, explain, webgpuHelp } from './words.js';
+import { heading, noGpu } from './nogpu.js';
+import { bytes, explain } from './words.js';
 
 const STARTERS = [
   'Explain how a rainbow forms.',
@@ -28,8 +29,6 @@ export function drawWelcome({ engine, models, chat, last, begin }) {
     );
   if (!empty && !place.hidden) place.scrollIntoView({ block: 'end' });
 }
-
-const heading = (title, ...below) => [el('h2', { text: title }), ...below.map((text) => el('p', { text }))];
 
 const about = () =>
   heading(
@@ -100,28 +99,3 @@ function failed({ error, choice }, models, engine) {
     ),
   ];
 }
-
-function noGpu(error) {
-  const { code, title, detail } = explain(error);
-  const gpu = code === 'no-webgpu' || code === 'no-adapter';
-  if (!gpu) return [...heading(title), el('p', { class: 'quiet', text: detail }), reload()];
-  const help = webgpuHelp(code, navigator.userAgent, isSecureContext);
-  return [
-    ...heading(title, help),
-    el(
-      'details',
-      { open: true },
-      el('summary', { text: 'Browsers that have WebGPU' }),
-      el('ul', {}, ...BROWSERS.map(([name, what]) => el('li', {}, el('strong', { text: name }), `: ${what}`))),
-      el('p', { class: 'quiet', text: 'The page must come over https, or from localhost.' }),
-    ),
-    reload(),
-  ];
-}
-
-const reload = () =>
-  el(
-    'div',
-    { class: 'choices' },
-    el('button', { type: 'button', class: 'plain outlined', text: 'Try again', onclick: () => location.reload() }),
-  );
