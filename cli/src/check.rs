@@ -78,16 +78,14 @@ fn open(text: &str) -> Result<ModelFile> {
     if let Ok(file) = ModelFile::synthetic(text) {
         return Ok(file);
     }
-    match Reference::parse(text) {
-        Some(reference) => match reference.kept()? {
-            Some(path) => Ok(ModelFile::open(&path)?),
-            None => {
-                let (url, token) = reference.address()?;
-                remote::open(&url, token)
-            }
-        },
-        None => model::open(Some(text)), // which says what is wrong with it
+    let Some(reference) = Reference::parse(text) else {
+        return model::open(Some(text)); // which says what is wrong with it
+    };
+    if let Some(path) = reference.kept()? {
+        return Ok(ModelFile::open(&path)?);
     }
+    let (url, token) = reference.address()?;
+    remote::open(&url, token.as_deref())
 }
 
 fn rows(report: &Report) -> Vec<Vec<String>> {

@@ -23,19 +23,19 @@ struct Ranges {
 }
 
 /// The header of the model at `url`; all parts of one that is split, where `url` is that of the first.
-pub fn open(url: &str, token: Option<String>) -> Result<ModelFile> {
+pub fn open(url: &str, token: Option<&str>) -> Result<ModelFile> {
     let mut sources = Vec::new();
     for url in parts(url) {
-        sources.push(source(&url, token.clone())?);
+        sources.push(source(&url, token)?);
     }
     Ok(block_on(ModelFile::read(sources))?)
 }
 
-fn source(url: &str, token: Option<String>) -> Result<Source> {
+fn source(url: &str, token: Option<&str>) -> Result<Source> {
     let ranges = Ranges {
         agent: agent(10),
         url: url.to_owned(),
-        token,
+        token: token.map(str::to_owned),
     };
     let response = ranges.get(0..1)?;
     let status = response.status().as_u16();

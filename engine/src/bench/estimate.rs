@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::BenchOptions;
 use crate::{
     Config, Engine, Error, LoadOptions, Model, ModelFile, Result,
-    model::{block::Layout, load::cache_layer_bytes},
+    model::{block::Layout, load::cache_layer_bytes, weights::Matrix},
 };
 
 /// Layers that are run.
@@ -71,7 +71,7 @@ impl Engine {
         let config = Config::of(file)?;
         let layout = Layout::of(self, file, &config)?;
         let context = file.context(options)?;
-        let weight_bytes: u64 = layout.matrices.iter().map(|matrix| matrix.bytes()).sum();
+        let weight_bytes: u64 = layout.matrices.iter().map(Matrix::bytes).sum();
         let position =
             2 * u64::from(config.layers) * cache_layer_bytes(&config, options.precision, 1);
         let cache_bytes = position * context as u64;
