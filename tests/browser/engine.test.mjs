@@ -45,6 +45,19 @@ describe('the engine in Chromium', { timeout: 600_000 }, () => {
     assert.ok(seen.counters.wasm_bytes < 96 * MEGABYTE, `${seen.counters.wasm_bytes} bytes of wasm`);
   });
 
+  test('an estimate reads the header alone, and knows what the model takes', async () => {
+    const before = server.fetched.bytes;
+    const estimate = await page.evaluate(() => lantern.estimate('/model.gguf', { context: 256 }));
+    assert.ok(server.fetched.bytes - before < 8 * MEGABYTE, `${server.fetched.bytes - before} bytes`);
+    const info = await page.evaluate(() => model.info);
+    assert.equal(estimate.weight_bytes, info.weight_bytes);
+    assert.equal(estimate.cache_bytes * info.context, info.cache_bytes * 256);
+    assert.ok(estimate.context_possible >= 8192 && estimate.fits === null);
+    assert.ok(estimate.decode_tokens_per_second > 0.1 && estimate.prefill_tokens_per_second > 0.1);
+    const missing = await page.evaluate(() => lantern.estimate('/none.gguf').catch(({ code }) => code));
+    assert.equal(missing, 'network');
+  });
+
   test('greedy tokens are those of the references', async () => {
     const { greedy: france, text } = reference('france');
     const done = await complete(page, text, france.length, { ignore_eos: true });

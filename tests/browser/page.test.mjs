@@ -97,6 +97,8 @@ pageTest('takes addresses, hub names and files; options reach load(); removes fr
   await page.getByRole('button', { name: 'Remove SmolLM2-135M-Instruct' }).click();
   await page.getByRole('button', { name: 'Remove', exact: true }).click();
   await page.getByRole('button', { name: 'Download, 98 MB: SmolLM2-135M-Instruct' }).waitFor();
+  await page.getByRole('button', { name: 'Try how fast SmolLM2-135M-Instruct would be' }).click();
+  await page.getByText('About 7.4 tokens a second on this GPU, and 199 MB of its memory.').waitFor();
   assert.equal(await page.getByRole('button', { name: 'Remove SmolLM2-135M-Instruct' }).count(), 0);
 });
 

@@ -7,6 +7,7 @@ mod hostile_models;
 mod invariants;
 mod kernels;
 mod references;
+mod results;
 mod sessions;
 mod smollm2;
 mod sources;

@@ -11,6 +11,7 @@ import type {
   AdapterInfo,
   BenchOptions,
   BenchReport,
+  Estimate,
   LoadOptions,
   LoadProgress,
   ModelInfo,
@@ -113,6 +114,7 @@ export class Host {
       this.models.set(id, held);
       return { id, info: JSON.parse(model.info()) as ModelInfo };
     },
+    estimate: (call: Call, source: ModelSource, options: LoadOptions) => this.estimate(call, source, options),
     unload: (_: Call, id: number) => {
       this.models.get(id)?.model?.free();
       this.models.delete(id);
@@ -182,6 +184,28 @@ export class Host {
       throw error;
     }
     return rows;
+  }
+
+  private async estimate(call: Call, source: ModelSource, options: LoadOptions): Promise<Estimate> {
+    const gpu = await this.ready(call.signal);
+    const sources = await openSource(source, {
+      cache: false,
+      signal: call.signal,
+      hub: this.hub,
+      onProgress: () => {},
+      onNotice: (notice) => this.post({ notice }),
+      sha256: hasher,
+    });
+    try {
+      const { context, precision = 'default' } = options;
+      const wanted = JSON.stringify({ context, precision });
+      return JSON.parse(await gpu.estimate(sources, wanted, () => call.signal.aborted));
+    } catch (error) {
+      if (isOfDevice(error)) this.drop();
+      throw error;
+    } finally {
+      for (const file of sources) file.close();
+    }
   }
 
   /** Does `work` with a model, again where its GPU is lost meanwhile. */

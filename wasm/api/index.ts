@@ -14,6 +14,7 @@ import type {
   Completion,
   CompletionOptions,
   CreateOptions,
+  Estimate,
   LoadOptions,
   LoadProgress,
   Message,
@@ -82,6 +83,15 @@ export class Lantern {
     const model = new Model(this.connection, loaded.id, loaded.info);
     this.models.add(model);
     return model;
+  }
+
+  /**
+   * What a model would take and do on this GPU, before it is downloaded: only its header is read, and a few layers of its
+   * sizes are run.
+   */
+  estimate(source: ModelSource, options: Omit<LoadOptions, 'onProgress'> = {}): Promise<Estimate> {
+    const { signal, context, precision } = options;
+    return this.connection.call('estimate', [plain(source), { context, precision }], { signal });
   }
 
   /** Measures the speed of a model of this engine: tokens fed a second (`pp`), tokens drawn a second (`tg`). Empties its session. */

@@ -246,6 +246,27 @@ export interface SelfTestOptions {
   onRow?: (row: SelfTestRow, progress: { done: number; total: number }) => void;
   signal?: AbortSignal;
 }
+/** What a model would take and do on this GPU. */
+export interface Estimate {
+  name: string;
+  family: string;
+  adapter: string;
+  file_bytes: number;
+  weight_bytes: number;
+  cache_bytes: number;
+  /** Bytes of activations, logits, parameters. */
+  workspace_bytes: number;
+  largest_binding_bytes: number;
+  binding_limit_bytes: number;
+  /** What a browser does not say. */
+  memory_bytes: number | null;
+  fits: boolean | null;
+  context: number;
+  context_trained: number;
+  context_possible: number;
+  prefill_tokens_per_second: number;
+  decode_tokens_per_second: number;
+}
 export interface Perplexity {
   perplexity: number;
   nll_sum: number;

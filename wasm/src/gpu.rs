@@ -3,11 +3,13 @@
 use std::{ops::ControlFlow, sync::Arc};
 
 use js_sys::Function;
-use lantern_engine::{BrowserAdapter, Engine, EngineOptions, SelfTestRow};
+use lantern_engine::{
+    BrowserAdapter, Engine, EngineOptions, LoadOptions, ModelFile, Precision, SelfTestRow,
+};
 use serde::Deserialize;
 use wasm_bindgen::prelude::*;
 
-use crate::error::Result;
+use crate::{ByteSource, error::Result, source::source};
 
 /// What TypeScript knows of the adapter, and what a test wants switched off.
 #[derive(Deserialize)]
@@ -26,6 +28,14 @@ struct Options {
     max_binding: Option<u64>,
     #[serde(default)]
     faults: Vec<String>,
+}
+
+/// How a model would be loaded.
+#[derive(Deserialize)]
+struct Wanted {
+    context: Option<usize>,
+    #[serde(default)]
+    precision: Precision,
 }
 
 fn yes() -> bool {
@@ -89,6 +99,29 @@ impl Gpu {
             }
         };
         Ok(self.engine.selftest(&only, &mut told).await?)
+    }
+
+    /// What the model of these files would take and do here, as JSON; of the files only the header is read. `stop()` is
+    /// asked now and then, and stops by returning true.
+    pub async fn estimate(
+        &self,
+        sources: Vec<ByteSource>,
+        options: String,
+        stop: Function,
+    ) -> Result<String> {
+        let Wanted { context, precision } = serde_json::from_str(&options)?;
+        let options = LoadOptions {
+            context,
+            precision,
+            chunk: None,
+        };
+        let file = ModelFile::read(sources.into_iter().map(source).collect()).await?;
+        let mut each = || match stop.call0(&JsValue::NULL) {
+            Ok(answer) if !answer.is_truthy() => ControlFlow::Continue(()),
+            _ => ControlFlow::Break(()),
+        };
+        let estimate = self.engine.estimate(&file, &options, &mut each).await?;
+        Ok(serde_json::to_string(&estimate)?)
     }
 
     /// What was done so far, as JSON.

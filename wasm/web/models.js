@@ -3,7 +3,7 @@
 
 import { $, ask, closable, el, icon, iconButton, notice } from './dom.js';
 import { fromFiles, fromText, inCache, offered } from './sources.js';
-import { bytes, plural, progressWords } from './words.js';
+import { bytes, estimateWords, plural, progressWords } from './words.js';
 
 export class Models {
   /** The models that this deployment offers. */
@@ -19,6 +19,7 @@ export class Models {
       event.preventDefault();
       this.#try(() => fromText($('address').value));
     };
+    $('address-check').onclick = () => this.#checkAddress();
     $('pick').onclick = () => $('model-file').click();
     $('model-file').onchange = () => {
       this.#try(() => fromFiles($('model-file').files));
@@ -81,6 +82,7 @@ export class Models {
     $('offered').replaceChildren(
       ...missing.map((choice) =>
         this.#row(choice.name, choice.about, [
+          this.#checkButton(choice),
           this.#loadButton(choice, choice.size ? `Download, ${bytes(choice.size)}` : 'Load', choice.name),
         ]),
       ),
@@ -109,6 +111,48 @@ export class Models {
       text: label,
       onclick: () => this.load(choice),
     });
+  }
+
+  /** A button that says, in the place of the model's description, what it would take and do here. */
+  #checkButton(choice) {
+    const button = el('button', {
+      type: 'button',
+      class: 'plain outlined',
+      'aria-label': `Try how fast ${choice.name} would be`,
+      text: 'How fast?',
+      onclick: async () => {
+        const place = button.closest('li').querySelector('div');
+        const line = place.querySelector('p') ?? place.appendChild(el('p', { class: 'quiet' }));
+        line.setAttribute('aria-live', 'polite');
+        button.disabled = true;
+        line.textContent = await this.#estimate(choice.source, (text) => (line.textContent = text));
+        button.disabled = false;
+      },
+    });
+    return button;
+  }
+
+  async #estimate(source, say) {
+    if (!this.#engine.lantern) return 'There is no WebGPU here to run a model on.';
+    say('Running a few layers of its size…');
+    try {
+      return estimateWords(await this.#engine.lantern.estimate(source));
+    } catch (error) {
+      return error.message;
+    }
+  }
+
+  /** What the address that is typed would take and do, below its field. */
+  async #checkAddress() {
+    const help = $('address-help');
+    help.classList.remove('bad');
+    try {
+      const { source } = fromText($('address').value);
+      help.textContent = await this.#estimate(source, (text) => (help.textContent = text));
+    } catch (error) {
+      help.textContent = error.message;
+      help.classList.add('bad');
+    }
   }
 
   #cachedRow(group, loaded) {

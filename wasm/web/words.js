@@ -37,6 +37,13 @@ export function progressWords({ stage, done, total, rate, left }, name) {
   return { title: titles[stage] ?? `Loading ${name}`, line: parts.join(' · ') };
 }
 
+/** What `estimate` says of a model, as a line. */
+export function estimateWords({ weight_bytes, cache_bytes, workspace_bytes, decode_tokens_per_second, fits }) {
+  const speed = number(decode_tokens_per_second, decode_tokens_per_second < 10 ? 1 : 0);
+  const room = { true: ' It fits.', false: ' It does not fit.' }[fits] ?? '';
+  return `About ${speed} tokens a second on this GPU, and ${bytes(weight_bytes + cache_bytes + workspace_bytes)} of its memory.${room}`;
+}
+
 /** By code: what happened, and what to do about it. The error's own message is shown below where it adds something. */
 const ERRORS = {
   'no-webgpu': ['This browser has no WebGPU.', ''],

@@ -9,7 +9,7 @@ use std::{sync::Arc, time::Instant};
 
 use lantern_engine::{
     BenchOptions, Config, Engine, EngineOptions, LoadOptions, ModelFile,
-    bench::report::{Host, Report},
+    bench::report::{Host, Report, schema},
 };
 use pollster::block_on;
 
@@ -18,7 +18,7 @@ use crate::{
     interrupt,
     load::{self, LoadArgs, Loaded},
     model::{self, ModelArgs},
-    notes, numbers, predictions,
+    notes, numbers, output, predictions,
     progress::Progress,
 };
 
@@ -60,6 +60,9 @@ pub struct Args {
     /// memory for are reckoned from the others
     #[arg(long, value_name = "SHAPE:TYPE", conflicts_with_all = ["model", "kernels"])]
     synthetic: Option<String>,
+    /// Print the JSON Schema of results
+    #[arg(long, exclusive = true)]
+    schema: bool,
     /// Measure on every adapter of this machine, one after the other
     #[arg(long, conflicts_with_all = ["adapter", "kernels"])]
     all_adapters: bool,
@@ -101,6 +104,9 @@ impl Args {
 
 /// Measures and prints.
 pub fn run(args: &Args) -> Result {
+    if args.schema {
+        return output::json(&schema());
+    }
     if !args.kernels.is_empty() {
         return kernels::run(&args.kernels, &args.load, args.format());
     }

@@ -62,6 +62,11 @@ export class Lantern {
     return new Lantern();
   }
 
+  async estimate(source) {
+    mock.calls.push(['estimate', source]);
+    return { weight_bytes: 96e6, cache_bytes: 94e6, workspace_bytes: 9e6, decode_tokens_per_second: 7.44, fits: null };
+  }
+
   async load(source, { onProgress, signal, ...options } = {}) {
     const what = source instanceof Blob ? `file ${source.name}` : source;
     mock.calls.push(['load', what, options]);

@@ -59,8 +59,11 @@ pub fn logits(path: &Path) -> Vec<f32> {
 }
 
 pub fn load(engine: &Arc<Engine>, path: &Path, options: &LoadOptions) -> Model {
-    let file = ModelFile::open(path).unwrap();
-    block_on(Model::load(engine, &file, options, &mut |_, _| {
+    load_file(engine, &ModelFile::open(path).unwrap(), options)
+}
+
+pub fn load_file(engine: &Arc<Engine>, file: &ModelFile, options: &LoadOptions) -> Model {
+    block_on(Model::load(engine, file, options, &mut |_, _| {
         ControlFlow::Continue(())
     }))
     .unwrap()

@@ -1,0 +1,136 @@
+//! Results of benchmarks: the schema that is published is that of the types, and every result kept here is one.
+
+use std::{fs, path::PathBuf, sync::Arc};
+
+use lantern_engine::{
+    BenchOptions, EngineOptions, LoadOptions, ModelFile,
+    bench::report::{Host, Report, schema},
+};
+use pollster::block_on;
+
+use crate::support::{adapters, models::load_file};
+
+fn folder() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("results")
+}
+
+fn results() -> Vec<(String, String)> {
+    let files = fs::read_dir(folder())
+        .unwrap()
+        .map(|file| file.unwrap().path());
+    let results = files.filter(|path| path.to_string_lossy().ends_with(".bench.json"));
+    results
+        .map(|path| {
+            (
+                path.display().to_string(),
+                fs::read_to_string(&path).unwrap(),
+            )
+        })
+        .collect()
+}
+
+fn valid(name: &str, value: &serde_json::Value) {
+    let validator = jsonschema::validator_for(&schema()).unwrap();
+    let wrong: Vec<String> = validator
+        .iter_errors(value)
+        .map(|error| error.to_string())
+        .collect();
+    assert!(wrong.is_empty(), "{name}: {}", wrong.join("; "));
+}
+
+/// `LANTERN_BLESS=1` writes it anew.
+#[test]
+fn the_published_schema_is_that_of_the_types() {
+    let path = folder().join("bench.schema.json");
+    let text = serde_json::to_string_pretty(&schema()).unwrap() + "\n";
+    if std::env::var_os("LANTERN_BLESS").is_some() {
+        fs::write(&path, &text).unwrap();
+    }
+    assert_eq!(
+        fs::read_to_string(&path).unwrap(),
+        text,
+        "{}",
+        path.display()
+    );
+}
+
+#[test]
+fn every_result_kept_here_is_one() {
+    let results = results();
+    assert!(results.len() >= 4, "{} results", results.len());
+    for (name, text) in results {
+        for value in match serde_json::from_str(&text).unwrap() {
+            serde_json::Value::Array(all) => all,
+            one => vec![one],
+        } {
+            valid(&name, &value);
+        }
+        assert!(!Report::read(&name, &text).unwrap().is_empty());
+    }
+}
+
+/// What is measured is a result by the schema, on every adapter; a model of few layers stands for one of many.
+#[test]
+fn what_is_measured_is_a_result() {
+    for adapter in adapters::all() {
+        let engine = Arc::new(adapters::engine(&adapter, EngineOptions::default()));
+        let whole = ModelFile::synthetic("smollm2-135m:q4_0").unwrap();
+        let few = whole.outline(2).unwrap();
+        let options = LoadOptions {
+            context: Some(64),
+            ..LoadOptions::default()
+        };
+        let model = load_file(&engine, &few, &options);
+        let mut session = block_on(model.session()).unwrap();
+        let bench = BenchOptions {
+            prompt: vec![8],
+            generated: vec![2],
+            depths: vec![0, 4],
+            repetitions: 2,
+            profile: false,
+            load_seconds: 0.1,
+        };
+        let mut go = |_, _| std::ops::ControlFlow::Continue(());
+        let mut measured = block_on(session.bench(&bench, &mut go)).unwrap();
+        let before: Vec<f64> = measured
+            .rows
+            .iter()
+            .map(|row| row.tokens_per_second.mean)
+            .collect();
+        measured.reckon(&engine, &few, &whole, &options).unwrap();
+        for (row, before) in measured.rows.iter().zip(before) {
+            let share = row.tokens_per_second.mean / before;
+            assert!((0.05..0.9).contains(&share), "{}: {share}", row.test);
+        }
+        let report = Report::new(&session, few.len(), Host::default(), measured);
+        let text = serde_json::to_string(&report).unwrap();
+        valid(&adapter.name, &serde_json::from_str(&text).unwrap());
+        assert_eq!(Report::read("it", &text).unwrap()[0].measured.rows.len(), 4);
+    }
+}
+
+/// An estimate takes the same memory as the model then does, and reads no weights.
+#[test]
+fn an_estimate_knows_what_a_model_takes() {
+    for adapter in adapters::all() {
+        let engine = Arc::new(adapters::engine(&adapter, EngineOptions::default()));
+        let file = ModelFile::synthetic("smollm2-135m:q8_0").unwrap();
+        let options = LoadOptions {
+            context: Some(128),
+            ..LoadOptions::default()
+        };
+        let mut go = || std::ops::ControlFlow::Continue(());
+        let estimate = block_on(engine.estimate(&file, &options, &mut go)).unwrap();
+        assert_eq!(engine.counters().gpu_bytes, 0, "what it ran is gone");
+        let model = load_file(&engine, &file, &options);
+        let session = block_on(model.session()).unwrap();
+        assert_eq!(estimate.weight_bytes, model.weight_bytes());
+        assert_eq!(estimate.cache_bytes, model.cache_bytes());
+        let all = estimate.weight_bytes + estimate.cache_bytes + estimate.workspace_bytes;
+        let really = engine.counters().gpu_bytes;
+        let off = all.abs_diff(really) as f64 / really as f64;
+        assert!(off < 0.02, "{all} bytes estimated, {really} taken");
+        assert!(estimate.decode_tokens_per_second > 0.0 && estimate.fits == Some(true));
+        drop(session);
+    }
+}
