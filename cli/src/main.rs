@@ -118,7 +118,7 @@ Examples:
   lantern report here.json there.json -o report.html
   lantern report here.json
 
-The page is one file that needs no network. Without -o, Markdown goes to stdout. A FILE may be -, for stdin.")]
+The page is one file that needs no network. Without -o, Markdown goes to stdout. - is stdin.")]
     Report(report::Args),
     /// Say whether a result of bench is slower than an earlier one
     #[command(after_help = compare::HELP)]

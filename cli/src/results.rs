@@ -4,10 +4,16 @@ use std::path::{Path, PathBuf};
 
 use lantern_engine::bench::report::Report;
 
-use crate::{failure::Result, files};
+use crate::{
+    failure::{Failure, Result},
+    files,
+};
 
 /// Bytes of a result file. A result has a few thousand; what is larger by far is something else.
 const BYTES_MAX: u64 = 64 << 20;
+
+/// Rows of a result file: hundreds of results have fewer, and what is held against each other row by row stays quick.
+const ROWS_MAX: usize = 10_000;
 
 /// A result and the file it came from.
 #[derive(Debug, Clone)]
@@ -25,7 +31,13 @@ pub fn read(path: &Path) -> Result<Vec<Found>> {
         file: path.to_owned(),
         report,
     };
-    let reports = Report::read(&path.display().to_string(), &text)?;
+    let name = path.display().to_string();
+    let reports = Report::read(&name, &text)?;
+    let rows: usize = reports.iter().map(|r| r.measured.rows.len()).sum();
+    if rows.max(reports.len()) > ROWS_MAX {
+        let problem = format!("{name}: more than {ROWS_MAX} rows, which no benchmark has");
+        return Err(Failure::Message(problem));
+    }
     Ok(reports.into_iter().map(found).collect())
 }
 

@@ -1,5 +1,6 @@
 //! `lantern compare`: whether what `bench` measured is slower than before, by the repetitions and no fixed percentage.
 
+mod print;
 mod welch;
 
 use std::{
@@ -13,7 +14,7 @@ use serde::Serialize;
 
 use crate::{
     failure::{Failure, Result},
-    notes, output,
+    output,
     results::{self, Found},
 };
 
@@ -24,10 +25,12 @@ Example:
   lantern bench -r 8 --json > after.json
   lantern compare before.json after.json
 
-Rows of the same weights, precision, adapter, test and depth are held against each other. Verdicts come from the repetitions:
-Welch's t-test, two-sided, at 0.01 with Holm's correction over the rows. It takes 3 repetitions a side, and sees more with more.
-A repetition does not know what changes from one start of the program to the next: on a busy machine, put several runs of each
-side into one list ([…, …]), and their repetitions count together.
+Rows of the same weights, precision, adapter, test and depth are held against each other.
+Verdicts come from the repetitions: Welch's t-test, two-sided, at 0.01 with Holm's correction
+over the rows. It takes 3 repetitions a side, and sees more with more.
+
+Repetitions of one run do not know what changes from one start of the program to the next: on a
+busy machine, put several runs of each side into one list ([…, …]); they count together.
 Exit code 1 when a row is slower beyond the noise.";
 
 /// The chance of a false alarm among all rows.
@@ -153,7 +156,7 @@ pub fn run(args: &Args) -> Result {
     if args.json {
         output::json(&found)?;
     } else {
-        print(&found)?;
+        print::print(&found)?;
     }
     let slower = found.rows.iter().filter(|r| r.verdict == Verdict::Slower);
     let names: Vec<String> = slower.map(Compared::name).collect();
@@ -355,71 +358,6 @@ fn nothing_in_common(before: &Sides, after: &Sides) -> String {
         some => some.join(", "),
     };
     format!("nothing was measured in both; what differs: {differences}")
-}
-
-fn print(found: &Comparison) -> Result {
-    let mut last = None;
-    for row in &found.rows {
-        if last == Some(&row.setup) {
-            continue;
-        }
-        if last.is_some() {
-            output::line("")?;
-        }
-        last = Some(&row.setup);
-        print_setup(&row.setup, found)?;
-    }
-    for (what, only) in [("A", &found.only_before), ("B", &found.only_after)] {
-        for name in only {
-            notes::warning(&format!("only {what} has {name}"));
-        }
-    }
-    let too_few = |row: &&Compared| row.verdict == Verdict::TooFew;
-    if found.rows.iter().any(|row| too_few(&row)) {
-        notes::warning(
-            "too few repetitions: a verdict takes 3 a side (lantern bench -r 3), and is surer with 8",
-        );
-    }
-    Ok(())
-}
-
-/// The rows of one setup, and what of its counters changed.
-fn print_setup(setup: &Setup, found: &Comparison) -> Result {
-    let Setup {
-        adapter,
-        model,
-        precision,
-        ..
-    } = setup;
-    let title = format!("{model}, {precision} precision, on {adapter}");
-    output::line(&notes::visible(&title, 240, ""))?;
-    let header = ["test", "depth", "before", "after", "change", "p", "verdict"];
-    let mut rows = vec![header.map(String::from).to_vec()];
-    rows.extend(found.rows.iter().filter(|r| r.setup == *setup).map(cells));
-    output::table(&rows)?;
-    let changed = found.counters.iter().filter(|c| c.setup == *setup);
-    let cells = |changed: &Changed| {
-        vec![
-            changed.counter.to_owned(),
-            changed.before.to_string(),
-            "→".to_owned(),
-            changed.after.to_string(),
-        ]
-    };
-    output::table(&changed.map(cells).collect::<Vec<_>>())
-}
-
-fn cells(row: &Compared) -> Vec<String> {
-    let rate = |rate: &Rate| format!("{:.2} ± {:.2}", rate.mean, rate.deviation);
-    vec![
-        row.test.clone(),
-        row.depth.to_string(),
-        rate(&row.before),
-        rate(&row.after),
-        format!("{:+.1} %", row.change * 100.0),
-        row.p.map_or_else(String::new, |p| format!("{p:.4}")),
-        row.verdict.to_string(),
-    ]
 }
 
 #[cfg(test)]

@@ -13,13 +13,15 @@ use crate::failure::{Failure, Result};
 
 /// Colours that series have in turn; the page says what they are.
 pub const COLOURS: usize = 8;
-/// Pixels across; a phone shows two thirds of it.
-const WIDTH: u32 = 540;
+/// Pixels across; a phone shows two thirds of it, with larger letters.
+const WIDTH: u32 = 460;
 /// Numbers beyond these are no measurement, and would take a chart's axes with them.
 const SANE: Range<f64> = 1e-12..1e18;
 
 /// The page's text, and lines that stand back.
 const TEXT: RGBColor = RGBColor(1, 1, 1);
+/// What is behind them.
+const PANEL: RGBColor = RGBColor(1, 1, 2);
 
 /// Stands for the page's colour of a series until [`finished`] says so.
 fn colour(series: usize) -> RGBColor {
@@ -80,7 +82,8 @@ fn drawn(title: &str, height: u32, draw: impl FnOnce(&Area) -> Drawn) -> Result<
 
 /// The page's colours, and a title. No text can be taken for a colour: a quote in text is escaped.
 fn finished(title: &str, svg: &str) -> String {
-    let mut svg = svg.replace("\"#010101\"", "\"currentColor\"");
+    let svg = svg.replace("\"#010101\"", "\"currentColor\"");
+    let mut svg = svg.replace("\"#010102\"", "\"var(--panel)\"");
     for series in 0..COLOURS {
         svg = svg.replace(
             &format!("\"#0200{series:02X}\""),
@@ -118,10 +121,15 @@ fn sane(number: f64) -> bool {
     SANE.contains(&number)
 }
 
-/// Bars from the left, each under its name and its value. `most`: where the axis ends at least.
+fn scatters(bar: &Bar) -> bool {
+    sane(bar.deviation)
+}
+
+/// Bars from the left, each under its name. `most`: where the axis ends at least.
 pub fn bars(title: &str, bars: &[Bar], most: f64) -> Result<String> {
-    const PITCH: u32 = 38; // of a bar: a line of text, the bar, and a gap
+    const PITCH: u32 = 40; // of a bar: a line of text, the bar, and a gap
     const AXIS: u32 = 30;
+    const LETTERS: usize = 52; // in a line, at their size on a phone
     let bars: Vec<&Bar> = bars.iter().filter(|bar| sane(bar.value)).collect();
     let height = bars.len() as u32 * PITCH + AXIS;
     let reach = |bar: &&Bar| bar.value + Some(bar.deviation).filter(|d| sane(*d)).unwrap_or(0.0);
@@ -139,7 +147,7 @@ pub fn bars(title: &str, bars: &[Bar], most: f64) -> Result<String> {
             .x_labels(6)
             .x_label_formatter(&|x| tick(*x))
             .axis_style(TEXT.mix(0.5))
-            .bold_line_style(TEXT.mix(0.15))
+            .bold_line_style(TEXT.mix(0.12))
             .light_line_style(TRANSPARENT)
             .label_style(style(15, TEXT))
             .draw()?;
@@ -150,7 +158,7 @@ pub fn bars(title: &str, bars: &[Bar], most: f64) -> Result<String> {
                 [(0.0, low), (bar.value, high)],
                 colour(bar.series).filled(),
             )])?;
-            if sane(bar.deviation) {
+            if scatters(bar) {
                 let (from, to) = ((bar.value - bar.deviation).max(0.0), reach(bar));
                 let middle = f64::midpoint(low, high);
                 let tip = |x| [(x, low + 0.08), (x, high - 0.08)];
@@ -159,13 +167,24 @@ pub fn bars(title: &str, bars: &[Bar], most: f64) -> Result<String> {
                 }
             }
             let y = (index as u32 * PITCH + 11) as i32;
-            let room = 68_usize.saturating_sub(bar.shown.chars().count());
-            let label = shortened(&bar.label, room);
-            let left = anchored(16, TEXT, HPos::Left);
-            area.draw(&Text::new(label, (5, y), left))?;
-            let right = anchored(16, TEXT, HPos::Right);
-            let end = WIDTH as i32 - 14;
-            area.draw(&Text::new(bar.shown.clone(), (end, y), right))?;
+            let (end, middle) = chart.backend_coord(&(bar.value, f64::midpoint(low, high)));
+            let right = WIDTH as i32 - 14;
+            // Beside its bar or in it; beside its name where whiskers are in the way.
+            let (place, colour, side) = if scatters(bar) {
+                ((right, y), TEXT, HPos::Right)
+            } else if end < right * 2 / 3 {
+                ((end + 6, middle + 1), TEXT, HPos::Left)
+            } else {
+                ((end - 6, middle + 1), PANEL, HPos::Right)
+            };
+            let taken = if scatters(bar) { bar.shown.len() } else { 0 };
+            let label = shortened(&bar.label, LETTERS.saturating_sub(taken));
+            area.draw(&Text::new(label, (5, y), anchored(16, TEXT, HPos::Left)))?;
+            area.draw(&Text::new(
+                bar.shown.clone(),
+                place,
+                anchored(16, colour, side),
+            ))?;
         }
         Ok(())
     })
@@ -173,12 +192,10 @@ pub fn bars(title: &str, bars: &[Bar], most: f64) -> Result<String> {
 
 /// A number at an axis.
 fn tick(number: f64) -> String {
-    let digits = if number == 0.0 || number.abs() >= 10.0 {
+    let digits = if number.fract() == 0.0 {
         0
-    } else if number.abs() >= 1.0 {
-        1
     } else {
-        2
+        1 + usize::from(number.abs() < 1.0)
     };
     fixed(number, digits)
 }
@@ -209,7 +226,7 @@ pub fn lines(title: &str, x_name: &str, lines: &[Line]) -> Result<String> {
             .x_label_formatter(&|x| tick(*x))
             .y_label_formatter(&|y| tick(*y))
             .axis_style(TEXT.mix(0.5))
-            .bold_line_style(TEXT.mix(0.15))
+            .bold_line_style(TEXT.mix(0.12))
             .light_line_style(TRANSPARENT)
             .label_style(style(15, TEXT))
             .draw()?;
@@ -231,7 +248,7 @@ pub fn lines(title: &str, x_name: &str, lines: &[Line]) -> Result<String> {
         }
         for (y, label, colour) in apart(ends) {
             let style = anchored(15, colour, HPos::Left);
-            names.draw(&Text::new(shortened(&label, 14), (2, y), style))?;
+            names.draw(&Text::new(shortened(&label, 12), (2, y), style))?;
         }
         Ok(())
     })
@@ -272,7 +289,7 @@ pub fn roofline(title: &str, of: &Roofline) -> Result<String> {
             .x_label_formatter(&|x| plain(*x))
             .y_label_formatter(&|y| plain(*y))
             .axis_style(TEXT.mix(0.5))
-            .bold_line_style(TEXT.mix(0.15))
+            .bold_line_style(TEXT.mix(0.12))
             .light_line_style(TEXT.mix(0.05))
             .label_style(style(15, TEXT))
             .draw()?;
@@ -288,20 +305,15 @@ pub fn roofline(title: &str, of: &Roofline) -> Result<String> {
             chart.draw_series([Circle::new(place, radius, colour.mix(0.75).filled())])?;
             taken.push((chart.backend_coord(&place), radius, kernel));
         }
-        let (left, top) = chart.backend_coord(&(x.end, peak));
-        let flat = format!("f32 {} GFLOP/s", fixed(peak, 1));
-        area.draw(&Text::new(
-            flat,
-            (left - 6, top - 10),
-            anchored(15, TEXT, HPos::Right),
-        ))?;
-        let (left, top) = chart.backend_coord(&(foot, foot * read));
-        let slope = format!("read {} GB/s", fixed(read, 1));
-        area.draw(&Text::new(
-            slope,
-            (left + 22, top - 8),
-            anchored(15, TEXT, HPos::Left),
-        ))?;
+        let names = [
+            (format!("f32 {} GFLOP/s", fixed(peak, 1)), (x.end, peak)),
+            (format!("read {} GB/s", fixed(read, 1)), (ridge, peak)),
+        ];
+        for (name, end) in names {
+            let (right, bottom) = chart.backend_coord(&end);
+            let style = anchored(15, TEXT, HPos::Right);
+            area.draw(&Text::new(name, (right - 8, bottom - 10), style))?;
+        }
         numbers(area, &taken)
     })
 }

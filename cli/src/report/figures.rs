@@ -14,8 +14,10 @@ use crate::{
     results::{self, Found},
 };
 
-/// Bars or lines of one chart; the tables have the rest.
+/// Bars of one chart; the tables have the rest.
 const MOST: usize = 40;
+/// Lines of one chart.
+const LINES_MOST: usize = 12;
 /// Kernels with bars of their own.
 const KERNELS_MOST: usize = 12;
 
@@ -32,6 +34,7 @@ pub struct Figure {
 #[derive(Debug, Serialize)]
 pub struct Section {
     pub title: String,
+    pub legend: Vec<(usize, String)>,
     pub figures: Vec<Figure>,
 }
 
@@ -41,6 +44,7 @@ pub fn all(results: &Results) -> Result<Vec<Section>> {
     for (title, group) in results.groups() {
         sections.push(Section {
             title,
+            legend: legend(&group),
             figures: speeds(&group)?,
         });
     }
@@ -48,7 +52,11 @@ pub fn all(results: &Results) -> Result<Vec<Section>> {
         let figures = kernels(found)?;
         let adapter = shown(&results::adapter(&found.report));
         let title = format!("Kernels of {letter}: {adapter}");
-        sections.push(Section { title, figures });
+        sections.push(Section {
+            title,
+            legend: Vec::new(),
+            figures,
+        });
     }
     sections.retain(|section| !section.figures.is_empty());
     Ok(sections)
@@ -129,29 +137,26 @@ fn bars<'a>(
     Ok(Figure {
         svg: charts::bars(&title, &bars, most)?,
         title,
-        caption: format!("{caption}{}", cut(rows.len())),
-        legend: legend(rows),
+        caption: format!("{caption}{}", cut(rows.len(), MOST)),
+        legend: Vec::new(),
     })
 }
 
-fn cut(count: usize) -> String {
-    match count.checked_sub(MOST) {
+fn cut(count: usize, most: usize) -> String {
+    match count.checked_sub(most) {
         None | Some(0) => String::new(),
         Some(more) => format!(" {more} more are in the table."),
     }
 }
 
 /// Colours are of results.
-fn legend(rows: &[(&Numbered, &Row)]) -> Vec<(usize, String)> {
-    let mut ones: Vec<&Numbered> = rows.iter().map(|&(one, _)| one).collect();
-    ones.sort_by_key(|one| one.index);
-    ones.dedup_by_key(|one| one.index);
-    let entry = |one: &&Numbered| {
+fn legend(group: &[Numbered]) -> Vec<(usize, String)> {
+    let entry = |one: &Numbered| {
         let adapter = shown(&results::adapter(&one.found.report));
         let name = format!("{}: {adapter}", one.letter);
         (one.index % charts::COLOURS, name)
     };
-    ones.iter().take(MOST).map(entry).collect()
+    group.iter().take(MOST).map(entry).collect()
 }
 
 /// A line for each test of each result that has several depths.
@@ -175,8 +180,8 @@ fn depths(name: &str, rows: &[(&Numbered, &Row)]) -> Result<Option<Figure>> {
     }
     let mut lines: Vec<Line> = lines.into_iter().map(|(_, line)| line).collect();
     lines.retain(|line| line.points.iter().any(|point| point.0 > line.points[0].0));
-    let more = cut(lines.len());
-    lines.truncate(MOST / 3);
+    let more = cut(lines.len(), LINES_MOST);
+    lines.truncate(LINES_MOST);
     if lines.is_empty() {
         return Ok(None);
     }
@@ -184,8 +189,8 @@ fn depths(name: &str, rows: &[(&Numbered, &Row)]) -> Result<Option<Figure>> {
     Ok(Some(Figure {
         svg: charts::lines(&title, "tokens in the cache before", &lines)?,
         title,
-        caption: format!("How speed falls as the cache fills.{more}"),
-        legend: legend(rows),
+        caption: format!("Speed by what the cache holds before.{more}"),
+        legend: Vec::new(),
     }))
 }
 
