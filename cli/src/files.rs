@@ -18,6 +18,29 @@ pub fn read_text(path: &Path) -> Result<String> {
         .map_err(|_| Failure::Message(format!("{} is no UTF-8 text", path.display())))
 }
 
+/// The same of a file of at most `most` bytes. A longer one is refused before it is read; a pipe once it has given as much.
+pub fn read_text_at_most(path: &Path, most: u64) -> Result<String> {
+    let (source, length): (Box<dyn Read>, u64) = if path == Path::new("-") {
+        (Box::new(io::stdin().lock()), 0)
+    } else {
+        let file = File::open(path).map_err(|error| Failure::io(path, error))?;
+        let length = file.metadata().map_or(0, |there| there.len());
+        (Box::new(file), length)
+    };
+    let mut bytes = Vec::new();
+    if length <= most {
+        let read = source.take(most + 1).read_to_end(&mut bytes);
+        read.map_err(|error| Failure::io(path, error))?;
+    }
+    if length.max(bytes.len() as u64) > most {
+        let (name, most) = (path.display(), most >> 20);
+        let problem = format!("{name} is larger than {most} MiB, which no file of this kind is");
+        return Err(Failure::Message(problem));
+    }
+    String::from_utf8(bytes)
+        .map_err(|_| Failure::Message(format!("{} is no UTF-8 text", path.display())))
+}
+
 /// All of stdin.
 pub fn read_stdin() -> Result<String> {
     let mut bytes = Vec::new();

@@ -4,6 +4,7 @@
 mod bench;
 mod chat;
 mod check;
+mod compare;
 mod devices;
 mod doctor;
 mod download;
@@ -26,6 +27,8 @@ mod plan;
 mod predictions;
 mod progress;
 mod prompt;
+mod report;
+mod results;
 mod run;
 mod sampling;
 mod selftest;
@@ -118,6 +121,18 @@ Example:
     Plan(plan::Args),
     /// Measure the speed of prefill and decode
     Bench(bench::Args),
+    /// Make one page, or one text, of results of bench
+    #[command(after_help = "\
+Examples:
+  lantern bench --profile --depth 0,512 --json > here.json
+  lantern report here.json there.json -o report.html
+  lantern report here.json
+
+The page is one file that needs no network. Without -o, Markdown goes to stdout. - is stdin.")]
+    Report(report::Args),
+    /// Say whether a result of bench is slower than an earlier one
+    #[command(after_help = compare::HELP)]
+    Compare(compare::Args),
     /// Hold every kernel against its CPU twin on a GPU
     Selftest(selftest::Args),
     /// Measure which kernels are fastest on a GPU, and keep that
@@ -153,6 +168,8 @@ fn run_verb(verb: &Verb) -> Result {
         Verb::Doctor(args) => doctor::run(args),
         Verb::Plan(args) => plan::run(args),
         Verb::Bench(args) => bench::run(args),
+        Verb::Report(args) => report::run(args),
+        Verb::Compare(args) => compare::run(args),
         Verb::Selftest(args) => selftest::run(args),
         Verb::Tune(args) => tune::run(args),
         Verb::Fetch(args) => fetch::run(args),

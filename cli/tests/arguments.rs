@@ -107,7 +107,7 @@ fn help_and_version_are_asked_for_and_go_to_stdout() {
     );
     let (_, help, _) = run(lantern(&cache).arg("--help"));
     for verb in
-        "run chat tokenize template logits perplexity info devices plan bench tune fetch".split(' ')
+        "run chat tokenize template logits perplexity info devices plan bench report compare tune fetch".split(' ')
     {
         assert!(
             help.contains(&format!("\n  {verb} ")),
