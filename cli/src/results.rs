@@ -95,7 +95,7 @@ pub mod sample {
                     "cooperative_f16": false, "timestamps": true,
                 },
             },
-            "model": {"name": "Tiny", "family": "llama", "bytes": 1000, "weights_xxh3": "00ff", "synthetic": false},
+            "model": {"name": "Tiny", "family": "llama", "bytes": 1000, "weights_xxh3": "00ff", "synthetic": false, "layers": 2, "layers_measured": 2},
             "precision": "default", "variants": {}, "selftest": null, "load_ms": 12.0,
             "time_to_first_token_ms": {"warm": 20.0, "cold": 90.0},
             "ceilings": {

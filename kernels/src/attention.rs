@@ -6,21 +6,25 @@ use half::f16;
 use std::ops::Range;
 
 use crate::{
-    Call, Case, Kernel, Part, Variant, bytes_of_params,
+    Call, Case, Kernel, Part, Shader, Variant,
+    attention_join::PARTS,
+    bytes_of_params,
     call::{activations, state, words},
     padded,
     parts::{
-        CACHE, CACHE_F16, CACHE_F32, PAIRS_F16, REDUCE_SUBGROUP, REDUCE_WORKGROUP, STATE, SUBGROUP,
+        CACHE, CACHE_F16, CACHE_F32, END_PART, END_WHOLE, ENDING, PAIRS_F16, REDUCE_SUBGROUP,
+        REDUCE_WORKGROUP, STATE, SUBGROUP,
     },
     random::Random,
 };
 
-/// The kernel; units are query heads / `HEADS`. Constants: `HEAD`, `GROUP`, and `HEADS`, which divides it.
+/// The kernel; units are query heads / `HEADS`. Constants: `HEAD`, `GROUP`, and `HEADS`, which divides it; `PARTS` for the
+/// ending `END_PART`.
 pub static ATTENTION: Kernel = Kernel {
     name: "attention",
     source: include_str!("attention.wgsl"),
     uses: &[&STATE],
-    sockets: &[CACHE],
+    sockets: &[CACHE, ENDING],
     variants: &[
         Variant {
             name: "subgroup8",
@@ -49,9 +53,9 @@ pub static ATTENTION: Kernel = Kernel {
     ],
     params: Params::FIELDS,
     outputs: &["y"],
-    grid: |_, heads, tokens| [heads, tokens, 1],
+    grid: parts_grid,
     twin,
-    cases: || cases_with([&CACHE_F32, &CACHE_F16], 128),
+    cases: || cases_of([&CACHE_F32, &CACHE_F16], 128),
 };
 
 /// For the kernels beside this one: a workgroup is a subgroup, as lavapipe and SwiftShader have them.
@@ -82,6 +86,14 @@ crate::params! {
         /// Factor on every score, 1 / sqrt(head size) as a rule.
         scale: f32,
     }
+}
+
+/// Heads, tokens, parts.
+pub(crate) fn parts_grid(shader: &Shader, heads: u32, tokens: u32) -> [u32; 3] {
+    let mut parts = shader.parts.iter();
+    let split = parts.any(|p| std::ptr::eq(*p, &raw const END_PART));
+    let parts = if split { shader.constant("PARTS") } else { 1 };
+    [heads, tokens, parts]
 }
 
 /// How many heads of a group a workgroup takes together: they share what it reads, and their sums live in registers.
@@ -148,8 +160,13 @@ pub(crate) fn unjoined(call: &mut Call, token: usize, positions: Range<usize>) -
     (0..group * kv_heads).map(of_head).collect()
 }
 
-/// `y` (tokens, heads, head size) of all positions up to each token.
+/// `y` (tokens, heads, head size) of all positions up to each token; of parts of the positions of one token (heads, parts,
+/// head size sums, maximum, total).
 pub(crate) fn twin(call: &mut Call) {
+    if call.has(&END_PART) {
+        in_parts_twin(call);
+        return;
+    }
     let p: Params = call.params();
     let head = call.constant("HEAD") as usize;
     let state = call.words("state");
@@ -233,4 +250,51 @@ pub(crate) fn cases_with(parts: [&'static Part; 2], head_max: u32) -> Vec<Case> 
         }
     }
     cases
+}
+
+fn in_parts_twin(call: &mut Call) {
+    let (parts, lanes) = (call.constant("PARTS"), call.constant("LANES"));
+    let head = call.constant("HEAD") as usize;
+    let count = call.words("state")[0] + 1;
+    let step = count.div_ceil(parts * lanes) * lanes;
+    let all: Vec<_> = (0..parts)
+        .map(|part| {
+            let range = (part * step).min(count)..((part + 1) * step).min(count);
+            unjoined(call, 0, range.start as usize..range.end as usize)
+        })
+        .collect();
+    let y = call.floats_mut("y");
+    for (i, place) in y.chunks_exact_mut(head + 2).enumerate() {
+        let found = &all[i % parts as usize][i / parts as usize];
+        let numbers = found.sums.iter().chain([&found.most, &found.total]);
+        place
+            .iter_mut()
+            .zip(numbers)
+            .for_each(|(y, v)| *y = *v as f32);
+    }
+}
+
+/// Those of [`cases_with`], and positions in parts.
+pub(crate) fn cases_of(caches: [&'static Part; 2], head_max: u32) -> Vec<Case> {
+    let mut cases = Vec::new();
+    for mut case in cases_with(caches, head_max) {
+        // Nearer to the start some part would be empty.
+        let far = (case.buffers[4].1[0] >= 100).then(|| in_parts(case.clone()));
+        case.parts.push(&END_WHOLE);
+        cases.push(case);
+        cases.extend(far);
+    }
+    cases
+}
+
+/// The case with one token, each head's positions in parts.
+fn in_parts(mut case: Case) -> Case {
+    let heads = case.units * case.consts[2].1;
+    case.name.push_str(", in parts");
+    case.parts.push(&END_PART);
+    case.consts.push(("PARTS", PARTS));
+    case.tokens = 1;
+    case.buffers[4].1[1] = 1;
+    case.buffers[3].1 = vec![0; (heads * PARTS * (case.consts[0].1 + 2)) as usize];
+    case
 }

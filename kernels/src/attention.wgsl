@@ -2,16 +2,16 @@
 // heads that share a key and value head. LANES positions at a time: a lane scores one position for every head, then the
 // lanes split the heads' values among them. The running maximum and sum follow Milakov & Gimelshein 2018.
 // Bound: reads keys and values up to the token once for HEADS heads.
-// Sockets: cache; reduce comes with the variant.
+// Workgroups in z have a part of the positions each. Sockets: cache, ending; reduce comes with the variant.
 
 struct Params { kv_heads: u32, q_stride: u32, y_stride: u32, scale: f32 }
 
-const QUARTER = HEAD / 4u;                             // of a head: values are read four at a time
+const PAIRS = HEAD / 2u;                               // of a head: results are written two at a time
+const QUARTER = HEAD / 4u;                             // values are read four at a time
 const SHARE = (QUARTER + LANES - 1u) / LANES;          // of those, a lane's
 const LEAST = -3.0e38;                                 // WGSL promises no infinities
 
 @group(0) @binding(3) var<storage, read> qkv: array<vec4f>;        // (tokens, q_stride / 4)
-@group(0) @binding(4) var<storage, read_write> y: array<vec4f>;    // (tokens, y_stride / 4)
 @group(0) @binding(8) var<uniform> params: Params;
 
 var<workgroup> shares: array<f32, LANES * HEADS>; // (positions in hand, heads)
@@ -22,17 +22,18 @@ fn main(at: Invocation, wg: Workgroup) {
     let token = wg.id.y;
     if token >= state.count { return; }
     let row = params.kv_heads * QUARTER;            // from a position to the next
-    let head = wg.id.x * HEADS * QUARTER;        // the first of this workgroup, within a token
-    let q = token * params.q_stride / 4u + head;
-    let count = state.position + token + 1u;
+    let head = wg.id.x * HEADS;                     // the first of this workgroup
+    let q = token * params.q_stride / 4u + head * QUARTER;
+    let end = part_end(state.position + token + 1u, wg.id.z);
+    let begin = part_start(state.position + token + 1u, wg.id.z);
 
     var most = array<f32, HEADS>();
     var total = array<f32, HEADS>();
     var sums = array<array<vec4f, SHARE>, HEADS>();
     for (var h = 0u; h < HEADS; h++) { most[h] = LEAST; }
-    for (var start = 0u; start < count; start += LANES) {
-        let position = min(start + at.lane, count - 1u);
-        let there = start + at.lane < count;
+    for (var start = begin; start < end; start += LANES) {
+        let position = min(start + at.lane, end - 1u);
+        let there = start + at.lane < end;
         var scores = array<vec4f, HEADS>();
         for (var i = 0u; i < QUARTER; i++) {
             let k = key4(position * row + kv + i);
@@ -49,7 +50,7 @@ fn main(at: Invocation, wg: Workgroup) {
             total[h] = total[h] * shrink[h] + reduce_sum(share, at, wg);
         }
         workgroupBarrier();
-        let some = min(LANES, count - start);
+        let some = min(LANES, end - start);
         for (var s = 0u; s < SHARE; s++) {
             let i = min(s * LANES + at.lane, QUARTER - 1u); // lanes past the end repeat the last
             for (var h = 0u; h < HEADS; h++) { sums[h][s] *= shrink[h]; }
@@ -64,8 +65,10 @@ fn main(at: Invocation, wg: Workgroup) {
         let i = s * LANES + at.lane;
         if i < QUARTER {
             for (var h = 0u; h < HEADS; h++) {
-                y[token * params.y_stride / 4u + head + h * QUARTER + i] = sums[h][s] / total[h];
+                put(token, head + h, 2u * i, wg.id.z, sums[h][s].xy, total[h]);
+                put(token, head + h, 2u * i + 1u, wg.id.z, sums[h][s].zw, total[h]);
             }
         }
     }
+    for (var h = 0u; h < HEADS; h++) { put_share(head + h, wg.id.z, at.lane, vec2f(most[h], total[h])); }
 }

@@ -11,6 +11,7 @@ mod results;
 mod sessions;
 mod smollm2;
 mod sources;
+mod starts;
 mod support;
 mod templates;
 mod tokenizers;

@@ -10,7 +10,7 @@ use pollster::block_on;
 
 use crate::support::{
     adapters,
-    models::{feed, feed_all, folder, generate, load, load_file, reference},
+    models::{feed, feed_all, folder, generate, load, reference},
     nmse,
 };
 
@@ -36,41 +36,6 @@ fn logits(model: &Model, tokens: &[u32]) -> Vec<f32> {
     let mut session = block_on(model.session()).unwrap();
     feed(&mut session, tokens);
     block_on(session.logits()).unwrap()
-}
-
-/// Every pipeline of a model is compiled while its weights load, once; and a pass is submitted in parts, none of which
-/// keeps the GPU for long, and whose number changes nothing.
-#[test]
-fn pipelines_come_ahead_and_prefill_in_parts() {
-    let engine = Arc::new(adapters::engine(
-        &adapters::main(),
-        EngineOptions::default(),
-    ));
-    let file = ModelFile::synthetic("smollm2-135m:q8_0")
-        .unwrap()
-        .outline(2)
-        .unwrap();
-    let options = LoadOptions {
-        context: Some(1024),
-        chunk: Some(256),
-        ..LoadOptions::default()
-    };
-    let model = load_file(&engine, &file, &options);
-    let compiled = engine.counters().pipelines_compiled;
-    assert!(compiled > 10, "{compiled} pipelines");
-    let mut session = block_on(model.session()).unwrap();
-    let tokens: Vec<u32> = (0..256).collect();
-    let before = engine.counters().submissions;
-    feed(&mut session, &tokens);
-    let parts = engine.counters().submissions - before;
-    // 256 tokens through 7 million weights and a head: 4 billion operations, a billion a submission before any is timed.
-    assert!((3..=20).contains(&parts), "{parts} submissions");
-    let wanted = block_on(session.logits()).unwrap();
-    session.rewind(0).unwrap();
-    feed(&mut session, &tokens);
-    assert_eq!(block_on(session.logits()).unwrap(), wanted);
-    generate(&mut session, 2, &SamplerOptions::greedy());
-    assert_eq!(engine.counters().pipelines_compiled, compiled);
 }
 
 #[test]

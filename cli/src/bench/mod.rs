@@ -24,6 +24,7 @@ use crate::{
 
 /// `bench`'s flags.
 #[derive(Debug, clap::Args)]
+#[expect(clippy::struct_excessive_bools, reason = "flags, each by itself")]
 pub struct Args {
     #[command(flatten)]
     model: ModelArgs,

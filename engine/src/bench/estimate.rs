@@ -78,10 +78,12 @@ impl Engine {
         let memory_bytes = self.memory_bytes();
 
         let small = self.small(file, options, each).await?;
+        // Textures are filled up to whole rows.
+        let workspace_bytes = small.rest_bytes + stored(&layout).saturating_sub(weight_bytes);
         let limit = self.adapter().limits.max_storage_buffer_binding_size;
         let most = self.context_most(&config, options.precision);
         let by_memory = memory_bytes.map_or(u64::MAX, |memory| {
-            memory.saturating_sub(weight_bytes + small.workspace_bytes) / position
+            memory.saturating_sub(weight_bytes + workspace_bytes) / position
         });
         let largest = layout
             .matrices
@@ -93,12 +95,11 @@ impl Engine {
             file_bytes: file.len(),
             weight_bytes,
             cache_bytes,
-            workspace_bytes: small.workspace_bytes,
+            workspace_bytes,
             largest_binding_bytes: largest.max().unwrap_or(0).max(cache_layer),
             binding_limit_bytes: limit,
             memory_bytes,
-            fits: memory_bytes
-                .map(|memory| weight_bytes + cache_bytes + small.workspace_bytes <= memory),
+            fits: memory_bytes.map(|memory| weight_bytes + cache_bytes + workspace_bytes <= memory),
             context,
             context_trained: config.context,
             context_possible: most.min(by_memory) as usize,
@@ -145,7 +146,7 @@ impl Engine {
         let speed = |row: usize| measured.rows[row].tokens_per_second.mean;
         let ratio = |tokens| Ok::<f64, Error>(seconds(file, tokens)? / seconds(&outline, tokens)?);
         Ok(Small {
-            workspace_bytes: used.saturating_sub(model.weight_bytes() + model.cache_bytes()),
+            rest_bytes: used.saturating_sub(stored(&model.0.layout) + model.cache_bytes()),
             prefill: speed(0) / ratio(chunk)?,
             decode: speed(1) / ratio(1)?,
         })
@@ -166,9 +167,15 @@ impl Engine {
     }
 }
 
+/// Bytes of matrices on the GPU.
+fn stored(layout: &Layout) -> u64 {
+    layout.matrices.iter().map(Matrix::stored_bytes).sum()
+}
+
 /// What running few layers tells of all.
 struct Small {
-    workspace_bytes: u64,
+    /// Bytes of all but matrices and cache.
+    rest_bytes: u64,
     prefill: f64,
     decode: f64,
 }

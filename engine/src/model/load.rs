@@ -112,8 +112,7 @@ impl Model {
             context: context as u32,
             chunk: chunk as u32,
         };
-        let dispatches = builder.plans().into_iter().flat_map(|p| p.dispatches);
-        let compiling = engine.compile_ahead(dispatches.map(|d| d.shader).collect());
+        let compiling = engine.compile_ahead(builder.shaders());
 
         let total: u64 = layout
             .matrices

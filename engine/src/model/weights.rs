@@ -121,6 +121,22 @@ impl Matrix {
         self.tensors.iter().map(|t| t.bytes).sum()
     }
 
+    /// Bytes on the GPU.
+    pub(crate) fn stored_bytes(&self) -> u64 {
+        let of = |piece: &Piece| {
+            let (planes, size) = self.planes(*piece);
+            if !self.textured {
+                return size;
+            }
+            let textures = planes.iter().enumerate().map(|(plane, &(_, bytes))| {
+                let (width, height, texel) = self.format.texture(plane, bytes);
+                u64::from(width * texel) * u64::from(height)
+            });
+            textures.sum()
+        };
+        self.pieces.iter().map(of).sum()
+    }
+
     /// Which rows of tensor `tensor` are among the matrix's rows `first..first + rows`: the first of them, and how many.
     fn rows_of(&self, tensor: usize, first: u32, rows: u32) -> (u32, u32) {
         let count = self.tensors.len() as u32;

@@ -88,6 +88,12 @@ impl Builder<'_> {
         plans
     }
 
+    /// The shaders of those plans, each as often as it is dispatched.
+    pub fn shaders(&self) -> Vec<Shader> {
+        let dispatches = self.plans().into_iter().flat_map(|plan| plan.dispatches);
+        dispatches.map(|dispatch| dispatch.shader).collect()
+    }
+
     /// All of a pass with the logits of its last token.
     pub fn step(&self, width: Width) -> Plan {
         let mut step = self.body(width);
@@ -366,7 +372,7 @@ impl Builder<'_> {
         };
         let split = width == Width::DecodeLong && self.splits();
         let mut parts = vec![caches[usize::from(!self.exact())]];
-        if std::ptr::eq(kernel, &raw const attention_positions::ATTENTION_POSITIONS) {
+        if !std::ptr::eq(kernel, &raw const attention_tokens::ATTENTION_TOKENS) {
             parts.push(if split { &END_PART } else { &END_WHOLE });
         }
         let y = if split { Slot::Parts } else { Slot::Attention };
@@ -401,15 +407,10 @@ impl Builder<'_> {
         }
     }
 
-    /// Whether attention far into the context is split: where the kernel that can be is the one in use.
+    /// Whether attention far into the context is split while decoding.
     pub(crate) fn splits(&self) -> bool {
-        let (first, second) = (
-            &attention_positions::ATTENTION_POSITIONS,
-            &attention_join::ATTENTION_JOIN,
-        );
-        self.context >= LONG
-            && self.engine.has_variant(first)
-            && self.engine.able(second).next().is_some()
+        let join = &attention_join::ATTENTION_JOIN;
+        self.context >= LONG && self.engine.able(join).next().is_some()
     }
 
     fn attention_join(&self) -> Dispatch {

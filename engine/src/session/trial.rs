@@ -40,7 +40,7 @@ impl std::fmt::Display for Replaced {
 
 impl Model {
     /// Runs those variants that this model's plans use and that were not tried on this adapter before, for about
-    /// `seconds`; what there is no time for is left to the next call. `each(name)` sees every one before it runs.
+    /// `seconds`; what there is no time for is left to the next call. Once one is wrong, none is used untried. `each(name)` sees every one before it runs.
     ///
     /// # Errors
     /// [`Error::Device`] where a kernel has no variant that computes right; [`Error::Aborted`].
@@ -54,7 +54,7 @@ impl Model {
         let mut wrong: Vec<(String, SelfTestRow)> = Vec::new();
         // A variant that fails brings others into the plans, which are tried in their turn.
         while let Some((shape, shader)) = self.untried() {
-            if start.elapsed().as_secs_f64() > seconds {
+            if start.elapsed().as_secs_f64() > seconds && wrong.is_empty() {
                 break;
             }
             if each(&trial_name(&shader)).is_break() {

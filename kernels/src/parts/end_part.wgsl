@@ -1,5 +1,5 @@
 // PARTS workgroups have a part of the positions each, of one token; `attention_join` makes one result of theirs.
-// There are so many positions that no part is empty.
+// A part without positions is worth nothing.
 @group(0) @binding(4) var<storage, read_write> y: array<vec2f>; // (heads, PARTS, head size / 2 sums and one of maximum, total)
 
 fn part_start(count: u32, part: u32) -> u32 {

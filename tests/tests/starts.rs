@@ -1,0 +1,87 @@
+//! Starts: what is done before the first token, and how a prompt is handed to the GPU.
+
+use std::sync::Arc;
+
+use lantern_engine::{EngineOptions, LoadOptions, ModelFile, Precision, SamplerOptions};
+use pollster::block_on;
+
+use crate::support::{
+    adapters,
+    models::{feed, generate, load_file},
+    nmse,
+};
+
+/// Every pipeline of a model is compiled while its weights load, once; and a pass is submitted in parts, none of which
+/// keeps the GPU for long, and whose number changes nothing.
+#[test]
+fn pipelines_come_ahead_and_prefill_in_parts() {
+    let engine = Arc::new(adapters::engine(
+        &adapters::main(),
+        EngineOptions::default(),
+    ));
+    let file = ModelFile::synthetic("smollm2-135m:q8_0")
+        .unwrap()
+        .outline(2)
+        .unwrap();
+    let options = LoadOptions {
+        context: Some(1024),
+        chunk: Some(256),
+        ..LoadOptions::default()
+    };
+    let model = load_file(&engine, &file, &options);
+    let compiled = engine.counters().pipelines_compiled;
+    assert!(compiled > 10, "{compiled} pipelines");
+    let mut session = block_on(model.session()).unwrap();
+    let tokens: Vec<u32> = (0..256).collect();
+    let before = engine.counters().submissions;
+    feed(&mut session, &tokens);
+    let parts = engine.counters().submissions - before;
+    // 256 tokens through 7 million weights and a head: 4 billion operations, a billion a submission before any is timed.
+    assert!((3..=20).contains(&parts), "{parts} submissions");
+    let wanted = block_on(session.logits()).unwrap();
+    session.rewind(0).unwrap();
+    feed(&mut session, &tokens);
+    assert_eq!(block_on(session.logits()).unwrap(), wanted);
+    generate(&mut session, 2, &SamplerOptions::greedy());
+    assert_eq!(engine.counters().pipelines_compiled, compiled);
+}
+
+/// Far into the context a decoded token's attention is split; it is the same as that of a prompt's last token, whichever
+/// kernel does it.
+#[test]
+fn attention_in_parts_agrees_with_that_of_a_prompt() {
+    let file = ModelFile::synthetic("smollm2-135m:q8_0")
+        .unwrap()
+        .outline(2)
+        .unwrap();
+    let options = LoadOptions {
+        precision: Precision::Exact,
+        context: Some(1024),
+        ..LoadOptions::default()
+    };
+    let tokens: Vec<u32> = (0..601).map(|i| i * 7 % 500).collect();
+    for adapter in adapters::all() {
+        for subgroups in [true, false] {
+            let engine = EngineOptions {
+                subgroups,
+                ..EngineOptions::default()
+            };
+            let engine = Arc::new(adapters::engine(&adapter, engine));
+            let model = load_file(&engine, &file, &options);
+            let mut session = block_on(model.session()).unwrap();
+            feed(&mut session, &tokens);
+            let wanted = block_on(session.logits()).unwrap();
+            session.rewind(600).unwrap();
+            let before = engine.counters().dispatches;
+            feed(&mut session, &tokens[600..]);
+            let dispatches = engine.counters().dispatches - before;
+            assert_eq!(dispatches, 2 * 7 + 2, "two layers, each with a join");
+            let error = nmse(&block_on(session.logits()).unwrap(), &wanted);
+            let name = &adapter.name;
+            assert!(
+                error <= 1e-9,
+                "{name}, subgroups {subgroups}: NMSE {error:.2e}"
+            );
+        }
+    }
+}
