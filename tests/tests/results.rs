@@ -97,7 +97,10 @@ fn what_is_measured_is_a_result() {
             .iter()
             .map(|row| row.tokens_per_second.mean)
             .collect();
-        measured.reckon(&engine, &few, &whole, &options).unwrap();
+        let head = block_on(session.head_seconds()).unwrap();
+        measured
+            .reckon(head, &engine, (&few, &whole), &options)
+            .unwrap();
         for (row, before) in measured.rows.iter().zip(before) {
             let share = row.tokens_per_second.mean / before;
             assert!((0.05..0.9).contains(&share), "{}: {share}", row.test);

@@ -323,6 +323,9 @@ export class Host {
 
 /** Where this runs, as a benchmark's result has it. */
 function host(): BenchReport['host'] {
+  const { process } = globalThis as { process?: { versions?: { node?: string }; platform?: string } };
+  const node = process?.versions?.node;
+  if (node) return { os: process?.platform ?? 'unknown', arch: 'wasm32', cpus: null, browser: `Node.js ${node}` };
   const { userAgent = '', platform = '', hardwareConcurrency } = (globalThis.navigator ?? {}) as Partial<Navigator>;
   const known = /(Firefox|Edg|OPR|HeadlessChrome|Chrome|Version|Node\.js)\/([\d.]+)/g;
   const found = [...userAgent.matchAll(known)].map(([, name, version]) => `${name} ${version}`);

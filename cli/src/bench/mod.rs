@@ -8,7 +8,7 @@ mod synthetic;
 use std::{sync::Arc, time::Instant};
 
 use lantern_engine::{
-    BenchOptions, Config, Engine, EngineOptions, LoadOptions, ModelFile,
+    BenchOptions, Config, Engine, EngineOptions, LoadOptions, ModelFile, Session,
     bench::report::{Host, Report, schema},
 };
 use pollster::block_on;
@@ -146,7 +146,8 @@ fn report_of(args: &Args, load: &LoadArgs, file: &ModelFile) -> Result<Report> {
     let engine = Arc::new(load::open_engine_with(&load.gpu, engine)?);
     if args.synthetic.is_none() {
         let loaded = load::load_onto(engine, start, file, load, &options)?;
-        let report = measure(args, &loaded, file)?;
+        let mut session = block_on(loaded.model.session())?;
+        let report = measure(args, &loaded, &mut session, file)?;
         predictions::measured(&loaded.engine, &report);
         return Ok(report);
     }
@@ -171,12 +172,16 @@ fn options(args: &Args, load: &LoadArgs, file: &ModelFile) -> Result<LoadOptions
     Ok(options)
 }
 
-fn measure(args: &Args, loaded: &Loaded, file: &ModelFile) -> Result<Report> {
+fn measure(
+    args: &Args,
+    loaded: &Loaded,
+    session: &mut Session,
+    file: &ModelFile,
+) -> Result<Report> {
     let options = BenchOptions {
         load_seconds: loaded.duration.as_secs_f64(),
         ..args.measured()
     };
-    let mut session = block_on(loaded.model.session())?;
     let mut progress: Option<Progress> = None;
     let mut each = |done: usize, total: usize| {
         let bar = progress.get_or_insert_with(|| Progress::count("measuring", total as u64));
@@ -193,7 +198,7 @@ fn measure(args: &Args, loaded: &Loaded, file: &ModelFile) -> Result<Report> {
         cpus: std::thread::available_parallelism().map(usize::from).ok(),
         browser: None,
     };
-    Ok(Report::new(&session, file.len(), host, measured))
+    Ok(Report::new(session, file.len(), host, measured))
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 use std::{sync::Arc, time::Instant};
 
 use lantern_engine::{Config, Engine, Error, LoadOptions, ModelFile, bench::report::Report};
+use pollster::block_on;
 
 use super::{Args, measure};
 use crate::{
@@ -28,7 +29,8 @@ pub fn run(
         let some = file.outline(layers)?;
         match load::load_onto(engine.clone(), Instant::now(), &some, load, options) {
             Ok(loaded) => {
-                let mut report = measure(args, &loaded, &some)?;
+                let mut session = block_on(loaded.model.session())?;
+                let mut report = measure(args, &loaded, &mut session, &some)?;
                 report.model.synthetic = true;
                 report.model.bytes = file.len();
                 if layers < all {
@@ -36,7 +38,9 @@ pub fn run(
                         "there is memory for {layers} of {all} layers: the speeds of all are reckoned from those"
                     ));
                     report.model.layers = all;
-                    report.measured.reckon(engine, &some, file, options)?;
+                    let head = block_on(session.head_seconds())?;
+                    let files = (&some, file);
+                    report.measured.reckon(head, engine, files, options)?;
                 }
                 return Ok(report);
             }

@@ -1,5 +1,5 @@
 //! Before a model is downloaded or loaded: whether it fits an adapter, and how fast it will be. A model of the same shapes
-//! with a few layers and random weights is run; the model of cost says what all layers take, given what those took.
+//! with a few layers and random weights is run; all layers take as many times longer as there are more of them.
 
 use std::{ops::ControlFlow, sync::Arc};
 
@@ -7,17 +7,19 @@ use serde::Serialize;
 
 use super::BenchOptions;
 use crate::{
-    Config, Engine, Error, LoadOptions, Model, ModelFile, Result,
+    Config, Engine, LoadOptions, Model, ModelFile, Result,
     model::{block::Layout, load::cache_layer_bytes, weights::Matrix},
 };
 
-/// Layers that are run.
+/// Layers that are run at least, where there are so many, and bytes of weights that a token then reads at least: what a
+/// cache holds is faster than what a whole model is read from.
 const LAYERS: u32 = 4;
-/// Tokens of the prompt, as `lantern bench` has them.
+const BYTES: u64 = 64 << 20;
+/// Tokens of the prompt at most; a pass of it, where a pass has fewer.
 const PROMPT: usize = 128;
 /// Tokens that are really drawn: a token takes the same each time.
 const DRAWN: usize = 6;
-const REPETITIONS: usize = 3;
+const REPETITIONS: usize = 2;
 
 /// What a model would take and do on an adapter.
 #[derive(Debug, Clone, Serialize)]
@@ -50,7 +52,7 @@ pub struct Estimate {
     pub context_trained: u32,
     /// Positions that there is room for, by the adapter's limits and its memory where that is known.
     pub context_possible: usize,
-    /// Tokens a second of a prompt of 128, and of tokens drawn after none.
+    /// Tokens a second of a prompt, of as many tokens as fit a pass, 128 at most; and of tokens drawn after none.
     pub prefill_tokens_per_second: f64,
     /// See `prefill_tokens_per_second`.
     pub decode_tokens_per_second: f64,
@@ -117,9 +119,15 @@ impl Engine {
         options: &LoadOptions,
         each: &mut dyn FnMut() -> ControlFlow<()>,
     ) -> Result<Small> {
-        let outline = file.outline(LAYERS)?;
+        let layers = Config::of(file)?.layers;
+        let one = file.outline(1)?.len();
+        let layer = file.outline(2)?.len().saturating_sub(one).max(1);
+        let enough = BYTES.saturating_sub(one).div_ceil(layer) + 1;
+        let some = (enough.min(u64::from(layers)) as u32).max(LAYERS.min(layers));
+        let outline = file.outline(some)?;
+        let prompt = PROMPT.min(file.chunk(self, options)?);
         let bench = BenchOptions {
-            prompt: vec![PROMPT],
+            prompt: vec![prompt],
             generated: vec![DRAWN],
             depths: vec![0],
             repetitions: REPETITIONS,
@@ -137,18 +145,15 @@ impl Engine {
         let mut session = model.session().await?;
         let used = self.counters().gpu_bytes - before;
         let measured = session.bench(&bench, &mut |_, _| each()).await?;
-        let chunk = model.chunk();
-        drop((session, model.clone()));
-        let seconds = |file: &ModelFile, tokens: usize| -> Result<f64> {
-            let plan = file.plan(self, &short, tokens)?;
-            Ok(plan.seconds(tokens as u32, 0, &measured.ceilings))
+        let head = session.head_seconds().await?;
+        let speed = |row: usize, units: usize| {
+            let rate = &measured.rows[row].tokens_per_second;
+            rate.reckoned(units as f64, head, some, layers).mean
         };
-        let speed = |row: usize| measured.rows[row].tokens_per_second.mean;
-        let ratio = |tokens| Ok::<f64, Error>(seconds(file, tokens)? / seconds(&outline, tokens)?);
         Ok(Small {
             rest_bytes: used.saturating_sub(stored(&model.0.layout) + model.cache_bytes()),
-            prefill: speed(0) / ratio(chunk)?,
-            decode: speed(1) / ratio(1)?,
+            prefill: speed(0, prompt),
+            decode: speed(1, 1),
         })
     }
 

@@ -7,8 +7,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    AdapterDescription, Ceilings, Engine, Error, LoadOptions, ModelFile, Precision, ProfileRow,
-    Result, Session,
+    AdapterDescription, Ceilings, Config, Engine, Error, LoadOptions, ModelFile, Precision,
+    ProfileRow, Result, Session,
     gpu::selftest::{SelfTest, SelfTestRow},
 };
 
@@ -201,31 +201,54 @@ pub struct Profile {
     pub prefill: Vec<ProfileRow>,
 }
 
+impl Rate {
+    /// What it would be if each of `units` took `seconds` once and the rest for each of `some` layers, and there were `all`.
+    pub(crate) fn reckoned(&self, units: f64, seconds: f64, some: u32, all: u32) -> Rate {
+        let more = f64::from(all) / f64::from(some);
+        let reckon = |&speed: &f64| {
+            1.0 / (seconds / units + (1.0 / speed - seconds / units).max(0.0) * more)
+        };
+        Rate::of(self.samples.iter().map(reckon).collect())
+    }
+}
+
 impl Measured {
-    /// Makes the speeds of `some`, a model of a few of the layers of `whole`, those of all: by what the model of cost says
-    /// both take at the adapter's ceilings.
+    /// Makes the speeds of `some`, a model of a few of the layers of `whole`, those of all: beside its layers a pass takes
+    /// `head_seconds`.
     pub fn reckon(
         &mut self,
+        head_seconds: f64,
         engine: &Engine,
-        some: &ModelFile,
-        whole: &ModelFile,
+        (some, whole): (&ModelFile, &ModelFile),
         options: &LoadOptions,
     ) -> Result<()> {
+        let layers = |file: &ModelFile| Ok::<u32, Error>(Config::of(file)?.layers);
         for row in &mut self.rows {
-            let width = match row.ceiling {
-                Ceiling::F32 => some.chunk(engine, options)?,
-                Ceiling::Read => 1,
+            let (width, units) = match row.ceiling {
+                // A prompt has one head, at its end.
+                Ceiling::F32 => (some.chunk(engine, options)?, row.tokens() as f64),
+                Ceiling::Read => (1, 1.0),
             };
-            let seconds = |file: &ModelFile| -> Result<f64> {
+            let least = |file: &ModelFile| -> Result<f64> {
                 let plan = file.plan(engine, options, width)?;
                 Ok(plan.seconds(width as u32, row.depth as u32, &self.ceilings))
             };
-            let share = seconds(some)? / seconds(whole)?;
-            row.expected_tokens_per_second *= share;
+            row.expected_tokens_per_second *= least(some)? / least(whole)?;
             let rate = &row.tokens_per_second;
-            row.tokens_per_second = Rate::of(rate.samples.iter().map(|v| v * share).collect());
+            row.tokens_per_second =
+                rate.reckoned(units, head_seconds, layers(some)?, layers(whole)?);
         }
         Ok(())
+    }
+}
+
+impl Row {
+    /// The N of `ppN` and `tgN`.
+    fn tokens(&self) -> usize {
+        self.test
+            .trim_start_matches(char::is_alphabetic)
+            .parse()
+            .unwrap_or(1)
     }
 }
 

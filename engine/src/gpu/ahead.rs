@@ -10,7 +10,7 @@ use std::{
 use lantern_kernels::{Shader, Target};
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::device::{Engine, TARGET};
+use super::device::{Engine, TARGET, on_thread};
 use crate::{Error, Result};
 
 /// Compilers at work at most.
@@ -44,7 +44,7 @@ impl Engine {
         let left = Arc::new(Mutex::new(left));
         let work = |_| {
             let (engine, left) = (self.clone(), left.clone());
-            thread::spawn(move || {
+            on_thread(move || {
                 let mut outcomes = Vec::new();
                 loop {
                     let next = left.lock().expect("not poisoned").pop();

@@ -190,6 +190,20 @@ pub(crate) const TARGET: Target = if cfg!(target_arch = "wasm32") {
     Target::Native
 };
 
+/// Work on a thread of its own. A browser has none for it, and is not asked: see [`TARGET`].
+#[cfg(not(target_arch = "wasm32"))]
+pub(super) fn on_thread<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> std::thread::JoinHandle<T> {
+    std::thread::spawn(work)
+}
+
+/// See above.
+#[cfg(target_arch = "wasm32")]
+pub(super) fn on_thread<T>(_: impl FnOnce() -> T) -> std::thread::JoinHandle<T> {
+    unreachable!("a browser has no threads")
+}
+
 async fn found() -> Vec<wgpu::Adapter> {
     let instance = wgpu::Instance::new(wgpu::InstanceDescriptor {
         backends: wgpu::Backends::PRIMARY,
@@ -442,12 +456,6 @@ impl Engine {
     /// The adapter runs on the CPU.
     pub fn software(&self) -> bool {
         self.description.kind == "software"
-    }
-
-    /// The adapter reads uniform buffers at an index that all lanes share faster than storage: llvmpipe does, by far.
-    /// For `SwiftShader` they are the same, but what browsers compile shaders with computes such an index by divisions.
-    pub(crate) fn uniforms_pay(&self) -> bool {
-        self.software() && self.description.backend != "browser"
     }
 
     /// The first error that the device reported outside of a call, if there was one.

@@ -1,5 +1,5 @@
 //! Which variant of a kernel serves which shape best on one adapter, and which compute right: found by measurement, kept by
-//! whoever runs the engine.
+//! whoever runs the engine; and one rule that is not measured.
 
 use std::{collections::BTreeMap, sync::MutexGuard};
 
@@ -81,5 +81,11 @@ impl Engine {
             .iter()
             .filter(|(trial, _)| trial.split(' ').next() == Some(&name));
         same.find_map(|(_, wrong)| wrong.clone())
+    }
+
+    /// The adapter reads uniform buffers at an index that all lanes share faster than storage: llvmpipe does, by far.
+    /// For `SwiftShader` they are the same, but what browsers compile shaders with computes such an index by divisions.
+    pub(crate) fn uniforms_pay(&self) -> bool {
+        self.software() && self.adapter().backend != "browser"
     }
 }

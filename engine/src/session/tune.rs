@@ -33,6 +33,8 @@ pub struct TunedRow {
 const ROUND: f64 = 0.004;
 /// Rounds, of which the fastest counts.
 const ROUNDS: usize = 3;
+/// Heads of a round, where those are timed.
+const HEADS: usize = 4;
 /// A variant takes the place of the default where it takes no more than this share of its time: less may be noise.
 const GAIN: f64 = 0.95;
 
@@ -114,6 +116,16 @@ fn dispatches(model: &Loaded) -> Vec<(Dispatch, u32)> {
 }
 
 impl Session {
+    /// Seconds of the last norm and the logits of one token, the least of some rounds: what a pass takes beside its layers.
+    pub async fn head_seconds(&self) -> Result<f64> {
+        self.set_state(0, 1);
+        let mut least = f64::MAX;
+        for _ in 0..ROUNDS {
+            least = least.min(self.round(&self.head, 1, HEADS).await? / HEADS as f64);
+        }
+        Ok(least)
+    }
+
     /// Whether a variant computes on this adapter what its twin does; tried at most once.
     async fn computes_right(
         &self,
