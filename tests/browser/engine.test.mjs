@@ -40,15 +40,27 @@ describe('the engine in Chromium', { timeout: 600_000 }, () => {
     });
     assert.ok(server.fetched.bytes >= seen.info.size, `${server.fetched.bytes} bytes`);
     assert.ok(seen.stages.includes('download') && seen.stages.includes('upload'), `${seen.stages}`);
+    assert.ok(seen.stages.includes('tune'), `${seen.stages}`);
     assert.ok(seen.info.chat && seen.info.vocabulary === 49152);
     assert.equal(seen.adapter.features.shader_f16, false); // so all of this is without
     assert.ok(seen.counters.wasm_bytes < 96 * MEGABYTE, `${seen.counters.wasm_bytes} bytes of wasm`);
   });
 
-  test('an estimate reads the header alone, and knows what the model takes', async () => {
+  test('the fastest kernels are looked for once, and kept', async () => {
+    const stages = await page.evaluate(async () => {
+      const other = await lantern.constructor.create();
+      const stages = new Set();
+      await other.load('/model.gguf', { onProgress: ({ stage }) => stages.add(stage) });
+      other.close();
+      return [...stages];
+    });
+    assert.ok(!stages.includes('tune'), `${stages}`);
+  });
+
+  test('an estimate reads little more than the header, and knows what the model takes', async () => {
     const before = server.fetched.bytes;
     const estimate = await page.evaluate(() => lantern.estimate('/model.gguf', { context: 256 }));
-    assert.ok(server.fetched.bytes - before < 8 * MEGABYTE, `${server.fetched.bytes - before} bytes`);
+    assert.ok(server.fetched.bytes - before < 16 * MEGABYTE, `${server.fetched.bytes - before} bytes`);
     const info = await page.evaluate(() => model.info);
     assert.equal(estimate.weight_bytes, info.weight_bytes);
     assert.equal(estimate.cache_bytes * info.context, info.cache_bytes * 256);
