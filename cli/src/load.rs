@@ -98,23 +98,13 @@ impl LoadArgs {
 
 /// Opens the adapter and loads the weights.
 pub fn load(file: &ModelFile, args: &LoadArgs) -> Result<Loaded> {
-    load_on(file, args, &args.options(), EngineOptions::default())
-}
-
-/// As [`load`], where the verb has options of its own.
-pub fn load_on(
-    file: &ModelFile,
-    args: &LoadArgs,
-    options: &LoadOptions,
-    engine: EngineOptions,
-) -> Result<Loaded> {
     interrupt::listen();
     let start = Instant::now();
-    let engine = Arc::new(open_engine_with(&args.gpu, engine)?);
-    load_onto(engine, start, file, args, options)
+    let engine = Arc::new(open_engine(&args.gpu)?);
+    load_onto(engine, start, file, args, &args.options())
 }
 
-/// As [`load_on`], on an adapter that was opened at `start`.
+/// As [`load`], on an adapter that was opened at `start`.
 pub fn load_onto(
     engine: Arc<Engine>,
     start: Instant,

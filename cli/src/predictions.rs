@@ -6,7 +6,7 @@ use std::fs;
 use lantern_engine::{Engine, Estimate, Precision, bench::report::Report};
 use serde::{Deserialize, Serialize};
 
-use crate::{failure::Failure, files, tuning};
+use crate::tuning;
 
 /// Predictions that are remembered for an adapter, the newest ones.
 const MOST: usize = 200;
@@ -116,10 +116,5 @@ fn write(engine: &Engine, all: &[Prediction]) {
     let (Ok(path), Ok(text)) = (tuning::file(engine), serde_json::to_string_pretty(all)) else {
         return;
     };
-    let path = path.with_extension("predictions.json");
-    let _ = path.parent().map(fs::create_dir_all);
-    let _ = files::write_whole(&path, |out| {
-        out.write_all(text.as_bytes())
-            .map_err(|error| Failure::io(&path, error))
-    });
+    let _ = tuning::write(&path.with_extension("predictions.json"), text.as_bytes());
 }

@@ -1,9 +1,13 @@
 //! Which kernel variants compute right and which are fastest here: measured once for an adapter, driver and version, then
 //! kept in a file.
 
-use std::{fs, ops::ControlFlow, path::PathBuf};
+use std::{
+    fs,
+    ops::ControlFlow,
+    path::{Path, PathBuf},
+};
 
-use lantern_engine::{AdapterDescription, Engine, Error, Model, TunedRow, Tuning};
+use lantern_engine::{AdapterDescription, Engine, Error, Model, TRIAL_SECONDS, TunedRow, Tuning};
 use pollster::block_on;
 
 use crate::{
@@ -14,9 +18,6 @@ use crate::{
 
 /// Seconds that the first use of an adapter may take.
 const SECONDS: f64 = 3.0;
-
-/// Seconds that trying variants may take at a start; what is left is tried at the next.
-const TRIAL_SECONDS: f64 = 0.3;
 
 /// Whether to look for the fastest variants.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
@@ -113,15 +114,7 @@ pub fn keep(engine: &Engine, tuning: &Tuning) -> Result {
     let path = file(engine)?;
     let text = serde_json::to_string_pretty(&engine.tuning())
         .map_err(|error| Failure::Message(format!("{}: {error}", path.display())))?;
-    let folder = path.parent().unwrap_or(&path);
-    let written = fs::create_dir_all(folder)
-        .map_err(|error| Failure::io(folder, error))
-        .and_then(|()| {
-            files::write_whole(&path, |out| {
-                out.write_all(text.as_bytes())
-                    .map_err(|error| Failure::io(&path, error))
-            })
-        });
+    let written = write(&path, text.as_bytes());
     // What cannot be kept is measured again next time, and no reason to stop now.
     if let Err(error) = written {
         notes::warning(&format!("the measurements are not kept: {error}"));
@@ -142,12 +135,18 @@ pub fn keep_pipelines(engine: &Engine) {
     };
     let before = fs::metadata(&path).map_or(0, |kept| kept.len());
     if now.len() as u64 > before {
-        // The folder is there: what was measured is kept beside it. What cannot be kept is compiled again.
-        let _ = files::write_whole(&path, |out| {
-            out.write_all(&now)
-                .map_err(|error| Failure::io(&path, error))
-        });
+        let _ = write(&path, &now); // what cannot be kept is compiled again
     }
+}
+
+/// Writes a file beside those that are kept of adapters.
+pub fn write(path: &Path, bytes: &[u8]) -> Result {
+    let folder = path.parent().unwrap_or(path);
+    fs::create_dir_all(folder).map_err(|error| Failure::io(folder, error))?;
+    files::write_whole(path, |out| {
+        out.write_all(bytes)
+            .map_err(|error| Failure::io(path, error))
+    })
 }
 
 fn pipelines(engine: &Engine) -> Option<PathBuf> {

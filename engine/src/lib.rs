@@ -28,7 +28,12 @@ pub use model::{
 };
 pub use plan::cost::Load;
 pub use session::{
-    Session, decode::Generated, profile::ProfileRow, sampler::SamplerOptions, saved::Saved,
-    trial::Replaced, tune::TunedRow,
+    Session,
+    decode::Generated,
+    profile::ProfileRow,
+    sampler::SamplerOptions,
+    saved::Saved,
+    trial::{Replaced, TRIAL_SECONDS},
+    tune::TunedRow,
 };
 pub use text::{ChatTemplate, TextStream, Tokenizer};

@@ -4,8 +4,8 @@ use std::{collections::BTreeSet, ops::ControlFlow};
 
 use js_sys::Function;
 use lantern_engine::{
-    ChatTemplate, Error, LoadOptions, Model, ModelFile, Precision, Saved, Session, Tokenizer,
-    TunedRow,
+    ChatTemplate, Error, LoadOptions, Model, ModelFile, Precision, Saved, Session, TRIAL_SECONDS,
+    Tokenizer, TunedRow,
 };
 use serde::{Deserialize, Serialize};
 use wasm_bindgen::prelude::*;
@@ -22,9 +22,6 @@ struct Options {
     #[serde(default)]
     tuning_seconds: f64,
 }
-
-/// Seconds that trying kernel variants may take; what is left is tried at the next load.
-const TRIAL_SECONDS: f64 = 0.3;
 
 /// What a model says of itself; `ModelInfo` of the package.
 #[derive(Serialize)]

@@ -5,7 +5,7 @@ use std::{ops::ControlFlow, sync::Arc};
 
 use serde::Serialize;
 
-use super::BenchOptions;
+use super::{BenchOptions, bytes_in};
 use crate::{
     Config, Engine, LoadOptions, Model, ModelFile, Result,
     model::{block::Layout, load::cache_layer_bytes, weights::Matrix},
@@ -163,12 +163,7 @@ impl Engine {
         if !self.software() {
             return None;
         }
-        let text = std::fs::read_to_string("/proc/meminfo").ok()?;
-        let line = text
-            .lines()
-            .find_map(|line| line.strip_prefix("MemAvailable:"))?;
-        let kilobytes: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
-        Some(kilobytes * 1024)
+        bytes_in("/proc/meminfo", "MemAvailable:")
     }
 }
 

@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 use web_time::Instant;
 
 use super::{
-    BenchOptions, Test,
+    BenchOptions, Test, bytes_in,
     report::{Ceiling, CountersReport, FirstToken, Measured, Profile, Rate, Row},
 };
 use crate::{
@@ -306,10 +306,5 @@ fn warm_up_width(options: &BenchOptions) -> usize {
 
 /// The most memory that this process has had, where the system says (Linux).
 fn host_peak_bytes() -> Option<u64> {
-    let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let line = status
-        .lines()
-        .find_map(|line| line.strip_prefix("VmHWM:"))?;
-    let kilobytes: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
-    Some(kilobytes * 1024)
+    bytes_in("/proc/self/status", "VmHWM:")
 }

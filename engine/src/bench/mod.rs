@@ -67,6 +67,14 @@ impl BenchOptions {
     }
 }
 
+/// What Linux says under `key` in one of its files of sizes.
+fn bytes_in(file: &str, key: &str) -> Option<u64> {
+    let text = std::fs::read_to_string(file).ok()?;
+    let size = text.lines().find_map(|line| line.strip_prefix(key))?;
+    let kilobytes: u64 = size.trim().strip_suffix("kB")?.trim().parse().ok()?;
+    Some(kilobytes * 1024)
+}
+
 impl Session {
     /// Measures with this session, which is empty afterwards. `each(done, total)` counts tokens, and stops by breaking.
     ///

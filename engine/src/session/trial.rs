@@ -7,8 +7,14 @@ use lantern_kernels::{Case, Part, Shader};
 use web_time::Instant;
 
 use crate::{
-    Engine, Error, Result, gpu::selftest::SelfTestRow, model::load::Model, plan::dispatch::Dispatch,
+    Engine, Error, Result,
+    gpu::selftest::SelfTestRow,
+    model::load::Model,
+    plan::dispatch::{Dispatch, Plan},
 };
+
+/// Seconds that trying variants may take at a start.
+pub const TRIAL_SECONDS: f64 = 0.3;
 
 /// A variant that computes wrong, and the one that takes its place.
 #[derive(Debug, Clone)]
@@ -52,8 +58,8 @@ impl Model {
         let start = Instant::now();
         let engine = self.engine();
         let mut wrong: Vec<(String, SelfTestRow)> = Vec::new();
-        // A variant that fails brings others into the plans, which are tried in their turn.
-        while let Some((shape, shader)) = self.untried() {
+        let mut plans = self.0.builder().plans();
+        while let Some(shader) = untried(engine, &plans) {
             if start.elapsed().as_secs_f64() > seconds && wrong.is_empty() {
                 break;
             }
@@ -63,9 +69,10 @@ impl Model {
             let Some(row) = engine.trial(&shader).await? else {
                 continue;
             };
-            wrong.push((shape, row));
+            wrong.push((shader.shape(), row));
+            // What fails brings other variants into the plans, which are tried in their turn.
+            plans = self.0.builder().plans();
         }
-        let plans = self.0.builder().plans();
         let used = || plans.iter().flat_map(|plan| &plan.dispatches);
         for Dispatch { shader, .. } in used() {
             if let Some(wrong) = engine.failure(shader.kernel, shader.variant) {
@@ -87,18 +94,14 @@ impl Model {
         });
         Ok(replaced.collect())
     }
+}
 
-    /// The next shader of the plans that was not tried on this adapter, and its shape.
-    fn untried(&self) -> Option<(String, Shader)> {
-        let engine = self.engine();
-        let plans = self.0.builder().plans();
-        let mut shaders = plans
-            .into_iter()
-            .flat_map(|plan| plan.dispatches)
-            .map(|d| d.shader);
-        let shader = shaders.find(|shader| !engine.trials().contains_key(&trial_name(shader)))?;
-        Some((shader.shape(), shader))
-    }
+/// The first shader of the plans that was not tried on this adapter.
+fn untried(engine: &Engine, plans: &[Plan]) -> Option<Shader> {
+    let trials = engine.trials();
+    let mut shaders = plans.iter().flat_map(|plan| &plan.dispatches);
+    let found = shaders.find(|d| !trials.contains_key(&trial_name(&d.shader)));
+    found.map(|dispatch| dispatch.shader.clone())
 }
 
 /// What a trial of a shader is kept as: kernel, variant, and the part that its first socket has: a format, where the
