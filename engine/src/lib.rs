@@ -24,7 +24,7 @@ pub use gpu::times::KernelTime;
 pub use gpu::tuning::Tuning;
 pub use model::{
     config::Config,
-    load::{LoadOptions, Model, Precision},
+    load::{CacheType, LoadOptions, Model, Precision},
 };
 pub use plan::cost::Load;
 pub use session::{

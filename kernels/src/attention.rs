@@ -12,10 +12,12 @@ use crate::{
     call::{activations, state, words},
     padded,
     parts::{
-        CACHE, CACHE_F16, CACHE_F32, END_PART, END_WHOLE, ENDING, PAIRS_F16, REDUCE_SUBGROUP,
-        REDUCE_WORKGROUP, STATE, SUBGROUP,
+        CACHE, CACHE_F16, END_PART, END_WHOLE, ENDING, PAIRS_F16, REDUCE_SUBGROUP,
+        REDUCE_WORKGROUP, SCORES, SCORES_CAPPED, SCORES_PLAIN, STATE, SUBGROUP, WINDOW,
+        WINDOW_NONE, WINDOW_RING,
     },
     random::Random,
+    store::{BLOCK, decode, encode, words_of},
 };
 
 /// The kernel; units are query heads / `HEADS`. Constants: `HEAD`, `GROUP`, and `HEADS`, which divides it; `PARTS` for the
@@ -24,7 +26,7 @@ pub static ATTENTION: Kernel = Kernel {
     name: "attention",
     source: include_str!("attention.wgsl"),
     uses: &[&STATE],
-    sockets: &[CACHE, ENDING],
+    sockets: &[CACHE, SCORES, WINDOW, ENDING],
     variants: &[
         Variant {
             name: "subgroup8",
@@ -55,7 +57,7 @@ pub static ATTENTION: Kernel = Kernel {
     outputs: &["y"],
     grid: parts_grid,
     twin,
-    cases: || cases_of([&CACHE_F32, &CACHE_F16], 128),
+    cases: || cases_of(CACHE.parts, 128),
 };
 
 /// For the kernels beside this one: a workgroup is a subgroup, as lavapipe and SwiftShader have them.
@@ -85,6 +87,12 @@ crate::params! {
         y_stride: u32,
         /// Factor on every score, 1 / sqrt(head size) as a rule.
         scale: f32,
+        /// What scores are capped to, for `SCORES_CAPPED`.
+        cap: f32,
+        /// Positions that a token attends to, for `WINDOW_RING`.
+        window: u32,
+        /// Places of the cache, for `WINDOW_RING`.
+        ring: u32,
     }
 }
 
@@ -104,6 +112,9 @@ pub fn heads_together(head: u32, group: u32) -> u32 {
 }
 
 fn cache(call: &mut Call, name: &str) -> Vec<f32> {
+    if let Some(words) = call.parts.iter().find_map(|part| words_of(part)) {
+        return decode(call.words(name), words);
+    }
     if !call.has(&CACHE_F16) && !call.has(&PAIRS_F16) {
         return call.floats(name);
     }
@@ -134,12 +145,24 @@ pub(crate) fn unjoined(call: &mut Call, token: usize, positions: Range<usize>) -
     );
     let group = call.constant("GROUP") as usize;
     let kv_heads = p.kv_heads as usize;
+    let capped = call.has(&SCORES_CAPPED);
+    let ring = if call.has(&WINDOW_RING) {
+        p.ring as usize
+    } else {
+        usize::MAX
+    };
     let of_head = |h: usize| {
         let q = &qkv[token * p.q_stride as usize + h * head..][..head];
-        let at = |position: usize| (position * kv_heads + h / group) * head;
+        let at = |position: usize| (position % ring * kv_heads + h / group) * head;
         let dot = |k: &[f32]| {
             let products = q.iter().zip(k).map(|(&q, &k)| f64::from(q) * f64::from(k));
-            products.sum::<f64>() * f64::from(p.scale)
+            let score = products.sum::<f64>() * f64::from(p.scale);
+            let cap = f64::from(p.cap);
+            if capped {
+                cap * (score / cap).tanh()
+            } else {
+                score
+            }
         };
         let scores: Vec<f64> = positions
             .clone()
@@ -160,6 +183,15 @@ pub(crate) fn unjoined(call: &mut Call, token: usize, positions: Range<usize>) -
     (0..group * kv_heads).map(of_head).collect()
 }
 
+/// The first position that the last of `count` attends to.
+fn window_start(call: &Call, count: usize) -> usize {
+    if call.has(&WINDOW_RING) {
+        count.saturating_sub(call.params::<Params>().window as usize)
+    } else {
+        0
+    }
+}
+
 /// `y` (tokens, heads, head size) of all positions up to each token; of parts of the positions of one token (heads, parts,
 /// head size sums, maximum, total).
 pub(crate) fn twin(call: &mut Call) {
@@ -172,7 +204,8 @@ pub(crate) fn twin(call: &mut Call) {
     let state = call.words("state");
     let (position, count) = (state[0] as usize, state[1] as usize);
     for token in 0..count {
-        let found = unjoined(call, token, 0..position + token + 1);
+        let count = position + token + 1;
+        let found = unjoined(call, token, window_start(call, count)..count);
         let y = &mut call.floats_mut("y")[token * p.y_stride as usize..];
         for (Unjoined { sums, total, .. }, y) in found.iter().zip(y.chunks_exact_mut(head)) {
             y.iter_mut()
@@ -196,41 +229,56 @@ const SHAPES: [(u32, u32, u32, u32, u32); 9] = [
 ];
 
 /// Random keys, or values, as the part has them.
-fn random_cache(random: &mut Random, as_f16: bool, count: u32) -> Vec<u32> {
+fn random_cache(random: &mut Random, part: &'static Part, count: u32) -> Vec<u32> {
     let all = random.floats(count as usize);
     let bits = |v: f32| u32::from(f16::from_f32(v).to_bits());
     let pair = |v: &[f32]| bits(v[0]) | bits(v[1]) << 16;
-    if as_f16 {
+    if let Some(words) = words_of(part) {
+        all.chunks_exact(BLOCK)
+            .flat_map(|block| encode(block, words))
+            .collect()
+    } else if part.name == "f16" {
         all.chunks(2).map(pair).collect()
     } else {
         words(&all)
     }
 }
 
-/// Cases of a kernel that reads the cache through these parts, of f32 and of f16, and takes heads up to `head_max`.
-pub(crate) fn cases_with(parts: [&'static Part; 2], head_max: u32) -> Vec<Case> {
+/// Cases of a kernel that reads the cache through these parts, and takes heads up to `head_max`.
+pub(crate) fn cases_with(parts: &[&'static Part], head_max: u32) -> Vec<Case> {
     let mut random = Random::new(6);
     let mut cases = Vec::new();
-    for (part, as_f16) in parts.into_iter().zip([false, true]) {
-        for (head, group, kv_heads, position, tokens) in
-            SHAPES.into_iter().filter(|shape| shape.0 <= head_max)
+    for &part in parts {
+        let blocks = words_of(part).is_some();
+        let suits =
+            |head: u32, position: u32| !blocks || head.is_multiple_of(32) && position <= 100;
+        for (head, group, kv_heads, position, tokens) in SHAPES
+            .into_iter()
+            .filter(|shape| shape.0 <= head_max && suits(shape.0, shape.3))
         {
             for scale in [1.0 / (head as f32).sqrt(), 20.0] {
                 let q_stride = padded((group + 2) * kv_heads * head);
                 let y_stride = padded(group * kv_heads * head);
+                // All but the long ones with a window and soft-capping too.
+                let special = scale < 1.0 && position <= 100;
+                let window = if position < 100 { 6 } else { 60 };
+                let ring = window + tokens + 3;
                 let count = (position + tokens) * kv_heads * head;
                 let heads = heads_together(head, group);
-                cases.push(Case {
+                let case = Case {
                     name: format!(
                         "{kv_heads}×{group} heads of {head}, {tokens} at {position}, scale {scale}"
                     ),
-                    parts: vec![part],
+                    parts: vec![part, &SCORES_PLAIN, &WINDOW_NONE],
                     consts: vec![("HEAD", head), ("GROUP", group), ("HEADS", heads)],
                     params: bytes_of_params(&Params {
                         kv_heads,
                         q_stride,
                         y_stride,
                         scale,
+                        cap: 2.0,
+                        window,
+                        ring,
                     }),
                     units: group * kv_heads / heads,
                     tokens: tokens + 1,
@@ -239,13 +287,24 @@ pub(crate) fn cases_with(parts: [&'static Part; 2], head_max: u32) -> Vec<Case> 
                             "qkv",
                             activations(&mut random, tokens.next_multiple_of(8), q_stride),
                         ),
-                        ("keys", random_cache(&mut random, as_f16, count)),
-                        ("values", random_cache(&mut random, as_f16, count)),
+                        ("keys", random_cache(&mut random, part, count)),
+                        ("values", random_cache(&mut random, part, count)),
                         ("y", vec![0; (tokens * y_stride) as usize]),
                         ("state", state(position, tokens)),
                     ],
                     weights: None,
-                });
+                };
+                if special {
+                    let mut case = case.clone();
+                    case.name.push_str(", capped, window");
+                    (case.parts[1], case.parts[2]) = (&SCORES_CAPPED, &WINDOW_RING);
+                    let places = (count.max(ring * kv_heads * head)) as usize;
+                    for i in [1, 2] {
+                        case.buffers[i].1 = random_cache(&mut random, part, places as u32);
+                    }
+                    cases.push(case);
+                }
+                cases.push(case);
             }
         }
     }
@@ -256,10 +315,11 @@ fn in_parts_twin(call: &mut Call) {
     let (parts, lanes) = (call.constant("PARTS"), call.constant("LANES"));
     let head = call.constant("HEAD") as usize;
     let count = call.words("state")[0] + 1;
-    let step = count.div_ceil(parts * lanes) * lanes;
+    let start = window_start(call, count as usize) as u32;
+    let step = (count - start).div_ceil(parts * lanes) * lanes;
     let all: Vec<_> = (0..parts)
         .map(|part| {
-            let range = (part * step).min(count)..((part + 1) * step).min(count);
+            let range = (start + part * step).min(count)..(start + (part + 1) * step).min(count);
             unjoined(call, 0, range.start as usize..range.end as usize)
         })
         .collect();
@@ -275,7 +335,7 @@ fn in_parts_twin(call: &mut Call) {
 }
 
 /// Those of [`cases_with`], and positions in parts.
-pub(crate) fn cases_of(caches: [&'static Part; 2], head_max: u32) -> Vec<Case> {
+pub(crate) fn cases_of(caches: &[&'static Part], head_max: u32) -> Vec<Case> {
     let mut cases = Vec::new();
     for mut case in cases_with(caches, head_max) {
         // Nearer to the start some part would be empty.

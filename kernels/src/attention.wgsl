@@ -2,9 +2,9 @@
 // heads that share a key and value head. LANES positions at a time: a lane scores one position for every head, then the
 // lanes split the heads' values among them. The running maximum and sum follow Milakov & Gimelshein 2018.
 // Bound: reads keys and values up to the token once for HEADS heads.
-// Workgroups in z have a part of the positions each. Sockets: cache, ending; reduce comes with the variant.
+// Workgroups in z have a part of the positions each. Sockets: cache, scores, window, ending; reduce comes with the variant.
 
-struct Params { kv_heads: u32, q_stride: u32, y_stride: u32, scale: f32 }
+struct Params { kv_heads: u32, q_stride: u32, y_stride: u32, scale: f32, cap: f32, window: u32, ring: u32 }
 
 const PAIRS = HEAD / 2u;                               // of a head: results are written two at a time
 const QUARTER = HEAD / 4u;                             // values are read four at a time
@@ -24,24 +24,25 @@ fn main(at: Invocation, wg: Workgroup) {
     let row = params.kv_heads * QUARTER;            // from a position to the next
     let head = wg.id.x * HEADS;                     // the first of this workgroup
     let q = token * params.q_stride / 4u + head * QUARTER;
-    let end = part_end(state.position + token + 1u, wg.id.z);
-    let begin = part_start(state.position + token + 1u, wg.id.z);
+    let count = state.position + token + 1u;
+    let end = part_start(window_start(count), count, wg.id.z + 1u);
+    let begin = part_start(window_start(count), count, wg.id.z);
 
     var most = array<f32, HEADS>();
     var total = array<f32, HEADS>();
     var sums = array<array<vec4f, SHARE>, HEADS>();
     for (var h = 0u; h < HEADS; h++) { most[h] = LEAST; }
     for (var start = begin; start < end; start += LANES) {
-        let position = min(start + at.lane, end - 1u);
+        let place = place_of(min(start + at.lane, end - 1u));
         let there = start + at.lane < end;
         var scores = array<vec4f, HEADS>();
         for (var i = 0u; i < QUARTER; i++) {
-            let k = key4(position * row + kv + i);
+            let k = key4(place * row + kv + i);
             for (var h = 0u; h < HEADS; h++) { scores[h] += qkv[q + h * QUARTER + i] * k; }
         }
         var shrink = array<f32, HEADS>();
         for (var h = 0u; h < HEADS; h++) {
-            let score = select(LEAST, (scores[h].x + scores[h].y + scores[h].z + scores[h].w) * params.scale, there);
+            let score = select(LEAST, scored((scores[h].x + scores[h].y + scores[h].z + scores[h].w) * params.scale), there);
             let new_most = max(most[h], reduce_max(score, at, wg));
             shrink[h] = exp(most[h] - new_most);
             most[h] = new_most;
@@ -55,7 +56,7 @@ fn main(at: Invocation, wg: Workgroup) {
             let i = min(s * LANES + at.lane, QUARTER - 1u); // lanes past the end repeat the last
             for (var h = 0u; h < HEADS; h++) { sums[h][s] *= shrink[h]; }
             for (var p = 0u; p < some; p++) {
-                let v = value4((start + p) * row + kv + i);
+                let v = value4(place_of(start + p) * row + kv + i);
                 for (var h = 0u; h < HEADS; h++) { sums[h][s] += shares[p * HEADS + h] * v; }
             }
         }

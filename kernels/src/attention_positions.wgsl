@@ -2,9 +2,9 @@
 // LANES positions at a time: a lane scores one position, queries come from the lane that holds them; then the lanes hold
 // two values of each head every 2 LANES, and the shares of positions come from the lanes that scored them. The running
 // maximum and sum follow Milakov & Gimelshein 2018. Bound: reads keys and values up to the token once for HEADS heads.
-// Workgroups in z have a part of the positions each. Sockets: cache, ending; the lanes come with the variant.
+// Workgroups in z have a part of the positions each. Sockets: cache, scores, window, ending; the lanes come with the variant.
 
-struct Params { kv_heads: u32, q_stride: u32, y_stride: u32, scale: f32 }
+struct Params { kv_heads: u32, q_stride: u32, y_stride: u32, scale: f32, cap: f32, window: u32, ring: u32 }
 
 const PAIRS = HEAD / 2u;                          // of a head: values are read two at a time
 const STEPS = (PAIRS + LANES - 1u) / LANES;       // of those, a lane's
@@ -20,8 +20,9 @@ fn main(at: Invocation, wg: Workgroup) {
     let head = wg.id.x * HEADS;                                // the first of this workgroup
     let row = params.kv_heads * PAIRS;                            // from a position to the next
     let kv = head / GROUP * PAIRS;
-    let end = part_end(state.position + token + 1u, wg.id.z);
-    let begin = part_start(state.position + token + 1u, wg.id.z);
+    let count = state.position + token + 1u;
+    let end = part_start(window_start(count), count, wg.id.z + 1u);
+    let begin = part_start(window_start(count), count, wg.id.z);
 
     var q = array<array<vec2f, STEPS>, HEADS>();
     var sums = array<array<vec2f, STEPS>, HEADS>();
@@ -37,7 +38,7 @@ fn main(at: Invocation, wg: Workgroup) {
     }
     for (var start = begin; start < end; start += LANES) {
         let there = start + at.lane < end;
-        let k = min(start + at.lane, end - 1u) * row + kv;
+        let k = place_of(min(start + at.lane, end - 1u)) * row + kv;
         var scores = array<vec2f, HEADS>();
         for (var s = 0u; s < STEPS; s++) {
             for (var i = 0u; i < LANES; i++) {
@@ -47,7 +48,7 @@ fn main(at: Invocation, wg: Workgroup) {
         }
         var shares = array<f32, HEADS>();
         for (var h = 0u; h < HEADS; h++) {
-            let score = select(LEAST, scores[h].x + scores[h].y, there);
+            let score = select(LEAST, scored(scores[h].x + scores[h].y), there);
             let new_most = max(most[h], subgroupMax(score));
             let shrink = exp(most[h] - new_most);
             most[h] = new_most;
@@ -56,7 +57,7 @@ fn main(at: Invocation, wg: Workgroup) {
             for (var s = 0u; s < STEPS; s++) { sums[h][s] *= shrink; }
         }
         for (var i = 0u; i < LANES; i++) {
-            let v = min(start + i, end - 1u) * row + kv; // past the end the share is zero
+            let v = place_of(min(start + i, end - 1u)) * row + kv; // past the end the share is zero
             var share = array<f32, HEADS>();
             for (var h = 0u; h < HEADS; h++) { share[h] = subgroupShuffle(shares[h], i); }
             for (var s = 0u; s < STEPS; s++) {

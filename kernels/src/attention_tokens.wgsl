@@ -2,9 +2,9 @@
 // The lanes read a key together, and each has every part of it from the lane that read it; the same for values. So no
 // score crosses lanes. The running maximum and sum follow Milakov & Gimelshein 2018.
 // Bound: reads keys and values up to the last token once for LANES tokens and HEADS heads.
-// Sockets: cache; the lanes come with the variant.
+// Sockets: cache, scores, window; the lanes come with the variant.
 
-struct Params { kv_heads: u32, q_stride: u32, y_stride: u32, scale: f32 }
+struct Params { kv_heads: u32, q_stride: u32, y_stride: u32, scale: f32, cap: f32, window: u32, ring: u32 }
 
 const PAIRS = HEAD / 2u;                          // of a head: values are read two at a time
 const STEPS = (PAIRS + LANES - 1u) / LANES;       // reads of LANES pairs
@@ -32,9 +32,9 @@ fn main(at: Invocation, wg: Workgroup) {
         let from_pair = token * params.q_stride / 2u + (head + h) * PAIRS;
         for (var i = 0u; i < PAIRS; i++) { q[h][i] = qkv[from_pair + i] * params.scale; }
     }
-    for (var position = 0u; position < end; position++) {
-        let from_pair = position * row + kv;
-        let there = position < count;
+    for (var position = window_start(state.position + wg.id.y * LANES + 1u); position < end; position++) {
+        let from_pair = place_of(position) * row + kv;
+        let there = position < count && position >= window_start(count);
         var scores = array<vec2f, HEADS>();
         for (var s = 0u; s < STEPS; s++) {
             let own = key_pair(from_pair + min(s * LANES + at.lane, PAIRS - 1u));
@@ -45,7 +45,7 @@ fn main(at: Invocation, wg: Workgroup) {
         }
         var shares = array<f32, HEADS>();
         for (var h = 0u; h < HEADS; h++) {
-            let score = select(LEAST, scores[h].x + scores[h].y, there);
+            let score = select(LEAST, scored(scores[h].x + scores[h].y), there);
             let new_most = max(most[h], score);
             let shrink = exp(most[h] - new_most);
             most[h] = new_most;

@@ -12,6 +12,10 @@ pub struct Call {
     pub consts: Vec<(&'static str, u32)>,
     /// The parameter struct's bytes.
     pub params: Vec<u8>,
+    /// Units and tokens, as the case has them.
+    pub units: u32,
+    /// See `units`.
+    pub tokens: u32,
     /// Contents of each storage binding in 4-byte words; weights are in `weights` instead.
     pub buffers: Vec<(&'static str, Vec<u32>)>,
     /// Decoded weights, (rows, padded columns).
@@ -128,6 +132,8 @@ impl Case {
             parts: self.parts.clone(),
             consts: self.consts.iter().chain(variant.consts).copied().collect(),
             params: self.params.clone(),
+            units: self.units,
+            tokens: self.tokens,
             buffers: self.buffers.clone(),
             weights: self
                 .weights

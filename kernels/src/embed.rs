@@ -5,7 +5,7 @@ use crate::{
     call::{groups, state},
     formats::FORMAT,
     padded,
-    parts::{HALVES_BITS, HALVES_UNPACK, STATE},
+    parts::{HALVES_BITS, HALVES_UNPACK, LOOKUP, OF_POSITIONS, OF_TOKENS, STATE},
     random::Random,
 };
 
@@ -14,7 +14,7 @@ pub static EMBED: Kernel = Kernel {
     name: "embed",
     source: include_str!("embed.wgsl"),
     uses: &[&STATE],
-    sockets: &[FORMAT],
+    sockets: &[FORMAT, LOOKUP],
     variants: &[
         Variant {
             name: "lanes8",
@@ -53,19 +53,24 @@ crate::params! {
 /// `x` (tokens, padded cols) from `tokens` (tokens).
 fn twin(call: &mut Call) {
     let p: Params = call.params();
-    let count = call.words("state")[1] as usize;
-    let tokens = call.words("tokens").clone();
+    let (position, count) = (call.words("state")[0], call.words("state")[1]);
+    let positions = call.has(&OF_POSITIONS);
+    let tokens = if positions {
+        (position..position + count).collect()
+    } else {
+        call.words("tokens").clone()
+    };
     let weights = std::mem::take(&mut call.weights);
     let stride = padded(p.cols) as usize;
     let x = call.floats_mut("x");
-    for (i, &token) in tokens.iter().take(count).enumerate() {
+    for (i, &token) in tokens.iter().take(count as usize).enumerate() {
         let row = token.wrapping_sub(p.row_start);
         if row < p.rows {
             let weights = &weights[row as usize * stride..][..stride];
             x[i * stride..][..stride]
                 .iter_mut()
                 .zip(weights)
-                .for_each(|(x, w)| *x = w * p.scale);
+                .for_each(|(x, w)| *x = w * p.scale + if positions { *x } else { 0.0 });
         }
     }
 }
@@ -80,11 +85,18 @@ fn cases() -> Vec<Case> {
             let tokens = [7, 26, 0, 19, 8].to_vec();
             cases.push(Case {
                 name: format!("{} {cols} from {row_start}", format.name),
-                parts: vec![if cols == 64 {
-                    &format.textured
-                } else {
-                    &format.part
-                }],
+                parts: vec![
+                    if cols == 64 {
+                        &format.textured
+                    } else {
+                        &format.part
+                    },
+                    if cols == 576 {
+                        &OF_POSITIONS
+                    } else {
+                        &OF_TOKENS
+                    },
+                ],
                 consts: vec![],
                 params: bytemuck::bytes_of(&Params {
                     cols,

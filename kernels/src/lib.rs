@@ -19,7 +19,9 @@ pub mod attention;
 pub mod attention_join;
 pub mod attention_positions;
 pub mod attention_tokens;
+pub mod combine;
 pub mod embed;
+pub mod experts;
 pub mod matmul;
 pub mod matmul_cooperative;
 pub mod matmul_integer;
@@ -28,10 +30,13 @@ pub mod matvec;
 pub mod matvec_integer;
 pub mod multiply_add;
 pub mod norm;
+pub mod pointwise;
 pub mod quantise;
 pub mod read;
 pub mod rope;
+pub mod route;
 pub mod sample;
+pub mod store;
 
 pub use call::{Call, Case, CaseWeights};
 pub use formats::{FORMATS, Format};
@@ -45,6 +50,7 @@ pub const GROUP: u32 = 32;
 pub const ALL: &[&Kernel] = &[
     &embed::EMBED,
     &norm::NORM,
+    &pointwise::POINTWISE,
     &matvec::MATVEC,
     &matmul::MATMUL,
     &matmul_rows::MATMUL_ROWS,
@@ -53,10 +59,14 @@ pub const ALL: &[&Kernel] = &[
     &matmul_integer::MATMUL_INTEGER,
     &matmul_cooperative::MATMUL_COOPERATIVE,
     &rope::ROPE,
+    &store::STORE,
     &attention::ATTENTION,
     &attention_positions::ATTENTION_POSITIONS,
     &attention_tokens::ATTENTION_TOKENS,
     &attention_join::ATTENTION_JOIN,
+    &route::ROUTE,
+    &experts::EXPERTS,
+    &combine::COMBINE,
     &argmax::ARGMAX,
     &sample::SAMPLE,
     &read::READ,

@@ -9,10 +9,12 @@ use crate::{
     norm::rms_norm,
     padded,
     parts::{
-        FINISH, FINISH_ADD, FINISH_GATE, FINISH_GLU, FINISH_STORE, HALVES_BITS, HALVES_UNPACK,
-        INPUT, INPUT_NORM, INPUT_NORM_UNIFORM, INPUT_PLAIN, REDUCE_NONE, REDUCE_SUBGROUP,
-        REDUCE_WORKGROUP, STATE, X, X_SINGLE, X_STORAGE, X_UNIFORM,
+        FINISH, FINISH_ADD, FINISH_GATE, FINISH_GEGATE, FINISH_GEGLU, FINISH_GLU, FINISH_STORE,
+        HALVES_BITS, HALVES_UNPACK, INPUT, INPUT_NORM, INPUT_NORM_UNIFORM, INPUT_PLAIN,
+        REDUCE_NONE, REDUCE_SUBGROUP, REDUCE_WORKGROUP, STATE, X, X_SINGLE, X_STORAGE, X_UNIFORM,
+        halves_rows,
     },
+    pointwise::{gelu, silu},
     random::Random,
 };
 
@@ -88,23 +90,19 @@ fn input(call: &mut Call, p: &Params, token: usize) -> Vec<f64> {
     }
 }
 
-fn silu(v: f64) -> f64 {
-    v / (1.0 + (-v).exp())
-}
-
 /// Writes a token's results into its row of `y`, which starts at `start`.
 pub(crate) fn finish(call: &mut Call, start: usize, results: &[f64]) {
-    let (add, glu, gate) = (
-        call.has(&FINISH_ADD),
-        call.has(&FINISH_GLU),
-        call.has(&FINISH_GATE),
-    );
+    let add = call.has(&FINISH_ADD);
+    let glu = call.parts.iter().any(|part| halves_rows(part));
+    let gate = call.has(&FINISH_GATE) || call.has(&FINISH_GEGATE);
+    let by_gelu = call.has(&FINISH_GEGLU) || call.has(&FINISH_GEGATE);
+    let activated = |v| if by_gelu { gelu(v) } else { silu(v) };
     let y = &mut call.floats_mut("y")[start..];
     if glu {
         let pairs = results.chunks_exact(2);
         pairs
             .zip(y)
-            .for_each(|(pair, y)| *y = (silu(pair[0]) * pair[1]) as f32);
+            .for_each(|(pair, y)| *y = (activated(pair[0]) * pair[1]) as f32);
         return;
     }
     for (y, &v) in y.iter_mut().zip(results) {
@@ -112,7 +110,7 @@ pub(crate) fn finish(call: &mut Call, start: usize, results: &[f64]) {
         *y = if add {
             old + v
         } else if gate {
-            silu(old) * v
+            activated(old) * v
         } else {
             v
         } as f32;
@@ -174,7 +172,14 @@ fn cases() -> Vec<Case> {
     let mut random = Random::new(3);
     let mut cases = Vec::new();
     let inputs = [&INPUT_PLAIN, &INPUT_NORM, &INPUT_NORM_UNIFORM];
-    let finishes = [&FINISH_STORE, &FINISH_ADD, &FINISH_GLU, &FINISH_GATE];
+    let finishes = [
+        &FINISH_STORE,
+        &FINISH_ADD,
+        &FINISH_GLU,
+        &FINISH_GATE,
+        &FINISH_GEGLU,
+        &FINISH_GEGATE,
+    ];
     for (number, format) in FORMATS.iter().copied().enumerate() {
         // Sockets are independent: each format meets each finish, and each input each finish; not all three at once.
         for (i, finish) in finishes.into_iter().enumerate() {

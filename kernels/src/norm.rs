@@ -1,19 +1,23 @@
-//! RMSNorm (Zhang & Sennrich 2019, eq. 4): scales each row to unit root mean square, then by a learned weight.
+//! RMSNorm (Zhang & Sennrich 2019, eq. 4) and LayerNorm (Ba et al. 2016) of rows, or of groups of a row, such as the
+//! heads of queries and keys.
 
 use crate::{
-    Call, Case, Kernel, Variant,
+    Call, Case, Kernel, Part, Variant, bytes_of_params,
     call::{activations, words},
     padded,
-    parts::{REDUCE_SUBGROUP, REDUCE_WORKGROUP},
+    parts::{
+        NORM_ADD, NORM_IN_PLACE, NORM_LAYER, NORM_RMS, NORM_STORE, REDUCE_SUBGROUP,
+        REDUCE_WORKGROUP, RESULT, STATISTICS,
+    },
     random::Random,
 };
 
-/// The kernel; its grid is a workgroup for each token.
+/// The kernel; units are groups of a row.
 pub static NORM: Kernel = Kernel {
     name: "norm",
     source: include_str!("norm.wgsl"),
     uses: &[],
-    sockets: &[],
+    sockets: &[STATISTICS, RESULT],
     variants: &[
         Variant {
             name: "subgroup8",
@@ -42,7 +46,7 @@ pub static NORM: Kernel = Kernel {
     ],
     params: Params::FIELDS,
     outputs: &["y"],
-    grid: |_, _, tokens| [1, tokens, 1],
+    grid: |_, groups, tokens| [groups, tokens, 1],
     twin,
     cases,
 };
@@ -50,10 +54,34 @@ pub static NORM: Kernel = Kernel {
 crate::params! {
     /// Parameters, as the shader has them.
     Params {
-        /// Width of a row.
+        /// Width of a group.
         cols: u32,
         /// Added to the mean of squares.
         eps: f32,
+        /// From a token's x to the next's, in f32.
+        x_stride: u32,
+        /// From a token's y to the next's, in f32.
+        y_stride: u32,
+        /// Where in a row the first group is.
+        start: u32,
+        /// The first group that has the second half of the weight.
+        split: u32,
+    }
+}
+
+impl Params {
+    /// Those of whole rows of `cols`.
+    pub fn rows(cols: u32, eps: f32) -> Params {
+        let stride = padded(cols);
+        let (x_stride, y_stride) = (stride, stride);
+        Params {
+            cols,
+            eps,
+            x_stride,
+            y_stride,
+            start: 0,
+            split: 1,
+        }
     }
 }
 
@@ -67,37 +95,130 @@ pub fn rms_norm(x: &[f32], weight: &[f32], eps: f32) -> Vec<f64> {
         .collect()
 }
 
-/// `y` (tokens, padded cols) from `x` (tokens, padded cols) and `norm_weight` (cols).
+/// `y` (tokens, y_stride) from `x` (tokens, x_stride), or y itself, and `norm_weight` (cols), or (2, cols).
 fn twin(call: &mut Call) {
     let p: Params = call.params();
-    let (cols, stride) = (p.cols as usize, padded(p.cols) as usize);
-    let (weight, x) = (call.floats("norm_weight"), call.floats("x"));
-    let y = call.floats_mut("y");
-    for (x, y) in x.chunks_exact(stride).zip(y.chunks_exact_mut(stride)) {
-        let normed = rms_norm(&x[..cols], &weight, p.eps);
-        y.iter_mut().zip(normed).for_each(|(y, v)| *y = v as f32);
+    let cols = p.cols as usize;
+    let (tokens, groups) = (call.tokens as usize, call.units as usize);
+    let layer = call.has(&NORM_LAYER);
+    let weight = call.floats("norm_weight");
+    let bias = if layer {
+        call.floats("norm_bias")
+    } else {
+        vec![]
+    };
+    for token in 0..tokens {
+        for group in 0..groups {
+            let start = p.start as usize + group * cols;
+            let (from_x, to_y) = (
+                token * p.x_stride as usize + start,
+                token * p.y_stride as usize + start,
+            );
+            let x = if call.has(&NORM_IN_PLACE) {
+                call.floats("y")[to_y..][..cols].to_vec()
+            } else {
+                call.floats("x")[from_x..][..cols].to_vec()
+            };
+            let weight = &weight[if group >= p.split as usize { cols } else { 0 }..];
+            let mut normed = if layer {
+                layer_norm(&x, weight, p.eps)
+            } else {
+                rms_norm(&x, weight, p.eps)
+            };
+            normed
+                .iter_mut()
+                .zip(&bias)
+                .for_each(|(v, &b)| *v += f64::from(b));
+            let add = call.has(&NORM_ADD);
+            for (y, v) in call.floats_mut("y")[to_y..].iter_mut().zip(normed) {
+                *y = if add {
+                    (f64::from(*y) + v) as f32
+                } else {
+                    v as f32
+                };
+            }
+        }
     }
 }
 
-/// Widths that break things: one lane's worth, odd, no multiple of a subgroup, real models.
+/// LayerNorm of one row without its bias, summed in f64.
+fn layer_norm(x: &[f32], weight: &[f32], eps: f32) -> Vec<f64> {
+    let count = x.len() as f64;
+    let mean = x.iter().map(|&v| f64::from(v)).sum::<f64>() / count;
+    let around: Vec<f64> = x.iter().map(|&v| f64::from(v) - mean).collect();
+    let variance = around.iter().map(|v| v * v).sum::<f64>() / count;
+    let scale = 1.0 / (variance + f64::from(eps)).sqrt();
+    around
+        .iter()
+        .zip(weight)
+        .map(|(v, &w)| v * scale * f64::from(w))
+        .collect()
+}
+
+/// Widths that break things: one lane's worth, odd, no multiple of a subgroup, real models; heads within rows.
 fn cases() -> Vec<Case> {
     let mut random = Random::new(2);
-    let shapes = [1, 7, 40, 576, 2048, 8191]
-        .into_iter()
-        .flat_map(|cols| [(cols, 1), (cols, 3)]);
-    let case = |(cols, tokens)| Case {
-        name: format!("{tokens} of {cols}"),
-        parts: vec![],
-        consts: vec![],
-        params: bytemuck::bytes_of(&Params { cols, eps: 1e-5 }).to_vec(),
-        units: 1,
-        tokens,
-        buffers: vec![
-            ("norm_weight", words(&random.floats(cols as usize))),
-            ("x", activations(&mut random, tokens, cols)),
-            ("y", vec![0; (tokens * padded(cols)) as usize]),
-        ],
-        weights: None,
+    let mut cases = Vec::new();
+    let mut add =
+        |statistics: &'static Part, result: &'static Part, p: Params, groups: u32, tokens: u32| {
+            let (cols, width) = (p.cols, p.start + groups * p.cols);
+            cases.push(Case {
+                name: format!(
+                    "{groups} of {cols} from {} in {tokens} {} {}",
+                    p.start, statistics.name, result.name
+                ),
+                parts: vec![statistics, result],
+                consts: vec![],
+                params: bytes_of_params(&p),
+                units: groups,
+                tokens,
+                buffers: vec![
+                    ("norm_weight", words(&random.floats(2 * cols as usize))),
+                    ("norm_bias", words(&random.floats(cols as usize))),
+                    ("x", activations(&mut random, tokens, width)),
+                    ("y", activations(&mut random, tokens, width)),
+                ],
+                weights: None,
+            });
+        };
+    for cols in [1, 7, 40, 576, 2048, 8191] {
+        add(&NORM_RMS, &NORM_STORE, Params::rows(cols, 1e-5), 1, 1);
+        add(&NORM_RMS, &NORM_ADD, Params::rows(cols, 1e-5), 1, 3);
+        add(
+            &NORM_LAYER,
+            &NORM_STORE,
+            Params::rows(cols.max(2), 1e-5),
+            1,
+            3,
+        );
+    }
+    for (heads, kv_heads, head) in [(4, 2, 32), (9, 3, 64), (2, 1, 12)] {
+        let stride = padded((heads + 2 * kv_heads) * head);
+        let p = Params {
+            cols: head,
+            eps: 1e-6,
+            x_stride: stride,
+            y_stride: stride,
+            start: 0,
+            split: heads,
+        };
+        let groups = heads + 2 * kv_heads; // as wide as the row, so that the case has all of it
+        add(&NORM_RMS, &NORM_IN_PLACE, p, groups, 3);
+    }
+    let k = Params {
+        start: 64,
+        ..Params::rows(96, 1e-6)
     };
-    shapes.map(case).collect()
+    add(
+        &NORM_RMS,
+        &NORM_IN_PLACE,
+        Params {
+            x_stride: 160,
+            y_stride: 160,
+            ..k
+        },
+        1,
+        2,
+    );
+    cases
 }

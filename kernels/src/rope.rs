@@ -1,13 +1,16 @@
-//! Rotary position embedding (Su et al. 2021), with the write into the cache. Pairs are neighbours, as GGUF files of
-//! the Llama family have them; angles come from a table made on the CPU in f64, for WGSL's sine is too coarse.
+//! Rotary position embedding (Su et al. 2021), with the write into the cache. Angles come from a table made on the CPU in
+//! f64, for WGSL's sine is too coarse. With no pairs nothing turns, and only the cache is written.
 
 use half::f16;
 
 use crate::{
-    Call, Case, Kernel, Variant, bytes_of_params,
+    Call, Case, Kernel, Part, Variant, bytes_of_params,
     call::{activations, state, words},
     padded,
-    parts::{STATE, STORE, STORE_F16, STORE_F32},
+    parts::{
+        HALVES, NEIGHBOURS, PAIRING, STATE, STORE, STORE_F16, STORE_F32, WINDOW, WINDOW_NONE,
+        WINDOW_RING,
+    },
     random::Random,
 };
 
@@ -16,7 +19,7 @@ pub static ROPE: Kernel = Kernel {
     name: "rope",
     source: include_str!("rope.wgsl"),
     uses: &[&STATE],
-    sockets: &[STORE],
+    sockets: &[STORE, PAIRING, WINDOW],
     variants: &[
         Variant {
             name: "lanes8",
@@ -49,6 +52,10 @@ crate::params! {
         pairs: u32,
         /// From a token's row of qkv to the next, in f32.
         stride: u32,
+        /// Unused here, for `WINDOW_RING` has it.
+        window: u32,
+        /// Places of the cache, for `WINDOW_RING`.
+        ring: u32,
     }
 }
 
@@ -74,16 +81,27 @@ fn twin(call: &mut Call) {
         call.words("state")[0] as usize,
         call.words("state")[1] as usize,
     );
-    let as_f16 = call.has(&STORE_F16);
+    let (as_f16, halves) = (call.has(&STORE_F16), call.has(&HALVES));
+    let ring = if call.has(&WINDOW_RING) {
+        p.ring as usize
+    } else {
+        usize::MAX
+    };
     let angles = call.floats("angles");
     let (heads, kv_heads, pairs) = (p.heads as usize, p.kv_heads as usize, p.pairs as usize);
     for token in 0..count {
         let turn = |values: &mut [f32]| {
-            for (pair, v) in values.chunks_exact_mut(2).take(pairs).enumerate() {
+            for pair in 0..pairs {
                 let at = ((position + token) * pairs + pair) * 2;
                 let (cos, sin) = (f64::from(angles[at]), f64::from(angles[at + 1]));
-                let (a, b) = (f64::from(v[0]), f64::from(v[1]));
-                (v[0], v[1]) = ((a * cos - b * sin) as f32, (a * sin + b * cos) as f32);
+                let (i, j) = if halves {
+                    (pair, pair + pairs)
+                } else {
+                    (2 * pair, 2 * pair + 1)
+                };
+                let (a, b) = (f64::from(values[i]), f64::from(values[j]));
+                values[i] = (a * cos - b * sin) as f32;
+                values[j] = (a * sin + b * cos) as f32;
             }
         };
         let row = &mut call.floats_mut("qkv")[token * p.stride as usize..];
@@ -91,34 +109,50 @@ fn twin(call: &mut Call) {
         let mut keys = row[heads * head..][..kv_heads * head].to_vec();
         let values = row[(heads + kv_heads) * head..][..kv_heads * head].to_vec();
         keys.chunks_exact_mut(head).for_each(turn);
-        let at = (position + token) * kv_heads * head;
+        let at = (position + token) % ring * kv_heads * head;
         write_cache(call.words("keys"), at, &keys, as_f16);
         write_cache(call.words("values"), at, &values, as_f16);
     }
 }
 
-/// Head sizes odd in some way, whole and partial rotation, both caches, several tokens.
+/// Head sizes odd in some way, whole, partial and no rotation, both pairings, both caches, a ring, several tokens.
 fn cases() -> Vec<Case> {
     let mut random = Random::new(5);
     let mut cases = Vec::new();
+    let shapes: [(u32, u32, u32, u32, &'static Part); 9] = [
+        (64, 9, 3, 32, &NEIGHBOURS),
+        (40, 2, 2, 20, &NEIGHBOURS),
+        (16, 4, 2, 8, &NEIGHBOURS),
+        (12, 3, 1, 3, &NEIGHBOURS),
+        (32, 4, 2, 0, &NEIGHBOURS),
+        (64, 4, 2, 32, &HALVES),
+        (96, 2, 1, 32, &HALVES),
+        (24, 4, 2, 12, &HALVES),
+        (32, 2, 2, 0, &HALVES),
+    ];
     for store in [&STORE_F32, &STORE_F16] {
-        for (head, heads, kv_heads, pairs) in
-            [(64, 9, 3, 32), (40, 2, 2, 20), (16, 4, 2, 8), (12, 3, 1, 3)]
-        {
+        for (number, (head, heads, kv_heads, pairs, pairing)) in shapes.into_iter().enumerate() {
             let stride = padded((heads + 2 * kv_heads) * head);
-            let angles: Vec<f32> = (0..16 * pairs)
+            let angles: Vec<f32> = (0..16 * pairs.max(1))
                 .flat_map(|i| [(i as f32).cos(), (i as f32).sin()])
                 .collect();
             let cache = (16 * kv_heads * head) as usize;
+            let window: &'static Part = if number % 2 == 1 {
+                &WINDOW_RING
+            } else {
+                &WINDOW_NONE
+            };
             cases.push(Case {
                 name: format!("{heads}/{kv_heads} heads of {head}, {pairs} pairs"),
-                parts: vec![store],
+                parts: vec![store, pairing, window],
                 consts: vec![("HEAD", head)],
                 params: bytes_of_params(&Params {
                     heads,
                     kv_heads,
                     pairs,
                     stride,
+                    window: 4,
+                    ring: 7,
                 }),
                 units: (heads + 2 * kv_heads) * head / 4,
                 tokens: 4,

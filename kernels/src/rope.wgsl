@@ -1,43 +1,42 @@
 // rope: rotates queries in place and keys on their way into the cache, and moves values there.
-// A lane takes four neighbouring values of one head: two pairs, as the Llama family lays them out.
-// Bound: reads and writes q, k and v once. Sockets: store.
+// A lane takes four neighbouring values of one head, and what turns with them.
+// Bound: reads and writes q, k and v once. Sockets: store, pairing, window.
 
-struct Params { heads: u32, kv_heads: u32, pairs: u32, stride: u32 }
+struct Params { heads: u32, kv_heads: u32, pairs: u32, stride: u32, window: u32, ring: u32 }
+
+const QUARTER = HEAD / 4u;
 
 @group(0) @binding(0) var<storage, read> angles: array<vec2f>;        // (context, pairs): cosine, sine
 @group(0) @binding(3) var<storage, read_write> qkv: array<vec4f>;     // (tokens, stride / 4): queries, keys, values
 @group(0) @binding(8) var<uniform> params: Params;
 
+// Four values in qkv, and for keys their place in the cache.
+struct Four { place: u32, cached: u32, is_key: bool }
+
 @compute @workgroup_size(LANES)
 fn main(@builtin(global_invocation_id) at: vec3u) {
-    let quarter = HEAD / 4u;
-    let q_end = params.heads * quarter;
-    let k_end = q_end + params.kv_heads * quarter;
-    let v_end = k_end + params.kv_heads * quarter;
+    let q_end = params.heads * QUARTER;
+    let k_end = q_end + params.kv_heads * QUARTER;
+    let v_end = k_end + params.kv_heads * QUARTER;
     let token = at.y;
     if token >= state.count || at.x >= v_end { return; }
 
     let place = token * params.stride / 4u + at.x;
     let position = state.position + token;
-    let row = position * params.kv_heads * quarter;
-    let v = qkv[place];
+    let row = place_of(position) * params.kv_heads * QUARTER;
     if at.x >= k_end {
-        values[row + at.x - k_end] = cached(v);
+        values[row + at.x - k_end] = cached(qkv[place]);
         return;
     }
-    let pair = (at.x % quarter) * 2u;
-    var turned = v;
-    if pair + 1u < params.pairs {
-        let a = angles[position * params.pairs + pair];
-        let b = angles[position * params.pairs + pair + 1u];
-        turned = vec4f(v.x * a.x - v.y * a.y, v.x * a.y + v.y * a.x, v.z * b.x - v.w * b.y, v.z * b.y + v.w * b.x);
-    } else if pair < params.pairs {
-        let a = angles[position * params.pairs + pair];
-        turned = vec4f(v.x * a.x - v.y * a.y, v.x * a.y + v.y * a.x, v.zw);
-    }
-    if at.x >= q_end {
-        keys[row + at.x - q_end] = cached(turned);
+    let is_key = at.x >= q_end;
+    turn(Four(place, row + select(0u, at.x - q_end, is_key), is_key), at.x % QUARTER, position);
+}
+
+// Puts the turned values `offset` fours further where they belong.
+fn keep(four: Four, offset: u32, v: vec4f) {
+    if four.is_key {
+        keys[four.cached + offset] = cached(v);
     } else {
-        qkv[place] = turned;
+        qkv[four.place + offset] = v;
     }
 }

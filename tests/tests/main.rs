@@ -1,5 +1,6 @@
 //! Every test that crosses crates, in one program: linking wgpu once is enough.
 
+mod cache_types;
 mod gguf_files;
 mod gguf_properties;
 mod hostile_gguf;
@@ -16,3 +17,4 @@ mod support;
 mod templates;
 mod tokenizers;
 mod tuning;
+mod windows;

@@ -83,6 +83,17 @@ const FAMILIES: &[&str] = &[
     "llama3-rope-factors",
     "llama-yarn",
     "llama-linear-rope",
+    "mixtral",
+    "qwen2",
+    "qwen3",
+    "qwen3moe",
+    "gemma2",
+    "gemma3",
+    "phi3",
+    "smollm3",
+    "granite",
+    "olmo2",
+    "gpt2",
 ];
 const FORMATS: &[&str] = &["F32", "F16", "BF16", "Q4_0", "Q4_1", "Q5_0", "Q5_1", "Q8_0"];
 

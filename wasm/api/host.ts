@@ -197,8 +197,8 @@ export class Host {
       sha256: hasher,
     });
     try {
-      const { context, precision = 'default' } = options;
-      const wanted = JSON.stringify({ context, precision });
+      const { context, precision = 'default', kv_cache } = options;
+      const wanted = JSON.stringify({ context, precision, kv_cache });
       return JSON.parse(await gpu.estimate(sources, wanted, () => call.signal.aborted));
     } catch (error) {
       if (isOfDevice(error)) this.drop();
@@ -267,10 +267,10 @@ export class Host {
     };
     let model: LoadedModel | undefined;
     try {
-      const { context, precision = 'default', tune = true } = options;
+      const { context, precision = 'default', kv_cache, tune = true } = options;
       // Where nothing can be kept, looking for the fastest kernels anew each time would not pay.
       const tuning_seconds = tune && this.adapter?.kept ? TUNING_SECONDS : 0;
-      const wanted = JSON.stringify({ context, precision, tuning_seconds });
+      const wanted = JSON.stringify({ context, precision, kv_cache, tuning_seconds });
       const notice = (notice: string) => this.post({ notice });
       const tuning = (done: number, total: number) => {
         onProgress({ stage: 'tune', done, total, rate: 0 });

@@ -90,8 +90,8 @@ export class Lantern {
    * sizes are run.
    */
   estimate(source: ModelSource, options: Omit<LoadOptions, 'onProgress'> = {}): Promise<Estimate> {
-    const { signal, context, precision } = options;
-    return this.connection.call('estimate', [plain(source), { context, precision }], { signal });
+    const { signal, ...rest } = options;
+    return this.connection.call('estimate', [plain(source), rest], { signal });
   }
 
   /** Measures the speed of a model of this engine: tokens fed a second (`pp`), tokens drawn a second (`tg`). Empties its session. */

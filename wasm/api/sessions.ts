@@ -90,11 +90,13 @@ export async function restore(model: LoadedModel, name: string, signal: AbortSig
   if (magic !== MAGIC || length > HEAD_MAX || 8 + length > file.size) throw damaged();
   model.restore(new TextDecoder().decode(await bytes(8, length)));
   try {
-    const size = model.piece_bytes();
-    if (file.size !== 8 + length + size * model.pieces()) throw damaged();
-    for (let index = 0; index < model.pieces(); index += 1) {
+    const sizes = Array.from({ length: model.pieces() }, (_, index) => model.piece_bytes(index));
+    let place = 8 + length;
+    if (file.size !== sizes.reduce((all, size) => all + size, place)) throw damaged();
+    for (const [index, size] of sizes.entries()) {
       if (signal.aborted) throw aborted();
-      model.write_piece(index, await bytes(8 + length + index * size, size));
+      model.write_piece(index, await bytes(place, size));
+      place += size;
     }
     return true;
   } catch (error) {

@@ -35,6 +35,8 @@ export interface LoadOptions {
   context?: number;
   /** `exact` computes in 32-bit floats throughout. */
   precision?: 'default' | 'exact';
+  /** How keys and values are kept: `f16`, or `f32` where precision is `exact`; `q8_0` takes 56 % of `f16`, `q4_0` 31 %. */
+  kv_cache?: 'f32' | 'f16' | 'q8_0' | 'q4_0';
   /** Keep the file for the next visit (the default) or not. */
   cache?: boolean;
   /** Look for the fastest kernels for up to a second, once for a GPU and model (the default), or not. */

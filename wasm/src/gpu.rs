@@ -4,7 +4,8 @@ use std::{ops::ControlFlow, sync::Arc};
 
 use js_sys::Function;
 use lantern_engine::{
-    BrowserAdapter, Engine, EngineOptions, LoadOptions, ModelFile, Precision, SelfTestRow,
+    BrowserAdapter, CacheType, Engine, EngineOptions, LoadOptions, ModelFile, Precision,
+    SelfTestRow,
 };
 use serde::Deserialize;
 use wasm_bindgen::prelude::*;
@@ -36,6 +37,7 @@ struct Wanted {
     context: Option<usize>,
     #[serde(default)]
     precision: Precision,
+    kv_cache: Option<CacheType>,
 }
 
 fn yes() -> bool {
@@ -109,10 +111,15 @@ impl Gpu {
         options: String,
         stop: Function,
     ) -> Result<String> {
-        let Wanted { context, precision } = serde_json::from_str(&options)?;
+        let Wanted {
+            context,
+            precision,
+            kv_cache,
+        } = serde_json::from_str(&options)?;
         let options = LoadOptions {
             context,
             precision,
+            cache: kv_cache,
             chunk: None,
         };
         let file = ModelFile::read(sources.into_iter().map(source).collect()).await?;

@@ -4,8 +4,8 @@ use std::{collections::BTreeSet, ops::ControlFlow};
 
 use js_sys::Function;
 use lantern_engine::{
-    ChatTemplate, Error, LoadOptions, Model, ModelFile, Precision, Saved, Session, TRIAL_SECONDS,
-    Tokenizer, TunedRow,
+    CacheType, ChatTemplate, Error, LoadOptions, Model, ModelFile, Precision, Saved, Session,
+    TRIAL_SECONDS, Tokenizer, TunedRow,
 };
 use serde::{Deserialize, Serialize};
 use wasm_bindgen::prelude::*;
@@ -18,6 +18,7 @@ struct Options {
     context: Option<usize>,
     #[serde(default)]
     precision: Precision,
+    kv_cache: Option<CacheType>,
     /// Seconds to look for the fastest kernels, where that was not done on this adapter.
     #[serde(default)]
     tuning_seconds: f64,
@@ -67,6 +68,7 @@ impl LoadedModel {
         let options = LoadOptions {
             context: options.context,
             precision: options.precision,
+            cache: options.kv_cache,
             chunk: None,
         };
         let sources = sources.into_iter().map(source).collect();
@@ -159,9 +161,9 @@ impl LoadedModel {
         self.session.pieces()
     }
 
-    /// Bytes of a piece.
-    pub fn piece_bytes(&self) -> usize {
-        self.session.piece_bytes()
+    /// Bytes of piece `index`.
+    pub fn piece_bytes(&self, index: usize) -> usize {
+        self.session.piece_bytes(index)
     }
 
     /// Piece `index`.

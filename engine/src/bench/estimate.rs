@@ -74,24 +74,29 @@ impl Engine {
         let layout = Layout::of(self, file, &config)?;
         let context = file.context(options)?;
         let weight_bytes: u64 = layout.matrices.iter().map(Matrix::bytes).sum();
-        let position =
-            2 * u64::from(config.layers) * cache_layer_bytes(&config, options.precision, 1);
-        let cache_bytes = position * context as u64;
+        let chunk = file.chunk(self, options)?;
+        let position = cache_layer_bytes(&config, options.cache_type(), 1);
+        let places = |layer| config.places(layer, context, chunk) as u64;
+        let cache_bytes = (0..config.layers)
+            .map(|layer| 2 * position * places(layer))
+            .sum();
+        let global = (0..config.layers).filter(|&layer| config.window_of(layer).is_none());
+        let growing = 2 * position * global.count().max(1) as u64; // bytes of another position
         let memory_bytes = self.memory_bytes();
 
         let small = self.small(file, options, each).await?;
         // Textures are filled up to whole rows.
         let workspace_bytes = small.rest_bytes + stored(&layout).saturating_sub(weight_bytes);
         let limit = self.adapter().limits.max_storage_buffer_binding_size;
-        let most = self.context_most(&config, options.precision);
+        let most = self.context_most(&config, options.cache_type());
         let by_memory = memory_bytes.map_or(u64::MAX, |memory| {
-            memory.saturating_sub(weight_bytes + workspace_bytes) / position
+            memory.saturating_sub(weight_bytes + workspace_bytes) / growing
         });
         let largest = layout
             .matrices
             .iter()
             .flat_map(|matrix| matrix.pieces.iter().map(|&piece| matrix.planes(piece).1));
-        let cache_layer = cache_layer_bytes(&config, options.precision, context);
+        let cache_layer = cache_layer_bytes(&config, options.cache_type(), context);
         Ok(Estimate {
             adapter: self.adapter().name.clone(),
             file_bytes: file.len(),

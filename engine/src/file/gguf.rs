@@ -73,6 +73,31 @@ pub struct TensorInfo {
     pub part: usize,
 }
 
+impl TensorInfo {
+    /// `count` rows of a matrix from row `first` on.
+    pub(crate) fn rows(&self, first: u32, count: u32) -> TensorInfo {
+        let row = self.bytes / self.shape[1].max(1);
+        TensorInfo {
+            shape: vec![self.shape[0], u64::from(count)],
+            offset: self.offset + u64::from(first) * row,
+            bytes: u64::from(count) * row,
+            ..self.clone()
+        }
+    }
+
+    /// The rows of several matrices as those of one.
+    pub(crate) fn flat(&self) -> Result<TensorInfo> {
+        let rows: u64 = self.shape[1..].iter().product();
+        if u32::try_from(rows).is_err() {
+            return Err(Error::Unsupported(format!("{} has {rows} rows", self.name)));
+        }
+        Ok(TensorInfo {
+            shape: vec![self.shape[0], rows],
+            ..self.clone()
+        })
+    }
+}
+
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "as serde calls it")]
 fn is_first(part: &usize) -> bool {
     *part == 0

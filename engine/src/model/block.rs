@@ -1,8 +1,12 @@
-//! Which tensors a Llama block has, checked against the configuration, in the order of the paper.
+//! Which tensors a model has, checked against its configuration: by their presence a block has biases, norms of queries
+//! and keys, norms after its layers, or experts.
 
 use std::collections::HashSet;
 
-use super::{config::Config, weights::Matrix};
+use super::{
+    config::{Config, Experts},
+    weights::{Matrix, Vector},
+};
 use crate::{Engine, Error, ModelFile, Result, file::TensorInfo};
 
 /// Index of a matrix in [`Layout::matrices`].
@@ -16,45 +20,106 @@ pub struct Layout {
     /// All matrices.
     pub matrices: Vec<Matrix>,
     /// All vectors.
-    pub vectors: Vec<TensorInfo>,
+    pub vectors: Vec<Vector>,
     /// Token embedding.
     pub embedding: MatrixId,
+    /// Embedding of the positions.
+    pub positions: Option<MatrixId>,
     /// The blocks.
     pub layers: Vec<Layer>,
     /// Norm after the last block.
-    pub output_norm: VectorId,
+    pub output_norm: Norm,
     /// From the residual stream to logits; the embedding itself where the file has no other.
     pub output: MatrixId,
     /// Factors on RoPE's frequencies.
-    pub rope_factors: Option<TensorInfo>,
+    pub rope_factors: RopeFactors,
+}
+
+/// Factors on RoPE's frequencies.
+#[derive(Debug)]
+pub enum RopeFactors {
+    /// None.
+    None,
+    /// Always these.
+    Always(TensorInfo),
+    /// The first up to the original context, the second for a longer one.
+    ByContext(TensorInfo, TensorInfo),
+}
+
+/// A norm's weight, and its bias.
+#[derive(Debug, Clone, Copy)]
+pub struct Norm {
+    /// The weight.
+    pub weight: VectorId,
+    /// LayerNorm's bias.
+    pub bias: Option<VectorId>,
+}
+
+/// A matrix, and what is added to its product.
+#[derive(Debug, Clone, Copy)]
+pub struct Affine {
+    /// The matrix.
+    pub matrix: MatrixId,
+    /// The bias.
+    pub bias: Option<VectorId>,
+}
+
+/// Norms of queries and keys.
+#[derive(Debug, Clone, Copy)]
+pub enum QkNorm {
+    /// Of each head: the weights for queries and for keys, joined.
+    Heads(VectorId),
+    /// Of all queries together, and of all keys.
+    Whole(VectorId, VectorId),
+}
+
+/// What follows attention in a block.
+#[derive(Debug)]
+pub enum Ffn {
+    /// Gate and up, one matrix of alternating rows, or two where they are stored differently; and down.
+    Gated(Vec<MatrixId>, Affine),
+    /// Up and down.
+    Plain(Affine, Affine),
+    /// A router, and gate and up, and down, of all experts.
+    Experts(Experts, MatrixId, MatrixId, MatrixId),
 }
 
 /// One block.
 #[derive(Debug)]
 pub struct Layer {
     /// Norm before attention.
-    pub attention_norm: VectorId,
+    pub attention_norm: Option<Norm>,
     /// Queries, keys and values: joined as far as they are stored alike, each with its start in the joined row.
     pub qkv: Vec<(MatrixId, u32)>,
+    /// Added to all of them.
+    pub qkv_bias: Option<VectorId>,
+    /// Norms of queries and keys.
+    pub qk_norm: Option<QkNorm>,
     /// From attention to the residual stream.
-    pub attention_output: MatrixId,
-    /// Norm before the gated MLP.
-    pub ffn_norm: VectorId,
-    /// Gate and up: one matrix of alternating rows, or two where they are stored differently.
-    pub gate_up: Vec<MatrixId>,
-    /// From the gated MLP to the residual stream.
-    pub ffn_down: MatrixId,
+    pub attention_output: Affine,
+    /// Norm of what attention adds.
+    pub attention_post: Option<VectorId>,
+    /// Norm before the MLP.
+    pub ffn_norm: Option<Norm>,
+    /// The MLP.
+    pub ffn: Ffn,
+    /// Norm of what the MLP adds.
+    pub ffn_post: Option<VectorId>,
 }
 
 struct Builder<'a> {
     engine: &'a Engine,
     file: &'a ModelFile,
     matrices: Vec<Matrix>,
-    vectors: Vec<TensorInfo>,
+    vectors: Vec<Vector>,
     used: HashSet<String>,
 }
 
 impl Builder<'_> {
+    fn has(&self, name: &str) -> bool {
+        self.file.tensor(name).is_some()
+    }
+
     fn tensor(&mut self, name: &str, shape: &[u32]) -> Result<TensorInfo> {
         let tensor = self.file.tensor(name);
         let tensor = tensor
@@ -82,48 +147,203 @@ impl Builder<'_> {
     }
 
     fn vector(&mut self, name: &str, width: u32) -> Result<VectorId> {
-        let tensor = self.tensor(name, &[width])?;
-        self.vectors.push(tensor);
+        self.vectors_joined(&[(name.to_string(), width)], 1.0)
+    }
+
+    /// Vectors one after the other as one, times `factor`.
+    fn vectors_joined(&mut self, parts: &[(String, u32)], factor: f32) -> Result<VectorId> {
+        let tensors = parts
+            .iter()
+            .map(|(name, width)| self.tensor(name, &[*width]))
+            .collect::<Result<_>>()?;
+        self.vectors.push(Vector { tensors, factor });
         Ok(self.vectors.len() - 1)
     }
 
+    fn vector_if_there(&mut self, name: &str, width: u32) -> Result<Option<VectorId>> {
+        self.has(name).then(|| self.vector(name, width)).transpose()
+    }
+
+    /// A norm, where there is one; its bias only LayerNorm has.
+    fn norm(
+        &mut self,
+        stem: &str,
+        width: u32,
+        factor: f32,
+        config: &Config,
+    ) -> Result<Option<Norm>> {
+        let (weight, bias) = (format!("{stem}.weight"), format!("{stem}.bias"));
+        if !self.has(&weight) {
+            return Ok(None);
+        }
+        let weight = self.vectors_joined(&[(weight, width)], factor)?;
+        let bias = if config.layer_norm {
+            Some(self.vectors_joined(&[(bias, width)], factor)?)
+        } else {
+            None
+        };
+        Ok(Some(Norm { weight, bias }))
+    }
+
+    fn affine(&mut self, stem: &str, cols: u32, rows: u32) -> Result<Affine> {
+        let tensor = self.tensor(&format!("{stem}.weight"), &[cols, rows])?;
+        let matrix = self.matrix(vec![tensor], false)?;
+        let bias = self.vector_if_there(&format!("{stem}.bias"), rows)?;
+        Ok(Affine { matrix, bias })
+    }
+
     fn layer(&mut self, config: &Config, index: u32) -> Result<Layer> {
-        let name = |part: &str| format!("blk.{index}.{part}.weight");
-        let (width, ffn) = (config.width, config.ffn_width);
-        let (q_width, kv_width) = (
-            config.heads * config.head_size,
-            config.kv_heads * config.head_size,
-        );
-        let attention_norm = self.vector(&name("attn_norm"), width)?;
-        let qkv = vec![
-            self.tensor(&name("attn_q"), &[width, q_width])?,
-            self.tensor(&name("attn_k"), &[width, kv_width])?,
-            self.tensor(&name("attn_v"), &[width, kv_width])?,
+        let name = |part: &str| format!("blk.{index}.{part}");
+        let width = config.width;
+        let q_width = config.heads * config.head_size;
+        let attention_norm = self.norm(&name("attn_norm"), width, 1.0, config)?;
+        let (qkv, qkv_bias) = self.qkv(config, index)?;
+        let attention_post = name("post_attention_norm.weight");
+        let ffn_post = name("post_ffw_norm.weight");
+        let layer = Layer {
+            attention_norm,
+            qkv,
+            qkv_bias,
+            qk_norm: self.qk_norm(config, index)?,
+            attention_output: self.affine(&name("attn_output"), q_width, width)?,
+            attention_post: self.vector_if_there(&attention_post, width)?,
+            ffn_norm: self.norm(&name("ffn_norm"), width, 1.0, config)?,
+            ffn: self.ffn(config, index)?,
+            ffn_post: self.vector_if_there(&ffn_post, width)?,
+        };
+        for (before, after, what) in [
+            (
+                layer.attention_norm.is_some(),
+                layer.attention_post,
+                "attn_norm",
+            ),
+            (layer.ffn_norm.is_some(), layer.ffn_post, "ffn_norm"),
+        ] {
+            if !before && after.is_none() {
+                let missing = name(what);
+                return Err(Error::BadFile(format!(
+                    "tensor {missing}.weight is missing"
+                )));
+            }
+        }
+        Ok(layer)
+    }
+
+    /// Queries, keys and values, in one tensor or three, and their biases.
+    fn qkv(
+        &mut self,
+        config: &Config,
+        index: u32,
+    ) -> Result<(Vec<(MatrixId, u32)>, Option<VectorId>)> {
+        let kv_width = config.kv_heads * config.head_size;
+        let q_width = config.heads * config.head_size;
+        let fused = [("attn_qkv", config.qkv_width())];
+        let three = [
+            ("attn_q", q_width),
+            ("attn_k", kv_width),
+            ("attn_v", kv_width),
         ];
-        let qkv = self.joined(qkv)?;
-        let output = self.tensor(&name("attn_output"), &[q_width, width])?;
-        let attention_output = self.matrix(vec![output], false)?;
-        let ffn_norm = self.vector(&name("ffn_norm"), width)?;
-        let gate = self.tensor(&name("ffn_gate"), &[width, ffn])?;
-        let up = self.tensor(&name("ffn_up"), &[width, ffn])?;
-        let gate_up = if gate.kind == up.kind {
+        let parts: &[(&str, u32)] = if self.has(&format!("blk.{index}.attn_qkv.weight")) {
+            &fused
+        } else {
+            &three
+        };
+        let mut weights = Vec::new();
+        let mut biases = Vec::new();
+        for &(part, rows) in parts {
+            weights
+                .push(self.tensor(&format!("blk.{index}.{part}.weight"), &[config.width, rows])?);
+            biases.push((format!("blk.{index}.{part}.bias"), rows));
+        }
+        let bias = if biases.iter().any(|(name, _)| self.has(name)) {
+            Some(self.vectors_joined(&biases, 1.0)?)
+        } else {
+            None
+        };
+        Ok((self.joined(weights)?, bias))
+    }
+
+    fn qk_norm(&mut self, config: &Config, index: u32) -> Result<Option<QkNorm>> {
+        let name = |part: &str| format!("blk.{index}.{part}.weight");
+        let (q, k) = (name("attn_q_norm"), name("attn_k_norm"));
+        let Some(found) = self.file.tensor(&q) else {
+            return Ok(None);
+        };
+        let head = config.head_size;
+        let (q_width, kv_width) = (config.heads * head, config.kv_heads * head);
+        Ok(Some(if found.shape == [u64::from(head)] {
+            QkNorm::Heads(self.vectors_joined(&[(q, head), (k, head)], 1.0)?)
+        } else {
+            QkNorm::Whole(self.vector(&q, q_width)?, self.vector(&k, kv_width)?)
+        }))
+    }
+
+    fn ffn(&mut self, config: &Config, index: u32) -> Result<Ffn> {
+        let name = |part: &str| format!("blk.{index}.{part}");
+        let weight = |part: &str| format!("blk.{index}.{part}.weight");
+        let (width, ffn) = (config.width, config.ffn_width);
+        if let Some(experts) = config.experts {
+            return self.experts(config, experts, index);
+        }
+        if self.has(&weight("ffn_gate")) {
+            let gate = self.tensor(&weight("ffn_gate"), &[width, ffn])?;
+            let up = self.tensor(&weight("ffn_up"), &[width, ffn])?;
+            let gate_up = self.gate_up(gate, up)?;
+            return Ok(Ffn::Gated(
+                gate_up,
+                self.affine(&name("ffn_down"), ffn, width)?,
+            ));
+        }
+        // Gate and up in one tensor, the gate first.
+        let up = self.file.tensor(&weight("ffn_up"));
+        if up.is_some_and(|t| t.shape == [u64::from(width), u64::from(ffn) * 2]) {
+            let both = self.tensor(&weight("ffn_up"), &[width, 2 * ffn])?;
+            let gate_up = self.gate_up(both.rows(0, ffn), both.rows(ffn, ffn))?;
+            return Ok(Ffn::Gated(
+                gate_up,
+                self.affine(&name("ffn_down"), ffn, width)?,
+            ));
+        }
+        Ok(Ffn::Plain(
+            self.affine(&name("ffn_up"), width, ffn)?,
+            self.affine(&name("ffn_down"), ffn, width)?,
+        ))
+    }
+
+    fn gate_up(&mut self, gate: TensorInfo, up: TensorInfo) -> Result<Vec<MatrixId>> {
+        Ok(if gate.kind == up.kind {
             vec![self.matrix(vec![gate, up], true)?]
         } else {
             vec![
                 self.matrix(vec![gate], false)?,
                 self.matrix(vec![up], false)?,
             ]
-        };
-        let down = self.tensor(&name("ffn_down"), &[ffn, width])?;
-        let ffn_down = self.matrix(vec![down], false)?;
-        Ok(Layer {
-            attention_norm,
-            qkv,
-            attention_output,
-            ffn_norm,
-            gate_up,
-            ffn_down,
         })
+    }
+
+    /// The rows of all experts one after the other, gate and up alternating.
+    fn experts(&mut self, config: &Config, experts: Experts, index: u32) -> Result<Ffn> {
+        let weight = |part: &str| format!("blk.{index}.{part}.weight");
+        let (width, ffn, count) = (config.width, config.ffn_width, experts.count);
+        if !width.is_multiple_of(4) || !ffn.is_multiple_of(4) {
+            return Err(Error::Unsupported(format!(
+                "experts of {width} and {ffn}: only multiples of 4 are run here"
+            )));
+        }
+        let router = self.tensor(&weight("ffn_gate_inp"), &[width, count])?;
+        let router = self.matrix(vec![router], false)?;
+        let gate = self.tensor(&weight("ffn_gate_exps"), &[width, ffn, count])?;
+        let up = self.tensor(&weight("ffn_up_exps"), &[width, ffn, count])?;
+        let down = self.tensor(&weight("ffn_down_exps"), &[ffn, width, count])?;
+        if gate.kind != up.kind {
+            let (gate, up) = (gate.kind.name(), up.kind.name());
+            return Err(Error::Unsupported(format!(
+                "blk.{index}: experts' gates are stored as {gate} and ups as {up}; only alike are run here"
+            )));
+        }
+        let gate_up = self.matrix(vec![gate.flat()?, up.flat()?], true)?;
+        let down = self.matrix(vec![down.flat()?], false)?;
+        Ok(Ffn::Experts(experts, router, gate_up, down))
     }
 
     /// Neighbours that are stored alike become one matrix.
@@ -141,6 +361,21 @@ impl Builder<'_> {
             start += self.matrices[id].rows;
         }
         Ok(all)
+    }
+
+    fn rope_factors(&mut self, config: &Config) -> Result<RopeFactors> {
+        let pairs = [config.rope.dimensions / 2];
+        let (short, long) = ("rope_factors_short.weight", "rope_factors_long.weight");
+        if self.has(short) || self.has(long) {
+            let (short, long) = (self.tensor(short, &pairs)?, self.tensor(long, &pairs)?);
+            return Ok(RopeFactors::ByContext(short, long));
+        }
+        let always = "rope_freqs.weight";
+        Ok(if self.has(always) {
+            RopeFactors::Always(self.tensor(always, &pairs)?)
+        } else {
+            RopeFactors::None
+        })
     }
 }
 
@@ -160,20 +395,28 @@ impl Layout {
         let shape = [config.width, config.vocabulary];
         let embedding = builder.tensor("token_embd.weight", &shape)?;
         let embedding = builder.matrix(vec![embedding], false)?;
+        let positions = match config.learned_positions {
+            None => None,
+            Some(rows) => {
+                let tensor = builder.tensor("position_embd.weight", &[config.width, rows])?;
+                Some(builder.matrix(vec![tensor], false)?)
+            }
+        };
         let layers = (0..config.layers)
             .map(|i| builder.layer(config, i))
             .collect::<Result<_>>()?;
-        let output_norm = builder.vector("output_norm.weight", config.width)?;
+        // Logits are linear in what the last norm makes.
+        let output_norm =
+            builder.norm("output_norm", config.width, config.scales.logits, config)?;
+        let output_norm = output_norm
+            .ok_or_else(|| Error::BadFile("tensor output_norm.weight is missing".into()))?;
         let output = if file.tensor("output.weight").is_none() {
             embedding
         } else {
             let tensor = builder.tensor("output.weight", &shape)?;
             builder.matrix(vec![tensor], false)?
         };
-        let rope_factors = match file.tensor("rope_freqs.weight") {
-            None => None,
-            Some(_) => Some(builder.tensor("rope_freqs.weight", &[config.rope.dimensions / 2])?),
-        };
+        let rope_factors = builder.rope_factors(config)?;
         let unused = file
             .tensors()
             .iter()
@@ -191,6 +434,7 @@ impl Layout {
             matrices,
             vectors,
             embedding,
+            positions,
             layers,
             output_norm,
             output,

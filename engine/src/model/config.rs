@@ -1,8 +1,12 @@
 //! A model's numbers, from the header's metadata and checked: sizes are sane before anything is allocated by them.
 
+use lantern_kernels::experts::MOST_USED;
 use serde::Serialize;
 
-use super::{families, rope::Rope};
+use super::{
+    families::{self, Activation, Family, Pairs},
+    rope::{Rope, Scaling},
+};
 use crate::{Error, ModelFile, Result};
 
 /// A model's numbers, in the terms of the Llama paper.
@@ -22,16 +26,62 @@ pub struct Config {
     pub kv_heads: u32,
     /// Values of a head.
     pub head_size: u32,
-    /// Width of the gated MLP.
+    /// Width of the MLP; of one expert, where there are experts.
     pub ffn_width: u32,
+    /// Mixture of experts in the place of the MLP.
+    pub experts: Option<Experts>,
+    /// The activation of the MLP.
+    pub activation: Activation,
     /// Tokens that there are.
     pub vocabulary: u32,
     /// Positions that the model was trained for.
     pub context: u32,
     /// Rotary embedding.
     pub rope: Rope,
-    /// RMSNorm's epsilon.
+    /// Which values it turns together.
+    pub rope_pairs: Pairs,
+    /// Rotary embedding of layers with a window, where it is another.
+    pub local_rope: Option<Rope>,
+    /// Layers whose number, from 1, this divides have none. 0: all have.
+    pub unturned_every: u32,
+    /// Positions that have a learned embedding, where they have one; then there is no rotary embedding.
+    pub learned_positions: Option<u32>,
+    /// Positions that layers with a window attend to.
+    pub window: Option<u32>,
+    /// Layers whose number, from 1, this divides have no window.
+    pub global_every: u32,
+    /// LayerNorm in the place of RMSNorm.
+    pub layer_norm: bool,
+    /// The norms' epsilon.
     pub norm_epsilon: f32,
+    /// Factors and caps on the way.
+    pub scales: Scales,
+}
+
+/// Experts of a layer.
+#[derive(Debug, Clone, Copy, Serialize)]
+pub struct Experts {
+    /// How many there are.
+    pub count: u32,
+    /// How many a token uses.
+    pub used: u32,
+}
+
+/// Factors and caps on the way.
+#[derive(Debug, Clone, Copy, Serialize)]
+pub struct Scales {
+    /// On embeddings.
+    pub embedding: f32,
+    /// On what each layer adds to the residual stream.
+    pub residual: f32,
+    /// On attention's scores.
+    pub attention: f32,
+    /// On logits.
+    pub logits: f32,
+    /// What scores are soft-capped to.
+    pub score_cap: Option<f32>,
+    /// What logits are soft-capped to.
+    pub logit_cap: Option<f32>,
 }
 
 /// Larger numbers than any model has; products of two stay far from overflow.
@@ -39,12 +89,12 @@ const LARGEST: u32 = 1 << 24;
 
 struct Keys<'f> {
     file: &'f ModelFile,
-    family: &'static str,
+    prefix: &'f str,
 }
 
 impl Keys<'_> {
     fn optional(&self, key: &str) -> Result<Option<u32>> {
-        let key = format!("{}.{key}", self.family);
+        let key = format!("{}.{key}", self.prefix);
         match self.file.metadata().u32(&key)? {
             Some(v) if v == 0 || v > LARGEST => {
                 Err(Error::BadFile(format!("metadata {key} is {v}")))
@@ -53,8 +103,19 @@ impl Keys<'_> {
         }
     }
 
+    /// A number above 0, where there is one.
+    fn factor(&self, key: &str) -> Result<Option<f32>> {
+        let key = format!("{}.{key}", self.prefix);
+        match self.file.metadata().f32(&key)? {
+            Some(v) if !(v.is_finite() && v > 0.0) => {
+                Err(Error::BadFile(format!("metadata {key} is {v}")))
+            }
+            other => Ok(other),
+        }
+    }
+
     fn required(&self, key: &str) -> Result<u32> {
-        let missing = || Error::BadFile(format!("metadata {}.{key} is missing", self.family));
+        let missing = || Error::BadFile(format!("metadata {}.{key} is missing", self.prefix));
         self.optional(key)?.ok_or_else(missing)
     }
 }
@@ -62,49 +123,57 @@ impl Keys<'_> {
 impl Config {
     /// The configuration of a model file.
     pub fn of(file: &ModelFile) -> Result<Config> {
-        let family = families::family(file.metadata())?;
-        let keys = Keys {
-            file,
-            family: family.name,
-        };
+        let (family, prefix) = families::family(file.metadata())?;
+        let keys = Keys { file, prefix };
         let (width, heads) = (
             keys.required("embedding_length")?,
             keys.required("attention.head_count")?,
         );
         let kv_heads = keys.optional("attention.head_count_kv")?.unwrap_or(heads);
-        let head_size = keys
-            .optional("attention.key_length")?
-            .unwrap_or(width / heads);
-        let value_size = keys
-            .optional("attention.value_length")?
-            .unwrap_or(head_size);
-        let norm_epsilon = norm_epsilon(file, family.name)?;
-        if heads % kv_heads != 0 {
-            return Err(Error::BadFile(format!(
-                "{heads} query heads do not share {kv_heads} key heads evenly"
-            )));
-        }
-        if head_size % 4 != 0 || head_size == 0 || head_size > 1024 || value_size != head_size {
-            let sizes = format!("heads of {head_size} keys and {value_size} values");
+        let head_size = head_size(&keys, width, (heads, kv_heads))?;
+        let layers = keys.required("block_count")?;
+        let experts = experts(&keys)?;
+        let ffn_width = match (experts, keys.optional("expert_feed_forward_length")?) {
+            (Some(_), Some(own)) => own,
+            _ => keys.required("feed_forward_length")?,
+        };
+        let rope = Rope::of(file, prefix, head_size)?;
+        let halves = family.pairs == Pairs::Halves;
+        if halves && !(rope.dimensions / 2).is_multiple_of(4) {
+            let turned = rope.dimensions;
             return Err(Error::Unsupported(format!(
-                "{sizes}: only equal multiples of 4 up to 1024 are run here"
+                "RoPE over {turned} values of a head: with pairs as {prefix} has them, only multiples of 8 are run here"
             )));
         }
-        let vocabulary = vocabulary(file, family.name)?;
-        let name = file.metadata().text("general.name")?.unwrap_or(family.name);
+        let local_rope = local_rope(&keys, family, &rope)?;
+        let learned = file.tensor("position_embd.weight");
+        let learned = learned.and_then(|t| t.shape.get(1)).copied();
+        let window = keys.optional("attention.sliding_window")?;
+        let name = file.metadata().text("general.name")?.unwrap_or(prefix);
+        let name = name.to_string();
         Ok(Config {
             family: family.name.to_string(),
-            name: name.to_string(),
-            layers: keys.required("block_count")?,
+            name,
+            layers,
             width,
             heads,
             kv_heads,
             head_size,
-            ffn_width: keys.required("feed_forward_length")?,
-            vocabulary,
+            ffn_width,
+            experts,
+            activation: family.activation,
+            vocabulary: vocabulary(file, prefix)?,
             context: keys.required("context_length")?,
-            rope: Rope::of(file, family.name, head_size)?,
-            norm_epsilon,
+            rope,
+            rope_pairs: family.pairs,
+            local_rope,
+            unturned_every: family.unturned_every,
+            learned_positions: learned.map(|rows| u32::try_from(rows).unwrap_or(u32::MAX)),
+            window: window.filter(|_| family.global_every > 1),
+            global_every: family.global_every,
+            layer_norm: family.layer_norm,
+            norm_epsilon: norm_epsilon(file, prefix, family.layer_norm)?,
+            scales: scales(&keys, family, (width, heads, head_size, layers))?,
         })
     }
 
@@ -112,11 +181,127 @@ impl Config {
     pub(crate) fn qkv_width(&self) -> u32 {
         (self.heads + 2 * self.kv_heads) * self.head_size
     }
+
+    /// The window of a layer.
+    pub(crate) fn window_of(&self, layer: u32) -> Option<u32> {
+        self.window
+            .filter(|_| !(layer + 1).is_multiple_of(self.global_every))
+    }
+
+    /// Positions that a layer's cache has room for, of `context`, in passes of up to `chunk` tokens: a layer with a window
+    /// keeps that, and what a pass or an overshoot of drawn tokens writes before it is read.
+    pub(crate) fn places(&self, layer: u32, context: usize, chunk: usize) -> usize {
+        let ring = |window: u32| window as usize + chunk.max(OVERSHOOT);
+        self.window_of(layer)
+            .map_or(context, |window| ring(window).min(context))
+    }
+
+    /// Pairs of a head that turn in a layer.
+    pub(crate) fn turned_pairs(&self, layer: u32) -> u32 {
+        let every = self.unturned_every;
+        let unturned =
+            self.learned_positions.is_some() || every > 0 && (layer + 1).is_multiple_of(every);
+        if unturned {
+            0
+        } else {
+            self.rope.dimensions / 2
+        }
+    }
+
+    /// The residual stream is kept without the factor on what layers add to it: norms undo any factor, if their epsilon
+    /// has its square.
+    pub(crate) fn stream_epsilon(&self) -> f32 {
+        self.norm_epsilon / (self.scales.residual * self.scales.residual)
+    }
 }
 
-/// RMSNorm's epsilon.
-fn norm_epsilon(file: &ModelFile, family: &str) -> Result<f32> {
-    let epsilon = format!("{family}.attention.layer_norm_rms_epsilon");
+/// Tokens that may be in a cache beyond what is then kept of them.
+pub(crate) const OVERSHOOT: usize = 32;
+
+fn head_size(keys: &Keys, width: u32, (heads, kv_heads): (u32, u32)) -> Result<u32> {
+    let head_size = keys.optional("attention.key_length")?;
+    let head_size = head_size.unwrap_or(width / heads);
+    let value_size = keys.optional("attention.value_length")?;
+    let value_size = value_size.unwrap_or(head_size);
+    if heads % kv_heads != 0 {
+        return Err(Error::BadFile(format!(
+            "{heads} query heads do not share {kv_heads} key heads evenly"
+        )));
+    }
+    if head_size % 4 != 0 || head_size == 0 || head_size > 1024 || value_size != head_size {
+        let sizes = format!("heads of {head_size} keys and {value_size} values");
+        return Err(Error::Unsupported(format!(
+            "{sizes}: only equal multiples of 4 up to 1024 are run here"
+        )));
+    }
+    Ok(head_size)
+}
+
+fn experts(keys: &Keys) -> Result<Option<Experts>> {
+    // A count of 0 is how some files say that there are none.
+    let key = format!("{}.expert_count", keys.prefix);
+    if matches!(keys.file.metadata().u32(&key)?, None | Some(0)) {
+        return Ok(None);
+    }
+    let (count, used) = (
+        keys.required("expert_count")?,
+        keys.required("expert_used_count")?,
+    );
+    if used > count || used >= MOST_USED {
+        return Err(Error::Unsupported(format!(
+            "{used} of {count} experts for a token: fewer than {MOST_USED} are run here"
+        )));
+    }
+    Ok(Some(Experts { count, used }))
+}
+
+fn local_rope(keys: &Keys, family: &Family, rope: &Rope) -> Result<Option<Rope>> {
+    let Some(usual) = family.local_rope_base else {
+        return Ok(None);
+    };
+    Ok(Some(Rope {
+        base: keys.factor("rope.freq_base_swa")?.unwrap_or(usual),
+        scaling: Scaling::None,
+        ..rope.clone()
+    }))
+}
+
+fn scales(
+    keys: &Keys,
+    family: &Family,
+    (width, heads, head_size, layers): (u32, u32, u32, u32),
+) -> Result<Scales> {
+    let one = |key: &str| Ok::<f32, Error>(keys.factor(key)?.unwrap_or(1.0));
+    let usual = if family.scaled_embedding {
+        (width as f32).sqrt()
+    } else {
+        1.0
+    };
+    let scaled = if layers == family.wide_scale_layers {
+        width / heads
+    } else {
+        head_size
+    };
+    let attention = keys.factor("attention.scale")?;
+    let (score_cap, logit_cap) = family.caps.unzip();
+    Ok(Scales {
+        embedding: usual * one("embedding_scale")?,
+        residual: one("residual_scale")?,
+        attention: attention.unwrap_or(1.0 / (scaled.max(1) as f32).sqrt()),
+        logits: 1.0 / one("logit_scale")?,
+        score_cap: keys.factor("attn_logit_softcapping")?.or(score_cap),
+        logit_cap: keys.factor("final_logit_softcapping")?.or(logit_cap),
+    })
+}
+
+/// The norms' epsilon.
+fn norm_epsilon(file: &ModelFile, prefix: &str, layer_norm: bool) -> Result<f32> {
+    let kind = if layer_norm {
+        "layer_norm_epsilon"
+    } else {
+        "layer_norm_rms_epsilon"
+    };
+    let epsilon = format!("{prefix}.attention.{kind}");
     let missing = || Error::BadFile(format!("metadata {epsilon} is missing"));
     let norm_epsilon = file.metadata().f32(&epsilon)?.ok_or_else(missing)?;
     if !(norm_epsilon.is_finite() && norm_epsilon >= 0.0) {
@@ -128,7 +313,7 @@ fn norm_epsilon(file: &ModelFile, family: &str) -> Result<f32> {
 }
 
 /// Rows of the embedding, which the metadata and the tokenizer must not contradict.
-fn vocabulary(file: &ModelFile, family: &str) -> Result<u32> {
+fn vocabulary(file: &ModelFile, prefix: &str) -> Result<u32> {
     let embedding = file.tensor("token_embd.weight");
     let embedding =
         embedding.ok_or_else(|| Error::BadFile("tensor token_embd.weight is missing".into()))?;
@@ -136,10 +321,10 @@ fn vocabulary(file: &ModelFile, family: &str) -> Result<u32> {
     let vocabulary = u32::try_from(rows).ok().filter(|&v| v > 0 && v <= LARGEST);
     let vocabulary =
         vocabulary.ok_or_else(|| Error::BadFile(format!("token_embd.weight has {rows} rows")))?;
-    let claimed = file.metadata().u32(&format!("{family}.vocab_size"))?;
+    let claimed = file.metadata().u32(&format!("{prefix}.vocab_size"))?;
     if let Some(claimed) = claimed.filter(|&claimed| claimed != vocabulary) {
         return Err(Error::BadFile(format!(
-            "metadata {family}.vocab_size is {claimed}, but token_embd.weight has {rows} rows"
+            "metadata {prefix}.vocab_size is {claimed}, but token_embd.weight has {rows} rows"
         )));
     }
     let tokens = file.metadata().texts("tokenizer.ggml.tokens")?;

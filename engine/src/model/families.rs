@@ -1,31 +1,154 @@
-//! The families as a table: a row says what a family adds to Llama. What a file says itself (tied heads, RoPE factors)
-//! is read from its tensors, not from here.
+//! The families as a table: a row says what a family adds to Llama. What a file says itself (tied heads, biases, norms after
+//! a layer, norms of queries and keys, experts, RoPE factors) is read from its tensors and metadata, not from here.
+
+use serde::Serialize;
 
 use crate::{Error, Result, file::Metadata};
 
-/// What sets a family apart from Llama. Each field is one wish; so far Llama's own are all there are.
+/// Which values of a head RoPE turns together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Pairs {
+    /// Neighbours.
+    Neighbours,
+    /// One of the first half with one of the second, as GPT-NeoX has them.
+    Halves,
+}
+
+/// The activation of an MLP.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Activation {
+    /// SiLU.
+    Silu,
+    /// GELU by its tanh form.
+    Gelu,
+}
+
+/// What sets a family apart from Llama.
 #[derive(Debug)]
 pub struct Family {
     /// `general.architecture` in GGUF, also the prefix of its keys.
     pub name: &'static str,
+    /// Other architectures that differ in name alone, and prefix their keys with it.
+    pub aliases: &'static [&'static str],
+    /// Which values RoPE turns together.
+    pub pairs: Pairs,
+    /// LayerNorm in the place of RMSNorm.
+    pub layer_norm: bool,
+    /// The activation of the MLP.
+    pub activation: Activation,
+    /// Embeddings are scaled by the square root of their width.
+    pub scaled_embedding: bool,
+    /// Layers whose number, from 1, this divides attend to every position; the others to the file's window. 1: all do.
+    pub global_every: u32,
+    /// RoPE's base in layers with a window, where it is another.
+    pub local_rope_base: Option<f32>,
+    /// Layers whose number, from 1, this divides have no RoPE. 0: all have.
+    pub unturned_every: u32,
+    /// Soft caps of scores and logits where the file names none.
+    pub caps: Option<(f32, f32)>,
+    /// In models of so many layers, scores are scaled by the width that a query head has of the stream, not by its own.
+    pub wide_scale_layers: u32,
 }
 
-/// Llama (Touvron et al. 2023) and what shares its files: Llama 1–3, Mistral, SmolLM and SmolLM2, TinyLlama.
-pub const LLAMA: Family = Family { name: "llama" };
+/// Llama (Touvron et al. 2023) and what shares its files: Llama 1–3, Mistral, Mixtral, SmolLM and SmolLM2, TinyLlama.
+pub const LLAMA: Family = Family {
+    name: "llama",
+    aliases: &["mistral", "mixtral"],
+    pairs: Pairs::Neighbours,
+    layer_norm: false,
+    activation: Activation::Silu,
+    scaled_embedding: false,
+    global_every: 1,
+    local_rope_base: None,
+    unturned_every: 0,
+    caps: None,
+    wide_scale_layers: 0,
+};
+
+/// Llama with RoPE's pairs as GPT-NeoX has them.
+const NEOX: Family = Family {
+    aliases: &[],
+    pairs: Pairs::Halves,
+    ..LLAMA
+};
+
+/// Gemma (Gemma Team 2024).
+const GEMMA: Family = Family {
+    activation: Activation::Gelu,
+    scaled_embedding: true,
+    ..NEOX
+};
 
 /// Every family.
-pub const FAMILIES: &[Family] = &[LLAMA];
+pub const FAMILIES: &[Family] = &[
+    LLAMA,
+    Family {
+        name: "qwen2",
+        ..NEOX
+    },
+    Family {
+        name: "qwen3",
+        ..NEOX
+    },
+    Family {
+        name: "qwen3moe",
+        ..NEOX
+    },
+    Family {
+        name: "gemma2",
+        global_every: 2,
+        caps: Some((50.0, 30.0)),
+        wide_scale_layers: 46,
+        ..GEMMA
+    },
+    Family {
+        name: "gemma3",
+        global_every: 6,
+        local_rope_base: Some(10_000.0),
+        wide_scale_layers: 62,
+        ..GEMMA
+    },
+    Family {
+        name: "phi3",
+        ..NEOX
+    },
+    Family {
+        name: "smollm3",
+        aliases: &[],
+        unturned_every: 4,
+        ..LLAMA
+    },
+    Family {
+        name: "granite",
+        aliases: &["granitemoe"],
+        ..LLAMA
+    },
+    Family {
+        name: "olmo2",
+        ..NEOX
+    },
+    Family {
+        name: "gpt2",
+        layer_norm: true,
+        activation: Activation::Gelu,
+        ..NEOX
+    },
+];
 
-/// The row that the file asks for.
-pub fn family(metadata: &Metadata) -> Result<&'static Family> {
+/// The row that the file asks for, and the prefix of its keys.
+pub fn family(metadata: &Metadata) -> Result<(&'static Family, &str)> {
     let name = metadata.text("general.architecture")?;
     let name =
         name.ok_or_else(|| Error::BadFile("metadata general.architecture is missing".into()))?;
-    FAMILIES.iter().find(|f| f.name == name).ok_or_else(|| {
+    let is = |f: &&Family| f.name == name || f.aliases.contains(&name);
+    let found = FAMILIES.iter().find(is).ok_or_else(|| {
         let known: Vec<&str> = FAMILIES.iter().map(|f| f.name).collect();
         Error::Unsupported(format!(
             "models of the family {name:?} are not known here; known are: {}",
             known.join(", ")
         ))
-    })
+    })?;
+    Ok((found, name))
 }

@@ -2,15 +2,15 @@
 
 use std::{ops::ControlFlow, sync::Arc};
 
-use lantern_kernels::{attention_join, padded};
+use lantern_kernels::{attention_join, padded, store::BLOCK};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::Xxh3;
 
 use super::{
-    block::Layout,
+    block::{Layout, RopeFactors},
     config::Config,
-    weights::{ALIGNMENT, Stored, vector},
+    weights::{ALIGNMENT, Stored, values},
 };
 use crate::{
     Engine, Error, ModelFile, Result, Session,
@@ -36,11 +36,48 @@ pub enum Precision {
     Exact,
 }
 
+/// How keys and values are kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum CacheType {
+    /// 4 bytes a value.
+    F32,
+    /// 2 bytes a value.
+    F16,
+    /// Bytes with a scale of f32 for each 32: 9 bits a value.
+    Q8_0,
+    /// Nibbles with a scale of f32 for each 32: 5 bits a value.
+    Q4_0,
+}
+
+impl CacheType {
+    /// The words of a block of 32 values; none where each value stands by itself.
+    pub(crate) fn block_words(self) -> Option<usize> {
+        match self {
+            CacheType::F32 | CacheType::F16 => None,
+            CacheType::Q8_0 => Some(9),
+            CacheType::Q4_0 => Some(5),
+        }
+    }
+
+    /// Bytes of `values`.
+    fn bytes(self, values: u64) -> u64 {
+        match self {
+            CacheType::F32 => values * 4,
+            CacheType::F16 => values * 2,
+            CacheType::Q8_0 => values / BLOCK as u64 * 36,
+            CacheType::Q4_0 => values / BLOCK as u64 * 20,
+        }
+    }
+}
+
 /// How to load a model.
 #[derive(Debug, Clone, Default)]
 pub struct LoadOptions {
     /// How exactly to compute.
     pub precision: Precision,
+    /// How keys and values are kept; none: as f32 where computing is exact, else as f16.
+    pub cache: Option<CacheType>,
     /// Positions of a session; none: the model's own, at most [`CONTEXT_DEFAULT_MAX`].
     pub context: Option<usize>,
     /// Tokens of a prefill pass; none: what suits the adapter.
@@ -52,6 +89,15 @@ impl LoadOptions {
     fn chunk_on(&self, engine: &Engine, context: usize) -> usize {
         let suiting = if engine.software() { 32 } else { 256 };
         self.chunk.unwrap_or(suiting).clamp(1, context)
+    }
+
+    /// How keys and values are kept.
+    pub fn cache_type(&self) -> CacheType {
+        let usual = match self.precision {
+            Precision::Exact => CacheType::F32,
+            Precision::Default => CacheType::F16,
+        };
+        self.cache.unwrap_or(usual)
     }
 
     /// Positions of a session of this model.
@@ -77,6 +123,7 @@ pub(crate) struct Loaded {
     pub config: Config,
     pub layout: Layout,
     pub precision: Precision,
+    pub cache: CacheType,
     pub context: usize,
     pub chunk: usize,
     /// Buffers of each matrix's pieces.
@@ -102,13 +149,14 @@ impl Model {
         let config = Config::of(file)?;
         let layout = Layout::of(engine, file, &config)?;
         let context = options.context_of(&config);
-        check_context(engine, &config, options.precision, context)?;
+        check_context(engine, &config, options.cache_type(), context)?;
         let chunk = options.chunk_on(engine, context);
         let builder = Builder {
             engine,
             config: &config,
             layout: &layout,
             precision: options.precision,
+            cache: options.cache_type(),
             context: context as u32,
             chunk: chunk as u32,
         };
@@ -147,12 +195,13 @@ impl Model {
         let slots = slots(engine, &config, file, &layout, passes, &mut upload).await?;
         upload.finish().await?;
         compiling.finish()?;
-        let (engine, precision) = (engine.clone(), options.precision);
+        let (engine, precision, cache) = (engine.clone(), options.precision, options.cache_type());
         let loaded = Loaded {
             engine,
             config,
             layout,
             precision,
+            cache,
             context,
             chunk,
             matrices,
@@ -201,8 +250,13 @@ impl Model {
 
     /// Bytes of a session's keys and values.
     pub fn cache_bytes(&self) -> u64 {
-        let config = &self.0.config;
-        2 * u64::from(config.layers) * cache_layer_bytes(config, self.0.precision, self.0.context)
+        let layers = 0..self.0.config.layers;
+        layers.map(|layer| 2 * self.0.cache_bytes(layer)).sum()
+    }
+
+    /// How keys and values are kept.
+    pub fn cache_type(&self) -> CacheType {
+        self.0.cache
     }
 
     /// A session with an empty cache.
@@ -242,6 +296,7 @@ impl ModelFile {
             config: &config,
             layout: &layout,
             precision: options.precision,
+            cache: options.cache_type(),
             context: options.context_of(&config) as u32,
             chunk: width as u32,
         };
@@ -265,6 +320,7 @@ impl Loaded {
             config: &self.config,
             layout: &self.layout,
             precision: self.precision,
+            cache: self.cache,
             context: self.context as u32,
             chunk: self.chunk as u32,
         }
@@ -282,9 +338,19 @@ impl Loaded {
         u64::from(config.heads * parts * (config.head_size + 2)) * 4
     }
 
+    /// Bytes of the keys, or the values, of a layer.
+    pub fn cache_bytes(&self, layer: u32) -> u64 {
+        cache_layer_bytes(&self.config, self.cache, self.places(layer))
+    }
+
+    /// Positions that a layer's cache has room for.
+    pub fn places(&self, layer: u32) -> usize {
+        self.config.places(layer, self.context, self.chunk)
+    }
+
     /// Bytes that a position takes in the keys, or the values, of a layer.
     pub fn cache_position_bytes(&self) -> u64 {
-        cache_layer_bytes(&self.config, self.precision, 1)
+        cache_layer_bytes(&self.config, self.cache, 1)
     }
 
     /// A plane of a piece of a matrix.
@@ -340,15 +406,14 @@ pub(crate) fn admit(tokens: &[u32], held: usize, vocabulary: u32, context: usize
 }
 
 /// Bytes of the keys, or the values, of one layer.
-pub(crate) fn cache_layer_bytes(config: &Config, precision: Precision, context: usize) -> u64 {
-    let bytes = if precision == Precision::Exact { 4 } else { 2 };
-    context as u64 * u64::from(config.kv_heads * config.head_size) * bytes
+pub(crate) fn cache_layer_bytes(config: &Config, cache: CacheType, context: usize) -> u64 {
+    context as u64 * cache.bytes(u64::from(config.kv_heads * config.head_size))
 }
 
 impl Engine {
     /// The longest context that a layer's keys, or its values, have room for.
-    pub(crate) fn context_most(&self, config: &Config, precision: Precision) -> u64 {
-        let position = cache_layer_bytes(config, precision, 1);
+    pub(crate) fn context_most(&self, config: &Config, cache: CacheType) -> u64 {
+        let position = cache_layer_bytes(config, cache, 1);
         let limits = &self.adapter().limits;
         let size = limits
             .max_storage_buffer_binding_size
@@ -362,16 +427,25 @@ impl Engine {
     }
 }
 
-fn check_context(
-    engine: &Engine,
-    config: &Config,
-    precision: Precision,
-    context: usize,
-) -> Result<()> {
+fn check_context(engine: &Engine, config: &Config, cache: CacheType, context: usize) -> Result<()> {
+    if cache.block_words().is_some() && !config.head_size.is_multiple_of(BLOCK as u32) {
+        return Err(Error::BadInput(format!(
+            "a cache in blocks of {BLOCK} needs heads of a multiple of that, and these have {}: take f16",
+            config.head_size
+        )));
+    }
     if context == 0 {
         return Err(Error::BadInput("a context of 0 holds no token".into()));
     }
-    let most = engine.context_most(config, precision);
+    if let Some(most) = config
+        .learned_positions
+        .filter(|&most| context > most as usize)
+    {
+        return Err(Error::BadInput(format!(
+            "the model has learned {most} positions; a context of {context} was asked for"
+        )));
+    }
+    let most = engine.context_most(config, cache);
     if context as u64 > most {
         let name = &engine.adapter().name;
         return Err(Error::DoesNotFit(format!(
@@ -390,8 +464,8 @@ async fn load_vectors(
 ) -> Result<(Buffer, Vec<(u64, u64)>)> {
     let mut bytes: Vec<u8> = Vec::new();
     let mut places = Vec::new();
-    for tensor in &layout.vectors {
-        let values = vector(file, tensor).await?;
+    for vector in &layout.vectors {
+        let values = vector.values(file).await?;
         places.push((bytes.len() as u64, values.len() as u64 * 4));
         bytes.extend_from_slice(bytemuck::cast_slice(&values));
         bytes.resize(bytes.len().next_multiple_of(ALIGNMENT as usize), 0);
@@ -412,16 +486,7 @@ async fn slots(
     (precision, context, chunk): (Precision, usize, usize),
     upload: &mut Upload<'_>,
 ) -> Result<Vec<(Slot, Buffer)>> {
-    let factors = match &layout.rope_factors {
-        Some(tensor) => Some(vector(file, tensor).await?),
-        None => None,
-    };
-    let pairs = config.rope.dimensions as usize / 2; // padding, which is zero, comes after them
-    let bad = |&v: &&f32| v <= &0.0;
-    if let Some(v) = factors.iter().flatten().take(pairs).find(bad) {
-        return Err(Error::BadFile(format!("rope_freqs.weight holds {v}")));
-    }
-    let angles = config.rope.angles(context, factors.as_deref());
+    let angles = angles(config, file, layout, context).await?;
     // Kernels that take eight tokens at a time bind all eight rows, whether there is a token for each or not.
     let row = |width: u32| chunk.next_multiple_of(8) as u64 * u64::from(padded(width)) * 4;
     let widest = (config.heads * config.head_size)
@@ -429,7 +494,7 @@ async fn slots(
         .max(config.ffn_width);
     let packed = chunk as u64 * packed_bytes(engine, precision, widest);
     let mut sizes = vec![
-        (Slot::Angles, angles.len() as u64 * 4),
+        (Slot::Angles, angles[0].len() as u64 * 4),
         (Slot::X, row(config.width)),
         (Slot::H, row(config.width)),
         (Slot::Qkv, row(config.qkv_width())),
@@ -437,11 +502,17 @@ async fn slots(
         (Slot::Gated, row(config.ffn_width)),
     ];
     sizes.extend((packed > 0).then_some((Slot::Packed, packed)));
+    sizes.extend(expert_slots(config, chunk));
+    sizes.extend(
+        angles
+            .get(1)
+            .map(|local| (Slot::LocalAngles, local.len() as u64 * 4)),
+    );
     let most = engine.adapter().limits.max_storage_buffer_binding_size;
     let mut slots = Vec::new();
     for (slot, size) in sizes {
         if size > most {
-            let advice = if slot == Slot::Angles {
+            let advice = if [Slot::Angles, Slot::LocalAngles].contains(&slot) {
                 "a smaller context"
             } else {
                 "smaller prefill passes"
@@ -453,8 +524,65 @@ async fn slots(
         }
         slots.push((slot, engine.storage_or_uniform(slot.name(), size).await?));
     }
-    upload
-        .write(&slots[0].1, 0, bytemuck::cast_slice(&angles))
-        .await?;
+    for (place, angles) in [Slot::Angles, Slot::LocalAngles].into_iter().zip(&angles) {
+        let (_, buffer) = slots
+            .iter()
+            .find(|(slot, _)| *slot == place)
+            .expect("made above");
+        upload
+            .write(buffer, 0, bytemuck::cast_slice(angles))
+            .await?;
+    }
     Ok(slots)
+}
+
+/// Slots of a mixture of experts, and their bytes.
+fn expert_slots(config: &Config, chunk: usize) -> Vec<(Slot, u64)> {
+    let Some(experts) = config.experts else {
+        return vec![];
+    };
+    let pairs = chunk as u64 * u64::from(experts.used) * 4;
+    vec![
+        (
+            Slot::Router,
+            chunk.next_multiple_of(8) as u64 * u64::from(padded(experts.count)) * 4,
+        ),
+        (Slot::Chosen, pairs),
+        (Slot::Shares, pairs),
+        (Slot::ExpertsUp, pairs * u64::from(padded(config.ffn_width))),
+        (Slot::ExpertsOut, pairs * u64::from(padded(config.width))),
+    ]
+}
+
+/// RoPE's angles for `context` positions, and those of layers with a window where they have others.
+async fn angles(
+    config: &Config,
+    file: &ModelFile,
+    layout: &Layout,
+    context: usize,
+) -> Result<Vec<Vec<f32>>> {
+    let tensor = match &layout.rope_factors {
+        RopeFactors::None => None,
+        RopeFactors::Always(tensor) => Some(tensor),
+        RopeFactors::ByContext(short, long) => {
+            let is_long = context > config.rope.original_context as usize;
+            Some(if is_long { long } else { short })
+        }
+    };
+    let factors = match tensor {
+        Some(tensor) => Some(values(file, tensor).await?),
+        None => None,
+    };
+    if let Some(v) = factors.iter().flatten().find(|v| **v <= 0.0) {
+        let name = tensor.map_or("", |t| &t.name);
+        return Err(Error::BadFile(format!("{name} holds {v}")));
+    }
+    let mut all = vec![config.rope.angles(context, factors.as_deref())];
+    all.extend(
+        config
+            .local_rope
+            .as_ref()
+            .map(|local| local.angles(context, None)),
+    );
+    Ok(all)
 }

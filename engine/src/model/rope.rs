@@ -16,6 +16,10 @@ pub struct Rope {
     pub dimensions: u32,
     /// What is done for contexts longer than trained.
     pub scaling: Scaling,
+    /// Factor on the length of what turns.
+    pub length: f32,
+    /// Context before any stretching.
+    pub original_context: u32,
 }
 
 /// What is done for contexts longer than trained.
@@ -33,14 +37,10 @@ pub enum Scaling {
     Yarn {
         /// The factor.
         factor: f32,
-        /// Context before stretching.
-        original_context: u32,
         /// Rotations in the original context from which a frequency is kept.
         beta_fast: f32,
         /// Rotations in the original context up to which it is divided.
         beta_slow: f32,
-        /// Factor on the length of queries and keys.
-        attention_factor: f32,
     },
 }
 
@@ -74,15 +74,8 @@ impl Rope {
             Some("linear") => Scaling::Linear { factor: factor()? },
             Some("yarn") => Scaling::Yarn {
                 factor: factor()?,
-                original_context: {
-                    let name = "scaling.original_context_length";
-                    let own = metadata.u32(&format!("{family}.context_length"))?;
-                    let v = metadata.u32(&key(name))?.or(own).unwrap_or(0);
-                    positive(name, v as f32)? as u32
-                },
                 beta_fast: float("scaling.yarn_beta_fast", 32.0)?,
                 beta_slow: float("scaling.yarn_beta_slow", 1.0)?,
-                attention_factor: float("scaling.attn_factor", 1.0)?,
             },
             Some(other) => {
                 return Err(Error::Unsupported(format!(
@@ -97,10 +90,15 @@ impl Rope {
                 key("freq_base")
             )));
         }
+        let original = "scaling.original_context_length";
+        let own = metadata.u32(&format!("{family}.context_length"))?;
+        let context = metadata.u32(&key(original))?.or(own).unwrap_or(0);
         Ok(Rope {
             base,
             dimensions,
             scaling,
+            length: positive("scaling.attn_factor", float("scaling.attn_factor", 1.0)?)?,
+            original_context: positive(original, context as f32)? as u32,
         })
     }
 
@@ -123,32 +121,27 @@ impl Rope {
     /// Radians a position, and the factor on the length, of one pair.
     fn turn(&self, pair: usize, factor: Option<f32>) -> (f64, f64) {
         let dimensions = f64::from(self.dimensions);
-        let base = f64::from(self.base);
+        let (base, length) = (f64::from(self.base), f64::from(self.length));
         let plain = base.powf(-2.0 * pair as f64 / dimensions) / f64::from(factor.unwrap_or(1.0));
         match self.scaling {
-            Scaling::None => (plain, 1.0),
-            Scaling::Linear { factor } => (plain / f64::from(factor), 1.0),
+            Scaling::None => (plain, length),
+            Scaling::Linear { factor } => (plain / f64::from(factor), length),
             Scaling::Yarn {
                 factor,
-                original_context,
                 beta_fast,
                 beta_slow,
-                attention_factor,
             } => {
                 let factor = f64::from(factor);
                 // The pair that turns `rotations` times within the original context.
                 let pair_of = |rotations: f32| {
-                    let wave = f64::from(original_context) / (f64::from(rotations) * 2.0 * PI);
+                    let wave = f64::from(self.original_context) / (f64::from(rotations) * 2.0 * PI);
                     dimensions * wave.ln() / (2.0 * base.ln())
                 };
                 let low = pair_of(beta_fast).floor().max(0.0);
                 let high = pair_of(beta_slow).ceil().min(dimensions - 1.0);
                 let kept = 1.0 - ((pair as f64 - low) / (high - low).max(0.001)).clamp(0.0, 1.0);
                 let frequency = plain / factor * (1.0 - kept) + plain * kept;
-                (
-                    frequency,
-                    f64::from(attention_factor) * (1.0 + 0.1 * factor.ln()),
-                )
+                (frequency, length * (1.0 + 0.1 * factor.ln()))
             }
         }
     }

@@ -267,8 +267,35 @@ fn join_names(tensors: &[TensorInfo]) -> String {
         .join("+")
 }
 
-/// A small tensor as f32, padded with zeros: norms' weights, RoPE's factors.
-pub(crate) async fn vector(file: &ModelFile, tensor: &TensorInfo) -> Result<Vec<f32>> {
+/// Small tensors, one after the other: norms' weights, biases.
+#[derive(Debug, Clone)]
+pub struct Vector {
+    /// The tensors.
+    pub tensors: Vec<TensorInfo>,
+    /// Every value is multiplied by it.
+    pub factor: f32,
+}
+
+impl Vector {
+    /// What plans call it.
+    pub fn name(&self) -> String {
+        join_names(&self.tensors)
+    }
+
+    /// As f32, padded with zeros.
+    pub(crate) async fn values(&self, file: &ModelFile) -> Result<Vec<f32>> {
+        let mut all = Vec::new();
+        for tensor in &self.tensors {
+            all.extend(values(file, tensor).await?);
+        }
+        all.iter_mut().for_each(|v| *v *= self.factor);
+        all.resize(padded(all.len() as u32) as usize, 0.0);
+        Ok(all)
+    }
+}
+
+/// A small tensor as f32.
+pub(crate) async fn values(file: &ModelFile, tensor: &TensorInfo) -> Result<Vec<f32>> {
     let format = format_of(tensor)?;
     let width = tensor.weights() as u32;
     if !width.is_multiple_of(format.block) {
@@ -278,8 +305,8 @@ pub(crate) async fn vector(file: &ModelFile, tensor: &TensorInfo) -> Result<Vec<
         )));
     }
     let stored = file.data(tensor, 0..tensor.bytes).await?;
-    let values = format.decode_rows(&stored, 1, width);
-    assert_eq!(values.len(), padded(width) as usize);
+    let mut values = format.decode_rows(&stored, 1, width);
+    values.truncate(width as usize);
     match values.iter().find(|v| !v.is_finite()) {
         Some(v) => Err(Error::BadFile(format!("{} holds {v}", tensor.name))),
         None => Ok(values),

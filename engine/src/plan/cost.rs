@@ -14,6 +14,8 @@ pub struct Cost {
     pub position_bytes: u64,
     /// Multiplications and additions for each token and each position that it attends to.
     pub position_operations: u64,
+    /// Positions that a token attends to at most; none: all.
+    pub window: Option<u32>,
     /// Tokens that it works on at most, from its `token_start` on; none: all of the pass.
     pub tokens: Option<u32>,
 }
@@ -40,7 +42,9 @@ impl Dispatch {
         let tokens = u64::from(left.min(cost.tokens.unwrap_or(u32::MAX)));
         let end = u64::from(position) + tokens;
         // Token i attends to position + i + 1 positions.
+        let window = u64::from(cost.window.unwrap_or(u32::MAX));
         let attended = tokens * u64::from(position) + tokens * (tokens + 1) / 2;
+        let (attended, end) = (attended.min(tokens * window), end.min(tokens + window));
         Load {
             bytes: cost.bytes + cost.position_bytes * end,
             operations: cost.operations * tokens + cost.position_operations * attended,

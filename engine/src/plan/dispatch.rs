@@ -18,9 +18,11 @@ pub enum Slot {
     Drawn,
     /// Cosines and sines, (context, pairs, 2).
     Angles,
+    /// Those of layers with a window.
+    LocalAngles,
     /// The residual stream, (tokens, width).
     X,
-    /// Normed input of a layer, (tokens, width); only while prefilling.
+    /// Normed input of a layer, or what is normed before it is added to the stream, (tokens, width).
     H,
     /// What a linear layer reads, as bytes, (tokens, groups); only where products of integers were asked for.
     Packed,
@@ -32,6 +34,16 @@ pub enum Slot {
     Parts,
     /// The gated product, (tokens, ffn width).
     Gated,
+    /// How much each expert suits, (tokens, experts).
+    Router,
+    /// The experts of each token, (tokens, used).
+    Chosen,
+    /// How much each of them counts, (tokens, used).
+    Shares,
+    /// Their gated products, (tokens, used, ffn width).
+    ExpertsUp,
+    /// What they found, (tokens, used, width).
+    ExpertsOut,
     /// (rows, vocabulary): of the last token, or of every one of a pass.
     Logits,
     /// Logits after penalties, (vocabulary).
@@ -48,6 +60,7 @@ impl Slot {
             Slot::Tokens => "tokens",
             Slot::Drawn => "drawn",
             Slot::Angles => "angles",
+            Slot::LocalAngles => "local angles",
             Slot::X => "x",
             Slot::H => "h",
             Slot::Packed => "bytes",
@@ -55,6 +68,11 @@ impl Slot {
             Slot::Attention => "att",
             Slot::Parts => "parts",
             Slot::Gated => "up",
+            Slot::Router => "router",
+            Slot::Chosen => "chosen",
+            Slot::Shares => "shares",
+            Slot::ExpertsUp => "experts up",
+            Slot::ExpertsOut => "experts",
             Slot::Logits => "logits",
             Slot::Scores => "scores",
             Slot::Seen => "seen",

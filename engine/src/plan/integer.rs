@@ -91,7 +91,7 @@ impl Builder<'_> {
         assert_eq!(matrix.cols, cols, "{}: not {cols} columns", matrix.name);
         let params = quantise::Params {
             cols,
-            eps: self.config.norm_epsilon,
+            eps: self.config.stream_epsilon(),
             last: u32::from(last),
         };
         let mut binds = vec![

@@ -3,8 +3,8 @@
 use lantern_kernels::{
     Part, Shader, bytes_of_params, matmul, matmul_cooperative, matmul_rows, matvec, padded,
     parts::{
-        FINISH_GLU, INPUT_NORM, INPUT_NORM_UNIFORM, INPUT_PLAIN, X_SINGLE, X_STORAGE, X_UNIFORM,
-        XS_STORAGE, XS_UNIFORM,
+        INPUT_NORM, INPUT_NORM_UNIFORM, INPUT_PLAIN, X_SINGLE, X_STORAGE, X_UNIFORM, XS_STORAGE,
+        XS_UNIFORM, halves_rows,
     },
 };
 
@@ -13,7 +13,7 @@ use super::{
     cost::Cost,
     dispatch::{Bind, Dispatch, Slot},
 };
-use crate::model::block::{MatrixId, VectorId};
+use crate::model::block::{MatrixId, Norm, VectorId};
 
 /// A linear layer on its way into a plan: from `x`, normed by `norm` where there is one, to `y`.
 #[derive(Clone, Copy)]
@@ -35,8 +35,8 @@ impl Builder<'_> {
         };
         let linear = match linear.norm {
             None => linear,
-            Some(norm) => {
-                self.norm(norm, width, all);
+            Some(weight) => {
+                self.norm(&Norm { weight, bias: None }, all);
                 Linear {
                     x: Slot::H,
                     norm: None,
@@ -77,7 +77,7 @@ impl Builder<'_> {
         if self.matvec_integer(linear, all) {
             return;
         }
-        let eps = self.config.norm_epsilon;
+        let eps = self.config.stream_epsilon();
         let matrix = &self.layout.matrices[linear.matrix];
         let uniform = single && self.uniform(u64::from(padded(matrix.cols)) * 4);
         let input: &'static Part = match (linear.norm, uniform) {
@@ -168,7 +168,7 @@ impl Builder<'_> {
         params: impl Fn(u32, u32, u32) -> Vec<u8>,
     ) {
         let matrix = &self.layout.matrices[linear.matrix];
-        let glu = std::ptr::eq(linear.finish, &raw const FINISH_GLU);
+        let glu = halves_rows(linear.finish);
         let results = if glu { matrix.rows / 2 } else { matrix.rows };
         let (name, y_width) = (&matrix.name, linear.y_width);
         let end = linear.y_start + results;

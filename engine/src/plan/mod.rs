@@ -1,5 +1,7 @@
 //! Forward passes as data: a list of dispatches that one can print, compare, time, and run on the CPU.
 
+mod attention;
+mod block;
 pub mod build;
 pub mod cost;
 pub mod dispatch;

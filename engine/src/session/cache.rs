@@ -1,19 +1,16 @@
-//! The KV cache: keys and values of every layer, (context, kv heads, head size), allocated once.
+//! The KV cache: keys and values of every layer, (places, kv heads, head size), allocated once: a place for each
+//! position, or a ring of them where a layer has a window.
 
-use crate::{
-    Result,
-    gpu::buffer::Buffer,
-    model::load::{Loaded, cache_layer_bytes},
-};
+use crate::{Result, gpu::buffer::Buffer, model::load::Loaded};
 
 /// Keys and values of every layer.
 pub(super) struct Cache(Vec<(Buffer, Buffer)>);
 
 impl Cache {
     pub async fn new(model: &Loaded) -> Result<Cache> {
-        let size = cache_layer_bytes(&model.config, model.precision, model.context);
         let mut layers = Vec::new();
         for layer in 0..model.config.layers {
+            let size = model.cache_bytes(layer);
             let keys = model
                 .engine
                 .storage(&format!("keys of layer {layer}"), size)

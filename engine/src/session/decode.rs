@@ -61,6 +61,7 @@ impl Session {
             let batch = self.pace.batch(number).min(room);
             let start = Instant::now();
             let drawn = self.step(draw, number, batch).await?;
+            self.written = self.written.max(self.tokens.len() - 1 + batch);
             if number > 0 {
                 self.pace.learn(batch, start.elapsed().as_secs_f64());
             }

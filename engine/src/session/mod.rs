@@ -44,6 +44,8 @@ pub struct Session {
     drawn: Vec<bool>,
     /// How many of `tokens` are in the cache; the last may be missing.
     cached: usize,
+    /// Positions from 0 on that were written since the cache was empty: rings have lost what lies far before.
+    written: usize,
     /// The logits are those after the last token.
     fresh: bool,
     buffers: Buffers,
@@ -150,6 +152,7 @@ impl Session {
             tokens: vec![],
             drawn: vec![],
             cached: 0,
+            written: 0,
             fresh: false,
             buffers,
             decode,
@@ -260,8 +263,25 @@ impl Session {
             self.drawn.truncate(position);
             self.cached = self.cached.min(position);
             self.fresh = false;
+            self.keep_rings();
         }
         Ok(())
+    }
+
+    /// Where a ring has lost positions that the next token attends to, all are computed again.
+    fn keep_rings(&mut self) {
+        let model = &self.model;
+        let lost = |layer| {
+            let Some(window) = model.config.window_of(layer) else {
+                return false;
+            };
+            let kept_from = self.written.saturating_sub(model.places(layer));
+            // The last token may be computed again, too.
+            kept_from > self.cached.saturating_sub(window as usize + 1)
+        };
+        if (0..model.config.layers).any(lost) {
+            (self.cached, self.written) = (0, 0);
+        }
     }
 
     /// A second session with the same tokens and cache.
@@ -281,7 +301,7 @@ impl Session {
         engine.wait().await?;
         fork.tokens.clone_from(&self.tokens);
         fork.drawn.clone_from(&self.drawn);
-        (fork.cached, fork.fresh) = (self.cached, self.fresh);
+        (fork.cached, fork.written, fork.fresh) = (self.cached, self.written, self.fresh);
         Ok(fork)
     }
 

@@ -118,8 +118,13 @@ impl Session {
             return Ok(());
         }
         let drawn = self.cached < self.tokens.len();
-        self.cached = self.tokens.len() - 1;
-        self.chunk(1, drawn, true).await
+        self.cached = self.cached.min(self.tokens.len() - 1);
+        while self.cached < self.tokens.len() {
+            let left = self.tokens.len() - self.cached;
+            let count = left.min(self.model.chunk);
+            self.chunk(count, drawn && left == 1, count == left).await?;
+        }
+        Ok(())
     }
 
     /// Refuses tokens that there are none of, or no room for.
@@ -153,6 +158,7 @@ impl Session {
         let operations = engine.submit_plans(plans, self.cached as u32, most);
         self.fresh = last;
         self.cached += count;
+        self.written = self.written.max(self.cached);
         engine.wait().await?;
         if !single {
             self.operations_per_second =
@@ -226,6 +232,7 @@ impl Session {
             let words = engine.map_words(&every.readback, count * stride).await?;
             let first = self.cached;
             self.cached += count;
+            self.written = self.written.max(self.cached);
             self.fresh = true;
             let all: &[f32] = bytemuck::cast_slice(&words);
             for (row, logits) in all.chunks_exact(stride).enumerate() {

@@ -4,10 +4,10 @@
 use serde::{Deserialize, Serialize};
 
 use super::Session;
-use crate::{Error, Precision, Result};
+use crate::{CacheType, Error, Precision, Result};
 
 /// The form of [`Saved`] and of the pieces.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 /// What a saved session says of itself.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -16,10 +16,14 @@ pub struct Saved {
     /// Of the model's weights: a cache means nothing to any other model.
     fingerprint: String,
     precision: Precision,
+    cache: CacheType,
     tokens: Vec<u32>,
     /// Positions of the tokens that were drawn.
     drawn: Vec<usize>,
     cached: usize,
+    written: usize,
+    /// Places of each layer's cache that differ from the context.
+    rings: Vec<(u32, usize)>,
 }
 
 fn damaged() -> Error {
@@ -41,10 +45,24 @@ impl Session {
             version: VERSION,
             fingerprint: self.model.fingerprint(),
             precision: self.model.precision,
+            cache: self.model.cache,
             tokens: self.tokens.clone(),
             drawn: marked.map(|(position, _)| position).collect(),
             cached: self.cached,
+            written: self.written,
+            rings: self.rings(),
         }
+    }
+
+    fn rings(&self) -> Vec<(u32, usize)> {
+        let layers = 0..self.model.config.layers;
+        let ring = |layer| {
+            self.model
+                .config
+                .window_of(layer)
+                .map(|_| (layer, self.model.places(layer)))
+        };
+        layers.filter_map(ring).collect()
     }
 
     /// Pieces of the cache: the keys and the values of every layer.
@@ -52,17 +70,28 @@ impl Session {
         2 * self.model.config.layers as usize
     }
 
-    /// Bytes of a piece of what is cached now.
-    pub fn piece_bytes(&self) -> usize {
-        self.model.cache_position_bytes() as usize * self.cached
+    /// Bytes of piece `index` of what is cached now.
+    pub fn piece_bytes(&self, index: usize) -> usize {
+        let layer = index as u32 / 2;
+        let ring = self.model.config.window_of(layer).is_some();
+        let places = if ring {
+            self.written.min(self.model.places(layer))
+        } else {
+            self.cached
+        };
+        self.model.cache_position_bytes() as usize * places
     }
 
     /// Piece `index`, [`Session::piece_bytes`] of it.
     pub async fn read_piece(&self, index: usize) -> Result<Vec<u8>> {
         let buffer = self.buffers.cache.piece(index);
-        let words = self.piece_bytes().div_ceil(4);
-        let words = self.model.engine.read_words(buffer, 0, words).await?;
-        Ok(bytemuck::cast_slice(&words)[..self.piece_bytes()].to_vec())
+        let bytes = self.piece_bytes(index);
+        let words = self
+            .model
+            .engine
+            .read_words(buffer, 0, bytes.div_ceil(4))
+            .await?;
+        Ok(bytemuck::cast_slice(&words)[..bytes].to_vec())
     }
 
     /// Makes this the session that was saved; the pieces follow by [`Session::write_piece`], all of them.
@@ -83,6 +112,9 @@ impl Session {
         if saved.fingerprint != model.fingerprint() {
             return refused("it is of another model");
         }
+        if saved.cache != model.cache {
+            return refused("its cache is of another type");
+        }
         if saved.precision != model.precision {
             return refused("it was computed at another precision");
         }
@@ -93,8 +125,11 @@ impl Session {
                 model.context
             ));
         }
+        if saved.rings != self.rings() {
+            return refused("its windows were kept in another size");
+        }
         let unknown = |&token: &u32| token >= model.config.vocabulary;
-        if saved.cached > held || saved.tokens.iter().any(unknown) {
+        if saved.cached > held || saved.written < saved.cached || saved.tokens.iter().any(unknown) {
             return Err(damaged());
         }
         self.tokens.clone_from(&saved.tokens);
@@ -104,14 +139,14 @@ impl Session {
                 *drawn = true;
             }
         }
-        self.cached = saved.cached;
+        (self.cached, self.written) = (saved.cached, saved.written);
         self.fresh = false;
         Ok(())
     }
 
     /// Writes piece `index` of a session that is being restored.
     pub fn write_piece(&mut self, index: usize, bytes: &[u8]) -> Result<()> {
-        if bytes.len() != self.piece_bytes() || index >= self.pieces() {
+        if index >= self.pieces() || bytes.len() != self.piece_bytes(index) {
             return Err(damaged());
         }
         let mut whole = bytes.to_vec();

@@ -142,33 +142,164 @@ pub static FINISH_STORE: Part = Part::new("", include_str!("finish_store.wgsl"))
 /// y += v
 pub static FINISH_ADD: Part = Part::new("add", include_str!("finish_add.wgsl"));
 /// y = silu(gate) * up, for rows that alternate gate and up.
-pub static FINISH_GLU: Part = Part::new("glu", include_str!("finish_glu.wgsl"));
+pub static FINISH_GLU: Part = Part {
+    uses: &[&SILU],
+    ..Part::new("glu", include_str!("finish_glu.wgsl"))
+};
 /// y = silu(y) * v, for a gate that was stored before.
-pub static FINISH_GATE: Part = Part::new("gate", include_str!("finish_gate.wgsl"));
+pub static FINISH_GATE: Part = Part {
+    uses: &[&SILU],
+    ..Part::new("gate", include_str!("finish_gate.wgsl"))
+};
+/// y = gelu(gate) * up, for rows that alternate gate and up.
+pub static FINISH_GEGLU: Part = Part {
+    uses: &[&GELU],
+    ..Part::new("geglu", include_str!("finish_glu.wgsl"))
+};
+/// y = gelu(y) * v, for a gate that was stored before.
+pub static FINISH_GEGATE: Part = Part {
+    uses: &[&GELU],
+    ..Part::new("gegate", include_str!("finish_gate.wgsl"))
+};
 /// What happens to a result.
 pub const FINISH: Socket = Socket {
     name: "finish",
-    parts: &[&FINISH_STORE, &FINISH_ADD, &FINISH_GLU, &FINISH_GATE],
+    parts: &[
+        &FINISH_STORE,
+        &FINISH_ADD,
+        &FINISH_GLU,
+        &FINISH_GATE,
+        &FINISH_GEGLU,
+        &FINISH_GEGATE,
+    ],
+};
+
+/// The finish takes a pair of rows for one result.
+pub fn halves_rows(finish: &Part) -> bool {
+    [&FINISH_GLU, &FINISH_GEGLU]
+        .iter()
+        .any(|part| std::ptr::eq(finish, *part))
+}
+
+/// SiLU.
+pub static SILU: Part = Part::new("silu", include_str!("silu.wgsl"));
+/// GELU.
+pub static GELU: Part = Part::new("gelu", include_str!("gelu.wgsl"));
+/// No activation.
+pub static ACTIVATE_NONE: Part = Part::new("", include_str!("activate_none.wgsl"));
+/// Soft-capping.
+pub static ACTIVATE_CAP: Part = Part::new("cap", include_str!("activate_cap.wgsl"));
+/// What happens to a value.
+pub const ACTIVATION: Socket = Socket {
+    name: "activation",
+    parts: &[&ACTIVATE_NONE, &GELU, &ACTIVATE_CAP],
+};
+/// No bias.
+pub static SHIFT_NONE: Part = Part::new("", include_str!("shift_none.wgsl"));
+/// A bias for each column.
+pub static SHIFT_BIAS: Part = Part::new("bias", include_str!("shift_bias.wgsl"));
+/// What is added to a value before.
+pub const SHIFT: Socket = Socket {
+    name: "shift",
+    parts: &[&SHIFT_NONE, &SHIFT_BIAS],
+};
+
+/// RMSNorm.
+pub static NORM_RMS: Part = Part::new("", include_str!("norm_rms.wgsl"));
+/// LayerNorm.
+pub static NORM_LAYER: Part = Part::new("layer", include_str!("norm_layer.wgsl"));
+/// What rows are normed by.
+pub const STATISTICS: Socket = Socket {
+    name: "statistics",
+    parts: &[&NORM_RMS, &NORM_LAYER],
+};
+/// y = norm(x)
+pub static NORM_STORE: Part = Part::new("", include_str!("norm_store.wgsl"));
+/// y += norm(x)
+pub static NORM_ADD: Part = Part::new("add", include_str!("norm_add.wgsl"));
+/// y = norm(y)
+pub static NORM_IN_PLACE: Part = Part::new("in_place", include_str!("norm_in_place.wgsl"));
+/// What is normed, and where to.
+pub const RESULT: Socket = Socket {
+    name: "result",
+    parts: &[&NORM_STORE, &NORM_ADD, &NORM_IN_PLACE],
+};
+
+/// Rows of the tokens, stored.
+pub static OF_TOKENS: Part = Part::new("", include_str!("of_tokens.wgsl"));
+/// Rows of the positions, added.
+pub static OF_POSITIONS: Part = Part::new("positions", include_str!("of_positions.wgsl"));
+/// Which rows of an embedding are looked up.
+pub const LOOKUP: Socket = Socket {
+    name: "lookup",
+    parts: &[&OF_TOKENS, &OF_POSITIONS],
+};
+
+/// Neighbours turn together.
+pub static NEIGHBOURS: Part = Part::new("", include_str!("neighbours.wgsl"));
+/// A value of the first half of what turns goes with one of the second.
+pub static HALVES: Part = Part::new("halves", include_str!("halves_turn.wgsl"));
+/// Which values of a head make a pair.
+pub const PAIRING: Socket = Socket {
+    name: "pairing",
+    parts: &[&NEIGHBOURS, &HALVES],
+};
+
+/// Scores as they are.
+pub static SCORES_PLAIN: Part = Part::new("", include_str!("scores_plain.wgsl"));
+/// Soft-capped scores; the shader's parameter `cap` is the cap.
+pub static SCORES_CAPPED: Part = Part::new("capped", include_str!("scores_capped.wgsl"));
+/// What happens to a score.
+pub const SCORES: Socket = Socket {
+    name: "scores",
+    parts: &[&SCORES_PLAIN, &SCORES_CAPPED],
+};
+/// Attention to all positions, each in its own place.
+pub static WINDOW_NONE: Part = Part::new("", include_str!("window_none.wgsl"));
+/// Attention to the last `window` positions, in a ring of `ring` places.
+pub static WINDOW_RING: Part = Part::new("window", include_str!("window_ring.wgsl"));
+/// Which positions there are, and where they lie.
+pub const WINDOW: Socket = Socket {
+    name: "window",
+    parts: &[&WINDOW_NONE, &WINDOW_RING],
 };
 
 /// Keys and values of f32, to read.
 pub static CACHE_F32: Part = Part::new("f32", include_str!("cache_f32.wgsl"));
 /// Keys and values of f16, packed in pairs: needs no `shader-f16`.
 pub static CACHE_F16: Part = Part::new("f16", include_str!("cache_f16.wgsl"));
+/// Keys and values as bytes.
+pub static CACHE_Q8_0: Part = Part::new("q8_0", include_str!("cache_q8_0.wgsl"));
+/// Keys and values as nibbles.
+pub static CACHE_Q4_0: Part = Part::new("q4_0", include_str!("cache_q4_0.wgsl"));
 /// How the cache is read.
 pub const CACHE: Socket = Socket {
     name: "cache",
-    parts: &[&CACHE_F32, &CACHE_F16],
+    parts: &[&CACHE_F32, &CACHE_F16, &CACHE_Q8_0, &CACHE_Q4_0],
 };
 
 /// Keys and values of f32, read two at a time.
 pub static PAIRS_F32: Part = Part::new("f32", include_str!("pairs_f32.wgsl"));
 /// Keys and values of f16, read two at a time.
 pub static PAIRS_F16: Part = Part::new("f16", include_str!("pairs_f16.wgsl"));
+/// Keys and values as bytes, read two at a time.
+pub static PAIRS_Q8_0: Part = Part::new("q8_0", include_str!("pairs_q8_0.wgsl"));
+/// Keys and values as nibbles, read two at a time.
+pub static PAIRS_Q4_0: Part = Part::new("q4_0", include_str!("pairs_q4_0.wgsl"));
 /// How the cache is read in pairs.
 pub const PAIRS: Socket = Socket {
     name: "cache",
-    parts: &[&PAIRS_F32, &PAIRS_F16],
+    parts: &[&PAIRS_F32, &PAIRS_F16, &PAIRS_Q8_0, &PAIRS_Q4_0],
+};
+
+/// Blocks of bytes.
+pub static BLOCKS_Q8_0: Part = Part::new("q8_0", include_str!("blocks_q8_0.wgsl"));
+/// Blocks of nibbles.
+pub static BLOCKS_Q4_0: Part = Part::new("q4_0", include_str!("blocks_q4_0.wgsl"));
+/// How a quantised cache is written.
+pub const BLOCKS: Socket = Socket {
+    name: "blocks",
+    parts: &[&BLOCKS_Q8_0, &BLOCKS_Q4_0],
 };
 
 /// One workgroup has all positions.

@@ -1,0 +1,230 @@
+//! Attention on its way into a plan: positions turned, the cache written, and read by the kernel that suits the adapter.
+
+use lantern_kernels::{
+    Kernel, Part, attention, attention_join, attention_positions, attention_tokens,
+    bytes_of_params, padded,
+    parts::{
+        BLOCKS_Q4_0, BLOCKS_Q8_0, CACHE_F16, CACHE_F32, CACHE_Q4_0, CACHE_Q8_0, END_PART,
+        END_WHOLE, HALVES, NEIGHBOURS, PAIRS_F16, PAIRS_F32, PAIRS_Q4_0, PAIRS_Q8_0, SCORES_CAPPED,
+        SCORES_PLAIN, STORE_F16, STORE_F32, WINDOW_NONE, WINDOW_RING,
+    },
+    rope,
+    store::{self, BLOCK},
+};
+
+use super::{
+    build::{Builder, LONG, Width, dispatch},
+    cost::Cost,
+    dispatch::{Bind, Dispatch, Slot},
+};
+use crate::model::{
+    families::Pairs,
+    load::{CacheType, cache_layer_bytes},
+};
+
+impl Builder<'_> {
+    pub(super) fn rope(&self, layer: u32, all: &mut Vec<Dispatch>) {
+        let config = self.config;
+        // Keys that are not stored as they are turn in place, as queries do, and are quantised after that.
+        let blocks = self.cache.block_words().is_some();
+        let (window, ring) = self.window(layer);
+        let params = rope::Params {
+            heads: config.heads + if blocks { config.kv_heads } else { 0 },
+            kv_heads: if blocks { 0 } else { config.kv_heads },
+            pairs: config.turned_pairs(layer),
+            stride: padded(config.qkv_width()),
+            window,
+            ring,
+        };
+        let local = config.local_rope.is_some() && config.window_of(layer).is_some();
+        let angles = if local {
+            Slot::LocalAngles
+        } else {
+            Slot::Angles
+        };
+        let binds = vec![
+            ("angles", Bind::Slot(angles)),
+            ("qkv", Bind::Slot(Slot::Qkv)),
+            ("keys", Bind::Keys(layer)),
+            ("values", Bind::Values(layer)),
+            ("state", Bind::Slot(Slot::State)),
+        ];
+        let parts = [
+            if self.cache == CacheType::F16 {
+                &STORE_F16
+            } else {
+                &STORE_F32
+            },
+            if config.rope_pairs == Pairs::Halves {
+                &HALVES
+            } else {
+                &NEIGHBOURS
+            },
+            self.window_part(layer),
+        ];
+        let shader = self.shader(&rope::ROPE, &parts, &[("HEAD", config.head_size)]);
+        let units = (params.heads + 2 * params.kv_heads) * config.head_size / 4;
+        let what = if blocks { "in place" } else { "into the cache" };
+        let params = bytes_of_params(&params);
+        all.push(dispatch(shader, what, "qkv → qkv", binds, params, units));
+        if blocks {
+            all.push(self.store(layer));
+        }
+    }
+
+    /// Keys and values into a cache of blocks.
+    fn store(&self, layer: u32) -> Dispatch {
+        let config = self.config;
+        let (window, ring) = self.window(layer);
+        let params = store::Params {
+            start: config.heads * config.head_size,
+            blocks: config.kv_heads * config.head_size / BLOCK as u32,
+            stride: padded(config.qkv_width()),
+            window,
+            ring,
+        };
+        let binds = vec![
+            ("keys", Bind::Keys(layer)),
+            ("values", Bind::Values(layer)),
+            ("qkv", Bind::Slot(Slot::Qkv)),
+            ("state", Bind::Slot(Slot::State)),
+        ];
+        let blocks = if self.cache == CacheType::Q8_0 {
+            &BLOCKS_Q8_0
+        } else {
+            &BLOCKS_Q4_0
+        };
+        let shader = self.shader(&store::STORE, &[blocks, self.window_part(layer)], &[]);
+        let (params, units) = (bytes_of_params(&params), 2 * params.blocks);
+        dispatch(
+            shader,
+            "into the cache",
+            "qkv → cache",
+            binds,
+            params,
+            units,
+        )
+    }
+
+    /// The window of a layer, and the places of its cache.
+    fn window(&self, layer: u32) -> (u32, u32) {
+        let places = self
+            .config
+            .places(layer, self.context as usize, self.chunk as usize);
+        (self.config.window_of(layer).unwrap_or(0), places as u32)
+    }
+
+    fn window_part(&self, layer: u32) -> &'static Part {
+        if self.config.window_of(layer).is_some() {
+            &WINDOW_RING
+        } else {
+            &WINDOW_NONE
+        }
+    }
+
+    /// The kernel that suits the adapter, and how it reads the cache.
+    fn attention_kernel(&self, width: Width) -> (&'static Kernel, &'static Part) {
+        let many = !width.is_decode()
+            && self.config.head_size <= attention_tokens::HEAD_MAX
+            && self.context <= attention_tokens::CONTEXT_MAX;
+        let special = if many {
+            &attention_tokens::ATTENTION_TOKENS
+        } else {
+            &attention_positions::ATTENTION_POSITIONS
+        };
+        let (kernel, read): (_, [&'static Part; 4]) = if self.engine.has_variant(special) {
+            (special, [&PAIRS_F32, &PAIRS_F16, &PAIRS_Q8_0, &PAIRS_Q4_0])
+        } else {
+            let whole = &attention::ATTENTION;
+            (whole, [&CACHE_F32, &CACHE_F16, &CACHE_Q8_0, &CACHE_Q4_0])
+        };
+        (kernel, read[self.cache as usize])
+    }
+
+    pub(super) fn attention(&self, layer: u32, width: Width, all: &mut Vec<Dispatch>) {
+        let config = self.config;
+        let group = config.heads / config.kv_heads;
+        let heads = attention::heads_together(config.head_size, group);
+        let (window, ring) = self.window(layer);
+        let params = attention::Params {
+            kv_heads: config.kv_heads,
+            q_stride: padded(config.qkv_width()),
+            y_stride: padded(config.heads * config.head_size),
+            scale: config.scales.attention,
+            cap: config.scales.score_cap.unwrap_or(0.0),
+            window,
+            ring,
+        };
+        let window = config.window_of(layer);
+        let split = width == Width::DecodeLong && self.splits() && window.is_none_or(|w| w >= LONG);
+        let (kernel, cache) = self.attention_kernel(width);
+        let capped = config.scales.score_cap.is_some();
+        let scores: &'static Part = if capped {
+            &SCORES_CAPPED
+        } else {
+            &SCORES_PLAIN
+        };
+        let mut parts = vec![cache, scores, self.window_part(layer)];
+        if !std::ptr::eq(kernel, &raw const attention_tokens::ATTENTION_TOKENS) {
+            parts.push(if split { &END_PART } else { &END_WHOLE });
+        }
+        let y = if split { Slot::Parts } else { Slot::Attention };
+        let binds = vec![
+            ("qkv", Bind::Slot(Slot::Qkv)),
+            ("keys", Bind::Keys(layer)),
+            ("values", Bind::Values(layer)),
+            ("y", Bind::Slot(y)),
+            ("state", Bind::Slot(Slot::State)),
+        ];
+        let mut consts = vec![
+            ("HEAD", config.head_size),
+            ("GROUP", group),
+            ("HEADS", heads),
+        ];
+        consts.extend(split.then_some(("PARTS", attention_join::PARTS)));
+        let shader = self.shader(kernel, &parts, &consts);
+        let what = format!("{} heads of {}", config.heads, config.head_size);
+        let cost = Cost {
+            position_bytes: cache_layer_bytes(config, self.cache, 1) * 2,
+            position_operations: 4 * u64::from(config.heads * config.head_size),
+            window,
+            ..Cost::default()
+        };
+        let units = config.heads / heads;
+        let flow = format!("qkv → {}", y.name());
+        all.push(Dispatch {
+            cost,
+            ..dispatch(shader, &what, &flow, binds, bytes_of_params(&params), units)
+        });
+        if split {
+            all.push(self.attention_join());
+        }
+    }
+
+    /// Whether attention far into the context is split while decoding.
+    pub(crate) fn splits(&self) -> bool {
+        let join = &attention_join::ATTENTION_JOIN;
+        self.context >= LONG && self.engine.able(join).next().is_some()
+    }
+
+    fn attention_join(&self) -> Dispatch {
+        let consts = [
+            ("HEAD", self.config.head_size),
+            ("PARTS", attention_join::PARTS),
+        ];
+        let shader = self.shader(&attention_join::ATTENTION_JOIN, &[], &consts);
+        let binds = vec![
+            ("partial", Bind::Slot(Slot::Parts)),
+            ("y", Bind::Slot(Slot::Attention)),
+        ];
+        let what = format!("{} parts", attention_join::PARTS);
+        dispatch(
+            shader,
+            &what,
+            "parts → att",
+            binds,
+            vec![],
+            self.config.heads,
+        )
+    }
+}

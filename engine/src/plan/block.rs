@@ -1,0 +1,432 @@
+//! A block on its way into a plan: x += attention(norm(x)); x += mlp(norm(x)); with what its tensors add to that.
+
+use lantern_kernels::{
+    Part, bytes_of_params, combine, experts, norm, padded,
+    parts::{
+        ACTIVATE_NONE, FINISH_ADD, FINISH_GATE, FINISH_GEGATE, FINISH_GEGLU, FINISH_GLU,
+        FINISH_STORE, GELU, NORM_ADD, NORM_IN_PLACE, NORM_LAYER, NORM_RMS, NORM_STORE, SHIFT_BIAS,
+        SHIFT_NONE,
+    },
+    pointwise, route,
+};
+
+use super::{
+    build::{Builder, Width, dispatch},
+    cost::Cost,
+    dispatch::{Bind, Dispatch, Slot},
+    linear::Linear,
+};
+use crate::model::{
+    block::{Affine, Ffn, Layer, MatrixId, Norm, QkNorm, VectorId},
+    config::Experts,
+    families::Activation,
+};
+
+impl Builder<'_> {
+    pub(super) fn block(&self, layer: &Layer, width: Width, index: u32, all: &mut Vec<Dispatch>) {
+        let y_width = self.config.qkv_width();
+        let (x, norm) = self.input(layer.attention_norm, width, all);
+        for &(matrix, y_start) in &layer.qkv {
+            let (y, finish) = (Slot::Qkv, &FINISH_STORE);
+            let linear = Linear {
+                matrix,
+                x,
+                norm,
+                y,
+                y_start,
+                y_width,
+                finish,
+            };
+            self.linear(linear, width, all);
+        }
+        if let Some(bias) = layer.qkv_bias {
+            all.push(self.pointwise(
+                Slot::Qkv,
+                (0, y_width, y_width),
+                Some(bias),
+                &ACTIVATE_NONE,
+                0.0,
+            ));
+        }
+        if let Some(norm) = layer.qk_norm {
+            self.qk_norm(norm, all);
+        }
+        self.rope(index, all);
+        self.attention(index, width, all);
+        let output = layer.attention_output;
+        self.onto_stream(output, Slot::Attention, layer.attention_post, width, all);
+
+        match &layer.ffn {
+            Ffn::Gated(gate_up, down) => {
+                let (x, norm) = self.input(layer.ffn_norm, width, all);
+                self.gated(gate_up, x, norm, width, all);
+                self.onto_stream(*down, Slot::Gated, layer.ffn_post, width, all);
+            }
+            Ffn::Plain(up, down) => {
+                let (x, norm) = self.input(layer.ffn_norm, width, all);
+                let (y, y_width) = (Slot::Gated, self.config.ffn_width);
+                let (matrix, y_start, finish) = (up.matrix, 0, &FINISH_STORE);
+                self.linear(
+                    Linear {
+                        matrix,
+                        x,
+                        norm,
+                        y,
+                        y_start,
+                        y_width,
+                        finish,
+                    },
+                    width,
+                    all,
+                );
+                all.push(self.pointwise(y, (0, y_width, y_width), up.bias, self.activation(), 0.0));
+                self.onto_stream(*down, Slot::Gated, layer.ffn_post, width, all);
+            }
+            Ffn::Experts(experts, router, gate_up, down) => {
+                let norm = layer.ffn_norm.map(|norm| self.norm(&norm, all));
+                assert!(norm.is_some(), "experts read what a norm made");
+                self.experts(*experts, [*router, *gate_up, *down], width, all);
+            }
+        }
+    }
+
+    /// Where a layer's normed input comes from: decoding norms on the way into the layer, prefilling before it.
+    pub(super) fn input(
+        &self,
+        norm: Option<Norm>,
+        width: Width,
+        all: &mut Vec<Dispatch>,
+    ) -> (Slot, Option<VectorId>) {
+        match norm {
+            None => (Slot::X, None),
+            Some(norm) if width.is_decode() && norm.bias.is_none() && !self.config.layer_norm => {
+                (Slot::X, Some(norm.weight))
+            }
+            Some(norm) => {
+                self.norm(&norm, all);
+                (Slot::H, None)
+            }
+        }
+    }
+
+    /// h = norm(x)
+    pub(super) fn norm(&self, norm: &Norm, all: &mut Vec<Dispatch>) {
+        let p = norm::Params::rows(self.config.width, self.config.stream_epsilon());
+        let statistics = if self.config.layer_norm {
+            &NORM_LAYER
+        } else {
+            &NORM_RMS
+        };
+        let mut dispatch = self.norm_of(
+            norm.weight,
+            [statistics, &NORM_STORE],
+            (Slot::X, Slot::H),
+            p,
+            1,
+        );
+        dispatch
+            .binds
+            .extend(norm.bias.map(|bias| ("norm_bias", Bind::Vector(bias))));
+        all.push(dispatch);
+    }
+
+    fn norm_of(
+        &self,
+        weight: VectorId,
+        parts: [&'static Part; 2],
+        (x, y): (Slot, Slot),
+        params: norm::Params,
+        groups: u32,
+    ) -> Dispatch {
+        let binds = vec![
+            ("norm_weight", Bind::Vector(weight)),
+            ("x", Bind::Slot(x)),
+            ("y", Bind::Slot(y)),
+        ];
+        let what = format!("{} ({})", self.layout.vectors[weight].name(), params.cols);
+        let shader = self.shader(&norm::NORM, &parts, &[]);
+        let flow = format!("{} → {}", x.name(), y.name());
+        dispatch(
+            shader,
+            &what,
+            &flow,
+            binds,
+            bytes_of_params(&params),
+            groups,
+        )
+    }
+
+    fn qk_norm(&self, norm: QkNorm, all: &mut Vec<Dispatch>) {
+        let config = self.config;
+        let stride = padded(config.qkv_width());
+        let (heads, kv_heads) = (config.heads, config.kv_heads);
+        let mut push = |weight, cols, start, split, groups| {
+            let (eps, x_stride, y_stride) = (config.norm_epsilon, stride, stride);
+            let p = norm::Params {
+                cols,
+                eps,
+                x_stride,
+                y_stride,
+                start,
+                split,
+            };
+            let parts: [&'static Part; 2] = [&NORM_RMS, &NORM_IN_PLACE];
+            all.push(self.norm_of(weight, parts, (Slot::Qkv, Slot::Qkv), p, groups));
+        };
+        match norm {
+            QkNorm::Heads(weight) => push(weight, config.head_size, 0, heads, heads + kv_heads),
+            QkNorm::Whole(q, k) => {
+                let q_width = heads * config.head_size;
+                push(q, q_width, 0, 1, 1);
+                push(k, kv_heads * config.head_size, q_width, 1, 1);
+            }
+        }
+    }
+
+    /// Values of `slot` from `start` on, `cols` in rows of `width`: a bias, then `activation`.
+    pub(super) fn pointwise(
+        &self,
+        slot: Slot,
+        (start, cols, width): (u32, u32, u32),
+        bias: Option<VectorId>,
+        activation: &'static Part,
+        cap: f32,
+    ) -> Dispatch {
+        let stride = padded(width);
+        let params = pointwise::Params {
+            cols,
+            stride,
+            start,
+            cap,
+        };
+        let mut binds = vec![("y", Bind::Slot(slot))];
+        binds.extend(bias.map(|bias| ("bias", Bind::Vector(bias))));
+        let shift = if bias.is_some() {
+            &SHIFT_BIAS
+        } else {
+            &SHIFT_NONE
+        };
+        let name = bias.map(|bias| self.layout.vectors[bias].name());
+        let what = format!("{} ({cols})", name.unwrap_or_default());
+        let shader = self.shader(&pointwise::POINTWISE, &[shift, activation], &[]);
+        let flow = format!("{0} → {0}", slot.name());
+        dispatch(
+            shader,
+            what.trim(),
+            &flow,
+            binds,
+            bytes_of_params(&params),
+            cols,
+        )
+    }
+
+    fn activation(&self) -> &'static Part {
+        match self.config.activation {
+            Activation::Gelu => &GELU,
+            Activation::Silu => unreachable!("a family without a gate has GELU"),
+        }
+    }
+
+    /// x += W y, normed before it is added where there is a norm for that.
+    fn onto_stream(
+        &self,
+        affine: Affine,
+        from: Slot,
+        post: Option<VectorId>,
+        width: Width,
+        all: &mut Vec<Dispatch>,
+    ) {
+        let cols = self.config.width;
+        let (y, finish): (_, &'static Part) = if post.is_some() {
+            (Slot::H, &FINISH_STORE)
+        } else {
+            (Slot::X, &FINISH_ADD)
+        };
+        let (matrix, norm, y_start, y_width) = (affine.matrix, None, 0, cols);
+        self.linear(
+            Linear {
+                matrix,
+                x: from,
+                norm,
+                y,
+                y_start,
+                y_width,
+                finish,
+            },
+            width,
+            all,
+        );
+        if let Some(bias) = affine.bias {
+            all.push(self.pointwise(y, (0, cols, cols), Some(bias), &ACTIVATE_NONE, 0.0));
+        }
+        if let Some(post) = post {
+            let p = norm::Params::rows(cols, self.config.norm_epsilon);
+            all.push(self.norm_of(post, [&NORM_RMS, &NORM_ADD], (Slot::H, Slot::X), p, 1));
+        }
+    }
+
+    fn gated(
+        &self,
+        gate_up: &[MatrixId],
+        x: Slot,
+        norm: Option<VectorId>,
+        width: Width,
+        all: &mut Vec<Dispatch>,
+    ) {
+        let gelu = self.config.activation == Activation::Gelu;
+        let finishes: &[&'static Part] = match (gate_up.len(), gelu) {
+            (1, false) => &[&FINISH_GLU],
+            (1, true) => &[&FINISH_GEGLU],
+            (_, false) => &[&FINISH_STORE, &FINISH_GATE],
+            (_, true) => &[&FINISH_STORE, &FINISH_GEGATE],
+        };
+        for (&matrix, &finish) in gate_up.iter().zip(finishes) {
+            let (y, y_start, y_width) = (Slot::Gated, 0, self.config.ffn_width);
+            self.linear(
+                Linear {
+                    matrix,
+                    x,
+                    norm,
+                    y,
+                    y_start,
+                    y_width,
+                    finish,
+                },
+                width,
+                all,
+            );
+        }
+    }
+
+    /// x += what the chosen experts make of h.
+    fn experts(
+        &self,
+        experts: Experts,
+        [router, gate_up, down]: [MatrixId; 3],
+        width: Width,
+        all: &mut Vec<Dispatch>,
+    ) {
+        let (cols, ffn) = (self.config.width, self.config.ffn_width);
+        let (matrix, x, y, finish) = (router, Slot::H, Slot::Router, &FINISH_STORE);
+        let (norm, y_start, y_width) = (None, 0, experts.count);
+        self.linear(
+            Linear {
+                matrix,
+                x,
+                norm,
+                y,
+                y_start,
+                y_width,
+                finish,
+            },
+            width,
+            all,
+        );
+        let stride = padded(experts.count);
+        let params = route::Params {
+            experts: experts.count,
+            used: experts.used,
+            stride,
+        };
+        let binds = vec![
+            ("router", Bind::Slot(Slot::Router)),
+            ("chosen", Bind::Slot(Slot::Chosen)),
+            ("shares", Bind::Slot(Slot::Shares)),
+            ("state", Bind::Slot(Slot::State)),
+        ];
+        let shader = self.shader(&route::ROUTE, &[], &[]);
+        let what = format!("{} of {} experts", experts.used, experts.count);
+        all.push(dispatch(
+            shader,
+            &what,
+            "router → chosen",
+            binds,
+            bytes_of_params(&params),
+            1,
+        ));
+        let glu = if self.config.activation == Activation::Gelu {
+            &FINISH_GEGLU
+        } else {
+            &FINISH_GLU
+        };
+        self.chosen(
+            experts,
+            gate_up,
+            (Slot::H, 0),
+            (Slot::ExpertsUp, ffn),
+            glu,
+            all,
+        );
+        self.chosen(
+            experts,
+            down,
+            (Slot::ExpertsUp, 1),
+            (Slot::ExpertsOut, cols),
+            &FINISH_STORE,
+            all,
+        );
+        let params = combine::Params {
+            cols,
+            used: experts.used,
+            stride: padded(cols),
+        };
+        let binds = vec![
+            ("y", Bind::Slot(Slot::ExpertsOut)),
+            ("x", Bind::Slot(Slot::X)),
+            ("shares", Bind::Slot(Slot::Shares)),
+        ];
+        let shader = self.shader(&combine::COMBINE, &[], &[]);
+        all.push(dispatch(
+            shader,
+            &what,
+            "experts → x",
+            binds,
+            bytes_of_params(&params),
+            cols,
+        ));
+    }
+
+    /// The layers of the chosen experts. `x_each`: each of a token's experts has an x of its own.
+    fn chosen(
+        &self,
+        Experts { count, used }: Experts,
+        id: MatrixId,
+        (x, x_each): (Slot, u32),
+        (y, y_width): (Slot, u32),
+        finish: &'static Part,
+        all: &mut Vec<Dispatch>,
+    ) {
+        let matrix = &self.layout.matrices[id];
+        let (rows, cols) = (matrix.rows / count, matrix.cols);
+        for (index, piece) in matrix.pieces.iter().enumerate() {
+            let params = experts::Params {
+                rows,
+                cols,
+                row_start: piece.row_start,
+                piece_rows: piece.rows,
+                used,
+                x_each,
+                y_stride: padded(y_width),
+            };
+            let binds = vec![
+                ("weights", Bind::Weights(id, index)),
+                ("x", Bind::Slot(x)),
+                ("y", Bind::Slot(y)),
+                ("chosen", Bind::Slot(Slot::Chosen)),
+                ("state", Bind::Slot(Slot::State)),
+            ];
+            let shader = self.shader(&experts::EXPERTS, &[matrix.part(), finish], &[]);
+            let what = format!("{} ({rows}×{cols})", matrix.name);
+            let flow = format!("{} → {}", x.name(), y.name());
+            let (params, units) = (bytes_of_params(&params), experts::units(rows, used));
+            let mut dispatch = dispatch(shader, &what, &flow, binds, params, units);
+            let share = |all: u64| all * u64::from(piece.rows) / u64::from(matrix.rows);
+            dispatch.cost = Cost {
+                bytes: share(matrix.bytes()) * u64::from(used) / u64::from(count),
+                operations: share(2 * u64::from(rows) * u64::from(cols) * u64::from(used)),
+                ..Cost::default()
+            };
+            all.push(dispatch);
+        }
+    }
+}

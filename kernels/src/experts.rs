@@ -1,0 +1,170 @@
+//! Linear layers of a mixture of experts: each token meets the weights of the experts that [`crate::route`] chose for it,
+//! without the CPU knowing which.
+
+use crate::{
+    Call, Case, CaseWeights, FORMATS, Format, Kernel, Part, Variant, bytes_of_params,
+    call::{activations, state},
+    formats::FORMAT,
+    matvec::finish,
+    padded,
+    parts::{
+        FINISH, FINISH_GEGLU, FINISH_GLU, FINISH_STORE, HALVES_BITS, HALVES_UNPACK, REDUCE_NONE,
+        REDUCE_SUBGROUP, REDUCE_WORKGROUP, STATE,
+    },
+    random::Random,
+};
+
+/// The kernel; units are rows of an expert times experts used: see [`units`].
+pub static EXPERTS: Kernel = Kernel {
+    name: "experts",
+    source: include_str!("experts.wgsl"),
+    uses: &[&STATE],
+    sockets: &[FORMAT, FINISH],
+    variants: &[
+        Variant {
+            name: "rows4",
+            parts: &[&REDUCE_NONE, &HALVES_UNPACK],
+            consts: &[("LANES", 8), ("SPLIT", 1)],
+            software: true,
+        },
+        Variant {
+            name: "subgroup",
+            parts: &[&REDUCE_SUBGROUP, &HALVES_BITS],
+            consts: &[("LANES", 32), ("SPLIT", 32)],
+            software: false,
+        },
+        Variant {
+            name: "workgroup",
+            parts: &[&REDUCE_WORKGROUP, &HALVES_BITS],
+            consts: &[("LANES", 32), ("SPLIT", 32)],
+            software: false,
+        },
+    ],
+    params: Params::FIELDS,
+    outputs: &["y"],
+    grid: |shader, units, tokens| {
+        let (rows, used) = (units / MOST_USED, units % MOST_USED);
+        let sets = shader.constant("LANES") / shader.constant("SPLIT");
+        [rows.div_ceil(sets * 4), tokens * used, 1]
+    },
+    twin,
+    cases,
+};
+
+/// Experts that a token may use are fewer.
+pub const MOST_USED: u32 = 64;
+
+/// The units of a dispatch: rows of an expert, and experts that a token uses.
+pub const fn units(rows: u32, used: u32) -> u32 {
+    rows * MOST_USED + used
+}
+
+crate::params! {
+    /// Parameters, as the shader has them.
+    Params {
+        /// Rows of an expert, a multiple of 4.
+        rows: u32,
+        /// Columns: the width of x.
+        cols: u32,
+        /// First row of this piece in the matrix of all experts.
+        row_start: u32,
+        /// Rows of this piece.
+        piece_rows: u32,
+        /// Experts that a token uses.
+        used: u32,
+        /// 1 where each pair of token and expert has an x of its own, 0 where a token has one.
+        x_each: u32,
+        /// From the result of a pair to the next's, in f32.
+        y_stride: u32,
+    }
+}
+
+/// `y` (tokens, used, y_stride) from `x` (tokens, padded cols) or (tokens, used, padded cols), and `chosen` (tokens, used).
+fn twin(call: &mut Call) {
+    let p: Params = call.params();
+    let (rows, used) = (p.rows as usize, p.used as usize);
+    let stride = padded(p.cols) as usize;
+    let pairs = call.words("state")[1] as usize * used;
+    let (x, chosen) = (call.floats("x"), call.words("chosen").clone());
+    for (pair, &expert) in chosen.iter().take(pairs).enumerate() {
+        let x = &x[if p.x_each == 1 { pair } else { pair / used } * stride..][..stride];
+        let first = expert as usize * rows;
+        let start = p.row_start as usize;
+        // An expert's rows may lie in several pieces; those of the cases do not.
+        if first < start || first + rows > start + p.piece_rows as usize {
+            continue;
+        }
+        let weights = &call.weights[(first - start) * stride..][..rows * stride];
+        let dot = |row: &[f32]| {
+            row.iter()
+                .zip(x)
+                .map(|(&w, &x)| f64::from(w) * f64::from(x))
+                .sum()
+        };
+        let results: Vec<f64> = weights.chunks_exact(stride).map(dot).collect();
+        finish(call, pair * p.y_stride as usize, &results);
+    }
+}
+
+fn case(
+    format: &'static Format,
+    finish: &'static Part,
+    (rows, cols, tokens, x_each, row_start): (u32, u32, u32, u32, u32),
+    random: &mut Random,
+) -> Case {
+    let (experts, used) = (5, 2);
+    let glu = !std::ptr::eq(finish, &raw const FINISH_STORE);
+    let y_stride = padded(if glu { rows / 2 } else { rows });
+    let piece_rows = rows * experts - row_start;
+    let chosen = (0..tokens * used)
+        .map(|pair| (pair * 3 + 1) % experts)
+        .collect();
+    let x_rows = if x_each == 1 { tokens * used } else { tokens };
+    Case {
+        name: format!("{rows}×{cols} {} {tokens} from {row_start}", finish.name),
+        parts: vec![&format.part, finish],
+        consts: vec![],
+        params: bytes_of_params(&Params {
+            rows,
+            cols,
+            row_start,
+            piece_rows,
+            used,
+            x_each,
+            y_stride,
+        }),
+        units: units(rows, used),
+        tokens,
+        buffers: vec![
+            ("x", activations(random, x_rows, cols)),
+            ("y", vec![0; (tokens * used * y_stride) as usize]),
+            ("chosen", chosen),
+            ("state", state(3, tokens)),
+        ],
+        weights: Some(CaseWeights::random(format, piece_rows, cols, random)),
+    }
+}
+
+/// Every format; gated and not; a piece of a split matrix; weights in textures.
+fn cases() -> Vec<Case> {
+    let mut random = Random::new(13);
+    let mut cases = Vec::new();
+    for format in FORMATS {
+        let cols = format.block.max(64);
+        cases.push(case(
+            format,
+            &FINISH_STORE,
+            (12, cols, 3, 1, 24),
+            &mut random,
+        ));
+        let finish = if format.block == 1 {
+            &FINISH_GEGLU
+        } else {
+            &FINISH_GLU
+        };
+        let mut textured = case(format, finish, (48, 2 * cols, 2, 0, 0), &mut random);
+        textured.parts[0] = &format.textured;
+        cases.push(textured);
+    }
+    cases
+}

@@ -1,0 +1,47 @@
+// experts: y = W[expert] x for every expert that a token uses.
+// SPLIT lanes share four rows, each taking every SPLIT-th group of 32 weights; with SPLIT = 1 a lane has four rows of its
+// own. Workgroups in y have a pair of token and expert each. Bound: reads the weights of the chosen experts once a token.
+// Sockets: format, finish; reduce comes with the variant.
+
+// A matrix holds the rows of all experts, one after the other; this piece of it `piece_rows` from `row_start` on.
+struct Params { rows: u32, cols: u32, row_start: u32, piece_rows: u32, used: u32, x_each: u32, y_stride: u32 }
+
+@group(0) @binding(3) var<storage, read> x: array<Group>;         // (tokens, or pairs where x_each is 1, padded cols / 32)
+@group(0) @binding(4) var<storage, read_write> y: array<f32>;     // (tokens, used, y_stride)
+@group(0) @binding(5) var<storage, read> chosen: array<u32>;      // (tokens, used)
+@group(0) @binding(8) var<uniform> params: Params;
+
+@compute @workgroup_size(LANES)
+fn main(at: Invocation, wg: Workgroup) {
+    let pair = wg.id.y;
+    if pair >= state.count * params.used { return; }
+    let groups = (params.cols + 31u) / 32u;
+    let row = (wg.id.x * (LANES / SPLIT) + at.lane / SPLIT) * 4u; // of the expert
+    let first = chosen[pair] * params.rows + row;                 // of the matrix
+    let there = row < params.rows && first >= params.row_start && first < params.row_start + params.piece_rows;
+    let place = select(0u, first - params.row_start, there);      // of the piece
+    let start = select(pair / params.used, pair, params.x_each == 1u) * groups;
+
+    var sums = vec4f(0.0);
+    for (var group = at.lane % SPLIT; group < groups; group += SPLIT) {
+        let v = x[start + group];
+        let total = v.a + v.b + v.c + v.d + v.e + v.f + v.g + v.h;
+        let s = w_scales_of(place / 4u * groups + group);
+        let met = stepped(v);
+        let from_group = place * groups + group;
+        sums += s.scale * vec4f(product(from_group, met), product(from_group + groups, met),
+            product(from_group + 2u * groups, met), product(from_group + 3u * groups, met))
+            + s.least * (total.x + total.y + total.z + total.w);
+    }
+    let low = vec2f(reduce_sum(sums.x, at, wg), reduce_sum(sums.y, at, wg));
+    let high = vec2f(reduce_sum(sums.z, at, wg), reduce_sum(sums.w, at, wg));
+    if at.lane % SPLIT != 0u || !there { return; }
+    finish(pair * params.y_stride, row, low);
+    finish(pair * params.y_stride, row + 2u, high);
+}
+
+fn product(group: u32, x: Group) -> f32 {
+    let q = w_group(group);
+    let sum = q.a * x.a + q.b * x.b + q.c * x.c + q.d * x.d + q.e * x.e + q.f * x.f + q.g * x.g + q.h * x.h;
+    return sum.x + sum.y + sum.z + sum.w;
+}

@@ -1,0 +1,1 @@
+fn activated(v: f32) -> f32 { return v; }

@@ -1,0 +1,1 @@
+fn scored(v: f32) -> f32 { return v; }

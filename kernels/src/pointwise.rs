@@ -1,0 +1,118 @@
+//! What is done value by value: a bias, an activation, soft-capping.
+
+use crate::{
+    Call, Case, Kernel, Variant, bytes_of_params,
+    call::{activations, words},
+    padded,
+    parts::{ACTIVATE_CAP, ACTIVATE_NONE, ACTIVATION, GELU, SHIFT, SHIFT_BIAS, SHIFT_NONE},
+    random::Random,
+};
+
+/// The kernel; units are columns.
+pub static POINTWISE: Kernel = Kernel {
+    name: "pointwise",
+    source: include_str!("pointwise.wgsl"),
+    uses: &[],
+    sockets: &[SHIFT, ACTIVATION],
+    variants: &[
+        Variant {
+            name: "lanes8",
+            parts: &[],
+            consts: &[("LANES", 8)],
+            software: true,
+        },
+        Variant {
+            name: "lanes64",
+            parts: &[],
+            consts: &[("LANES", 64)],
+            software: false,
+        },
+    ],
+    params: Params::FIELDS,
+    outputs: &["y"],
+    grid: |shader, cols, tokens| [cols.div_ceil(shader.constant("LANES")), tokens, 1],
+    twin,
+    cases,
+};
+
+crate::params! {
+    /// Parameters, as the shader has them.
+    Params {
+        /// Columns.
+        cols: u32,
+        /// From a token's row to the next, in f32.
+        stride: u32,
+        /// Where in a row the columns begin.
+        start: u32,
+        /// The cap, for `ACTIVATE_CAP`.
+        cap: f32,
+    }
+}
+
+/// SiLU.
+pub(crate) fn silu(v: f64) -> f64 {
+    v / (1.0 + (-v).exp())
+}
+
+/// GELU by its tanh form.
+pub(crate) fn gelu(v: f64) -> f64 {
+    let inner = (2.0 / std::f64::consts::PI).sqrt() * (v + 0.044715 * v * v * v);
+    0.5 * v * (1.0 + inner.tanh())
+}
+
+/// `y` (tokens, stride) with `bias` (cols).
+fn twin(call: &mut Call) {
+    let p: Params = call.params();
+    let bias = if call.has(&SHIFT_BIAS) {
+        call.floats("bias")
+    } else {
+        vec![0.0; p.cols as usize]
+    };
+    let (gelu_here, cap_here) = (call.has(&GELU), call.has(&ACTIVATE_CAP));
+    for token in 0..call.tokens {
+        let row = &mut call.floats_mut("y")[(token * p.stride + p.start) as usize..];
+        for (y, &b) in row.iter_mut().zip(&bias) {
+            let v = f64::from(*y) + f64::from(b);
+            let cap = f64::from(p.cap);
+            *y = if gelu_here {
+                gelu(v)
+            } else if cap_here {
+                cap * (v / cap).tanh()
+            } else {
+                v
+            } as f32;
+        }
+    }
+}
+
+/// Widths odd and even, a start within the row, values beyond any cap.
+fn cases() -> Vec<Case> {
+    let mut random = Random::new(11);
+    let mut cases = Vec::new();
+    for shift in SHIFT.parts {
+        for activation in [&ACTIVATE_NONE, &GELU, &ACTIVATE_CAP] {
+            for (cols, start, tokens) in [(7, 0, 1), (96, 32, 3), (576, 0, 2)] {
+                let stride = padded(start + cols);
+                let mut y = activations(&mut random, tokens, stride);
+                y[start as usize..][..5].copy_from_slice(&words(&[1e4, -1e4, 30.0, -30.0, 0.0]));
+                cases.push(Case {
+                    name: format!("{cols} from {start} {} {}", shift.name, activation.name),
+                    parts: vec![shift, activation],
+                    consts: vec![],
+                    params: bytes_of_params(&Params {
+                        cols,
+                        stride,
+                        start,
+                        cap: 5.0,
+                    }),
+                    units: cols,
+                    tokens,
+                    buffers: vec![("bias", words(&random.floats(cols as usize))), ("y", y)],
+                    weights: None,
+                });
+            }
+        }
+    }
+    debug_assert!(std::ptr::eq(SHIFT.parts[0], &raw const SHIFT_NONE));
+    cases
+}

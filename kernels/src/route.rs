@@ -1,0 +1,100 @@
+//! Routing of a mixture of experts (Shazeer et al. 2017; Jiang et al. 2024, eq. 2): which experts see a token, and how
+//! much each counts.
+
+use crate::{
+    Call, Case, Kernel, Variant, bytes_of_params,
+    call::{activations, state},
+    padded,
+    parts::STATE,
+    random::Random,
+};
+
+/// The kernel; its grid covers the tokens.
+pub static ROUTE: Kernel = Kernel {
+    name: "route",
+    source: include_str!("route.wgsl"),
+    uses: &[&STATE],
+    sockets: &[],
+    variants: &[
+        Variant {
+            name: "lanes8",
+            parts: &[],
+            consts: &[("LANES", 8)],
+            software: true,
+        },
+        Variant {
+            name: "lanes32",
+            parts: &[],
+            consts: &[("LANES", 32)],
+            software: false,
+        },
+    ],
+    params: Params::FIELDS,
+    outputs: &["chosen", "shares"],
+    grid: |shader, _, tokens| [tokens.div_ceil(shader.constant("LANES")), 1, 1],
+    twin,
+    cases,
+};
+
+crate::params! {
+    /// Parameters, as the shader has them.
+    Params {
+        /// Experts that there are.
+        experts: u32,
+        /// Experts that a token uses.
+        used: u32,
+        /// From a token's logits to the next's, in f32.
+        stride: u32,
+    }
+}
+
+/// `chosen` and `shares` (tokens, used) from `router` (tokens, stride).
+fn twin(call: &mut Call) {
+    let p: Params = call.params();
+    let (experts, used) = (p.experts as usize, p.used as usize);
+    let count = call.words("state")[1] as usize;
+    let router = call.floats("router");
+    for token in 0..count {
+        let logits = &router[token * p.stride as usize..][..experts];
+        let mut order: Vec<usize> = (0..experts).collect();
+        order.sort_by(|&a, &b| logits[b].total_cmp(&logits[a]));
+        let weight = |&e: &usize| f64::from(logits[e] - logits[order[0]]).exp();
+        let total: f64 = order[..used].iter().map(weight).sum();
+        for (i, e) in order[..used].iter().enumerate() {
+            call.words("chosen")[token * used + i] = *e as u32;
+            call.floats_mut("shares")[token * used + i] = (weight(e) / total) as f32;
+        }
+    }
+}
+
+/// Few experts and many, one used and all, two alike.
+fn cases() -> Vec<Case> {
+    let mut random = Random::new(12);
+    let mut cases = Vec::new();
+    for (experts, used, tokens) in [(8, 2, 1), (8, 3, 40), (128, 8, 5), (4, 4, 3), (2, 1, 9)] {
+        let stride = padded(experts);
+        let mut router = activations(&mut random, tokens, experts);
+        router[1] = router[0];
+        let places = (tokens * used) as usize;
+        cases.push(Case {
+            name: format!("{used} of {experts} for {tokens}"),
+            parts: vec![],
+            consts: vec![],
+            params: bytes_of_params(&Params {
+                experts,
+                used,
+                stride,
+            }),
+            units: 1,
+            tokens: tokens + 1,
+            buffers: vec![
+                ("router", router),
+                ("chosen", vec![0; places]),
+                ("shares", vec![0; places]),
+                ("state", state(3, tokens)),
+            ],
+            weights: None,
+        });
+    }
+    cases
+}

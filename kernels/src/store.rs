@@ -1,0 +1,183 @@
+//! Keys and values into a cache of quantised blocks, for contexts that f16 has no memory for. Blocks are those of ggml's
+//! Q8_0 and Q4_0, but with a scale of f32, so that they are whole words.
+
+use crate::{
+    Call, Case, Kernel, Part, Variant, bytes_of_params,
+    call::{activations, state},
+    padded,
+    parts::{
+        BLOCKS, BLOCKS_Q4_0, BLOCKS_Q8_0, CACHE_Q4_0, CACHE_Q8_0, PAIRS_Q4_0, PAIRS_Q8_0, STATE,
+        WINDOW, WINDOW_NONE, WINDOW_RING,
+    },
+    random::Random,
+};
+
+/// The kernel; units are blocks of keys and values.
+pub static STORE: Kernel = Kernel {
+    name: "store",
+    source: include_str!("store.wgsl"),
+    uses: &[&STATE],
+    sockets: &[BLOCKS, WINDOW],
+    variants: &[
+        Variant {
+            name: "lanes8",
+            parts: &[],
+            consts: &[("LANES", 8)],
+            software: true,
+        },
+        Variant {
+            name: "lanes32",
+            parts: &[],
+            consts: &[("LANES", 32)],
+            software: false,
+        },
+    ],
+    params: Params::FIELDS,
+    outputs: &["keys", "values"],
+    grid: |shader, blocks, tokens| [blocks.div_ceil(shader.constant("LANES")), tokens, 1],
+    twin,
+    cases,
+};
+
+crate::params! {
+    /// Parameters, as the shader has them.
+    Params {
+        /// Where in a token's row its keys begin; values follow them.
+        start: u32,
+        /// Blocks of a position's keys, or its values.
+        blocks: u32,
+        /// From a token's row of qkv to the next, in f32.
+        stride: u32,
+        /// Unused here, for `WINDOW_RING` has it.
+        window: u32,
+        /// Places of the cache, for `WINDOW_RING`.
+        ring: u32,
+    }
+}
+
+/// Values of a block.
+pub const BLOCK: usize = 32;
+
+/// Words of a block of keys or values that a part reads or writes; none where it has no blocks.
+pub fn words_of(part: &Part) -> Option<usize> {
+    let is = |parts: [&Part; 3]| parts.iter().any(|p| std::ptr::eq(*p, part));
+    if is([&CACHE_Q8_0, &PAIRS_Q8_0, &BLOCKS_Q8_0]) {
+        Some(9)
+    } else if is([&CACHE_Q4_0, &PAIRS_Q4_0, &BLOCKS_Q4_0]) {
+        Some(5)
+    } else {
+        None
+    }
+}
+
+/// The values of blocks of so many words.
+pub fn decode(blocks: &[u32], words: usize) -> Vec<f32> {
+    let mut all = Vec::new();
+    for block in blocks.chunks_exact(words) {
+        let scale = f32::from_bits(block[0]);
+        let values = (0..BLOCK).map(|i| {
+            let bits = if words == 9 { 8 } else { 4 };
+            let word = block[1 + i * bits / 32] >> (i * bits % 32);
+            let q = if words == 9 {
+                i32::from(word as u8 as i8)
+            } else {
+                (word & 15) as i32 - 8
+            };
+            q as f32 * scale
+        });
+        all.extend(values);
+    }
+    all
+}
+
+/// A block of values, in so many words.
+pub fn encode(values: &[f32], words: usize) -> Vec<u32> {
+    let most = values.iter().fold(
+        0.0f32,
+        |most, v| if v.abs() > most.abs() { *v } else { most },
+    );
+    let scale = if words == 9 {
+        most.abs() / 127.0
+    } else {
+        most / -8.0
+    };
+    let inverse = if scale == 0.0 { 0.0 } else { 1.0 / scale };
+    let mut block = vec![0; words];
+    block[0] = scale.to_bits();
+    for (i, v) in values.iter().enumerate() {
+        let (bits, q) = if words == 9 {
+            (8, (v * inverse).round_ties_even() as i32 as u8)
+        } else {
+            (4, (v * inverse + 8.5).floor().clamp(0.0, 15.0) as u8)
+        };
+        block[1 + i * bits / 32] |= u32::from(q) << (i * bits % 32);
+    }
+    block
+}
+
+/// `keys` and `values` (places, blocks, words) from `qkv` (tokens, stride).
+fn twin(call: &mut Call) {
+    let p: Params = call.params();
+    let words = call
+        .parts
+        .iter()
+        .find_map(|part| words_of(part))
+        .expect("a part with blocks");
+    let (position, count) = (
+        call.words("state")[0] as usize,
+        call.words("state")[1] as usize,
+    );
+    let ring = if call.has(&WINDOW_RING) {
+        p.ring as usize
+    } else {
+        usize::MAX
+    };
+    let qkv = call.floats("qkv");
+    let blocks = p.blocks as usize;
+    for token in 0..count {
+        let row = &qkv[token * p.stride as usize + p.start as usize..];
+        for (number, values) in row.chunks_exact(BLOCK).take(2 * blocks).enumerate() {
+            let name = if number < blocks { "keys" } else { "values" };
+            let place = (position + token) % ring * blocks + number % blocks;
+            call.words(name)[place * words..][..words].copy_from_slice(&encode(values, words));
+        }
+    }
+}
+
+/// Both kinds, a ring and none, zeros.
+fn cases() -> Vec<Case> {
+    let mut random = Random::new(15);
+    let mut cases = Vec::new();
+    for part in BLOCKS.parts.iter().copied() {
+        for (blocks, heads, window) in [(6, 4, &WINDOW_NONE), (1, 1, &WINDOW_RING)] {
+            let start = heads * 64;
+            let stride = padded(start + 2 * blocks * 32);
+            let mut qkv = activations(&mut random, 4, stride);
+            qkv[start as usize..][..32].fill(0);
+            let words = words_of(part).expect("a part with blocks") as u32;
+            let cache = (16 * blocks * words) as usize;
+            cases.push(Case {
+                name: format!("{blocks} blocks {} {}", part.name, window.name),
+                parts: vec![part, window],
+                consts: vec![],
+                params: bytes_of_params(&Params {
+                    start,
+                    blocks,
+                    stride,
+                    window: 4,
+                    ring: 7,
+                }),
+                units: 2 * blocks,
+                tokens: 4,
+                buffers: vec![
+                    ("keys", vec![0; cache]),
+                    ("values", vec![0; cache]),
+                    ("qkv", qkv),
+                    ("state", state(5, 3)),
+                ],
+                weights: None,
+            });
+        }
+    }
+    cases
+}

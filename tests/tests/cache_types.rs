@@ -1,0 +1,76 @@
+//! A cache of fewer bits against one of 32: how far logits may be off, and what it takes.
+
+use std::sync::Arc;
+
+use lantern_engine::{
+    AdapterDescription, CacheType, Engine, EngineOptions, LoadOptions, Precision,
+};
+use pollster::block_on;
+
+use crate::support::{
+    adapters,
+    models::{feed, feed_all, folder, load, reference},
+    nmse,
+};
+
+fn open(adapter: &AdapterDescription) -> Arc<Engine> {
+    Arc::new(adapters::engine(adapter, EngineOptions::default()))
+}
+
+fn with(cache: CacheType) -> LoadOptions {
+    LoadOptions {
+        precision: Precision::Exact,
+        cache: Some(cache),
+        ..LoadOptions::default()
+    }
+}
+
+/// A block of the formats' model, and one with windows, soft-capping and heads of 32.
+#[test]
+fn fewer_bits_are_off_by_as_much_as_they_should() {
+    for adapter in adapters::all() {
+        let engine = open(&adapter);
+        for name in ["formats/F16", "families/gemma3"] {
+            let path = folder(&format!("{name}.gguf"));
+            let logits = |cache| {
+                let model = load(&engine, &path, &with(cache));
+                let mut session = block_on(model.session()).unwrap();
+                let fed = feed_all(&mut session, &reference(&path).tokens);
+                feed(&mut session, &[1]); // a decoded token reads what prefill wrote
+                (
+                    model.cache_bytes(),
+                    [fed, block_on(session.logits()).unwrap()].concat(),
+                )
+            };
+            let (whole_bytes, wanted) = logits(CacheType::F32);
+            for (cache, bits, most) in [
+                (CacheType::F16, 16, 1e-6),
+                (CacheType::Q8_0, 9, 1e-4),
+                (CacheType::Q4_0, 5, 3e-2),
+            ] {
+                let (bytes, found) = logits(cache);
+                let error = nmse(&found, &wanted);
+                println!("{} {name} {cache:?}: NMSE {error:.2e}", adapter.name);
+                assert!(
+                    error <= most,
+                    "{}: {name}: {cache:?}: NMSE {error:.2e}",
+                    adapter.name
+                );
+                assert!(error > most / 1e5, "{cache:?} is used: NMSE {error:.2e}");
+                assert_eq!(bytes * 32, whole_bytes * bits, "{cache:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn blocks_want_heads_of_whole_blocks() {
+    let engine = open(&adapters::main());
+    let path = folder("families").join("llama-mha-tied.gguf");
+    let file = lantern_engine::ModelFile::open(&path).unwrap();
+    let mut each = |_, _| std::ops::ControlFlow::Continue(());
+    let options = with(CacheType::Q8_0);
+    let loading = lantern_engine::Model::load(&engine, &file, &options, &mut each);
+    let error = block_on(loading).err().expect("heads of 40").to_string();
+    assert!(error.contains("take f16"), "{error}");
+}
