@@ -81,17 +81,18 @@ fn cases() -> Vec<Case> {
     let mut cases = Vec::new();
     for format in FORMATS {
         for (cols, row_start, count) in [(format.block * 40, 0, 3), (576, 0, 1), (64, 7, 5)] {
+            let (cols, textured) = (format.whole(cols), cols == 64);
             let weights = CaseWeights::random(format, 20, cols, &mut random);
             let tokens = [7, 26, 0, 19, 8].to_vec();
             cases.push(Case {
                 name: format!("{} {cols} from {row_start}", format.name),
                 parts: vec![
-                    if cols == 64 {
+                    if textured {
                         &format.textured
                     } else {
                         &format.part
                     },
-                    if cols == 576 {
+                    if count == 1 {
                         &OF_POSITIONS
                     } else {
                         &OF_TOKENS

@@ -62,9 +62,10 @@ fn cases() -> Vec<Case> {
                 if rows % 2 == 1 && !store {
                     continue;
                 }
+                let textured = cols == 64;
+                let cols = format.whole(cols);
                 let shape = (rows, cols, tokens);
                 let mut case = matvec::case(format, (&INPUT_PLAIN, finish), shape, &mut random);
-                let textured = cols == 64;
                 let weights = if textured {
                     &format.textured
                 } else {

@@ -139,13 +139,16 @@ pub(crate) fn case(
     random: &mut Random,
 ) -> Case {
     let y_start = 64;
-    let x: &'static Part = match (tokens, cols) {
-        (1, 32) => &X_SINGLE,
-        (1, _) => &X_UNIFORM,
+    let x: &'static Part = match tokens {
+        1 if rows == 1 => &X_SINGLE,
+        1 => &X_UNIFORM,
         _ => &X_STORAGE,
     };
     Case {
-        name: format!("{rows}×{cols} {} {} {tokens}", input.name, finish.name),
+        name: format!(
+            "{} {rows}×{cols} {} {} {tokens}",
+            format.name, input.name, finish.name
+        ),
         parts: vec![&format.part, input, x, finish],
         consts: vec![("X_LENGTH", padded(cols) / 4)],
         params: bytemuck::bytes_of(&Params {
@@ -181,54 +184,33 @@ fn cases() -> Vec<Case> {
         &FINISH_GEGATE,
     ];
     for (number, format) in FORMATS.iter().copied().enumerate() {
-        // Sockets are independent: each format meets each finish, and each input each finish; not all three at once.
+        let mut push = |parts, (rows, cols, tokens), textured| {
+            let shape = (rows, format.whole(cols), tokens);
+            let mut case = case(format, parts, shape, &mut random);
+            if textured {
+                case.parts[0] = &format.textured;
+            }
+            cases.push(case);
+        };
+        // Sockets are independent: common formats meet common finishes, each format one, and each input each finish.
         for (i, finish) in finishes.into_iter().enumerate() {
-            let input = inputs[(number + i) % inputs.len()];
-            cases.push(case(format, (input, finish), (70, 576, 1), &mut random));
+            if (format.in_full() && i < 4) || i == number % finishes.len() {
+                let input = inputs[(number + i) % inputs.len()];
+                push((input, finish), (70, 576, 1), false);
+            }
         }
-        cases.push(case(
-            format,
-            (&INPUT_PLAIN, &FINISH_STORE),
-            (1, 32, 1),
-            &mut random,
-        ));
-        cases.push(case(
-            format,
-            (&INPUT_PLAIN, &FINISH_STORE),
-            (9, 64, 2),
-            &mut random,
-        ));
-        cases.push(case(
-            format,
-            (&INPUT_NORM, &FINISH_ADD),
-            (133, 1536, 4),
-            &mut random,
-        ));
+        push((&INPUT_PLAIN, &FINISH_STORE), (9, 64, 2), false);
         // The same decoder with its planes in textures, long enough for a second row of texels.
-        let mut textured = case(
-            format,
-            (&INPUT_NORM, &FINISH_STORE),
-            (301, 576, 1),
-            &mut random,
-        );
-        textured.parts[0] = &format.textured;
-        cases.push(textured);
+        push((&INPUT_NORM, &FINISH_STORE), (301, 576, 1), true);
+        if format.in_full() {
+            push((&INPUT_PLAIN, &FINISH_STORE), (1, 32, 1), false);
+            push((&INPUT_NORM, &FINISH_ADD), (133, 1536, 4), false);
+        }
         if format.name == "q4_1" {
-            let wide = (9, 28_672, 2);
-            cases.push(case(
-                format,
-                (&INPUT_NORM, &FINISH_STORE),
-                wide,
-                &mut random,
-            ));
+            push((&INPUT_NORM, &FINISH_STORE), (9, 28_672, 2), false);
         }
         if format.block == 1 {
-            cases.push(case(
-                format,
-                (&INPUT_NORM, &FINISH_STORE),
-                (41, 40, 2),
-                &mut random,
-            ));
+            push((&INPUT_NORM, &FINISH_STORE), (41, 40, 2), false);
         }
     }
     cases

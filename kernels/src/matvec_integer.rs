@@ -87,6 +87,8 @@ fn cases() -> Vec<Case> {
             (&FINISH_GLU, 70, 576),
             (&FINISH_GATE, 9, 64),
         ] {
+            let uniform = cols != 1536;
+            let cols = format.whole(cols);
             let shape = (rows, cols, 1);
             let mut case = matvec::case(format, (&INPUT_PLAIN, finish), shape, &mut random);
             let textured = rows == 301 || rows == 9;
@@ -95,7 +97,6 @@ fn cases() -> Vec<Case> {
             } else {
                 &format.part
             };
-            let uniform = cols != 1536;
             let x: &'static Part = if uniform {
                 &PACKED_UNIFORM
             } else {

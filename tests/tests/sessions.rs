@@ -302,7 +302,9 @@ fn weights_above_the_binding_limit_are_split() {
             Arc::new(adapters::engine(&adapter, limited))
         };
         let (whole, split) = (engine(None), engine(Some(64 << 10)));
-        for name in ["F32", "F16", "Q4_0", "Q5_1", "Q8_0"] {
+        for name in [
+            "F32", "F16", "Q4_0", "Q5_1", "Q8_0", "Q2_K", "Q5_K", "MXFP4",
+        ] {
             let path = folder("formats").join(format!("{name}.gguf"));
             let file = ModelFile::open(&path).unwrap();
             let dispatches =

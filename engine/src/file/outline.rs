@@ -81,8 +81,19 @@ impl ModelFile {
                 "weights of type {stored:?} are not run here; known are {known}"
             ))
         })?;
+        let tensors = shape.tensors(kind);
+        let broken = |tensor: &&TensorInfo| {
+            let block = tensor.kind.block_weights();
+            !tensor.shape[0].is_multiple_of(block)
+        };
+        if let Some(TensorInfo { shape, kind, .. }) = tensors.iter().find(broken) {
+            let (width, block) = (shape[0], kind.block_weights());
+            return Err(Error::BadInput(format!(
+                "{name} has rows of {width} weights, not a multiple of the {block} that a block of {kind} holds"
+            )));
+        }
         let metadata = shape.metadata(&kind.name().to_lowercase());
-        Ok(outlined(metadata, shape.tensors(kind)))
+        Ok(outlined(metadata, tensors))
     }
 
     /// The same model with only its first `layers` layers, and random weights.
@@ -264,5 +275,6 @@ mod tests {
         let error = |wanted| ModelFile::synthetic(wanted).unwrap_err().to_string();
         assert!(error("llama-2b").contains("llama-1b"));
         assert!(error("llama-1b:q9").contains("q8_0"));
+        assert!(error("smollm2-135m:q4_k").contains("rows of 576 weights"));
     }
 }

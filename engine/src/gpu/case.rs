@@ -145,15 +145,14 @@ impl Engine {
         let is_textured = |part: &&Part| std::ptr::eq(*part, &raw const format.textured);
         let textured = case.parts.iter().any(is_textured);
         let packed = format.pack_rows(bytes, *rows, *cols);
-        for (i, (plane, halfwords)) in format.planes.iter().zip(packed).enumerate() {
-            let bytes: &[u8] = bytemuck::cast_slice(&halfwords);
+        for (i, (plane, bytes)) in format.planes.iter().zip(packed).enumerate() {
             if textured {
                 let size = bytes.len() as u64;
                 let texture = self.plane_texture(plane.binding, format, i, size).await?;
-                self.write_plane(&texture, 0, bytes);
+                self.write_plane(&texture, 0, &bytes);
                 textures.push((plane.binding, texture));
             } else {
-                buffers.push(self.filled(plane.binding, bytes).await?);
+                buffers.push(self.filled(plane.binding, &bytes).await?);
             }
         }
         Ok(textures)

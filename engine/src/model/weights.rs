@@ -52,8 +52,8 @@ pub struct Piece {
     pub rows: u32,
 }
 
-/// Rows are split at multiples of this: it keeps pairs together and every plane on whole words.
-const ROWS_TOGETHER: u32 = 8;
+/// Rows are split at multiples of this: it keeps pairs together and every plane on whole 16 bytes.
+const ROWS_TOGETHER: u32 = 16;
 /// Offsets of bindings within a buffer are multiples of this on every adapter.
 pub(crate) const ALIGNMENT: u64 = 256;
 /// Bytes of a file that are packed at a time.
@@ -211,9 +211,8 @@ impl Matrix {
             let bytes = self.gather(file, piece.row_start + first, rows).await?;
             let packed = self.format.pack_rows(&bytes, rows, self.cols);
             for (i, (packed, (start, _))) in packed.iter().zip(&planes).enumerate() {
-                // Eight rows of any plane are whole 16 bytes, so what lies before is exact.
+                // So many rows of any plane are whole 16 bytes: what lies before is exact.
                 let before = self.format.plane_bytes(i, first, self.cols);
-                let packed = bytemuck::cast_slice(packed);
                 match &stored {
                     Stored::Buffer(buffer) => {
                         upload.write(buffer, start + before, packed).await?;

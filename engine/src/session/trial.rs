@@ -113,12 +113,13 @@ pub(crate) fn trial_name(shader: &Shader) -> String {
 }
 
 impl Engine {
-    /// Runs the case that is most like `shader`, the first of those. What was wrong, if anything.
+    /// Runs the case that is most like `shader`, in the first part above all; the first of those. What was wrong, if anything.
     pub(crate) async fn trial(&self, shader: &Shader) -> Result<Option<SelfTestRow>> {
         let cases = (shader.kernel.cases)();
         let alike = |case: &&Case| {
             let is = |part: &&&Part| case.parts.iter().any(|p| std::ptr::eq(*p, **part));
-            shader.parts.iter().filter(is).count()
+            let first = shader.parts.first().is_some_and(|part| is(&part));
+            (first, shader.parts.iter().filter(is).count())
         };
         let able = cases.iter().filter(|case| self.has_parts(case));
         let case = able

@@ -7,17 +7,27 @@
 mod bf16;
 mod f16;
 mod f32;
+mod iq3_s;
+mod iq4_nl;
+mod iq4_xs;
+mod mxfp4;
+mod pack;
+mod planes;
+mod q2_k;
+mod q3_k;
 mod q4_0;
 mod q4_1;
+mod q4_k;
 mod q5_0;
 mod q5_1;
+mod q5_k;
+mod q6_k;
 mod q8_0;
+mod tq1_0;
+mod tq2_0;
 
-use crate::{
-    GROUP, Part, Socket, padded,
-    parts::{BITS, PLANE_BUFFERS, PLANE_TEXTURES},
-    random::Random,
-};
+use crate::{GROUP, Part, Socket, padded, random::Random};
+pub use planes::{Plane, TEXTURE_WIDTH};
 
 /// One stored type.
 #[derive(Debug)]
@@ -34,48 +44,14 @@ pub struct Format {
     pub planes: &'static [Plane],
     /// One block as f32.
     pub decode: fn(block: &[u8], weights: &mut [f32]),
-    /// One group of [`GROUP`] weights, or one block if that is larger, into each plane.
-    pub pack: fn(blocks: &[u8], planes: &mut [&mut [u16]]),
+    /// One group of [`GROUP`] weights, or one block if that is larger, into each plane, zero until then.
+    pub pack: fn(blocks: &[u8], planes: &mut [Vec<u8>]),
     /// A random block for cases.
     pub random: fn(&mut Random, block: &mut [u8]),
     /// The decoder for the GPU, with the planes in storage buffers.
     pub part: Part,
     /// The same with the planes in textures.
     pub textured: Part,
-}
-
-/// A part of the packed form with a binding of its own.
-#[derive(Debug)]
-pub struct Plane {
-    /// The binding's name.
-    pub binding: &'static str,
-    /// Halfwords (2 bytes) for each unit: see [`Format::unit`].
-    pub halfwords: usize,
-}
-
-impl Plane {
-    /// Scales of four rows lie together, so that who has four rows fetches them at once; and there are four always.
-    fn in_fours(&self) -> bool {
-        self.binding == SCALES
-    }
-
-    /// Rows that there is room for.
-    fn rows(&self, rows: u32) -> u32 {
-        if self.in_fours() {
-            rows.next_multiple_of(4)
-        } else {
-            rows
-        }
-    }
-
-    /// Where unit `unit` of row `row` lies, in units, of which a row has `units`.
-    fn place(&self, row: usize, unit: usize, units: usize) -> usize {
-        if self.in_fours() {
-            (row / 4 * units + unit) * 4 + row % 4
-        } else {
-            row * units + unit
-        }
-    }
 }
 
 /// Every stored type.
@@ -88,55 +64,57 @@ pub const FORMATS: &[&Format] = &[
     &q5_0::Q5_0,
     &q5_1::Q5_1,
     &q8_0::Q8_0,
+    &q2_k::Q2_K,
+    &q3_k::Q3_K,
+    &q4_k::Q4_K,
+    &q5_k::Q5_K,
+    &q6_k::Q6_K,
+    &iq4_nl::IQ4_NL,
+    &iq4_xs::IQ4_XS,
+    &iq3_s::IQ3_S,
+    &tq1_0::TQ1_0,
+    &tq2_0::TQ2_0,
+    &mxfp4::MXFP4,
+];
+
+/// Those whose decoders also yield bytes.
+const WITH_BYTES: &[&Format] = &[
+    &q4_0::Q4_0,
+    &q4_1::Q4_1,
+    &q5_0::Q5_0,
+    &q5_1::Q5_1,
+    &q8_0::Q8_0,
+    &q4_k::Q4_K,
+    &q5_k::Q5_K,
 ];
 
 /// The decoders, for kernels that read weights.
 pub const FORMAT: Socket = Socket {
     name: "format",
-    parts: &[
-        &f32::F32.part,
-        &f32::F32.textured,
-        &f16::F16.part,
-        &f16::F16.textured,
-        &bf16::BF16.part,
-        &bf16::BF16.textured,
-        &q4_0::Q4_0.part,
-        &q4_0::Q4_0.textured,
-        &q4_1::Q4_1.part,
-        &q4_1::Q4_1.textured,
-        &q5_0::Q5_0.part,
-        &q5_0::Q5_0.textured,
-        &q5_1::Q5_1.part,
-        &q5_1::Q5_1.textured,
-        &q8_0::Q8_0.part,
-        &q8_0::Q8_0.textured,
-    ],
+    parts: &decoders::<{ 2 * FORMATS.len() }>(FORMATS),
 };
 
 /// Those of the decoders that also yield bytes: quantised formats.
 pub const BYTES: Socket = Socket {
     name: "format",
-    parts: &[
-        &q4_0::Q4_0.part,
-        &q4_0::Q4_0.textured,
-        &q4_1::Q4_1.part,
-        &q4_1::Q4_1.textured,
-        &q5_0::Q5_0.part,
-        &q5_0::Q5_0.textured,
-        &q5_1::Q5_1.part,
-        &q5_1::Q5_1.textured,
-        &q8_0::Q8_0.part,
-        &q8_0::Q8_0.textured,
-    ],
+    parts: &decoders::<{ 2 * WITH_BYTES.len() }>(WITH_BYTES),
 };
+
+/// Both decoders of each format.
+const fn decoders<const N: usize>(formats: &[&'static Format]) -> [&'static Part; N] {
+    let mut parts = [&formats[0].part; N];
+    let mut i = 0;
+    while i < formats.len() {
+        (parts[2 * i], parts[2 * i + 1]) = (&formats[i].part, &formats[i].textured);
+        i += 1;
+    }
+    parts
+}
 
 impl Format {
     /// Its weights are integers of at most 8 bits before their scale, and its decoder yields those too.
     pub fn has_bytes(&self) -> bool {
-        BYTES
-            .parts
-            .iter()
-            .any(|p| std::ptr::eq(*p, &raw const self.part))
+        WITH_BYTES.iter().any(|f| f.ggml == self.ggml)
     }
 
     /// The format with ggml's type number.
@@ -158,29 +136,37 @@ impl Format {
         (cols / self.block) as usize * self.bytes as usize
     }
 
+    /// Cases have it in every shape. Of the other formats they have some: what all have in common is tried often enough.
+    pub const fn in_full(&self) -> bool {
+        self.block <= GROUP
+    }
+
+    /// `cols` rounded up to whole blocks.
+    pub const fn whole(&self, cols: u32) -> u32 {
+        cols.next_multiple_of(self.block)
+    }
+
     /// Bytes of `rows` in plane `plane`, rounded up to 16.
     pub fn plane_bytes(&self, plane: usize, rows: u32, cols: u32) -> u64 {
-        let rows = self.planes[plane].rows(rows);
-        let units = u64::from(rows) * u64::from(cols.div_ceil(self.unit()));
-        (units * self.planes[plane].halfwords as u64 * 2).next_multiple_of(16)
+        let size = self.planes[plane].size(rows, cols.div_ceil(self.unit()));
+        size.next_multiple_of(16)
     }
 
     /// Packs whole rows; the result has [`Format::plane_bytes`] bytes in each plane.
-    pub fn pack_rows(&self, bytes: &[u8], rows: u32, cols: u32) -> Vec<Vec<u16>> {
-        let all = |(i, _)| vec![0u16; (self.plane_bytes(i, rows, cols) / 2) as usize];
-        let mut planes: Vec<Vec<u16>> = self.planes.iter().enumerate().map(all).collect();
+    pub fn pack_rows(&self, bytes: &[u8], rows: u32, cols: u32) -> Vec<Vec<u8>> {
+        let all = |(i, _)| vec![0; self.plane_bytes(i, rows, cols) as usize];
+        let mut planes: Vec<Vec<u8>> = self.planes.iter().enumerate().map(all).collect();
+        let own = |plane: &Plane| vec![0; plane.unit_bytes()];
+        let mut packed: Vec<Vec<u8>> = self.planes.iter().map(own).collect();
         let unit_bytes = (self.unit() / self.block * self.bytes) as usize;
         let units = cols.div_ceil(self.unit()) as usize;
         for (row, bytes) in bytes.chunks_exact(self.row_bytes(cols)).enumerate() {
-            for (i, blocks) in bytes.chunks(unit_bytes).enumerate() {
-                let mut slices: Vec<&mut [u16]> = planes
-                    .iter_mut()
-                    .zip(self.planes)
-                    .map(|(plane, own)| {
-                        &mut plane[own.place(row, i, units) * own.halfwords..][..own.halfwords]
-                    })
-                    .collect();
-                (self.pack)(blocks, &mut slices);
+            for (unit, blocks) in bytes.chunks(unit_bytes).enumerate() {
+                packed.iter_mut().for_each(|unit| unit.fill(0));
+                (self.pack)(blocks, &mut packed);
+                for ((plane, packed), own) in planes.iter_mut().zip(&packed).zip(self.planes) {
+                    own.put(plane, packed, row, (unit, units));
+                }
             }
         }
         planes
@@ -188,18 +174,10 @@ impl Format {
 
     /// Width, height and texel size in bytes of the texture that holds a plane of `bytes`; the last row may not be full.
     pub fn texture(&self, plane: usize, bytes: u64) -> (u32, u32, u32) {
-        let own = &self.planes[plane];
-        let texel = match plane {
-            _ if own.in_fours() => 4 * 2 * own.halfwords as u32,
-            0 => 16,
-            _ => 4,
-        };
+        let texel = self.planes[plane].texel;
         let texels = bytes.div_ceil(u64::from(texel));
-        (
-            TEXTURE_WIDTH,
-            texels.div_ceil(u64::from(TEXTURE_WIDTH)) as u32,
-            texel,
-        )
+        let height = texels.div_ceil(u64::from(TEXTURE_WIDTH)) as u32;
+        (TEXTURE_WIDTH, height, texel)
     }
 
     /// (rows, padded columns) as f32, zeros in the padding.
@@ -219,86 +197,9 @@ impl Format {
     }
 }
 
-/// Texels of a row of a texture that holds weights.
-pub const TEXTURE_WIDTH: u32 = 4096;
-
-const QUANTS: &str = "w_quants";
-const SCALES: &str = "w_scales";
-const HIGHS: &str = "w_highs";
-
-// Quants, scales (one f16 or a pair for each group) and high bits, in buffers or textures.
-static IN_BUFFERS_Q: &[&Part] = &[&BITS, &PLANE_BUFFERS[0]];
-static IN_BUFFERS_QS: &[&Part] = &[&BITS, &PLANE_BUFFERS[0], &PLANE_BUFFERS[1]];
-static IN_BUFFERS_QP: &[&Part] = &[&BITS, &PLANE_BUFFERS[0], &PLANE_BUFFERS[2]];
-static IN_BUFFERS_QSH: &[&Part] = &[
-    &BITS,
-    &PLANE_BUFFERS[0],
-    &PLANE_BUFFERS[1],
-    &PLANE_BUFFERS[3],
-];
-static IN_BUFFERS_QPH: &[&Part] = &[
-    &BITS,
-    &PLANE_BUFFERS[0],
-    &PLANE_BUFFERS[2],
-    &PLANE_BUFFERS[3],
-];
-static IN_TEXTURES_Q: &[&Part] = &[&BITS, &PLANE_TEXTURES[0]];
-static IN_TEXTURES_QS: &[&Part] = &[&BITS, &PLANE_TEXTURES[0], &PLANE_TEXTURES[1]];
-static IN_TEXTURES_QP: &[&Part] = &[&BITS, &PLANE_TEXTURES[0], &PLANE_TEXTURES[2]];
-static IN_TEXTURES_QSH: &[&Part] = &[
-    &BITS,
-    &PLANE_TEXTURES[0],
-    &PLANE_TEXTURES[1],
-    &PLANE_TEXTURES[3],
-];
-static IN_TEXTURES_QPH: &[&Part] = &[
-    &BITS,
-    &PLANE_TEXTURES[0],
-    &PLANE_TEXTURES[2],
-    &PLANE_TEXTURES[3],
-];
-
 const fn part(name: &'static str, source: &'static str, uses: &'static [&'static Part]) -> Part {
     Part {
         uses,
         ..Part::new(name, source)
-    }
-}
-
-/// The bits of an f16.
-type Half = u16;
-
-fn half(bits: Half) -> f32 {
-    half::f16::from_bits(bits).to_f32()
-}
-
-fn halfword(block: &[u8], at: usize) -> u16 {
-    u16::from_le_bytes([block[at], block[at + 1]])
-}
-
-/// Nibbles as blocks have them (byte j: weight j below weight j + 16) to words of eight: byte j of word i has weight
-/// 8 i + j below weight 8 i + 4 + j. So four neighbours are the low or the high halves of a word's bytes.
-fn pack_nibbles(nibbles: &[u8], words: &mut [u16]) {
-    let q = |i: usize| {
-        u16::from(if i < 16 {
-            nibbles[i] & 15
-        } else {
-            nibbles[i - 16] >> 4
-        })
-    };
-    for (i, word) in words.iter_mut().enumerate() {
-        let first = i / 2 * 8 + i % 2 * 2;
-        let order = [first, first + 4, first + 1, first + 5];
-        *word = (0..4).fold(0, |bits, k| bits | q(order[k]) << (4 * k));
-    }
-}
-
-/// Random bytes, with small scales at the given places, one in eight denormal in f16.
-fn random_block(random: &mut Random, block: &mut [u8], scales: &[usize]) {
-    block.fill_with(|| random.bits() as u8);
-    for &at in scales {
-        let size = if random.below(8) == 0 { 3e-5 } else { 0.05 };
-        block[at..at + 2]
-            .copy_from_slice(&half::f16::from_f32(random.float() * size).to_le_bytes());
     }
 }

@@ -3,8 +3,10 @@
 use bytemuck::pod_read_unaligned;
 
 use super::{
-    Format, Half, IN_BUFFERS_QS, IN_TEXTURES_QS, Plane, QUANTS, SCALES, half, pack_nibbles, part,
-    random_block,
+    Format, Plane,
+    pack::{Half, fields, half, pack_fields, random_block},
+    part,
+    planes::QS,
 };
 
 /// A block as files have it.
@@ -21,32 +23,25 @@ pub static Q4_0: Format = Format {
     ggml: 2,
     block: 32,
     bytes: 18,
-    planes: &[
-        Plane {
-            binding: QUANTS,
-            halfwords: 8,
-        },
-        Plane {
-            binding: SCALES,
-            halfwords: 1,
-        },
-    ],
+    planes: &[Plane::quants(16), Plane::scales(2, 1, 8)],
     decode,
-    pack: |block, planes| {
-        let b: Block = pod_read_unaligned(block);
-        pack_nibbles(&b.quants, planes[0]);
-        planes[1][0] = b.d;
-    },
-    random: |random, block| random_block(random, block, &[0]),
-    part: part("q4_0", include_str!("q4_0.wgsl"), IN_BUFFERS_QS),
-    textured: part("q4_0.texture", include_str!("q4_0.wgsl"), IN_TEXTURES_QS),
+    pack,
+    random: |random, block| random_block(random, block, &[0], 0.05),
+    part: part("q4_0", include_str!("q4_0.wgsl"), QS[0]),
+    textured: part("q4_0.texture", include_str!("q4_0.wgsl"), QS[1]),
 };
 
 fn decode(block: &[u8], w: &mut [f32]) {
     let b: Block = pod_read_unaligned(block);
     let d = half(b.d);
-    for (j, &byte) in b.quants.iter().enumerate() {
-        w[j] = d * (f32::from(byte & 15) - 8.0);
-        w[j + 16] = d * (f32::from(byte >> 4) - 8.0);
-    }
+    let q = fields::<4, 16, 32>(&b.quants);
+    w.iter_mut()
+        .zip(q)
+        .for_each(|(w, q)| *w = d * (f32::from(q) - 8.0));
+}
+
+fn pack(block: &[u8], planes: &mut [Vec<u8>]) {
+    let b: Block = pod_read_unaligned(block);
+    pack_fields::<4>(&fields::<4, 16, 32>(&b.quants), &mut planes[0]);
+    planes[1].copy_from_slice(&b.d.to_le_bytes());
 }

@@ -3,8 +3,10 @@
 use bytemuck::pod_read_unaligned;
 
 use super::{
-    Format, Half, IN_BUFFERS_QP, IN_TEXTURES_QP, Plane, QUANTS, SCALES, half, pack_nibbles, part,
-    random_block,
+    Format, Plane,
+    pack::{Half, fields, half, pack_fields, random_block},
+    part,
+    planes::QP,
 };
 
 /// A block as files have it.
@@ -22,32 +24,25 @@ pub static Q4_1: Format = Format {
     ggml: 3,
     block: 32,
     bytes: 20,
-    planes: &[
-        Plane {
-            binding: QUANTS,
-            halfwords: 8,
-        },
-        Plane {
-            binding: SCALES,
-            halfwords: 2,
-        },
-    ],
+    planes: &[Plane::quants(16), Plane::scales(4, 1, 16)],
     decode,
-    pack: |block, planes| {
-        let b: Block = pod_read_unaligned(block);
-        pack_nibbles(&b.quants, planes[0]);
-        planes[1].copy_from_slice(&[b.d, b.m]);
-    },
-    random: |random, block| random_block(random, block, &[0, 2]),
-    part: part("q4_1", include_str!("q4_1.wgsl"), IN_BUFFERS_QP),
-    textured: part("q4_1.texture", include_str!("q4_1.wgsl"), IN_TEXTURES_QP),
+    pack,
+    random: |random, block| random_block(random, block, &[0, 2], 0.05),
+    part: part("q4_1", include_str!("q4_1.wgsl"), QP[0]),
+    textured: part("q4_1.texture", include_str!("q4_1.wgsl"), QP[1]),
 };
 
 fn decode(block: &[u8], w: &mut [f32]) {
     let b: Block = pod_read_unaligned(block);
     let (d, m) = (half(b.d), half(b.m));
-    for (j, &byte) in b.quants.iter().enumerate() {
-        w[j] = d * f32::from(byte & 15) + m;
-        w[j + 16] = d * f32::from(byte >> 4) + m;
-    }
+    let q = fields::<4, 16, 32>(&b.quants);
+    w.iter_mut()
+        .zip(q)
+        .for_each(|(w, q)| *w = d * f32::from(q) + m);
+}
+
+fn pack(block: &[u8], planes: &mut [Vec<u8>]) {
+    let b: Block = pod_read_unaligned(block);
+    pack_fields::<4>(&fields::<4, 16, 32>(&b.quants), &mut planes[0]);
+    planes[1].copy_from_slice(bytemuck::bytes_of(&[b.d, b.m]));
 }

@@ -3,8 +3,10 @@
 use bytemuck::pod_read_unaligned;
 
 use super::{
-    Format, HIGHS, Half, IN_BUFFERS_QSH, IN_TEXTURES_QSH, Plane, QUANTS, SCALES, half,
-    pack_nibbles, part, random_block,
+    Format, Plane,
+    pack::{Half, fields, half, pack_fields, random_block},
+    part,
+    planes::QSH,
 };
 
 /// A block as files have it.
@@ -12,7 +14,7 @@ use super::{
 #[derive(Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
 struct Block {
     d: Half,
-    high: [u16; 2],
+    high: [u8; 4],
     quants: [u8; 16],
 }
 const _: () = assert!(size_of::<Block>() == 22);
@@ -22,39 +24,26 @@ pub static Q5_0: Format = Format {
     ggml: 6,
     block: 32,
     bytes: 22,
-    planes: &[
-        Plane {
-            binding: QUANTS,
-            halfwords: 8,
-        },
-        Plane {
-            binding: SCALES,
-            halfwords: 1,
-        },
-        Plane {
-            binding: HIGHS,
-            halfwords: 2,
-        },
-    ],
+    planes: &[Plane::quants(16), Plane::scales(2, 1, 8), Plane::highs(4)],
     decode,
-    pack: |block, planes| {
-        let b: Block = pod_read_unaligned(block);
-        pack_nibbles(&b.quants, planes[0]);
-        planes[1][0] = b.d;
-        planes[2].copy_from_slice(&b.high);
-    },
-    random: |random, block| random_block(random, block, &[0]),
-    part: part("q5_0", include_str!("q5_0.wgsl"), IN_BUFFERS_QSH),
-    textured: part("q5_0.texture", include_str!("q5_0.wgsl"), IN_TEXTURES_QSH),
+    pack,
+    random: |random, block| random_block(random, block, &[0], 0.05),
+    part: part("q5_0", include_str!("q5_0.wgsl"), QSH[0]),
+    textured: part("q5_0.texture", include_str!("q5_0.wgsl"), QSH[1]),
 };
 
 fn decode(block: &[u8], w: &mut [f32]) {
     let b: Block = pod_read_unaligned(block);
     let d = half(b.d);
-    let high = u32::from(b.high[0]) | u32::from(b.high[1]) << 16;
-    let fifth = |j: usize| f32::from((high >> j & 1) as u8) * 16.0;
-    for (j, &byte) in b.quants.iter().enumerate() {
-        w[j] = d * (f32::from(byte & 15) + fifth(j) - 16.0);
-        w[j + 16] = d * (f32::from(byte >> 4) + fifth(j + 16) - 16.0);
+    let (low, high) = (fields::<4, 16, 32>(&b.quants), fields::<1, 1, 32>(&b.high));
+    for (i, w) in w.iter_mut().enumerate() {
+        *w = d * (f32::from(low[i] + 16 * high[i]) - 16.0);
     }
+}
+
+fn pack(block: &[u8], planes: &mut [Vec<u8>]) {
+    let b: Block = pod_read_unaligned(block);
+    pack_fields::<4>(&fields::<4, 16, 32>(&b.quants), &mut planes[0]);
+    planes[1].copy_from_slice(&b.d.to_le_bytes());
+    pack_fields::<1>(&fields::<1, 1, 32>(&b.high), &mut planes[2]);
 }

@@ -3,8 +3,10 @@
 use bytemuck::pod_read_unaligned;
 
 use super::{
-    Format, HIGHS, Half, IN_BUFFERS_QPH, IN_TEXTURES_QPH, Plane, QUANTS, SCALES, half,
-    pack_nibbles, part, random_block,
+    Format, Plane,
+    pack::{Half, fields, half, pack_fields, random_block},
+    part,
+    planes::QPH,
 };
 
 /// A block as files have it.
@@ -13,7 +15,7 @@ use super::{
 struct Block {
     d: Half,
     m: Half,
-    high: [u16; 2],
+    high: [u8; 4],
     quants: [u8; 16],
 }
 const _: () = assert!(size_of::<Block>() == 24);
@@ -23,39 +25,26 @@ pub static Q5_1: Format = Format {
     ggml: 7,
     block: 32,
     bytes: 24,
-    planes: &[
-        Plane {
-            binding: QUANTS,
-            halfwords: 8,
-        },
-        Plane {
-            binding: SCALES,
-            halfwords: 2,
-        },
-        Plane {
-            binding: HIGHS,
-            halfwords: 2,
-        },
-    ],
+    planes: &[Plane::quants(16), Plane::scales(4, 1, 16), Plane::highs(4)],
     decode,
-    pack: |block, planes| {
-        let b: Block = pod_read_unaligned(block);
-        pack_nibbles(&b.quants, planes[0]);
-        planes[1].copy_from_slice(&[b.d, b.m]);
-        planes[2].copy_from_slice(&b.high);
-    },
-    random: |random, block| random_block(random, block, &[0, 2]),
-    part: part("q5_1", include_str!("q5_1.wgsl"), IN_BUFFERS_QPH),
-    textured: part("q5_1.texture", include_str!("q5_1.wgsl"), IN_TEXTURES_QPH),
+    pack,
+    random: |random, block| random_block(random, block, &[0, 2], 0.05),
+    part: part("q5_1", include_str!("q5_1.wgsl"), QPH[0]),
+    textured: part("q5_1.texture", include_str!("q5_1.wgsl"), QPH[1]),
 };
 
 fn decode(block: &[u8], w: &mut [f32]) {
     let b: Block = pod_read_unaligned(block);
     let (d, m) = (half(b.d), half(b.m));
-    let high = u32::from(b.high[0]) | u32::from(b.high[1]) << 16;
-    let fifth = |j: usize| f32::from((high >> j & 1) as u8) * 16.0;
-    for (j, &byte) in b.quants.iter().enumerate() {
-        w[j] = d * (f32::from(byte & 15) + fifth(j)) + m;
-        w[j + 16] = d * (f32::from(byte >> 4) + fifth(j + 16)) + m;
+    let (low, high) = (fields::<4, 16, 32>(&b.quants), fields::<1, 1, 32>(&b.high));
+    for (i, w) in w.iter_mut().enumerate() {
+        *w = d * f32::from(low[i] + 16 * high[i]) + m;
     }
+}
+
+fn pack(block: &[u8], planes: &mut [Vec<u8>]) {
+    let b: Block = pod_read_unaligned(block);
+    pack_fields::<4>(&fields::<4, 16, 32>(&b.quants), &mut planes[0]);
+    planes[1].copy_from_slice(bytemuck::bytes_of(&[b.d, b.m]));
+    pack_fields::<1>(&fields::<1, 1, 32>(&b.high), &mut planes[2]);
 }

@@ -3,7 +3,10 @@
 use bytemuck::pod_read_unaligned;
 
 use super::{
-    Format, Half, IN_BUFFERS_QS, IN_TEXTURES_QS, Plane, QUANTS, SCALES, half, part, random_block,
+    Format, Plane,
+    pack::{Half, half, random_block},
+    part,
+    planes::QS,
 };
 
 /// A block as files have it.
@@ -20,39 +23,24 @@ pub static Q8_0: Format = Format {
     ggml: 8,
     block: 32,
     bytes: 34,
-    planes: &[
-        Plane {
-            binding: QUANTS,
-            halfwords: 16,
-        },
-        Plane {
-            binding: SCALES,
-            halfwords: 1,
-        },
-    ],
+    planes: &[Plane::quants(32), Plane::scales(2, 1, 8)],
     decode,
-    pack: |block, planes| {
-        let b: Block = pod_read_unaligned(block);
-        let pairs = b
-            .quants
-            .chunks_exact(2)
-            .map(|q| u16::from_le_bytes([q[0].cast_unsigned(), q[1].cast_unsigned()]));
-        planes[0]
-            .iter_mut()
-            .zip(pairs)
-            .for_each(|(word, pair)| *word = pair);
-        planes[1][0] = b.d;
-    },
-    random: |random, block| random_block(random, block, &[0]),
-    part: part("q8_0", include_str!("q8_0.wgsl"), IN_BUFFERS_QS),
-    textured: part("q8_0.texture", include_str!("q8_0.wgsl"), IN_TEXTURES_QS),
+    pack,
+    random: |random, block| random_block(random, block, &[0], 0.05),
+    part: part("q8_0", include_str!("q8_0.wgsl"), QS[0]),
+    textured: part("q8_0.texture", include_str!("q8_0.wgsl"), QS[1]),
 };
 
 fn decode(block: &[u8], w: &mut [f32]) {
     let b: Block = pod_read_unaligned(block);
     let d = half(b.d);
-    b.quants
-        .iter()
-        .zip(w)
-        .for_each(|(&q, w)| *w = d * f32::from(q));
+    w.iter_mut()
+        .zip(b.quants)
+        .for_each(|(w, q)| *w = d * f32::from(q));
+}
+
+fn pack(block: &[u8], planes: &mut [Vec<u8>]) {
+    let b: Block = pod_read_unaligned(block);
+    planes[0].copy_from_slice(bytemuck::bytes_of(&b.quants));
+    planes[1].copy_from_slice(&b.d.to_le_bytes());
 }

@@ -14,18 +14,20 @@ pub static STATE: Part = Part::new("", include_str!("state.wgsl"));
 /// The same, where a kernel advances it.
 pub static STATE_ADVANCE: Part = Part::new("", include_str!("state_advance.wgsl"));
 
-/// Planes of weights in storage buffers: quants, scales, highs.
-pub static PLANE_BUFFERS: [Part; 4] = [
+/// Planes of weights in storage buffers: quants, scales (2, 4 bytes or one for a row), highs.
+pub static PLANE_BUFFERS: [Part; 5] = [
     Part::new("", include_str!("quants_buffer.wgsl")),
     Part::new("", include_str!("scales_halves_buffer.wgsl")),
     Part::new("", include_str!("scales_pairs_buffer.wgsl")),
+    Part::new("", include_str!("scales_bytes_buffer.wgsl")),
     Part::new("", include_str!("highs_buffer.wgsl")),
 ];
 /// The same in textures.
-pub static PLANE_TEXTURES: [Part; 4] = [
+pub static PLANE_TEXTURES: [Part; 5] = [
     Part::new("", include_str!("quants_texture.wgsl")),
     Part::new("", include_str!("scales_halves_texture.wgsl")),
     Part::new("", include_str!("scales_pairs_texture.wgsl")),
+    Part::new("", include_str!("scales_bytes_texture.wgsl")),
     Part::new("", include_str!("highs_texture.wgsl")),
 ];
 

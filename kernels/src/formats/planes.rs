@@ -1,0 +1,110 @@
+//! Planes of the packed form, where they lie, and the parts that read them.
+
+use crate::{
+    Part,
+    parts::{BITS, PLANE_BUFFERS, PLANE_TEXTURES},
+};
+
+/// A part of the packed form with a binding of its own.
+#[derive(Debug)]
+pub struct Plane {
+    /// The binding's name.
+    pub binding: &'static str,
+    /// Bytes of a unit of weights, see [`super::Format::unit`]: those of a run, and how many runs.
+    bytes: usize,
+    runs: usize,
+    /// A run of each of four rows lies together, so that who has four rows fetches them at once; and there are four always.
+    in_fours: bool,
+    /// Bytes of a texel, where it is a texture: what the decoder reads at once.
+    pub(super) texel: u32,
+}
+
+impl Plane {
+    /// What most of a weight is in: `bytes` of a unit.
+    pub(super) const fn quants(bytes: usize) -> Plane {
+        Plane {
+            binding: "w_quants",
+            bytes,
+            runs: 1,
+            in_fours: false,
+            texel: 16,
+        }
+    }
+
+    /// Bits that quants have no room for, in words: `bytes` of a unit.
+    pub(super) const fn highs(bytes: usize) -> Plane {
+        Plane {
+            binding: "w_highs",
+            texel: 4,
+            ..Plane::quants(bytes)
+        }
+    }
+
+    /// Scales of four rows together: `runs` of `bytes` of a unit, read `texel` bytes at a time.
+    pub(super) const fn scales(bytes: usize, runs: usize, texel: u32) -> Plane {
+        Plane {
+            binding: "w_scales",
+            bytes,
+            runs,
+            in_fours: true,
+            texel,
+        }
+    }
+
+    /// Bytes of a unit.
+    pub(super) const fn unit_bytes(&self) -> usize {
+        self.bytes * self.runs
+    }
+
+    /// Bytes of `rows` that have `units` each.
+    pub(super) fn size(&self, rows: u32, units: u32) -> u64 {
+        let rows = if self.in_fours {
+            rows.next_multiple_of(4)
+        } else {
+            rows
+        };
+        u64::from(rows) * u64::from(units) * self.unit_bytes() as u64
+    }
+
+    /// Puts unit `unit` of row `row`, of which a row has `units`, into its place.
+    pub(super) fn put(&self, plane: &mut [u8], packed: &[u8], row: usize, unit: (usize, usize)) {
+        let (unit, units) = unit;
+        for (i, run) in packed.chunks_exact(self.bytes).enumerate() {
+            let (run_index, all) = (unit * self.runs + i, units * self.runs);
+            let place = if self.in_fours {
+                (row / 4 * all + run_index) * 4 + row % 4
+            } else {
+                row * all + run_index
+            };
+            plane[place * self.bytes..][..self.bytes].copy_from_slice(run);
+        }
+    }
+}
+
+/// Texels of a row of a texture that holds weights.
+pub const TEXTURE_WIDTH: u32 = 4096;
+
+/// What a decoder reads its planes with: in buffers, and in textures.
+macro_rules! planes {
+    ($($(#[$doc:meta])* $name:ident: $($i:literal)*;)*) => {
+        $($(#[$doc])* pub(super) static $name: [&[&Part]; 2] =
+            [&[&BITS, $(&PLANE_BUFFERS[$i]),*], &[&BITS, $(&PLANE_TEXTURES[$i]),*]];)*
+    };
+}
+
+planes! {
+    /// Quants.
+    Q: 0;
+    /// Quants, and scales of 2 bytes: f16.
+    QS: 0 1;
+    /// Quants, and scales of 4 bytes: pairs of f16.
+    QP: 0 2;
+    /// Quants, and scales of a byte.
+    QB: 0 3;
+    /// Quants and highs.
+    QH: 0 4;
+    /// Quants, scales of 2 bytes, highs.
+    QSH: 0 1 4;
+    /// Quants, scales of 4 bytes, highs.
+    QPH: 0 2 4;
+}
