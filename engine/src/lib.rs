@@ -25,6 +25,7 @@ pub use gpu::tuning::Tuning;
 pub use model::{
     config::Config,
     load::{CacheType, LoadOptions, Model, Precision},
+    lora::Adapter,
 };
 pub use plan::cost::Load;
 pub use session::{

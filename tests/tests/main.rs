@@ -7,6 +7,7 @@ mod hostile_gguf;
 mod hostile_models;
 mod invariants;
 mod kernels;
+mod lora;
 mod references;
 mod results;
 mod sessions;

@@ -10,6 +10,7 @@ use xxhash_rust::xxh3::Xxh3;
 use super::{
     block::{Layout, RopeFactors},
     config::Config,
+    lora::Adapter,
     weights::{ALIGNMENT, Stored, values},
 };
 use crate::{
@@ -153,6 +154,7 @@ impl Model {
         let chunk = options.chunk_on(engine, context);
         let builder = Builder {
             engine,
+            adapters: &[],
             config: &config,
             layout: &layout,
             precision: options.precision,
@@ -293,6 +295,7 @@ impl ModelFile {
         let layout = Layout::of(engine, self, &config)?;
         let builder = Builder {
             engine,
+            adapters: &[],
             config: &config,
             layout: &layout,
             precision: options.precision,
@@ -315,7 +318,13 @@ impl ModelFile {
 
 impl Loaded {
     pub fn builder(&self) -> Builder<'_> {
+        self.builder_with(&[])
+    }
+
+    /// For sessions with these adapters.
+    pub fn builder_with<'a>(&'a self, adapters: &'a [(Adapter, f32)]) -> Builder<'a> {
         Builder {
+            adapters,
             engine: &self.engine,
             config: &self.config,
             layout: &self.layout,
@@ -355,20 +364,7 @@ impl Loaded {
 
     /// A plane of a piece of a matrix.
     pub fn weights(&self, matrix: usize, piece: usize, plane: &str) -> Found<'_> {
-        let layout = &self.layout.matrices[matrix];
-        let index = layout.format.planes.iter().position(|p| p.binding == plane);
-        let index = index.unwrap_or_else(|| panic!("{} has no plane {plane}", layout.format.name));
-        match &self.matrices[matrix][piece] {
-            Stored::Textures(textures) => Found::Texture(&textures[index].view),
-            Stored::Buffer(buffer) => {
-                let (start, size) = layout.planes(layout.pieces[piece]).0[index];
-                Found::Range(Range {
-                    buffer,
-                    start,
-                    size: Some(size),
-                })
-            }
-        }
+        self.matrices[matrix][piece].plane(&self.layout.matrices[matrix], piece, plane)
     }
 
     pub fn vector(&self, index: usize) -> Found<'_> {

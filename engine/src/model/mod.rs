@@ -4,5 +4,6 @@ pub mod block;
 pub mod config;
 pub mod families;
 pub mod load;
+pub mod lora;
 pub mod rope;
 pub mod weights;

@@ -10,6 +10,7 @@ use crate::{
     file::TensorInfo,
     gpu::{
         buffer::{Buffer, Upload},
+        pipeline::{Found, Range},
         texture::Texture,
     },
 };
@@ -41,6 +42,25 @@ pub(crate) enum Stored {
     Buffer(Buffer),
     /// A texture for each plane.
     Textures(Vec<Texture>),
+}
+
+impl Stored {
+    /// A plane of this piece of `matrix`.
+    pub fn plane(&self, matrix: &Matrix, piece: usize, plane: &str) -> Found<'_> {
+        let index = matrix.format.planes.iter().position(|p| p.binding == plane);
+        let index = index.unwrap_or_else(|| panic!("{} has no plane {plane}", matrix.format.name));
+        match self {
+            Stored::Textures(textures) => Found::Texture(&textures[index].view),
+            Stored::Buffer(buffer) => {
+                let (start, size) = matrix.planes(matrix.pieces[piece]).0[index];
+                Found::Range(Range {
+                    buffer,
+                    start,
+                    size: Some(size),
+                })
+            }
+        }
+    }
 }
 
 /// Rows of a matrix that fit one binding.

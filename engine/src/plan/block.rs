@@ -190,14 +190,14 @@ impl Builder<'_> {
         (start, cols, width): (u32, u32, u32),
         bias: Option<VectorId>,
         activation: &'static Part,
-        cap: f32,
+        factor: f32,
     ) -> Dispatch {
         let stride = padded(width);
         let params = pointwise::Params {
             cols,
             stride,
             start,
-            cap,
+            factor,
         };
         let mut binds = vec![("y", Bind::Slot(slot))];
         binds.extend(bias.map(|bias| ("bias", Bind::Vector(bias))));
@@ -273,6 +273,10 @@ impl Builder<'_> {
         width: Width,
         all: &mut Vec<Dispatch>,
     ) {
+        if self.is_adapted(gate_up[0]) {
+            self.gated_adapted(gate_up[0], (x, norm), width, all);
+            return;
+        }
         let gelu = self.config.activation == Activation::Gelu;
         let finishes: &[&'static Part] = match (gate_up.len(), gelu) {
             (1, false) => &[&FINISH_GLU],

@@ -7,4 +7,5 @@ pub mod cost;
 pub mod dispatch;
 pub(crate) mod integer;
 mod linear;
+mod lora;
 pub mod run;
