@@ -110,19 +110,15 @@ impl Model {
         let mut stored = Vec::new();
         let mut hash = Xxh3::new();
         for matrix in &matrices {
-            let mut pieces = Vec::new();
-            for &piece in &matrix.pieces {
-                let mut each = |bytes: &[u8]| {
-                    hash.update(bytes);
-                    ControlFlow::Continue(())
-                };
-                pieces.push(
-                    matrix
-                        .load(&model.engine, file, piece, &mut upload, &mut each)
-                        .await?,
-                );
-            }
-            stored.push(pieces);
+            let mut each = |bytes: &[u8]| {
+                hash.update(bytes);
+                ControlFlow::Continue(())
+            };
+            stored.push(
+                matrix
+                    .load_all(&model.engine, file, &mut upload, &mut each)
+                    .await?,
+            );
         }
         upload.finish().await?;
         Ok(Adapter(Arc::new(Lora {

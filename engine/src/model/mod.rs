@@ -5,5 +5,7 @@ pub mod config;
 pub mod families;
 pub mod load;
 pub mod lora;
+pub mod options;
 pub mod rope;
+mod slots;
 pub mod weights;

@@ -200,8 +200,23 @@ impl Matrix {
         Ok(gathered)
     }
 
+    /// Makes and fills every piece, as [`Matrix::load`] does one.
+    pub(crate) async fn load_all(
+        &self,
+        engine: &Engine,
+        file: &ModelFile,
+        upload: &mut Upload<'_>,
+        each: &mut dyn FnMut(&[u8]) -> ControlFlow<()>,
+    ) -> Result<Vec<Stored>> {
+        let mut pieces = Vec::new();
+        for &piece in &self.pieces {
+            pieces.push(self.load(engine, file, piece, upload, each).await?);
+        }
+        Ok(pieces)
+    }
+
     /// Makes and fills one piece; `each` sees the stored bytes, and breaking it ends in [`Error::Aborted`].
-    pub(crate) async fn load(
+    async fn load(
         &self,
         engine: &Engine,
         file: &ModelFile,

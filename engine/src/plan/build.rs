@@ -16,8 +16,8 @@ use crate::{
     model::{
         block::{Layout, MatrixId},
         config::Config,
-        load::CacheType,
         lora::Adapter,
+        options::CacheType,
         weights::Matrix,
     },
 };
