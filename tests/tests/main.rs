@@ -8,6 +8,8 @@ mod hostile_models;
 mod invariants;
 mod kernels;
 mod lora;
+mod quantise;
+mod readme;
 mod references;
 mod results;
 mod sessions;

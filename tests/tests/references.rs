@@ -77,7 +77,8 @@ fn check_on(
     failures
 }
 
-const FAMILIES: &[&str] = &[
+/// Reference files of families.
+pub const FAMILIES: &[&str] = &[
     "llama",
     "llama-mha-tied",
     "llama3-rope-factors",
@@ -95,7 +96,8 @@ const FAMILIES: &[&str] = &[
     "olmo2",
     "gpt2",
 ];
-const FORMATS: &[&str] = &[
+/// Those of stored types.
+pub const FORMATS: &[&str] = &[
     "F32", "F16", "BF16", "Q4_0", "Q4_1", "Q5_0", "Q5_1", "Q8_0", "Q2_K", "Q3_K", "Q4_K", "Q5_K",
     "Q6_K", "IQ4_NL", "IQ4_XS", "IQ3_S", "TQ1_0", "TQ2_0", "MXFP4",
 ];

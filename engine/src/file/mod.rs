@@ -1,19 +1,21 @@
-//! Model files: where bytes come from, and what their headers say. Reads headers only, never the
-//! data.
+//! Model files: where bytes come from, what their headers say, and files of other stored types made of them.
 
 mod foreign;
 mod gguf;
 mod metadata;
 mod model_file;
 mod outline;
+mod quantise;
 mod reader;
 mod source;
 mod split;
 mod types;
 mod values;
+mod write;
 
 pub use gguf::{Header, TensorInfo};
 pub use metadata::{Metadata, Value};
 pub use model_file::ModelFile;
+pub use quantise::Quantised;
 pub use source::{Remote, Source};
 pub use types::TensorType;

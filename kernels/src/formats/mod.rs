@@ -5,6 +5,7 @@
 //! Source of all layouts: ggml's `ggml-common.h`, and PyPI's `gguf` package, `quants.py`.
 
 mod bf16;
+pub mod encode;
 mod f16;
 mod f32;
 mod iq3_s;
