@@ -32,7 +32,7 @@ impl Block {
                 _ => (self.high[i % 4], (i - 240) / 4),
             };
             let rest = byte.wrapping_mul(3u8.pow(digit as u32));
-            (u16::from(rest) * 3 >> 8) as u8
+            (u16::from(rest) * 3 / 256) as u8
         })
     }
 }
