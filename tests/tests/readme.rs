@@ -5,12 +5,10 @@ use std::{fs, path::Path};
 use lantern_engine::{ModelFile, model::families::FAMILIES};
 use lantern_kernels::FORMATS;
 
-use crate::{
-    references,
-    support::models::folder,
-};
+use crate::{references, support::models::folder};
 
-const START: &str = "<!-- what runs: `LANTERN_BLESS=1 cargo nextest run -E 'test(readme)'` writes it -->\n";
+const START: &str =
+    "<!-- what runs: `LANTERN_BLESS=1 cargo nextest run -E 'test(readme)'` writes it -->\n";
 const END: &str = "<!-- end of what runs -->";
 
 /// Families down, stored types across: any of them meets any, since a type is decoded in one place.
@@ -26,18 +24,31 @@ fn table() -> String {
             .filter(|name| architecture(name) == family.name)
             .collect();
         assert!(!files.is_empty(), "{} has no reference", family.name);
-        lines.push(format!("| {} | {} | {} |", family.name, family.aliases.join(", "), files.join(", ")));
+        lines.push(format!(
+            "| {} | {} | {} |",
+            family.name,
+            family.aliases.join(", "),
+            files.join(", ")
+        ));
     }
     lines.push(String::new());
     let bits = |bytes: f64| format!("{:.2}", bytes * 8.0);
     let (mut names, mut stored, mut packed) = (String::new(), String::new(), String::new());
     for format in FORMATS {
         let name = format.name.to_uppercase();
-        assert!(references::FORMATS.contains(&name.as_str()), "{name} has no reference");
+        assert!(
+            references::FORMATS.contains(&name.as_str()),
+            "{name} has no reference"
+        );
         let planes = 0..format.planes.len();
-        let gpu: u64 = planes.map(|plane| format.plane_bytes(plane, 16, 4096)).sum();
+        let gpu: u64 = planes
+            .map(|plane| format.plane_bytes(plane, 16, 4096))
+            .sum();
         names += &format!(" {name} |");
-        stored += &format!(" {} |", bits(f64::from(format.bytes) / f64::from(format.block)));
+        stored += &format!(
+            " {} |",
+            bits(f64::from(format.bytes) / f64::from(format.block))
+        );
         packed += &format!(" {} |", bits(gpu as f64 / (16.0 * 4096.0)));
     }
     lines.push(format!("| stored type, any in any family |{names}"));

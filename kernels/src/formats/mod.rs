@@ -164,7 +164,9 @@ impl Format {
         let units = cols.div_ceil(self.unit()) as usize;
         for (row, bytes) in bytes.chunks_exact(self.row_bytes(cols)).enumerate() {
             for (unit, blocks) in bytes.chunks(unit_bytes).enumerate() {
-                packed.iter_mut().for_each(|unit| unit.fill(0));
+                for unit in &mut packed {
+                    unit.fill(0);
+                }
                 (self.pack)(blocks, &mut packed);
                 for ((plane, packed), own) in planes.iter_mut().zip(&packed).zip(self.planes) {
                     own.put(plane, packed, row, (unit, units));
