@@ -33,7 +33,7 @@ const METADATA: &[(&str, &str, u32, &str)] = &[
     ("mixtral", "llama.expert_used_count", 9, "9 of 8 experts"),
     ("mixtral", "llama.expert_used_count", 0, "expert_used_count is 0"),
     ("qwen3moe", "qwen3moe.expert_feed_forward_length", 50, "only multiples of 4"),
-    ("qwen3", "qwen3.attention.key_length", 28, "multiples of 8"),
+    ("qwen3", "qwen3.attention.key_length", 28, "28 keys"),
     ("gemma2", "gemma2.attn_logit_softcapping", 0x8000_0000, "softcapping is -0"),
     ("gemma2", "gemma2.attention.sliding_window", 0, "sliding_window is 0"),
     ("gemma2", "gemma2.final_logit_softcapping", 0x7f80_0000, "softcapping is inf"),
