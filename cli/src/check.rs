@@ -20,7 +20,7 @@ use crate::{
 /// `check`'s flags.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// A GGUF file, its http(s) address, user/repo[:file] on the Hugging Face hub, or a shape as `bench --synthetic` has it
+    /// A GGUF file, its http(s) address, a folder with safetensors, user/repo[:file] on the Hugging Face hub, or a shape as `bench --synthetic` has it
     #[arg(value_name = "MODEL|URL")]
     model: String,
     /// Print one JSON object

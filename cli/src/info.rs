@@ -65,6 +65,7 @@ fn print_json(path: &str, file: &ModelFile, types: &Types) -> Result {
     output::json(&json!({
         "file": path,
         "bytes": file.len(),
+        "format": file.format(),
         "version": file.version(),
         "config": config.as_ref().ok(),
         "config_error": config.err().map(|error| error.to_string()),
@@ -82,7 +83,7 @@ fn print_table(path: &str, file: &ModelFile, types: &Types) -> Result {
             "bytes",
             format!("{} ({})", file.len(), DecimalBytes(file.len())),
         ),
-        row("format", format!("GGUF version {}", file.version())),
+        row("format", file.format()),
     ];
     match file.config().map(|config| json!(config)) {
         Ok(config) => {
