@@ -5,8 +5,6 @@ use std::{fs, path::Path};
 use lantern_engine::{ChatTemplate, Session, Tokenizer};
 use serde_json::json;
 
-use pollster::block_on;
-
 use crate::{
     failure::{Failure, Result},
     files,
@@ -72,7 +70,7 @@ pub fn run(args: &Args) -> Result {
     };
     let template = file.chat_template()?.ok_or_else(missing)?;
     let loaded = load::load(&file, &args.load)?;
-    let session = block_on(loaded.model.session())?;
+    let session = load::session(&loaded.model, &args.load)?;
     let mut chat = Chat {
         messages: Vec::new(),
         session,

@@ -2,11 +2,14 @@
 
 use std::{
     num::NonZeroUsize,
+    path::{Path, PathBuf},
     sync::Arc,
     time::{Duration, Instant},
 };
 
-use lantern_engine::{CacheType, Engine, EngineOptions, LoadOptions, Model, ModelFile, Precision};
+use lantern_engine::{
+    CacheType, Engine, EngineOptions, Error, LoadOptions, Model, ModelFile, Precision, Session,
+};
 use pollster::block_on;
 use serde::Serialize;
 
@@ -45,6 +48,9 @@ pub struct LoadArgs {
     /// How keys and values are kept: q8_0 takes 56 % of f16's memory, q4_0 31 % [default: f16, or f32 where --precision is exact]
     #[arg(long, value_enum, value_name = "TYPE")]
     pub cache: Option<CacheArg>,
+    /// A LoRA adapter to compute with (GGUF), and how much of it, 1 if not said; may be given several times
+    #[arg(long, value_name = "FILE[=FACTOR]", value_parser = adapter)]
+    pub lora: Vec<(PathBuf, f32)>,
     /// Prompt tokens computed in one pass [default: the engine's choice]
     #[arg(long, value_name = "N", value_parser = numbers::from_one, allow_negative_numbers = true)]
     pub chunk: Option<NonZeroUsize>,
@@ -101,6 +107,20 @@ impl From<CacheArg> for CacheType {
     }
 }
 
+/// `FILE` or `FILE=FACTOR`.
+fn adapter(text: &str) -> std::result::Result<(PathBuf, f32), String> {
+    match text.rsplit_once('=') {
+        // A file may have `=` in its name.
+        Some((path, factor)) if !Path::new(text).exists() => match factor.parse::<f32>() {
+            Ok(factor) if factor.is_finite() => Ok((path.into(), factor)),
+            _ => Err(format!(
+                "{factor:?} is no number, and there is no file {text}"
+            )),
+        },
+        _ => Ok((text.into(), 1.0)),
+    }
+}
+
 /// A model whose weights are on the GPU.
 pub struct Loaded {
     /// The device it is on.
@@ -121,6 +141,25 @@ impl LoadArgs {
             chunk: self.chunk.map(NonZeroUsize::get),
         }
     }
+}
+
+/// A session that computes with the adapters asked for.
+pub fn session(model: &Model, args: &LoadArgs) -> Result<Session> {
+    let mut session = block_on(model.session())?;
+    let mut adapters = Vec::new();
+    for (path, factor) in &args.lora {
+        let file = ModelFile::open(path)?;
+        let adapter = block_on(model.adapter(&file));
+        let named = |error| match error {
+            Error::BadFile(why) => Error::BadFile(format!("{}: {why}", path.display())),
+            other => other,
+        };
+        adapters.push((adapter.map_err(named)?, *factor));
+    }
+    if !adapters.is_empty() {
+        block_on(session.set_adapters(&adapters))?;
+    }
+    Ok(session)
 }
 
 /// Opens the adapter and loads the weights.

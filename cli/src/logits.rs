@@ -64,7 +64,7 @@ pub fn run(args: &Args) -> Result {
     let file = model::open(Some(&args.model.model))?;
     file.admit(tokens, &args.load.options())?;
     let loaded = load::load(&file, &args.load)?;
-    let mut session = block_on(loaded.model.session())?;
+    let mut session = load::session(&loaded.model, &args.load)?;
     let rows = if args.all { tokens.len() } else { 1 };
     files::write_whole(&args.output, |out| {
         let mut put = |row: &[f32]| {

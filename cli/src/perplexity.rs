@@ -70,7 +70,7 @@ pub fn run(args: &Args) -> Result {
     }
     let loaded = load::load(&file, &args.load)?;
     let context = loaded.model.context();
-    let mut session = block_on(loaded.model.session())?;
+    let mut session = load::session(&loaded.model, &args.load)?;
     let mut progress = Progress::count("perplexity", tokens.len() as u64);
     let mut sum = 0.0;
     let mut count = 0;

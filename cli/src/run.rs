@@ -12,8 +12,6 @@ use std::{
 use lantern_engine::{ModelFile, Tokenizer};
 use serde::Serialize;
 
-use pollster::block_on;
-
 use crate::{
     failure::{Failure, Result},
     files,
@@ -85,7 +83,7 @@ pub fn run(args: &Args) -> Result {
     let tokens = prompt_tokens(args, &file, &tokenizer, &text)?;
     file.admit(&tokens, &args.load.options())?;
     let loaded = load::load(&file, &args.load)?;
-    let mut session = block_on(loaded.model.session())?;
+    let mut session = load::session(&loaded.model, &args.load)?;
     let mut emit = |piece: &str| {
         if args.json {
             Ok(())

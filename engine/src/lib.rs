@@ -24,7 +24,9 @@ pub use gpu::times::KernelTime;
 pub use gpu::tuning::Tuning;
 pub use model::{
     config::Config,
-    load::{CacheType, LoadOptions, Model, Precision},
+    load::Model,
+    lora::Adapter,
+    options::{CacheType, LoadOptions, Precision},
 };
 pub use plan::cost::Load;
 pub use session::{

@@ -22,6 +22,7 @@ pub mod attention_tokens;
 pub mod combine;
 pub mod embed;
 pub mod experts;
+pub mod glu;
 pub mod matmul;
 pub mod matmul_cooperative;
 pub mod matmul_integer;
@@ -51,6 +52,7 @@ pub const ALL: &[&Kernel] = &[
     &embed::EMBED,
     &norm::NORM,
     &pointwise::POINTWISE,
+    &glu::GLU,
     &matvec::MATVEC,
     &matmul::MATMUL,
     &matmul_rows::MATMUL_ROWS,

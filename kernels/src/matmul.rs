@@ -105,18 +105,20 @@ fn cases() -> Vec<Case> {
                 for (rows, cols, tokens) in [(70, 576, 19), (130, 40, 65), (1, 32, 1), WIDE] {
                     let odd = rows % 2 == 1 && i > 0; // only FINISH_STORE takes rows one by one
                     let wide_again = cols == WIDE.1 && (format.name != "q4_1" || scalar.f16);
-                    let more = !format.in_full() && (i != number % finishes.len() || rows == 1);
-                    if odd || wide_again || more {
+                    // Sockets are independent: each format meets each finish, and each scalar one of them.
+                    let own = i == number % finishes.len();
+                    let wanted = if format.in_full() {
+                        own || !scalar.f16
+                    } else {
+                        own && !scalar.f16 && rows == 70
+                    };
+                    if odd || wide_again || !wanted {
                         continue;
                     }
                     let shape = (rows, format.whole(cols), tokens);
                     let mut case = matvec::case(format, (&INPUT_PLAIN, finish), shape, &mut random);
-                    let textured = cols == WIDE.1 || (!format.in_full() && cols == 40);
-                    let weights = if textured {
-                        &format.textured
-                    } else {
-                        &format.part
-                    };
+                    let wide = cols == WIDE.1;
+                    let weights = if wide { &format.textured } else { &format.part };
                     case.parts = vec![weights, finish, scalar];
                     case.consts = vec![];
                     case.name = format!("{} {}", case.name, scalar.name);

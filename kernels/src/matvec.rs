@@ -199,11 +199,11 @@ fn cases() -> Vec<Case> {
                 push((input, finish), (70, 576, 1), false);
             }
         }
-        push((&INPUT_PLAIN, &FINISH_STORE), (9, 64, 2), false);
         // The same decoder with its planes in textures, long enough for a second row of texels.
         push((&INPUT_NORM, &FINISH_STORE), (301, 576, 1), true);
         if format.in_full() {
             push((&INPUT_PLAIN, &FINISH_STORE), (1, 32, 1), false);
+            push((&INPUT_PLAIN, &FINISH_STORE), (9, 64, 2), false);
             push((&INPUT_NORM, &FINISH_ADD), (133, 1536, 4), false);
         }
         if format.name == "q4_1" {

@@ -1,10 +1,10 @@
-//! What is done value by value: a bias, an activation, soft-capping.
+//! What is done value by value: a bias, an activation, soft-capping, a factor.
 
 use crate::{
     Call, Case, Kernel, Variant, bytes_of_params,
     call::{activations, words},
     padded,
-    parts::{ACTIVATE_CAP, ACTIVATE_NONE, ACTIVATION, GELU, SHIFT, SHIFT_BIAS, SHIFT_NONE},
+    parts::{ACTIVATE_CAP, ACTIVATE_SCALE, ACTIVATION, GELU, SHIFT, SHIFT_BIAS},
     random::Random,
 };
 
@@ -44,8 +44,8 @@ crate::params! {
         stride: u32,
         /// Where in a row the columns begin.
         start: u32,
-        /// The cap, for `ACTIVATE_CAP`.
-        cap: f32,
+        /// The cap, for `ACTIVATE_CAP`; what values are multiplied by, for `ACTIVATE_SCALE`.
+        factor: f32,
     }
 }
 
@@ -69,15 +69,18 @@ fn twin(call: &mut Call) {
         vec![0.0; p.cols as usize]
     };
     let (gelu_here, cap_here) = (call.has(&GELU), call.has(&ACTIVATE_CAP));
+    let scale_here = call.has(&ACTIVATE_SCALE);
     for token in 0..call.tokens {
         let row = &mut call.floats_mut("y")[(token * p.stride + p.start) as usize..];
         for (y, &b) in row.iter_mut().zip(&bias) {
             let v = f64::from(*y) + f64::from(b);
-            let cap = f64::from(p.cap);
+            let factor = f64::from(p.factor);
             *y = if gelu_here {
                 gelu(v)
             } else if cap_here {
-                cap * (v / cap).tanh()
+                factor * (v / factor).tanh()
+            } else if scale_here {
+                factor * v
             } else {
                 v
             } as f32;
@@ -90,7 +93,7 @@ fn cases() -> Vec<Case> {
     let mut random = Random::new(11);
     let mut cases = Vec::new();
     for shift in SHIFT.parts {
-        for activation in [&ACTIVATE_NONE, &GELU, &ACTIVATE_CAP] {
+        for activation in ACTIVATION.parts {
             for (cols, start, tokens) in [(7, 0, 1), (96, 32, 3), (576, 0, 2)] {
                 let stride = padded(start + cols);
                 let mut y = activations(&mut random, tokens, stride);
@@ -103,7 +106,7 @@ fn cases() -> Vec<Case> {
                         cols,
                         stride,
                         start,
-                        cap: 5.0,
+                        factor: 5.0,
                     }),
                     units: cols,
                     tokens,
@@ -113,6 +116,5 @@ fn cases() -> Vec<Case> {
             }
         }
     }
-    debug_assert!(std::ptr::eq(SHIFT.parts[0], &raw const SHIFT_NONE));
     cases
 }

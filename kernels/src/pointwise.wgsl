@@ -1,7 +1,7 @@
 // pointwise: y = f(y + b), value by value.
 // A lane takes one column of one token. Bound: reads and writes y once. Sockets: shift, activation.
 
-struct Params { cols: u32, stride: u32, start: u32, cap: f32 }
+struct Params { cols: u32, stride: u32, start: u32, factor: f32 }
 
 @group(0) @binding(4) var<storage, read_write> y: array<f32>; // (tokens, stride)
 @group(0) @binding(8) var<uniform> params: Params;

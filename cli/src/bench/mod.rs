@@ -146,7 +146,7 @@ fn report_of(args: &Args, load: &LoadArgs, file: &ModelFile) -> Result<Report> {
     let engine = Arc::new(load::open_engine_with(&load.gpu, engine)?);
     if args.synthetic.is_none() {
         let loaded = load::load_onto(engine, start, file, load, &options)?;
-        let mut session = block_on(loaded.model.session())?;
+        let mut session = load::session(&loaded.model, &args.load)?;
         let report = measure(args, &loaded, &mut session, file)?;
         predictions::measured(&loaded.engine, &report);
         return Ok(report);

@@ -5,6 +5,7 @@ use std::collections::HashSet;
 
 use super::{
     config::{Config, Experts},
+    families::Activation,
     weights::{Matrix, Vector},
 };
 use crate::{
@@ -222,6 +223,13 @@ impl Builder<'_> {
             ffn: self.ffn(config, index)?,
             ffn_post: self.vector_if_there(&ffn_post, width)?,
         };
+        if matches!(layer.ffn, Ffn::Experts(..))
+            && (layer.ffn_norm.is_none() || layer.ffn_post.is_some())
+        {
+            return Err(Error::Unsupported(format!(
+                "blk.{index}: experts with a norm after them, or none before, are not run here"
+            )));
+        }
         for (before, after, what) in [
             (
                 layer.attention_norm.is_some(),
@@ -314,6 +322,11 @@ impl Builder<'_> {
                 gate_up,
                 self.affine(&name("ffn_down"), ffn, width)?,
             ));
+        }
+        // Only GELU's families have an MLP without a gate.
+        if config.activation != Activation::Gelu {
+            let missing = weight("ffn_gate");
+            return Err(Error::BadFile(format!("tensor {missing} is missing")));
         }
         Ok(Ffn::Plain(
             self.affine(&name("ffn_up"), width, ffn)?,

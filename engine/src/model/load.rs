@@ -1,16 +1,17 @@
-//! A model on the GPU: its weights, the slots that sessions share, and its plans.
+//! A model on the GPU: its weights, the slots that sessions share, and the plans' builder.
 
 use std::{ops::ControlFlow, sync::Arc};
 
-use lantern_kernels::{attention_join, padded, store::BLOCK};
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use lantern_kernels::{attention_join, store::BLOCK};
 use xxhash_rust::xxh3::Xxh3;
 
 use super::{
-    block::{Layout, RopeFactors},
+    block::Layout,
     config::Config,
-    weights::{ALIGNMENT, Stored, values},
+    lora::Adapter,
+    options::{CacheType, LoadOptions, Precision},
+    slots::slots,
+    weights::{ALIGNMENT, Stored},
 };
 use crate::{
     Engine, Error, ModelFile, Result, Session,
@@ -21,94 +22,8 @@ use crate::{
     plan::{
         build::{Builder, Width},
         dispatch::{Plan, Slot},
-        integer::packed_bytes,
     },
 };
-
-/// How exactly to compute.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum Precision {
-    /// A cache of f16, and f16 tiles where the adapter gains by them; sums in f32.
-    #[default]
-    Default,
-    /// f32 throughout.
-    Exact,
-}
-
-/// How keys and values are kept.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum CacheType {
-    /// 4 bytes a value.
-    F32,
-    /// 2 bytes a value.
-    F16,
-    /// Bytes with a scale of f32 for each 32: 9 bits a value.
-    Q8_0,
-    /// Nibbles with a scale of f32 for each 32: 5 bits a value.
-    Q4_0,
-}
-
-impl CacheType {
-    /// The words of a block of 32 values; none where each value stands by itself.
-    pub(crate) fn block_words(self) -> Option<usize> {
-        match self {
-            CacheType::F32 | CacheType::F16 => None,
-            CacheType::Q8_0 => Some(9),
-            CacheType::Q4_0 => Some(5),
-        }
-    }
-
-    /// Bytes of `values`.
-    fn bytes(self, values: u64) -> u64 {
-        match self {
-            CacheType::F32 => values * 4,
-            CacheType::F16 => values * 2,
-            CacheType::Q8_0 => values / BLOCK as u64 * 36,
-            CacheType::Q4_0 => values / BLOCK as u64 * 20,
-        }
-    }
-}
-
-/// How to load a model.
-#[derive(Debug, Clone, Default)]
-pub struct LoadOptions {
-    /// How exactly to compute.
-    pub precision: Precision,
-    /// How keys and values are kept; none: as f32 where computing is exact, else as f16.
-    pub cache: Option<CacheType>,
-    /// Positions of a session; none: the model's own, at most [`CONTEXT_DEFAULT_MAX`].
-    pub context: Option<usize>,
-    /// Tokens of a prefill pass; none: what suits the adapter.
-    pub chunk: Option<usize>,
-}
-
-impl LoadOptions {
-    /// Tokens of a prefill pass.
-    fn chunk_on(&self, engine: &Engine, context: usize) -> usize {
-        let suiting = if engine.software() { 32 } else { 256 };
-        self.chunk.unwrap_or(suiting).clamp(1, context)
-    }
-
-    /// How keys and values are kept.
-    pub fn cache_type(&self) -> CacheType {
-        let usual = match self.precision {
-            Precision::Exact => CacheType::F32,
-            Precision::Default => CacheType::F16,
-        };
-        self.cache.unwrap_or(usual)
-    }
-
-    /// Positions of a session of this model.
-    fn context_of(&self, config: &Config) -> usize {
-        let own = config.context as usize;
-        self.context.unwrap_or(own.min(CONTEXT_DEFAULT_MAX))
-    }
-}
-
-/// The context where none is asked for and the model has more.
-pub const CONTEXT_DEFAULT_MAX: usize = 4096;
 
 /// The longest context on an adapter that runs on the CPU: llvmpipe ends a shader's loops, silently, after 65,535 turns,
 /// of which attention needs up to four a position.
@@ -153,6 +68,7 @@ impl Model {
         let chunk = options.chunk_on(engine, context);
         let builder = Builder {
             engine,
+            adapters: &[],
             config: &config,
             layout: &layout,
             precision: options.precision,
@@ -176,18 +92,15 @@ impl Model {
         let mut upload = Upload::new(engine);
         let mut matrices = Vec::new();
         for matrix in &layout.matrices {
-            let mut pieces = Vec::new();
-            for &piece in &matrix.pieces {
-                pieces.push(
-                    matrix
-                        .load(engine, file, piece, &mut upload, &mut |bytes| {
-                            hash.update(bytes);
-                            count(bytes.len() as u64)
-                        })
-                        .await?,
-                );
-            }
-            matrices.push(pieces);
+            let mut each = |bytes: &[u8]| {
+                hash.update(bytes);
+                count(bytes.len() as u64)
+            };
+            matrices.push(
+                matrix
+                    .load_all(engine, file, &mut upload, &mut each)
+                    .await?,
+            );
         }
         let (vectors, vector_places) =
             load_vectors(engine, file, &layout, &mut upload, &mut hash).await?;
@@ -293,6 +206,7 @@ impl ModelFile {
         let layout = Layout::of(engine, self, &config)?;
         let builder = Builder {
             engine,
+            adapters: &[],
             config: &config,
             layout: &layout,
             precision: options.precision,
@@ -315,7 +229,13 @@ impl ModelFile {
 
 impl Loaded {
     pub fn builder(&self) -> Builder<'_> {
+        self.builder_with(&[])
+    }
+
+    /// For sessions with these adapters.
+    pub fn builder_with<'a>(&'a self, adapters: &'a [(Adapter, f32)]) -> Builder<'a> {
         Builder {
+            adapters,
             engine: &self.engine,
             config: &self.config,
             layout: &self.layout,
@@ -355,20 +275,7 @@ impl Loaded {
 
     /// A plane of a piece of a matrix.
     pub fn weights(&self, matrix: usize, piece: usize, plane: &str) -> Found<'_> {
-        let layout = &self.layout.matrices[matrix];
-        let index = layout.format.planes.iter().position(|p| p.binding == plane);
-        let index = index.unwrap_or_else(|| panic!("{} has no plane {plane}", layout.format.name));
-        match &self.matrices[matrix][piece] {
-            Stored::Textures(textures) => Found::Texture(&textures[index].view),
-            Stored::Buffer(buffer) => {
-                let (start, size) = layout.planes(layout.pieces[piece]).0[index];
-                Found::Range(Range {
-                    buffer,
-                    start,
-                    size: Some(size),
-                })
-            }
-        }
+        self.matrices[matrix][piece].plane(&self.layout.matrices[matrix], piece, plane)
     }
 
     pub fn vector(&self, index: usize) -> Found<'_> {
@@ -476,113 +383,4 @@ async fn load_vectors(
         .await?;
     upload.write(&buffer, 0, &bytes).await?;
     Ok((buffer, places))
-}
-
-async fn slots(
-    engine: &Engine,
-    config: &Config,
-    file: &ModelFile,
-    layout: &Layout,
-    (precision, context, chunk): (Precision, usize, usize),
-    upload: &mut Upload<'_>,
-) -> Result<Vec<(Slot, Buffer)>> {
-    let angles = angles(config, file, layout, context).await?;
-    // Kernels that take eight tokens at a time bind all eight rows, whether there is a token for each or not.
-    let row = |width: u32| chunk.next_multiple_of(8) as u64 * u64::from(padded(width)) * 4;
-    let widest = (config.heads * config.head_size)
-        .max(config.width)
-        .max(config.ffn_width);
-    let packed = chunk as u64 * packed_bytes(engine, precision, widest);
-    let mut sizes = vec![
-        (Slot::Angles, angles[0].len() as u64 * 4),
-        (Slot::X, row(config.width)),
-        (Slot::H, row(config.width)),
-        (Slot::Qkv, row(config.qkv_width())),
-        (Slot::Attention, row(config.heads * config.head_size)),
-        (Slot::Gated, row(config.ffn_width)),
-    ];
-    sizes.extend((packed > 0).then_some((Slot::Packed, packed)));
-    sizes.extend(expert_slots(config, chunk));
-    sizes.extend(
-        angles
-            .get(1)
-            .map(|local| (Slot::LocalAngles, local.len() as u64 * 4)),
-    );
-    let most = engine.adapter().limits.max_storage_buffer_binding_size;
-    let mut slots = Vec::new();
-    for (slot, size) in sizes {
-        if size > most {
-            let advice = if [Slot::Angles, Slot::LocalAngles].contains(&slot) {
-                "a smaller context"
-            } else {
-                "smaller prefill passes"
-            };
-            return Err(Error::DoesNotFit(format!(
-                "{} takes {size} of {most} bytes: try {advice}",
-                slot.name()
-            )));
-        }
-        slots.push((slot, engine.storage_or_uniform(slot.name(), size).await?));
-    }
-    for (place, angles) in [Slot::Angles, Slot::LocalAngles].into_iter().zip(&angles) {
-        let (_, buffer) = slots
-            .iter()
-            .find(|(slot, _)| *slot == place)
-            .expect("made above");
-        upload
-            .write(buffer, 0, bytemuck::cast_slice(angles))
-            .await?;
-    }
-    Ok(slots)
-}
-
-/// Slots of a mixture of experts, and their bytes.
-fn expert_slots(config: &Config, chunk: usize) -> Vec<(Slot, u64)> {
-    let Some(experts) = config.experts else {
-        return vec![];
-    };
-    let pairs = chunk as u64 * u64::from(experts.used) * 4;
-    vec![
-        (
-            Slot::Router,
-            chunk.next_multiple_of(8) as u64 * u64::from(padded(experts.count)) * 4,
-        ),
-        (Slot::Chosen, pairs),
-        (Slot::Shares, pairs),
-        (Slot::ExpertsUp, pairs * u64::from(padded(config.ffn_width))),
-        (Slot::ExpertsOut, pairs * u64::from(padded(config.width))),
-    ]
-}
-
-/// RoPE's angles for `context` positions, and those of layers with a window where they have others.
-async fn angles(
-    config: &Config,
-    file: &ModelFile,
-    layout: &Layout,
-    context: usize,
-) -> Result<Vec<Vec<f32>>> {
-    let tensor = match &layout.rope_factors {
-        RopeFactors::None => None,
-        RopeFactors::Always(tensor) => Some(tensor),
-        RopeFactors::ByContext(short, long) => {
-            let is_long = context > config.rope.original_context as usize;
-            Some(if is_long { long } else { short })
-        }
-    };
-    let factors = match tensor {
-        Some(tensor) => Some(values(file, tensor).await?),
-        None => None,
-    };
-    if let Some(v) = factors.iter().flatten().find(|v| **v <= 0.0) {
-        let name = tensor.map_or("", |t| &t.name);
-        return Err(Error::BadFile(format!("{name} holds {v}")));
-    }
-    let mut all = vec![config.rope.angles(context, factors.as_deref())];
-    all.extend(
-        config
-            .local_rope
-            .as_ref()
-            .map(|local| local.angles(context, None)),
-    );
-    Ok(all)
 }

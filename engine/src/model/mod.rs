@@ -4,5 +4,8 @@ pub mod block;
 pub mod config;
 pub mod families;
 pub mod load;
+pub mod lora;
+pub mod options;
 pub mod rope;
+mod slots;
 pub mod weights;

@@ -10,6 +10,7 @@ use crate::{
     file::TensorInfo,
     gpu::{
         buffer::{Buffer, Upload},
+        pipeline::{Found, Range},
         texture::Texture,
     },
 };
@@ -41,6 +42,25 @@ pub(crate) enum Stored {
     Buffer(Buffer),
     /// A texture for each plane.
     Textures(Vec<Texture>),
+}
+
+impl Stored {
+    /// A plane of this piece of `matrix`.
+    pub fn plane(&self, matrix: &Matrix, piece: usize, plane: &str) -> Found<'_> {
+        let index = matrix.format.planes.iter().position(|p| p.binding == plane);
+        let index = index.unwrap_or_else(|| panic!("{} has no plane {plane}", matrix.format.name));
+        match self {
+            Stored::Textures(textures) => Found::Texture(&textures[index].view),
+            Stored::Buffer(buffer) => {
+                let (start, size) = matrix.planes(matrix.pieces[piece]).0[index];
+                Found::Range(Range {
+                    buffer,
+                    start,
+                    size: Some(size),
+                })
+            }
+        }
+    }
 }
 
 /// Rows of a matrix that fit one binding.
@@ -180,8 +200,23 @@ impl Matrix {
         Ok(gathered)
     }
 
+    /// Makes and fills every piece, as [`Matrix::load`] does one.
+    pub(crate) async fn load_all(
+        &self,
+        engine: &Engine,
+        file: &ModelFile,
+        upload: &mut Upload<'_>,
+        each: &mut dyn FnMut(&[u8]) -> ControlFlow<()>,
+    ) -> Result<Vec<Stored>> {
+        let mut pieces = Vec::new();
+        for &piece in &self.pieces {
+            pieces.push(self.load(engine, file, piece, upload, each).await?);
+        }
+        Ok(pieces)
+    }
+
     /// Makes and fills one piece; `each` sees the stored bytes, and breaking it ends in [`Error::Aborted`].
-    pub(crate) async fn load(
+    async fn load(
         &self,
         engine: &Engine,
         file: &ModelFile,

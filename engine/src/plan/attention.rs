@@ -17,10 +17,7 @@ use super::{
     cost::Cost,
     dispatch::{Bind, Dispatch, Slot},
 };
-use crate::model::{
-    families::Pairs,
-    load::{CacheType, cache_layer_bytes},
-};
+use crate::model::{families::Pairs, load::cache_layer_bytes, options::CacheType};
 
 impl Builder<'_> {
     pub(super) fn rope(&self, layer: u32, all: &mut Vec<Dispatch>) {

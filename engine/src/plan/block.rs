@@ -1,24 +1,22 @@
 //! A block on its way into a plan: x += attention(norm(x)); x += mlp(norm(x)); with what its tensors add to that.
 
 use lantern_kernels::{
-    Part, bytes_of_params, combine, experts, norm, padded,
+    Part, bytes_of_params, norm, padded,
     parts::{
         ACTIVATE_NONE, FINISH_ADD, FINISH_GATE, FINISH_GEGATE, FINISH_GEGLU, FINISH_GLU,
         FINISH_STORE, GELU, NORM_ADD, NORM_IN_PLACE, NORM_LAYER, NORM_RMS, NORM_STORE, SHIFT_BIAS,
         SHIFT_NONE,
     },
-    pointwise, route,
+    pointwise,
 };
 
 use super::{
     build::{Builder, Width, dispatch},
-    cost::Cost,
     dispatch::{Bind, Dispatch, Slot},
     linear::Linear,
 };
 use crate::model::{
     block::{Affine, Ffn, Layer, MatrixId, Norm, QkNorm, VectorId},
-    config::Experts,
     families::Activation,
 };
 
@@ -190,14 +188,14 @@ impl Builder<'_> {
         (start, cols, width): (u32, u32, u32),
         bias: Option<VectorId>,
         activation: &'static Part,
-        cap: f32,
+        factor: f32,
     ) -> Dispatch {
         let stride = padded(width);
         let params = pointwise::Params {
             cols,
             stride,
             start,
-            cap,
+            factor,
         };
         let mut binds = vec![("y", Bind::Slot(slot))];
         binds.extend(bias.map(|bias| ("bias", Bind::Vector(bias))));
@@ -273,6 +271,10 @@ impl Builder<'_> {
         width: Width,
         all: &mut Vec<Dispatch>,
     ) {
+        if self.is_adapted(gate_up[0]) {
+            self.gated_adapted(gate_up[0], (x, norm), width, all);
+            return;
+        }
         let gelu = self.config.activation == Activation::Gelu;
         let finishes: &[&'static Part] = match (gate_up.len(), gelu) {
             (1, false) => &[&FINISH_GLU],
@@ -295,138 +297,6 @@ impl Builder<'_> {
                 width,
                 all,
             );
-        }
-    }
-
-    /// x += what the chosen experts make of h.
-    fn experts(
-        &self,
-        experts: Experts,
-        [router, gate_up, down]: [MatrixId; 3],
-        width: Width,
-        all: &mut Vec<Dispatch>,
-    ) {
-        let (cols, ffn) = (self.config.width, self.config.ffn_width);
-        let (matrix, x, y, finish) = (router, Slot::H, Slot::Router, &FINISH_STORE);
-        let (norm, y_start, y_width) = (None, 0, experts.count);
-        self.linear(
-            Linear {
-                matrix,
-                x,
-                norm,
-                y,
-                y_start,
-                y_width,
-                finish,
-            },
-            width,
-            all,
-        );
-        let stride = padded(experts.count);
-        let params = route::Params {
-            experts: experts.count,
-            used: experts.used,
-            stride,
-        };
-        let binds = vec![
-            ("router", Bind::Slot(Slot::Router)),
-            ("chosen", Bind::Slot(Slot::Chosen)),
-            ("shares", Bind::Slot(Slot::Shares)),
-            ("state", Bind::Slot(Slot::State)),
-        ];
-        let shader = self.shader(&route::ROUTE, &[], &[]);
-        let what = format!("{} of {} experts", experts.used, experts.count);
-        all.push(dispatch(
-            shader,
-            &what,
-            "router → chosen",
-            binds,
-            bytes_of_params(&params),
-            1,
-        ));
-        let glu = if self.config.activation == Activation::Gelu {
-            &FINISH_GEGLU
-        } else {
-            &FINISH_GLU
-        };
-        self.chosen(
-            experts,
-            gate_up,
-            (Slot::H, 0),
-            (Slot::ExpertsUp, ffn),
-            glu,
-            all,
-        );
-        self.chosen(
-            experts,
-            down,
-            (Slot::ExpertsUp, 1),
-            (Slot::ExpertsOut, cols),
-            &FINISH_STORE,
-            all,
-        );
-        let params = combine::Params {
-            cols,
-            used: experts.used,
-            stride: padded(cols),
-        };
-        let binds = vec![
-            ("y", Bind::Slot(Slot::ExpertsOut)),
-            ("x", Bind::Slot(Slot::X)),
-            ("shares", Bind::Slot(Slot::Shares)),
-        ];
-        let shader = self.shader(&combine::COMBINE, &[], &[]);
-        all.push(dispatch(
-            shader,
-            &what,
-            "experts → x",
-            binds,
-            bytes_of_params(&params),
-            cols,
-        ));
-    }
-
-    /// The layers of the chosen experts. `x_each`: each of a token's experts has an x of its own.
-    fn chosen(
-        &self,
-        Experts { count, used }: Experts,
-        id: MatrixId,
-        (x, x_each): (Slot, u32),
-        (y, y_width): (Slot, u32),
-        finish: &'static Part,
-        all: &mut Vec<Dispatch>,
-    ) {
-        let matrix = &self.layout.matrices[id];
-        let (rows, cols) = (matrix.rows / count, matrix.cols);
-        for (index, piece) in matrix.pieces.iter().enumerate() {
-            let params = experts::Params {
-                rows,
-                cols,
-                row_start: piece.row_start,
-                piece_rows: piece.rows,
-                used,
-                x_each,
-                y_stride: padded(y_width),
-            };
-            let binds = vec![
-                ("weights", Bind::Weights(id, index)),
-                ("x", Bind::Slot(x)),
-                ("y", Bind::Slot(y)),
-                ("chosen", Bind::Slot(Slot::Chosen)),
-                ("state", Bind::Slot(Slot::State)),
-            ];
-            let shader = self.shader(&experts::EXPERTS, &[matrix.part(), finish], &[]);
-            let what = format!("{} ({rows}×{cols})", matrix.name);
-            let flow = format!("{} → {}", x.name(), y.name());
-            let (params, units) = (bytes_of_params(&params), experts::units(rows, used));
-            let mut dispatch = dispatch(shader, &what, &flow, binds, params, units);
-            let share = |all: u64| all * u64::from(piece.rows) / u64::from(matrix.rows);
-            dispatch.cost = Cost {
-                bytes: share(matrix.bytes()) * u64::from(used) / u64::from(count),
-                operations: share(2 * u64::from(rows) * u64::from(cols) * u64::from(used)),
-                ..Cost::default()
-            };
-            all.push(dispatch);
         }
     }
 }

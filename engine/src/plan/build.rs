@@ -16,7 +16,9 @@ use crate::{
     model::{
         block::{Layout, MatrixId},
         config::Config,
-        load::CacheType,
+        lora::Adapter,
+        options::CacheType,
+        weights::Matrix,
     },
 };
 
@@ -48,6 +50,8 @@ pub struct Builder<'a> {
     pub config: &'a Config,
     /// Its weights.
     pub layout: &'a Layout,
+    /// What is computed beside them, and the factor on each.
+    pub adapters: &'a [(Adapter, f32)],
     /// Exact or default arithmetic.
     pub precision: Precision,
     /// How keys and values are kept.
@@ -204,6 +208,14 @@ impl Builder<'_> {
         } else {
             &SCALAR_F32
         }
+    }
+
+    /// A matrix of the model, or of an adapter: those of adapters have the numbers after its own.
+    pub(super) fn matrix(&self, id: MatrixId) -> &Matrix {
+        let adapters = self.adapters.iter();
+        let more = adapters.flat_map(|(adapter, _)| &adapter.0.matrices);
+        let mut all = self.layout.matrices.iter().chain(more);
+        all.nth(id).expect("a matrix of the model or of an adapter")
     }
 
     fn embed(&self) -> Vec<Dispatch> {

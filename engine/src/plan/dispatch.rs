@@ -34,6 +34,12 @@ pub enum Slot {
     Parts,
     /// The gated product, (tokens, ffn width).
     Gated,
+    /// What an adapter's A made, (tokens, rank).
+    Rank,
+    /// Gate and up by turns, where adapters add to them, (tokens, 2 ffn width).
+    GateUp,
+    /// What adapters add to gates, and to ups, (tokens, 2 ffn width).
+    Delta,
     /// How much each expert suits, (tokens, experts).
     Router,
     /// The experts of each token, (tokens, used).
@@ -68,6 +74,9 @@ impl Slot {
             Slot::Attention => "att",
             Slot::Parts => "parts",
             Slot::Gated => "up",
+            Slot::Rank => "rank",
+            Slot::GateUp => "gate up",
+            Slot::Delta => "delta",
             Slot::Router => "router",
             Slot::Chosen => "chosen",
             Slot::Shares => "shares",

@@ -37,7 +37,7 @@ fn packed_row(width: u32) -> u64 {
 impl Builder<'_> {
     /// Whether `linear` is to be computed by `kernel`, one of these.
     fn integer(&self, kernel: &'static Kernel, linear: &Linear) -> bool {
-        let format = self.layout.matrices[linear.matrix].format;
+        let format = self.matrix(linear.matrix).format;
         !self.exact() && format.has_bytes() && self.engine.asked(kernel).is_some()
     }
 
@@ -48,7 +48,7 @@ impl Builder<'_> {
             return false;
         }
         let packed = self.quantise(linear, true, all);
-        let matrix = &self.layout.matrices[linear.matrix];
+        let matrix = self.matrix(linear.matrix);
         let size = packed_row(matrix.cols);
         let uniform = self.uniform(size);
         let x: &'static Part = if uniform {
@@ -78,7 +78,7 @@ impl Builder<'_> {
             return false;
         }
         let packed = self.quantise(linear, false, all);
-        let part = self.layout.matrices[linear.matrix].part();
+        let part = self.matrix(linear.matrix).part();
         let shader = self.shader(kernel, &[part, linear.finish], &[]);
         self.matmul(&packed, &shader, all);
         true
@@ -87,7 +87,7 @@ impl Builder<'_> {
     /// What `linear` reads as bytes, normed where it asks for it: of the last token, or of all. The layer that reads them.
     fn quantise(&self, linear: &Linear, last: bool, all: &mut Vec<Dispatch>) -> Linear {
         let cols = self.width_of(linear.x);
-        let matrix = &self.layout.matrices[linear.matrix];
+        let matrix = self.matrix(linear.matrix);
         assert_eq!(matrix.cols, cols, "{}: not {cols} columns", matrix.name);
         let params = quantise::Params {
             cols,

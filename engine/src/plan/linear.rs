@@ -29,7 +29,13 @@ pub(super) struct Linear {
 }
 
 impl Builder<'_> {
+    /// The layer, and what adapters add to it.
     pub(super) fn linear(&self, linear: Linear, width: Width, all: &mut Vec<Dispatch>) {
+        self.plain(linear, width, all);
+        self.adapted(&linear, width, all);
+    }
+
+    pub(super) fn plain(&self, linear: Linear, width: Width, all: &mut Vec<Dispatch>) {
         let Width::Prefill(tokens) = width else {
             return self.matvec(&linear, true, all);
         };
@@ -49,7 +55,7 @@ impl Builder<'_> {
         }
         let engine = self.engine;
         let kernel = &matmul_cooperative::MATMUL_COOPERATIVE;
-        let part = self.layout.matrices[linear.matrix].part();
+        let part = self.matrix(linear.matrix).part();
         if !self.exact() && engine.asked(kernel).is_some() {
             self.matmul(
                 &linear,
@@ -78,7 +84,7 @@ impl Builder<'_> {
             return;
         }
         let eps = self.config.stream_epsilon();
-        let matrix = &self.layout.matrices[linear.matrix];
+        let matrix = self.matrix(linear.matrix);
         let uniform = single && self.uniform(u64::from(padded(matrix.cols)) * 4);
         let input: &'static Part = match (linear.norm, uniform) {
             (None, _) => &INPUT_PLAIN,
@@ -128,7 +134,7 @@ impl Builder<'_> {
     /// One dispatch for every eight tokens.
     fn matmul_rows(&self, linear: &Linear, tokens: u32, all: &mut Vec<Dispatch>) {
         let y_stride = padded(linear.y_width);
-        let matrix = &self.layout.matrices[linear.matrix];
+        let matrix = self.matrix(linear.matrix);
         let length = matmul_rows::TOKENS * padded(matrix.cols) / 4;
         let xs = if self.uniform(u64::from(length) * 16) {
             &XS_UNIFORM
@@ -167,7 +173,7 @@ impl Builder<'_> {
         all: &mut Vec<Dispatch>,
         params: impl Fn(u32, u32, u32) -> Vec<u8>,
     ) {
-        let matrix = &self.layout.matrices[linear.matrix];
+        let matrix = self.matrix(linear.matrix);
         let glu = halves_rows(linear.finish);
         let results = if glu { matrix.rows / 2 } else { matrix.rows };
         let (name, y_width) = (&matrix.name, linear.y_width);
@@ -178,7 +184,7 @@ impl Builder<'_> {
             linear.y_start
         );
         let cols = match linear.x {
-            Slot::Packed => matrix.cols, // checked where they are packed
+            Slot::Packed | Slot::Rank => matrix.cols, // checked where they are written
             x => self.width_of(x),
         };
         assert_eq!(

@@ -5,6 +5,8 @@ mod block;
 pub mod build;
 pub mod cost;
 pub mod dispatch;
+mod experts;
 pub(crate) mod integer;
 mod linear;
+mod lora;
 pub mod run;

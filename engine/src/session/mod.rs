@@ -21,7 +21,7 @@ use web_time::Instant;
 use crate::{
     Ceilings, Error, Result,
     gpu::{buffer::Buffer, pipeline::Found},
-    model::load::Loaded,
+    model::{block::MatrixId, load::Loaded, lora::Adapter},
     plan::{
         build::{LONG, Rows, Width},
         cost::Load,
@@ -49,6 +49,19 @@ pub struct Session {
     /// The logits are those after the last token.
     fresh: bool,
     buffers: Buffers,
+    /// What is computed beside the model's layers, and the factor on each.
+    adapters: Vec<(Adapter, f32)>,
+    plans: Plans,
+    greedy: Prepared,
+    sample: Prepared,
+    every: Option<Box<prefill::Every>>,
+    pace: Pace,
+    /// How fast the last prefill pass was: so much is submitted at once.
+    operations_per_second: f64,
+}
+
+/// The plans that read weights.
+struct Plans {
     /// One token, with its logits.
     decode: Prepared,
     /// The same far into the context, where that is another plan.
@@ -57,12 +70,6 @@ pub struct Session {
     prefill: Prepared,
     /// The logits of the last of them.
     head: Prepared,
-    greedy: Prepared,
-    sample: Prepared,
-    every: Option<Box<prefill::Every>>,
-    pace: Pace,
-    /// How fast the last prefill pass was: so much is submitted at once.
-    operations_per_second: f64,
 }
 
 /// What belongs to one session on the GPU.
@@ -77,12 +84,31 @@ struct Buffers {
 struct Bound<'s> {
     model: &'s Loaded,
     buffers: &'s Buffers,
+    adapters: &'s [(Adapter, f32)],
+}
+
+impl Bound<'_> {
+    /// A plane of a piece of a matrix; those of adapters have the numbers after the model's own.
+    fn weights(&self, id: MatrixId, piece: usize, name: &str) -> Found<'_> {
+        let own = self.model.layout.matrices.len();
+        let Some(mut left) = id.checked_sub(own) else {
+            return self.model.weights(id, piece, name);
+        };
+        for (adapter, _) in self.adapters {
+            let count = adapter.0.matrices.len();
+            if left < count {
+                return adapter.0.weights(left, piece, name);
+            }
+            left -= count;
+        }
+        panic!("there is no matrix {id}")
+    }
 }
 
 impl Lookup for Bound<'_> {
     fn find(&self, bind: Bind, name: &str) -> Found<'_> {
         match bind {
-            Bind::Weights(matrix, piece) => self.model.weights(matrix, piece, name),
+            Bind::Weights(matrix, piece) => self.weights(matrix, piece, name),
             Bind::Vector(index) => self.model.vector(index),
             Bind::Keys(layer) => self.buffers.cache.keys(layer).into(),
             Bind::Values(layer) => self.buffers.cache.values(layer).into(),
@@ -94,7 +120,53 @@ impl Lookup for Bound<'_> {
     }
 }
 
+impl Plans {
+    async fn new(model: &Loaded, buffers: &Buffers, adapters: &[(Adapter, f32)]) -> Result<Plans> {
+        let builder = model.builder_with(adapters);
+        let chunk = Width::Prefill(model.chunk as u32);
+        let bound = Bound {
+            model,
+            buffers,
+            adapters,
+        };
+        let ready = async |plan| Prepared::new(&model.engine, plan, &bound).await;
+        Ok(Plans {
+            decode: ready(builder.step(Width::Decode)).await?,
+            decode_long: if builder.splits() {
+                Some(ready(builder.step(Width::DecodeLong)).await?)
+            } else {
+                None
+            },
+            prefill: ready(builder.body(chunk)).await?,
+            head: ready(builder.head(chunk, Rows::Last)).await?,
+        })
+    }
+}
+
 impl Buffers {
+    /// Slots that adapters of up to `rank` need.
+    async fn make_room(&mut self, model: &Loaded, rank: u32) -> Result<()> {
+        let row =
+            |width: u32| model.chunk.next_multiple_of(8) as u64 * u64::from(padded(width)) * 4;
+        let both = row(2 * model.config.ffn_width);
+        for (slot, size) in [
+            (Slot::Rank, row(rank)),
+            (Slot::GateUp, both),
+            (Slot::Delta, both),
+        ] {
+            let there = self
+                .slots
+                .iter()
+                .position(|(s, buffer)| *s == slot && buffer.size >= size);
+            if there.is_none() && rank > 0 {
+                self.slots.retain(|(s, _)| *s != slot);
+                let buffer = model.engine.storage_or_uniform(slot.name(), size).await?;
+                self.slots.push((slot, buffer));
+            }
+        }
+        Ok(())
+    }
+
     async fn new(model: &Loaded) -> Result<Buffers> {
         let vocabulary = u64::from(padded(model.config.vocabulary)) * 4;
         let sizes = [
@@ -129,24 +201,16 @@ impl Buffers {
 impl Session {
     pub(crate) async fn new(model: Arc<Loaded>) -> Result<Session> {
         let buffers = Buffers::new(&model).await?;
+        let plans = Plans::new(&model, &buffers, &[]).await?;
         let builder = model.builder();
-        let chunk = Width::Prefill(model.chunk as u32);
         let bound = Bound {
             model: &model,
             buffers: &buffers,
+            adapters: &[],
         };
         let neutral = sampler::SamplerOptions::greedy().params(model.config.vocabulary);
-        let ready = async |plan| Prepared::new(&model.engine, plan, &bound).await;
-        let decode = ready(builder.step(Width::Decode)).await?;
-        let decode_long = if builder.splits() {
-            Some(ready(builder.step(Width::DecodeLong)).await?)
-        } else {
-            None
-        };
-        let prefill = ready(builder.body(chunk)).await?;
-        let head = ready(builder.head(chunk, Rows::Last)).await?;
-        let greedy = ready(builder.greedy()).await?;
-        let sample = ready(builder.sample(&neutral)).await?;
+        let greedy = Prepared::new(&model.engine, builder.greedy(), &bound).await?;
+        let sample = Prepared::new(&model.engine, builder.sample(&neutral), &bound).await?;
         let mut session = Session {
             model,
             tokens: vec![],
@@ -155,10 +219,8 @@ impl Session {
             written: 0,
             fresh: false,
             buffers,
-            decode,
-            decode_long,
-            prefill,
-            head,
+            adapters: vec![],
+            plans,
             greedy,
             sample,
             every: None,
@@ -170,16 +232,38 @@ impl Session {
         Ok(session)
     }
 
+    /// Computes with these adapters from now on, each with a factor on what it adds; with none, as the model is. The
+    /// session becomes empty, for its cache was made with others.
+    ///
+    /// # Errors
+    /// [`Error::BadInput`] where one was loaded for another model; then nothing is changed.
+    pub async fn set_adapters(&mut self, adapters: &[(Adapter, f32)]) -> Result<()> {
+        let model = self.model.clone();
+        if !adapters
+            .iter()
+            .all(|(adapter, factor)| adapter.is_for(&model) && factor.is_finite())
+        {
+            return Err(Error::BadInput(
+                "an adapter is of another model, or its factor is no number".into(),
+            ));
+        }
+        let rank = adapters.iter().map(|(adapter, _)| adapter.0.rank()).max();
+        self.buffers.make_room(&model, rank.unwrap_or(0)).await?;
+        let plans = Plans::new(&model, &self.buffers, adapters).await?;
+        (self.plans, self.adapters) = (plans, adapters.to_vec());
+        self.rewind(0)
+    }
+
     /// The plan of one token at `position`.
     fn decode_at(&self, position: usize) -> &Prepared {
-        let far = self.decode_long.as_ref();
+        let far = self.plans.decode_long.as_ref();
         far.filter(|_| position >= LONG as usize)
-            .unwrap_or(&self.decode)
+            .unwrap_or(&self.plans.decode)
     }
 
     /// Bytes of weights that a decoded token reads: what its dispatches bind, the embedding's one row left out.
     pub fn weight_bytes_read(&self) -> u64 {
-        let dispatches = &self.decode.plan.dispatches;
+        let dispatches = &self.plans.decode.plan.dispatches;
         dispatches.iter().map(|d| d.cost.bytes).sum()
     }
 
@@ -191,11 +275,11 @@ impl Session {
 
     /// The same for a prompt of `tokens` from `position` on, in passes as wide as this model's are.
     pub fn prefill_load(&self, tokens: usize, position: usize, ceilings: &Ceilings) -> (Load, f64) {
-        let (head, chunk) = (&self.head.plan, self.model.chunk);
+        let (head, chunk) = (&self.plans.head.plan, self.model.chunk);
         let mut all = (head.load(1, 0), head.seconds(1, 0, ceilings));
         for start in (0..tokens).step_by(chunk) {
             let (count, place) = (chunk.min(tokens - start) as u32, (position + start) as u32);
-            let plan = &self.prefill.plan;
+            let plan = &self.plans.prefill.plan;
             all.0 = all.0.and(plan.load(count, place));
             all.1 += plan.seconds(count, place, ceilings);
         }
@@ -287,6 +371,7 @@ impl Session {
     /// A second session with the same tokens and cache.
     pub async fn fork(&self) -> Result<Session> {
         let mut fork = Session::new(self.model.clone()).await?;
+        fork.set_adapters(&self.adapters).await?;
         let engine = &self.model.engine;
         let mut encoder = engine.encoder();
         self.buffers

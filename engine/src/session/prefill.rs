@@ -146,7 +146,7 @@ impl Session {
     /// Feeds the next `count` tokens; as a decoded token where `single`, with their last logits where `last`.
     async fn chunk(&mut self, count: usize, single: bool, last: bool) -> Result<()> {
         self.begin(self.cached, count);
-        let many = [(&self.prefill, count as u32), (&self.head, 1)];
+        let many = [(&self.plans.prefill, count as u32), (&self.plans.head, 1)];
         let plans = if single {
             &[(self.decode_at(self.cached), 1)]
         } else {
@@ -194,6 +194,7 @@ impl Session {
             Bound {
                 model: &self.model,
                 buffers: &self.buffers,
+                adapters: &[],
             },
             &logits,
         );
@@ -219,9 +220,9 @@ impl Session {
             let engine = &self.model.engine;
             let tokens = count as u32;
             let plans = [
-                (&self.prefill, tokens),
+                (&self.plans.prefill, tokens),
                 (&every.head, tokens),
-                (&self.head, 1),
+                (&self.plans.head, 1),
             ];
             let most = (self.operations_per_second * SUBMISSION_SECONDS) as u64;
             engine.submit_plans(&plans, self.cached as u32, most);

@@ -49,7 +49,7 @@ impl Session {
         let count = self.cached.min(self.model.chunk);
         let position = self.cached - count;
         self.begin(position, count);
-        let plans = [(&self.prefill, count as u32), (&self.head, 1)];
+        let plans = [(&self.plans.prefill, count as u32), (&self.plans.head, 1)];
         self.profile(&plans, position, rounds).await
     }
 

@@ -17,6 +17,8 @@ pub struct Saved {
     fingerprint: String,
     precision: Precision,
     cache: CacheType,
+    /// Of its adapters, and the factor on each.
+    adapters: Vec<(String, f32)>,
     tokens: Vec<u32>,
     /// Positions of the tokens that were drawn.
     drawn: Vec<usize>,
@@ -46,12 +48,20 @@ impl Session {
             fingerprint: self.model.fingerprint(),
             precision: self.model.precision,
             cache: self.model.cache,
+            adapters: self.adapter_names(),
             tokens: self.tokens.clone(),
             drawn: marked.map(|(position, _)| position).collect(),
             cached: self.cached,
             written: self.written,
             rings: self.rings(),
         }
+    }
+
+    fn adapter_names(&self) -> Vec<(String, f32)> {
+        let adapters = self.adapters.iter();
+        adapters
+            .map(|(adapter, factor)| (adapter.fingerprint(), *factor))
+            .collect()
     }
 
     fn rings(&self) -> Vec<(u32, usize)> {
@@ -124,6 +134,9 @@ impl Session {
                 "it holds {held} tokens, and the context {}",
                 model.context
             ));
+        }
+        if saved.adapters != self.adapter_names() {
+            return refused("it was computed with other adapters");
         }
         if saved.rings != self.rings() {
             return refused("its windows were kept in another size");

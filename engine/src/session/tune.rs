@@ -121,7 +121,7 @@ impl Session {
         self.set_state(0, 1);
         let mut least = f64::MAX;
         for _ in 0..ROUNDS {
-            least = least.min(self.round(&self.head, 1, HEADS).await? / HEADS as f64);
+            least = least.min(self.round(&self.plans.head, 1, HEADS).await? / HEADS as f64);
         }
         Ok(least)
     }
@@ -159,6 +159,7 @@ impl Session {
             tokens,
         };
         let bound = Bound {
+            adapters: &[],
             model: &self.model,
             buffers: &self.buffers,
         };

@@ -136,9 +136,10 @@ impl Format {
         (cols / self.block) as usize * self.bytes as usize
     }
 
-    /// Cases have it in every shape. Of the other formats they have some: what all have in common is tried often enough.
-    pub const fn in_full(&self) -> bool {
-        self.block <= GROUP
+    /// Kernels have cases of it with all that fills their sockets. Of other formats they have one or two, for sockets are
+    /// independent, and drivers take a second for a pipeline.
+    pub fn in_full(&self) -> bool {
+        self.block == 1 || (self.block == GROUP && self.has_bytes())
     }
 
     /// `cols` rounded up to whole blocks.

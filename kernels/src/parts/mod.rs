@@ -191,10 +191,17 @@ pub static GELU: Part = Part::new("gelu", include_str!("gelu.wgsl"));
 pub static ACTIVATE_NONE: Part = Part::new("", include_str!("activate_none.wgsl"));
 /// Soft-capping.
 pub static ACTIVATE_CAP: Part = Part::new("cap", include_str!("activate_cap.wgsl"));
+/// A factor.
+pub static ACTIVATE_SCALE: Part = Part::new("scale", include_str!("activate_scale.wgsl"));
 /// What happens to a value.
 pub const ACTIVATION: Socket = Socket {
     name: "activation",
-    parts: &[&ACTIVATE_NONE, &GELU, &ACTIVATE_CAP],
+    parts: &[&ACTIVATE_NONE, &GELU, &ACTIVATE_CAP, &ACTIVATE_SCALE],
+};
+/// What happens to a gate.
+pub const GATES: Socket = Socket {
+    name: "gates",
+    parts: &[&SILU, &GELU],
 };
 /// No bias.
 pub static SHIFT_NONE: Part = Part::new("", include_str!("shift_none.wgsl"));

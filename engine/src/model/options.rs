@@ -1,0 +1,93 @@
+//! How a model is loaded.
+
+use lantern_kernels::store::BLOCK;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::config::Config;
+use crate::Engine;
+
+/// How exactly to compute.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Precision {
+    /// A cache of f16, and f16 tiles where the adapter gains by them; sums in f32.
+    #[default]
+    Default,
+    /// f32 throughout.
+    Exact,
+}
+
+/// How keys and values are kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum CacheType {
+    /// 4 bytes a value.
+    F32,
+    /// 2 bytes a value.
+    F16,
+    /// Bytes with a scale of f32 for each 32: 9 bits a value.
+    Q8_0,
+    /// Nibbles with a scale of f32 for each 32: 5 bits a value.
+    Q4_0,
+}
+
+impl CacheType {
+    /// The words of a block of 32 values; none where each value stands by itself.
+    pub(crate) fn block_words(self) -> Option<usize> {
+        match self {
+            CacheType::F32 | CacheType::F16 => None,
+            CacheType::Q8_0 => Some(9),
+            CacheType::Q4_0 => Some(5),
+        }
+    }
+
+    /// Bytes of `values`.
+    pub(super) fn bytes(self, values: u64) -> u64 {
+        match self {
+            CacheType::F32 => values * 4,
+            CacheType::F16 => values * 2,
+            CacheType::Q8_0 => values / BLOCK as u64 * 36,
+            CacheType::Q4_0 => values / BLOCK as u64 * 20,
+        }
+    }
+}
+
+/// How to load a model.
+#[derive(Debug, Clone, Default)]
+pub struct LoadOptions {
+    /// How exactly to compute.
+    pub precision: Precision,
+    /// How keys and values are kept; none: as f32 where computing is exact, else as f16.
+    pub cache: Option<CacheType>,
+    /// Positions of a session; none: the model's own, at most [`CONTEXT_DEFAULT_MAX`].
+    pub context: Option<usize>,
+    /// Tokens of a prefill pass; none: what suits the adapter.
+    pub chunk: Option<usize>,
+}
+
+impl LoadOptions {
+    /// Tokens of a prefill pass.
+    pub(super) fn chunk_on(&self, engine: &Engine, context: usize) -> usize {
+        let suiting = if engine.software() { 32 } else { 256 };
+        self.chunk.unwrap_or(suiting).clamp(1, context)
+    }
+
+    /// How keys and values are kept.
+    pub fn cache_type(&self) -> CacheType {
+        let usual = match self.precision {
+            Precision::Exact => CacheType::F32,
+            Precision::Default => CacheType::F16,
+        };
+        self.cache.unwrap_or(usual)
+    }
+
+    /// Positions of a session of this model.
+    pub(super) fn context_of(&self, config: &Config) -> usize {
+        let own = config.context as usize;
+        self.context.unwrap_or(own.min(CONTEXT_DEFAULT_MAX))
+    }
+}
+
+/// The context where none is asked for and the model has more.
+pub const CONTEXT_DEFAULT_MAX: usize = 4096;

@@ -1,0 +1,125 @@
+//! Slots that sessions share: activations of a pass, and RoPE's angles.
+
+use lantern_kernels::padded;
+
+use super::{
+    block::{Layout, RopeFactors},
+    config::Config,
+    options::Precision,
+    weights::values,
+};
+use crate::{
+    Engine, Error, ModelFile, Result,
+    gpu::buffer::{Buffer, Upload},
+    plan::{dispatch::Slot, integer::packed_bytes},
+};
+
+/// Slots that sessions share, for passes of `chunk` tokens.
+pub(super) async fn slots(
+    engine: &Engine,
+    config: &Config,
+    file: &ModelFile,
+    layout: &Layout,
+    (precision, context, chunk): (Precision, usize, usize),
+    upload: &mut Upload<'_>,
+) -> Result<Vec<(Slot, Buffer)>> {
+    let angles = angles(config, file, layout, context).await?;
+    // Kernels that take eight tokens at a time bind all eight rows, whether there is a token for each or not.
+    let row = |width: u32| chunk.next_multiple_of(8) as u64 * u64::from(padded(width)) * 4;
+    let widest = (config.heads * config.head_size)
+        .max(config.width)
+        .max(config.ffn_width);
+    let packed = chunk as u64 * packed_bytes(engine, precision, widest);
+    let mut sizes = vec![
+        (Slot::Angles, angles[0].len() as u64 * 4),
+        (Slot::X, row(config.width)),
+        (Slot::H, row(config.width)),
+        (Slot::Qkv, row(config.qkv_width())),
+        (Slot::Attention, row(config.heads * config.head_size)),
+        (Slot::Gated, row(config.ffn_width)),
+    ];
+    sizes.extend((packed > 0).then_some((Slot::Packed, packed)));
+    sizes.extend(expert_slots(config, chunk));
+    sizes.extend(
+        angles
+            .get(1)
+            .map(|local| (Slot::LocalAngles, local.len() as u64 * 4)),
+    );
+    let most = engine.adapter().limits.max_storage_buffer_binding_size;
+    let mut slots = Vec::new();
+    for (slot, size) in sizes {
+        if size > most {
+            let advice = if [Slot::Angles, Slot::LocalAngles].contains(&slot) {
+                "a smaller context"
+            } else {
+                "smaller prefill passes"
+            };
+            return Err(Error::DoesNotFit(format!(
+                "{} takes {size} of {most} bytes: try {advice}",
+                slot.name()
+            )));
+        }
+        slots.push((slot, engine.storage_or_uniform(slot.name(), size).await?));
+    }
+    for (place, angles) in [Slot::Angles, Slot::LocalAngles].into_iter().zip(&angles) {
+        let (_, buffer) = slots
+            .iter()
+            .find(|(slot, _)| *slot == place)
+            .expect("made above");
+        upload
+            .write(buffer, 0, bytemuck::cast_slice(angles))
+            .await?;
+    }
+    Ok(slots)
+}
+
+/// Slots of a mixture of experts, and their bytes.
+fn expert_slots(config: &Config, chunk: usize) -> Vec<(Slot, u64)> {
+    let Some(experts) = config.experts else {
+        return vec![];
+    };
+    let pairs = chunk as u64 * u64::from(experts.used) * 4;
+    vec![
+        (
+            Slot::Router,
+            chunk.next_multiple_of(8) as u64 * u64::from(padded(experts.count)) * 4,
+        ),
+        (Slot::Chosen, pairs),
+        (Slot::Shares, pairs),
+        (Slot::ExpertsUp, pairs * u64::from(padded(config.ffn_width))),
+        (Slot::ExpertsOut, pairs * u64::from(padded(config.width))),
+    ]
+}
+
+/// RoPE's angles for `context` positions, and those of layers with a window where they have others.
+async fn angles(
+    config: &Config,
+    file: &ModelFile,
+    layout: &Layout,
+    context: usize,
+) -> Result<Vec<Vec<f32>>> {
+    let tensor = match &layout.rope_factors {
+        RopeFactors::None => None,
+        RopeFactors::Always(tensor) => Some(tensor),
+        RopeFactors::ByContext(short, long) => {
+            let is_long = context > config.rope.original_context as usize;
+            Some(if is_long { long } else { short })
+        }
+    };
+    let factors = match tensor {
+        Some(tensor) => Some(values(file, tensor).await?),
+        None => None,
+    };
+    if let Some(v) = factors.iter().flatten().find(|v| **v <= 0.0) {
+        let name = tensor.map_or("", |t| &t.name);
+        return Err(Error::BadFile(format!("{name} holds {v}")));
+    }
+    let mut all = vec![config.rope.angles(context, factors.as_deref())];
+    all.extend(
+        config
+            .local_rope
+            .as_ref()
+            .map(|local| local.angles(context, None)),
+    );
+    Ok(all)
+}

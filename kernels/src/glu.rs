@@ -1,0 +1,97 @@
+//! The gated unit (Shazeer 2020) by itself, for sessions whose adapters add to gate and up before it.
+
+use crate::{
+    Call, Case, Kernel, Variant, bytes_of_params,
+    call::activations,
+    padded,
+    parts::{GATES, GELU, SILU},
+    pointwise::{gelu, silu},
+    random::Random,
+};
+
+/// The kernel; units are results.
+pub static GLU: Kernel = Kernel {
+    name: "glu",
+    source: include_str!("glu.wgsl"),
+    uses: &[],
+    sockets: &[GATES],
+    variants: &[
+        Variant {
+            name: "lanes8",
+            parts: &[],
+            consts: &[("LANES", 8)],
+            software: true,
+        },
+        Variant {
+            name: "lanes64",
+            parts: &[],
+            consts: &[("LANES", 64)],
+            software: false,
+        },
+    ],
+    params: Params::FIELDS,
+    outputs: &["y"],
+    grid: |shader, cols, tokens| [cols.div_ceil(shader.constant("LANES")), tokens, 1],
+    twin,
+    cases,
+};
+
+crate::params! {
+    /// Parameters, as the shader has them.
+    Params {
+        /// Results of a token.
+        cols: u32,
+        /// From a token's gates and ups to the next's, in f32.
+        x_stride: u32,
+        /// From a token's results to the next's, in f32.
+        y_stride: u32,
+    }
+}
+
+/// `y` (tokens, y_stride) from `x` (tokens, x_stride), alternating, and `delta` (tokens, x_stride), one after the other.
+fn twin(call: &mut Call) {
+    let p: Params = call.params();
+    let (cols, x_stride) = (p.cols as usize, p.x_stride as usize);
+    let (x, delta) = (call.floats("x"), call.floats("delta"));
+    let by_gelu = call.has(&GELU);
+    for token in 0..call.tokens as usize {
+        let (x, delta) = (&x[token * x_stride..], &delta[token * x_stride..]);
+        let y = &mut call.floats_mut("y")[token * p.y_stride as usize..];
+        for col in 0..cols {
+            let gate = f64::from(x[2 * col]) + f64::from(delta[col]);
+            let up = f64::from(x[2 * col + 1]) + f64::from(delta[cols + col]);
+            let gate = if by_gelu { gelu(gate) } else { silu(gate) };
+            y[col] = (gate * up) as f32;
+        }
+    }
+}
+
+/// Both activations, widths odd and even.
+fn cases() -> Vec<Case> {
+    let mut random = Random::new(16);
+    let mut cases = Vec::new();
+    for activation in [&SILU, &GELU] {
+        for (cols, tokens) in [(7, 2), (96, 3)] {
+            let (x_stride, y_stride) = (padded(2 * cols), padded(cols));
+            cases.push(Case {
+                name: format!("{cols} {}", activation.name),
+                parts: vec![activation],
+                consts: vec![],
+                params: bytes_of_params(&Params {
+                    cols,
+                    x_stride,
+                    y_stride,
+                }),
+                units: cols,
+                tokens,
+                buffers: vec![
+                    ("x", activations(&mut random, tokens, 2 * cols)),
+                    ("delta", activations(&mut random, tokens, 2 * cols)),
+                    ("y", vec![0; (tokens * y_stride) as usize]),
+                ],
+                weights: None,
+            });
+        }
+    }
+    cases
+}

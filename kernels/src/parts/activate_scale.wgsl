@@ -1,0 +1,2 @@
+// Times a factor.
+fn activated(v: f32) -> f32 { return params.factor * v; }
