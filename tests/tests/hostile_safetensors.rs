@@ -456,6 +456,6 @@ fn gpu_folders_that_disagree_with_themselves_are_refused() {
         &folder,
         "num_experts",
         json!(null),
-        "ffn_up.weight is missing",
+        "blk.0.ffn_",
     );
 }
