@@ -452,10 +452,5 @@ fn gpu_folders_that_disagree_with_themselves_are_refused() {
     let folder = export("mixtral");
     check(&folder, "num_experts", json!(8), "it was loaded");
     check(&folder, "num_experts", json!(9), "has the shape");
-    check(
-        &folder,
-        "num_experts",
-        json!(null),
-        "blk.0.ffn_",
-    );
+    check(&folder, "num_experts", json!(null), "blk.0.ffn_");
 }
