@@ -27,6 +27,7 @@ mod plan;
 mod predictions;
 mod progress;
 mod prompt;
+mod quantize;
 mod report;
 mod results;
 mod run;
@@ -108,6 +109,14 @@ Example:
     Perplexity(perplexity::Args),
     /// Show what a model file holds
     Info(info::Args),
+    /// Store a model's matrices in fewer bits
+    #[command(after_help = "\
+Examples:
+  lantern quantize model-f16.gguf model-q4_k.gguf q4_k
+  lantern quantize user/repo:model-F16.gguf model-q8_0.gguf q8_0
+
+Norms, biases, routers and learned positions stay as they are. Rows that are no multiple of 256 become q4_0 or q8_0 instead.")]
+    Quantize(quantize::Args),
     /// Say whether a model fits a GPU and how fast it will be, before it is downloaded
     #[command(
         after_help = "Examples:\n  lantern check user/repo:file.gguf --context 8192\n  lantern check https://host/model.gguf --json\n  lantern check llama-8b:q4_0"
@@ -163,6 +172,7 @@ fn run_verb(verb: &Verb) -> Result {
         Verb::Logits(args) => logits::run(args),
         Verb::Perplexity(args) => perplexity::run(args),
         Verb::Info(args) => info::run(args),
+        Verb::Quantize(args) => quantize::run(args),
         Verb::Check(args) => check::run(args),
         Verb::Devices(args) => devices::run(args),
         Verb::Doctor(args) => doctor::run(args),

@@ -94,8 +94,8 @@ test('the file of a repository is chosen as the command line does', () => {
   const cases = [
     [['README.md', 'm.gguf'], 'm.gguf'],
     [['m-Q8_0.gguf', 'm.Q4_0.gguf', 'x/m-f16.gguf'], 'm-Q8_0.gguf'],
-    [['m-Q4_K_M.gguf', 'm-Q4_0.gguf', 'm-F16.gguf'], 'm-Q4_0.gguf'],
-    [['m-Q4_K_M.gguf', 'm-Q6_K.gguf'], undefined],
+    [['m-Q4_K_M.gguf', 'm-Q4_0.gguf', 'm-F16.gguf'], 'm-Q4_K_M.gguf'],
+    [['m-Q4_K_M.gguf', 'm-Q6_K.gguf'], 'm-Q6_K.gguf'],
     [['m-q8_0.gguf', 'mmproj-f16.gguf'], 'm-q8_0.gguf'],
     [['a-BF16.gguf', 'b-F16.gguf', 'b-BF16.gguf'], 'b-F16.gguf'],
     [['m-00001-of-00002.gguf', 'm-00002-of-00002.gguf'], undefined],

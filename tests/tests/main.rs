@@ -10,6 +10,8 @@ mod hugging_face;
 mod invariants;
 mod kernels;
 mod lora;
+mod quantise;
+mod readme;
 mod references;
 mod results;
 mod sessions;

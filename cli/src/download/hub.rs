@@ -16,7 +16,10 @@ use crate::{
 };
 
 /// Which file to take where a repository has several: only types that this version runs, the best of sensible size first.
-const PREFERRED: [&str; 8] = ["Q8_0", "Q5_1", "Q5_0", "Q4_1", "Q4_0", "F16", "BF16", "F32"];
+const PREFERRED: [&str; 13] = [
+    "Q8_0", "Q6_K", "Q5_K_M", "Q5_K_S", "Q5_1", "Q5_0", "Q4_K_M", "Q4_K_S", "Q4_1", "Q4_0", "F16",
+    "BF16", "F32",
+];
 /// Remembers that choice beside the files, so that the same name means the same file later, and offline.
 const CHOICE: &str = ".choice";
 const LISTING_LIMIT: u64 = 16 << 20;
@@ -399,9 +402,12 @@ mod tests {
         );
         assert_eq!(
             preferred(&["m-Q4_K_M.gguf", "m-Q4_0.gguf", "m-F16.gguf"]),
-            Some("m-Q4_0.gguf")
+            Some("m-Q4_K_M.gguf")
         );
-        assert_eq!(preferred(&["m-Q4_K_M.gguf", "m-Q6_K.gguf"]), None);
+        assert_eq!(
+            preferred(&["m-Q4_K_M.gguf", "m-Q6_K.gguf"]),
+            Some("m-Q6_K.gguf")
+        );
         assert_eq!(
             preferred(&["m-q8_0.gguf", "mmproj-f16.gguf"]),
             Some("m-q8_0.gguf")

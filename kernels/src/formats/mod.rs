@@ -5,6 +5,7 @@
 //! Source of all layouts: ggml's `ggml-common.h`, and PyPI's `gguf` package, `quants.py`.
 
 mod bf16;
+pub mod encode;
 mod f16;
 mod f32;
 mod iq3_s;
@@ -163,7 +164,9 @@ impl Format {
         let units = cols.div_ceil(self.unit()) as usize;
         for (row, bytes) in bytes.chunks_exact(self.row_bytes(cols)).enumerate() {
             for (unit, blocks) in bytes.chunks(unit_bytes).enumerate() {
-                packed.iter_mut().for_each(|unit| unit.fill(0));
+                for unit in &mut packed {
+                    unit.fill(0);
+                }
                 (self.pack)(blocks, &mut packed);
                 for ((plane, packed), own) in planes.iter_mut().zip(&packed).zip(self.planes) {
                     own.put(plane, packed, row, (unit, units));

@@ -12,19 +12,27 @@ pub(super) fn half(bits: Half) -> f32 {
 /// Fields of `BITS` bits as blocks have them, one a byte: those of `RUN` neighbours lie in the lowest bits of `RUN` bytes,
 /// those of the next in the bits above, until the bytes are full.
 pub(super) fn fields<const BITS: usize, const RUN: usize, const N: usize>(bytes: &[u8]) -> [u8; N] {
-    let full = RUN * 8 / BITS;
-    std::array::from_fn(|i| {
-        let byte = bytes[i / full * RUN + i % RUN];
-        byte >> (i % full / RUN * BITS) & ((1 << BITS) - 1)
-    })
+    let mut all = [0; N];
+    let full = all.chunks_exact_mut(RUN * 8 / BITS);
+    for (bytes, q) in bytes.chunks_exact(RUN).zip(full) {
+        for (k, q) in q.chunks_exact_mut(RUN).enumerate() {
+            for (q, byte) in q.iter_mut().zip(bytes) {
+                *q = byte >> (k * BITS) & ((1 << BITS) - 1);
+            }
+        }
+    }
+    all
 }
 
-/// Adds fields of `BITS` bits to words that are zero there: byte j of a word has those of weights j, 4 + j, 8 + j… until it
-/// is full, the first in the lowest bits. So four neighbours are the same bits of the bytes of a word.
+/// Fields of `BITS` bits to words: byte j of a word has those of weights j, 4 + j, 8 + j… until it is full, the first in the
+/// lowest bits. So four neighbours are the same bits of the bytes of a word.
 pub(super) fn pack_fields<const BITS: usize>(q: &[u8], words: &mut [u8]) {
-    let in_word = 8 / BITS * 4;
-    for (i, &q) in q.iter().enumerate() {
-        words[i / in_word * 4 + i % 4] |= q << (i % in_word / 4 * BITS);
+    for (word, q) in words.chunks_exact_mut(4).zip(q.chunks_exact(32 / BITS)) {
+        let fours = q.chunks_exact(4).enumerate();
+        let joined = fours.fold(0, |joined, (k, q)| {
+            joined | u32::from_le_bytes([q[0], q[1], q[2], q[3]]) << (k * BITS)
+        });
+        word.copy_from_slice(&joined.to_le_bytes());
     }
 }
 

@@ -25,15 +25,20 @@ impl Block {
     /// A byte is a fraction of 256 whose digits to base 3 are q: the first of 32 bytes, then the second of those…, then
     /// those of 16 bytes and of the last four, which have only four.
     fn digits(&self) -> [u8; 256] {
-        std::array::from_fn(|i| {
-            let (byte, digit) = match i {
-                0..160 => (self.quants[i % 32], i / 32),
-                160..240 => (self.quants[32 + i % 16], (i - 160) / 16),
-                _ => (self.high[i % 4], (i - 240) / 4),
-            };
-            let rest = byte.wrapping_mul(3u8.pow(digit as u32));
-            (u16::from(rest) * 3 >> 8) as u8
-        })
+        let mut all = [0; 256];
+        let (most, last) = all.split_at_mut(240);
+        let (first, second) = most.split_at_mut(160);
+        let (bytes, more) = self.quants.split_at(32);
+        for (bytes, digits) in [(bytes, first), (more, second), (&self.high, last)] {
+            for (i, &byte) in bytes.iter().enumerate() {
+                let mut rest = byte;
+                for digit in digits[i..].iter_mut().step_by(bytes.len()) {
+                    *digit = (u16::from(rest) * 3 / 256) as u8;
+                    rest = rest.wrapping_mul(3);
+                }
+            }
+        }
+        all
     }
 }
 

@@ -7,7 +7,7 @@ import { fetchJson } from './http.js';
 import { list } from './storage.js';
 
 /** Only types that this version runs, the best of sensible size first. */
-const PREFERRED = ['q8_0', 'q5_1', 'q5_0', 'q4_1', 'q4_0', 'f16', 'bf16', 'f32'];
+const PREFERRED = 'q8_0 q6_k q5_k_m q5_k_s q5_1 q5_0 q4_k_m q4_k_s q4_1 q4_0 f16 bf16 f32'.split(' ');
 const FORM = /^hf:([A-Za-z0-9_-][\w.-]*\/[A-Za-z0-9_-][\w.-]*)(?:\/(.+))?$/;
 
 interface Listing {

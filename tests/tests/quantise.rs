@@ -1,0 +1,96 @@
+//! Files quantised here: readable, and about as near to the weights as those that llama.cpp quantised.
+
+use std::{fs, ops::ControlFlow, path::PathBuf, sync::Arc};
+
+use lantern_engine::{EngineOptions, LoadOptions, ModelFile, Precision};
+use pollster::block_on;
+
+use crate::support::{
+    adapters,
+    models::{feed_all, folder, load, logits, reference},
+    nmse,
+};
+
+fn quantised(from: &str, kind: &str) -> PathBuf {
+    let file = ModelFile::open(&folder(&format!("{from}.gguf"))).unwrap();
+    let name = format!(
+        "lantern-quantised-{}-{kind}-{}.gguf",
+        std::process::id(),
+        from.replace('/', "-")
+    );
+    let path = std::env::temp_dir().join(name);
+    let mut out = fs::File::create(&path).unwrap();
+    let mut each = |_| ControlFlow::Continue(());
+    block_on(file.quantised(kind).unwrap().write(&mut out, &mut each)).unwrap();
+    path
+}
+
+/// The reference's own blocks differ from its weights as much; with the tokens drawn at random there is some luck in it.
+#[test]
+fn as_near_to_the_weights_as_the_reference() {
+    let engine = Arc::new(adapters::engine(
+        &adapters::main(),
+        EngineOptions::default(),
+    ));
+    let exact = LoadOptions {
+        precision: Precision::Exact,
+        ..LoadOptions::default()
+    };
+    let tokens = reference(&folder("formats/F32")).tokens;
+    let whole = logits(&folder("formats/F32"));
+    for kind in ModelFile::quantised_types() {
+        let path = quantised("formats/F32", kind);
+        let model = load(&engine, &path, &exact);
+        let mut session = block_on(model.session()).unwrap();
+        let error = nmse(&feed_all(&mut session, &tokens), &whole);
+        let theirs = nmse(
+            &logits(&folder(&format!("formats/{}", kind.to_uppercase()))),
+            &whole,
+        );
+        println!("{kind}: NMSE {error:.2e}, the reference's {theirs:.2e}");
+        assert!(
+            error < theirs * 1.5,
+            "{kind}: NMSE {error:.2e}, the reference's {theirs:.2e}"
+        );
+        fs::remove_file(path).unwrap();
+    }
+}
+
+/// The family's rows of 64 and 96 are no blocks of 256: they become the next type, and what decides much stays.
+#[test]
+fn what_does_not_fit_becomes_the_next_type_or_stays() {
+    let path = quantised("families/mixtral", "q4_k");
+    let file = ModelFile::open(&path).unwrap();
+    let original = ModelFile::open(&folder("families/mixtral.gguf")).unwrap();
+    for (before, after) in original.tensors().iter().zip(file.tensors()) {
+        assert_eq!((&before.name, &before.shape), (&after.name, &after.shape));
+        let kept = before.shape.len() == 1 || before.name.contains("ffn_gate_inp");
+        let wanted = if kept { before.kind.name() } else { "Q4_0" };
+        assert_eq!(after.kind.name(), wanted, "{}", before.name);
+    }
+    let metadata = |file: &ModelFile, key: &str| file.metadata().get(key).cloned();
+    assert_eq!(
+        metadata(&file, "llama.rope.freq_base"),
+        metadata(&original, "llama.rope.freq_base")
+    );
+    assert_eq!(
+        metadata(&file, "llama.expert_count"),
+        metadata(&original, "llama.expert_count")
+    );
+    fs::remove_file(path).unwrap();
+    let unknown = original.quantised("q3_k").err().unwrap().to_string();
+    assert!(unknown.contains("q4_k"), "{unknown}");
+}
+
+/// Stopped between two strips.
+#[test]
+fn quantising_can_be_stopped() {
+    let file = ModelFile::open(&folder("formats/F32.gguf")).unwrap();
+    let mut out = Vec::new();
+    let stopped = block_on(
+        file.quantised("q8_0")
+            .unwrap()
+            .write(&mut out, &mut |_| ControlFlow::Break(())),
+    );
+    assert_eq!(stopped.unwrap_err().code(), "aborted");
+}
