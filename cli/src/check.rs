@@ -41,7 +41,7 @@ struct Report {
 /// Estimates and prints; an error where the model does not fit.
 pub fn run(args: &Args) -> Result {
     interrupt::listen();
-    let file = open(&args.model)?;
+    let file = args.load.quantised(open(&args.model)?)?;
     let engine = Arc::new(load::open_engine(&args.load.gpu)?);
     tuning::recall(&engine, args.load.tuning == Mode::Auto);
     notes::note("measuring a few layers of these sizes");

@@ -1,7 +1,7 @@
 //! Models in safetensors: the references written as Hugging Face folders, and run from there to the same numbers; their
 //! tokenizers, held against llama.cpp's ids and the `tokenizers` crate.
 
-use std::{fs, path::Path, str::FromStr, sync::Arc};
+use std::{fs, ops::ControlFlow, path::Path, str::FromStr, sync::Arc};
 
 use lantern_engine::{
     Engine, EngineOptions, LoadOptions, ModelFile, Precision, SamplerOptions, Tokenizer,
@@ -68,6 +68,50 @@ fn families_from_safetensors() {
         }
     }
     assert!(failures.is_empty(), "{}", failures.join("\n"));
+}
+
+/// Quantised while it is read, a folder has the bytes of its GGUF file quantised, experts too.
+#[test]
+fn quantised_while_loading() {
+    let engine = engine();
+    for (name, stored, most) in [
+        ("qwen2", "q8_0", 1e-3),
+        ("qwen3moe", "q8_0", 1e-2),
+        ("qwen2", "q4_k", 0.2),
+    ] {
+        let path = models::folder("families").join(format!("{name}.gguf"));
+        let gguf = ModelFile::open(&path).unwrap();
+        let folder = folder(&format!("quantised-{name}-{stored}"));
+        export(&gguf, &folder, Dtype::F16, 1);
+        let open = || ModelFile::open(&folder).unwrap().quantised_as_read(stored);
+        let (file, gguf) = (open().unwrap(), gguf.quantised_as_read(stored).unwrap());
+        let mut matrices = 0;
+        for tensor in file.tensors().iter().filter(|t| t.shape.len() > 1) {
+            let own = gguf.tensor(&tensor.name).unwrap();
+            assert_eq!((own.kind, &own.shape), (tensor.kind, &tensor.shape));
+            let [bytes, own_bytes] = [(&file, tensor), (&gguf, own)]
+                .map(|(f, t)| pollster::block_on(f.data(t, 0..t.bytes)).unwrap());
+            assert_eq!(bytes, own_bytes, "{}", tensor.name);
+            let some = pollster::block_on(file.data(tensor, 33..47)).unwrap();
+            assert_eq!(*some, bytes[33..47]);
+            matrices += usize::from(tensor.kind.name().starts_with('Q'));
+        }
+        assert!(matrices >= 20, "{matrices}");
+        let model = load_file(&engine, &file, &LoadOptions::default());
+        let mut session = pollster::block_on(model.session()).unwrap();
+        let error = nmse(
+            &feed_all(&mut session, &reference(&path).tokens),
+            &logits(&path),
+        );
+        println!("{name} {stored}: NMSE {error:.2e}");
+        assert!(error < most, "{name} {stored}: NMSE {error:.2e}");
+        let plain = ModelFile::open(&folder).unwrap();
+        let write = plain.quantised(stored).unwrap();
+        let mut out = Vec::new();
+        let written = pollster::block_on(write.write(&mut out, &mut |_| ControlFlow::Continue(())));
+        assert!(written.unwrap_err().to_string().contains("--quantize"));
+        assert!(open().unwrap().quantised_as_read("q9").is_err());
+    }
 }
 
 fn digits() -> Json {

@@ -18,6 +18,8 @@ pub struct ModelFile {
     header: Header,
     /// Tensors that are made of several, one after the other; their offsets count from the first's start.
     joints: HashMap<String, Vec<TensorInfo>>,
+    /// What tensors are made of that are quantised when they are read; their offsets count from their own start.
+    originals: HashMap<String, TensorInfo>,
 }
 
 impl ModelFile {
@@ -61,7 +63,21 @@ impl ModelFile {
             sources,
             header,
             joints,
+            originals: HashMap::new(),
         }
+    }
+
+    /// The same with tensors of other types, each beside what it is made of.
+    pub(super) fn replaced(mut self, tensors: Vec<TensorInfo>) -> ModelFile {
+        for (from, to) in self.header.tensors.iter_mut().zip(tensors) {
+            if from.kind != to.kind {
+                let (offset, part) = (0, 0);
+                let original = std::mem::replace(from, TensorInfo { offset, part, ..to });
+                let name = original.name.clone();
+                self.originals.entry(name).or_insert(original);
+            }
+        }
+        self
     }
 
     fn join(headers: Vec<Header>, sources: Vec<Source>) -> Result<ModelFile> {
@@ -93,7 +109,19 @@ impl ModelFile {
 
     /// Stored bytes of a tensor of this file: `range` of its `tensor.bytes`.
     pub async fn data(&self, tensor: &TensorInfo, range: Range<u64>) -> Result<Cow<'_, [u8]>> {
-        let (start, end) = (tensor.offset + range.start, tensor.offset + range.end);
+        let range = tensor.offset + range.start..tensor.offset + range.end;
+        match self.originals.get(&tensor.name) {
+            Some(original) => self.quantised_rows(original, tensor, range).await,
+            None => self.stored(tensor, range).await,
+        }
+    }
+
+    /// Bytes as they are stored, from where the tensor's offset counts.
+    pub(super) async fn stored(
+        &self,
+        tensor: &TensorInfo,
+        Range { start, end }: Range<u64>,
+    ) -> Result<Cow<'_, [u8]>> {
         let Some(parts) = self.joints.get(&tensor.name) else {
             return self.sources[tensor.part].read(start, end - start).await;
         };
