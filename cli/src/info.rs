@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use indicatif::DecimalBytes;
-use lantern_engine::{ModelFile, file::Value};
+use lantern_engine::{CacheType, Config, LoadOptions, ModelFile, file::Value};
 use serde::Serialize;
 use serde_json::{Map, json};
 
@@ -62,17 +62,37 @@ fn print_json(path: &str, file: &ModelFile, types: &Types) -> Result {
         .map(|(key, value)| (key.clone(), to_json(value)))
         .collect();
     let config = file.config();
+    let caches = config
+        .as_ref()
+        .ok()
+        .map(|config| caches(file, config))
+        .transpose()?;
     output::json(&json!({
         "file": path,
         "bytes": file.len(),
         "format": file.format(),
         "version": file.version(),
         "config": config.as_ref().ok(),
+        "cache_bytes": caches.map(BTreeMap::from_iter),
         "config_error": config.err().map(|error| error.to_string()),
         "metadata": metadata,
         "types": types,
         "tensors": file.tensors(),
     }))
+}
+
+/// What a session's keys and values take in each type, at the context that is used where none is asked for.
+fn caches(file: &ModelFile, config: &Config) -> Result<Vec<(String, u64)>> {
+    const CHUNK: usize = 256; // tokens of a pass on a GPU
+    let context = file.context(&LoadOptions::default())?;
+    let runs = |(_, cache): &(&str, CacheType)| {
+        cache.block_words().is_none() || config.head_size.is_multiple_of(32)
+    };
+    let bytes = |(name, cache): (&str, CacheType)| {
+        let name = format!("{name} of {context} tokens");
+        (name, config.cache_bytes(cache, context, CHUNK))
+    };
+    Ok(CacheType::ALL.into_iter().filter(runs).map(bytes).collect())
 }
 
 fn print_table(path: &str, file: &ModelFile, types: &Types) -> Result {
@@ -85,8 +105,12 @@ fn print_table(path: &str, file: &ModelFile, types: &Types) -> Result {
         ),
         row("format", file.format()),
     ];
-    match file.config().map(|config| json!(config)) {
+    match file.config() {
         Ok(config) => {
+            rows.extend(caches(file, &config)?.into_iter().map(|(name, bytes)| {
+                row(&format!("cache {name}"), DecimalBytes(bytes).to_string())
+            }));
+            let config = json!(config);
             let fields = config.as_object().into_iter().flatten();
             rows.extend(fields.map(|(name, value)| {
                 row(

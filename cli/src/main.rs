@@ -5,6 +5,7 @@ mod bench;
 mod chat;
 mod check;
 mod compare;
+mod compress;
 mod devices;
 mod doctor;
 mod download;
@@ -109,6 +110,10 @@ Example:
     Perplexity(perplexity::Args),
     /// Show what a model file holds
     Info(info::Args),
+    /// Compress a text by what a model expects of it
+    Compress(compress::CompressArgs),
+    /// Undo `compress`, with the same model on the same adapter
+    Expand(compress::ExpandArgs),
     /// Store a model's matrices in fewer bits
     #[command(after_help = "\
 Examples:
@@ -172,6 +177,8 @@ fn run_verb(verb: &Verb) -> Result {
         Verb::Logits(args) => logits::run(args),
         Verb::Perplexity(args) => perplexity::run(args),
         Verb::Info(args) => info::run(args),
+        Verb::Compress(args) => compress::compress(args),
+        Verb::Expand(args) => compress::expand(args),
         Verb::Quantize(args) => quantize::run(args),
         Verb::Check(args) => check::run(args),
         Verb::Devices(args) => devices::run(args),

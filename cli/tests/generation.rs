@@ -329,7 +329,7 @@ fn gpu_kernels_that_compute_wrong_are_replaced_and_named() {
     );
     let (code, table, _) = ask("matvec.rows8", &["selftest", "matvec"]);
     assert!(
-        code == 1 && table.contains("FAIL (68)") && table.contains("3 pass, 1 fail"),
+        code == 1 && table.contains("FAIL (") && table.contains("3 pass, 1 fail"),
         "{table}"
     );
     let (code, table, _) = ask("", &["selftest", "matvec"]);

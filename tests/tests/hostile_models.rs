@@ -10,33 +10,56 @@ use crate::support::{adapters, models::folder};
 
 /// Metadata whose 4-byte value is written over, and a piece of the message.
 #[rustfmt::skip] // a table
-const METADATA: &[(&str, u32, &str)] = &[
-    ("llama.block_count", 0, "block_count is 0"),
-    ("llama.block_count", 9, "is missing"),
-    ("llama.block_count", u32::MAX, "block_count is 4294967295"),
-    ("llama.embedding_length", 0, "embedding_length is 0"),
-    ("llama.embedding_length", 96, "has the shape"),
-    ("llama.attention.head_count", 0, "head_count is 0"),
-    ("llama.attention.head_count", 3, "do not share"),
-    ("llama.attention.head_count_kv", 3, "do not share"),
-    ("llama.feed_forward_length", 4096, "has the shape"),
-    ("llama.context_length", 0, "context_length is 0"),
-    ("llama.context_length", u32::MAX, "context_length is"),
-    ("llama.vocab_size", 999, "vocab_size is 999"),
-    ("llama.rope.dimension_count", 4096, "cannot turn in pairs"),
-    ("llama.rope.freq_base", 0x7fc0_0000, "NaN"),
-    ("llama.rope.freq_base", 0, "not above 0"),
-    ("llama.attention.layer_norm_rms_epsilon", 0x7fc0_0000, "NaN"),
-    ("llama.attention.layer_norm_rms_epsilon", 0xbf80_0000, "epsilon is -1"),
+const METADATA: &[(&str, &str, u32, &str)] = &[
+    ("llama", "llama.block_count", 0, "block_count is 0"),
+    ("llama", "llama.block_count", 9, "is missing"),
+    ("llama", "llama.block_count", u32::MAX, "block_count is 4294967295"),
+    ("llama", "llama.embedding_length", 0, "embedding_length is 0"),
+    ("llama", "llama.embedding_length", 96, "has the shape"),
+    ("llama", "llama.attention.head_count", 0, "head_count is 0"),
+    ("llama", "llama.attention.head_count", 3, "do not share"),
+    ("llama", "llama.attention.head_count_kv", 3, "do not share"),
+    ("llama", "llama.feed_forward_length", 4096, "has the shape"),
+    ("llama", "llama.context_length", 0, "context_length is 0"),
+    ("llama", "llama.context_length", u32::MAX, "context_length is"),
+    ("llama", "llama.vocab_size", 999, "vocab_size is 999"),
+    ("llama", "llama.rope.dimension_count", 4096, "cannot turn in pairs"),
+    ("llama", "llama.rope.freq_base", 0x7fc0_0000, "NaN"),
+    ("llama", "llama.rope.freq_base", 0, "not above 0"),
+    ("llama", "llama.attention.layer_norm_rms_epsilon", 0x7fc0_0000, "NaN"),
+    ("llama", "llama.attention.layer_norm_rms_epsilon", 0xbf80_0000, "epsilon is -1"),
+    ("mixtral", "llama.expert_count", 7, "has the shape"),
+    ("mixtral", "llama.expert_count", 0, "ffn_gate"),
+    ("mixtral", "llama.expert_used_count", 9, "9 of 8 experts"),
+    ("mixtral", "llama.expert_used_count", 0, "expert_used_count is 0"),
+    ("qwen3moe", "qwen3moe.expert_feed_forward_length", 50, "only multiples of 4"),
+    ("qwen3", "qwen3.attention.key_length", 28, "multiples of 8"),
+    ("gemma2", "gemma2.attn_logit_softcapping", 0x8000_0000, "softcapping is -0"),
+    ("gemma2", "gemma2.attention.sliding_window", 0, "sliding_window is 0"),
+    ("gemma2", "gemma2.final_logit_softcapping", 0x7f80_0000, "softcapping is inf"),
+    ("granite", "granite.residual_scale", 0, "residual_scale is 0"),
+    ("granite", "granite.logit_scale", 0x7fc0_0000, "NaN"),
+    ("gpt2", "gpt2.context_length", 512, "learned 256 positions"),
 ];
 
 /// Names that become another, and a piece of the message.
 #[rustfmt::skip] // a table
-const NAMES: &[(&str, &str, &str)] = &[
-    ("token_embd.weight", "token_embx.weight", "token_embd.weight is missing"),
-    ("blk.1.attn_q.weight", "blk.1.attn_x.weight", "blk.1.attn_q.weight is missing"),
-    ("output_norm.weight", "output_nurm.weight", "output_norm.weight is missing"),
-    ("output.weight", "unused.weight", "has no place"),
+const NAMES: &[(&str, &str, &str, &str)] = &[
+    ("llama", "token_embd.weight", "token_embx.weight", "token_embd.weight is missing"),
+    ("llama", "blk.1.attn_q.weight", "blk.1.attn_x.weight", "blk.1.attn_q.weight is missing"),
+    ("llama", "output_norm.weight", "output_nurm.weight", "output_norm.weight is missing"),
+    ("llama", "output.weight", "unused.weight", "has no place"),
+    ("llama", "blk.1.ffn_gate.weight", "blk.1.ffn_gaxe.weight", "ffn_gate.weight is missing"),
+    ("llama", "blk.1.attn_norm.weight", "blk.1.attn_nurm.weight", "attn_norm.weight is missing"),
+    ("qwen2", "blk.1.attn_k.bias", "blk.1.attn_x.bias", "attn_k.bias is missing"),
+    ("qwen3", "blk.1.attn_k_norm.weight", "blk.1.attn_x_norm.weight", "attn_k_norm.weight is missing"),
+    ("gemma3", "blk.1.post_ffw_norm.weight", "blk.1.post_fxw_norm.weight", "has no place"),
+    ("olmo2", "blk.1.post_ffw_norm.weight", "blk.1.post_fxw_norm.weight", "ffn_norm.weight is missing"),
+    ("gpt2", "blk.1.attn_norm.bias", "blk.1.attn_nurm.bias", "attn_norm.bias is missing"),
+    ("gpt2", "position_embd.weight", "positiox_embd.weight", "has no place"),
+    ("mixtral", "blk.1.ffn_gate_exps.weight", "blk.1.ffn_gate_exxs.weight", "ffn_gate_exps.weight is missing"),
+    ("mixtral", "blk.1.ffn_norm.weight", "blk.1.ffn_nurm.weight", "before"),
+    ("llama3-rope-factors", "rope_freqs.weight", "rope_fraqs.weight", "has no place"),
 ];
 
 fn place(bytes: &[u8], name: &str) -> Option<usize> {
@@ -70,12 +93,13 @@ fn gpu_what_disagrees_with_itself_is_refused() {
         &adapters::main(),
         EngineOptions::default(),
     ));
-    let sound = fs::read(folder("families").join("llama.gguf")).unwrap();
-    assert_eq!(refusal(&engine, sound.clone()), "it was loaded");
+    let read = |family| fs::read(folder("families").join(format!("{family}.gguf"))).unwrap();
+    assert_eq!(refusal(&engine, read("llama")), "it was loaded");
     let mut wrong = Vec::new();
-    for &(key, value, piece) in METADATA {
+    for &(family, key, value, piece) in METADATA {
+        let sound = read(family);
         let Some(at) = place(&sound, key) else {
-            wrong.push(format!("the file has no {key}"));
+            wrong.push(format!("{family} has no {key}"));
             continue;
         };
         let mut bytes = sound.clone();
@@ -86,7 +110,8 @@ fn gpu_what_disagrees_with_itself_is_refused() {
             wrong.push(format!("{key} = {value}: {message:?} instead of {piece:?}"));
         }
     }
-    for &(name, other, piece) in NAMES {
+    for &(family, name, other, piece) in NAMES {
+        let sound = read(family);
         let at = place(&sound, name).unwrap();
         let mut bytes = sound.clone();
         bytes[at..at + name.len()].copy_from_slice(other.as_bytes());

@@ -76,10 +76,7 @@ impl Engine {
         let weight_bytes: u64 = layout.matrices.iter().map(Matrix::bytes).sum();
         let chunk = file.chunk(self, options)?;
         let position = cache_layer_bytes(&config, options.cache_type(), 1);
-        let places = |layer| config.places(layer, context, chunk) as u64;
-        let cache_bytes = (0..config.layers)
-            .map(|layer| 2 * position * places(layer))
-            .sum();
+        let cache_bytes = config.cache_bytes(options.cache_type(), context, chunk);
         let global = (0..config.layers).filter(|&layer| config.window_of(layer).is_none());
         let growing = 2 * position * global.count().max(1) as u64; // bytes of another position
         let memory_bytes = self.memory_bytes();

@@ -5,6 +5,8 @@ use serde::Serialize;
 
 use super::{
     families::{self, Activation, Family, Pairs},
+    load::cache_layer_bytes,
+    options::CacheType,
     rope::{Rope, Scaling},
 };
 use crate::{Error, ModelFile, Result, file::named, text::short};
@@ -198,6 +200,12 @@ impl Config {
         let ring = |window: u32| window as usize + chunk.max(OVERSHOOT);
         self.window_of(layer)
             .map_or(context, |window| ring(window).min(context))
+    }
+
+    /// Bytes of the keys and values of all layers, for `context` positions in passes of up to `chunk` tokens.
+    pub fn cache_bytes(&self, cache: CacheType, context: usize, chunk: usize) -> u64 {
+        let layer = |layer| 2 * cache_layer_bytes(self, cache, self.places(layer, context, chunk));
+        (0..self.layers).map(layer).sum()
     }
 
     /// Pairs of a head that turn in a layer.

@@ -146,6 +146,11 @@ impl Model {
         self.0.chunk
     }
 
+    /// Tells its weights from those of any other model.
+    pub fn fingerprint(&self) -> String {
+        self.0.fingerprint()
+    }
+
     /// How exactly it computes.
     pub fn precision(&self) -> Precision {
         self.0.precision

@@ -33,8 +33,16 @@ pub enum CacheType {
 }
 
 impl CacheType {
+    /// Every type, with its name.
+    pub const ALL: [(&'static str, CacheType); 4] = [
+        ("f32", CacheType::F32),
+        ("f16", CacheType::F16),
+        ("q8_0", CacheType::Q8_0),
+        ("q4_0", CacheType::Q4_0),
+    ];
+
     /// The words of a block of 32 values; none where each value stands by itself.
-    pub(crate) fn block_words(self) -> Option<usize> {
+    pub fn block_words(self) -> Option<usize> {
         match self {
             CacheType::F32 | CacheType::F16 => None,
             CacheType::Q8_0 => Some(9),

@@ -201,7 +201,6 @@ mod tests {
                 "q6_k" => 4e-4,
                 _ => 5e-5,
             };
-            println!("{}: NMSE {nmse:.2e}", format.name);
             assert!(nmse < most, "{}: NMSE {nmse:.2e}", format.name);
             encode(&vec![0.0; count], &mut block);
             (format.decode)(&block, &mut back);

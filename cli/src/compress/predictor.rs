@@ -1,0 +1,81 @@
+//! What a model expects next, in passes that depend on nothing but the tokens so far: one token each, and where the context
+//! is full a new start from its last quarter.
+
+use std::ops::ControlFlow;
+
+use constriction::stream::model::DefaultContiguousCategoricalEntropyModel;
+use lantern_engine::{Model, Session};
+use pollster::block_on;
+
+use crate::{
+    failure::{Failure, Result},
+    load::{self, LoadArgs},
+};
+
+/// A model on its way through a text.
+pub struct Predictor {
+    session: Session,
+    vocabulary: usize,
+    way: String,
+}
+
+impl Predictor {
+    pub fn new(model: &Model, bos: Option<u32>, args: &LoadArgs) -> Result<Predictor> {
+        let mut predictor = Predictor {
+            session: load::session(model, args)?,
+            vocabulary: model.config().vocabulary as usize,
+            way: format!(
+                "precision {:?}, cache {:?}, context {}, {} adapters",
+                model.precision(),
+                model.cache_type(),
+                model.context(),
+                args.lora.len()
+            ),
+        };
+        bos.map_or(Ok(()), |bos| predictor.push(bos))?;
+        Ok(predictor)
+    }
+
+    /// Whatever changes what is computed, beside model and adapter.
+    pub fn way(&self) -> String {
+        self.way.clone()
+    }
+
+    /// The distribution of the next token; nothing is expected before the first.
+    pub fn expected(&mut self) -> Result<DefaultContiguousCategoricalEntropyModel> {
+        let likely: Vec<f64> = if self.session.position() == 0 {
+            vec![1.0; self.vocabulary]
+        } else {
+            let logits = block_on(self.session.logits())?;
+            let most = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+            logits.iter().map(|v| f64::from(v - most).exp()).collect()
+        };
+        // Every token keeps a chance of 2^-24.
+        DefaultContiguousCategoricalEntropyModel::from_floating_point_probabilities_fast(
+            &likely, None,
+        )
+        .map_err(|()| {
+            Failure::Message("the model's logits are not finite; try --precision exact".to_owned())
+        })
+    }
+
+    /// The token that came.
+    pub fn push(&mut self, token: u32) -> Result {
+        if self.session.position() == self.session.context() {
+            let tokens = self.session.tokens();
+            let kept = tokens[tokens.len() - tokens.len() / 4..].to_vec();
+            self.session.rewind(0)?;
+            for token in kept {
+                self.feed(token)?;
+            }
+        }
+        self.feed(token)
+    }
+
+    fn feed(&mut self, token: u32) -> Result {
+        Ok(block_on(
+            self.session
+                .feed(&[token], &mut |_, _| ControlFlow::Continue(())),
+        )?)
+    }
+}
