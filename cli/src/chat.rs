@@ -12,7 +12,7 @@ use crate::{
     interrupt,
     lines::{self, Line, Lines},
     load::{self, LoadArgs},
-    model::{self, ModelArgs},
+    model::ModelArgs,
     notes,
     numbers::counted,
     output,
@@ -63,7 +63,7 @@ enum Next {
 /// Talks until the lines end.
 pub fn run(args: &Args) -> Result {
     let drawing = Drawing::new(&args.sampling)?;
-    let file = model::open(args.model.model.as_deref())?;
+    let file = args.load.open(args.model.model.as_deref())?;
     let tokenizer = file.tokenizer()?;
     let missing = || {
         Failure::Message("this model has no chat template; use `lantern run` with it".to_owned())

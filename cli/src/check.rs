@@ -20,7 +20,7 @@ use crate::{
 /// `check`'s flags.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// A GGUF file, its http(s) address, user/repo[:file] on the Hugging Face hub, or a shape as `bench --synthetic` has it
+    /// A GGUF file, its http(s) address, a folder with safetensors, user/repo[:file] on the Hugging Face hub, or a shape as `bench --synthetic` has it
     #[arg(value_name = "MODEL|URL")]
     model: String,
     /// Print one JSON object
@@ -41,7 +41,7 @@ struct Report {
 /// Estimates and prints; an error where the model does not fit.
 pub fn run(args: &Args) -> Result {
     interrupt::listen();
-    let file = open(&args.model)?;
+    let file = args.load.quantised(open(&args.model)?)?;
     let engine = Arc::new(load::open_engine(&args.load.gpu)?);
     tuning::recall(&engine, args.load.tuning == Mode::Auto);
     notes::note("measuring a few layers of these sizes");

@@ -70,6 +70,7 @@ fn print_json(path: &str, file: &ModelFile, types: &Types) -> Result {
     output::json(&json!({
         "file": path,
         "bytes": file.len(),
+        "format": file.format(),
         "version": file.version(),
         "config": config.as_ref().ok(),
         "cache_bytes": caches.map(BTreeMap::from_iter),
@@ -102,7 +103,7 @@ fn print_table(path: &str, file: &ModelFile, types: &Types) -> Result {
             "bytes",
             format!("{} ({})", file.len(), DecimalBytes(file.len())),
         ),
-        row("format", format!("GGUF version {}", file.version())),
+        row("format", file.format()),
     ];
     match file.config() {
         Ok(config) => {

@@ -15,7 +15,7 @@ use serde::Serialize;
 
 use crate::{
     failure::Result,
-    interrupt, notes, numbers,
+    interrupt, model, notes, numbers,
     progress::Progress,
     tuning::{self, Mode},
 };
@@ -45,6 +45,9 @@ pub struct LoadArgs {
     /// `default` is whatever is fast on this adapter, `exact` computes and caches in 32 bits
     #[arg(long, value_enum, default_value_t)]
     pub precision: PrecisionArg,
+    /// Quantise matrices while they are loaded
+    #[arg(long, value_name = "TYPE", value_parser = ModelFile::quantised_types())]
+    pub quantize: Option<String>,
     /// How keys and values are kept: q8_0 takes 56 % of f16's memory, q4_0 31 % [default: f16, or f32 where --precision is exact]
     #[arg(long, value_enum, value_name = "TYPE")]
     pub cache: Option<CacheArg>,
@@ -132,6 +135,19 @@ pub struct Loaded {
 }
 
 impl LoadArgs {
+    /// Opens the model that an argument names.
+    pub fn open(&self, model: Option<&str>) -> Result<ModelFile> {
+        self.quantised(model::open(model)?)
+    }
+
+    /// The model with weights of the type that is asked for.
+    pub fn quantised(&self, file: ModelFile) -> Result<ModelFile> {
+        Ok(match &self.quantize {
+            Some(stored) => file.quantised_as_read(stored)?,
+            None => file,
+        })
+    }
+
     /// The engine's options.
     pub fn options(&self) -> LoadOptions {
         LoadOptions {

@@ -8,7 +8,7 @@ use crate::{
     failure::{Failure, Result},
     files, generate, interrupt,
     load::{self, LoadArgs},
-    model::{self, NamedModelArgs},
+    model::NamedModelArgs,
     notes,
     progress::Progress,
 };
@@ -61,7 +61,7 @@ fn ids(text: &str) -> std::result::Result<Ids, String> {
 pub fn run(args: &Args) -> Result {
     files::check_name(&args.output)?;
     let tokens = args.tokens.0.as_slice();
-    let file = model::open(Some(&args.model.model))?;
+    let file = args.load.open(Some(&args.model.model))?;
     file.admit(tokens, &args.load.options())?;
     let loaded = load::load(&file, &args.load)?;
     let mut session = load::session(&loaded.model, &args.load)?;

@@ -1,4 +1,5 @@
-//! What MODEL on the command line means: a path, `user/repo[:file]` on the hub, or nothing, which is the default model.
+//! What MODEL on the command line means: a path, of a GGUF file or of a folder with safetensors, `user/repo[:file]` on the hub, or
+//! nothing, which is the default model.
 
 use std::path::PathBuf;
 
@@ -12,7 +13,7 @@ use crate::{
 /// The argument, the same for every verb where the model may be left out.
 #[derive(Debug, clap::Args)]
 pub struct ModelArgs {
-    /// A GGUF file, or user/repo[:file] on the Hugging Face hub; without one, SmolLM2-135M-Instruct is used
+    /// A GGUF file, a folder with safetensors, or user/repo[:file] on the Hugging Face hub; without one, SmolLM2-135M-Instruct is used
     #[arg(value_name = "MODEL")]
     pub model: Option<String>,
 }
@@ -20,7 +21,7 @@ pub struct ModelArgs {
 /// The argument of verbs that look into a model, where none would be an odd thing to ask.
 #[derive(Debug, clap::Args)]
 pub struct NamedModelArgs {
-    /// A GGUF file, or user/repo[:file] on the Hugging Face hub
+    /// A GGUF file, a folder with safetensors, or user/repo[:file] on the Hugging Face hub
     #[arg(value_name = "MODEL")]
     pub model: String,
 }
@@ -37,7 +38,7 @@ pub fn resolve(model: Option<&str>) -> Result<PathBuf> {
     match Reference::parse(text) {
         Some(reference) if !looks_like_a_file(text) => reference.fetch(),
         _ => Err(Failure::Message(format!(
-            "there is no file {text}; a model is a GGUF file, or user/repo[:file] on the Hugging Face hub"
+            "there is no file {text}; a model is a GGUF file, a folder with safetensors, or user/repo[:file] on the Hugging Face hub"
         ))),
     }
 }
@@ -51,7 +52,7 @@ pub fn open(model: Option<&str>) -> Result<ModelFile> {
 fn looks_like_a_file(text: &str) -> bool {
     let text = text.to_lowercase();
     !text.contains(':')
-        && [".gguf", ".safetensors"]
+        && [".gguf", ".safetensors", ".json"]
             .iter()
             .any(|ending| text.ends_with(ending))
 }

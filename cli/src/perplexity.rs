@@ -10,7 +10,7 @@ use crate::{
     failure::{Failure, Result},
     files, interrupt,
     load::{self, LoadArgs},
-    model::{self, NamedModelArgs},
+    model::NamedModelArgs,
     numbers::counted,
     output,
     progress::Progress,
@@ -48,7 +48,7 @@ struct Report {
 /// Prints the figures.
 pub fn run(args: &Args) -> Result {
     let text = files::read_text(&args.file)?;
-    let file = model::open(Some(&args.model.model))?;
+    let file = args.load.open(Some(&args.model.model))?;
     if file.context(&args.load.options())? < 2 {
         return Err(Failure::Usage(
             "a context of 1 has no next token; --context 2 is the least".to_owned(),

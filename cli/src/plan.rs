@@ -5,7 +5,7 @@ use std::num::NonZeroUsize;
 use crate::{
     failure::{Failure, Result},
     load::{self, LoadArgs},
-    model::{self, ModelArgs},
+    model::ModelArgs,
     numbers, output,
 };
 
@@ -23,7 +23,7 @@ pub struct Args {
 
 /// Prints it.
 pub fn run(args: &Args) -> Result {
-    let file = model::open(args.model.model.as_deref())?;
+    let file = args.load.open(args.model.model.as_deref())?;
     let (width, options) = (args.width.get(), args.load.options());
     let context = file.context(&options)?;
     if width > context {

@@ -17,7 +17,7 @@ use crate::{
     files,
     generate::{self, Answer, Drawing, StopReason, per_second},
     load::{self, LoadArgs},
-    model::{self, ModelArgs},
+    model::ModelArgs,
     notes, output,
     prompt::{self, Message},
     sampling::SamplingArgs,
@@ -78,7 +78,7 @@ struct Timings {
 pub fn run(args: &Args) -> Result {
     let text = prompt_text(args)?;
     let drawing = Drawing::new(&args.sampling)?;
-    let file = model::open(args.model.model.as_deref())?;
+    let file = args.load.open(args.model.model.as_deref())?;
     let tokenizer = file.tokenizer()?;
     let tokens = prompt_tokens(args, &file, &tokenizer, &text)?;
     file.admit(&tokens, &args.load.options())?;

@@ -13,7 +13,7 @@ use crate::{
 /// `template`'s flags.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The model whose template is used: a GGUF file, or user/repo[:file] on the Hugging Face hub
+    /// The model whose template is used: a GGUF file, a folder with safetensors, or user/repo[:file] on the Hugging Face hub
     #[arg(required_unless_present = "template", conflicts_with = "template")]
     model: Option<String>,
     /// A template by itself, in Jinja

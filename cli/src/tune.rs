@@ -5,7 +5,7 @@ use lantern_engine::{TunedRow, Tuning};
 use crate::{
     failure::Result,
     load::{self, LoadArgs},
-    model::{self, ModelArgs},
+    model::ModelArgs,
     output,
     tuning::{self, Mode},
 };
@@ -34,7 +34,7 @@ struct Report<'a> {
 
 /// Measures, keeps and prints.
 pub fn run(args: &Args) -> Result {
-    let file = model::open(args.model.model.as_deref())?;
+    let file = args.load.open(args.model.model.as_deref())?;
     let load = LoadArgs {
         tuning: Mode::Off,
         ..args.load.clone()

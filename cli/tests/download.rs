@@ -6,7 +6,7 @@ use std::{fs, path::Path, process::Stdio, thread, time::Duration};
 
 use support::{
     folder,
-    hub::{Fault, Hub, SHA256, contents},
+    hub::{Fault, Hub, INDEX, INDEX_TEXT, SHA256, contents},
     lantern, run,
 };
 
@@ -135,6 +135,90 @@ fn several_files_are_listed_where_none_is_preferred() {
     let (code, _, stderr) = fetch(&folder("several"), &hub, "tiny/model:b.gguf");
     assert_eq!(code, 1);
     assert!(stderr.contains("has no file b.gguf"), "{stderr}");
+}
+
+/// Safetensors come as a folder: the files that its index names, what is beside them, and nothing else.
+#[test]
+fn a_folder_of_safetensors_is_fetched_where_there_is_no_gguf() {
+    const FOLDER: &[&str] = &[
+        ".gitattributes",
+        "README.md",
+        "config.json",
+        "consolidated.safetensors",
+        "model-1.safetensors",
+        "model-2.safetensors",
+        INDEX,
+        "onnx/model.onnx",
+        "tokenizer.json",
+    ];
+    let cache = folder("safetensors");
+    let hub = Hub::start(FOLDER, Fault::None);
+    let (code, stdout, stderr) = fetch(&cache, &hub, "tiny/model");
+    assert_eq!(code, 0, "{stderr}");
+    let place = cache.join("models/tiny/model");
+    assert_eq!(Path::new(stdout.trim()), place.join("config.json"));
+    let names: Vec<String> = hub
+        .seen()
+        .iter()
+        .filter_map(|request| {
+            Some(
+                request
+                    .strip_prefix("GET /tiny/model/resolve/abc123/")?
+                    .to_owned(),
+            )
+        })
+        .collect();
+    assert_eq!(
+        names,
+        [
+            "config.json",
+            INDEX,
+            "tokenizer.json",
+            "model-1.safetensors",
+            "model-2.safetensors"
+        ]
+    );
+    assert_eq!(fs::read_to_string(place.join(INDEX)).unwrap(), INDEX_TEXT);
+    assert_eq!(
+        fs::read(place.join("model-2.safetensors")).unwrap(),
+        contents()
+    );
+    let asked = hub.seen().len();
+    assert_eq!(
+        fetch(&cache, &hub, "tiny/model"),
+        (0, stdout, String::new())
+    );
+    assert_eq!(hub.seen().len(), asked, "the second time nothing is asked");
+
+    let cache = folder("safetensors-missing");
+    let hub = Hub::start(&["config.json", INDEX, "model-1.safetensors"], Fault::None);
+    let (code, _, stderr) = fetch(&cache, &hub, "tiny/model");
+    assert_eq!(code, 1);
+    assert!(
+        stderr.contains("tiny/model has no file model-2.safetensors"),
+        "{stderr}"
+    );
+}
+
+#[test]
+fn gguf_is_preferred_to_safetensors() {
+    let hub = Hub::start(&["config.json", "model.safetensors", "m.gguf"], Fault::None);
+    let (code, stdout, stderr) = fetch(&folder("prefers-gguf"), &hub, "tiny/model");
+    assert_eq!(code, 0, "{stderr}");
+    assert!(stdout.trim().ends_with("m.gguf"), "{stdout}");
+}
+
+#[test]
+fn safetensors_are_not_looked_at_from_afar() {
+    let hub = Hub::start(&["config.json", "model.safetensors"], Fault::None);
+    let (code, _, stderr) = run(lantern(&folder("afar"))
+        .env("HF_ENDPOINT", &hub.endpoint)
+        .args(["check", "tiny/model"]));
+    assert_eq!(code, 1);
+    assert!(
+        stderr.contains("`lantern fetch tiny/model` first"),
+        "{stderr}"
+    );
 }
 
 #[test]

@@ -5,6 +5,8 @@ mod gguf_files;
 mod gguf_properties;
 mod hostile_gguf;
 mod hostile_models;
+mod hostile_safetensors;
+mod hugging_face;
 mod invariants;
 mod kernels;
 mod lora;

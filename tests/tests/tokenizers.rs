@@ -25,7 +25,7 @@ fn tokenizer(name: &str) -> Option<Tokenizer> {
 }
 
 /// The reference texts with their ids.
-fn cases(folder: &Path, name: &str) -> Vec<(String, Vec<u32>)> {
+pub fn cases(folder: &Path, name: &str) -> Vec<(String, Vec<u32>)> {
     let texts = std::fs::read_to_string(folder.join(format!("{name}.inp"))).unwrap();
     let ids = std::fs::read_to_string(folder.join(format!("{name}.out"))).unwrap();
     let ids = ids.lines().map(|line| {

@@ -17,7 +17,7 @@ use crate::{
     failure::{Failure, Result},
     interrupt,
     load::{self, LoadArgs, Loaded},
-    model::{self, ModelArgs},
+    model::ModelArgs,
     notes, numbers, output, predictions,
     progress::Progress,
 };
@@ -120,7 +120,7 @@ pub fn run(args: &Args) -> Result {
     interrupt::listen();
     let file = match &args.synthetic {
         Some(shape) => ModelFile::synthetic(shape)?,
-        None => model::open(args.model.model.as_deref())?,
+        None => args.load.open(args.model.model.as_deref())?,
     };
     if !args.all_adapters {
         let report = report_of(args, &args.load, &file)?;

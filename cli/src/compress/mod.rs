@@ -16,7 +16,7 @@ use crate::{
     failure::{Failure, Result},
     files, interrupt,
     load::{self, LoadArgs},
-    model, notes, output,
+    notes, output,
     progress::Progress,
 };
 use container::{Container, Mode};
@@ -47,7 +47,7 @@ struct CommonArgs {
     /// Where to write [default: FILE.lantern, and FILE without that]
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
-    /// The model that predicts: a GGUF file, or user/repo[:file]; without one, SmolLM2-135M-Instruct
+    /// The model that predicts: a GGUF file, a folder with safetensors, or user/repo[:file]; without one, SmolLM2-135M-Instruct
     #[arg(short, long, value_name = "MODEL")]
     model: Option<String>,
     /// Write over a file that is there
@@ -138,7 +138,7 @@ fn pack(bytes: &[u8], args: &CommonArgs) -> Result<Container> {
     if text.is_empty() {
         return Ok(stored);
     }
-    let file = model::open(args.model.as_deref())?;
+    let file = args.load.open(args.model.as_deref())?;
     let tokenizer = file.tokenizer()?;
     let tokens = tokenizer.encode(text, false)?;
     let back: Vec<u8> = tokens
@@ -189,7 +189,7 @@ fn unpack(container: &Container, name: &str, args: &CommonArgs) -> Result<Vec<u8
     if container.mode == Mode::Stored {
         return Ok(container.payload.clone());
     }
-    let file = model::open(args.model.as_deref())?;
+    let file = args.load.open(args.model.as_deref())?;
     let tokenizer = file.tokenizer()?;
     let loaded = load::load(&file, &args.load)?;
     if container.model != loaded.model.fingerprint() {

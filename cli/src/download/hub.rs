@@ -2,6 +2,7 @@
 //! `HF_ENDPOINT` names another hub, `HF_TOKEN` opens private and gated repositories.
 
 use std::{
+    collections::BTreeMap,
     fs,
     path::{Path, PathBuf},
 };
@@ -11,7 +12,7 @@ use serde::Deserialize;
 use super::{Expected, Request, agent, download, get, refused};
 use crate::{
     failure::{Failure, Result},
-    notes, places,
+    files, notes, places,
 };
 
 /// Which file to take where a repository has several: only types that this version runs, the best of sensible size first.
@@ -22,6 +23,22 @@ const PREFERRED: [&str; 13] = [
 /// Remembers that choice beside the files, so that the same name means the same file later, and offline.
 const CHOICE: &str = ".choice";
 const LISTING_LIMIT: u64 = 16 << 20;
+/// Which of a model in safetensors says what it is; it stands for all of its files.
+const CONFIG: &str = "config.json";
+/// The weights, where they are in one file.
+const WHOLE: &str = "model.safetensors";
+const INDEX_LIMIT: u64 = 32 << 20;
+/// Which file has which tensor, where there are several.
+const INDEX: &str = "model.safetensors.index.json";
+/// What such a model may have beside its weights.
+const BESIDE: [&str; 6] = [
+    CONFIG,
+    INDEX,
+    "generation_config.json",
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "chat_template.jinja",
+];
 
 /// `user/repo[:file]`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -82,6 +99,12 @@ impl Reference {
     /// The address of the file, and the token that opens it.
     pub fn address(&self) -> Result<(String, Option<String>)> {
         let listing = self.listing()?;
+        if self.is_folder(&listing) {
+            let repo = &self.repo;
+            return Err(Failure::Hub(format!(
+                "{repo} has safetensors, which are not looked at from afar: `lantern fetch {repo}` first"
+            )));
+        }
         let sibling = self.choose(&listing)?;
         let revision = listing.sha.as_deref().unwrap_or("main");
         Ok((file_url(&self.repo, revision, &sibling.name), token()))
@@ -94,8 +117,59 @@ impl Reference {
         }
         let folder = places::models()?.join(&self.repo);
         let listing = self.listing()?;
-        let sibling = self.choose(&listing)?;
+        let note = |what: &str| {
+            let (repo, folder) = (&self.repo, folder.display());
+            notes::note(&format!("{what} of {repo} will be kept in {folder}"));
+        };
+        let chosen = if self.is_folder(&listing) {
+            note("the model");
+            self.fetch_folder(&listing, &folder)?;
+            folder.join(CONFIG)
+        } else {
+            let sibling = self.choose(&listing)?;
+            note(&sibling.name);
+            self.fetch_file(&listing, sibling, &folder)?
+        };
+        if self.file.is_none() {
+            let name = chosen.strip_prefix(&folder).unwrap_or(&chosen);
+            let _ = fs::write(folder.join(CHOICE), name.to_string_lossy().as_bytes()); // only saves asking again
+        }
+        Ok(chosen)
+    }
+
+    /// The repository has a model in safetensors, and none in GGUF.
+    fn is_folder(&self, listing: &Listing) -> bool {
+        let has = |name: &str| listing.siblings.iter().any(|s| s.name == name);
+        let gguf = listing.siblings.iter().any(|s| is_gguf(&s.name));
+        self.file.is_none() && !gguf && has(CONFIG) && (has(INDEX) || has(WHOLE))
+    }
+
+    /// The model's files, the small ones first.
+    fn fetch_folder(&self, listing: &Listing, folder: &Path) -> Result {
+        for sibling in &listing.siblings {
+            if BESIDE.contains(&sibling.name.as_str()) {
+                self.fetch_file(listing, sibling, folder)?;
+            }
+        }
+        for name in weight_files(folder)? {
+            let sibling = listing.siblings.iter().find(|s| s.name == name);
+            let sibling = sibling.filter(|s| stays_inside(&s.name)).ok_or_else(|| {
+                let repo = &self.repo;
+                Failure::Hub(format!(
+                    "{repo} has no file {name}, which its {INDEX} names"
+                ))
+            })?;
+            self.fetch_file(listing, sibling, folder)?;
+        }
+        Ok(())
+    }
+
+    /// One file, in `folder`.
+    fn fetch_file(&self, listing: &Listing, sibling: &Sibling, folder: &Path) -> Result<PathBuf> {
         let target = folder.join(&sibling.name);
+        if target.is_file() {
+            return Ok(target);
+        }
         let revision = listing.sha.as_deref().unwrap_or("main");
         let url = file_url(&self.repo, revision, &sibling.name);
         let stated = sibling
@@ -106,16 +180,7 @@ impl Reference {
             sha256: stated.or_else(|| linked_checksum(&url)),
             bytes: sibling.size,
         };
-        notes::note(&format!(
-            "{} of {} will be kept in {}",
-            sibling.name,
-            self.repo,
-            folder.display()
-        ));
         fetch_url(&url, &sibling.name, &target, expected)?;
-        if self.file.is_none() {
-            let _ = fs::write(folder.join(CHOICE), &sibling.name); // only saves asking again
-        }
         Ok(target)
     }
 
@@ -163,7 +228,7 @@ impl Reference {
         };
         Failure::Hub(match models.as_slice() {
             [] => format!(
-                "{problem}, and no .gguf file at all; look for a repository with GGUF in its name"
+                "{problem}, and neither a .gguf file nor a {CONFIG} with safetensors; look for a repository with GGUF in its name"
             ),
             some => format!(
                 "{problem}. Name one as {repo}:FILE, from:\n  {}",
@@ -171,6 +236,25 @@ impl Reference {
             ),
         })
     }
+}
+
+/// The files that hold the weights of a model in safetensors, by its index where it has one.
+fn weight_files(folder: &Path) -> Result<Vec<String>> {
+    #[derive(Deserialize)]
+    struct Index {
+        weight_map: BTreeMap<String, String>,
+    }
+    let path = folder.join(INDEX);
+    if !path.is_file() {
+        return Ok(vec![WHOLE.to_owned()]);
+    }
+    let text = files::read_text_at_most(&path, INDEX_LIMIT)?;
+    let index: Index = serde_json::from_str(&text)
+        .map_err(|error| Failure::Message(format!("{}: {error}", path.display())))?;
+    let mut names: Vec<String> = index.weight_map.into_values().collect();
+    names.sort_unstable();
+    names.dedup();
+    Ok(names)
 }
 
 /// The single model among `names`, or the first type of [`PREFERRED`] that exactly one file has.

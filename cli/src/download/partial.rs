@@ -16,6 +16,9 @@ use crate::{
     notes,
 };
 
+/// The hub keeps smaller files in git itself, without a checksum that is of use here.
+const LARGE: u64 = 10 << 20;
+
 /// What a whole file must be. What is unknown is not checked.
 #[derive(Debug, Clone, Default)]
 pub struct Expected {
@@ -127,7 +130,13 @@ impl Partial {
             )));
         }
         if expected.sha256.is_none() {
-            notes::warning("the hub names no checksum for this file; only its length was checked");
+            let what = "the hub names no checksum for this file; only its length was checked";
+            let tell = if self.len < LARGE {
+                notes::detail
+            } else {
+                notes::warning
+            };
+            tell(what);
         }
         self.file
             .sync_all()

@@ -37,6 +37,11 @@ pub fn contents() -> Vec<u8> {
         .collect()
 }
 
+/// The one file whose contents matter to whoever fetches it.
+pub const INDEX: &str = "model.safetensors.index.json";
+/// Its contents.
+pub const INDEX_TEXT: &str = r#"{"weight_map": {"a": "model-2.safetensors", "b": "model-1.safetensors", "c": "model-2.safetensors"}}"#;
+
 /// The sha256 of [`contents`], as `sha256sum` says.
 pub const SHA256: &str = "6899be7bb4c845a914bb47265b1124653015b95fe6fd02aaa9c2a7241392b9a6";
 
@@ -144,11 +149,20 @@ fn respond(
             "HTTP/1.1 200 OK\r\nETag: \"no-checksum\"\r\nConnection: close\r\n\r\n"
         );
     }
-    send(&mut stream, range, fault)
+    let all = if path.ends_with(INDEX) {
+        INDEX_TEXT.as_bytes().to_vec()
+    } else {
+        contents()
+    };
+    send(&mut stream, &all, range, fault)
 }
 
-fn send(stream: &mut TcpStream, range: Option<&str>, fault: Fault) -> std::io::Result<()> {
-    let all = contents();
+fn send(
+    stream: &mut TcpStream,
+    all: &[u8],
+    range: Option<&str>,
+    fault: Fault,
+) -> std::io::Result<()> {
     let from = range.and_then(|range| {
         range
             .strip_prefix("bytes=")?
@@ -192,6 +206,9 @@ fn listing(names: &[&str], fault: Fault) -> String {
     };
     let len = contents().len();
     let file = |name: &&str| match fault {
+        _ if *name == INDEX => {
+            format!(r#"{{"rfilename": "{name}", "size": {}}}"#, INDEX_TEXT.len())
+        }
         Fault::ChecksumInHeader => format!(r#"{{"rfilename": "{name}", "size": {len}}}"#),
         _ => format!(
             r#"{{"rfilename": "{name}", "size": {len}, "lfs": {{"sha256": "{sha256}", "size": {len}}}}}"#

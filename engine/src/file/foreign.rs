@@ -37,8 +37,8 @@ const MARKS: &[(&[u8], &str, &str)] = &[
     ),
 ];
 
-/// The error for a file that does not start with `GGUF`.
-pub(super) fn error(head: &[u8]) -> Error {
+/// The error for a file that does not start as `wanted` does.
+pub(super) fn error(head: &[u8], wanted: &str) -> Error {
     let start: Vec<String> = head
         .iter()
         .take(4)
@@ -46,7 +46,7 @@ pub(super) fn error(head: &[u8]) -> Error {
         .collect();
     let (what, advice) = guess(head);
     Error::BadFile(format!(
-        "no GGUF file: it starts with {}, which looks like {what}; {advice}",
+        "no {wanted} file: it starts with {}, which looks like {what}; {advice}",
         start.join(" ")
     ))
 }

@@ -41,7 +41,7 @@ const ALIGNMENT_MAX: u64 = 2 << 20;
 /// What a GGUF file says before its weights.
 #[derive(Debug, Clone)]
 pub struct Header {
-    /// 2 or 3; they differ only in that 3 may be big-endian, which is refused.
+    /// 2 or 3; they differ only in that 3 may be big-endian, which is refused. 0: it is no GGUF file.
     pub version: u32,
     /// Hyperparameters, vocabulary, chat template.
     pub metadata: Metadata,
@@ -146,17 +146,17 @@ impl Header {
         })
     }
 
-    /// Of metadata and tensors that were not read from a file; no two tensors share a name.
-    pub(super) fn of(metadata: Metadata, tensors: Vec<TensorInfo>) -> Header {
-        let by_name = names(&tensors).expect("tensors of different names");
-        Header {
-            version: 3,
+    /// Of metadata and tensors that were not read from GGUF.
+    pub(super) fn of(metadata: Metadata, tensors: Vec<TensorInfo>) -> Result<Header> {
+        let by_name = names(&tensors)?;
+        Ok(Header {
+            version: 0,
             metadata,
             tensors,
             alignment: ALIGNMENT_DEFAULT,
             data_offset: 0,
             by_name,
-        }
+        })
     }
 
     /// Adds the tensors of the next file of a split model.
@@ -191,7 +191,7 @@ fn version(reader: &mut Reader<'_>, head: &[u8]) -> Result<u32> {
     }
     // A start that is cut inside the mark is the reader's to report.
     if !head.starts_with(MARK) && !MARK.starts_with(head) {
-        return Err(foreign::error(head));
+        return Err(foreign::error(head, "GGUF"));
     }
     reader.u32(format_args!("the mark"))?;
     let version = reader.u32(format_args!("the version"))?;

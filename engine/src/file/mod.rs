@@ -1,12 +1,15 @@
-//! Model files: where bytes come from, what their headers say, and files of other stored types made of them.
+//! Model files: where bytes come from, what their headers say, GGUF's or those of a Hugging Face folder, and files of other
+//! stored types made of them.
 
 mod foreign;
 mod gguf;
+mod hugging_face;
 mod metadata;
 mod model_file;
 mod outline;
 mod quantise;
 mod reader;
+mod safetensors;
 mod source;
 mod split;
 mod types;
@@ -16,6 +19,7 @@ mod write;
 pub use gguf::{Header, TensorInfo};
 pub use metadata::{Metadata, Value};
 pub use model_file::ModelFile;
+pub(crate) use model_file::named;
 pub use quantise::Quantised;
 pub use source::{Remote, Source};
 pub use types::TensorType;

@@ -1,9 +1,9 @@
 //! A model file, or the files of one that is split: sources, and the header that was read from them. Answers what the
 //! file holds; what it means is the model's business.
 
-use std::{borrow::Cow, ops::Range, path::Path};
+use std::{borrow::Cow, collections::HashMap, ops::Range, path::Path};
 
-use super::{Header, Metadata, Source, TensorInfo, split};
+use super::{Header, Metadata, Source, TensorInfo, hugging_face, split};
 use crate::{ChatTemplate, Config, Error, Result, Tokenizer};
 
 /// Bytes of a remote file that are read to find its header, and by how much more each time it is longer.
@@ -13,14 +13,23 @@ const HEAD_GROWTH: u64 = 3;
 /// A model file: its header, read and checked; no weights are read yet.
 #[derive(Debug)]
 pub struct ModelFile {
+    label: String,
     sources: Vec<Source>,
     header: Header,
+    /// Tensors that are made of several, one after the other; their offsets count from the first's start.
+    joints: HashMap<String, Vec<TensorInfo>>,
+    /// What tensors are made of that are quantised when they are read; their offsets count from their own start.
+    originals: HashMap<String, TensorInfo>,
 }
 
 impl ModelFile {
-    /// Maps the file at `path`, and all other parts where it is the first of a split model, and reads the header. Errors
-    /// name the path; see [`Source::open`] and [`Header::parse`].
+    /// Maps the file at `path`, and all other parts where it is the first of a split model, and reads the header. Or the
+    /// folder of a model in safetensors, by its own name or that of a file in it. Errors name the path; see
+    /// [`Source::open`] and [`Header::parse`].
     pub fn open(path: &Path) -> Result<ModelFile> {
+        if let Some(file) = hugging_face::open(path)? {
+            return Ok(file);
+        }
         let paths = split::paths(path)?;
         let sources: Result<Vec<Source>> = paths.iter().map(|path| Source::open(path)).collect();
         let sources = sources?;
@@ -42,15 +51,40 @@ impl ModelFile {
         ModelFile::join(headers, sources)
     }
 
-    /// Of what was made here and not read.
-    pub(super) fn of_parts(header: Header, sources: Vec<Source>) -> ModelFile {
-        ModelFile { sources, header }
+    /// Of a header that is in none of its sources.
+    pub(super) fn of_parts(
+        label: String,
+        header: Header,
+        sources: Vec<Source>,
+        joints: HashMap<String, Vec<TensorInfo>>,
+    ) -> ModelFile {
+        ModelFile {
+            label,
+            sources,
+            header,
+            joints,
+            originals: HashMap::new(),
+        }
+    }
+
+    /// The same with tensors of other types, each beside what it is made of.
+    pub(super) fn replaced(mut self, tensors: Vec<TensorInfo>) -> ModelFile {
+        for (from, to) in self.header.tensors.iter_mut().zip(tensors) {
+            if from.kind != to.kind {
+                let (offset, part) = (0, 0);
+                let original = std::mem::replace(from, TensorInfo { offset, part, ..to });
+                let name = original.name.clone();
+                self.originals.entry(name).or_insert(original);
+            }
+        }
+        self
     }
 
     fn join(headers: Vec<Header>, sources: Vec<Source>) -> Result<ModelFile> {
+        let label = sources.first().map_or("model", Source::label).to_owned();
         let header = split::join(headers);
-        let header = header.map_err(|error| named(sources.first(), error))?;
-        Ok(ModelFile { sources, header })
+        let header = header.map_err(|error| named(&label, error))?;
+        Ok(ModelFile::of_parts(label, header, sources, HashMap::new()))
     }
 
     /// Everything the header says; for a split model the first file's, with the tensors of all.
@@ -75,15 +109,39 @@ impl ModelFile {
 
     /// Stored bytes of a tensor of this file: `range` of its `tensor.bytes`.
     pub async fn data(&self, tensor: &TensorInfo, range: Range<u64>) -> Result<Cow<'_, [u8]>> {
-        let length = range.end - range.start;
-        self.sources[tensor.part]
-            .read(tensor.offset + range.start, length)
-            .await
+        let range = tensor.offset + range.start..tensor.offset + range.end;
+        match self.originals.get(&tensor.name) {
+            Some(original) => self.quantised_rows(original, tensor, range).await,
+            None => self.stored(tensor, range).await,
+        }
     }
 
-    /// What to call the file in a message: its path.
+    /// Bytes as they are stored, from where the tensor's offset counts.
+    pub(super) async fn stored(
+        &self,
+        tensor: &TensorInfo,
+        Range { start, end }: Range<u64>,
+    ) -> Result<Cow<'_, [u8]>> {
+        let Some(parts) = self.joints.get(&tensor.name) else {
+            return self.sources[tensor.part].read(start, end - start).await;
+        };
+        let mut bytes = Vec::with_capacity((end - start) as usize);
+        let mut at = 0;
+        for part in parts {
+            let (first, last) = (start.max(at), end.min(at + part.bytes));
+            if first < last {
+                let source = &self.sources[part.part];
+                let some = source.read(part.offset + first - at, last - first);
+                bytes.extend_from_slice(&some.await?);
+            }
+            at += part.bytes;
+        }
+        Ok(Cow::Owned(bytes))
+    }
+
+    /// What to call the file in a message: its path, or its folder's.
     pub fn label(&self) -> &str {
-        self.sources[0].label()
+        &self.label
     }
 
     /// Bytes of the file, of all its parts.
@@ -103,7 +161,7 @@ impl ModelFile {
 
     /// The tokenizer; an error where the file has none that is known here.
     pub fn tokenizer(&self) -> Result<Tokenizer> {
-        Tokenizer::from_metadata(self.metadata())
+        Tokenizer::from_metadata(self.metadata()).map_err(|error| named(&self.label, error))
     }
 
     /// The chat template, where the file has one.
@@ -111,7 +169,15 @@ impl ModelFile {
         ChatTemplate::from_metadata(self.metadata())
     }
 
-    /// The version of GGUF.
+    /// What the file is: `GGUF version 3`, `safetensors`.
+    pub fn format(&self) -> String {
+        match self.header.version {
+            0 => "safetensors".to_owned(),
+            version => format!("GGUF version {version}"),
+        }
+    }
+
+    /// The version of GGUF; 0 for what is none.
     pub fn version(&self) -> u32 {
         self.header.version
     }
@@ -121,7 +187,7 @@ impl ModelFile {
 fn header(source: &Source) -> Result<Header> {
     let all = source.all();
     let all = all.ok_or_else(|| Error::BadInput(format!("{} is not here yet", source.label())))?;
-    Header::parse(all, source.len()).map_err(|error| named(Some(source), error))
+    Header::parse(all, source.len()).map_err(|error| named(source.label(), error))
 }
 
 /// The header of any source: more of its start is read until the header is whole.
@@ -136,15 +202,15 @@ async fn remote_header(source: &Source) -> Result<Header> {
         let length = more.min(source.len() - start);
         head.extend_from_slice(&source.read(start, length).await?);
         let parsed = Header::parse_start(&head, source.len());
-        if let Some(header) = parsed.map_err(|error| named(Some(source), error))? {
+        if let Some(header) = parsed.map_err(|error| named(source.label(), error))? {
             return Ok(header);
         }
         more = head.len() as u64 * HEAD_GROWTH;
     }
 }
 
-fn named(source: Option<&Source>, error: Error) -> Error {
-    let label = source.map_or("model", Source::label);
+/// The error with the file that it is about.
+pub(crate) fn named(label: &str, error: Error) -> Error {
     match error {
         Error::BadFile(message) => Error::BadFile(format!("{label}: {message}")),
         Error::Unsupported(message) => Error::Unsupported(format!("{label}: {message}")),

@@ -1,7 +1,7 @@
 //! Models without their weights: the header of a file, or of a known shape, over bytes drawn at random. They run as fast as
 //! the real ones, and say nothing. For measuring before a download, and without one.
 
-use std::{ops::Range, pin::Pin};
+use std::{collections::HashMap, ops::Range, pin::Pin};
 
 use lantern_kernels::{Format, random::Random};
 
@@ -124,8 +124,9 @@ fn outlined(metadata: Metadata, mut tensors: Vec<TensorInfo>) -> ModelFile {
         end += tensor.bytes.next_multiple_of(32);
     }
     let label = "a model of random weights".to_owned();
-    let source = Source::remote(label, end, Box::new(Noise::over(&tensors)));
-    ModelFile::of_parts(Header::of(metadata, tensors), vec![source])
+    let source = Source::remote(label.clone(), end, Box::new(Noise::over(&tensors)));
+    let header = Header::of(metadata, tensors).expect("tensors of different names");
+    ModelFile::of_parts(label, header, vec![source], HashMap::new())
 }
 
 impl Shape {

@@ -1,6 +1,11 @@
 //! A model file quantised anew: matrices to another stored type, all else as it is.
 
-use std::{io::Write, ops::ControlFlow, thread};
+use std::{
+    borrow::Cow,
+    io::Write,
+    ops::{ControlFlow, Range},
+    thread,
+};
 
 use lantern_kernels::{Format, formats::encode};
 
@@ -32,6 +37,33 @@ impl ModelFile {
             .iter()
             .map(|(format, _)| format.name)
             .collect()
+    }
+
+    /// The same model with its matrices quantised to the type `name` whenever they are read.
+    ///
+    /// # Errors
+    /// As [`ModelFile::quantised`].
+    pub fn quantised_as_read(self, name: &str) -> Result<ModelFile> {
+        let tensors = self.quantised(name)?.tensors;
+        Ok(self.replaced(tensors))
+    }
+
+    /// A range of the bytes of `to`, which is made of `from`.
+    pub(super) async fn quantised_rows(
+        &self,
+        from: &TensorInfo,
+        to: &TensorInfo,
+        range: Range<u64>,
+    ) -> Result<Cow<'_, [u8]>> {
+        let row = |t: &TensorInfo| t.shape[0] / t.kind.block_weights() * t.kind.block_bytes();
+        let (row, new_row) = (row(from), row(to));
+        let (first, last) = (range.start / new_row, range.end.div_ceil(new_row));
+        let stored = from.offset + first * row..from.offset + last * row;
+        let bytes = self.stored(from, stored).await?;
+        let bytes = encoded(from, to, &bytes)?;
+        let start = (range.start - first * new_row) as usize;
+        let length = (range.end - range.start) as usize;
+        Ok(Cow::Owned(bytes[start..start + length].to_vec()))
     }
 
     /// What the file becomes with its matrices of the type `name`. Rows that are no whole blocks of it become the type of
@@ -125,6 +157,17 @@ impl Quantised<'_> {
         out: &mut dyn Write,
         progress: &mut dyn FnMut(u64) -> ControlFlow<()>,
     ) -> Result<()> {
+        if let Some(key) = self
+            .metadata
+            .0
+            .keys()
+            .find(|key| key.starts_with("lantern."))
+        {
+            return Err(Error::Unsupported(format!(
+                "{}: GGUF has no word for {key}, so other programs would read the file wrong; from safetensors, quantise while loading, with --quantize",
+                self.file.label()
+            )));
+        }
         let put = |out: &mut dyn Write, bytes: &[u8]| {
             let wrong = |source| Error::Io {
                 path: "the quantised file".into(),

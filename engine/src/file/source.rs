@@ -41,7 +41,7 @@ impl Source {
         let about = std::fs::metadata(path).map_err(failed)?;
         if about.is_dir() {
             return Err(Error::BadFile(format!(
-                "{label} is a folder; name the .gguf file inside it"
+                "{label} is a folder; name the .gguf file inside it, or a folder with config.json and safetensors"
             )));
         }
         if !about.is_file() {

@@ -8,7 +8,10 @@ use super::{
     families::Activation,
     weights::{Matrix, Vector},
 };
-use crate::{Engine, Error, ModelFile, Result, file::TensorInfo};
+use crate::{
+    Engine, Error, ModelFile, Result,
+    file::{TensorInfo, named},
+};
 
 /// Index of a matrix in [`Layout::matrices`].
 pub type MatrixId = usize;
@@ -114,6 +117,8 @@ struct Builder<'a> {
     matrices: Vec<Matrix>,
     vectors: Vec<Vector>,
     used: HashSet<String>,
+    /// Is added to norms' weights.
+    norm_offset: f32,
 }
 
 impl Builder<'_> {
@@ -157,7 +162,13 @@ impl Builder<'_> {
             .iter()
             .map(|(name, width)| self.tensor(name, &[*width]))
             .collect::<Result<_>>()?;
-        self.vectors.push(Vector { tensors, factor });
+        let is_norm = parts.iter().all(|(name, _)| name.ends_with("norm.weight"));
+        let offset = if is_norm { self.norm_offset } else { 0.0 };
+        self.vectors.push(Vector {
+            tensors,
+            offset,
+            factor,
+        });
         Ok(self.vectors.len() - 1)
     }
 
@@ -398,12 +409,17 @@ impl Layout {
     /// # Errors
     /// [`Error::BadFile`] for missing tensors and wrong shapes, [`Error::Unsupported`] for tensors that would be ignored.
     pub fn of(engine: &Engine, file: &ModelFile, config: &Config) -> Result<Layout> {
+        Layout::find(engine, file, config).map_err(|error| named(file.label(), error))
+    }
+
+    fn find(engine: &Engine, file: &ModelFile, config: &Config) -> Result<Layout> {
         let mut builder = Builder {
             engine,
             file,
             matrices: vec![],
             vectors: vec![],
             used: HashSet::new(),
+            norm_offset: file.metadata().f32("lantern.norm_offset")?.unwrap_or(0.0),
         };
         let shape = [config.width, config.vocabulary];
         let embedding = builder.tensor("token_embd.weight", &shape)?;

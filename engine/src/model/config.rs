@@ -9,7 +9,7 @@ use super::{
     options::CacheType,
     rope::{Rope, Scaling},
 };
-use crate::{Error, ModelFile, Result};
+use crate::{Error, ModelFile, Result, file::named, text::short};
 
 /// A model's numbers, in the terms of the Llama paper.
 #[derive(Debug, Clone, Serialize)]
@@ -125,6 +125,10 @@ impl Keys<'_> {
 impl Config {
     /// The configuration of a model file.
     pub fn of(file: &ModelFile) -> Result<Config> {
+        Config::read(file).map_err(|error| named(file.label(), error))
+    }
+
+    fn read(file: &ModelFile) -> Result<Config> {
         let (family, prefix) = families::family(file.metadata())?;
         let keys = Keys { file, prefix };
         let (width, heads) = (
@@ -140,8 +144,8 @@ impl Config {
             _ => keys.required("feed_forward_length")?,
         };
         let rope = Rope::of(file, prefix, head_size)?;
-        let halves = family.pairs == Pairs::Halves;
-        if halves && !(rope.dimensions / 2).is_multiple_of(4) {
+        let rope_pairs = pairs(file, family)?;
+        if rope_pairs == Pairs::Halves && !(rope.dimensions / 2).is_multiple_of(4) {
             let turned = rope.dimensions;
             return Err(Error::Unsupported(format!(
                 "RoPE over {turned} values of a head: with pairs as {prefix} has them, only multiples of 8 are run here"
@@ -167,7 +171,7 @@ impl Config {
             vocabulary: vocabulary(file, prefix)?,
             context: keys.required("context_length")?,
             rope,
-            rope_pairs: family.pairs,
+            rope_pairs,
             local_rope,
             unturned_every: family.unturned_every,
             learned_positions: learned.map(|rows| u32::try_from(rows).unwrap_or(u32::MAX)),
@@ -261,6 +265,19 @@ fn experts(keys: &Keys) -> Result<Option<Experts>> {
         )));
     }
     Ok(Some(Experts { count, used }))
+}
+
+/// The family's pairs, unless the file says otherwise.
+fn pairs(file: &ModelFile, family: &Family) -> Result<Pairs> {
+    match file.metadata().text("lantern.rope_pairs")? {
+        None => Ok(family.pairs),
+        Some("halves") => Ok(Pairs::Halves),
+        Some("neighbours") => Ok(Pairs::Neighbours),
+        Some(other) => Err(Error::BadFile(format!(
+            "metadata lantern.rope_pairs is {}, neither halves nor neighbours",
+            short(other)
+        ))),
+    }
 }
 
 fn local_rope(keys: &Keys, family: &Family, rope: &Rope) -> Result<Option<Rope>> {

@@ -7,6 +7,8 @@ use xxhash_rust::xxh3::Xxh3;
 
 use super::{
     block::{Ffn, MatrixId},
+    config::Config,
+    families::FAMILIES,
     load::{Loaded, Model},
     weights::{Matrix, Stored},
 };
@@ -93,6 +95,7 @@ impl Model {
             alpha.ok_or_else(|| Error::BadFile("metadata adapter.lora.alpha is missing".into()))?;
         let (mut pairs, mut matrices) = (Vec::new(), Vec::new());
         for (name, [a, b]) in halves(file)? {
+            check_order(&name, &model.config)?;
             let (target, tensor, row_start) = model.place_of(&name)?;
             let (a, b) = checked(&name, a, b, &model.layout.matrices[target].tensors[tensor])?;
             let scale = alpha / a.shape[1] as f32;
@@ -129,6 +132,20 @@ impl Model {
             stored,
         })))
     }
+}
+
+/// GGUF adapters have rows in the order of GGUF's models.
+fn check_order(name: &str, config: &Config) -> Result<()> {
+    let family = FAMILIES.iter().find(|family| family.name == config.family);
+    let turned = [".attn_q.", ".attn_k."]
+        .iter()
+        .any(|part| name.contains(part));
+    if turned && family.is_some_and(|family| family.pairs != config.rope_pairs) {
+        return Err(Error::Unsupported(format!(
+            "{name}: the adapter has its rows in the order of GGUF files, and the model is in safetensors; use a GGUF file of the model"
+        )));
+    }
+    Ok(())
 }
 
 impl Adapter {

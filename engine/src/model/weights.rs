@@ -306,7 +306,9 @@ fn join_names(tensors: &[TensorInfo]) -> String {
 pub struct Vector {
     /// The tensors.
     pub tensors: Vec<TensorInfo>,
-    /// Every value is multiplied by it.
+    /// Is added to every value.
+    pub offset: f32,
+    /// Every sum is multiplied by it.
     pub factor: f32,
 }
 
@@ -322,7 +324,9 @@ impl Vector {
         for tensor in &self.tensors {
             all.extend(values(file, tensor).await?);
         }
-        all.iter_mut().for_each(|v| *v *= self.factor);
+        for v in &mut all {
+            *v = (*v + self.offset) * self.factor;
+        }
         all.resize(padded(all.len() as u32) as usize, 0.0);
         Ok(all)
     }

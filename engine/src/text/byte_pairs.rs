@@ -9,7 +9,7 @@ use tokenizers::{
 };
 
 use super::{
-    pretokenizers::{Cutter, Rule},
+    pretokenizers::Cutter,
     vocabulary::{Vocabulary, short},
 };
 use crate::{Error, Result, file::Metadata};
@@ -24,7 +24,13 @@ pub(super) struct BytePairs {
 
 impl BytePairs {
     /// An error where the file has no merges, or one of them is of or to something that is no token.
-    pub fn new(vocabulary: &Vocabulary, metadata: &Metadata, rule: &Rule) -> Result<BytePairs> {
+    /// `whole_words`: a word that is a token stays whole, whatever the merges say.
+    pub fn new(
+        vocabulary: &Vocabulary,
+        metadata: &Metadata,
+        cutter: Cutter,
+        whole_words: bool,
+    ) -> Result<BytePairs> {
         let key = "tokenizer.ggml.merges";
         let lines = metadata
             .texts(key)?
@@ -34,12 +40,12 @@ impl BytePairs {
             .map_err(|(line, what)| Error::BadFile(format!("{key}[{line}] {what}")))?;
         let model = BPE::builder()
             .vocab_and_merges(ids, merges)
-            .ignore_merges(rule.keeps_whole_words)
+            .ignore_merges(whole_words)
             .cache_capacity(0) // the crate's cache is per thread and outlives the tokenizer
             .build()
             .map_err(|error| Error::BadFile(format!("{key}: {error}")))?;
         Ok(BytePairs {
-            cutter: Cutter::new(rule)?,
+            cutter,
             model,
             letters: letters(),
         })
@@ -85,7 +91,7 @@ fn merges(lines: &[String], ids: &Vocab) -> std::result::Result<Merges, (usize, 
 }
 
 /// What stands before and after the first space that is not the first byte.
-fn halves(line: &str) -> Option<(&str, &str)> {
+pub(super) fn halves(line: &str) -> Option<(&str, &str)> {
     let after = line.char_indices().nth(1)?.0;
     let space = after + line[after..].find(' ')?;
     Some((&line[..space], &line[space + 1..]))

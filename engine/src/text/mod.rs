@@ -16,3 +16,4 @@ mod vocabulary;
 pub use stream::TextStream;
 pub use template::{ChatTemplate, name_special_tokens};
 pub use tokenizer::Tokenizer;
+pub(crate) use vocabulary::short;

@@ -2,14 +2,18 @@
 //!
 //! Of all neighbours that join to a token, the pair whose token has the best score is joined first, of equals the leftmost; what is no
 //! token in the end is written as bytes. The `tokenizers` crate joins by a list instead, in which no two merges can be equal, and leaves
-//! out joins of characters that are no tokens by themselves, so this is written here.
+//! out joins of characters that are no tokens by themselves, so this is written here. Where `lantern.tokenizer.merges`
+//! has such a list, from a `tokenizer.json`, pairs are joined in its order.
 
 use std::{
     cmp::Ordering,
     collections::{BinaryHeap, HashMap},
 };
 
-use super::vocabulary::{Vocabulary, role, same_length};
+use super::{
+    byte_pairs::halves,
+    vocabulary::{Vocabulary, role, same_length, short},
+};
 use crate::{Error, Result, file::Metadata};
 
 /// Stands for the space in these vocabularies.
@@ -22,14 +26,35 @@ const NONE: usize = usize::MAX;
 #[derive(Debug)]
 pub(super) struct SentencePiece {
     ids: HashMap<Box<str>, u32>,
-    /// By id, never NaN.
-    scores: Vec<f32>,
+    order: Order,
     /// Bytes of the longest token: longer joins need not be looked up.
     longest: usize,
     /// The token to write for each byte that is in no other.
     bytes: Vec<Option<u32>>,
     /// Texts begin with a space that is not written in them.
-    pub add_space_prefix: bool,
+    pub prefix: Prefix,
+}
+
+/// What is joined first.
+#[derive(Debug)]
+enum Order {
+    /// The pair whose token has the best score. By id, never NaN.
+    Scores(Vec<f32>),
+    /// The pair that comes first in a list: its place by its tokens, below 0.
+    List(HashMap<(u32, u32), f32>),
+}
+
+/// The space before a text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Prefix {
+    /// There is none.
+    Never,
+    /// Before every text, after special tokens too.
+    Always,
+    /// The same, unless the text begins with one.
+    UnlessSpace,
+    /// Before the first text of all, unless it begins with one.
+    First,
 }
 
 /// A stretch of the text that is one token so far. Joined into its left neighbour its length is 0.
@@ -52,17 +77,9 @@ struct Join {
 }
 
 impl SentencePiece {
-    /// An error where scores are missing, too few or not numbers.
+    /// An error where there is neither a list of merges nor scores, and where those are too few or not numbers.
     pub fn new(vocabulary: &Vocabulary, metadata: &Metadata) -> Result<SentencePiece> {
         let texts = &vocabulary.texts;
-        let key = "tokenizer.ggml.scores";
-        let scores = metadata
-            .floats(key)?
-            .ok_or_else(|| Error::BadFile(format!("the tokenizer needs {key}")))?;
-        same_length(key, scores.len(), texts.len())?;
-        if let Some(id) = scores.iter().position(|score| score.is_nan()) {
-            return Err(Error::BadFile(format!("{key}[{id}] is not a number")));
-        }
         let ids: HashMap<Box<str>, u32> = (0..)
             .zip(texts)
             .map(|(id, text)| (text.as_str().into(), id))
@@ -71,19 +88,22 @@ impl SentencePiece {
         let byte = |byte: u8| ids.get(byte_name(byte).as_str()).copied().or(unknown);
         Ok(SentencePiece {
             bytes: (0..=255).map(byte).collect(),
+            order: Order::of(metadata, &ids)?,
             ids,
-            scores: scores.iter().map(|&score| score as f32 + 0.0).collect(), // + 0.0: no -0.0, which would sort below 0.0
             longest: texts.iter().map(String::len).max().unwrap_or(0),
-            add_space_prefix: metadata
-                .bool("tokenizer.ggml.add_space_prefix")?
-                .unwrap_or(true),
+            prefix: Prefix::of(metadata)?,
         })
     }
 
     /// Appends the tokens of `text`. `starts`: nothing but special tokens came before it.
     pub fn encode(&self, text: &str, starts: bool, tokens: &mut Vec<u32>) {
         let mut escaped = String::with_capacity(text.len() + text.len() / 2);
-        if starts && self.add_space_prefix {
+        let adds = match self.prefix {
+            Prefix::Never => false,
+            Prefix::Always => true,
+            Prefix::UnlessSpace | Prefix::First => !text.starts_with([' ', '▁']),
+        };
+        if starts && adds {
             escaped.push_str(SPACE);
         }
         for (i, part) in text.split(' ').enumerate() {
@@ -145,13 +165,64 @@ impl SentencePiece {
         if len > self.longest {
             return None;
         }
-        let id = *self.ids.get(&text[start..start + len])?;
-        let score = self.scores[id as usize];
+        let id = |start, len| self.ids.get(&text[start..start + len]).copied();
+        let joined = id(start, len)?;
+        let score = match &self.order {
+            Order::Scores(scores) => scores[joined as usize],
+            Order::List(places) => {
+                let (left, right) = (symbols[left], symbols[right]);
+                let pair = (id(left.start, left.len)?, id(right.start, right.len)?);
+                *places.get(&pair)?
+            }
+        };
         Some(Join {
             score,
             left,
             right,
             len,
+        })
+    }
+}
+
+impl Order {
+    fn of(metadata: &Metadata, ids: &HashMap<Box<str>, u32>) -> Result<Order> {
+        if let Some(merges) = metadata.texts("lantern.tokenizer.merges")? {
+            let mut places = HashMap::with_capacity(merges.len());
+            for (place, line) in merges.iter().enumerate() {
+                // What is of no tokens never comes to be joined.
+                let pair = halves(line).and_then(|(l, r)| Some((*ids.get(l)?, *ids.get(r)?)));
+                if let Some(pair) = pair {
+                    places.entry(pair).or_insert(-(place as f32)); // exact below 2^24
+                }
+            }
+            return Ok(Order::List(places));
+        }
+        let key = "tokenizer.ggml.scores";
+        let scores = metadata
+            .floats(key)?
+            .ok_or_else(|| Error::BadFile(format!("the tokenizer needs {key}")))?;
+        same_length(key, scores.len(), ids.len())?;
+        if let Some(id) = scores.iter().position(|score| score.is_nan()) {
+            return Err(Error::BadFile(format!("{key}[{id}] is not a number")));
+        }
+        // + 0.0: no -0.0, which would sort below 0.0
+        let scores = scores.iter().map(|&score| score as f32 + 0.0);
+        Ok(Order::Scores(scores.collect()))
+    }
+}
+
+impl Prefix {
+    fn of(metadata: &Metadata) -> Result<Prefix> {
+        let added = metadata.bool("tokenizer.ggml.add_space_prefix")?;
+        let key = "lantern.tokenizer.metaspace";
+        Ok(match (added, metadata.text(key)?) {
+            (Some(false), _) => Prefix::Never,
+            (_, None) => Prefix::Always,
+            (_, Some("always")) => Prefix::UnlessSpace,
+            (_, Some("first")) => Prefix::First,
+            (_, Some(other)) => {
+                return Err(Error::BadFile(format!("{key} is {}", short(other))));
+            }
         })
     }
 }
@@ -210,17 +281,17 @@ mod tests {
                 .zip(TEXTS)
                 .map(|(id, text)| (text.into(), id))
                 .collect(),
-            scores: scores.to_vec(),
+            order: Order::Scores(scores.to_vec()),
             longest: 5,
             bytes: (100..356).map(Some).collect(),
-            add_space_prefix: true,
+            prefix: Prefix::Always,
         }
     }
 
     /// The rule by the letter: look at all neighbours, join the best, look again.
-    fn slowly(pieces: &SentencePiece, text: &str) -> Vec<u32> {
+    fn slowly(pieces: &SentencePiece, scores: &[f32], text: &str) -> Vec<u32> {
         let mut symbols: Vec<String> = text.chars().map(String::from).collect();
-        let score = |text: &str| pieces.ids.get(text).map(|&id| pieces.scores[id as usize]);
+        let score = |text: &str| pieces.ids.get(text).map(|&id| scores[id as usize]);
         loop {
             let joined = symbols.windows(2).enumerate();
             let mut best: Option<(usize, f32)> = None;
@@ -247,7 +318,7 @@ mod tests {
             let pieces = pieces(&scores);
             let mut tokens = Vec::new();
             pieces.encode(&text, true, &mut tokens);
-            prop_assert_eq!(tokens, slowly(&pieces, &format!("▁{}", text.replace(' ', "▁"))));
+            prop_assert_eq!(tokens, slowly(&pieces, &scores, &format!("▁{}", text.replace(' ', "▁"))));
         }
     }
 

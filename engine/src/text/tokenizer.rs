@@ -1,11 +1,13 @@
 //! The tokenizer: text to token ids and back, as a model file describes it. Knows neither templates nor sampling.
 
+use std::collections::BTreeSet;
+
 use super::{
     byte_pairs::{self, BytePairs},
-    pretokenizers::rule_for,
-    sentencepiece::{self, SentencePiece},
+    pretokenizers::{Cutter, rule_for},
+    sentencepiece::{self, Prefix, SentencePiece},
     specials::{Part, Special, Specials},
-    vocabulary::{Defaults, Kind, Vocabulary, short},
+    vocabulary::{Defaults, Kind, Vocabulary, short, token},
 };
 use crate::{Error, Result, file::Metadata};
 
@@ -40,19 +42,19 @@ impl Tokenizer {
     pub fn from_metadata(metadata: &Metadata) -> Result<Tokenizer> {
         match metadata.text("tokenizer.ggml.model")? {
             None | Some("none" | "no_vocab") => {
-                Tokenizer::build(Vocabulary::none(), Method::None, false)
+                Tokenizer::build(Vocabulary::none(), Method::None, &Swallow::default())
             }
             Some("gpt2") => {
-                let name = metadata.text("tokenizer.ggml.pre")?;
-                let rule = rule_for(name.unwrap_or("default"))?;
+                let (cutter, whole_words, add_bos) = words(metadata)?;
                 let defaults = Defaults {
                     bos: None,
                     eos: None,
-                    add_bos: rule.adds_bos,
+                    add_bos,
                 };
                 let vocabulary = Vocabulary::from_metadata(metadata, defaults)?;
-                let method = Method::BytePairs(BytePairs::new(&vocabulary, metadata, rule)?);
-                Tokenizer::build(vocabulary, method, false)
+                let pairs = BytePairs::new(&vocabulary, metadata, cutter, whole_words)?;
+                let swallow = Swallow::of(metadata, &vocabulary)?;
+                Tokenizer::build(vocabulary, Method::BytePairs(pairs), &swallow)
             }
             Some("llama") => {
                 let defaults = Defaults {
@@ -62,7 +64,11 @@ impl Tokenizer {
                 };
                 let vocabulary = Vocabulary::from_metadata(metadata, defaults)?;
                 let method = Method::SentencePiece(SentencePiece::new(&vocabulary, metadata)?);
-                Tokenizer::build(vocabulary, method, swallows_space(metadata)?)
+                let swallow = Swallow {
+                    by_name: swallows_space(metadata)?,
+                    ..Swallow::of(metadata, &vocabulary)?
+                };
+                Tokenizer::build(vocabulary, method, &swallow)
             }
             Some(other) => Err(Error::Unsupported(format!(
                 "the file's tokenizer (tokenizer.ggml.model) is {}; known are gpt2, llama and none",
@@ -71,7 +77,7 @@ impl Tokenizer {
         }
     }
 
-    fn build(vocabulary: Vocabulary, method: Method, swallow: bool) -> Result<Tokenizer> {
+    fn build(vocabulary: Vocabulary, method: Method, swallow: &Swallow) -> Result<Tokenizer> {
         let specials = |kinds: &[Kind]| {
             let specials: Vec<Special<'_>> = (0..)
                 .zip(vocabulary.texts.iter().zip(&vocabulary.kinds))
@@ -79,7 +85,8 @@ impl Tokenizer {
                 .map(|(id, (text, _))| Special {
                     id,
                     text,
-                    swallows_space: swallow && !KEEPS_SPACE.contains(&text.as_str()),
+                    swallows_space: swallow.ids.contains(&id)
+                        || swallow.by_name && !KEEPS_SPACE.contains(&text.as_str()),
                 })
                 .collect();
             Specials::new(&specials)
@@ -132,7 +139,9 @@ impl Tokenizer {
                 }
                 (Part::Text(_), Method::None) => {}
             }
-            starts = matches!(part, Part::Token(_));
+            let once =
+                matches!(&self.method, Method::SentencePiece(p) if p.prefix == Prefix::First);
+            starts = matches!(part, Part::Token(_)) && !once;
         }
         Ok(())
     }
@@ -191,6 +200,38 @@ impl Tokenizer {
     /// The token that ends a text.
     pub fn eos(&self) -> Option<u32> {
         self.vocabulary.eos
+    }
+}
+
+/// How texts are cut into words, whether words that are tokens stay whole, and whether such vocabularies begin with BOS.
+fn words(metadata: &Metadata) -> Result<(Cutter, bool, bool)> {
+    if let Some(patterns) = metadata.texts("lantern.tokenizer.patterns")? {
+        let whole = metadata.bool("lantern.tokenizer.whole_words")?;
+        return Ok((Cutter::of(patterns)?, whole.unwrap_or(false), false));
+    }
+    let name = metadata.text("tokenizer.ggml.pre")?;
+    let rule = rule_for(name.unwrap_or("default"))?;
+    Ok((Cutter::new(rule)?, rule.keeps_whole_words, rule.adds_bos))
+}
+
+/// Which special tokens swallow the white space after them.
+#[derive(Default)]
+struct Swallow {
+    /// Those that the file lists.
+    ids: BTreeSet<u32>,
+    /// All but a few, by the model's name.
+    by_name: bool,
+}
+
+impl Swallow {
+    fn of(metadata: &Metadata, vocabulary: &Vocabulary) -> Result<Swallow> {
+        let key = "lantern.tokenizer.rstrip";
+        let listed = metadata.integers(key)?.unwrap_or_default().iter();
+        let ids = listed.map(|&id| token(key, id, vocabulary.texts.len()));
+        Ok(Swallow {
+            ids: ids.collect::<Result<_>>()?,
+            by_name: false,
+        })
     }
 }
 

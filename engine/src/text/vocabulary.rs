@@ -130,6 +130,10 @@ impl Vocabulary {
             ends.extend(role(key)?);
         }
         ends.extend(eos);
+        let more = "lantern.tokenizer.ends";
+        for &id in metadata.integers(more)?.unwrap_or_default() {
+            ends.insert(token(more, id, texts.len())?);
+        }
         for (key, names) in INFILL_ENDS {
             let known = || names.iter().find_map(|name| ids.get(name).copied());
             ends.extend(role(key)?.or_else(known));
@@ -248,6 +252,16 @@ pub(super) fn role(metadata: &Metadata, key: &str, tokens: usize) -> Result<Opti
     }
 }
 
+/// A token among those that `key` lists.
+pub(super) fn token(key: &str, id: i64, tokens: usize) -> Result<u32> {
+    let known = u32::try_from(id).ok().filter(|&id| (id as usize) < tokens);
+    known.ok_or_else(|| {
+        Error::BadFile(format!(
+            "{key} has {id}, but the vocabulary has {tokens} tokens"
+        ))
+    })
+}
+
 /// Whether `token` is to be added; an error where it is, but is not known.
 fn asked(metadata: &Metadata, key: &str, token: Option<u32>) -> Result<Option<bool>> {
     let asked = metadata.bool(key)?;
@@ -260,7 +274,7 @@ fn asked(metadata: &Metadata, key: &str, token: Option<u32>) -> Result<Option<bo
 }
 
 /// A text of a file, short enough for a message.
-pub(super) fn short(text: &str) -> String {
+pub(crate) fn short(text: &str) -> String {
     match text.char_indices().nth(60) {
         Some((cut, _)) => format!("{:?}…", &text[..cut]),
         None => format!("{text:?}"),

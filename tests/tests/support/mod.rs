@@ -3,6 +3,7 @@
 pub mod adapters;
 pub mod default_model;
 pub mod gguf;
+pub mod hugging_face;
 pub mod models;
 pub mod shared;
 

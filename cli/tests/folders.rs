@@ -1,0 +1,63 @@
+//! A Hugging Face folder in the place of a model file: looked into, and its tokenizer used. Running one is a test of
+//! `lantern-tests`.
+
+mod support;
+
+use std::{fs, path::PathBuf};
+
+use support::{folder, lantern, run};
+
+/// A model of no blocks to speak of: three small tensors, and a tokenizer of three letters.
+fn model() -> PathBuf {
+    let folder = folder("folder-model");
+    let put = |name: &str, bytes: &[u8]| fs::write(folder.join(name), bytes).unwrap();
+    put(
+        "config.json",
+        br#"{"architectures": ["LlamaForCausalLM"], "num_hidden_layers": 1, "hidden_size": 8, "num_attention_heads": 1,
+            "intermediate_size": 8, "max_position_embeddings": 16, "rms_norm_eps": 1e-5, "tie_word_embeddings": true}"#,
+    );
+    let header = br#"{"model.embed_tokens.weight": {"dtype": "F32", "shape": [3, 8], "data_offsets": [0, 96]},
+        "lm_head.weight": {"dtype": "F16", "shape": [3, 8], "data_offsets": [96, 144]}}"#;
+    let length = (header.len() as u64).to_le_bytes();
+    put(
+        "model.safetensors",
+        &[&length, &header[..], &[0; 144]].concat(),
+    );
+    put(
+        "tokenizer.json",
+        br#"{"pre_tokenizer": {"type": "ByteLevel", "add_prefix_space": false},
+            "model": {"type": "BPE", "vocab": {"a": 0, "b": 1, "ab": 2}, "merges": ["a b"]}}"#,
+    );
+    folder
+}
+
+#[test]
+fn a_folder_is_a_model() {
+    let (cache, model) = (folder("folder-cache"), model());
+    let paths = [
+        model.clone(),
+        model.join("config.json"),
+        model.join("model.safetensors"),
+    ];
+    for path in paths {
+        let (code, stdout, stderr) = run(lantern(&cache).arg("info").arg(&path));
+        assert_eq!(code, 0, "{stderr}");
+        for piece in ["safetensors", "llama", "halves", "F32"] {
+            let there = stdout.contains(piece);
+            assert!(there, "{piece}: {stdout}");
+        }
+        assert!(
+            !stdout.contains("F16"),
+            "the head is the embedding: {stdout}"
+        );
+        let (code, stdout, stderr) = run(lantern(&cache)
+            .arg("tokenize")
+            .arg(&path)
+            .args(["--ids", "abba"]));
+        assert_eq!((code, stdout.trim()), (0, "[2,1,0]"), "{stderr}");
+    }
+    fs::remove_file(model.join("model.safetensors")).unwrap();
+    let (code, _, stderr) = run(lantern(&cache).arg("info").arg(&model));
+    assert_eq!(code, 1);
+    assert!(stderr.contains("download the weights too"), "{stderr}");
+}

@@ -1,0 +1,255 @@
+//! `config.json` as GGUF's metadata: a row for each architecture, a line for each number. What a row's family does not do is
+//! an error here, where the configuration asks for it.
+
+use std::collections::BTreeMap;
+
+use super::{super::Value, json::Object};
+use crate::{
+    Error, Result,
+    model::families::{Activation, FAMILIES, Family},
+    text::short,
+};
+
+/// What `transformers` calls a family, and how its files differ from Llama's.
+#[derive(Debug)]
+pub(super) struct Row {
+    /// In `architectures`.
+    architecture: &'static str,
+    /// The family that runs it.
+    pub family: &'static str,
+    /// Parts of a block that other architectures have other names for.
+    pub names: &'static [(&'static str, &'static str)],
+    /// Norms' weights are stored without the 1 that they are meant with.
+    norm_offset: bool,
+}
+
+/// Norms after attention are called what others call the norm before the MLP.
+const NORM_AFTER: &[(&str, &str)] = &[("post_attention_layernorm", "post_attention_norm")];
+
+const fn row(architecture: &'static str, family: &'static str) -> Row {
+    Row {
+        architecture,
+        family,
+        names: &[],
+        norm_offset: false,
+    }
+}
+
+const fn gemma(architecture: &'static str, family: &'static str) -> Row {
+    Row {
+        names: NORM_AFTER,
+        norm_offset: true,
+        ..row(architecture, family)
+    }
+}
+
+const ROWS: &[Row] = &[
+    row("LlamaForCausalLM", "llama"),
+    row("MistralForCausalLM", "llama"),
+    row("MixtralForCausalLM", "llama"),
+    row("Qwen2ForCausalLM", "qwen2"),
+    row("Qwen3ForCausalLM", "qwen3"),
+    row("Qwen3MoeForCausalLM", "qwen3moe"),
+    gemma("Gemma2ForCausalLM", "gemma2"),
+    gemma("Gemma3ForCausalLM", "gemma3"),
+    row("Phi3ForCausalLM", "phi3"),
+    row("SmolLM3ForCausalLM", "smollm3"),
+    row("GraniteForCausalLM", "granite"),
+    Row {
+        names: NORM_AFTER,
+        ..row("Olmo2ForCausalLM", "olmo2")
+    },
+];
+
+/// Architectures whose GGUF files run, and why these do not.
+const REFUSED: &[(&str, &str)] = &[(
+    "GPT2LMHeadModel",
+    "its matrices are stored the other way round",
+)];
+
+/// How a number is written.
+enum Kind {
+    Whole,
+    Number,
+}
+use Kind::{Number, Whole};
+
+/// Key of `config.json`, key of GGUF behind the family's name.
+#[rustfmt::skip] // a table
+const KEYS: &[(&str, &str, Kind)] = &[
+    ("num_hidden_layers",       "block_count",                      Whole),
+    ("hidden_size",             "embedding_length",                 Whole),
+    ("num_attention_heads",     "attention.head_count",             Whole),
+    ("num_key_value_heads",     "attention.head_count_kv",          Whole),
+    ("head_dim",                "attention.key_length",             Whole),
+    ("head_dim",                "attention.value_length",           Whole),
+    ("intermediate_size",       "feed_forward_length",              Whole),
+    ("num_local_experts",       "expert_count",                     Whole),
+    ("num_experts",             "expert_count",                     Whole),
+    ("num_experts_per_tok",     "expert_used_count",                Whole),
+    ("moe_intermediate_size",   "expert_feed_forward_length",       Whole),
+    ("vocab_size",              "vocab_size",                       Whole),
+    ("max_position_embeddings", "context_length",                   Whole),
+    ("sliding_window",          "attention.sliding_window",         Whole),
+    ("rms_norm_eps",            "attention.layer_norm_rms_epsilon", Number),
+    ("attn_logit_softcapping",  "attn_logit_softcapping",           Number),
+    ("final_logit_softcapping", "final_logit_softcapping",          Number),
+    ("embedding_multiplier",    "embedding_scale",                  Number),
+    ("residual_multiplier",     "residual_scale",                   Number),
+    ("attention_multiplier",    "attention.scale",                  Number),
+    ("logits_scaling",          "logit_scale",                      Number),
+];
+
+/// Keys that must be there; the others have a value that goes without saying.
+const REQUIRED: &[&str] = &[
+    "num_hidden_layers",
+    "hidden_size",
+    "num_attention_heads",
+    "intermediate_size",
+    "max_position_embeddings",
+    "rms_norm_eps",
+];
+
+/// Switches that are run here in one position only.
+const SWITCHES: &[(&str, bool)] = &[("use_sliding_window", false), ("norm_topk_prob", true)];
+
+/// What `transformers` calls the activations.
+const SILU: &[&str] = &["silu", "swish"];
+const GELU: &[&str] = &["gelu_pytorch_tanh", "gelu_new", "gelu"]; // Gemma's first files say the last and mean the first
+
+/// The row of a configuration.
+///
+/// # Errors
+/// [`Error::Unsupported`] lists what there is.
+pub(super) fn row_for(config: &Object) -> Result<&'static Row> {
+    let missing = || config.wrong("architectures", "a list of one name");
+    let names = config.list("architectures")?.ok_or_else(missing)?;
+    let name = names
+        .first()
+        .and_then(serde_json::Value::as_str)
+        .ok_or_else(missing)?;
+    row_of(name).ok_or_else(|| {
+        let label = &config.label;
+        if let Some((_, why)) = REFUSED.iter().find(|(refused, _)| *refused == name) {
+            return Error::Unsupported(format!(
+                "{label}: {name} is not run from safetensors: {why}; take a GGUF file of the model"
+            ));
+        }
+        let known: Vec<&str> = ROWS.iter().map(|row| row.architecture).collect();
+        let (name, known) = (short(name), known.join(", "));
+        Error::Unsupported(format!(
+            "{label}: models of the architecture {name} are not run from safetensors; known are: {known}"
+        ))
+    })
+}
+
+pub(super) fn row_of(architecture: &str) -> Option<&'static Row> {
+    ROWS.iter().find(|row| row.architecture == architecture)
+}
+
+/// What GGUF would say of the model, rotary embedding and tokenizer apart.
+pub(super) fn metadata(config: &Object, row: &Row) -> Result<BTreeMap<String, Value>> {
+    let family = FAMILIES.iter().find(|family| family.name == row.family);
+    check(config, family.expect("a row names a family"))?;
+    for &key in REQUIRED {
+        if config.get(key).is_none() {
+            return Err(config.wrong(key, "a number"));
+        }
+    }
+    let key = |name: &str| format!("{}.{name}", row.family);
+    let mut all = BTreeMap::new();
+    for (theirs, ours, kind) in KEYS {
+        let value = match kind {
+            Whole => config.whole(theirs)?.map(Value::Unsigned),
+            Number => config.number(theirs)?.map(Value::Float),
+        };
+        all.extend(value.map(|value| (key(ours), value)));
+    }
+    if let Some(scalar) = config.number("query_pre_attn_scalar")? {
+        if scalar <= 0.0 {
+            return Err(config.wrong("query_pre_attn_scalar", "a number above 0"));
+        }
+        all.insert(key("attention.scale"), Value::Float(scalar.powf(-0.5)));
+    }
+    let text = |text: &str| Value::Text(text.to_owned());
+    all.insert("general.architecture".into(), text(row.family));
+    all.insert("lantern.rope_pairs".into(), text("halves"));
+    if row.norm_offset {
+        all.insert("lantern.norm_offset".into(), Value::Float(1.0));
+    }
+    Ok(all)
+}
+
+/// Refuses what the family does not do.
+fn check(config: &Object, family: &Family) -> Result<()> {
+    if let Some(quantised) = config.object("quantization_config")? {
+        let method = quantised.text("quant_method")?.unwrap_or("unknown");
+        return Err(Error::Unsupported(format!(
+            "{}: the weights are quantised ({}); of safetensors, only F32, F16 and BF16 are run here: take the model's original, or a GGUF file of it",
+            config.label,
+            short(method)
+        )));
+    }
+    let act = ["hidden_activation", "hidden_act"]
+        .into_iter()
+        .find(|key| config.get(key).is_some());
+    if let Some(key) = act {
+        let known = match family.activation {
+            Activation::Silu => SILU,
+            Activation::Gelu => GELU,
+        };
+        if !config.text(key)?.is_some_and(|act| known.contains(&act)) {
+            let wanted = format!("only {} is run here in {}", known[0], family.name);
+            return Err(config.unsupported(key, &wanted));
+        }
+    }
+    for &(key, wanted) in SWITCHES {
+        if config.boolean(key)?.is_some_and(|there| there != wanted) {
+            return Err(config.unsupported(key, &format!("only {wanted} is run here")));
+        }
+    }
+    let every = u64::from(family.global_every);
+    for key in ["sliding_window_pattern", "_sliding_window_pattern"] {
+        if config.whole(key)?.is_some_and(|there| there != every) {
+            let only = format!("only {every} is run here in {}", family.name);
+            return Err(config.unsupported(key, &only));
+        }
+    }
+    check_layers(config, family)
+}
+
+/// Lists with a value for each layer say what the family's row does.
+fn check_layers(config: &Object, family: &Family) -> Result<()> {
+    let divides =
+        |every: u32, index: usize| every > 0 && (index + 1).is_multiple_of(every as usize);
+    for (index, kind) in config
+        .list("layer_types")?
+        .into_iter()
+        .flatten()
+        .enumerate()
+    {
+        let wanted = if divides(family.global_every, index) {
+            "full_attention"
+        } else {
+            "sliding_attention"
+        };
+        if kind.as_str() != Some(wanted) {
+            let only = format!("layer {index} of {} is run as {wanted}", family.name);
+            return Err(config.unsupported("layer_types", &only));
+        }
+    }
+    for (index, turned) in config
+        .list("no_rope_layers")?
+        .into_iter()
+        .flatten()
+        .enumerate()
+    {
+        // The list has a 1 for layers with RoPE, whatever its name says.
+        let wanted = u64::from(!divides(family.unturned_every, index));
+        if turned.as_u64() != Some(wanted) {
+            let only = format!("layer {index} of {} is run with {wanted}", family.name);
+            return Err(config.unsupported("no_rope_layers", &only));
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,195 @@
+//! The small files of a folder, of bounded length, and questions to their JSON whose errors name file and key.
+
+use std::{
+    fs::File,
+    io::{self, Read},
+    path::{Path, PathBuf},
+};
+
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
+
+use super::super::Source;
+use crate::{Error, Result, text::short};
+
+/// Of a file of settings, at most. The largest known, tokenizer_config.json of vocabularies with many reserved tokens, has
+/// 1 MB.
+const SETTINGS_BYTES_MAX: u64 = 8 << 20;
+
+/// A folder that holds a model.
+pub(super) struct Folder(pub PathBuf);
+
+/// An object of JSON, and what to call it.
+pub(super) struct Object {
+    pub label: String,
+    pub map: Map<String, Value>,
+}
+
+impl Folder {
+    /// What to call a file of it.
+    pub fn label(&self, name: &str) -> String {
+        self.0.join(name).display().to_string()
+    }
+
+    /// Its own name, which is that of the repository for what was downloaded.
+    pub fn name(&self) -> String {
+        let whole = std::path::absolute(&self.0).unwrap_or_else(|_| self.0.clone());
+        let name = whole.file_name().map(|name| name.to_string_lossy());
+        name.map_or_else(|| "model".to_owned(), std::borrow::Cow::into_owned)
+    }
+
+    pub fn has(&self, name: &str) -> bool {
+        self.0.join(name).is_file()
+    }
+
+    /// A file with tensors. `only`: no index names it.
+    pub fn source(&self, name: &str, only: bool) -> Result<Source> {
+        if !only && !self.has(name) {
+            return Err(Error::BadFile(format!(
+                "{} is missing, and the index beside it names it; download all files of the model",
+                self.label(name)
+            )));
+        }
+        Source::open(&self.0.join(name))
+    }
+
+    /// A file of at most `most` bytes, where it is there.
+    pub fn bytes(&self, name: &str, most: u64) -> Result<Option<Vec<u8>>> {
+        if !self.has(name) {
+            return Ok(None);
+        }
+        let path = self.label(name);
+        let bytes = read(&self.0.join(name), most).map_err(|source| Error::Io {
+            path: path.clone(),
+            source,
+        })?;
+        bytes.map(Some).ok_or_else(|| {
+            Error::BadFile(format!(
+                "{path} has more than {} MiB, which no file of this kind has",
+                most >> 20
+            ))
+        })
+    }
+
+    /// The same, as text.
+    pub fn text(&self, name: &str) -> Result<Option<String>> {
+        let bytes = self.bytes(name, SETTINGS_BYTES_MAX)?;
+        let text = bytes.map(String::from_utf8).transpose();
+        text.map_err(|_| Error::BadFile(format!("{} is not UTF-8", self.label(name))))
+    }
+
+    /// The same, as JSON.
+    pub fn json<T: DeserializeOwned>(&self, name: &str, most: u64) -> Result<Option<T>> {
+        let Some(bytes) = self.bytes(name, most)? else {
+            return Ok(None);
+        };
+        serde_json::from_slice(&bytes).map(Some).map_err(|error| {
+            Error::BadFile(format!("{}: {error}; download it again", self.label(name)))
+        })
+    }
+
+    /// Settings: JSON whose outermost value is an object.
+    pub fn object(&self, name: &str) -> Result<Option<Object>> {
+        let map = self.json(name, SETTINGS_BYTES_MAX)?;
+        let label = self.label(name);
+        Ok(map.map(|map| Object { label, map }))
+    }
+}
+
+/// None where there are more than `most` bytes.
+fn read(path: &Path, most: u64) -> io::Result<Option<Vec<u8>>> {
+    let file = File::open(path)?;
+    if file.metadata()?.len() > most {
+        return Ok(None);
+    }
+    let mut bytes = Vec::new();
+    file.take(most).read_to_end(&mut bytes)?;
+    Ok(Some(bytes))
+}
+
+impl Object {
+    /// What is under `key`; JSON's null is nothing.
+    pub fn get(&self, key: &str) -> Option<&Value> {
+        self.map.get(key).filter(|value| !value.is_null())
+    }
+
+    pub fn whole(&self, key: &str) -> Result<Option<u64>> {
+        self.typed(key, "a whole number", Value::as_u64)
+    }
+
+    pub fn number(&self, key: &str) -> Result<Option<f64>> {
+        let finite = |value: &Value| value.as_f64().filter(|v| (*v as f32).is_finite());
+        self.typed(key, "a number", finite)
+    }
+
+    pub fn boolean(&self, key: &str) -> Result<Option<bool>> {
+        self.typed(key, "true or false", Value::as_bool)
+    }
+
+    pub fn text(&self, key: &str) -> Result<Option<&str>> {
+        self.typed(key, "a text", Value::as_str)
+    }
+
+    pub fn list(&self, key: &str) -> Result<Option<&[Value]>> {
+        self.typed(key, "a list", |value| value.as_array().map(Vec::as_slice))
+    }
+
+    pub fn numbers(&self, key: &str) -> Result<Option<Vec<f64>>> {
+        self.typed(key, "a list of numbers", |value| {
+            value.as_array()?.iter().map(Value::as_f64).collect()
+        })
+    }
+
+    /// The object under `key`, which goes by the file's name and its key.
+    pub fn object(&self, key: &str) -> Result<Option<Object>> {
+        let map = self.typed(key, "an object", Value::as_object)?;
+        let label = format!("{}: {key}", self.label);
+        Ok(map.cloned().map(|map| Object { label, map }))
+    }
+
+    /// A token's id, or several.
+    pub fn ids(&self, key: &str) -> Result<Vec<u64>> {
+        let ids = self.typed(key, "an id or a list of ids", |value| match value {
+            Value::Array(all) => all.iter().map(Value::as_u64).collect(),
+            one => one.as_u64().map(|id| vec![id]),
+        });
+        Ok(ids?.unwrap_or_default())
+    }
+
+    fn typed<'v, T>(
+        &'v self,
+        key: &str,
+        wanted: &str,
+        pick: impl Fn(&'v Value) -> Option<T>,
+    ) -> Result<Option<T>> {
+        let Some(value) = self.get(key) else {
+            return Ok(None);
+        };
+        pick(value).map(Some).ok_or_else(|| self.wrong(key, wanted))
+    }
+
+    /// The error for a value that is not what is needed.
+    pub fn wrong(&self, key: &str, wanted: &str) -> Error {
+        let value = self.get(key).map_or_else(|| "missing".to_owned(), shown);
+        Error::BadFile(format!(
+            "{}: {key} is {value}, where {wanted} is needed",
+            self.label
+        ))
+    }
+
+    /// The error for a value that is not run here.
+    pub fn unsupported(&self, key: &str, why: &str) -> Error {
+        let value = self.get(key).map_or_else(|| "missing".to_owned(), shown);
+        Error::Unsupported(format!("{}: {key} is {value}; {why}", self.label))
+    }
+}
+
+/// Short enough for a line.
+fn shown(value: &Value) -> String {
+    match value {
+        Value::String(text) => short(text),
+        Value::Array(all) => format!("a list of {}", all.len()),
+        Value::Object(map) => format!("an object of {}", map.len()),
+        plain => plain.to_string(),
+    }
+}

@@ -1,0 +1,302 @@
+//! A model as Hugging Face's `transformers` keeps it: a folder of `config.json`, `tokenizer.json` and safetensors. It becomes
+//! what a GGUF file is: metadata under GGUF's keys, tensors under GGUF's names, each where it lies in its file.
+//!
+//! Nothing is converted on the way. Where such a folder means something else than GGUF by the same name, metadata of our own
+//! say so, and whoever reads the GGUF key reads them too:
+//!
+//! | key | what it says |
+//! |---|---|
+//! | `lantern.rope_pairs` | RoPE turns `halves` or `neighbours` together, whatever the family's row says |
+//! | `lantern.norm_offset` | is added to the weights of norms |
+//! | `lantern.tokenizer.patterns` | regexes that cut a text into words, in the place of `tokenizer.ggml.pre` |
+//! | `lantern.tokenizer.whole_words` | a word that is a token stays whole |
+//! | `lantern.tokenizer.merges` | pairs are joined in this order, and not by scores |
+//! | `lantern.tokenizer.metaspace` | `always`, or `first`: only at the start of all: a space is put before texts, if they do not begin with one |
+//! | `lantern.tokenizer.rstrip` | tokens that swallow the white space after them |
+//! | `lantern.tokenizer.ends` | more tokens that end a text |
+
+mod config;
+mod json;
+mod names;
+mod pieces;
+mod rope;
+mod tokenizer;
+
+use std::{
+    collections::{BTreeMap, HashMap, HashSet},
+    path::{Path, PathBuf},
+};
+
+use serde::Deserialize;
+
+use self::{
+    config::Row,
+    json::{Folder, Object},
+    names::Named,
+};
+use super::{
+    Header, Metadata, ModelFile, Source, TensorInfo, Value,
+    model_file::named,
+    safetensors::{self, Entry},
+    types::TensorType,
+};
+use crate::{Error, Result, text::short};
+
+/// Which file has which tensor, where there are several.
+const INDEX: &str = "model.safetensors.index.json";
+/// The file of a model that has one.
+const WHOLE: &str = "model.safetensors";
+const INDEX_BYTES_MAX: u64 = 32 << 20;
+/// Files at most; an index with more is a mistake.
+const SHARDS_MAX: usize = 1000;
+
+/// The tensors' files of a folder, and what its index says of them.
+struct Shards {
+    names: Vec<String>,
+    /// Tensor's name to file's name.
+    index: BTreeMap<String, String>,
+}
+
+#[derive(Deserialize)]
+struct Index {
+    weight_map: BTreeMap<String, String>,
+}
+
+/// A tensor that is made of several, one for each expert, by their number.
+type Joints = HashMap<String, BTreeMap<u32, TensorInfo>>;
+
+/// The model that `path` stands for: a folder with `config.json`, or one of its files. None where it stands for none.
+///
+/// # Errors
+/// [`Error::BadFile`] and [`Error::Unsupported`] name the file, and what is wrong with it.
+pub(super) fn open(path: &Path) -> Result<Option<ModelFile>> {
+    let Some((folder, single)) = place(path) else {
+        return Ok(None);
+    };
+    let folder = Folder(folder);
+    let config = folder.object("config.json")?.ok_or_else(|| {
+        let beside = "safetensors are run with the config.json and tokenizer.json beside them";
+        Error::BadFile(format!(
+            "{} is missing: {beside}",
+            folder.label("config.json")
+        ))
+    })?;
+    let shards = shards(&folder, single)?;
+    let mut sources = Vec::new();
+    let mut entries = Vec::new();
+    for name in &shards.names {
+        let source = folder.source(name, shards.index.is_empty())?;
+        let all = source.all().unwrap_or_default();
+        entries.push(
+            safetensors::entries(all, source.len())
+                .map_err(|error| named(source.label(), error))?,
+        );
+        sources.push(source);
+    }
+    shards.check(&folder, &entries)?;
+    assemble(&folder, &config, sources, &entries).map(Some)
+}
+
+/// The folder that `path` stands for, and the one file of it that is meant.
+fn place(path: &Path) -> Option<(PathBuf, Option<String>)> {
+    if path.is_dir() {
+        let there = path.join("config.json").is_file();
+        return there.then(|| (path.to_owned(), None));
+    }
+    let name = path.file_name()?.to_str()?;
+    let single = name.ends_with(".safetensors");
+    if !(single || name == "config.json" || name.ends_with(".safetensors.index.json")) {
+        return None;
+    }
+    let folder = match path.parent() {
+        Some(parent) if parent != Path::new("") => parent.to_owned(),
+        _ => PathBuf::from("."),
+    };
+    let single = (single && !name.contains("-of-")).then(|| name.to_owned());
+    Some((folder, single))
+}
+
+fn shards(folder: &Folder, single: Option<String>) -> Result<Shards> {
+    let one = |name: String| Shards {
+        names: vec![name],
+        index: BTreeMap::new(),
+    };
+    if let Some(name) = single {
+        return Ok(one(name));
+    }
+    let Some(index) = folder.json::<Index>(INDEX, INDEX_BYTES_MAX)? else {
+        if folder.has(WHOLE) {
+            return Ok(one(WHOLE.to_owned()));
+        }
+        return Err(Error::BadFile(format!(
+            "{} has neither {WHOLE} nor {INDEX}; download the weights too, as safetensors, or name a .gguf file",
+            folder.0.display()
+        )));
+    };
+    let names: HashSet<&String> = index.weight_map.values().collect();
+    let mut names: Vec<String> = names.into_iter().cloned().collect();
+    names.sort_unstable();
+    let label = folder.label(INDEX);
+    if names.is_empty() || names.len() > SHARDS_MAX {
+        let count = names.len();
+        return Err(Error::BadFile(format!(
+            "{label} names {count} files, not 1 to {SHARDS_MAX}"
+        )));
+    }
+    let plain = |name: &String| name.ends_with(".safetensors") && !name.contains(['/', '\\', ':']);
+    if let Some(odd) = names.iter().find(|name| !plain(name)) {
+        let odd = short(odd);
+        return Err(Error::BadFile(format!(
+            "{label} names the file {odd}, which is no .safetensors file beside it"
+        )));
+    }
+    Ok(Shards {
+        names,
+        index: index.weight_map,
+    })
+}
+
+impl Shards {
+    /// Every tensor is where the index says.
+    fn check(&self, folder: &Folder, entries: &[Vec<Entry>]) -> Result<()> {
+        for (file, entries) in self.names.iter().zip(entries) {
+            let there: HashSet<&str> = entries.iter().map(|entry| entry.name.as_str()).collect();
+            let named = self.index.iter().filter(|(_, place)| *place == file);
+            for (tensor, _) in named {
+                if !there.contains(tensor.as_str()) {
+                    let (index, tensor) = (folder.label(INDEX), short(tensor));
+                    return Err(Error::BadFile(format!(
+                        "{index} says that tensor {tensor} is in {file}, which does not have it; download both again"
+                    )));
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Makes the model of what was read.
+fn assemble(
+    folder: &Folder,
+    config: &Object,
+    mut sources: Vec<Source>,
+    entries: &[Vec<Entry>],
+) -> Result<ModelFile> {
+    let row = config::row_for(config)?;
+    let (mut tensors, mut joints) = (Vec::new(), Joints::new());
+    for (part, (source, entries)) in sources.iter().zip(entries).enumerate() {
+        for entry in entries {
+            let found = tensor(entry, row, part).map_err(|error| named(source.label(), error))?;
+            match found {
+                None => {}
+                Some((tensor, None)) => tensors.push(tensor),
+                Some((tensor, Some(expert))) => {
+                    let experts = joints.entry(tensor.name.clone()).or_default();
+                    if experts.insert(expert, tensor).is_some() {
+                        let twice = format!("tensor {} is there twice", entry.name);
+                        return Err(named(source.label(), Error::BadFile(twice)));
+                    }
+                }
+            }
+        }
+    }
+    let joints = join(&mut tensors, joints).map_err(|error| named(&config.label, error))?;
+    tie(config, &mut tensors)?;
+    let embedding = tensors
+        .iter()
+        .find(|tensor| tensor.name == names::EMBEDDING);
+    let embedding = embedding.ok_or_else(|| {
+        let missing = "there is no tensor model.embed_tokens.weight; download the model again";
+        Error::BadFile(format!("{}: {missing}", folder.0.display()))
+    })?;
+    let rows = embedding.shape.get(1).copied().unwrap_or(0);
+
+    let mut metadata = config::metadata(config, row)?;
+    metadata.insert("general.name".into(), Value::Text(folder.name()));
+    let rope = rope::read(config)?;
+    metadata.extend(rope.metadata(row.family));
+    for (name, factors) in rope.factors {
+        let (tensor, source) = small(name, &factors, sources.len());
+        tensors.push(tensor);
+        sources.push(source);
+    }
+    metadata.extend(tokenizer::read(folder, config, rows)?);
+    let label = folder.0.display().to_string();
+    let header = Header::of(Metadata(metadata), tensors).map_err(|error| named(&label, error))?;
+    Ok(ModelFile::of_parts(label, header, sources, joints))
+}
+
+/// The tensor, and of which expert it is; None for one that `transformers` computes itself.
+fn tensor(entry: &Entry, row: &Row, part: usize) -> Result<Option<(TensorInfo, Option<u32>)>> {
+    match names::find(&entry.name, row) {
+        Named::Computed => Ok(None),
+        Named::Tensor(name, expert) => Ok(Some((entry.tensor(name, part)?, expert))),
+        Named::Unknown => Err(Error::Unsupported(format!(
+            "tensor {} has no place in a {} model as it is run here",
+            entry.name, row.family
+        ))),
+    }
+}
+
+/// Adds a tensor for each that has one part an expert.
+fn join(tensors: &mut Vec<TensorInfo>, joints: Joints) -> Result<HashMap<String, Vec<TensorInfo>>> {
+    let mut all = HashMap::new();
+    for (name, experts) in joints {
+        let count = experts.len() as u64;
+        let mut parts = Vec::new();
+        for (expected, (number, part)) in (0..).zip(experts) {
+            if number != expected {
+                return Err(Error::BadFile(format!(
+                    "{name}: there is an expert {number}, but none {expected}; download the model again"
+                )));
+            }
+            parts.push(part);
+        }
+        let first = parts[0].clone();
+        let alike = |part: &TensorInfo| (part.kind, &part.shape) == (first.kind, &first.shape);
+        if first.shape.len() != 2 || !parts.iter().all(alike) {
+            return Err(Error::BadFile(format!(
+                "{name}: the experts' matrices are of different types or shapes"
+            )));
+        }
+        tensors.push(TensorInfo {
+            shape: vec![first.shape[0], first.shape[1], count],
+            offset: 0,
+            // In bounds: each lies in a file, at a place of its own.
+            bytes: first.bytes * count,
+            ..first
+        });
+        all.insert(name, parts);
+    }
+    Ok(all)
+}
+
+/// Leaves the head out where it is the embedding; some files have it twice.
+fn tie(config: &Object, tensors: &mut Vec<TensorInfo>) -> Result<()> {
+    let tied = config.boolean("tie_word_embeddings")?;
+    if tied == Some(true) {
+        tensors.retain(|tensor| tensor.name != names::HEAD);
+    }
+    let there = tensors.iter().any(|tensor| tensor.name == names::HEAD);
+    if tied == Some(false) && !there {
+        return Err(Error::BadFile(format!(
+            "{}: tie_word_embeddings is false, but there is no tensor lm_head.weight; download the model again",
+            config.label
+        )));
+    }
+    Ok(())
+}
+
+/// A tensor that is in no file, and the source that has it.
+fn small(name: &str, values: &[f32], part: usize) -> (TensorInfo, Source) {
+    let bytes: Vec<u8> = values.iter().flat_map(|v| v.to_le_bytes()).collect();
+    let tensor = TensorInfo {
+        name: name.to_owned(),
+        shape: vec![values.len() as u64],
+        kind: TensorType::F32,
+        offset: 0,
+        bytes: bytes.len() as u64,
+        part,
+    };
+    (tensor, Source::from_bytes(bytes))
+}

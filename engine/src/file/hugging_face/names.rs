@@ -1,0 +1,157 @@
+//! What GGUF calls the tensors of `transformers`' models, as a table.
+
+use super::config::Row;
+
+/// GGUF's name of the embedding.
+pub(super) const EMBEDDING: &str = "token_embd.weight";
+/// GGUF's name of the matrix that makes logits.
+pub(super) const HEAD: &str = "output.weight";
+
+/// Outside the blocks.
+#[rustfmt::skip] // a table
+const WHOLE: &[(&str, &str)] = &[
+    ("model.embed_tokens", "token_embd"),
+    ("model.norm", "output_norm"),
+    ("lm_head", "output"),
+];
+
+/// In `model.layers.N.`; what [`Row`] calls otherwise comes first.
+#[rustfmt::skip] // a table
+const BLOCK: &[(&str, &str)] = &[
+    ("input_layernorm", "attn_norm"),
+    ("post_attention_layernorm", "ffn_norm"),
+    ("pre_feedforward_layernorm", "ffn_norm"),
+    ("post_feedforward_layernorm", "post_ffw_norm"),
+    ("self_attn.q_proj", "attn_q"),
+    ("self_attn.k_proj", "attn_k"),
+    ("self_attn.v_proj", "attn_v"),
+    ("self_attn.qkv_proj", "attn_qkv"),
+    ("self_attn.o_proj", "attn_output"),
+    ("self_attn.q_norm", "attn_q_norm"),
+    ("self_attn.k_norm", "attn_k_norm"),
+    ("mlp.gate_proj", "ffn_gate"),
+    ("mlp.up_proj", "ffn_up"),
+    ("mlp.gate_up_proj", "ffn_up"),
+    ("mlp.down_proj", "ffn_down"),
+    ("mlp.gate", "ffn_gate_inp"),
+    ("block_sparse_moe.gate", "ffn_gate_inp"),
+];
+
+/// In `model.layers.N.mlp.experts.N.` and its like.
+#[rustfmt::skip] // a table
+const EXPERT: &[(&str, &str)] = &[
+    ("gate_proj", "ffn_gate_exps"),
+    ("up_proj", "ffn_up_exps"),
+    ("down_proj", "ffn_down_exps"),
+    ("w1", "ffn_gate_exps"),
+    ("w3", "ffn_up_exps"),
+    ("w2", "ffn_down_exps"),
+];
+
+/// What is computed from the configuration anyway; old files have it too.
+const COMPUTED: &str = "rotary_emb.inv_freq";
+
+/// What a name means.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Named {
+    /// Nothing that is stored in GGUF.
+    Computed,
+    /// The tensor of this name in GGUF, or its part of one expert.
+    Tensor(String, Option<u32>),
+    /// Nothing known here.
+    Unknown,
+}
+
+/// What the tensor `name` is in a model of the family of `row`.
+pub(super) fn find(name: &str, row: &Row) -> Named {
+    if name.ends_with(COMPUTED) {
+        return Named::Computed;
+    }
+    known(name, row).map_or(Named::Unknown, |(name, expert)| Named::Tensor(name, expert))
+}
+
+fn known(name: &str, row: &Row) -> Option<(String, Option<u32>)> {
+    let (stem, kind) = name.rsplit_once('.')?;
+    if !["weight", "bias"].contains(&kind) {
+        return None;
+    }
+    let Some(rest) = stem.strip_prefix("model.layers.") else {
+        return Some((format!("{}.{kind}", look_up(WHOLE, stem)?), None));
+    };
+    let (layer, part) = rest.split_once('.')?;
+    let layer = number(layer)?;
+    if let Some((_, expert)) = part.split_once(".experts.") {
+        let (expert, part) = expert.split_once('.')?;
+        let part = look_up(EXPERT, part)?;
+        return Some((format!("blk.{layer}.{part}.{kind}"), Some(number(expert)?)));
+    }
+    let part = look_up(row.names, part).or_else(|| look_up(BLOCK, part))?;
+    Some((format!("blk.{layer}.{part}.{kind}"), None))
+}
+
+fn look_up(table: &[(&str, &'static str)], name: &str) -> Option<&'static str> {
+    let found = table.iter().find(|(theirs, _)| *theirs == name);
+    found.map(|&(_, ours)| ours)
+}
+
+/// As it is written back: without a sign or zeros before it.
+fn number(text: &str) -> Option<u32> {
+    text.parse().ok().filter(|v: &u32| v.to_string() == text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{super::config, *};
+
+    fn is(row: &str, name: &str) -> Named {
+        find(name, config::row_of(row).unwrap())
+    }
+
+    fn tensor(name: &str, expert: Option<u32>) -> Named {
+        Named::Tensor(name.to_owned(), expert)
+    }
+
+    #[test]
+    fn names_are_those_of_gguf() {
+        let norm = "model.layers.11.post_attention_layernorm.weight";
+        let llama = |name| is("LlamaForCausalLM", name);
+        assert_eq!(llama(norm), tensor("blk.11.ffn_norm.weight", None));
+        assert_eq!(
+            is("Gemma2ForCausalLM", norm),
+            tensor("blk.11.post_attention_norm.weight", None)
+        );
+        assert_eq!(
+            llama("model.layers.0.self_attn.q_proj.bias"),
+            tensor("blk.0.attn_q.bias", None)
+        );
+        assert_eq!(llama("lm_head.weight"), tensor(HEAD, None));
+        assert_eq!(
+            is(
+                "MixtralForCausalLM",
+                "model.layers.3.block_sparse_moe.experts.7.w3.weight"
+            ),
+            tensor("blk.3.ffn_up_exps.weight", Some(7))
+        );
+        assert_eq!(
+            llama("model.layers.0.self_attn.rotary_emb.inv_freq"),
+            Named::Computed
+        );
+    }
+
+    #[test]
+    fn other_names_are_unknown() {
+        for name in [
+            "",
+            ".weight",
+            "model.layers.0.weight",
+            "model.layers.00.mlp.up_proj.weight",
+            "model.layers.+1.mlp.up_proj.weight",
+            "model.layers.99999999999.mlp.up_proj.weight",
+            "model.layers.0.mlp.up_proj.weight_scale",
+            "model.layers.0.mlp.experts.x.w1.weight",
+            "transformer.h.0.attn.c_attn.weight",
+        ] {
+            assert_eq!(is("LlamaForCausalLM", name), Named::Unknown, "{name}");
+        }
+    }
+}
