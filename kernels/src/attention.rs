@@ -257,10 +257,13 @@ pub(crate) fn cases_with(parts: &[&'static Part], head_max: u32) -> Vec<Case> {
             .filter(|shape| shape.0 <= head_max && suits(shape.0, shape.3))
         {
             for scale in [1.0 / (head as f32).sqrt(), 20.0] {
+                if blocks && scale > 1.0 {
+                    continue; // scores are as large as they are, however keys are kept
+                }
                 let q_stride = padded((group + 2) * kv_heads * head);
                 let y_stride = padded(group * kv_heads * head);
                 // All but the long ones with a window and soft-capping too.
-                let special = scale < 1.0 && position <= 100;
+                let special = scale < 1.0 && position <= 100 && !blocks;
                 let window = if position < 100 { 6 } else { 60 };
                 let ring = window + tokens + 3;
                 let count = (position + tokens) * kv_heads * head;
