@@ -181,6 +181,10 @@ pub fn session(model: &Model, args: &LoadArgs) -> Result<Session> {
 /// Opens the adapter and loads the weights.
 pub fn load(file: &ModelFile, args: &LoadArgs) -> Result<Loaded> {
     interrupt::listen();
+    // What cannot be opened is said before anything long begins.
+    for (path, _) in &args.lora {
+        ModelFile::open(path)?;
+    }
     let start = Instant::now();
     let engine = Arc::new(open_engine(&args.gpu)?);
     load_onto(engine, start, file, args, &args.options())

@@ -209,7 +209,9 @@ fn adapters_beside_weights_are_adapters_merged() {
                 fs::remove_file(path).unwrap();
             }
         }
-        paths.iter().for_each(|path| fs::remove_file(path).unwrap());
+        for path in paths {
+            fs::remove_file(path).unwrap();
+        }
     }
 }
 

@@ -3,7 +3,7 @@
 use std::{fs, path::Path};
 
 use lantern_engine::{ModelFile, model::families::FAMILIES};
-use lantern_kernels::FORMATS;
+use lantern_kernels::{FORMATS, Format};
 
 use crate::{references, support::models::folder};
 
@@ -33,24 +33,24 @@ fn table() -> String {
     }
     lines.push(String::new());
     let bits = |bytes: f64| format!("{:.2}", bytes * 8.0);
-    let (mut names, mut stored, mut packed) = (String::new(), String::new(), String::new());
-    for format in FORMATS {
+    let cells = |cell: &dyn Fn(&Format) -> String| -> String {
+        let cells = FORMATS.iter().map(|format| format!(" {} |", cell(format)));
+        cells.collect::<Vec<_>>().concat()
+    };
+    let names = cells(&|format| {
         let name = format.name.to_uppercase();
-        assert!(
-            references::FORMATS.contains(&name.as_str()),
-            "{name} has no reference"
-        );
+        let there = references::FORMATS.contains(&name.as_str());
+        assert!(there, "{name} has no reference");
+        name
+    });
+    let stored = cells(&|format| bits(f64::from(format.bytes) / f64::from(format.block)));
+    let packed = cells(&|format| {
         let planes = 0..format.planes.len();
-        let gpu: u64 = planes
+        let bytes: u64 = planes
             .map(|plane| format.plane_bytes(plane, 16, 4096))
             .sum();
-        names += &format!(" {name} |");
-        stored += &format!(
-            " {} |",
-            bits(f64::from(format.bytes) / f64::from(format.block))
-        );
-        packed += &format!(" {} |", bits(gpu as f64 / (16.0 * 4096.0)));
-    }
+        bits(bytes as f64 / (16.0 * 4096.0))
+    });
     lines.push(format!("| stored type, any in any family |{names}"));
     lines.push(format!("|---|{}", "---|".repeat(FORMATS.len())));
     lines.push(format!("| bits a weight in the file |{stored}"));

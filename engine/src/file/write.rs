@@ -87,7 +87,9 @@ fn value(out: &mut Vec<u8>, key: &str, value: &Value) -> Result<()> {
         Value::Texts(all) => {
             number(9, &[]);
             array(out, 8, all.len(), std::iter::empty());
-            all.iter().for_each(|v| text(out, v));
+            for v in all {
+                text(out, v);
+            }
         }
         Value::Unusable(why) => {
             return Err(Error::Unsupported(format!(

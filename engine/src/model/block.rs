@@ -88,13 +88,16 @@ pub enum Ffn {
     Experts(Experts, MatrixId, MatrixId, MatrixId),
 }
 
+/// Matrices whose results lie one after the other, each with its start.
+pub type Joined = Vec<(MatrixId, u32)>;
+
 /// One block.
 #[derive(Debug)]
 pub struct Layer {
     /// Norm before attention.
     pub attention_norm: Option<Norm>,
     /// Queries, keys and values: joined as far as they are stored alike, each with its start in the joined row.
-    pub qkv: Vec<(MatrixId, u32)>,
+    pub qkv: Joined,
     /// Added to all of them.
     pub qkv_bias: Option<VectorId>,
     /// Norms of queries and keys.
@@ -249,11 +252,7 @@ impl Builder<'_> {
     }
 
     /// Queries, keys and values, in one tensor or three, and their biases.
-    fn qkv(
-        &mut self,
-        config: &Config,
-        index: u32,
-    ) -> Result<(Vec<(MatrixId, u32)>, Option<VectorId>)> {
+    fn qkv(&mut self, config: &Config, index: u32) -> Result<(Joined, Option<VectorId>)> {
         let kv_width = config.kv_heads * config.head_size;
         let q_width = config.heads * config.head_size;
         let fused = [("attn_qkv", config.qkv_width())];
@@ -371,7 +370,7 @@ impl Builder<'_> {
     }
 
     /// Neighbours that are stored alike become one matrix.
-    fn joined(&mut self, tensors: Vec<TensorInfo>) -> Result<Vec<(MatrixId, u32)>> {
+    fn joined(&mut self, tensors: Vec<TensorInfo>) -> Result<Joined> {
         let mut all = Vec::new();
         let mut start = 0;
         let mut rest = tensors.into_iter().peekable();
