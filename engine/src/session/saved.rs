@@ -16,16 +16,25 @@ pub struct Saved {
     /// Of the model's weights: a cache means nothing to any other model.
     fingerprint: String,
     precision: Precision,
+    #[serde(default = "before")]
     cache: CacheType,
     /// Of its adapters, and the factor on each.
+    #[serde(default)]
     adapters: Vec<(String, f32)>,
     tokens: Vec<u32>,
     /// Positions of the tokens that were drawn.
     drawn: Vec<usize>,
     cached: usize,
+    #[serde(default)]
     written: usize,
     /// Places of each layer's cache that differ from the context.
+    #[serde(default)]
     rings: Vec<(u32, usize)>,
+}
+
+/// What sessions of an earlier version say nothing of; they are refused by that.
+fn before() -> CacheType {
+    CacheType::F16
 }
 
 fn damaged() -> Error {
@@ -122,11 +131,11 @@ impl Session {
         if saved.fingerprint != model.fingerprint() {
             return refused("it is of another model");
         }
-        if saved.cache != model.cache {
-            return refused("its cache is of another type");
-        }
         if saved.precision != model.precision {
             return refused("it was computed at another precision");
+        }
+        if saved.cache != model.cache {
+            return refused("its cache is of another type");
         }
         let held = saved.tokens.len();
         if held > model.context {
