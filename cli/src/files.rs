@@ -92,6 +92,19 @@ pub fn check_name(path: &Path) -> Result {
     Err(Failure::Usage(problem.to_owned()))
 }
 
+/// Refuses a file that is there already, unless writing over it is asked for; before long work.
+pub fn check_new(path: &Path, force: bool) -> Result {
+    check_name(path)?;
+    if path.exists() && !force {
+        let problem = format!(
+            "{} is there already; --force writes over it",
+            path.display()
+        );
+        return Err(Failure::Message(problem));
+    }
+    Ok(())
+}
+
 /// Where links lead to whose last one points at nothing yet. Circles do not get here: the system has an error for them.
 fn behind_links(path: &Path) -> PathBuf {
     let mut path = path.to_owned();

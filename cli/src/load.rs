@@ -7,6 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use lantern_engine::{
     CacheType, Engine, EngineOptions, Error, LoadOptions, Model, ModelFile, Precision, Session,
 };
@@ -49,8 +50,8 @@ pub struct LoadArgs {
     #[arg(long, value_name = "TYPE", value_parser = ModelFile::quantised_types())]
     pub quantize: Option<String>,
     /// How keys and values are kept: q8_0 takes 56 % of f16's memory, q4_0 31 % [default: f16, or f32 where --precision is exact]
-    #[arg(long, value_enum, value_name = "TYPE")]
-    pub cache: Option<CacheArg>,
+    #[arg(long, value_name = "TYPE", value_parser = cache_type())]
+    pub cache: Option<CacheType>,
     /// A LoRA adapter to compute with (GGUF), and how much of it, 1 if not said; may be given several times
     #[arg(long, value_name = "FILE[=FACTOR]", value_parser = adapter)]
     pub lora: Vec<(PathBuf, f32)>,
@@ -87,27 +88,14 @@ impl From<PrecisionArg> for Precision {
     }
 }
 
-/// The engine's types of a cache, as the command line names them.
-#[derive(Debug, Clone, Copy, clap::ValueEnum)]
-#[value(rename_all = "snake_case")]
-pub enum CacheArg {
-    F32,
-    F16,
-    #[value(name = "q8_0")]
-    Q8,
-    #[value(name = "q4_0")]
-    Q4,
-}
-
-impl From<CacheArg> for CacheType {
-    fn from(cache: CacheArg) -> CacheType {
-        match cache {
-            CacheArg::F32 => CacheType::F32,
-            CacheArg::F16 => CacheType::F16,
-            CacheArg::Q8 => CacheType::Q8_0,
-            CacheArg::Q4 => CacheType::Q4_0,
-        }
-    }
+/// The engine's types of a cache, by their names.
+fn cache_type() -> impl TypedValueParser<Value = CacheType> {
+    let names = CacheType::ALL.map(|(name, _)| name);
+    PossibleValuesParser::new(names).map(|given| {
+        let mut all = CacheType::ALL.into_iter();
+        let found = all.find(|(name, _)| *name == given);
+        found.expect("one of the names").1
+    })
 }
 
 /// `FILE` or `FILE=FACTOR`.
@@ -152,7 +140,7 @@ impl LoadArgs {
     pub fn options(&self) -> LoadOptions {
         LoadOptions {
             precision: self.precision.into(),
-            cache: self.cache.map(CacheType::from),
+            cache: self.cache,
             context: self.context.map(NonZeroUsize::get),
             chunk: self.chunk.map(NonZeroUsize::get),
         }

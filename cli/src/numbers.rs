@@ -31,6 +31,12 @@ pub fn counted(count: usize, noun: &str) -> String {
     format!("{count} {noun}{ending}")
 }
 
+/// Bytes in lower-case hexadecimal, as checksums are written.
+pub fn hex(bytes: &[u8]) -> String {
+    let digits: Vec<String> = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+    digits.concat()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

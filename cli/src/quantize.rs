@@ -7,11 +7,7 @@ use lantern_engine::ModelFile;
 use pollster::block_on;
 
 use crate::{
-    failure::{Failure, Result},
-    files, interrupt, model, notes,
-    numbers::counted,
-    output,
-    progress::Progress,
+    failure::Result, files, interrupt, model, notes, numbers::counted, output, progress::Progress,
 };
 
 /// `quantize`'s flags.
@@ -34,11 +30,7 @@ pub struct Args {
 /// Writes the file.
 pub fn run(args: &Args) -> Result {
     let out = args.output.display().to_string();
-    if args.output.exists() && !args.force {
-        return Err(Failure::Message(format!(
-            "{out} is there already; --force writes over it"
-        )));
-    }
+    files::check_new(&args.output, args.force)?;
     let file = model::open(Some(&args.input))?;
     let quantised = file.quantised(&args.stored)?;
     let wanted = args.stored.to_uppercase();

@@ -1,8 +1,9 @@
 //! What a token's experts found, together: the last step of a mixture of experts (Jiang et al. 2024, eq. 1).
 
 use crate::{
-    Call, Case, Kernel, Variant, bytes_of_params,
+    Call, Case, Kernel, bytes_of_params,
     call::{activations, words},
+    kernel::{LANES_64, lane_grid},
     padded,
     random::Random,
 };
@@ -13,23 +14,10 @@ pub static COMBINE: Kernel = Kernel {
     source: include_str!("combine.wgsl"),
     uses: &[],
     sockets: &[],
-    variants: &[
-        Variant {
-            name: "lanes8",
-            parts: &[],
-            consts: &[("LANES", 8)],
-            software: true,
-        },
-        Variant {
-            name: "lanes64",
-            parts: &[],
-            consts: &[("LANES", 64)],
-            software: false,
-        },
-    ],
+    variants: &LANES_64,
     params: Params::FIELDS,
     outputs: &["x"],
-    grid: |shader, cols, tokens| [cols.div_ceil(shader.constant("LANES")), tokens, 1],
+    grid: lane_grid,
     twin,
     cases,
 };

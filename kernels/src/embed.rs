@@ -4,6 +4,7 @@ use crate::{
     Call, Case, CaseWeights, FORMATS, Kernel, Variant,
     call::{groups, state},
     formats::FORMAT,
+    kernel::lane_grid,
     padded,
     parts::{HALVES_BITS, HALVES_UNPACK, LOOKUP, OF_POSITIONS, OF_TOKENS, STATE},
     random::Random,
@@ -31,7 +32,7 @@ pub static EMBED: Kernel = Kernel {
     ],
     params: Params::FIELDS,
     outputs: &["x"],
-    grid: |shader, groups, tokens| [groups.div_ceil(shader.constant("LANES")), tokens, 1],
+    grid: lane_grid,
     twin,
     cases,
 };

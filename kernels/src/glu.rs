@@ -1,8 +1,9 @@
 //! The gated unit (Shazeer 2020) by itself, for sessions whose adapters add to gate and up before it.
 
 use crate::{
-    Call, Case, Kernel, Variant, bytes_of_params,
+    Call, Case, Kernel, bytes_of_params,
     call::activations,
+    kernel::{LANES_64, lane_grid},
     padded,
     parts::{GATES, GELU, SILU},
     pointwise::{gelu, silu},
@@ -15,23 +16,10 @@ pub static GLU: Kernel = Kernel {
     source: include_str!("glu.wgsl"),
     uses: &[],
     sockets: &[GATES],
-    variants: &[
-        Variant {
-            name: "lanes8",
-            parts: &[],
-            consts: &[("LANES", 8)],
-            software: true,
-        },
-        Variant {
-            name: "lanes64",
-            parts: &[],
-            consts: &[("LANES", 64)],
-            software: false,
-        },
-    ],
+    variants: &LANES_64,
     params: Params::FIELDS,
     outputs: &["y"],
-    grid: |shader, cols, tokens| [cols.div_ceil(shader.constant("LANES")), tokens, 1],
+    grid: lane_grid,
     twin,
     cases,
 };

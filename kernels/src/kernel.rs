@@ -259,3 +259,32 @@ pub fn wide_grid(count: u32) -> [u32; 3] {
         [SIDE, count.div_ceil(SIDE), 1]
     }
 }
+
+/// Variants whose lanes have each a thing of their own, and nothing to do with each other.
+pub(crate) static LANES_64: [Variant; 2] = [
+    lanes("lanes8", &[("LANES", 8)], true),
+    lanes("lanes64", &[("LANES", 64)], false),
+];
+/// The same where there are fewer things.
+pub(crate) static LANES_32: [Variant; 2] = [
+    lanes("lanes8", &[("LANES", 8)], true),
+    lanes("lanes32", &[("LANES", 32)], false),
+];
+
+const fn lanes(
+    name: &'static str,
+    consts: &'static [(&'static str, u32)],
+    software: bool,
+) -> Variant {
+    Variant {
+        name,
+        parts: &[],
+        consts,
+        software,
+    }
+}
+
+/// A lane for each unit of each token.
+pub(crate) fn lane_grid(shader: &Shader, units: u32, tokens: u32) -> [u32; 3] {
+    [units.div_ceil(shader.constant("LANES")), tokens, 1]
+}

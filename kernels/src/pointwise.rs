@@ -1,8 +1,9 @@
 //! What is done value by value: a bias, an activation, soft-capping, a factor.
 
 use crate::{
-    Call, Case, Kernel, Variant, bytes_of_params,
+    Call, Case, Kernel, bytes_of_params,
     call::{activations, words},
+    kernel::{LANES_64, lane_grid},
     padded,
     parts::{ACTIVATE_CAP, ACTIVATE_SCALE, ACTIVATION, GELU, SHIFT, SHIFT_BIAS},
     random::Random,
@@ -14,23 +15,10 @@ pub static POINTWISE: Kernel = Kernel {
     source: include_str!("pointwise.wgsl"),
     uses: &[],
     sockets: &[SHIFT, ACTIVATION],
-    variants: &[
-        Variant {
-            name: "lanes8",
-            parts: &[],
-            consts: &[("LANES", 8)],
-            software: true,
-        },
-        Variant {
-            name: "lanes64",
-            parts: &[],
-            consts: &[("LANES", 64)],
-            software: false,
-        },
-    ],
+    variants: &LANES_64,
     params: Params::FIELDS,
     outputs: &["y"],
-    grid: |shader, cols, tokens| [cols.div_ceil(shader.constant("LANES")), tokens, 1],
+    grid: lane_grid,
     twin,
     cases,
 };
@@ -42,8 +30,6 @@ crate::params! {
         cols: u32,
         /// From a token's row to the next, in f32.
         stride: u32,
-        /// Where in a row the columns begin.
-        start: u32,
         /// The cap, for `ACTIVATE_CAP`; what values are multiplied by, for `ACTIVATE_SCALE`.
         factor: f32,
     }
@@ -71,7 +57,7 @@ fn twin(call: &mut Call) {
     let (gelu_here, cap_here) = (call.has(&GELU), call.has(&ACTIVATE_CAP));
     let scale_here = call.has(&ACTIVATE_SCALE);
     for token in 0..call.tokens {
-        let row = &mut call.floats_mut("y")[(token * p.stride + p.start) as usize..];
+        let row = &mut call.floats_mut("y")[(token * p.stride) as usize..];
         for (y, &b) in row.iter_mut().zip(&bias) {
             let v = f64::from(*y) + f64::from(b);
             let factor = f64::from(p.factor);
@@ -88,24 +74,23 @@ fn twin(call: &mut Call) {
     }
 }
 
-/// Widths odd and even, a start within the row, values beyond any cap.
+/// Widths odd and even, values beyond any cap.
 fn cases() -> Vec<Case> {
     let mut random = Random::new(11);
     let mut cases = Vec::new();
     for shift in SHIFT.parts {
         for activation in ACTIVATION.parts {
-            for (cols, start, tokens) in [(7, 0, 1), (96, 32, 3), (576, 0, 2)] {
-                let stride = padded(start + cols);
+            for (cols, tokens) in [(7, 1), (96, 3), (576, 2)] {
+                let stride = padded(cols);
                 let mut y = activations(&mut random, tokens, stride);
-                y[start as usize..][..5].copy_from_slice(&words(&[1e4, -1e4, 30.0, -30.0, 0.0]));
+                y[..5].copy_from_slice(&words(&[1e4, -1e4, 30.0, -30.0, 0.0]));
                 cases.push(Case {
-                    name: format!("{cols} from {start} {} {}", shift.name, activation.name),
+                    name: format!("{cols} {} {}", shift.name, activation.name),
                     parts: vec![shift, activation],
                     consts: vec![],
                     params: bytes_of_params(&Params {
                         cols,
                         stride,
-                        start,
                         factor: 5.0,
                     }),
                     units: cols,

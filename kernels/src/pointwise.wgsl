@@ -1,7 +1,7 @@
 // pointwise: y = f(y + b), value by value.
 // A lane takes one column of one token. Bound: reads and writes y once. Sockets: shift, activation.
 
-struct Params { cols: u32, stride: u32, start: u32, factor: f32 }
+struct Params { cols: u32, stride: u32, factor: f32 }
 
 @group(0) @binding(4) var<storage, read_write> y: array<f32>; // (tokens, stride)
 @group(0) @binding(8) var<uniform> params: Params;
@@ -9,6 +9,6 @@ struct Params { cols: u32, stride: u32, start: u32, factor: f32 }
 @compute @workgroup_size(LANES)
 fn main(@builtin(global_invocation_id) at: vec3u) {
     if at.x >= params.cols { return; }
-    let place = at.y * params.stride + params.start + at.x;
+    let place = at.y * params.stride + at.x;
     y[place] = activated(shifted(y[place], at.x));
 }

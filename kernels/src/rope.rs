@@ -4,8 +4,9 @@
 use half::f16;
 
 use crate::{
-    Call, Case, Kernel, Part, Variant, bytes_of_params,
+    Call, Case, Kernel, Part, bytes_of_params,
     call::{activations, state, words},
+    kernel::{LANES_64, lane_grid},
     padded,
     parts::{
         HALVES, NEIGHBOURS, PAIRING, STATE, STORE, STORE_F16, STORE_F32, WINDOW, WINDOW_NONE,
@@ -20,23 +21,10 @@ pub static ROPE: Kernel = Kernel {
     source: include_str!("rope.wgsl"),
     uses: &[&STATE],
     sockets: &[STORE, PAIRING, WINDOW],
-    variants: &[
-        Variant {
-            name: "lanes8",
-            parts: &[],
-            consts: &[("LANES", 8)],
-            software: true,
-        },
-        Variant {
-            name: "lanes64",
-            parts: &[],
-            consts: &[("LANES", 64)],
-            software: false,
-        },
-    ],
+    variants: &LANES_64,
     params: Params::FIELDS,
     outputs: &["qkv", "keys", "values"],
-    grid: |shader, units, tokens| [units.div_ceil(shader.constant("LANES")), tokens, 1],
+    grid: lane_grid,
     twin,
     cases,
 };

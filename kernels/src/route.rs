@@ -2,8 +2,9 @@
 //! much each counts.
 
 use crate::{
-    Call, Case, Kernel, Variant, bytes_of_params,
+    Call, Case, Kernel, bytes_of_params,
     call::{activations, state},
+    kernel::LANES_32,
     padded,
     parts::STATE,
     random::Random,
@@ -15,20 +16,7 @@ pub static ROUTE: Kernel = Kernel {
     source: include_str!("route.wgsl"),
     uses: &[&STATE],
     sockets: &[],
-    variants: &[
-        Variant {
-            name: "lanes8",
-            parts: &[],
-            consts: &[("LANES", 8)],
-            software: true,
-        },
-        Variant {
-            name: "lanes32",
-            parts: &[],
-            consts: &[("LANES", 32)],
-            software: false,
-        },
-    ],
+    variants: &LANES_32,
     params: Params::FIELDS,
     outputs: &["chosen", "shares"],
     grid: |shader, _, tokens| [tokens.div_ceil(shader.constant("LANES")), 1, 1],

@@ -2,8 +2,9 @@
 //! Q8_0 and Q4_0, but with a scale of f32, so that they are whole words.
 
 use crate::{
-    Call, Case, Kernel, Part, Variant, bytes_of_params,
+    Call, Case, Kernel, Part, bytes_of_params,
     call::{activations, state},
+    kernel::{LANES_32, lane_grid},
     padded,
     parts::{
         BLOCKS, BLOCKS_Q4_0, BLOCKS_Q8_0, CACHE_Q4_0, CACHE_Q8_0, PAIRS_Q4_0, PAIRS_Q8_0, STATE,
@@ -18,23 +19,10 @@ pub static STORE: Kernel = Kernel {
     source: include_str!("store.wgsl"),
     uses: &[&STATE],
     sockets: &[BLOCKS, WINDOW],
-    variants: &[
-        Variant {
-            name: "lanes8",
-            parts: &[],
-            consts: &[("LANES", 8)],
-            software: true,
-        },
-        Variant {
-            name: "lanes32",
-            parts: &[],
-            consts: &[("LANES", 32)],
-            software: false,
-        },
-    ],
+    variants: &LANES_32,
     params: Params::FIELDS,
     outputs: &["keys", "values"],
-    grid: |shader, blocks, tokens| [blocks.div_ceil(shader.constant("LANES")), tokens, 1],
+    grid: lane_grid,
     twin,
     cases,
 };

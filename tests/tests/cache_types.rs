@@ -1,10 +1,6 @@
 //! A cache of fewer bits against one of 32: how far logits may be off, and what it takes.
 
-use std::sync::Arc;
-
-use lantern_engine::{
-    AdapterDescription, CacheType, Engine, EngineOptions, LoadOptions, Precision,
-};
+use lantern_engine::{CacheType, LoadOptions, Precision};
 use pollster::block_on;
 
 use crate::support::{
@@ -12,10 +8,6 @@ use crate::support::{
     models::{feed, feed_all, folder, load, reference},
     nmse,
 };
-
-fn open(adapter: &AdapterDescription) -> Arc<Engine> {
-    Arc::new(adapters::engine(adapter, EngineOptions::default()))
-}
 
 fn with(cache: CacheType) -> LoadOptions {
     LoadOptions {
@@ -29,7 +21,7 @@ fn with(cache: CacheType) -> LoadOptions {
 #[test]
 fn fewer_bits_are_off_by_as_much_as_they_should() {
     for adapter in adapters::all() {
-        let engine = open(&adapter);
+        let engine = adapters::open(&adapter);
         for name in ["formats/F16", "families/gemma3"] {
             let path = folder(&format!("{name}.gguf"));
             let logits = |cache| {
@@ -73,7 +65,7 @@ fn fewer_bits_are_off_by_as_much_as_they_should() {
 
 #[test]
 fn blocks_want_heads_of_whole_blocks() {
-    let engine = open(&adapters::main());
+    let engine = adapters::open(&adapters::main());
     let path = folder("families").join("llama-mha-tied.gguf");
     let file = lantern_engine::ModelFile::open(&path).unwrap();
     let mut each = |_, _| std::ops::ControlFlow::Continue(());

@@ -3,12 +3,11 @@
 
 use std::{fs, ops::ControlFlow, path::Path, str::FromStr, sync::Arc};
 
-use lantern_engine::{
-    Engine, EngineOptions, LoadOptions, ModelFile, Precision, SamplerOptions, Tokenizer,
-};
+use lantern_engine::{Engine, LoadOptions, ModelFile, Precision, SamplerOptions, Tokenizer};
 use safetensors::Dtype;
 use serde_json::{Value as Json, json};
 
+use crate::references;
 use crate::support::{
     adapters,
     default_model::default_model,
@@ -18,8 +17,7 @@ use crate::support::{
 };
 
 fn engine() -> Arc<Engine> {
-    let engine = adapters::engine(&adapters::main(), EngineOptions::default());
-    Arc::new(engine)
+    adapters::open(&adapters::main())
 }
 
 /// Exact to the references of llama.cpp, from which the folders are written in 32 bits.
@@ -31,23 +29,8 @@ fn families_from_safetensors() {
         ..LoadOptions::default()
     };
     let mut failures = Vec::new();
-    for name in [
-        "llama",
-        "llama-mha-tied",
-        "llama3-rope-factors",
-        "llama-yarn",
-        "llama-linear-rope",
-        "mixtral",
-        "qwen2",
-        "qwen3",
-        "qwen3moe",
-        "gemma2",
-        "gemma3",
-        "phi3",
-        "smollm3",
-        "granite",
-        "olmo2",
-    ] {
+    // GPT-2's safetensors are refused.
+    for name in references::FAMILIES.iter().filter(|name| **name != "gpt2") {
         let path = models::folder("families").join(format!("{name}.gguf"));
         let folder = folder(&format!("family-{name}"));
         export(&ModelFile::open(&path).unwrap(), &folder, Dtype::F32, 2);

@@ -1,12 +1,9 @@
 //! Adapters beside weights against the same adapters merged into them, on the CPU, in f64.
 
-use std::{fs, path::PathBuf, sync::Arc};
+use std::{fs, path::PathBuf};
 
 use half::f16;
-use lantern_engine::{
-    AdapterDescription, Engine, EngineOptions, LoadOptions, ModelFile, Precision, SamplerOptions,
-    file::Value,
-};
+use lantern_engine::{LoadOptions, ModelFile, Precision, SamplerOptions, file::Value};
 use lantern_kernels::random::Random;
 use pollster::block_on;
 
@@ -22,10 +19,6 @@ type Tensor = (String, Vec<u64>, Vec<f32>);
 
 const RANK: u64 = 4;
 const ALPHA: f32 = 6.0;
-
-fn open(adapter: &AdapterDescription) -> Arc<Engine> {
-    Arc::new(adapters::engine(adapter, EngineOptions::default()))
-}
 
 fn exact() -> LoadOptions {
     LoadOptions {
@@ -164,7 +157,7 @@ fn adapters_beside_weights_are_adapters_merged() {
             vec![adapters::main()]
         };
         for description in engines {
-            let engine = open(&description);
+            let engine = adapters::open(&description);
             let model = load_file(&engine, &file, &exact());
             let loaded = paths
                 .clone()
@@ -218,7 +211,7 @@ fn adapters_beside_weights_are_adapters_merged() {
 #[test]
 fn adapters_that_do_not_fit_are_refused() {
     let (file, tensors) = base("llama");
-    let engine = open(&adapters::main());
+    let engine = adapters::open(&adapters::main());
     let model = load_file(&engine, &file, &exact());
     let refused = |what: &str, bytes: &[u8], says: &str| {
         let path = saved(what, bytes);

@@ -1,8 +1,8 @@
 //! Files quantised here: readable, and about as near to the weights as those that llama.cpp quantised.
 
-use std::{fs, ops::ControlFlow, path::PathBuf, sync::Arc};
+use std::{fs, ops::ControlFlow, path::PathBuf};
 
-use lantern_engine::{EngineOptions, LoadOptions, ModelFile, Precision};
+use lantern_engine::{LoadOptions, ModelFile, Precision};
 use pollster::block_on;
 
 use crate::support::{
@@ -28,10 +28,7 @@ fn quantised(from: &str, kind: &str) -> PathBuf {
 /// The reference's own blocks differ from its weights as much; with the tokens drawn at random there is some luck in it.
 #[test]
 fn as_near_to_the_weights_as_the_reference() {
-    let engine = Arc::new(adapters::engine(
-        &adapters::main(),
-        EngineOptions::default(),
-    ));
+    let engine = adapters::open(&adapters::main());
     let exact = LoadOptions {
         precision: Precision::Exact,
         ..LoadOptions::default()

@@ -1,10 +1,6 @@
 //! Layers with a window keep only that: a cache that has turned over many times says what one with every position says.
 
-use std::sync::Arc;
-
-use lantern_engine::{
-    AdapterDescription, Engine, EngineOptions, LoadOptions, Precision, SamplerOptions,
-};
+use lantern_engine::{LoadOptions, Precision, SamplerOptions};
 use pollster::block_on;
 
 use crate::support::{
@@ -15,10 +11,6 @@ use crate::support::{
 
 /// Windows of 8; a ring of 40 places in short passes, of the whole context in long ones.
 const MODEL: &str = "gemma3.gguf";
-
-fn open(adapter: &AdapterDescription) -> Arc<Engine> {
-    Arc::new(adapters::engine(adapter, EngineOptions::default()))
-}
 
 fn options(chunk: usize) -> LoadOptions {
     LoadOptions {
@@ -35,7 +27,7 @@ fn text(length: u32) -> Vec<u32> {
 #[test]
 fn a_ring_says_what_a_whole_cache_says() {
     for adapter in adapters::all() {
-        let engine = open(&adapter);
+        let engine = adapters::open(&adapter);
         let (ring, whole) = (
             load(&engine, &folder("families").join(MODEL), &options(16)),
             load(&engine, &folder("families").join(MODEL), &options(256)),
@@ -59,7 +51,7 @@ fn a_ring_says_what_a_whole_cache_says() {
 #[test]
 fn what_a_ring_has_lost_is_computed_again() {
     for adapter in adapters::all() {
-        let engine = open(&adapter);
+        let engine = adapters::open(&adapter);
         let model = load(&engine, &folder("families").join(MODEL), &options(16));
         let mut session = block_on(model.session()).unwrap();
         feed(&mut session, &text(130));
@@ -85,7 +77,7 @@ fn what_a_ring_has_lost_is_computed_again() {
 #[test]
 fn a_saved_session_has_its_rings() {
     for adapter in adapters::all() {
-        let engine = open(&adapter);
+        let engine = adapters::open(&adapter);
         let model = load(&engine, &folder("families").join(MODEL), &options(16));
         let mut session = block_on(model.session()).unwrap();
         feed(&mut session, &text(100));

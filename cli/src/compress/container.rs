@@ -3,7 +3,10 @@
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use crate::failure::{Failure, Result};
+use crate::{
+    failure::{Failure, Result},
+    numbers,
+};
 
 const MAGIC: &[u8; 8] = b"LANTERN1";
 /// A header is shorter.
@@ -50,9 +53,7 @@ fn is_zero(v: &u64) -> bool {
 
 /// SHA-256 in hexadecimal.
 pub fn checksum(bytes: &[u8]) -> String {
-    let digest = Sha256::digest(bytes);
-    let hex: Vec<String> = digest.iter().map(|byte| format!("{byte:02x}")).collect();
-    hex.concat()
+    numbers::hex(&Sha256::digest(bytes))
 }
 
 impl Container {

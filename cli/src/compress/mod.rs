@@ -65,7 +65,7 @@ pub fn compress(args: &CompressArgs) -> Result {
         name.push(ENDING);
         name.into()
     });
-    check_target(&target, common.force)?;
+    files::check_new(&target, common.force)?;
     let bytes = std::fs::read(&args.file).map_err(|error| Failure::io(&args.file, error))?;
     let packed = pack(&bytes, common)?.to_bytes();
     files::write_whole(&target, |out| {
@@ -93,7 +93,7 @@ pub fn expand(args: &ExpandArgs) -> Result {
             return Err(Failure::Usage(problem));
         }
     };
-    check_target(&target, common.force)?;
+    files::check_new(&target, common.force)?;
     let packed = std::fs::read(&args.file).map_err(|error| Failure::io(&args.file, error))?;
     let container = Container::from_bytes(&packed, &name)?;
     let bytes = unpack(&container, &name, common)?;
@@ -115,18 +115,6 @@ pub fn expand(args: &ExpandArgs) -> Result {
 }
 
 const ENDING: &str = ".lantern";
-
-fn check_target(target: &std::path::Path, force: bool) -> Result {
-    files::check_name(target)?;
-    if target.exists() && !force {
-        let problem = format!(
-            "{} is there already; --force writes over it",
-            target.display()
-        );
-        return Err(Failure::Message(problem));
-    }
-    Ok(())
-}
 
 /// By the model, where that is text and becomes smaller; else as it is.
 fn pack(bytes: &[u8], args: &CommonArgs) -> Result<Container> {

@@ -13,7 +13,7 @@ use sha2::{Digest, Sha256};
 
 use crate::{
     failure::{Failure, Result},
-    notes,
+    notes, numbers,
 };
 
 /// The hub keeps smaller files in git itself, without a checksum that is of use here.
@@ -114,14 +114,7 @@ impl Partial {
 
     /// Compares with what is expected and renames. A wrong file is removed: resuming it would never make it right.
     pub fn finish(self, target: &Path, expected: &Expected) -> Result {
-        let hex = |byte: &u8| format!("{byte:02x}");
-        let sum = self
-            .hash
-            .finalize()
-            .iter()
-            .map(hex)
-            .collect::<Vec<_>>()
-            .concat();
+        let sum = numbers::hex(&self.hash.finalize());
         if let Some(wrong) = difference(expected, &sum, self.len) {
             let _ = fs::remove_file(&self.path);
             let name = target.file_name().unwrap_or_default().to_string_lossy();

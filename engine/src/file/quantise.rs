@@ -73,33 +73,28 @@ impl ModelFile {
     /// [`Error::BadInput`] for a type that nothing is quantised to here, [`Error::Unsupported`] for tensors of a type that is
     /// not known.
     pub fn quantised(&self, name: &str) -> Result<Quantised<'_>> {
-        let wanted = encode::ENCODERS
-            .iter()
-            .find(|(format, _)| format.name == name);
-        let (wanted, _) = wanted.ok_or_else(|| {
+        let named = |name: &str| {
+            let mut formats = encode::ENCODERS.iter().map(|(format, _)| *format);
+            formats.find(|format| format.name == name)
+        };
+        let wanted = named(name).ok_or_else(|| {
             let known = ModelFile::quantised_types().join(", ");
             Error::BadInput(format!(
                 "models are not quantised to {name:?} here, but to {known}"
             ))
         })?;
-        let next = if wanted.name.starts_with("q4") {
+        let next = named(if name.starts_with("q4") {
             "q4_0"
         } else {
             "q8_0"
-        };
-        let next = encode::ENCODERS
-            .iter()
-            .find(|(format, _)| format.name == next);
+        });
         let fits = |format: &Format, tensor: &TensorInfo| {
             tensor.shape[0].is_multiple_of(u64::from(format.block))
         };
         let target = |tensor: &TensorInfo| {
             let kept = tensor.shape.len() < 2 || KEPT.iter().any(|end| tensor.name.ends_with(end));
-            let formats = [Some(*wanted), next.map(|(format, _)| *format)];
-            formats
-                .into_iter()
-                .flatten()
-                .find(|format| !kept && fits(format, tensor))
+            let mut formats = [Some(wanted), next].into_iter().flatten();
+            formats.find(|format| !kept && fits(format, tensor))
         };
         let mut tensors = Vec::new();
         for tensor in self.tensors() {

@@ -168,8 +168,9 @@ impl Model {
 
     /// Bytes of a session's keys and values.
     pub fn cache_bytes(&self) -> u64 {
-        let layers = 0..self.0.config.layers;
-        layers.map(|layer| 2 * self.0.cache_bytes(layer)).sum()
+        let loaded = &self.0;
+        let (context, chunk) = (loaded.context, loaded.chunk);
+        loaded.config.cache_bytes(loaded.cache, context, chunk)
     }
 
     /// How keys and values are kept.

@@ -52,11 +52,10 @@ impl CacheType {
 
     /// Bytes of `values`.
     pub(super) fn bytes(self, values: u64) -> u64 {
-        match self {
-            CacheType::F32 => values * 4,
-            CacheType::F16 => values * 2,
-            CacheType::Q8_0 => values / BLOCK as u64 * 36,
-            CacheType::Q4_0 => values / BLOCK as u64 * 20,
+        match self.block_words() {
+            Some(words) => values / BLOCK as u64 * words as u64 * 4,
+            None if self == CacheType::F32 => values * 4,
+            None => values * 2,
         }
     }
 }

@@ -22,29 +22,14 @@ use crate::model::{
 
 impl Builder<'_> {
     pub(super) fn block(&self, layer: &Layer, width: Width, index: u32, all: &mut Vec<Dispatch>) {
-        let y_width = self.config.qkv_width();
-        let (x, norm) = self.input(layer.attention_norm, width, all);
+        let qkv = (Slot::Qkv, self.config.qkv_width());
+        let x = self.input(layer.attention_norm, width, all);
         for &(matrix, y_start) in &layer.qkv {
-            let (y, finish) = (Slot::Qkv, &FINISH_STORE);
-            let linear = Linear {
-                matrix,
-                x,
-                norm,
-                y,
-                y_start,
-                y_width,
-                finish,
-            };
-            self.linear(linear, width, all);
+            let linear = Linear::stored(matrix, x, qkv);
+            self.linear(Linear { y_start, ..linear }, width, all);
         }
-        if let Some(bias) = layer.qkv_bias {
-            all.push(self.pointwise(
-                Slot::Qkv,
-                (0, y_width, y_width),
-                Some(bias),
-                &ACTIVATE_NONE,
-                0.0,
-            ));
+        if layer.qkv_bias.is_some() {
+            all.push(self.pointwise(qkv, layer.qkv_bias, &ACTIVATE_NONE, 0.0));
         }
         if let Some(norm) = layer.qk_norm {
             self.qk_norm(norm, all);
@@ -56,28 +41,15 @@ impl Builder<'_> {
 
         match &layer.ffn {
             Ffn::Gated(gate_up, down) => {
-                let (x, norm) = self.input(layer.ffn_norm, width, all);
-                self.gated(gate_up, x, norm, width, all);
+                let x = self.input(layer.ffn_norm, width, all);
+                self.gated(gate_up, x, width, all);
                 self.onto_stream(*down, Slot::Gated, layer.ffn_post, width, all);
             }
             Ffn::Plain(up, down) => {
-                let (x, norm) = self.input(layer.ffn_norm, width, all);
-                let (y, y_width) = (Slot::Gated, self.config.ffn_width);
-                let (matrix, y_start, finish) = (up.matrix, 0, &FINISH_STORE);
-                self.linear(
-                    Linear {
-                        matrix,
-                        x,
-                        norm,
-                        y,
-                        y_start,
-                        y_width,
-                        finish,
-                    },
-                    width,
-                    all,
-                );
-                all.push(self.pointwise(y, (0, y_width, y_width), up.bias, self.activation(), 0.0));
+                let x = self.input(layer.ffn_norm, width, all);
+                let gated = (Slot::Gated, self.config.ffn_width);
+                self.linear(Linear::stored(up.matrix, x, gated), width, all);
+                all.push(self.pointwise(gated, up.bias, &GELU, 0.0)); // no other family is without a gate
                 self.onto_stream(*down, Slot::Gated, layer.ffn_post, width, all);
             }
             Ffn::Experts(experts, router, gate_up, down) => {
@@ -97,7 +69,7 @@ impl Builder<'_> {
     ) -> (Slot, Option<VectorId>) {
         match norm {
             None => (Slot::X, None),
-            Some(norm) if width.is_decode() && norm.bias.is_none() && !self.config.layer_norm => {
+            Some(norm) if width.is_decode() && !self.config.layer_norm => {
                 (Slot::X, Some(norm.weight))
             }
             Some(norm) => {
@@ -181,20 +153,17 @@ impl Builder<'_> {
         }
     }
 
-    /// Values of `slot` from `start` on, `cols` in rows of `width`: a bias, then `activation`.
+    /// A bias, then `activation`, on every value of the rows of `cols` in `slot`.
     pub(super) fn pointwise(
         &self,
-        slot: Slot,
-        (start, cols, width): (u32, u32, u32),
+        (slot, cols): (Slot, u32),
         bias: Option<VectorId>,
         activation: &'static Part,
         factor: f32,
     ) -> Dispatch {
-        let stride = padded(width);
         let params = pointwise::Params {
             cols,
-            stride,
-            start,
+            stride: padded(cols),
             factor,
         };
         let mut binds = vec![("y", Bind::Slot(slot))];
@@ -218,10 +187,11 @@ impl Builder<'_> {
         )
     }
 
-    fn activation(&self) -> &'static Part {
+    /// The one of two parts that has the MLP's activation.
+    pub(super) fn activated(&self, silu: &'static Part, gelu: &'static Part) -> &'static Part {
         match self.config.activation {
-            Activation::Gelu => &GELU,
-            Activation::Silu => unreachable!("a family without a gate has GELU"),
+            Activation::Silu => silu,
+            Activation::Gelu => gelu,
         }
     }
 
@@ -240,22 +210,10 @@ impl Builder<'_> {
         } else {
             (Slot::X, &FINISH_ADD)
         };
-        let (matrix, norm, y_start, y_width) = (affine.matrix, None, 0, cols);
-        self.linear(
-            Linear {
-                matrix,
-                x: from,
-                norm,
-                y,
-                y_start,
-                y_width,
-                finish,
-            },
-            width,
-            all,
-        );
-        if let Some(bias) = affine.bias {
-            all.push(self.pointwise(y, (0, cols, cols), Some(bias), &ACTIVATE_NONE, 0.0));
+        let linear = Linear::stored(affine.matrix, (from, None), (y, cols));
+        self.linear(Linear { finish, ..linear }, width, all);
+        if affine.bias.is_some() {
+            all.push(self.pointwise((y, cols), affine.bias, &ACTIVATE_NONE, 0.0));
         }
         if let Some(post) = post {
             let p = norm::Params::rows(cols, self.config.norm_epsilon);
@@ -266,37 +224,22 @@ impl Builder<'_> {
     fn gated(
         &self,
         gate_up: &[MatrixId],
-        x: Slot,
-        norm: Option<VectorId>,
+        x: (Slot, Option<VectorId>),
         width: Width,
         all: &mut Vec<Dispatch>,
     ) {
         if self.is_adapted(gate_up[0]) {
-            self.gated_adapted(gate_up[0], (x, norm), width, all);
+            self.gated_adapted(gate_up[0], x, width, all);
             return;
         }
-        let gelu = self.config.activation == Activation::Gelu;
-        let finishes: &[&'static Part] = match (gate_up.len(), gelu) {
-            (1, false) => &[&FINISH_GLU],
-            (1, true) => &[&FINISH_GEGLU],
-            (_, false) => &[&FINISH_STORE, &FINISH_GATE],
-            (_, true) => &[&FINISH_STORE, &FINISH_GEGATE],
+        let finishes: &[&'static Part] = if gate_up.len() == 1 {
+            &[self.activated(&FINISH_GLU, &FINISH_GEGLU)]
+        } else {
+            &[&FINISH_STORE, self.activated(&FINISH_GATE, &FINISH_GEGATE)]
         };
         for (&matrix, &finish) in gate_up.iter().zip(finishes) {
-            let (y, y_start, y_width) = (Slot::Gated, 0, self.config.ffn_width);
-            self.linear(
-                Linear {
-                    matrix,
-                    x,
-                    norm,
-                    y,
-                    y_start,
-                    y_width,
-                    finish,
-                },
-                width,
-                all,
-            );
+            let linear = Linear::stored(matrix, x, (Slot::Gated, self.config.ffn_width));
+            self.linear(Linear { finish, ..linear }, width, all);
         }
     }
 }

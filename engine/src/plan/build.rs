@@ -2,7 +2,7 @@
 
 use lantern_kernels::{
     Kernel, Part, Shader, argmax, bytes_of_params, embed, padded,
-    parts::{ACTIVATE_CAP, FINISH_STORE, OF_POSITIONS, OF_TOKENS, SCALAR_F16, SCALAR_F32},
+    parts::{ACTIVATE_CAP, OF_POSITIONS, OF_TOKENS, SCALAR_F16, SCALAR_F32},
     sample,
 };
 
@@ -110,29 +110,20 @@ impl Builder<'_> {
 
     /// The last norm and the logits.
     pub fn head(&self, width: Width, rows: Rows) -> Plan {
-        let y_width = self.config.vocabulary;
-        let (x, norm) = if self.config.layer_norm {
+        let x = if self.config.layer_norm {
             (Slot::H, None)
         } else {
             (Slot::X, Some(self.layout.output_norm.weight))
         };
-        let linear = Linear {
-            matrix: self.layout.output,
-            x,
-            norm,
-            y: Slot::Logits,
-            y_start: 0,
-            y_width,
-            finish: &FINISH_STORE,
-        };
+        let logits = (Slot::Logits, self.config.vocabulary);
+        let linear = Linear::stored(self.layout.output, x, logits);
         let mut dispatches = Vec::new();
         match (width, rows) {
             (Width::Prefill(_), Rows::Last) => self.matvec(&linear, false, &mut dispatches),
             _ => self.linear(linear, width, &mut dispatches),
         }
         if let Some(cap) = self.config.scales.logit_cap {
-            let whole = (0, y_width, y_width);
-            dispatches.push(self.pointwise(Slot::Logits, whole, None, &ACTIVATE_CAP, cap));
+            dispatches.push(self.pointwise(logits, None, &ACTIVATE_CAP, cap));
         }
         Plan {
             dispatches,

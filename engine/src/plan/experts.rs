@@ -12,7 +12,7 @@ use super::{
     dispatch::{Bind, Dispatch, Slot},
     linear::Linear,
 };
-use crate::model::{block::MatrixId, config::Experts, families::Activation};
+use crate::model::{block::MatrixId, config::Experts};
 
 impl Builder<'_> {
     /// x += what the chosen experts make of h.
@@ -24,27 +24,10 @@ impl Builder<'_> {
         all: &mut Vec<Dispatch>,
     ) {
         let (cols, ffn) = (self.config.width, self.config.ffn_width);
-        let (matrix, x, y, finish) = (router, Slot::H, Slot::Router, &FINISH_STORE);
-        let (norm, y_start, y_width) = (None, 0, experts.count);
-        self.linear(
-            Linear {
-                matrix,
-                x,
-                norm,
-                y,
-                y_start,
-                y_width,
-                finish,
-            },
-            width,
-            all,
-        );
+        let router = Linear::stored(router, (Slot::H, None), (Slot::Router, experts.count));
+        self.linear(router, width, all);
         all.push(self.route(experts));
-        let glu = if self.config.activation == Activation::Gelu {
-            &FINISH_GEGLU
-        } else {
-            &FINISH_GLU
-        };
+        let glu = self.activated(&FINISH_GLU, &FINISH_GEGLU);
         self.chosen(
             experts,
             gate_up,

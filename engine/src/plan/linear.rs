@@ -3,8 +3,8 @@
 use lantern_kernels::{
     Part, Shader, bytes_of_params, matmul, matmul_cooperative, matmul_rows, matvec, padded,
     parts::{
-        INPUT_NORM, INPUT_NORM_UNIFORM, INPUT_PLAIN, X_SINGLE, X_STORAGE, X_UNIFORM, XS_STORAGE,
-        XS_UNIFORM, halves_rows,
+        FINISH_STORE, INPUT_NORM, INPUT_NORM_UNIFORM, INPUT_PLAIN, X_SINGLE, X_STORAGE, X_UNIFORM,
+        XS_STORAGE, XS_UNIFORM, halves_rows,
     },
 };
 
@@ -26,6 +26,25 @@ pub(super) struct Linear {
     pub y_start: u32,
     pub y_width: u32,
     pub finish: &'static Part,
+}
+
+impl Linear {
+    /// `matrix` times x, stored from the start of rows of y.
+    pub fn stored(
+        matrix: MatrixId,
+        (x, norm): (Slot, Option<VectorId>),
+        (y, y_width): (Slot, u32),
+    ) -> Linear {
+        Linear {
+            matrix,
+            x,
+            norm,
+            y,
+            y_start: 0,
+            y_width,
+            finish: &FINISH_STORE,
+        }
+    }
 }
 
 impl Builder<'_> {

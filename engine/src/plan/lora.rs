@@ -2,7 +2,7 @@
 
 use lantern_kernels::{
     bytes_of_params, glu, padded,
-    parts::{ACTIVATE_SCALE, FINISH_ADD, FINISH_STORE, GELU, SILU},
+    parts::{ACTIVATE_SCALE, FINISH_ADD, GELU, SILU},
 };
 
 use super::{
@@ -12,7 +12,6 @@ use super::{
 };
 use crate::model::{
     block::{MatrixId, VectorId},
-    families::Activation,
     lora::Pair,
 };
 
@@ -51,16 +50,9 @@ impl Builder<'_> {
         all: &mut Vec<Dispatch>,
     ) {
         let rank = self.matrix(a).rows;
-        let down = Linear {
-            matrix: a,
-            y: Slot::Rank,
-            y_start: 0,
-            y_width: rank,
-            finish: &FINISH_STORE,
-            ..linear
-        };
+        let down = Linear::stored(a, (linear.x, linear.norm), (Slot::Rank, rank));
         self.plain(down, width, all);
-        all.push(self.pointwise(Slot::Rank, (0, rank, rank), None, &ACTIVATE_SCALE, factor));
+        all.push(self.pointwise((Slot::Rank, rank), None, &ACTIVATE_SCALE, factor));
         let up = Linear {
             matrix: a + 1,
             x: Slot::Rank,
@@ -75,53 +67,26 @@ impl Builder<'_> {
     pub(super) fn gated_adapted(
         &self,
         matrix: MatrixId,
-        (x, norm): (Slot, Option<VectorId>),
+        x: (Slot, Option<VectorId>),
         width: Width,
         all: &mut Vec<Dispatch>,
     ) {
         let ffn = self.config.ffn_width;
-        let (y, y_start, y_width, finish) = (Slot::GateUp, 0, 2 * ffn, &FINISH_STORE);
-        self.plain(
-            Linear {
-                matrix,
-                x,
-                norm,
-                y,
-                y_start,
-                y_width,
-                finish,
-            },
-            width,
-            all,
-        );
+        let (both, delta) = ((Slot::GateUp, 2 * ffn), (Slot::Delta, 2 * ffn));
+        self.plain(Linear::stored(matrix, x, both), width, all);
         // Nothing is added where an adapter has but one of the two.
-        all.push(self.pointwise(
-            Slot::Delta,
-            (0, y_width, y_width),
-            None,
-            &ACTIVATE_SCALE,
-            0.0,
-        ));
+        all.push(self.pointwise(delta, None, &ACTIVATE_SCALE, 0.0));
         for (a, factor, pair) in self.pairs(matrix) {
-            let (y, y_start) = (Slot::Delta, pair.tensor as u32 * ffn);
-            let linear = Linear {
-                matrix,
-                x,
-                norm,
-                y,
-                y_start,
-                y_width,
-                finish,
-            };
-            self.pair((a, factor), linear, width, all);
+            let y_start = pair.tensor as u32 * ffn;
+            let linear = Linear::stored(matrix, x, delta);
+            self.pair((a, factor), Linear { y_start, ..linear }, width, all);
         }
         let params = glu::Params {
             cols: ffn,
-            x_stride: padded(y_width),
+            x_stride: padded(2 * ffn),
             y_stride: padded(ffn),
         };
-        let gelu = self.config.activation == Activation::Gelu;
-        let shader = self.shader(&glu::GLU, &[if gelu { &GELU } else { &SILU }], &[]);
+        let shader = self.shader(&glu::GLU, &[self.activated(&SILU, &GELU)], &[]);
         let binds = vec![
             ("x", Bind::Slot(Slot::GateUp)),
             ("delta", Bind::Slot(Slot::Delta)),

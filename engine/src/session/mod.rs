@@ -371,7 +371,9 @@ impl Session {
     /// A second session with the same tokens and cache.
     pub async fn fork(&self) -> Result<Session> {
         let mut fork = Session::new(self.model.clone()).await?;
-        fork.set_adapters(&self.adapters).await?;
+        if !self.adapters.is_empty() {
+            fork.set_adapters(&self.adapters).await?;
+        }
         let engine = &self.model.engine;
         let mut encoder = engine.encoder();
         self.buffers

@@ -1,5 +1,7 @@
 //! The adapters that tests run on: all that this machine has, in one process each test.
 
+use std::sync::Arc;
+
 use lantern_engine::{AdapterDescription, Engine, EngineOptions};
 
 /// Every adapter. Under CI both software adapters must be there; elsewhere there must be one.
@@ -35,4 +37,9 @@ pub fn engine(adapter: &AdapterDescription, options: EngineOptions) -> Engine {
         ..options
     };
     pollster::block_on(Engine::new(&options)).unwrap_or_else(|e| panic!("{}: {e}", adapter.name))
+}
+
+/// An engine on `adapter` as users have it.
+pub fn open(adapter: &AdapterDescription) -> Arc<Engine> {
+    Arc::new(engine(adapter, EngineOptions::default()))
 }
