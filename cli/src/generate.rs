@@ -5,7 +5,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-use lantern_engine::{Generated, SamplerOptions, Session, TextStream, Tokenizer};
+use indicatif::DecimalBytes;
+use lantern_engine::{Generated, Model, SamplerOptions, Session, Streaming, TextStream, Tokenizer};
 use pollster::block_on;
 use serde::Serialize;
 
@@ -169,6 +170,21 @@ impl Answer {
         per_second(self.tokens.len().saturating_sub(1), self.decode)
     }
 
+    /// What was drawn against what reading the weights that stream allows, on stderr.
+    pub fn note_streaming(&self, model: &Model) {
+        let drew = self.tokens.len() > 1;
+        let Some(streaming) = model.streaming().filter(|_| drew) else {
+            return;
+        };
+        let (rate, bound) = (self.decode_rate(), streaming_bound(&streaming));
+        notes::note(&format!(
+            "streaming {} a token: {rate:.2} tokens/s of the {bound:.2} that reading at {}/s allows ({:.0} %)",
+            DecimalBytes(streaming.bytes_per_pass),
+            DecimalBytes(streaming.bytes_per_second as u64),
+            100.0 * rate / bound,
+        ));
+    }
+
     /// One line of measurements on stderr.
     pub fn note_timings(&self) {
         let drawn = self.tokens.len();
@@ -190,6 +206,11 @@ impl Answer {
             self.stop_reason.in_words(),
         ));
     }
+}
+
+/// Tokens a second that a model which streams could draw at most, by what reading its bytes takes.
+pub fn streaming_bound(streaming: &Streaming) -> f64 {
+    streaming.bytes_per_second / (streaming.bytes_per_pass as f64).max(1.0)
 }
 
 impl StopReason {

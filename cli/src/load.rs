@@ -8,6 +8,7 @@ use std::{
 };
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
+use indicatif::DecimalBytes;
 use lantern_engine::{
     CacheType, Engine, EngineOptions, Error, LoadOptions, Model, ModelFile, Precision, Session,
 };
@@ -16,7 +17,8 @@ use serde::Serialize;
 
 use crate::{
     failure::Result,
-    interrupt, model, notes, numbers,
+    interrupt, model, notes,
+    numbers::{self, counted},
     progress::Progress,
     tuning::{self, Mode},
 };
@@ -52,6 +54,9 @@ pub struct LoadArgs {
     /// How keys and values are kept: q8_0 takes 56 % of f16's memory, q4_0 31 % [default: f16, or f32 where --precision is exact]
     #[arg(long, value_name = "TYPE", value_parser = cache_type())]
     pub cache: Option<CacheType>,
+    /// Bytes on the GPU that the model and its session may take; layers that do not fit are read from the file whenever they are needed [default: as many as they take]
+    #[arg(long, value_name = "SIZE", value_parser = gpu_memory)]
+    pub gpu_memory: Option<u64>,
     /// A LoRA adapter to compute with (GGUF), and how much of it, 1 if not said; may be given several times
     #[arg(long, value_name = "FILE[=FACTOR]", value_parser = adapter)]
     pub lora: Vec<(PathBuf, f32)>,
@@ -96,6 +101,15 @@ fn cache_type() -> impl TypedValueParser<Value = CacheType> {
         let found = all.find(|(name, _)| *name == given);
         found.expect("one of the names").1
     })
+}
+
+/// `64MiB`, `1.5GB`, or a number of bytes.
+fn gpu_memory(text: &str) -> std::result::Result<u64, String> {
+    let size = text.parse::<bytesize::ByteSize>();
+    match size {
+        Ok(size) if size.0 > 0 => Ok(size.0),
+        _ => Err("not a size as 64MiB, 1.5GB, or a number of bytes".to_owned()),
+    }
 }
 
 /// `FILE` or `FILE=FACTOR`.
@@ -143,6 +157,7 @@ impl LoadArgs {
             cache: self.cache,
             context: self.context.map(NonZeroUsize::get),
             chunk: self.chunk.map(NonZeroUsize::get),
+            gpu_memory: self.gpu_memory,
         }
     }
 }
@@ -205,6 +220,15 @@ pub fn load_onto(
         duration.as_secs_f64(),
         model.context()
     ));
+    if let Some(streaming) = model.streaming() {
+        notes::note(&format!(
+            "{} of {} do not fit {}: every pass reads {} from the file",
+            counted(streaming.layers, "layer"),
+            model.config().layers,
+            DecimalBytes(options.gpu_memory.unwrap_or(0)),
+            DecimalBytes(streaming.bytes_per_pass)
+        ));
+    }
     Ok(Loaded {
         engine,
         model,

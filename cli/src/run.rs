@@ -15,8 +15,8 @@ use serde::Serialize;
 use crate::{
     failure::{Failure, Result},
     files,
-    generate::{self, Answer, Drawing, StopReason, per_second},
-    load::{self, LoadArgs},
+    generate::{self, Answer, Drawing, StopReason, per_second, streaming_bound},
+    load::{self, LoadArgs, Loaded},
     model::ModelArgs,
     notes, output,
     prompt::{self, Message},
@@ -72,6 +72,11 @@ struct Timings {
     prefill_tokens_per_second: f64,
     decode_tokens_per_second: f64,
     time_to_first_token_ms: Option<f64>,
+    /// Where layers stream: what a token brings from the file, and the speed that this allows.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    streamed_bytes_per_token: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    streaming_bound_tokens_per_second: Option<f64>,
 }
 
 /// Generates.
@@ -93,11 +98,12 @@ pub fn run(args: &Args) -> Result {
     };
     let answer = generate::answer(&mut session, &tokenizer, &tokens, &drawing, &mut emit)?;
     if args.json {
-        output::json(&report(&tokens, &answer, loaded.duration))?;
+        output::json(&report(&tokens, &answer, &loaded))?;
     } else {
         output::end_of_text(&answer.text)?;
     }
     answer.note_timings();
+    answer.note_streaming(&loaded.model);
     if answer.stop_reason == StopReason::Interrupted {
         Err(Failure::Interrupted)
     } else {
@@ -197,15 +203,18 @@ fn prompt_tokens(
     prompt::tokens(&template, tokenizer, &messages)
 }
 
-fn report<'a>(prompt_tokens: &'a [u32], answer: &'a Answer, load: Duration) -> Report<'a> {
+fn report<'a>(prompt_tokens: &'a [u32], answer: &'a Answer, loaded: &Loaded) -> Report<'a> {
+    let streaming = loaded.model.streaming();
     let ms = |duration: Duration| duration.as_secs_f64() * 1e3;
     let timings = Timings {
-        load_ms: ms(load),
+        load_ms: ms(loaded.duration),
         prefill_ms: ms(answer.prefill),
         decode_ms: ms(answer.decode),
         prefill_tokens_per_second: per_second(answer.prefill_tokens, answer.prefill),
         decode_tokens_per_second: answer.decode_rate(),
         time_to_first_token_ms: answer.first_token.map(ms),
+        streamed_bytes_per_token: streaming.map(|s| s.bytes_per_pass),
+        streaming_bound_tokens_per_second: streaming.as_ref().map(streaming_bound),
     };
     let Answer {
         tokens,

@@ -27,6 +27,7 @@ pub use model::{
     load::Model,
     lora::Adapter,
     options::{CacheType, LoadOptions, Precision},
+    stream::Streaming,
 };
 pub use plan::cost::Load;
 pub use session::{

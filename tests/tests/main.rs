@@ -18,6 +18,7 @@ mod sessions;
 mod smollm2;
 mod sources;
 mod starts;
+mod streaming;
 mod support;
 mod templates;
 mod tokenizers;

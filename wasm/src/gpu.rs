@@ -120,6 +120,7 @@ impl Gpu {
             context,
             precision,
             cache: kv_cache,
+            gpu_memory: None,
             chunk: None,
         };
         let file = ModelFile::read(sources.into_iter().map(source).collect()).await?;

@@ -70,6 +70,7 @@ impl LoadedModel {
             precision: options.precision,
             cache: options.kv_cache,
             chunk: None,
+            gpu_memory: None,
         };
         let sources = sources.into_iter().map(source).collect();
         let file = ModelFile::read(sources).await?;

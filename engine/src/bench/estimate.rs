@@ -73,7 +73,7 @@ impl Engine {
         let config = Config::of(file)?;
         let layout = Layout::of(self, file, &config)?;
         let context = file.context(options)?;
-        let weight_bytes: u64 = layout.matrices.iter().map(Matrix::bytes).sum();
+        let weight_bytes: u64 = layout.weight_bytes();
         let chunk = file.chunk(self, options)?;
         let position = cache_layer_bytes(&config, options.cache_type(), 1);
         let cache_bytes = config.cache_bytes(options.cache_type(), context, chunk);
@@ -139,6 +139,7 @@ impl Engine {
         // A short context: its cost is known from the sizes.
         let short = LoadOptions {
             context: Some(bench.positions()),
+            gpu_memory: None,
             ..options.clone()
         };
         let before = self.counters().gpu_bytes;

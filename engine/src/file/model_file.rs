@@ -1,7 +1,7 @@
 //! A model file, or the files of one that is split: sources, and the header that was read from them. Answers what the
 //! file holds; what it means is the model's business.
 
-use std::{borrow::Cow, collections::HashMap, ops::Range, path::Path};
+use std::{borrow::Cow, collections::HashMap, ops::Range, path::Path, sync::Arc};
 
 use super::{Header, Metadata, Source, TensorInfo, hugging_face, split};
 use crate::{ChatTemplate, Config, Error, Result, Tokenizer};
@@ -10,12 +10,12 @@ use crate::{ChatTemplate, Config, Error, Result, Tokenizer};
 const HEAD_BYTES: u64 = 1 << 20;
 const HEAD_GROWTH: u64 = 3;
 
-/// A model file: its header, read and checked; no weights are read yet.
-#[derive(Debug)]
+/// A model file: its header, read and checked; no weights are read yet. Cheap to clone.
+#[derive(Debug, Clone)]
 pub struct ModelFile {
     label: String,
-    sources: Vec<Source>,
-    header: Header,
+    sources: Arc<Vec<Source>>,
+    header: Arc<Header>,
     /// Tensors that are made of several, one after the other; their offsets count from the first's start.
     joints: HashMap<String, Vec<TensorInfo>>,
     /// What tensors are made of that are quantised when they are read; their offsets count from their own start.
@@ -60,8 +60,8 @@ impl ModelFile {
     ) -> ModelFile {
         ModelFile {
             label,
-            sources,
-            header,
+            sources: Arc::new(sources),
+            header: Arc::new(header),
             joints,
             originals: HashMap::new(),
         }
@@ -69,7 +69,8 @@ impl ModelFile {
 
     /// The same with tensors of other types, each beside what it is made of.
     pub(super) fn replaced(mut self, tensors: Vec<TensorInfo>) -> ModelFile {
-        for (from, to) in self.header.tensors.iter_mut().zip(tensors) {
+        let header = Arc::make_mut(&mut self.header);
+        for (from, to) in header.tensors.iter_mut().zip(tensors) {
             if from.kind != to.kind {
                 let (offset, part) = (0, 0);
                 let original = std::mem::replace(from, TensorInfo { offset, part, ..to });
@@ -137,6 +138,11 @@ impl ModelFile {
             at += part.bytes;
         }
         Ok(Cow::Owned(bytes))
+    }
+
+    /// Lets go of what the system keeps mapped of the file; it reads those pages again where they are touched again.
+    pub(crate) fn release(&self) {
+        self.sources.iter().for_each(Source::release);
     }
 
     /// What to call the file in a message: its path, or its folder's.

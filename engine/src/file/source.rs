@@ -114,6 +114,14 @@ impl Source {
         Ok(Cow::Borrowed(&here[offset as usize..][..len as usize]))
     }
 
+    /// Lets go of a mapped file's pages that are in memory: they are read again when they are touched.
+    pub(super) fn release(&self) {
+        #[cfg(unix)]
+        if let Bytes::Mapped(map) = &self.bytes {
+            release(map);
+        }
+    }
+
     /// Every byte, where they are here. For a mapped file this reads nothing by itself.
     pub(super) fn all(&self) -> Option<&[u8]> {
         match &self.bytes {
@@ -142,4 +150,15 @@ fn map(file: &File) -> io::Result<Mmap> {
     // SAFETY: the map is read-only and its bytes are only ever treated as bytes; see the reason
     // above for what is left to the user.
     unsafe { Mmap::map(file) }
+}
+
+#[cfg(unix)]
+#[expect(
+    unsafe_code,
+    reason = "the system is told that pages are not needed now, which for a private mapping that nobody writes to changes nothing that can be read"
+)]
+fn release(map: &Mmap) {
+    // SAFETY: the map is read-only and of a file, so its pages hold the same bytes when they are read again. Advice that
+    // the system does not take is no harm.
+    let _ = unsafe { map.unchecked_advise(memmap2::UncheckedAdvice::DontNeed) };
 }

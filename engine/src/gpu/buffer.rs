@@ -110,9 +110,30 @@ impl Engine {
     }
 
     /// Submits recorded commands.
-    pub(crate) fn submit(&self, encoder: wgpu::CommandEncoder) {
-        self.queue.submit([encoder.finish()]);
+    pub(crate) fn submit(&self, encoder: wgpu::CommandEncoder) -> wgpu::SubmissionIndex {
         self.counting.submissions.fetch_add(1, Relaxed);
+        self.queue.submit([encoder.finish()])
+    }
+
+    /// A future of all that was submitted up to now, `last` the last of it, being done; what is submitted later is not
+    /// waited for.
+    pub(crate) fn done(
+        &self,
+        last: wgpu::SubmissionIndex,
+    ) -> impl Future<Output = Result<()>> + use<> {
+        let (done, told) = signal();
+        self.queue.on_submitted_work_done(move || done.give(()));
+        let device = self.device.clone();
+        async move {
+            // Natively nobody calls back unless asked to.
+            let polled = device.poll(wgpu::PollType::Wait {
+                submission_index: Some(last),
+                timeout: None,
+            });
+            polled.map_err(|e| Error::Device(e.to_string()))?;
+            told.await;
+            Ok(())
+        }
     }
 
     /// Reads `count` words of a buffer made by [`Engine::readback`], after all that was submitted.
@@ -165,11 +186,25 @@ impl Engine {
 pub(crate) struct Upload<'e> {
     engine: &'e Engine,
     pending: u64,
+    /// Staging is handed over without waiting for it.
+    ahead: bool,
 }
 
 impl<'e> Upload<'e> {
     pub fn new(engine: &'e Engine) -> Upload<'e> {
-        Upload { engine, pending: 0 }
+        Upload {
+            engine,
+            pending: 0,
+            ahead: false,
+        }
+    }
+
+    /// One that does not wait: whoever writes bounds how much is under way.
+    pub fn ahead(engine: &'e Engine) -> Upload<'e> {
+        Upload {
+            ahead: true,
+            ..Upload::new(engine)
+        }
     }
 
     /// Writes bytes, a multiple of 4 of them, and waits where too many are under way.
@@ -191,7 +226,13 @@ impl<'e> Upload<'e> {
 
     async fn count(&mut self, bytes: usize) -> Result<()> {
         self.pending += bytes as u64;
-        if self.pending > STAGING_BYTES - STRIP_BYTES as u64 {
+        if self.pending <= STAGING_BYTES - STRIP_BYTES as u64 {
+            return Ok(());
+        }
+        if self.ahead {
+            self.pending = 0;
+            self.engine.queue.submit([]);
+        } else {
             self.finish().await?;
         }
         Ok(())

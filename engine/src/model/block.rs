@@ -37,6 +37,26 @@ pub struct Layout {
     pub output: MatrixId,
     /// Factors on RoPE's frequencies.
     pub rope_factors: RopeFactors,
+    /// Matrices that the file has; where the model streams, the embedding's rows of a pass follow them.
+    pub stored: usize,
+    /// One of them that nothing computes with, because its rows are looked up in the file.
+    pub aside: Option<MatrixId>,
+}
+
+impl Layout {
+    /// Bytes of its matrices in the file.
+    pub fn weight_bytes(&self) -> u64 {
+        let stored = &self.matrices[..self.stored];
+        stored.iter().map(Matrix::bytes).sum()
+    }
+
+    /// Has the embedding looked up in `rows`, which are read for each pass, and other matrices as they are in `matrices`.
+    pub(super) fn stream(&mut self, matrices: Vec<Matrix>, rows: Matrix) {
+        self.matrices = matrices;
+        self.aside = (self.embedding != self.output).then_some(self.embedding);
+        self.embedding = self.matrices.len();
+        self.matrices.push(rows);
+    }
 }
 
 /// Factors on RoPE's frequencies.
@@ -459,6 +479,8 @@ impl Layout {
             matrices, vectors, ..
         } = builder;
         Ok(Layout {
+            stored: matrices.len(),
+            aside: None,
             matrices,
             vectors,
             embedding,

@@ -2,7 +2,7 @@
 
 use std::{ops::ControlFlow, sync::Arc};
 
-use lantern_kernels::{attention_join, store::BLOCK};
+use lantern_kernels::store::BLOCK;
 use xxhash_rust::xxh3::Xxh3;
 
 use super::{
@@ -11,7 +11,8 @@ use super::{
     lora::Adapter,
     options::{CacheType, LoadOptions, Precision},
     slots::slots,
-    weights::{ALIGNMENT, Stored},
+    stream::{Loading, Stream, Streaming, divide},
+    weights::{ALIGNMENT, Matrix, Stored},
 };
 use crate::{
     Engine, Error, ModelFile, Result, Session,
@@ -43,6 +44,8 @@ pub(crate) struct Loaded {
     pub chunk: usize,
     /// Buffers of each matrix's pieces.
     matrices: Vec<Vec<Stored>>,
+    /// What comes from the file whenever it is needed.
+    pub stream: Option<Stream>,
     /// All vectors, each at its offset.
     vectors: Buffer,
     vector_places: Vec<(u64, u64)>,
@@ -62,51 +65,56 @@ impl Model {
         progress: &mut dyn FnMut(u64, u64) -> ControlFlow<()>,
     ) -> Result<Model> {
         let config = Config::of(file)?;
-        let layout = Layout::of(engine, file, &config)?;
+        let mut layout = Layout::of(engine, file, &config)?;
         let context = options.context_of(&config);
         check_context(engine, &config, options.cache_type(), context)?;
         let chunk = options.chunk_on(engine, context);
-        let builder = Builder {
-            engine,
-            adapters: &[],
-            config: &config,
-            layout: &layout,
-            precision: options.precision,
-            cache: options.cache_type(),
-            context: context as u32,
-            chunk: chunk as u32,
-        };
-        let compiling = engine.compile_ahead(builder.shaders());
-
-        let total: u64 = layout
-            .matrices
-            .iter()
-            .map(super::weights::Matrix::bytes)
-            .sum();
-        let mut done = 0;
-        let mut count = |bytes: u64| {
-            done += bytes;
-            progress(done, total)
-        };
-        let mut hash = Xxh3::new();
         let mut upload = Upload::new(engine);
-        let mut matrices = Vec::new();
-        for matrix in &layout.matrices {
-            let mut each = |bytes: &[u8]| {
-                hash.update(bytes);
-                count(bytes.len() as u64)
-            };
-            matrices.push(
-                matrix
-                    .load_all(engine, file, &mut upload, &mut each)
-                    .await?,
-            );
-        }
-        let (vectors, vector_places) =
-            load_vectors(engine, file, &layout, &mut upload, &mut hash).await?;
+        let (vectors, vector_places, vector_bytes) =
+            load_vectors(engine, file, &layout, &mut upload).await?;
         let passes = (options.precision, context, chunk);
         let slots = slots(engine, &config, file, &layout, passes, &mut upload).await?;
-        upload.finish().await?;
+        let mut units = vec![];
+        if let Some(budget) = options.gpu_memory {
+            let taken = slots.iter().map(|(_, buffer)| buffer.size).sum::<u64>() + vectors.size;
+            if let Some((matrices, division)) = divide(
+                &builder(engine, &config, &layout, options, chunk),
+                budget,
+                taken,
+            )? {
+                layout.stream(matrices, division.rows);
+                units = division.units;
+            }
+        }
+        let compiling =
+            engine.compile_ahead(builder(engine, &config, &layout, options, chunk).shaders());
+
+        let total = layout.weight_bytes();
+        let mut done = 0;
+        let mut hash = Xxh3::new();
+        let mut each = |bytes: &[u8]| {
+            hash.update(bytes);
+            done += bytes.len() as u64;
+            progress(done, total)
+        };
+        let mut loading = Loading {
+            engine,
+            file,
+            layout: &layout,
+            units: &units,
+            upload,
+            read: (0, 0.0),
+        };
+        let matrices = loading.matrices(&mut each).await?;
+        let read = loading.read;
+        loading.upload.finish().await?;
+        hash.update(&vector_bytes);
+        let stream = if units.is_empty() {
+            None
+        } else {
+            let all = &layout.matrices;
+            Some(Stream::new(engine, file, all, units, config.layers, read).await?)
+        };
         compiling.finish()?;
         let (engine, precision, cache) = (engine.clone(), options.precision, options.cache_type());
         let loaded = Loaded {
@@ -118,6 +126,7 @@ impl Model {
             context,
             chunk,
             matrices,
+            stream,
             vectors,
             vector_places,
             slots,
@@ -158,12 +167,12 @@ impl Model {
 
     /// Bytes of its matrices in the file.
     pub fn weight_bytes(&self) -> u64 {
-        self.0
-            .layout
-            .matrices
-            .iter()
-            .map(super::weights::Matrix::bytes)
-            .sum()
+        self.0.layout.weight_bytes()
+    }
+
+    /// How it streams, where not all of it fits.
+    pub fn streaming(&self) -> Option<Streaming> {
+        self.0.stream.as_ref().map(Stream::about)
     }
 
     /// Bytes of a session's keys and values.
@@ -210,16 +219,7 @@ impl ModelFile {
     pub fn plan(&self, engine: &Engine, options: &LoadOptions, width: usize) -> Result<Plan> {
         let config = Config::of(self)?;
         let layout = Layout::of(engine, self, &config)?;
-        let builder = Builder {
-            engine,
-            adapters: &[],
-            config: &config,
-            layout: &layout,
-            precision: options.precision,
-            cache: options.cache_type(),
-            context: options.context_of(&config) as u32,
-            chunk: width as u32,
-        };
+        let builder = builder(engine, &config, &layout, options, width);
         let kind = if width == 1 {
             Width::Decode
         } else {
@@ -257,11 +257,13 @@ impl Loaded {
         format!("{:016x}", self.hash)
     }
 
-    /// Bytes of what attention finds in parts of the positions.
-    pub fn parts_bytes(&self) -> u64 {
-        let (config, split) = (&self.config, self.builder().splits());
-        let parts = if split { attention_join::PARTS } else { 0 };
-        u64::from(config.heads * parts * (config.head_size + 2)) * 4
+    /// The embedding's rows of a pass, where the model streams, and where they lie.
+    pub fn looked_up(&self) -> (&Matrix, &Buffer) {
+        let id = self.layout.embedding;
+        match &self.matrices[id][..] {
+            [Stored::Buffer(buffer)] => (&self.layout.matrices[id], buffer),
+            _ => panic!("the embedding lies in one buffer where the model streams"),
+        }
     }
 
     /// Bytes of the keys, or the values, of a layer.
@@ -281,7 +283,13 @@ impl Loaded {
 
     /// A plane of a piece of a matrix.
     pub fn weights(&self, matrix: usize, piece: usize, plane: &str) -> Found<'_> {
-        self.matrices[matrix][piece].plane(&self.layout.matrices[matrix], piece, plane)
+        let about = &self.layout.matrices[matrix];
+        match (&self.matrices[matrix][piece], &self.stream) {
+            (&Stored::Turns(half, place), Some(stream)) => {
+                about.range(piece, about.plane(plane), stream.buffer(half, place))
+            }
+            (stored, _) => stored.plane(about, piece, plane),
+        }
     }
 
     pub fn vector(&self, index: usize) -> Found<'_> {
@@ -299,6 +307,26 @@ impl Loaded {
             .iter()
             .find(|(s, _)| *s == slot)
             .map(|(_, buffer)| buffer.into())
+    }
+}
+
+/// Builds plans of a model that is not loaded, for passes of `chunk` tokens.
+fn builder<'a>(
+    engine: &'a Engine,
+    config: &'a Config,
+    layout: &'a Layout,
+    options: &LoadOptions,
+    chunk: usize,
+) -> Builder<'a> {
+    Builder {
+        engine,
+        adapters: &[],
+        config,
+        layout,
+        precision: options.precision,
+        cache: options.cache_type(),
+        context: options.context_of(config) as u32,
+        chunk: chunk as u32,
     }
 }
 
@@ -368,13 +396,13 @@ fn check_context(engine: &Engine, config: &Config, cache: CacheType, context: us
     Ok(())
 }
 
+/// All vectors in one buffer, where each lies, and the buffer's bytes.
 async fn load_vectors(
     engine: &Engine,
     file: &ModelFile,
     layout: &Layout,
     upload: &mut Upload<'_>,
-    hash: &mut Xxh3,
-) -> Result<(Buffer, Vec<(u64, u64)>)> {
+) -> Result<(Buffer, Vec<(u64, u64)>, Vec<u8>)> {
     let mut bytes: Vec<u8> = Vec::new();
     let mut places = Vec::new();
     for vector in &layout.vectors {
@@ -383,10 +411,9 @@ async fn load_vectors(
         bytes.extend_from_slice(bytemuck::cast_slice(&values));
         bytes.resize(bytes.len().next_multiple_of(ALIGNMENT as usize), 0);
     }
-    hash.update(&bytes);
     let buffer = engine
         .storage_or_uniform("vectors", bytes.len() as u64)
         .await?;
     upload.write(&buffer, 0, &bytes).await?;
-    Ok((buffer, places))
+    Ok((buffer, places, bytes))
 }

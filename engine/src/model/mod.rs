@@ -8,4 +8,5 @@ pub mod lora;
 pub mod options;
 pub mod rope;
 mod slots;
+pub mod stream;
 pub mod weights;

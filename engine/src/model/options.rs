@@ -71,6 +71,9 @@ pub struct LoadOptions {
     pub context: Option<usize>,
     /// Tokens of a prefill pass; none: what suits the adapter.
     pub chunk: Option<usize>,
+    /// Bytes on the GPU that the model and one session may take; layers that do not fit come from the file whenever a pass
+    /// needs them. None: as many as they take.
+    pub gpu_memory: Option<u64>,
 }
 
 impl LoadOptions {

@@ -42,23 +42,18 @@ pub(crate) enum Stored {
     Buffer(Buffer),
     /// A texture for each plane.
     Textures(Vec<Texture>),
+    /// All planes in a buffer that pieces take turns in: of this half of those that there are, at this place.
+    Turns(usize, usize),
 }
 
 impl Stored {
     /// A plane of this piece of `matrix`.
     pub fn plane(&self, matrix: &Matrix, piece: usize, plane: &str) -> Found<'_> {
-        let index = matrix.format.planes.iter().position(|p| p.binding == plane);
-        let index = index.unwrap_or_else(|| panic!("{} has no plane {plane}", matrix.format.name));
+        let index = matrix.plane(plane);
         match self {
             Stored::Textures(textures) => Found::Texture(&textures[index].view),
-            Stored::Buffer(buffer) => {
-                let (start, size) = matrix.planes(matrix.pieces[piece]).0[index];
-                Found::Range(Range {
-                    buffer,
-                    start,
-                    size: Some(size),
-                })
-            }
+            Stored::Buffer(buffer) => matrix.range(piece, index, buffer),
+            Stored::Turns(..) => panic!("{} has no buffer of its own", matrix.name),
         }
     }
 }
@@ -136,6 +131,53 @@ impl Matrix {
         ((0..self.format.planes.len()).map(&mut place).collect(), end)
     }
 
+    /// The number of the plane that kernels bind as `binding`.
+    pub(crate) fn plane(&self, binding: &str) -> usize {
+        let index = self.format.planes.iter().position(|p| p.binding == binding);
+        index.unwrap_or_else(|| panic!("{} has no plane {binding}", self.format.name))
+    }
+
+    /// Plane `index` of a piece that lies in `buffer`.
+    pub(crate) fn range<'b>(&self, piece: usize, index: usize, buffer: &'b Buffer) -> Found<'b> {
+        let (start, size) = self.planes(self.pieces[piece]).0[index];
+        Found::Range(Range {
+            buffer,
+            start,
+            size: Some(size),
+        })
+    }
+
+    /// In pieces of about `most` bytes at most.
+    pub(crate) fn split(&mut self, most: u64) {
+        let strip = Piece {
+            row_start: 0,
+            rows: ROWS_TOGETHER,
+        };
+        let strips = u32::try_from(most / self.planes(strip).1).unwrap_or(u32::MAX);
+        let most = strips.clamp(1, u32::MAX / ROWS_TOGETHER) * ROWS_TOGETHER;
+        if self.pieces.iter().all(|piece| piece.rows <= most) {
+            return;
+        }
+        let starts = (0..self.rows).step_by(most as usize);
+        let piece = |row_start| Piece {
+            row_start,
+            rows: most.min(self.rows - row_start),
+        };
+        self.pieces = starts.map(piece).collect();
+    }
+
+    /// The first `rows` rows of the same, by themselves, in a buffer.
+    pub(crate) fn some_rows(&self, rows: u32) -> Matrix {
+        let rows = rows.next_multiple_of(ROWS_TOGETHER);
+        let row_start = 0;
+        Matrix {
+            rows,
+            pieces: vec![Piece { row_start, rows }],
+            textured: false,
+            ..self.clone()
+        }
+    }
+
     /// Bytes in the file.
     pub fn bytes(&self) -> u64 {
         self.tensors.iter().map(|t| t.bytes).sum()
@@ -143,18 +185,26 @@ impl Matrix {
 
     /// Bytes on the GPU.
     pub(crate) fn stored_bytes(&self) -> u64 {
-        let of = |piece: &Piece| {
-            let (planes, size) = self.planes(*piece);
-            if !self.textured {
-                return size;
-            }
-            let textures = planes.iter().enumerate().map(|(plane, &(_, bytes))| {
-                let (width, height, texel) = self.format.texture(plane, bytes);
-                u64::from(width * texel) * u64::from(height)
-            });
-            textures.sum()
-        };
-        self.pieces.iter().map(of).sum()
+        let pieces = self.pieces.iter();
+        pieces.map(|&piece| self.piece_stored_bytes(piece)).sum()
+    }
+
+    /// Bytes of a piece on the GPU.
+    pub(crate) fn piece_stored_bytes(&self, piece: Piece) -> u64 {
+        let (planes, size) = self.planes(piece);
+        if !self.textured {
+            return size;
+        }
+        let textures = planes.iter().enumerate().map(|(plane, &(_, bytes))| {
+            let (width, height, texel) = self.format.texture(plane, bytes);
+            u64::from(width * texel) * u64::from(height)
+        });
+        textures.sum()
+    }
+
+    /// Rows that are packed where `rows` are wanted.
+    pub(crate) fn rows_read(rows: usize) -> usize {
+        rows.next_multiple_of(ROWS_TOGETHER as usize)
     }
 
     /// Which rows of tensor `tensor` are among the matrix's rows `first..first + rows`: the first of them, and how many.
@@ -216,7 +266,7 @@ impl Matrix {
     }
 
     /// Makes and fills one piece; `each` sees the stored bytes, and breaking it ends in [`Error::Aborted`].
-    async fn load(
+    pub(crate) async fn load(
         &self,
         engine: &Engine,
         file: &ModelFile,
@@ -238,30 +288,84 @@ impl Matrix {
         } else {
             Stored::Buffer(engine.storage(&self.name, size).await?)
         };
-        let row_bytes = self.format.row_bytes(self.cols);
-        let strip = (STRIP_BYTES / row_bytes) as u32 / ROWS_TOGETHER * ROWS_TOGETHER;
-        let strip = strip.max(ROWS_TOGETHER);
-        for first in (0..piece.rows).step_by(strip as usize) {
-            let rows = strip.min(piece.rows - first);
+        for (first, rows) in self.strips(piece) {
             let bytes = self.gather(file, piece.row_start + first, rows).await?;
-            let packed = self.format.pack_rows(&bytes, rows, self.cols);
-            for (i, (packed, (start, _))) in packed.iter().zip(&planes).enumerate() {
-                // So many rows of any plane are whole 16 bytes: what lies before is exact.
-                let before = self.format.plane_bytes(i, first, self.cols);
-                match &stored {
-                    Stored::Buffer(buffer) => {
-                        upload.write(buffer, start + before, packed).await?;
-                    }
-                    Stored::Textures(textures) => {
+            match &stored {
+                Stored::Textures(textures) => {
+                    let packed = self.format.pack_rows(&bytes, rows, self.cols);
+                    for (i, packed) in packed.iter().enumerate() {
+                        let before = self.format.plane_bytes(i, first, self.cols);
                         upload.write_plane(&textures[i], before, packed).await?;
                     }
                 }
+                Stored::Buffer(buffer) => {
+                    let place = (piece, first, rows);
+                    self.write(&bytes, place, buffer, upload).await?;
+                }
+                Stored::Turns(..) => unreachable!("made above"),
             }
             if each(&bytes).is_break() {
                 return Err(Error::Aborted);
             }
         }
         Ok(stored)
+    }
+
+    /// First row and number of those strips that a piece is read in: so many rows of any plane are whole 16 bytes.
+    fn strips(&self, piece: Piece) -> impl Iterator<Item = (u32, u32)> + use<> {
+        let row_bytes = self.format.row_bytes(self.cols);
+        let strip = (STRIP_BYTES / row_bytes) as u32 / ROWS_TOGETHER * ROWS_TOGETHER;
+        let strip = strip.max(ROWS_TOGETHER);
+        let firsts = (0..piece.rows).step_by(strip as usize);
+        firsts.map(move |first| (first, strip.min(piece.rows - first)))
+    }
+
+    /// Packs stored rows and writes them to a piece's buffer, from its row `first` on.
+    pub(crate) async fn write(
+        &self,
+        bytes: &[u8],
+        (piece, first, rows): (Piece, u32, u32),
+        buffer: &Buffer,
+        upload: &mut Upload<'_>,
+    ) -> Result<()> {
+        let packed = self.format.pack_rows(bytes, rows, self.cols);
+        for (i, (packed, (start, _))) in packed.iter().zip(self.planes(piece).0).enumerate() {
+            let before = self.format.plane_bytes(i, first, self.cols);
+            upload.write(buffer, start + before, packed).await?;
+        }
+        Ok(())
+    }
+
+    /// Fills one piece in a buffer that is there.
+    pub(crate) async fn bring(
+        &self,
+        file: &ModelFile,
+        piece: Piece,
+        buffer: &Buffer,
+        upload: &mut Upload<'_>,
+    ) -> Result<()> {
+        for (first, rows) in self.strips(piece) {
+            let bytes = self.gather(file, piece.row_start + first, rows).await?;
+            self.write(&bytes, (piece, first, rows), buffer, upload)
+                .await?;
+        }
+        Ok(())
+    }
+
+    /// Reads one piece, for `each` to see; breaking it ends in [`Error::Aborted`].
+    pub(crate) async fn read(
+        &self,
+        file: &ModelFile,
+        piece: Piece,
+        each: &mut dyn FnMut(&[u8]) -> ControlFlow<()>,
+    ) -> Result<()> {
+        for (first, rows) in self.strips(piece) {
+            let bytes = self.gather(file, piece.row_start + first, rows).await?;
+            if each(&bytes).is_break() {
+                return Err(Error::Aborted);
+            }
+        }
+        Ok(())
     }
 
     /// The decoder's part for where its planes are.

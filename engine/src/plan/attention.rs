@@ -204,6 +204,17 @@ impl Builder<'_> {
         self.context >= LONG && self.engine.able(join).next().is_some()
     }
 
+    /// Bytes of what attention finds in parts of the positions.
+    pub(crate) fn parts_bytes(&self) -> u64 {
+        let parts = if self.splits() {
+            attention_join::PARTS
+        } else {
+            0
+        };
+        let config = self.config;
+        u64::from(config.heads * parts * (config.head_size + 2)) * 4
+    }
+
     fn attention_join(&self) -> Dispatch {
         let consts = [
             ("HEAD", self.config.head_size),

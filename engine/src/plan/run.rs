@@ -1,6 +1,9 @@
 //! A plan made ready for one session's buffers: pipelines, bind groups, one uniform buffer. Running it makes nothing.
 
-use std::sync::{Arc, atomic::Ordering::Relaxed};
+use std::{
+    ops::Range,
+    sync::{Arc, atomic::Ordering::Relaxed},
+};
 
 use lantern_kernels::Shader;
 
@@ -9,7 +12,7 @@ use crate::{
     Engine, Result,
     gpu::{
         buffer::Buffer,
-        pipeline::{Found, Pipeline, Range},
+        pipeline::{Found, Pipeline, Range as BufferRange},
     },
     model::weights::ALIGNMENT,
 };
@@ -46,7 +49,7 @@ impl Prepared {
         let mut steps = Vec::new();
         for ((index, dispatch), pipeline) in plan.dispatches.iter().enumerate().zip(pipelines) {
             let start = index as u64 * ALIGNMENT;
-            let own = Range {
+            let own = BufferRange {
                 buffer: &params,
                 start,
                 size: Some(dispatch.params.len() as u64),
@@ -99,11 +102,29 @@ impl Prepared {
     }
 }
 
+/// Some dispatches of a plan, for a pass of `tokens`.
+pub(crate) struct Part<'p> {
+    pub prepared: &'p Prepared,
+    pub dispatches: Range<usize>,
+    pub tokens: u32,
+}
+
+impl<'p> Part<'p> {
+    /// All of a plan.
+    pub fn whole(&(prepared, tokens): &(&'p Prepared, u32)) -> Part<'p> {
+        Part {
+            prepared,
+            dispatches: 0..prepared.plan.dispatches.len(),
+            tokens,
+        }
+    }
+}
+
 fn bind_group(
     engine: &Engine,
     dispatch: &Dispatch,
     pipeline: &Pipeline,
-    params: Range<'_>,
+    params: BufferRange<'_>,
     lookup: &impl Lookup,
 ) -> wgpu::BindGroup {
     let label = dispatch.shader.label();
@@ -122,11 +143,13 @@ fn bind_group(
             .unwrap_or_else(|| panic!("{label}: nothing is bound to {name}"))
             .1;
         match (lookup.find(bind, name), dispatch.x_range) {
-            (Found::Range(range), Some((start, size))) if name == "x" => Found::Range(Range {
-                start,
-                size: Some(size),
-                ..range
-            }),
+            (Found::Range(range), Some((start, size))) if name == "x" => {
+                Found::Range(BufferRange {
+                    start,
+                    size: Some(size),
+                    ..range
+                })
+            }
             (found, _) => found,
         }
     };
@@ -142,16 +165,22 @@ impl Engine {
         }
     }
 
-    /// Submits the dispatches of plans, each with its tokens and its first position: a submission of its own for about
-    /// every `most` operations, so that none keeps the GPU for so long that a driver's watchdog takes it for hung. The
-    /// operations of all of them.
-    pub(crate) fn submit_plans(&self, plans: &[(&Prepared, u32)], position: u32, most: u64) -> u64 {
+    /// Submits parts of plans from position `position` on: a submission of its own for about every `most` operations, so
+    /// that none keeps the GPU for so long that a driver's watchdog takes it for hung. The operations of all of them, and
+    /// the last submission.
+    pub(crate) fn submit_parts(
+        &self,
+        parts: &[Part<'_>],
+        position: u32,
+        most: u64,
+    ) -> (u64, wgpu::SubmissionIndex) {
         let (mut together, mut all) = (0, 0);
         let mut encoder = self.encoder();
         let mut pass = self.begin(&mut encoder);
-        for (prepared, tokens) in plans {
-            for (index, dispatch) in prepared.plan.dispatches.iter().enumerate() {
-                let load = dispatch.load(*tokens, position);
+        for part in parts {
+            let (prepared, tokens) = (part.prepared, part.tokens);
+            for index in part.dispatches.clone() {
+                let load = prepared.plan.dispatches[index].load(tokens, position);
                 if load.dispatches == 0 {
                     continue; // left out of a pass of so few tokens
                 }
@@ -161,14 +190,13 @@ impl Engine {
                     pass = self.begin(&mut encoder);
                     together = 0;
                 }
-                prepared.record_one(self, &mut pass, index, *tokens);
+                prepared.record_one(self, &mut pass, index, tokens);
                 together += load.operations;
                 all += load.operations;
             }
         }
         drop(pass);
-        self.submit(encoder);
-        all
+        (all, self.submit(encoder))
     }
 
     fn begin<'e>(&self, encoder: &'e mut wgpu::CommandEncoder) -> wgpu::ComputePass<'e> {

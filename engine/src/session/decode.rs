@@ -58,7 +58,11 @@ impl Session {
         let mut number = 0;
         while number < count {
             let room = (self.model.context - self.tokens.len()).min(count - number);
-            let batch = self.pace.batch(number).min(room);
+            let together = match self.model.stream {
+                Some(_) => 1, // what streams comes between two
+                None => self.pace.batch(number),
+            };
+            let batch = together.min(room);
             let start = Instant::now();
             let drawn = self.step(draw, number, batch).await?;
             self.written = self.written.max(self.tokens.len() - 1 + batch);
@@ -86,12 +90,18 @@ impl Session {
     /// One pass, one submission and one read-back; the `batch` tokens that it drew, `number` were drawn before.
     async fn step(&self, draw: &Prepared, number: usize, batch: usize) -> Result<Vec<u32>> {
         let engine = &self.model.engine;
-        let mut encoder = engine.encoder();
         let first = self.tokens.len() - 1; // the position of the last token
+        let streams = self.model.stream.is_some();
+        if streams && number > 0 {
+            self.hand(&self.tokens[first..]).await?;
+            let plans = [(self.decode_at(first), 1)];
+            self.run(&plans, first, u64::MAX).await?;
+        }
+        let mut encoder = engine.encoder();
         let mut plans = Vec::new();
         for position in first..first + batch {
             // The first is drawn from the logits that are there.
-            let there = number == 0 && position == first;
+            let there = streams || number == 0 && position == first;
             plans.extend((!there).then(|| (self.decode_at(position), 1)));
             plans.push((draw, 1));
         }

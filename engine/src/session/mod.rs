@@ -8,6 +8,7 @@ mod prefill;
 pub mod profile;
 pub mod sampler;
 pub mod saved;
+mod stream;
 pub mod trial;
 pub mod tune;
 
@@ -176,7 +177,7 @@ impl Buffers {
             (Slot::Logits, vocabulary),
             (Slot::Scores, vocabulary),
             (Slot::Seen, vocabulary),
-            (Slot::Parts, model.parts_bytes()),
+            (Slot::Parts, model.builder().parts_bytes()),
         ];
         let mut slots = Vec::new();
         for (slot, size) in sizes {
@@ -390,6 +391,12 @@ impl Session {
         fork.drawn.clone_from(&self.drawn);
         (fork.cached, fork.written, fork.fresh) = (self.cached, self.written, self.fresh);
         Ok(fork)
+    }
+
+    fn write_tokens(&self, tokens: &[u32]) {
+        let buffer = &self.buffers.slot(Slot::Tokens).raw;
+        let queue = &self.model.engine.queue;
+        queue.write_buffer(buffer, 0, bytemuck::cast_slice(tokens));
     }
 
     /// Writes position and count of the next pass.

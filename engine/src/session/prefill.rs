@@ -145,7 +145,7 @@ impl Session {
 
     /// Feeds the next `count` tokens; as a decoded token where `single`, with their last logits where `last`.
     async fn chunk(&mut self, count: usize, single: bool, last: bool) -> Result<()> {
-        self.begin(self.cached, count);
+        self.begin(self.cached, count).await?;
         let many = [(&self.plans.prefill, count as u32), (&self.plans.head, 1)];
         let plans = if single {
             &[(self.decode_at(self.cached), 1)]
@@ -154,12 +154,11 @@ impl Session {
         };
         let start = Instant::now();
         let most = (self.operations_per_second * SUBMISSION_SECONDS) as u64;
-        let engine = &self.model.engine;
-        let operations = engine.submit_plans(plans, self.cached as u32, most);
+        let operations = self.run(plans, self.cached, most).await?;
         self.fresh = last;
         self.cached += count;
         self.written = self.written.max(self.cached);
-        engine.wait().await?;
+        self.model.engine.wait().await?;
         if !single {
             self.operations_per_second =
                 operations as f64 / start.elapsed().as_secs_f64().max(1e-6);
@@ -168,14 +167,10 @@ impl Session {
     }
 
     /// Hands the GPU `count` tokens from `position` on.
-    pub(super) fn begin(&self, position: usize, count: usize) {
-        let next = &self.tokens[position..][..count];
-        let buffer = &self.buffers.slot(Slot::Tokens).raw;
-        self.model
-            .engine
-            .queue
-            .write_buffer(buffer, 0, bytemuck::cast_slice(next));
+    pub(super) async fn begin(&self, position: usize, count: usize) -> Result<()> {
+        self.hand(&self.tokens[position..][..count]).await?;
         self.set_state(position, count);
+        Ok(())
     }
 
     pub(super) async fn make_every(&self) -> Result<Every> {
@@ -216,7 +211,7 @@ impl Session {
         let rows = every.head.plan.tokens as usize;
         while self.cached < self.tokens.len() {
             let count = (self.tokens.len() - self.cached).min(rows);
-            self.begin(self.cached, count);
+            self.begin(self.cached, count).await?;
             let engine = &self.model.engine;
             let tokens = count as u32;
             let plans = [
@@ -225,7 +220,7 @@ impl Session {
                 (&self.plans.head, 1),
             ];
             let most = (self.operations_per_second * SUBMISSION_SECONDS) as u64;
-            engine.submit_plans(&plans, self.cached as u32, most);
+            self.run(&plans, self.cached, most).await?;
             let mut encoder = engine.encoder();
             let size = (count * stride * 4) as u64;
             encoder.copy_buffer_to_buffer(&every.logits.raw, 0, &every.readback.raw, 0, size);

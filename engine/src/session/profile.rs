@@ -48,7 +48,7 @@ impl Session {
         self.settle().await?;
         let count = self.cached.min(self.model.chunk);
         let position = self.cached - count;
-        self.begin(position, count);
+        self.begin(position, count).await?;
         let plans = [(&self.plans.prefill, count as u32), (&self.plans.head, 1)];
         self.profile(&plans, position, rounds).await
     }
@@ -59,6 +59,11 @@ impl Session {
         position: usize,
         rounds: usize,
     ) -> Result<Vec<ProfileRow>> {
+        if self.model.stream.is_some() {
+            return Err(Error::Unsupported(
+                "layers of this model stream: there is no telling how long a kernel took; give it more GPU memory".into(),
+            ));
+        }
         let engine = &self.model.engine;
         let mut rows: Vec<ProfileRow> = Vec::new();
         for (prepared, tokens) in plans {

@@ -1,0 +1,451 @@
+//! A model larger than its share of the GPU's memory: what fits stays there, and the rest of the layers come from the file
+//! whenever a pass needs them, two on their way or computed with at any time. Rows of the embedding are read as tokens ask
+//! for them. What is computed is the same.
+
+use std::{
+    ops::ControlFlow,
+    pin::Pin,
+    sync::{Mutex, MutexGuard},
+};
+
+use web_time::Instant;
+
+use super::{
+    block::{Layout, MatrixId},
+    weights::{Matrix, Piece, STRIP_BYTES, Stored},
+};
+use crate::{
+    Engine, Error, ModelFile, Result,
+    gpu::buffer::{Buffer, Upload},
+    plan::{
+        build::{Builder, Width},
+        dispatch::{Bind, Plan},
+    },
+};
+
+/// Bytes that are written to find how fast writing is.
+const TRIAL_BYTES: u64 = 64 << 20;
+
+/// Pieces of matrices that come together: a layer's, or one of the output's.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Unit(Vec<(MatrixId, usize)>);
+
+/// What streams, decided before anything is loaded.
+pub(super) struct Division {
+    pub units: Vec<Unit>,
+    /// The embedding's rows of a pass.
+    pub rows: Matrix,
+}
+
+/// What streams, and where it comes by.
+pub(crate) struct Stream {
+    file: ModelFile,
+    units: Vec<Unit>,
+    /// Of units with even numbers, and with odd ones: a buffer for each of their pieces.
+    turns: [Vec<Buffer>; 2],
+    state: Mutex<State>,
+    about: Streaming,
+}
+
+/// How a model streams.
+#[derive(Debug, Clone, Copy, serde::Serialize)]
+pub struct Streaming {
+    /// Bytes of weights that each pass brings from the file.
+    pub bytes_per_pass: u64,
+    /// Layers of which all, or some, weights come from the file.
+    pub layers: usize,
+    /// Bytes a second that reading the file, or writing to the GPU if that is slower, reached when the model was loaded:
+    /// no pass is faster than these bring its bytes.
+    pub bytes_per_second: f64,
+}
+
+#[derive(Default)]
+struct State {
+    running: bool,
+    /// The unit that lies in each half.
+    held: [Option<usize>; 2],
+    /// What was last computed with each.
+    computed: [Option<Pin<Box<dyn Done>>>; 2],
+}
+
+/// A future of the GPU's having done something.
+#[cfg(not(target_arch = "wasm32"))]
+trait Done: Future<Output = Result<()>> + Send {}
+#[cfg(not(target_arch = "wasm32"))]
+impl<F: Future<Output = Result<()>> + Send> Done for F {}
+/// A future of the GPU's having done something.
+#[cfg(target_arch = "wasm32")]
+trait Done: Future<Output = Result<()>> {}
+#[cfg(target_arch = "wasm32")]
+impl<F: Future<Output = Result<()>>> Done for F {}
+
+/// What a piece takes in a buffer.
+fn piece_bytes(matrices: &[Matrix], (matrix, piece): (MatrixId, usize)) -> u64 {
+    let matrix = &matrices[matrix];
+    matrix.planes(matrix.pieces[piece]).1
+}
+
+impl Unit {
+    fn bytes(&self, matrices: &[Matrix]) -> u64 {
+        self.0.iter().map(|&at| piece_bytes(matrices, at)).sum()
+    }
+
+    fn file_bytes(&self, matrices: &[Matrix]) -> u64 {
+        let bytes = |&(matrix, piece): &(MatrixId, usize)| {
+            let matrix = &matrices[matrix];
+            let Piece { rows, .. } = matrix.pieces[piece];
+            u64::from(rows) * matrix.format.row_bytes(matrix.cols) as u64
+        };
+        self.0.iter().map(bytes).sum()
+    }
+}
+
+/// Sizes of the buffers that the units of each half take turns in.
+fn turn_bytes(matrices: &[Matrix], units: &[Unit]) -> [Vec<u64>; 2] {
+    let mut sizes = [vec![], vec![]];
+    for (number, Unit(pieces)) in units.iter().enumerate() {
+        let half = &mut sizes[number % 2];
+        half.resize(half.len().max(pieces.len()), 0);
+        for (size, &at) in half.iter_mut().zip(pieces) {
+            *size = (*size).max(piece_bytes(matrices, at));
+        }
+    }
+    sizes
+}
+
+/// Decides what streams so that a session and all its model keeps take no more than `budget` bytes, of which `taken` are
+/// taken already. None where all fits. Changes what the plans of `builder` must then be built of, `matrices`.
+pub(super) fn divide(
+    builder: &Builder<'_>,
+    budget: u64,
+    taken: u64,
+) -> Result<Option<(Vec<Matrix>, Division)>> {
+    let layout = builder.layout;
+    let session = session_bytes(builder);
+    let all: u64 = layout.matrices.iter().map(Matrix::stored_bytes).sum();
+    if taken + session + all <= budget {
+        return Ok(None);
+    }
+    let body = builder.body(Width::Decode);
+    let layers: Vec<Unit> = (0..builder.config.layers)
+        .map(|layer| layer_unit(&body, layer))
+        .collect();
+    let mut matrices = layout.matrices.clone();
+    // The output comes in parts, none larger than a layer.
+    let largest = layers.iter().map(|unit| unit.bytes(&matrices)).max();
+    matrices[layout.output].split(largest.unwrap_or(0));
+    let parts = 0..matrices[layout.output].pieces.len();
+    let parts = parts.map(|piece| Unit(vec![(layout.output, piece)]));
+    let units: Vec<Unit> = layers.into_iter().chain(parts).collect();
+
+    let rows = matrices[layout.embedding].some_rows(builder.chunk);
+    let always = layout
+        .positions
+        .map_or(0, |id| layout.matrices[id].stored_bytes());
+    let always = always + rows.planes(rows.pieces[0]).1;
+    let turns: u64 = turn_bytes(&matrices, &units).iter().flatten().sum();
+    let least = taken + session + always + turns;
+    let Some(mut left) = budget.checked_sub(least) else {
+        return Err(Error::DoesNotFit(format!(
+            "{} MB of GPU memory are too few for {}: a session of {} tokens takes {} MB, two layers on their way {} MB: give {} MB, or try a smaller context or a smaller type of cache",
+            in_mb(budget),
+            builder.config.name,
+            builder.context,
+            in_mb(taken + session + always),
+            in_mb(turns),
+            in_mb(least)
+        )));
+    };
+    let stays = |unit: &Unit| {
+        // Where the matrix is in textures, these take a little more.
+        let bytes = unit.0.iter().map(|&(id, piece)| {
+            let matrix = &matrices[id];
+            matrix.piece_stored_bytes(matrix.pieces[piece])
+        });
+        let bytes = bytes.sum();
+        let fits = left >= bytes;
+        left = if fits { left - bytes } else { 0 };
+        fits
+    };
+    let stay = units.iter().map(stays).take_while(|&fits| fits).count();
+    let units = units[stay..].to_vec();
+    for &(matrix, _) in units.iter().flat_map(|unit| &unit.0) {
+        matrices[matrix].textured = false;
+    }
+    Ok(Some((matrices, Division { units, rows })))
+}
+
+/// What the blocks of layer `layer` read.
+fn layer_unit(body: &Plan, layer: u32) -> Unit {
+    let dispatches = body.dispatches.iter().filter(|d| d.layer == Some(layer));
+    let mut pieces = Vec::new();
+    for (_, bind) in dispatches.flat_map(|d| &d.binds) {
+        if let Bind::Weights(matrix, piece) = *bind
+            && !pieces.contains(&(matrix, piece))
+        {
+            pieces.push((matrix, piece));
+        }
+    }
+    Unit(pieces)
+}
+
+/// Bytes of a session: its cache, logits of several kinds, and the parameters of plans.
+fn session_bytes(builder: &Builder<'_>) -> u64 {
+    const PARAMS: u64 = super::weights::ALIGNMENT; // of a dispatch
+    const LOGITS: u64 = 4; // as they are, after penalties, seen before, read back
+    const EVERY: u64 = 2 * 16; // rows of those of a whole pass, and of their way back
+    let Builder {
+        config,
+        context,
+        chunk,
+        cache,
+        ..
+    } = builder;
+    let vocabulary = u64::from(config.vocabulary.next_multiple_of(32)) * 4;
+    let plans = builder.plans();
+    let dispatches: usize = plans.iter().map(|plan| plan.dispatches.len()).sum();
+    let parts = builder.parts_bytes();
+    config.cache_bytes(*cache, *context as usize, *chunk as usize)
+        + vocabulary * (LOGITS + EVERY)
+        + parts
+        + dispatches as u64 * PARAMS
+        + u64::from(*chunk) * 4
+        + PARAMS
+}
+
+fn in_mb(bytes: u64) -> String {
+    format!("{:.1}", bytes as f64 / 1e6)
+}
+
+impl Stream {
+    /// Makes the buffers that units take turns in, and measures how fast they are filled. `read` is how many bytes of the
+    /// file were read in how many seconds.
+    pub async fn new(
+        engine: &Engine,
+        file: &ModelFile,
+        matrices: &[Matrix],
+        units: Vec<Unit>,
+        layers: u32,
+        read: (u64, f64),
+    ) -> Result<Stream> {
+        let mut turns = [vec![], vec![]];
+        for (half, sizes) in turns.iter_mut().zip(turn_bytes(matrices, &units)) {
+            for size in sizes {
+                half.push(engine.storage("weights that come by", size).await?);
+            }
+        }
+        let writing = writing_speed(engine, &turns[0]).await?;
+        let reading = read.0 as f64 / read.1.max(1e-9);
+        let outputs = units.iter().filter(|unit| unit.0.len() == 1).count();
+        let resting = if units.len() > turns.len() {
+            0
+        } else {
+            units.len()
+        };
+        let about = Streaming {
+            bytes_per_pass: units[resting..]
+                .iter()
+                .map(|unit| unit.file_bytes(matrices))
+                .sum(),
+            layers: (units.len() - outputs).min(layers as usize),
+            bytes_per_second: reading.min(writing),
+        };
+        Ok(Stream {
+            file: file.clone(),
+            units,
+            turns,
+            state: Mutex::default(),
+            about,
+        })
+    }
+
+    /// How it streams.
+    pub fn about(&self) -> Streaming {
+        self.about
+    }
+
+    /// The buffer of a piece that streams.
+    pub fn buffer(&self, half: usize, place: usize) -> &Buffer {
+        &self.turns[half][place]
+    }
+
+    /// The unit that a piece is in.
+    pub fn unit_of(&self, at: (MatrixId, usize)) -> Option<usize> {
+        self.units.iter().position(|unit| unit.0.contains(&at))
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().expect("not poisoned")
+    }
+
+    /// Has the buffers to itself from now on.
+    ///
+    /// # Errors
+    /// [`Error::BadInput`] where another session computes.
+    pub fn begin(&self) -> Result<Running<'_>> {
+        if std::mem::replace(&mut self.state().running, true) {
+            return Err(Error::BadInput(
+                "layers of this model stream, for one session at a time, and another is computing"
+                    .into(),
+            ));
+        }
+        Ok(Running(self))
+    }
+}
+
+/// A pass that has the buffers to itself.
+pub(crate) struct Running<'s>(&'s Stream);
+
+impl Drop for Running<'_> {
+    fn drop(&mut self) {
+        self.0.state().running = false;
+    }
+}
+
+impl Running<'_> {
+    /// Brings a unit to the GPU where it is not there: on its way while the one before is computed with, once the one
+    /// before that is done.
+    pub async fn bring(&self, engine: &Engine, matrices: &[Matrix], unit: usize) -> Result<()> {
+        let (stream, half) = (self.0, unit % 2);
+        if stream.state().held[half] == Some(unit) {
+            return Ok(());
+        }
+        let computed = {
+            let mut state = stream.state();
+            state.held[half] = None;
+            state.computed[half].take()
+        };
+        if let Some(computed) = computed {
+            computed.await?;
+        }
+        let mut upload = Upload::ahead(engine);
+        for (buffer, &(id, piece)) in stream.turns[half].iter().zip(&stream.units[unit].0) {
+            let matrix = &matrices[id];
+            let piece = matrix.pieces[piece];
+            matrix
+                .bring(&stream.file, piece, buffer, &mut upload)
+                .await?;
+        }
+        stream.file.release();
+        stream.state().held[half] = Some(unit);
+        Ok(())
+    }
+
+    /// Tells that `done` was the last to read a unit.
+    pub fn computes(
+        &self,
+        unit: usize,
+        done: impl Future<Output = Result<()>> + wgpu::WasmNotSend + 'static,
+    ) {
+        self.0.state().computed[unit % 2] = Some(Box::pin(done));
+    }
+}
+
+impl Stream {
+    /// Reads those rows of `embedding` that tokens have, and writes them to `buffer`, one after the other.
+    pub async fn look_up(
+        &self,
+        engine: &Engine,
+        rows: &Matrix,
+        tokens: &[u32],
+        buffer: &Buffer,
+    ) -> Result<()> {
+        let size = rows.format.row_bytes(rows.cols);
+        let whole = Matrix::rows_read(tokens.len());
+        let mut bytes = Vec::with_capacity(whole * size);
+        for &token in tokens {
+            let start = u64::from(token) * size as u64;
+            let row = self
+                .file
+                .data(&rows.tensors[0], start..start + size as u64)
+                .await?;
+            bytes.extend_from_slice(&row);
+        }
+        bytes.resize(whole * size, 0);
+        let place = (rows.pieces[0], 0, whole as u32);
+        rows.write(&bytes, place, buffer, &mut Upload::ahead(engine))
+            .await
+    }
+}
+
+/// Bytes a second that go to buffers.
+async fn writing_speed(engine: &Engine, buffers: &[Buffer]) -> Result<f64> {
+    let zeros = vec![0u8; STRIP_BYTES];
+    let mut upload = Upload::new(engine);
+    upload.finish().await?;
+    let start = Instant::now();
+    let mut written = 0;
+    'all: for buffer in buffers {
+        for at in (0..buffer.size).step_by(STRIP_BYTES) {
+            let count = (buffer.size - at).min(STRIP_BYTES as u64);
+            upload.write(buffer, at, &zeros[..count as usize]).await?;
+            written += count;
+            if written > TRIAL_BYTES {
+                break 'all;
+            }
+        }
+    }
+    upload.finish().await?;
+    Ok(written as f64 / start.elapsed().as_secs_f64().max(1e-9))
+}
+
+/// Weights on their way from the file when the model is loaded.
+pub(super) struct Loading<'a> {
+    pub engine: &'a Engine,
+    pub file: &'a ModelFile,
+    pub layout: &'a Layout,
+    /// What streams.
+    pub units: &'a [Unit],
+    pub upload: Upload<'a>,
+    /// Bytes of what streams that were read, and in how many seconds.
+    pub read: (u64, f64),
+}
+
+impl Loading<'_> {
+    /// Makes and fills all that stays, and reads what streams once: for the model's hash, and to find out whether it can
+    /// be read, and how fast that is. `each` sees every byte of the file's matrices.
+    pub async fn matrices(
+        &mut self,
+        each: &mut dyn FnMut(&[u8]) -> ControlFlow<()>,
+    ) -> Result<Vec<Vec<Stored>>> {
+        let mut all = Vec::new();
+        for (id, matrix) in self.layout.matrices.iter().enumerate() {
+            let mut pieces = Vec::new();
+            for index in 0..matrix.pieces.len() {
+                pieces.extend(self.piece(id, index, each).await?);
+            }
+            all.push(pieces);
+        }
+        Ok(all)
+    }
+
+    async fn piece(
+        &mut self,
+        id: MatrixId,
+        index: usize,
+        each: &mut dyn FnMut(&[u8]) -> ControlFlow<()>,
+    ) -> Result<Option<Stored>> {
+        let (engine, file, matrix) = (self.engine, self.file, &self.layout.matrices[id]);
+        let piece = matrix.pieces[index];
+        if id >= self.layout.stored {
+            let rows = engine.storage(&matrix.name, matrix.planes(piece).1).await?;
+            return Ok(Some(Stored::Buffer(rows)));
+        }
+        let place = |unit: &Unit| unit.0.iter().position(|&at| at == (id, index));
+        let mut units = self.units.iter().enumerate();
+        let turn = units.find_map(|(number, unit)| Some(Stored::Turns(number % 2, place(unit)?)));
+        if turn.is_none() && self.layout.aside != Some(id) {
+            let stored = matrix.load(engine, file, piece, &mut self.upload, each);
+            return Ok(Some(stored.await?));
+        }
+        let start = Instant::now();
+        let mut count = |strip: &[u8]| {
+            self.read.0 += strip.len() as u64;
+            each(strip)
+        };
+        matrix.read(file, piece, &mut count).await?;
+        file.release();
+        self.read.1 += start.elapsed().as_secs_f64();
+        Ok(turn)
+    }
+}

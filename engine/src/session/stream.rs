@@ -1,0 +1,81 @@
+//! Passes of a model of which layers stream: each is brought to the GPU before what computes with it, while that before
+//! is still computed.
+
+use std::ops::Range;
+
+use super::Session;
+use crate::{
+    Result,
+    model::{load::Loaded, stream::Stream},
+    plan::{
+        dispatch::{Bind, Plan},
+        run::{Part, Prepared},
+    },
+};
+
+impl Session {
+    /// Submits plans, each with its tokens, in submissions of about `most` operations. The operations of all of them.
+    pub(super) async fn run(
+        &self,
+        plans: &[(&Prepared, u32)],
+        position: usize,
+        most: u64,
+    ) -> Result<u64> {
+        let (engine, position) = (&self.model.engine, position as u32);
+        let Some(stream) = &self.model.stream else {
+            let whole: Vec<Part> = plans.iter().map(Part::whole).collect();
+            return Ok(engine.submit_parts(&whole, position, most).0);
+        };
+        let running = stream.begin()?;
+        let mut all = 0;
+        for &(prepared, tokens) in plans {
+            for (unit, dispatches) in stretches(&prepared.plan, stream) {
+                if let Some(unit) = unit {
+                    let matrices = &self.model.layout.matrices;
+                    running.bring(engine, matrices, unit).await?;
+                }
+                let part = Part {
+                    prepared,
+                    dispatches,
+                    tokens,
+                };
+                let (operations, last) = engine.submit_parts(&[part], position, most);
+                if let Some(unit) = unit {
+                    running.computes(unit, engine.done(last));
+                }
+                all += operations;
+            }
+        }
+        Ok(all)
+    }
+
+    /// Hands the GPU the tokens of the next pass: themselves, or the rows of the embedding that were read for them.
+    pub(super) async fn hand(&self, tokens: &[u32]) -> Result<()> {
+        let model: &Loaded = &self.model;
+        let Some(stream) = &model.stream else {
+            self.write_tokens(tokens);
+            return Ok(());
+        };
+        let (rows, buffer) = model.looked_up();
+        stream.look_up(&model.engine, rows, tokens, buffer).await?;
+        let places: Vec<u32> = (0..tokens.len() as u32).collect();
+        self.write_tokens(&places);
+        Ok(())
+    }
+}
+
+/// Dispatches of a plan that compute with one unit, in order; those that compute with none belong to what is before.
+fn stretches(plan: &Plan, stream: &Stream) -> Vec<(Option<usize>, Range<usize>)> {
+    let mut all: Vec<(Option<usize>, Range<usize>)> = vec![];
+    for (index, dispatch) in plan.dispatches.iter().enumerate() {
+        let unit = dispatch.binds.iter().find_map(|&(_, bind)| match bind {
+            Bind::Weights(matrix, piece) => stream.unit_of((matrix, piece)),
+            _ => None,
+        });
+        match all.last_mut() {
+            Some((before, range)) if unit.is_none() || unit == *before => range.end = index + 1,
+            _ => all.push((unit, index..index + 1)),
+        }
+    }
+    all
+}

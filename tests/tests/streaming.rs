@@ -1,0 +1,116 @@
+//! Models larger than their share of the GPU's memory: layers that come from the file compute what layers that stay do.
+
+use std::{ops::ControlFlow, path::Path, sync::Arc};
+
+use lantern_engine::{Engine, Error, LoadOptions, Model, ModelFile, Precision, SamplerOptions};
+use pollster::block_on;
+
+use crate::support::{
+    adapters,
+    default_model::default_model,
+    models::{feed, feed_all, folder, generate, load, reference},
+    nmse,
+};
+
+const LEAST: u64 = 1000; // bytes in which nothing fits
+
+fn options(gpu_memory: Option<u64>) -> LoadOptions {
+    LoadOptions {
+        precision: Precision::Exact,
+        gpu_memory,
+        ..LoadOptions::default()
+    }
+}
+
+fn try_load(engine: &Arc<Engine>, path: &Path, options: &LoadOptions) -> Result<Model, Error> {
+    let file = ModelFile::open(path).unwrap();
+    let mut each = |_, _| ControlFlow::Continue(());
+    block_on(Model::load(engine, &file, options, &mut each))
+}
+
+/// The megabytes, in bytes, that the refusal of too few names.
+fn least(refused: &Error) -> u64 {
+    let Error::DoesNotFit(why) = refused else {
+        panic!("{refused}")
+    };
+    let named = why.split("give ").nth(1).expect("how many it takes");
+    let megabytes: f64 = named.split(' ').next().unwrap().parse().unwrap();
+    ((megabytes + 0.1) * 1e6) as u64
+}
+
+#[test]
+fn streamed_layers_compute_what_others_do() {
+    for adapter in adapters::all() {
+        let engine = adapters::open(&adapter);
+        let mut streamed = 0;
+        for entry in std::fs::read_dir(folder("families")).unwrap() {
+            let path = entry.unwrap().path();
+            if path.extension().is_none_or(|ending| ending != "gguf") {
+                continue;
+            }
+            let tokens = reference(&path).tokens;
+            let whole = load(&engine, &path, &options(None));
+            let before = engine.counters().gpu_bytes;
+            let refused = try_load(&engine, &path, &options(Some(LEAST)));
+            let budget = least(&refused.err().expect("nothing fits so few bytes"));
+            let model = try_load(&engine, &path, &options(Some(budget))).unwrap();
+            let Some(streaming) = model.streaming() else {
+                continue; // of so few layers two on their way are nearly all
+            };
+            streamed += 1;
+            assert!(streaming.layers > 0 && streaming.bytes_per_second > 0.0);
+            assert_eq!(model.fingerprint(), whole.fingerprint());
+            let mut session = block_on(model.session()).unwrap();
+            let taken = engine.counters().gpu_bytes - before;
+            assert!(taken <= budget, "{taken} of {budget}: {}", path.display());
+            let mut plain = block_on(whole.session()).unwrap();
+            let logits = feed_all(&mut session, &tokens);
+            let error = nmse(&logits, &feed_all(&mut plain, &tokens));
+            assert!(error < 1e-12, "{}: NMSE {error:.2e}", path.display());
+            let greedy = SamplerOptions::greedy();
+            assert_eq!(
+                generate(&mut session, 12, &greedy),
+                generate(&mut plain, 12, &greedy)
+            );
+        }
+        assert!(streamed > 8, "{}: {streamed} streamed", adapter.name);
+    }
+}
+
+#[test]
+fn a_model_in_32_mib_says_the_same() {
+    let Some(path) = default_model() else { return };
+    for adapter in adapters::all() {
+        let engine = adapters::open(&adapter);
+        let short = |gpu_memory| LoadOptions {
+            context: Some(128),
+            ..options(gpu_memory)
+        };
+        let model = load(&engine, &path, &short(Some(32 << 20)));
+        let bytes = engine.counters().gpu_bytes;
+        let mut session = block_on(model.session()).unwrap();
+        assert!(engine.counters().gpu_bytes <= 32 << 20, "{bytes} before");
+        let expected = reference(&folder("smollm2").join("france"));
+        feed(&mut session, &expected.tokens);
+        let drawn = generate(&mut session, 4, &SamplerOptions::greedy());
+        assert_eq!(expected.first_wrong(&drawn), None, "{}", adapter.name);
+        // Back to the start, in another session, and one beside it.
+        let mut fork = block_on(session.fork()).unwrap();
+        session.rewind(expected.tokens.len()).unwrap();
+        let again = generate(&mut session, 4, &SamplerOptions::greedy());
+        assert_eq!(again, drawn);
+        generate(&mut fork, 1, &SamplerOptions::greedy());
+        assert!(model.streaming().unwrap().bytes_per_pass > model.weight_bytes() / 2);
+    }
+}
+
+#[test]
+fn where_all_fits_nothing_streams() {
+    let adapter = &adapters::all()[0];
+    let engine = adapters::open(adapter);
+    let path = folder("families").join("llama.gguf");
+    let model = load(&engine, &path, &options(Some(1 << 40)));
+    assert!(model.streaming().is_none());
+    let none = try_load(&engine, &path, &options(Some(0))).err().unwrap();
+    assert!(none.to_string().contains("try a smaller context"), "{none}");
+}
