@@ -86,10 +86,6 @@ fn piece_bytes(matrices: &[Matrix], (matrix, piece): (MatrixId, usize)) -> u64 {
 }
 
 impl Unit {
-    fn bytes(&self, matrices: &[Matrix]) -> u64 {
-        self.0.iter().map(|&at| piece_bytes(matrices, at)).sum()
-    }
-
     fn file_bytes(&self, matrices: &[Matrix]) -> u64 {
         let bytes = |&(matrix, piece): &(MatrixId, usize)| {
             let matrix = &matrices[matrix];
@@ -128,11 +124,12 @@ pub(super) fn divide(
     }
     let body = builder.body(Width::Decode);
     let layers: Vec<Unit> = (0..builder.config.layers)
-        .map(|layer| layer_unit(&body, layer))
+        .map(|layer| layer_unit(&body, &layout.matrices, layer))
         .collect();
     let mut matrices = layout.matrices.clone();
-    // The output comes in parts, none larger than a layer.
-    let largest = layers.iter().map(|unit| unit.bytes(&matrices)).max();
+    // The output comes in parts, none larger than the largest matrix of a layer, in whose place it lies.
+    let pieces = layers.iter().flat_map(|unit| &unit.0);
+    let largest = pieces.map(|&at| piece_bytes(&matrices, at)).max();
     matrices[layout.output].split(largest.unwrap_or(0));
     let parts = 0..matrices[layout.output].pieces.len();
     let parts = parts.map(|piece| Unit(vec![(layout.output, piece)]));
@@ -175,8 +172,8 @@ pub(super) fn divide(
     Ok(Some((matrices, Division { units, rows })))
 }
 
-/// What the blocks of layer `layer` read.
-fn layer_unit(body: &Plan, layer: u32) -> Unit {
+/// What the blocks of layer `layer` read, the largest first.
+fn layer_unit(body: &Plan, matrices: &[Matrix], layer: u32) -> Unit {
     let dispatches = body.dispatches.iter().filter(|d| d.layer == Some(layer));
     let mut pieces = Vec::new();
     for (_, bind) in dispatches.flat_map(|d| &d.binds) {
@@ -186,6 +183,7 @@ fn layer_unit(body: &Plan, layer: u32) -> Unit {
             pieces.push((matrix, piece));
         }
     }
+    pieces.sort_by_key(|&at| std::cmp::Reverse(piece_bytes(matrices, at)));
     Unit(pieces)
 }
 
