@@ -292,10 +292,8 @@ impl Matrix {
             let bytes = self.gather(file, piece.row_start + first, rows).await?;
             match &stored {
                 Stored::Textures(textures) => {
-                    let packed = self.format.pack_rows(&bytes, rows, self.cols);
-                    for (i, packed) in packed.iter().enumerate() {
-                        let before = self.format.plane_bytes(i, first, self.cols);
-                        upload.write_plane(&textures[i], before, packed).await?;
+                    for (i, before, packed) in self.packed(&bytes, first, rows) {
+                        upload.write_plane(&textures[i], before, &packed).await?;
                     }
                 }
                 Stored::Buffer(buffer) => {
@@ -328,12 +326,40 @@ impl Matrix {
         buffer: &Buffer,
         upload: &mut Upload<'_>,
     ) -> Result<()> {
-        let packed = self.format.pack_rows(bytes, rows, self.cols);
-        for (i, (packed, (start, _))) in packed.iter().zip(self.planes(piece).0).enumerate() {
-            let before = self.format.plane_bytes(i, first, self.cols);
-            upload.write(buffer, start + before, packed).await?;
+        let planes = self.planes(piece).0;
+        for (i, before, packed) in self.packed(bytes, first, rows) {
+            upload.write(buffer, planes[i].0 + before, &packed).await?;
         }
         Ok(())
+    }
+
+    /// Stored rows from row `first` of a piece on, packed, natively by several threads: number of a plane, where in it, and
+    /// its bytes.
+    fn packed(&self, bytes: &[u8], first: u32, rows: u32) -> Vec<(usize, u64, Vec<u8>)> {
+        let share = rows.div_ceil(threads()).next_multiple_of(ROWS_TOGETHER);
+        let pack = |(index, bytes): (usize, &[u8])| {
+            let start = index as u32 * share;
+            let count = share.min(rows - start);
+            let planes = self.format.pack_rows(bytes, count, self.cols);
+            let place = move |(i, packed)| {
+                let before = self.format.plane_bytes(i, first + start, self.cols);
+                (i, before, packed)
+            };
+            planes.into_iter().enumerate().map(place)
+        };
+        let share_bytes = share as usize * self.format.row_bytes(self.cols);
+        let mut shares = bytes.chunks(share_bytes).enumerate();
+        std::thread::scope(|scope| {
+            let own = shares.next();
+            let others: Vec<_> = shares
+                .map(|share| scope.spawn(move || pack(share)))
+                .collect();
+            let mut all: Vec<_> = own.into_iter().flat_map(pack).collect();
+            for other in others {
+                all.extend(other.join().expect("packing does not fail"));
+            }
+            all
+        })
     }
 
     /// Fills one piece in a buffer that is there.
@@ -376,6 +402,12 @@ impl Matrix {
             &self.format.part
         }
     }
+}
+
+/// Threads that pack at once; in a browser there is one.
+fn threads() -> u32 {
+    const MOST: usize = 8;
+    std::thread::available_parallelism().map_or(1, |count| count.get().min(MOST) as u32)
 }
 
 /// The format of a tensor, where it is one that runs here.
