@@ -5,7 +5,11 @@ use std::sync::{
     atomic::{AtomicU64, Ordering::Relaxed},
 };
 
-use super::{device::Engine, signal::signal, texture::Texture};
+use super::{
+    device::Engine,
+    signal::{Told, signal},
+    texture::Texture,
+};
 use crate::{Error, Result, model::weights::STRIP_BYTES};
 
 /// A buffer that counts itself off, and frees its memory, when it goes; a browser would leave that to its garbage collector.
@@ -20,6 +24,12 @@ impl Drop for Buffer {
         self.raw.destroy();
         self.alive.fetch_sub(self.size, Relaxed);
     }
+}
+
+/// A place in the order of what was submitted.
+pub(crate) struct Mark {
+    last: wgpu::SubmissionIndex,
+    told: Told<()>,
 }
 
 /// Bytes that go to the GPU before it must have taken them: what the upload of weights costs on the host.
@@ -115,25 +125,23 @@ impl Engine {
         self.queue.submit([encoder.finish()])
     }
 
-    /// A future of all that was submitted up to now, `last` the last of it, being done; what is submitted later is not
-    /// waited for.
-    pub(crate) fn done(
-        &self,
-        last: wgpu::SubmissionIndex,
-    ) -> impl Future<Output = Result<()>> + use<> {
+    /// Marks that `last` was submitted last.
+    pub(crate) fn mark(&self, last: wgpu::SubmissionIndex) -> Mark {
         let (done, told) = signal();
         self.queue.on_submitted_work_done(move || done.give(()));
-        let device = self.device.clone();
-        async move {
-            // Natively nobody calls back unless asked to.
-            let polled = device.poll(wgpu::PollType::Wait {
-                submission_index: Some(last),
-                timeout: None,
-            });
-            polled.map_err(|e| Error::Device(e.to_string()))?;
-            told.await;
-            Ok(())
-        }
+        Mark { last, told }
+    }
+
+    /// Waits until all is done that was submitted before the mark, and for nothing after it.
+    pub(crate) async fn reach(&self, mark: Mark) -> Result<()> {
+        // Natively nobody calls back unless asked to.
+        let polled = self.device.poll(wgpu::PollType::Wait {
+            submission_index: Some(mark.last),
+            timeout: None,
+        });
+        polled.map_err(|e| Error::Device(format!("{}: {e}", self.adapter().name)))?;
+        mark.told.await;
+        self.check()
     }
 
     /// Reads `count` words of a buffer made by [`Engine::readback`], after all that was submitted.

@@ -4,7 +4,6 @@
 
 use std::{
     ops::ControlFlow,
-    pin::Pin,
     sync::{Mutex, MutexGuard},
 };
 
@@ -16,7 +15,7 @@ use super::{
 };
 use crate::{
     Engine, Error, ModelFile, Result,
-    gpu::buffer::{Buffer, Upload},
+    gpu::buffer::{Buffer, Mark, Upload},
     plan::{
         build::{Builder, Width},
         dispatch::{Bind, Plan},
@@ -65,19 +64,8 @@ struct State {
     /// The unit that lies in each half.
     held: [Option<usize>; 2],
     /// What was last computed with each.
-    computed: [Option<Pin<Box<dyn Done>>>; 2],
+    computed: [Option<Mark>; 2],
 }
-
-/// A future of the GPU's having done something.
-#[cfg(not(target_arch = "wasm32"))]
-trait Done: Future<Output = Result<()>> + Send {}
-#[cfg(not(target_arch = "wasm32"))]
-impl<F: Future<Output = Result<()>> + Send> Done for F {}
-/// A future of the GPU's having done something.
-#[cfg(target_arch = "wasm32")]
-trait Done: Future<Output = Result<()>> {}
-#[cfg(target_arch = "wasm32")]
-impl<F: Future<Output = Result<()>>> Done for F {}
 
 /// What a piece takes in a buffer.
 fn piece_bytes(matrices: &[Matrix], (matrix, piece): (MatrixId, usize)) -> u64 {
@@ -122,19 +110,8 @@ pub(super) fn divide(
     if taken + session + all <= budget {
         return Ok(None);
     }
-    let body = builder.body(Width::Decode);
-    let layers: Vec<Unit> = (0..builder.config.layers)
-        .map(|layer| layer_unit(&body, &layout.matrices, layer))
-        .collect();
     let mut matrices = layout.matrices.clone();
-    // The output comes in parts, none larger than the largest matrix of a layer, in whose place it lies.
-    let pieces = layers.iter().flat_map(|unit| &unit.0);
-    let largest = pieces.map(|&at| piece_bytes(&matrices, at)).max();
-    matrices[layout.output].split(largest.unwrap_or(0));
-    let parts = 0..matrices[layout.output].pieces.len();
-    let parts = parts.map(|piece| Unit(vec![(layout.output, piece)]));
-    let units: Vec<Unit> = layers.into_iter().chain(parts).collect();
-
+    let units = units(builder, &mut matrices);
     let rows = matrices[layout.embedding].some_rows(builder.chunk);
     let always = layout
         .positions
@@ -170,6 +147,21 @@ pub(super) fn divide(
         matrices[matrix].textured = false;
     }
     Ok(Some((matrices, Division { units, rows })))
+}
+
+/// All that may stream, in the order of a pass: layers, and the output in parts, none larger than the largest matrix of a
+/// layer, in whose place it lies.
+fn units(builder: &Builder<'_>, matrices: &mut [Matrix]) -> Vec<Unit> {
+    let (body, output) = (builder.body(Width::Decode), builder.layout.output);
+    let layers: Vec<Unit> = (0..builder.config.layers)
+        .map(|layer| layer_unit(&body, matrices, layer))
+        .collect();
+    let pieces = layers.iter().flat_map(|unit| &unit.0);
+    let largest = pieces.map(|&at| piece_bytes(matrices, at)).max();
+    matrices[output].split(largest.unwrap_or(0));
+    let parts = 0..matrices[output].pieces.len();
+    let parts = parts.map(|piece| Unit(vec![(output, piece)]));
+    layers.into_iter().chain(parts).collect()
 }
 
 /// What the blocks of layer `layer` read, the largest first.
@@ -314,7 +306,7 @@ impl Running<'_> {
             state.computed[half].take()
         };
         if let Some(computed) = computed {
-            computed.await?;
+            engine.reach(computed).await?;
         }
         let mut upload = Upload::ahead(engine);
         for (buffer, &(id, piece)) in stream.turns[half].iter().zip(&stream.units[unit].0) {
@@ -329,13 +321,9 @@ impl Running<'_> {
         Ok(())
     }
 
-    /// Tells that `done` was the last to read a unit.
-    pub fn computes(
-        &self,
-        unit: usize,
-        done: impl Future<Output = Result<()>> + wgpu::WasmNotSend + 'static,
-    ) {
-        self.0.state().computed[unit % 2] = Some(Box::pin(done));
+    /// Tells what was the last to read a unit.
+    pub fn computes(&self, unit: usize, last: Mark) {
+        self.0.state().computed[unit % 2] = Some(last);
     }
 }
 

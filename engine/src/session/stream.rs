@@ -41,7 +41,7 @@ impl Session {
                 };
                 let (operations, last) = engine.submit_parts(&[part], position, most);
                 if let Some(unit) = unit {
-                    running.computes(unit, engine.done(last));
+                    running.computes(unit, engine.mark(last));
                 }
                 all += operations;
             }
