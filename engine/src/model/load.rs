@@ -11,7 +11,7 @@ use super::{
     lora::Adapter,
     options::{CacheType, LoadOptions, Precision},
     slots::slots,
-    stream::{Loading, Stream, Streaming, divide},
+    stream::{Loading, Stream, Streaming, Unit, divide},
     weights::{ALIGNMENT, Matrix, Stored},
 };
 use crate::{
@@ -74,18 +74,8 @@ impl Model {
             load_vectors(engine, file, &layout, &mut upload).await?;
         let passes = (options.precision, context, chunk);
         let slots = slots(engine, &config, file, &layout, passes, &mut upload).await?;
-        let mut units = vec![];
-        if let Some(budget) = options.gpu_memory {
-            let taken = slots.iter().map(|(_, buffer)| buffer.size).sum::<u64>() + vectors.size;
-            if let Some((matrices, division)) = divide(
-                &builder(engine, &config, &layout, options, chunk),
-                budget,
-                taken,
-            )? {
-                layout.stream(matrices, division.rows);
-                units = division.units;
-            }
-        }
+        let taken = slots.iter().map(|(_, buffer)| buffer.size).sum::<u64>() + vectors.size;
+        let units = streamed(engine, &config, &mut layout, options, chunk, taken)?;
         let compiling =
             engine.compile_ahead(builder(engine, &config, &layout, options, chunk).shaders());
 
@@ -308,6 +298,26 @@ impl Loaded {
             .find(|(s, _)| *s == slot)
             .map(|(_, buffer)| buffer.into())
     }
+}
+
+/// What streams, where the model does not fit into what it may take, of which `taken` bytes are taken already.
+fn streamed(
+    engine: &Engine,
+    config: &Config,
+    layout: &mut Layout,
+    options: &LoadOptions,
+    chunk: usize,
+    taken: u64,
+) -> Result<Vec<Unit>> {
+    let Some(budget) = options.gpu_memory else {
+        return Ok(vec![]);
+    };
+    let builder = builder(engine, config, layout, options, chunk);
+    let Some((matrices, division)) = divide(&builder, budget, taken)? else {
+        return Ok(vec![]);
+    };
+    layout.stream(matrices, division.rows);
+    Ok(division.units)
 }
 
 /// Builds plans of a model that is not loaded, for passes of `chunk` tokens.
