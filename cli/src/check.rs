@@ -44,6 +44,11 @@ pub fn run(args: &Args) -> Result {
     let file = args.load.quantised(open(&args.model)?)?;
     let engine = Arc::new(load::open_engine(&args.load.gpu)?);
     tuning::recall(&engine, args.load.tuning == Mode::Auto);
+    if args.load.gpu_memory.is_some() {
+        notes::warning(
+            "--gpu-memory is left out of account: what streams is as fast as the file can be read",
+        );
+    }
     notes::note("measuring a few layers of these sizes");
     let options = args.load.options();
     let estimate = block_on(engine.estimate(&file, &options, &mut interrupt::control))?;

@@ -264,3 +264,18 @@ pub fn open_engine_with(args: &AdapterArgs, options: EngineOptions) -> Result<En
     }
     Ok(engine)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_have_units() {
+        assert_eq!(gpu_memory("64MiB"), Ok(64 << 20));
+        assert_eq!(gpu_memory("1.5 GB"), Ok(1_500_000_000));
+        assert_eq!(gpu_memory("4096"), Ok(4096));
+        for bad in ["", "0", "-1", "much", "64 miles", "MiB"] {
+            assert!(gpu_memory(bad).is_err(), "{bad}");
+        }
+    }
+}

@@ -83,7 +83,7 @@ fn refusal(engine: &Arc<Engine>, bytes: Vec<u8>) -> String {
         ))
     };
     let message = load().map_or_else(|e| e.to_string(), |_| "it was loaded".into());
-    assert!(start.elapsed().as_secs() < 2, "{message}: too slow");
+    assert!(start.elapsed().as_secs() < 30, "{message}: too slow");
     message
 }
 

@@ -145,7 +145,7 @@ fn refusal(folder: &Path) -> String {
             Err(error) => error.to_string(),
         };
     });
-    assert!(start.elapsed() < Duration::from_secs(1), "{message}: slow");
+    assert!(start.elapsed() < Duration::from_secs(30), "{message}: slow");
     let most = used.bytes_max;
     assert!(most < ALLOCATION_MAX, "{message}: {most} bytes");
     message

@@ -372,6 +372,13 @@ mod tests {
         assert_eq!((single.mean, single.deviation), (5.0, 0.0));
     }
 
+    /// 8 tokens in 2 s, of which half a second is spent once, and the rest for each of 3 layers of 12.
+    #[test]
+    fn layers_that_were_left_out_are_reckoned() {
+        let rate = Rate::of(vec![4.0]).reckoned(8.0, 0.5, 3, 12);
+        assert!((rate.mean - 8.0 / (0.5 + 1.5 * 4.0)).abs() < 1e-12);
+    }
+
     #[test]
     fn what_is_no_result_is_refused_by_name() {
         let cases = [

@@ -1,7 +1,7 @@
 //! Where weights lie: tensors joined into matrices, matrices split by rows where a binding limit asks for it, and their
 //! way from the file to the GPU, packed by their format and never expanded.
 
-use std::ops::ControlFlow;
+use std::{borrow::Cow, ops::ControlFlow};
 
 use lantern_kernels::{Format, Part, padded};
 
@@ -223,22 +223,29 @@ impl Matrix {
     }
 
     /// Stored rows, gathered in the matrix's order.
-    pub(crate) async fn gather(&self, file: &ModelFile, first: u32, rows: u32) -> Result<Vec<u8>> {
+    pub(crate) async fn gather<'f>(
+        &self,
+        file: &'f ModelFile,
+        first: u32,
+        rows: u32,
+    ) -> Result<Cow<'f, [u8]>> {
         let size = self.format.row_bytes(self.cols);
-        let mut gathered = Vec::with_capacity(rows as usize * size);
         let mut strips = Vec::new();
         for (index, tensor) in self.tensors.iter().enumerate() {
             let (start, count) = self.rows_of(index, first, rows);
             let start = u64::from(start) * size as u64;
             let range = start..start + u64::from(count) * size as u64;
-            strips.push(file.data(tensor, range).await?);
+            let whole = count == rows;
+            let strip = file.data(tensor, range).await?;
+            if whole {
+                return Ok(strip);
+            }
+            strips.push(strip);
         }
         if !self.interleaved {
-            for strip in &strips {
-                gathered.extend_from_slice(strip);
-            }
-            return Ok(gathered);
+            return Ok(strips.concat().into());
         }
+        let mut gathered = Vec::with_capacity(rows as usize * size);
         let mut left: Vec<_> = strips
             .iter()
             .map(|strip| strip.chunks_exact(size))
@@ -247,7 +254,7 @@ impl Matrix {
             let tensor = row as usize % left.len();
             gathered.extend_from_slice(left[tensor].next().expect("a row of the strip"));
         }
-        Ok(gathered)
+        Ok(gathered.into())
     }
 
     /// Makes and fills every piece, as [`Matrix::load`] does one.
