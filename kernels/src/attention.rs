@@ -12,9 +12,8 @@ use crate::{
     call::{activations, state, words},
     padded,
     parts::{
-        CACHE, CACHE_F16, END_PART, END_WHOLE, ENDING, PAIRS_F16, REDUCE_SUBGROUP,
-        REDUCE_WORKGROUP, SCORES, SCORES_CAPPED, SCORES_PLAIN, STATE, SUBGROUP, WINDOW,
-        WINDOW_NONE, WINDOW_RING,
+        CACHE, CACHE_F16, END_PART, END_WHOLE, ENDING, REDUCE_SUBGROUP, REDUCE_WORKGROUP, SCORES,
+        SCORES_CAPPED, SCORES_PLAIN, STATE, SUBGROUP, WINDOW, WINDOW_NONE, WINDOW_RING,
     },
     random::Random,
     store::{BLOCK, decode, encode, words_of},
@@ -115,7 +114,7 @@ fn cache(call: &mut Call, name: &str) -> Vec<f32> {
     if let Some(words) = call.parts.iter().find_map(|part| words_of(part)) {
         return decode(call.words(name), words);
     }
-    if !call.has(&CACHE_F16) && !call.has(&PAIRS_F16) {
+    if !call.has(&CACHE_F16) {
         return call.floats(name);
     }
     let halves = call

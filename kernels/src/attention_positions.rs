@@ -3,7 +3,7 @@
 use crate::{
     Kernel,
     attention::{ONE_SUBGROUP, Params, cases_of, parts_grid, twin},
-    parts::{ENDING, PAIRS, SCORES, STATE, WINDOW},
+    parts::{CACHE, ENDING, SCORES, STATE, WINDOW},
 };
 
 /// The kernel; units are query heads / `HEADS`. Constants: `HEAD`, `GROUP`, and `HEADS`, which divides it; `PARTS` for the
@@ -12,11 +12,11 @@ pub static ATTENTION_POSITIONS: Kernel = Kernel {
     name: "attention_positions",
     source: include_str!("attention_positions.wgsl"),
     uses: &[&STATE],
-    sockets: &[PAIRS, SCORES, WINDOW, ENDING],
+    sockets: &[CACHE, SCORES, WINDOW, ENDING],
     variants: &ONE_SUBGROUP,
     params: Params::FIELDS,
     outputs: &["y"],
     grid: parts_grid,
     twin,
-    cases: || cases_of(PAIRS.parts, 256),
+    cases: || cases_of(CACHE.parts, 256),
 };

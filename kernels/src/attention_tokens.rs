@@ -4,7 +4,7 @@
 use crate::{
     Kernel,
     attention::{ONE_SUBGROUP, Params, cases_with, twin},
-    parts::{PAIRS, SCORES, STATE, WINDOW},
+    parts::{CACHE, SCORES, STATE, WINDOW},
 };
 
 /// Larger heads leave loops that llvmpipe's compiler does not unroll; it ends loops, silently, after 65,535 turns in all.
@@ -17,11 +17,11 @@ pub static ATTENTION_TOKENS: Kernel = Kernel {
     name: "attention_tokens",
     source: include_str!("attention_tokens.wgsl"),
     uses: &[&STATE],
-    sockets: &[PAIRS, SCORES, WINDOW],
+    sockets: &[CACHE, SCORES, WINDOW],
     variants: &ONE_SUBGROUP,
     params: Params::FIELDS,
     outputs: &["y"],
     grid: |shader, heads, tokens| [heads, tokens.div_ceil(shader.constant("LANES")), 1],
     twin,
-    cases: || cases_with(PAIRS.parts, HEAD_MAX),
+    cases: || cases_with(CACHE.parts, HEAD_MAX),
 };

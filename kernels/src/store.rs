@@ -7,8 +7,8 @@ use crate::{
     kernel::{LANES_32, lane_grid},
     padded,
     parts::{
-        BLOCKS, BLOCKS_Q4_0, BLOCKS_Q8_0, CACHE_Q4_0, CACHE_Q8_0, PAIRS_Q4_0, PAIRS_Q8_0, STATE,
-        WINDOW, WINDOW_NONE, WINDOW_RING,
+        BLOCKS, BLOCKS_Q4_0, BLOCKS_Q8_0, CACHE_Q4_0, CACHE_Q8_0, STATE, WINDOW, WINDOW_NONE,
+        WINDOW_RING,
     },
     random::Random,
 };
@@ -48,10 +48,10 @@ pub const BLOCK: usize = 32;
 
 /// Words of a block of keys or values that a part reads or writes; none where it has no blocks.
 pub fn words_of(part: &Part) -> Option<usize> {
-    let is = |parts: [&Part; 3]| parts.iter().any(|p| std::ptr::eq(*p, part));
-    if is([&CACHE_Q8_0, &PAIRS_Q8_0, &BLOCKS_Q8_0]) {
+    let is = |parts: [&Part; 2]| parts.iter().any(|p| std::ptr::eq(*p, part));
+    if is([&CACHE_Q8_0, &BLOCKS_Q8_0]) {
         Some(9)
-    } else if is([&CACHE_Q4_0, &PAIRS_Q4_0, &BLOCKS_Q4_0]) {
+    } else if is([&CACHE_Q4_0, &BLOCKS_Q4_0]) {
         Some(5)
     } else {
         None

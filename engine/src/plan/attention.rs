@@ -5,8 +5,8 @@ use lantern_kernels::{
     bytes_of_params, padded,
     parts::{
         BLOCKS_Q4_0, BLOCKS_Q8_0, CACHE_F16, CACHE_F32, CACHE_Q4_0, CACHE_Q8_0, END_PART,
-        END_WHOLE, HALVES, NEIGHBOURS, PAIRS_F16, PAIRS_F32, PAIRS_Q4_0, PAIRS_Q8_0, SCORES_CAPPED,
-        SCORES_PLAIN, STORE_F16, STORE_F32, WINDOW_NONE, WINDOW_RING,
+        END_WHOLE, HALVES, NEIGHBOURS, SCORES_CAPPED, SCORES_PLAIN, STORE_F16, STORE_F32,
+        WINDOW_NONE, WINDOW_RING,
     },
     rope,
     store::{self, BLOCK},
@@ -119,8 +119,18 @@ impl Builder<'_> {
         }
     }
 
-    /// The kernel that suits the adapter, and how it reads the cache.
-    fn attention_kernel(&self, width: Width) -> (&'static Kernel, &'static Part) {
+    /// How attention reads the cache.
+    fn cache_part(&self) -> &'static Part {
+        match self.cache {
+            CacheType::F32 => &CACHE_F32,
+            CacheType::F16 => &CACHE_F16,
+            CacheType::Q8_0 => &CACHE_Q8_0,
+            CacheType::Q4_0 => &CACHE_Q4_0,
+        }
+    }
+
+    /// The kernel that suits the adapter.
+    fn attention_kernel(&self, width: Width) -> &'static Kernel {
         let many = !width.is_decode()
             && self.config.head_size <= attention_tokens::HEAD_MAX
             && self.context <= attention_tokens::CONTEXT_MAX;
@@ -129,13 +139,11 @@ impl Builder<'_> {
         } else {
             &attention_positions::ATTENTION_POSITIONS
         };
-        let (kernel, read): (_, [&'static Part; 4]) = if self.engine.has_variant(special) {
-            (special, [&PAIRS_F32, &PAIRS_F16, &PAIRS_Q8_0, &PAIRS_Q4_0])
+        if self.engine.has_variant(special) {
+            special
         } else {
-            let whole = &attention::ATTENTION;
-            (whole, [&CACHE_F32, &CACHE_F16, &CACHE_Q8_0, &CACHE_Q4_0])
-        };
-        (kernel, read[self.cache as usize])
+            &attention::ATTENTION
+        }
     }
 
     pub(super) fn attention(&self, layer: u32, width: Width, all: &mut Vec<Dispatch>) {
@@ -154,14 +162,14 @@ impl Builder<'_> {
         };
         let window = config.window_of(layer);
         let split = width == Width::DecodeLong && self.splits() && window.is_none_or(|w| w >= LONG);
-        let (kernel, cache) = self.attention_kernel(width);
+        let kernel = self.attention_kernel(width);
         let capped = config.scales.score_cap.is_some();
         let scores: &'static Part = if capped {
             &SCORES_CAPPED
         } else {
             &SCORES_PLAIN
         };
-        let mut parts = vec![cache, scores, self.window_part(layer)];
+        let mut parts = vec![self.cache_part(), scores, self.window_part(layer)];
         if !std::ptr::eq(kernel, &raw const attention_tokens::ATTENTION_TOKENS) {
             parts.push(if split { &END_PART } else { &END_WHOLE });
         }

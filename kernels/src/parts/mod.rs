@@ -287,20 +287,6 @@ pub const CACHE: Socket = Socket {
     parts: &[&CACHE_F32, &CACHE_F16, &CACHE_Q8_0, &CACHE_Q4_0],
 };
 
-/// Keys and values of f32, read two at a time.
-pub static PAIRS_F32: Part = Part::new("f32", include_str!("pairs_f32.wgsl"));
-/// Keys and values of f16, read two at a time.
-pub static PAIRS_F16: Part = Part::new("f16", include_str!("pairs_f16.wgsl"));
-/// Keys and values as bytes, read two at a time.
-pub static PAIRS_Q8_0: Part = Part::new("q8_0", include_str!("pairs_q8_0.wgsl"));
-/// Keys and values as nibbles, read two at a time.
-pub static PAIRS_Q4_0: Part = Part::new("q4_0", include_str!("pairs_q4_0.wgsl"));
-/// How the cache is read in pairs.
-pub const PAIRS: Socket = Socket {
-    name: "cache",
-    parts: &[&PAIRS_F32, &PAIRS_F16, &PAIRS_Q8_0, &PAIRS_Q4_0],
-};
-
 /// Blocks of bytes.
 pub static BLOCKS_Q8_0: Part = Part::new("q8_0", include_str!("blocks_q8_0.wgsl"));
 /// Blocks of nibbles.
