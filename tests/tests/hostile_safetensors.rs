@@ -179,7 +179,9 @@ fn headers_that_lie_are_refused() {
 fn settings() -> Vec<(&'static str, Json, &'static str)> {
     vec![
         ("architectures", json!(["BertModel"]), "models of the architecture \"BertModel\" are not run from safetensors; known are: LlamaForCausalLM"),
-        ("architectures", json!(["GPT2LMHeadModel"]), "its matrices are stored the other way round; take a GGUF file"),
+        ("architectures", json!(["GPT2LMHeadModel"]), "n_layer is missing, where a number is needed"),
+        ("activation_function", json!("gelu"), "activation_function is \"gelu\"; only silu is run here in llama"),
+        ("scale_attn_by_inverse_layer_idx", json!(true), "only false is run here"),
         ("architectures", json!([]), "architectures is a list of 0, where a list of one name is needed"),
         ("architectures", json!("Llama"), "architectures is \"Llama\", where a list is needed"),
         ("architectures", json!(null), "architectures is missing"),

@@ -3,7 +3,7 @@
 
 use std::{fs, ops::ControlFlow, path::Path, str::FromStr, sync::Arc};
 
-use lantern_engine::{Engine, LoadOptions, ModelFile, Precision, SamplerOptions, Tokenizer};
+use lantern_engine::{Engine, LoadOptions, Model, ModelFile, Precision, SamplerOptions, Tokenizer};
 use safetensors::Dtype;
 use serde_json::{Value as Json, json};
 
@@ -29,8 +29,7 @@ fn families_from_safetensors() {
         ..LoadOptions::default()
     };
     let mut failures = Vec::new();
-    // GPT-2's safetensors are refused.
-    for name in references::FAMILIES.iter().filter(|name| **name != "gpt2") {
+    for name in references::FAMILIES {
         let path = models::folder("families").join(format!("{name}.gguf"));
         let folder = folder(&format!("family-{name}"));
         export(&ModelFile::open(&path).unwrap(), &folder, Dtype::F32, 2);
@@ -61,6 +60,7 @@ fn quantised_while_loading() {
         ("qwen2", "q8_0", 1e-3),
         ("qwen3moe", "q8_0", 1e-2),
         ("qwen2", "q4_k", 0.2),
+        ("gpt2", "q8_0", 1e-2),
     ] {
         let path = models::folder("families").join(format!("{name}.gguf"));
         let gguf = ModelFile::open(&path).unwrap();
@@ -79,7 +79,8 @@ fn quantised_while_loading() {
             assert_eq!(*some, bytes[33..47]);
             matrices += usize::from(tensor.kind.name().starts_with('Q'));
         }
-        assert!(matrices >= 20, "{matrices}");
+        let layers = gguf.config().unwrap().layers as usize;
+        assert!(matrices >= 4 * layers, "{matrices}");
         let model = load_file(&engine, &file, &LoadOptions::default());
         let mut session = pollster::block_on(model.session()).unwrap();
         let error = nmse(
@@ -94,6 +95,28 @@ fn quantised_while_loading() {
         let written = pollster::block_on(write.write(&mut out, &mut |_| ControlFlow::Continue(())));
         assert!(written.unwrap_err().to_string().contains("--quantize"));
         assert!(open().unwrap().quantised_as_read("q9").is_err());
+    }
+}
+
+/// A width of the MLP that is not the matrices', and none where theirs is not 4 times the model's.
+#[test]
+fn gpt2_of_another_width_is_refused() {
+    let folder = folder("gpt2-width");
+    let path = models::folder("families").join("gpt2.gguf");
+    export(&ModelFile::open(&path).unwrap(), &folder, Dtype::F32, 1);
+    let (engine, options) = (engine(), LoadOptions::default());
+    let config = folder.join("config.json");
+    let whole: Json = serde_json::from_str(&fs::read_to_string(&config).unwrap()).unwrap();
+    for (inner, wanted) in [(json!(128), "[64, 128]"), (Json::Null, "[64, 256]")] {
+        let mut changed = whole.clone();
+        changed["n_inner"] = inner;
+        fs::write(&config, changed.to_string()).unwrap();
+        let file = ModelFile::open(&folder).unwrap();
+        let progress = &mut |_, _| ControlFlow::Continue(());
+        let load = Model::load(&engine, &file, &options, progress);
+        let error = pollster::block_on(load).err().unwrap().to_string();
+        assert!(error.contains("blk.0.ffn_up.weight"), "{error}");
+        assert!(error.contains(wanted), "{error}");
     }
 }
 

@@ -1,7 +1,13 @@
 //! A model file, or the files of one that is split: sources, and the header that was read from them. Answers what the
 //! file holds; what it means is the model's business.
 
-use std::{borrow::Cow, collections::HashMap, ops::Range, path::Path, sync::Arc};
+use std::{
+    borrow::Cow,
+    collections::{HashMap, HashSet},
+    ops::Range,
+    path::Path,
+    sync::Arc,
+};
 
 use super::{Header, Metadata, Source, TensorInfo, hugging_face, split};
 use crate::{ChatTemplate, Config, Error, Result, Tokenizer};
@@ -18,6 +24,8 @@ pub struct ModelFile {
     header: Arc<Header>,
     /// Tensors that are made of several, one after the other; their offsets count from the first's start.
     joints: HashMap<String, Vec<TensorInfo>>,
+    /// Matrices that are stored with a row for each column.
+    transposed: HashSet<String>,
     /// What tensors are made of that are quantised when they are read; their offsets count from their own start.
     originals: HashMap<String, TensorInfo>,
 }
@@ -57,12 +65,14 @@ impl ModelFile {
         header: Header,
         sources: Vec<Source>,
         joints: HashMap<String, Vec<TensorInfo>>,
+        transposed: HashSet<String>,
     ) -> ModelFile {
         ModelFile {
             label,
             sources: Arc::new(sources),
             header: Arc::new(header),
             joints,
+            transposed,
             originals: HashMap::new(),
         }
     }
@@ -85,7 +95,10 @@ impl ModelFile {
         let label = sources.first().map_or("model", Source::label).to_owned();
         let header = split::join(headers);
         let header = header.map_err(|error| named(&label, error))?;
-        Ok(ModelFile::of_parts(label, header, sources, HashMap::new()))
+        let (joints, transposed) = Default::default();
+        Ok(ModelFile::of_parts(
+            label, header, sources, joints, transposed,
+        ))
     }
 
     /// Everything the header says; for a split model the first file's, with the tensors of all.
@@ -123,6 +136,11 @@ impl ModelFile {
         tensor: &TensorInfo,
         Range { start, end }: Range<u64>,
     ) -> Result<Cow<'_, [u8]>> {
+        if self.transposed.contains(&tensor.name) {
+            let all = self.sources[tensor.part].read(tensor.offset, tensor.bytes);
+            let range = start - tensor.offset..end - tensor.offset;
+            return Ok(Cow::Owned(transposed(tensor, &all.await?, range)));
+        }
         let Some(parts) = self.joints.get(&tensor.name) else {
             return self.sources[tensor.part].read(start, end - start).await;
         };
@@ -187,6 +205,22 @@ impl ModelFile {
     pub fn version(&self) -> u32 {
         self.header.version
     }
+}
+
+/// A range of a matrix's bytes, from `all` of what is stored: (columns, rows) of single numbers.
+fn transposed(tensor: &TensorInfo, all: &[u8], range: Range<u64>) -> Vec<u8> {
+    let size = tensor.kind.block_bytes() as usize;
+    let [cols, rows] = [tensor.shape[0] as usize, tensor.shape[1] as usize];
+    let (start, end) = (range.start as usize, range.end as usize);
+    let first = start / size;
+    let mut bytes = Vec::with_capacity(end - start + 2 * size);
+    for place in first..end.div_ceil(size) {
+        let from = (place % cols * rows + place / cols) * size;
+        bytes.extend_from_slice(&all[from..from + size]);
+    }
+    bytes.drain(..start - first * size);
+    bytes.truncate(end - start);
+    bytes
 }
 
 /// The header of a source whose bytes are here.

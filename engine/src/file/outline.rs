@@ -1,7 +1,7 @@
 //! Models without their weights: the header of a file, or of a known shape, over bytes drawn at random. They run as fast as
 //! the real ones, and say nothing. For measuring before a download, and without one.
 
-use std::{collections::HashMap, ops::Range, pin::Pin};
+use std::{ops::Range, pin::Pin};
 
 use lantern_kernels::{Format, random::Random};
 
@@ -126,7 +126,8 @@ fn outlined(metadata: Metadata, mut tensors: Vec<TensorInfo>) -> ModelFile {
     let label = "a model of random weights".to_owned();
     let source = Source::remote(label.clone(), end, Box::new(Noise::over(&tensors)));
     let header = Header::of(metadata, tensors).expect("tensors of different names");
-    ModelFile::of_parts(label, header, vec![source], HashMap::new())
+    let (joints, transposed) = Default::default();
+    ModelFile::of_parts(label, header, vec![source], joints, transposed)
 }
 
 impl Shape {

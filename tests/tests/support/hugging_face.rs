@@ -29,6 +29,7 @@ const FAMILIES: &[(&str, &str, bool, f32)] = &[
     ("SmolLM3ForCausalLM",  "smollm3",  true,  0.0),
     ("GraniteForCausalLM",  "granite",  true,  0.0),
     ("Olmo2ForCausalLM",    "olmo2",    false, 0.0),
+    ("GPT2LMHeadModel",     "gpt2",     false, 0.0),
 ];
 
 /// GGUF's part of a name, and that of `transformers`.
@@ -52,6 +53,14 @@ const NAMES_AFTER: &[(&str, &str)] = &[
     ("post_ffw_norm", "post_feedforward_layernorm"),
 ];
 const NAMES_PHI: &[(&str, &str)] = &[("ffn_up", "mlp.gate_up_proj")];
+
+/// GPT-2 has all its own.
+#[rustfmt::skip] // a table
+const NAMES_GPT2: &[(&str, &str)] = &[
+    ("token_embd", "transformer.wte"), ("position_embd", "transformer.wpe"), ("output_norm", "transformer.ln_f"),
+    ("attn_norm", "ln_1"), ("ffn_norm", "ln_2"), ("attn_qkv", "attn.c_attn"), ("attn_output", "attn.c_proj"),
+    ("ffn_up", "mlp.c_fc"), ("ffn_down", "mlp.c_proj"),
+];
 
 /// Bytes of a tensor, its shape with the outermost first, and its name.
 type Tensor = (String, Vec<usize>, Vec<u8>);
@@ -163,17 +172,30 @@ fn named(family: &str, tensor: &TensorInfo, values: &[f32], stored: Dtype) -> Ve
         .contains(&family)
         .then_some(NAMES_AFTER);
     let phi = (family == "phi3").then_some(NAMES_PHI);
-    let mut tables = [after, phi, Some(NAMES)].into_iter().flatten().flatten();
+    let gpt2 = (family == "gpt2").then_some(NAMES_GPT2);
+    let mut tables = [after, phi, gpt2, Some(NAMES)]
+        .into_iter()
+        .flatten()
+        .flatten();
     let (_, theirs) = tables
         .find(|(ours, _)| *ours == part)
         .unwrap_or_else(|| panic!("{part}"));
-    let prefix = layer.map_or(String::new(), |layer| format!("model.layers.{layer}."));
-    let shape: Vec<usize> = tensor
+    let layers = gpt2.map_or("model.layers", |_| "transformer.h");
+    let prefix = layer.map_or(String::new(), |layer| format!("{layers}.{layer}."));
+    let mut shape: Vec<usize> = tensor
         .shape
         .iter()
         .rev()
         .map(|&size| size as usize)
         .collect();
+    let (cols, mut turned) = (shape[shape.len() - 1], vec![]);
+    let mut values = values;
+    if gpt2.is_some() && layer.is_some() && shape.len() == 2 {
+        let column = |col| values.iter().skip(col).step_by(cols);
+        turned.extend((0..cols).flat_map(column));
+        values = &turned;
+        shape.reverse();
+    }
     let bytes = |values: &[f32]| -> Vec<u8> {
         match stored {
             Dtype::F32 => values.iter().flat_map(|v| v.to_le_bytes()).collect(),
@@ -230,6 +252,14 @@ fn description(file: &ModelFile, config: &Config) -> Json {
         "rms_norm_eps": config.norm_epsilon, "rope_theta": config.rope.base, "rope_scaling": scaling,
         "tie_word_embeddings": file.tensor("output.weight").is_none(), "torch_dtype": "float32",
     });
+    if config.family == "gpt2" {
+        let inner = (config.ffn_width != 4 * config.width).then_some(config.ffn_width);
+        return json!({
+            "n_layer": config.layers, "n_embd": config.width, "n_head": config.heads, "n_inner": inner,
+            "n_positions": config.context, "vocab_size": config.vocabulary, "activation_function": "gelu_new",
+            "layer_norm_epsilon": config.norm_epsilon,
+        });
+    }
     let scales = &config.scales;
     let more = match config.family.as_str() {
         "gemma2" | "gemma3" => json!({

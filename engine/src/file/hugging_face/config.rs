@@ -21,10 +21,28 @@ pub(super) struct Row {
     pub names: &'static [(&'static str, &'static str)],
     /// Norms' weights are stored without the 1 that they are meant with.
     norm_offset: bool,
+    /// Keys that must be there; the others have a value that goes without saying.
+    required: &'static [&'static str],
+    /// GGUF's names of matrices that are stored (inputs, outputs), the other way round than all others.
+    pub transposed: &'static [&'static str],
 }
 
 /// Norms after attention are called what others call the norm before the MLP.
 const NORM_AFTER: &[(&str, &str)] = &[("post_attention_layernorm", "post_attention_norm")];
+
+/// GPT-2's own, those outside the blocks too.
+#[rustfmt::skip] // a table
+const GPT2: &[(&str, &str)] = &[
+    ("wte", "token_embd"),
+    ("wpe", "position_embd"),
+    ("ln_f", "output_norm"),
+    ("ln_1", "attn_norm"),
+    ("ln_2", "ffn_norm"),
+    ("attn.c_attn", "attn_qkv"),
+    ("attn.c_proj", "attn_output"),
+    ("mlp.c_fc", "ffn_up"),
+    ("mlp.c_proj", "ffn_down"),
+];
 
 const fn row(architecture: &'static str, family: &'static str) -> Row {
     Row {
@@ -32,6 +50,8 @@ const fn row(architecture: &'static str, family: &'static str) -> Row {
         family,
         names: &[],
         norm_offset: false,
+        required: REQUIRED,
+        transposed: &[],
     }
 }
 
@@ -59,13 +79,13 @@ const ROWS: &[Row] = &[
         names: NORM_AFTER,
         ..row("Olmo2ForCausalLM", "olmo2")
     },
+    Row {
+        names: GPT2,
+        required: REQUIRED_GPT2,
+        transposed: &["attn_qkv", "attn_output", "ffn_up", "ffn_down"],
+        ..row("GPT2LMHeadModel", "gpt2")
+    },
 ];
-
-/// Architectures whose GGUF files run, and why these do not.
-const REFUSED: &[(&str, &str)] = &[(
-    "GPT2LMHeadModel",
-    "its matrices are stored the other way round",
-)];
 
 /// How a number is written.
 enum Kind {
@@ -91,6 +111,12 @@ const KEYS: &[(&str, &str, Kind)] = &[
     ("vocab_size",              "vocab_size",                       Whole),
     ("max_position_embeddings", "context_length",                   Whole),
     ("sliding_window",          "attention.sliding_window",         Whole),
+    ("n_layer",                 "block_count",                      Whole),
+    ("n_embd",                  "embedding_length",                 Whole),
+    ("n_head",                  "attention.head_count",             Whole),
+    ("n_inner",                 "feed_forward_length",              Whole),
+    ("n_positions",             "context_length",                   Whole),
+    ("layer_norm_epsilon",      "attention.layer_norm_epsilon",     Number),
     ("rms_norm_eps",            "attention.layer_norm_rms_epsilon", Number),
     ("attn_logit_softcapping",  "attn_logit_softcapping",           Number),
     ("final_logit_softcapping", "final_logit_softcapping",          Number),
@@ -100,7 +126,6 @@ const KEYS: &[(&str, &str, Kind)] = &[
     ("logits_scaling",          "logit_scale",                      Number),
 ];
 
-/// Keys that must be there; the others have a value that goes without saying.
 const REQUIRED: &[&str] = &[
     "num_hidden_layers",
     "hidden_size",
@@ -110,8 +135,23 @@ const REQUIRED: &[&str] = &[
     "rms_norm_eps",
 ];
 
+const REQUIRED_GPT2: &[&str] = &[
+    "n_layer",
+    "n_embd",
+    "n_head",
+    "n_positions",
+    "layer_norm_epsilon",
+    "vocab_size",
+];
+
 /// Switches that are run here in one position only.
-const SWITCHES: &[(&str, bool)] = &[("use_sliding_window", false), ("norm_topk_prob", true)];
+const SWITCHES: &[(&str, bool)] = &[
+    ("use_sliding_window", false),
+    ("norm_topk_prob", true),
+    ("scale_attn_weights", true),
+    ("scale_attn_by_inverse_layer_idx", false),
+    ("add_cross_attention", false),
+];
 
 /// What `transformers` calls the activations.
 const SILU: &[&str] = &["silu", "swish"];
@@ -130,11 +170,6 @@ pub(super) fn row_for(config: &Object) -> Result<&'static Row> {
         .ok_or_else(missing)?;
     row_of(name).ok_or_else(|| {
         let label = &config.label;
-        if let Some((_, why)) = REFUSED.iter().find(|(refused, _)| *refused == name) {
-            return Error::Unsupported(format!(
-                "{label}: {name} is not run from safetensors: {why}; take a GGUF file of the model"
-            ));
-        }
         let known: Vec<&str> = ROWS.iter().map(|row| row.architecture).collect();
         let (name, known) = (short(name), known.join(", "));
         Error::Unsupported(format!(
@@ -151,7 +186,7 @@ pub(super) fn row_of(architecture: &str) -> Option<&'static Row> {
 pub(super) fn metadata(config: &Object, row: &Row) -> Result<BTreeMap<String, Value>> {
     let family = FAMILIES.iter().find(|family| family.name == row.family);
     check(config, family.expect("a row names a family"))?;
-    for &key in REQUIRED {
+    for &key in row.required {
         if config.get(key).is_none() {
             return Err(config.wrong(key, "a number"));
         }
@@ -164,6 +199,12 @@ pub(super) fn metadata(config: &Object, row: &Row) -> Result<BTreeMap<String, Va
             Number => config.number(theirs)?.map(Value::Float),
         };
         all.extend(value.map(|value| (key(ours), value)));
+    }
+    let width = all.get(&key("embedding_length"));
+    if let (Some(&Value::Unsigned(width)), "gpt2") = (width, row.family) {
+        // What is meant where `n_inner` is missing.
+        let inner = Value::Unsigned(width.saturating_mul(4));
+        all.entry(key("feed_forward_length")).or_insert(inner);
     }
     if let Some(scalar) = config.number("query_pre_attn_scalar")? {
         if scalar <= 0.0 {
@@ -190,12 +231,13 @@ fn check(config: &Object, family: &Family) -> Result<()> {
             short(method)
         )));
     }
-    let act = ["hidden_activation", "hidden_act"]
+    let act = ["hidden_activation", "hidden_act", "activation_function"]
         .into_iter()
         .find(|key| config.get(key).is_some());
     if let Some(key) = act {
         let known = match family.activation {
             Activation::Silu => SILU,
+            Activation::Gelu if key == "activation_function" => &GELU[..2],
             Activation::Gelu => GELU,
         };
         if !config.text(key)?.is_some_and(|act| known.contains(&act)) {

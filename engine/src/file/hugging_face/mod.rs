@@ -1,7 +1,7 @@
 //! A model as Hugging Face's `transformers` keeps it: a folder of `config.json`, `tokenizer.json` and safetensors. It becomes
 //! what a GGUF file is: metadata under GGUF's keys, tensors under GGUF's names, each where it lies in its file.
 //!
-//! Nothing is converted on the way. Where such a folder means something else than GGUF by the same name, metadata of our own
+//! Nothing is converted on the way; rows of GPT-2's matrices, which lie the other way round, are gathered as they are read. Where such a folder means something else than GGUF by the same name, metadata of our own
 //! say so, and whoever reads the GGUF key reads them too:
 //!
 //! | key | what it says |
@@ -202,11 +202,12 @@ fn assemble(
     }
     let joints = join(&mut tensors, joints).map_err(|error| named(&config.label, error))?;
     tie(config, &mut tensors)?;
+    let transposed = transpose(row, &mut tensors);
     let embedding = tensors
         .iter()
         .find(|tensor| tensor.name == names::EMBEDDING);
     let embedding = embedding.ok_or_else(|| {
-        let missing = "there is no tensor model.embed_tokens.weight; download the model again";
+        let missing = "there is no embedding (model.embed_tokens.weight, or GPT-2's wte.weight); download the model again";
         Error::BadFile(format!("{}: {missing}", folder.0.display()))
     })?;
     let rows = embedding.shape.get(1).copied().unwrap_or(0);
@@ -223,7 +224,23 @@ fn assemble(
     metadata.extend(tokenizer::read(folder, config, rows)?);
     let label = folder.0.display().to_string();
     let header = Header::of(Metadata(metadata), tensors).map_err(|error| named(&label, error))?;
-    Ok(ModelFile::of_parts(label, header, sources, joints))
+    Ok(ModelFile::of_parts(
+        label, header, sources, joints, transposed,
+    ))
+}
+
+/// Turns the shapes of matrices that are stored the other way round; their names.
+fn transpose(row: &Row, tensors: &mut [TensorInfo]) -> HashSet<String> {
+    let mut names = HashSet::new();
+    for tensor in tensors {
+        let part = tensor.name.split('.').nth(2).unwrap_or_default();
+        // One of another shape is refused where the model's tensors are looked up.
+        if row.transposed.contains(&part) && tensor.shape.len() == 2 {
+            tensor.shape.swap(0, 1);
+            names.insert(tensor.name.clone());
+        }
+    }
+    names
 }
 
 /// The tensor, and of which expert it is; None for one that `transformers` computes itself.

@@ -48,8 +48,8 @@ const EXPERT: &[(&str, &str)] = &[
     ("w2", "ffn_down_exps"),
 ];
 
-/// What is computed from the configuration anyway; old files have it too.
-const COMPUTED: &str = "rotary_emb.inv_freq";
+/// What is computed from the configuration anyway; old files have it too: of RoPE, and GPT-2's causal masks.
+const COMPUTED: [&str; 3] = ["rotary_emb.inv_freq", ".attn.bias", ".attn.masked_bias"];
 
 /// What a name means.
 #[derive(Debug, PartialEq, Eq)]
@@ -64,7 +64,7 @@ pub(super) enum Named {
 
 /// What the tensor `name` is in a model of the family of `row`.
 pub(super) fn find(name: &str, row: &Row) -> Named {
-    if name.ends_with(COMPUTED) {
+    if COMPUTED.iter().any(|end| name.ends_with(end)) {
         return Named::Computed;
     }
     known(name, row).map_or(Named::Unknown, |(name, expert)| Named::Tensor(name, expert))
@@ -75,8 +75,16 @@ fn known(name: &str, row: &Row) -> Option<(String, Option<u32>)> {
     if !["weight", "bias"].contains(&kind) {
         return None;
     }
-    let Some(rest) = stem.strip_prefix("model.layers.") else {
-        return Some((format!("{}.{kind}", look_up(WHOLE, stem)?), None));
+    // GPT-2's have `transformer.` before them, or nothing.
+    let stem = stem.strip_prefix("transformer.").unwrap_or(stem);
+    let layers = if row.family == "gpt2" {
+        "h."
+    } else {
+        "model.layers."
+    };
+    let Some(rest) = stem.strip_prefix(layers) else {
+        let part = look_up(row.names, stem).or_else(|| look_up(WHOLE, stem))?;
+        return Some((format!("{part}.{kind}"), None));
     };
     let (layer, part) = rest.split_once('.')?;
     let layer = number(layer)?;
@@ -136,6 +144,17 @@ mod tests {
             llama("model.layers.0.self_attn.rotary_emb.inv_freq"),
             Named::Computed
         );
+    }
+
+    #[test]
+    fn names_of_gpt2_are_its_own() {
+        let gpt2 = |name| is("GPT2LMHeadModel", name);
+        let qkv = || tensor("blk.3.attn_qkv.weight", None);
+        assert_eq!(gpt2("transformer.h.3.attn.c_attn.weight"), qkv());
+        assert_eq!(gpt2("h.3.attn.c_attn.weight"), qkv());
+        assert_eq!(gpt2("wte.weight"), tensor(EMBEDDING, None));
+        assert_eq!(gpt2("h.0.attn.bias"), Named::Computed);
+        assert_eq!(gpt2("h.0.attn.masked_bias"), Named::Computed);
     }
 
     #[test]
