@@ -8,8 +8,8 @@ use crate::{
     matvec::finish,
     padded,
     parts::{
-        FINISH, FINISH_GEGLU, FINISH_GLU, FINISH_STORE, HALVES_BITS, HALVES_UNPACK, REDUCE_NONE,
-        REDUCE_SUBGROUP, REDUCE_WORKGROUP, STATE,
+        FINISH, FINISH_ADD, FINISH_GEGLU, FINISH_GLU, FINISH_STORE, HALVES_BITS, HALVES_UNPACK,
+        REDUCE_NONE, REDUCE_SUBGROUP, REDUCE_WORKGROUP, STATE, halves_rows,
     },
     random::Random,
 };
@@ -74,6 +74,8 @@ crate::params! {
         used: u32,
         /// 1 where each pair of token and expert has an x of its own, 0 where a token has one.
         x_each: u32,
+        /// Where in a row of y the result starts.
+        y_start: u32,
         /// From the result of a pair to the next's, in f32.
         y_stride: u32,
     }
@@ -102,7 +104,11 @@ fn twin(call: &mut Call) {
                 .sum()
         };
         let results: Vec<f64> = weights.chunks_exact(stride).map(dot).collect();
-        finish(call, pair * p.y_stride as usize, &results);
+        finish(
+            call,
+            pair * p.y_stride as usize + p.y_start as usize,
+            &results,
+        );
     }
 }
 
@@ -113,8 +119,14 @@ fn case(
     random: &mut Random,
 ) -> Case {
     let (experts, used) = (5, 2);
-    let glu = !std::ptr::eq(finish, &raw const FINISH_STORE);
-    let y_stride = padded(if glu { rows / 2 } else { rows });
+    let results = if halves_rows(finish) { rows / 2 } else { rows };
+    // Only what adds comes beside something else.
+    let y_start = if std::ptr::eq(finish, &raw const FINISH_ADD) {
+        6
+    } else {
+        0
+    };
+    let y_stride = padded(y_start + results);
     let piece_rows = rows * experts - row_start;
     let chosen = (0..tokens * used)
         .map(|pair| (pair * 3 + 1) % experts)
@@ -131,6 +143,7 @@ fn case(
             piece_rows,
             used,
             x_each,
+            y_start,
             y_stride,
         }),
         units: units(rows, used),
@@ -145,7 +158,7 @@ fn case(
     }
 }
 
-/// Every format; gated and not; a piece of a split matrix; weights in textures.
+/// Every format; gated, stored and added; a piece of a split matrix; weights in textures.
 fn cases() -> Vec<Case> {
     let mut random = Random::new(13);
     let mut cases = Vec::new();
@@ -166,5 +179,7 @@ fn cases() -> Vec<Case> {
         textured.parts[0] = &format.textured;
         cases.push(textured);
     }
+    let added = (8, 64, 3, 1, 0);
+    cases.push(case(FORMATS[0], &FINISH_ADD, added, &mut random));
     cases
 }

@@ -4,7 +4,8 @@
 // Sockets: format, finish; reduce comes with the variant.
 
 // A matrix holds the rows of all experts, one after the other; this piece of it `piece_rows` from `row_start` on.
-struct Params { rows: u32, cols: u32, row_start: u32, piece_rows: u32, used: u32, x_each: u32, y_stride: u32 }
+struct Params { rows: u32, cols: u32, row_start: u32, piece_rows: u32, used: u32, x_each: u32,
+    y_start: u32, y_stride: u32 }
 
 @group(0) @binding(3) var<storage, read> x: array<Group>;         // (tokens, or pairs where x_each is 1, padded cols / 32)
 @group(0) @binding(4) var<storage, read_write> y: array<f32>;     // (tokens, used, y_stride)
@@ -36,8 +37,9 @@ fn main(at: Invocation, wg: Workgroup) {
     let low = vec2f(reduce_sum(sums.x, at, wg), reduce_sum(sums.y, at, wg));
     let high = vec2f(reduce_sum(sums.z, at, wg), reduce_sum(sums.w, at, wg));
     if at.lane % SPLIT != 0u || !there { return; }
-    finish(pair * params.y_stride, row, low);
-    finish(pair * params.y_stride, row + 2u, high);
+    let y_start = pair * params.y_stride + params.y_start;
+    finish(y_start, row, low);
+    finish(y_start, row + 2u, high);
 }
 
 fn product(group: u32, x: Group) -> f32 {

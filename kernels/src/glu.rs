@@ -27,24 +27,27 @@ pub static GLU: Kernel = Kernel {
 crate::params! {
     /// Parameters, as the shader has them.
     Params {
-        /// Results of a token.
+        /// Results of a row.
         cols: u32,
-        /// From a token's gates and ups to the next's, in f32.
+        /// Rows of a token: one, or one for each expert that it uses.
+        each: u32,
+        /// From a row's gates and ups to the next's, in f32.
         x_stride: u32,
-        /// From a token's results to the next's, in f32.
+        /// From a row's results to the next's, in f32.
         y_stride: u32,
     }
 }
 
-/// `y` (tokens, y_stride) from `x` (tokens, x_stride), alternating, and `delta` (tokens, x_stride), one after the other.
+/// `y` (tokens, each, y_stride) from `x` (tokens, each, x_stride), alternating, and `delta` (tokens, each, x_stride), one
+/// after the other.
 fn twin(call: &mut Call) {
     let p: Params = call.params();
     let (cols, x_stride) = (p.cols as usize, p.x_stride as usize);
     let (x, delta) = (call.floats("x"), call.floats("delta"));
     let by_gelu = call.has(&GELU);
-    for token in 0..call.tokens as usize {
-        let (x, delta) = (&x[token * x_stride..], &delta[token * x_stride..]);
-        let y = &mut call.floats_mut("y")[token * p.y_stride as usize..];
+    for row in 0..(call.tokens * p.each) as usize {
+        let (x, delta) = (&x[row * x_stride..], &delta[row * x_stride..]);
+        let y = &mut call.floats_mut("y")[row * p.y_stride as usize..];
         for col in 0..cols {
             let gate = f64::from(x[2 * col]) + f64::from(delta[col]);
             let up = f64::from(x[2 * col + 1]) + f64::from(delta[cols + col]);
@@ -54,28 +57,29 @@ fn twin(call: &mut Call) {
     }
 }
 
-/// Both activations, widths odd and even.
+/// Both activations, widths odd and even, several rows of a token.
 fn cases() -> Vec<Case> {
     let mut random = Random::new(16);
     let mut cases = Vec::new();
     for activation in [&SILU, &GELU] {
-        for (cols, tokens) in [(7, 2), (96, 3)] {
+        for (cols, each, tokens) in [(7, 1, 2), (96, 1, 3), (20, 3, 2)] {
             let (x_stride, y_stride) = (padded(2 * cols), padded(cols));
             cases.push(Case {
-                name: format!("{cols} {}", activation.name),
+                name: format!("{each} {cols} {}", activation.name),
                 parts: vec![activation],
                 consts: vec![],
                 params: bytes_of_params(&Params {
                     cols,
+                    each,
                     x_stride,
                     y_stride,
                 }),
                 units: cols,
                 tokens,
                 buffers: vec![
-                    ("x", activations(&mut random, tokens, 2 * cols)),
-                    ("delta", activations(&mut random, tokens, 2 * cols)),
-                    ("y", vec![0; (tokens * y_stride) as usize]),
+                    ("x", activations(&mut random, tokens * each, 2 * cols)),
+                    ("delta", activations(&mut random, tokens * each, 2 * cols)),
+                    ("y", vec![0; (tokens * each * y_stride) as usize]),
                 ],
                 weights: None,
             });

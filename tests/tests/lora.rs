@@ -3,7 +3,9 @@
 use std::{fs, path::PathBuf};
 
 use half::f16;
-use lantern_engine::{LoadOptions, ModelFile, Precision, SamplerOptions, file::Value};
+use lantern_engine::{
+    AdapterDescription, LoadOptions, ModelFile, Precision, SamplerOptions, file::Value,
+};
 use lantern_kernels::random::Random;
 use pollster::block_on;
 
@@ -27,8 +29,8 @@ fn exact() -> LoadOptions {
     }
 }
 
-/// A GGUF file of f32 in memory.
-fn written(metadata: Vec<(String, Vec<u8>)>, tensors: &[Tensor]) -> Vec<u8> {
+/// A GGUF file in memory, of f32, and of f16 where a tensor's name ends in `halved`.
+fn written(metadata: Vec<(String, Vec<u8>)>, tensors: &[Tensor], halved: Option<&str>) -> Vec<u8> {
     let mut file = Gguf {
         metadata: metadata
             .into_iter()
@@ -40,9 +42,18 @@ fn written(metadata: Vec<(String, Vec<u8>)>, tensors: &[Tensor]) -> Vec<u8> {
     };
     let mut data: Vec<u8> = Vec::new();
     for (name, shape, values) in tensors {
-        file.tensors
-            .push(gguf::tensor(name, shape, 0, data.len() as u64));
-        data.extend(values.iter().flat_map(|v| v.to_le_bytes()));
+        let half = halved.is_some_and(|end| name.ends_with(end));
+        file.tensors.push(gguf::tensor(
+            name,
+            shape,
+            u32::from(half),
+            data.len() as u64,
+        ));
+        if half {
+            data.extend(values.iter().flat_map(|v| f16::from_f32(*v).to_le_bytes()));
+        } else {
+            data.extend(values.iter().flat_map(|v| v.to_le_bytes()));
+        }
         data.resize(data.len().next_multiple_of(32), 0);
     }
     let mut bytes = file.bytes();
@@ -73,21 +84,22 @@ fn base(family: &str) -> (ModelFile, Vec<Tensor>) {
     (file, tensors)
 }
 
-/// A and B for every matrix of the blocks.
+/// A and B for every matrix of the blocks, experts' too, and for the output where it has one of its own.
 fn low_rank(tensors: &[Tensor], seed: u64) -> Vec<Tensor> {
     let mut random = Random::new(seed);
     let mut all = Vec::new();
     for (name, shape, _) in tensors
         .iter()
-        .filter(|t| t.0.starts_with("blk.") && t.1.len() == 2)
+        .filter(|t| (t.0.starts_with("blk.") || t.0 == "output.weight") && t.1.len() > 1)
     {
-        let mut half = |end: &str, shape: [u64; 2]| {
-            let values = random.floats((shape[0] * shape[1]) as usize);
+        let mut half = |end: &str, first: u64, second: u64| {
+            let shape = [&[first, second], &shape[2..]].concat();
+            let values = random.floats(shape.iter().product::<u64>() as usize);
             let small = values.iter().map(|v| v * 0.05).collect();
-            all.push((format!("{name}.{end}"), shape.to_vec(), small));
+            all.push((format!("{name}.{end}"), shape, small));
         };
-        half("lora_a", [shape[0], RANK]);
-        half("lora_b", [RANK, shape[1]]);
+        half("lora_a", shape[0], RANK);
+        half("lora_b", RANK, shape[1]);
     }
     all
 }
@@ -103,7 +115,7 @@ fn adapter_file(family: &str, tensors: &[Tensor]) -> Vec<u8> {
             gguf::value(gguf::F32, &ALPHA.to_le_bytes()),
         ),
     ];
-    written(metadata, tensors)
+    written(metadata, tensors, None)
 }
 
 /// W + factor alpha / rank B A
@@ -111,14 +123,20 @@ fn merged(tensors: &mut [Tensor], adapter: &[Tensor], factor: f32) {
     for pair in adapter.chunks_exact(2) {
         let name = pair[0].0.strip_suffix(".lora_a").unwrap();
         let (_, shape, weights) = tensors.iter_mut().find(|t| t.0 == name).unwrap();
-        let (cols, rank) = (shape[0] as usize, RANK as usize);
-        for (row, weights) in weights.chunks_exact_mut(cols).enumerate() {
-            for (col, w) in weights.iter_mut().enumerate() {
-                let product = |r: usize| {
-                    f64::from(pair[1].2[row * rank + r]) * f64::from(pair[0].2[r * cols + col])
-                };
-                let sum: f64 = (0..rank).map(product).sum();
-                *w = (f64::from(*w) + f64::from(factor * ALPHA / RANK as f32) * sum) as f32;
+        let (cols, rows, rank) = (shape[0] as usize, shape[1] as usize, RANK as usize);
+        // Each expert has an A and a B of its own.
+        let each = weights
+            .chunks_exact_mut(cols * rows)
+            .zip(pair[0].2.chunks_exact(rank * cols))
+            .zip(pair[1].2.chunks_exact(rows * rank));
+        for ((weights, a), b) in each {
+            for (row, weights) in weights.chunks_exact_mut(cols).enumerate() {
+                for (col, w) in weights.iter_mut().enumerate() {
+                    let product =
+                        |r: usize| f64::from(b[row * rank + r]) * f64::from(a[r * cols + col]);
+                    let sum: f64 = (0..rank).map(product).sum();
+                    *w = (f64::from(*w) + f64::from(factor * ALPHA / RANK as f32) * sum) as f32;
+                }
             }
         }
     }
@@ -138,74 +156,85 @@ fn metadata_of(file: &ModelFile) -> Vec<(String, Vec<u8>)> {
 }
 
 /// Two adapters at once, in prefill and decode; then one of them; then none.
+fn compare(
+    family: &str,
+    (file, tensors): &(ModelFile, Vec<Tensor>),
+    description: &AdapterDescription,
+) {
+    let both = [low_rank(tensors, 1), low_rank(tensors, 2)];
+    let metadata = file.metadata();
+    let architecture = metadata.text("general.architecture").unwrap().unwrap();
+    let tokens = reference(&folder("families").join(family)).tokens;
+    let engine = adapters::open(description);
+    let model = load_file(&engine, file, &exact());
+    let loaded = [0, 1].map(|i| {
+        let path = saved(
+            &format!("{family}-{i}"),
+            &adapter_file(architecture, &both[i]),
+        );
+        let adapter = block_on(model.adapter(&ModelFile::open(&path).unwrap())).unwrap();
+        fs::remove_file(path).unwrap();
+        adapter
+    });
+    let mut session = block_on(model.session()).unwrap();
+    for factors in [[1.0, -0.5], [0.0, 2.0], [0.0, 0.0]] {
+        let pairs = loaded.iter().cloned().zip(factors);
+        let used: Vec<_> = pairs.filter(|(_, factor)| *factor != 0.0).collect();
+        block_on(session.set_adapters(&used)).unwrap();
+        let mut whole = tensors.clone();
+        both.iter()
+            .zip(factors)
+            .for_each(|(adapter, factor)| merged(&mut whole, adapter, factor));
+        let path = saved(
+            &format!("{family}-merged"),
+            &written(metadata_of(file), &whole, None),
+        );
+        let mut wanted = block_on(load(&engine, &path, &exact()).session()).unwrap();
+        fs::remove_file(path).unwrap();
+        let error = nmse(
+            &feed_all(&mut session, &tokens),
+            &feed_all(&mut wanted, &tokens),
+        );
+        let what = format!(
+            "{}: {family} {factors:?}: NMSE {error:.2e}",
+            description.name
+        );
+        println!("{what}");
+        assert!(error < 1e-9, "{what}");
+        let drawn = |session| generate(session, 8, &SamplerOptions::greedy());
+        assert_eq!(drawn(&mut session), drawn(&mut wanted), "{what}");
+    }
+}
+
 #[test]
 fn adapters_beside_weights_are_adapters_merged() {
-    for (family, many) in [
-        ("llama", true),
-        ("qwen2", false),
-        ("gemma2", false),
-        ("gpt2", false),
-    ] {
-        let (file, tensors) = base(family);
-        let both = [low_rank(&tensors, 1), low_rank(&tensors, 2)];
-        let paths =
-            [0, 1].map(|i| saved(&format!("{family}-{i}"), &adapter_file(family, &both[i])));
-        let tokens = reference(&folder("families").join(family)).tokens;
-        let engines = if many {
-            adapters::all()
-        } else {
-            vec![adapters::main()]
-        };
-        for description in engines {
-            let engine = adapters::open(&description);
-            let model = load_file(&engine, &file, &exact());
-            let loaded = paths
-                .clone()
-                .map(|path| block_on(model.adapter(&ModelFile::open(&path).unwrap())).unwrap());
-            let mut session = block_on(model.session()).unwrap();
-            for factors in [[1.0, -0.5], [0.0, 2.0], [0.0, 0.0]] {
-                let pairs = loaded
-                    .iter()
-                    .cloned()
-                    .zip(factors)
-                    .filter(|(_, factor)| *factor != 0.0);
-                block_on(session.set_adapters(&pairs.collect::<Vec<_>>())).unwrap();
-                let mut whole = tensors.clone();
-                both.iter()
-                    .zip(factors)
-                    .for_each(|(adapter, factor)| merged(&mut whole, adapter, factor));
-                let path = saved(
-                    &format!("{family}-merged"),
-                    &written(metadata_of(&file), &whole),
-                );
-                let wanted_model = load(&engine, &path, &exact());
-                let mut wanted = block_on(wanted_model.session()).unwrap();
-                let error = nmse(
-                    &feed_all(&mut session, &tokens),
-                    &feed_all(&mut wanted, &tokens),
-                );
-                println!(
-                    "{} {family} {factors:?}: NMSE {error:.2e}",
-                    description.name
-                );
-                assert!(
-                    error < 1e-9,
-                    "{}: {family} {factors:?}: NMSE {error:.2e}",
-                    description.name
-                );
-                let drawn = |session| generate(session, 8, &SamplerOptions::greedy());
-                assert_eq!(
-                    drawn(&mut session),
-                    drawn(&mut wanted),
-                    "{family} {factors:?}"
-                );
-                fs::remove_file(path).unwrap();
-            }
-        }
-        for path in paths {
-            fs::remove_file(path).unwrap();
+    for family in ["llama", "mixtral"] {
+        for description in adapters::all() {
+            compare(family, &base(family), &description);
         }
     }
+    for family in ["qwen2", "gemma2", "gpt2", "phi3", "qwen3moe"] {
+        compare(family, &base(family), &adapters::main());
+    }
+}
+
+/// Gates and ups that are stored unlike are two matrices.
+#[test]
+fn adapters_beside_gates_and_ups_stored_unlike_are_adapters_merged() {
+    let (file, mut tensors) = base("llama");
+    let ups = tensors
+        .iter_mut()
+        .filter(|t| t.0.ends_with("ffn_up.weight"));
+    for value in ups.flat_map(|tensor| &mut tensor.2) {
+        *value = f16::from_f32(*value).to_f32();
+    }
+    let path = saved(
+        "unlike",
+        &written(metadata_of(&file), &tensors, Some("ffn_up.weight")),
+    );
+    let unlike = ModelFile::open(&path).unwrap();
+    compare("llama", &(unlike, tensors), &adapters::main());
+    fs::remove_file(path).unwrap();
 }
 
 #[test]
@@ -231,7 +260,7 @@ fn adapters_that_do_not_fit_are_refused() {
     refused("family", &adapter_file("qwen2", &sound), "qwen2");
     refused(
         "model",
-        &written(metadata_of(&file), &tensors),
+        &written(metadata_of(&file), &tensors, None),
         "no LoRA adapter",
     );
     refused("empty", &adapter_file("llama", &[]), "no tensors");
@@ -258,4 +287,28 @@ fn adapters_that_do_not_fit_are_refused() {
         &adapter_file("llama", &embedding),
         "are not run here",
     );
+}
+
+#[test]
+fn adapters_of_experts_that_do_not_fit_are_refused() {
+    let (file, tensors) = base("qwen3moe");
+    let model = load_file(&adapters::open(&adapters::main()), &file, &exact());
+    for (rank, count, says) in [(4, 3, "do not fit"), (6, 8, "multiples of 4")] {
+        let name = "blk.0.ffn_up_exps.weight";
+        let base = &tensors.iter().find(|tensor| tensor.0 == name).unwrap().1;
+        assert_eq!(base[2], 8);
+        let pair = [
+            ("lora_a", [base[0], rank, count]),
+            ("lora_b", [rank, base[1], count]),
+        ]
+        .map(|(half, shape)| {
+            let values = vec![0.0; shape.iter().product::<u64>() as usize];
+            (format!("{name}.{half}"), shape.to_vec(), values)
+        });
+        let path = saved("experts", &adapter_file("qwen3moe", &pair));
+        let error = block_on(model.adapter(&ModelFile::open(&path).unwrap())).err();
+        fs::remove_file(path).unwrap();
+        let error = error.unwrap().to_string();
+        assert!(error.contains(says), "{error}");
+    }
 }

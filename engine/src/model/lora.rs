@@ -36,14 +36,25 @@ pub(crate) struct Lora {
 pub(crate) struct Pair {
     /// The model's matrix that has the tensor.
     pub target: MatrixId,
-    /// Which of the tensors of that matrix it is.
+    /// Which of the tensors of that matrix it is; the first, where it is cut into several.
     pub tensor: usize,
     /// The first row of the tensor in the matrix, where rows do not alternate.
     pub row_start: u32,
-    /// Index of A (rank, cols) in the adapter's matrices; B (rows, rank) follows it.
+    /// Index of A (rank, cols) in the adapter's matrices; B (rows, rank) follows it. Of experts, one after the other.
     pub a: usize,
+    /// Rows of A, for each expert.
+    pub rank: u32,
     /// alpha / rank
     pub scale: f32,
+}
+
+/// Where in the model a tensor lies.
+struct Place {
+    matrix: MatrixId,
+    tensor: usize,
+    row_start: u32,
+    /// As the file has it.
+    shape: Vec<u64>,
 }
 
 impl Lora {
@@ -54,11 +65,7 @@ impl Lora {
 
     /// The largest rank.
     pub fn rank(&self) -> u32 {
-        self.pairs
-            .iter()
-            .map(|pair| self.matrices[pair.a].rows)
-            .max()
-            .unwrap_or(0)
+        self.pairs.iter().map(|pair| pair.rank).max().unwrap_or(0)
     }
 }
 
@@ -70,44 +77,29 @@ impl Model {
     /// cannot be changed here.
     pub async fn adapter(&self, file: &ModelFile) -> Result<Adapter> {
         let model = &self.0;
-        let metadata = file.metadata();
-        let kind = (
-            metadata.text("general.type")?,
-            metadata.text("adapter.type")?,
-        );
-        if kind != (Some("adapter"), Some("lora")) {
-            return Err(Error::BadFile(
-                "general.type and adapter.type are not adapter and lora: this is no LoRA adapter"
-                    .into(),
-            ));
-        }
-        let family = metadata.text("general.architecture")?.unwrap_or_default();
-        if family != model.config.family {
-            let own = &model.config.family;
-            return Err(Error::BadFile(format!(
-                "the adapter is for {family:?} models; this is {own:?}"
-            )));
-        }
-        let alpha = metadata
-            .f32("adapter.lora.alpha")?
-            .filter(|alpha| alpha.is_finite());
-        let alpha =
-            alpha.ok_or_else(|| Error::BadFile("metadata adapter.lora.alpha is missing".into()))?;
+        let alpha = alpha_of(file, &model.config.family)?;
         let (mut pairs, mut matrices) = (Vec::new(), Vec::new());
         for (name, [a, b]) in halves(file)? {
             check_order(&name, &model.config)?;
-            let (target, tensor, row_start) = model.place_of(&name)?;
-            let (a, b) = checked(&name, a, b, &model.layout.matrices[target].tensors[tensor])?;
-            let scale = alpha / a.shape[1] as f32;
+            let place = model.place_of(&name)?;
+            let rank = rank_of(&name, &a, &b, &place.shape)?;
+            // As llama.cpp has it: no alpha is a scale of 1.
+            let scale = if alpha == 0.0 {
+                1.0
+            } else {
+                alpha / rank as f32
+            };
             pairs.push(Pair {
-                target,
-                tensor,
-                row_start,
+                target: place.matrix,
+                tensor: place.tensor,
+                row_start: place.row_start,
                 a: matrices.len(),
+                rank,
                 scale,
             });
-            matrices.push(Matrix::new(&model.engine, vec![a], false)?);
-            matrices.push(Matrix::new(&model.engine, vec![b], false)?);
+            for half in [a, b] {
+                matrices.push(Matrix::new(&model.engine, vec![half.flat()?], false)?);
+            }
         }
         let mut upload = Upload::new(&model.engine);
         let mut stored = Vec::new();
@@ -132,6 +124,31 @@ impl Model {
             stored,
         })))
     }
+}
+
+/// An adapter's alpha, where it is one for models of the family `own`.
+fn alpha_of(file: &ModelFile, own: &str) -> Result<f32> {
+    let metadata = file.metadata();
+    let kind = (
+        metadata.text("general.type")?,
+        metadata.text("adapter.type")?,
+    );
+    if kind != (Some("adapter"), Some("lora")) {
+        return Err(Error::BadFile(
+            "general.type and adapter.type are not adapter and lora: this is no LoRA adapter"
+                .into(),
+        ));
+    }
+    let family = metadata.text("general.architecture")?.unwrap_or_default();
+    if family != own {
+        return Err(Error::BadFile(format!(
+            "the adapter is for {family:?} models; this is {own:?}"
+        )));
+    }
+    let alpha = metadata
+        .f32("adapter.lora.alpha")?
+        .filter(|alpha| alpha.is_finite());
+    alpha.ok_or_else(|| Error::BadFile("metadata adapter.lora.alpha is missing".into()))
 }
 
 /// GGUF adapters have rows in the order of GGUF's models.
@@ -189,65 +206,69 @@ fn halves(file: &ModelFile) -> Result<BTreeMap<String, [TensorInfo; 2]>> {
     found.into_iter().map(whole).collect()
 }
 
-/// A (rank, cols) and B (rows, rank), where their shapes are those.
-fn checked(
-    name: &str,
-    a: TensorInfo,
-    b: TensorInfo,
-    base: &TensorInfo,
-) -> Result<(TensorInfo, TensorInfo)> {
-    let matrices = a.shape.len() == 2 && b.shape.len() == 2;
-    let fits = matrices
-        && a.shape[0] == base.shape[0]
-        && b.shape[1] == base.shape[1]
-        && a.shape[1] == b.shape[0];
+/// The rank of A (rank, cols) and B (rows, rank), of each expert where there are some, checked against the shape `base`.
+fn rank_of(name: &str, a: &TensorInfo, b: &TensorInfo, base: &[u64]) -> Result<u32> {
+    let (a, b) = (&a.shape, &b.shape);
+    let alike = a.len() == base.len() && b.len() == base.len() && a[2..] == base[2..];
+    let fits = alike && a[0] == base[0] && b[0] == a[1] && b[1..] == base[1..];
     // A rank beyond the matrix's own is nothing that anyone would train.
-    let sane = matrices && a.shape[1] > 0 && a.shape[1] <= base.shape[0].max(base.shape[1]);
-    if !fits || !sane {
-        let (a, b, base) = (&a.shape, &b.shape, &base.shape);
+    if !fits || !(1..=base[0].max(base[1])).contains(&a[1]) {
         return Err(Error::BadFile(format!(
             "{name}: A is {a:?} and B {b:?}, which do not fit a tensor of {base:?}"
         )));
     }
-    Ok((a, b))
+    let rank = a[1] as u32;
+    if base.len() > 2 && !rank.is_multiple_of(4) {
+        return Err(Error::Unsupported(format!(
+            "{name}: adapters of experts are run here with ranks that are multiples of 4; this one has {rank}"
+        )));
+    }
+    Ok(rank)
 }
 
 impl Loaded {
-    /// The matrix that has the tensor `name`, which of its tensors that is, and its first row there.
-    fn place_of(&self, name: &str) -> Result<(MatrixId, usize, u32)> {
+    /// Where the tensor `name` lies, if an adapter can be computed beside it.
+    fn place_of(&self, name: &str) -> Result<Place> {
         let named = |tensor: &TensorInfo| tensor.name == name;
-        let mut matrices = self.layout.matrices.iter();
-        let Some(id) = matrices.position(|matrix| matrix.tensors.iter().any(named)) else {
+        let has = |matrix: &Matrix| matrix.tensors.iter().any(named);
+        let mut all = self.layout.matrices.iter();
+        let Some(id) = all.position(has) else {
             return Err(Error::BadFile(format!(
                 "the adapter changes {name}, which the model does not have"
             )));
         };
-        let tensors = &self.layout.matrices[id].tensors;
-        let places: Vec<usize> = (0..tensors.len()).filter(|&i| named(&tensors[i])).collect();
-        if places.len() > 1 || !self.changeable().contains(&id) {
+        let embeddings = [Some(self.layout.embedding), self.layout.positions];
+        if embeddings.contains(&Some(id)) || self.layout.aside == Some(id) {
             return Err(Error::Unsupported(format!(
-                "adapters of {name} are not run here, only those of plain matrices within blocks"
+                "adapters of {name} are not run here: it is an embedding"
             )));
         }
-        let before = tensors[..places[0]].iter();
-        Ok((id, places[0], before.map(|t| t.shape[1] as u32).sum()))
+        let tensors = &self.layout.matrices[id].tensors;
+        let tensor = tensors.iter().position(named).unwrap_or_default();
+        let before = tensors[..tensor].iter();
+        // The cuts of one tensor follow each other, in one matrix or several.
+        let matrices = self.layout.matrices.iter();
+        let cuts = matrices.flat_map(|matrix| matrix.tensors.iter().filter(|t| named(t)));
+        let mut shape = tensors[tensor].shape.clone();
+        shape[1] = cuts.map(|tensor| tensor.shape[1]).sum();
+        if let Some(count) = self.experts_of(id) {
+            shape = vec![shape[0], shape[1] / u64::from(count), u64::from(count)];
+        }
+        Ok(Place {
+            matrix: id,
+            tensor,
+            row_start: before.map(|t| t.shape[1] as u32).sum(),
+            shape,
+        })
     }
 
-    /// Matrices beside which an adapter's can be computed.
-    fn changeable(&self) -> Vec<MatrixId> {
-        let mut all = Vec::new();
-        for layer in &self.layout.layers {
-            all.extend(layer.qkv.iter().map(|(id, _)| *id));
-            all.push(layer.attention_output.matrix);
-            match &layer.ffn {
-                Ffn::Gated(gate_up, down) => {
-                    all.extend(gate_up.first().filter(|_| gate_up.len() == 1));
-                    all.push(down.matrix);
-                }
-                Ffn::Plain(up, down) => all.extend([up.matrix, down.matrix]),
-                Ffn::Experts(..) => {}
+    /// How many experts the rows of a matrix are for.
+    fn experts_of(&self, id: MatrixId) -> Option<u32> {
+        self.layout.layers.iter().find_map(|layer| match layer.ffn {
+            Ffn::Experts(experts, _, gate_up, down) => {
+                [gate_up, down].contains(&id).then_some(experts.count)
             }
-        }
-        all
+            _ => None,
+        })
     }
 }

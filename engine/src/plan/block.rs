@@ -228,8 +228,8 @@ impl Builder<'_> {
         width: Width,
         all: &mut Vec<Dispatch>,
     ) {
-        if self.is_adapted(gate_up[0]) {
-            self.gated_adapted(gate_up[0], x, width, all);
+        if gate_up.iter().any(|&matrix| self.is_adapted(matrix)) {
+            self.gated_adapted(gate_up, x, width, all);
             return;
         }
         let finishes: &[&'static Part] = if gate_up.len() == 1 {

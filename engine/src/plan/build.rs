@@ -119,7 +119,10 @@ impl Builder<'_> {
         let linear = Linear::stored(self.layout.output, x, logits);
         let mut dispatches = Vec::new();
         match (width, rows) {
-            (Width::Prefill(_), Rows::Last) => self.matvec(&linear, false, &mut dispatches),
+            (Width::Prefill(_), Rows::Last) => {
+                self.matvec(&linear, false, &mut dispatches);
+                self.adapted_last(&linear, &mut dispatches);
+            }
             _ => self.linear(linear, width, &mut dispatches),
         }
         if let Some(cap) = self.config.scales.logit_cap {

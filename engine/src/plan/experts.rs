@@ -14,6 +14,19 @@ use super::{
 };
 use crate::model::{block::MatrixId, config::Experts};
 
+/// A layer of the chosen experts on its way into a plan.
+pub(super) struct Chosen {
+    /// The rows of all experts.
+    pub matrix: MatrixId,
+    /// What it reads, and 1 where each of a token's experts has a row of its own there, 0 where a token has one.
+    pub x: (Slot, u32),
+    /// Where its results go, and the width of a row there.
+    pub y: (Slot, u32),
+    /// Where in a row of y the result starts.
+    pub y_start: u32,
+    pub finish: &'static Part,
+}
+
 impl Builder<'_> {
     /// x += what the chosen experts make of h.
     pub(super) fn experts(
@@ -27,23 +40,27 @@ impl Builder<'_> {
         let router = Linear::stored(router, (Slot::H, None), (Slot::Router, experts.count));
         self.linear(router, width, all);
         all.push(self.route(experts));
-        let glu = self.activated(&FINISH_GLU, &FINISH_GEGLU);
-        self.chosen(
-            experts,
-            gate_up,
-            (Slot::H, 0),
-            (Slot::ExpertsUp, ffn),
-            glu,
-            all,
-        );
-        self.chosen(
-            experts,
-            down,
-            (Slot::ExpertsUp, 1),
-            (Slot::ExpertsOut, cols),
-            &FINISH_STORE,
-            all,
-        );
+        if self.is_adapted(gate_up) {
+            self.experts_gated_adapted(experts, gate_up, all);
+        } else {
+            let chosen = Chosen {
+                matrix: gate_up,
+                x: (Slot::H, 0),
+                y: (Slot::ExpertsUp, ffn),
+                y_start: 0,
+                finish: self.activated(&FINISH_GLU, &FINISH_GEGLU),
+            };
+            self.chosen(experts, &chosen, all);
+        }
+        let down = Chosen {
+            matrix: down,
+            x: (Slot::ExpertsUp, 1),
+            y: (Slot::ExpertsOut, cols),
+            y_start: 0,
+            finish: &FINISH_STORE,
+        };
+        self.chosen(experts, &down, all);
+        self.chosen_adapted(experts, &down, all);
         all.push(self.combine(experts));
     }
 
@@ -98,17 +115,21 @@ impl Builder<'_> {
         )
     }
 
-    /// The layers of the chosen experts. `x_each`: each of a token's experts has an x of its own.
-    fn chosen(
+    /// A layer of the chosen experts.
+    pub(super) fn chosen(
         &self,
         Experts { count, used }: Experts,
-        id: MatrixId,
-        (x, x_each): (Slot, u32),
-        (y, y_width): (Slot, u32),
-        finish: &'static Part,
+        chosen: &Chosen,
         all: &mut Vec<Dispatch>,
     ) {
-        let matrix = &self.layout.matrices[id];
+        let &Chosen {
+            matrix: id,
+            x: (x, x_each),
+            y: (y, y_width),
+            y_start,
+            finish,
+        } = chosen;
+        let matrix = self.matrix(id);
         let (rows, cols) = (matrix.rows / count, matrix.cols);
         for (index, piece) in matrix.pieces.iter().enumerate() {
             let params = experts::Params {
@@ -118,6 +139,7 @@ impl Builder<'_> {
                 piece_rows: piece.rows,
                 used,
                 x_each,
+                y_start,
                 y_stride: padded(y_width),
             };
             let binds = vec![

@@ -147,8 +147,10 @@ impl Plans {
 impl Buffers {
     /// Slots that adapters of up to `rank` need.
     async fn make_room(&mut self, model: &Loaded, rank: u32) -> Result<()> {
-        let row =
-            |width: u32| model.chunk.next_multiple_of(8) as u64 * u64::from(padded(width)) * 4;
+        // Each expert that a token uses has rows of its own.
+        let used = model.config.experts.map_or(1, |experts| experts.used);
+        let rows = model.chunk.next_multiple_of(8) as u64 * u64::from(used);
+        let row = |width: u32| rows * u64::from(padded(width)) * 4;
         let both = row(2 * model.config.ffn_width);
         for (slot, size) in [
             (Slot::Rank, row(rank)),
@@ -228,7 +230,7 @@ impl Session {
             pace: Pace::new(0.0),
             operations_per_second: OPERATIONS_PER_SECOND,
         };
-        session.every = Some(Box::new(session.make_every().await?));
+        session.every = Some(Box::new(session.make_every(&[]).await?));
         session.pace = Pace::new(session.reading_seconds().await?);
         Ok(session)
     }
@@ -251,6 +253,7 @@ impl Session {
         let rank = adapters.iter().map(|(adapter, _)| adapter.0.rank()).max();
         self.buffers.make_room(&model, rank.unwrap_or(0)).await?;
         let plans = Plans::new(&model, &self.buffers, adapters).await?;
+        self.every = Some(Box::new(self.make_every(adapters).await?));
         (self.plans, self.adapters) = (plans, adapters.to_vec());
         self.rewind(0)
     }

@@ -9,7 +9,7 @@ use super::{Bound, Session};
 use crate::{
     Error, Result,
     gpu::{buffer::Buffer, pipeline::Found},
-    model::load::admit,
+    model::{load::admit, lora::Adapter},
     plan::{
         build::{Rows, Width},
         dispatch::{Bind, Slot},
@@ -173,7 +173,7 @@ impl Session {
         Ok(())
     }
 
-    pub(super) async fn make_every(&self) -> Result<Every> {
+    pub(super) async fn make_every(&self, adapters: &[(Adapter, f32)]) -> Result<Every> {
         let rows = self.model.chunk.min(EVERY_ROWS);
         let size = rows as u64 * u64::from(padded(self.model.config.vocabulary)) * 4;
         let engine = &self.model.engine;
@@ -183,13 +183,13 @@ impl Session {
         );
         let plan = self
             .model
-            .builder()
+            .builder_with(adapters)
             .head(Width::Prefill(rows as u32), Rows::All);
         let bound = WithLogits(
             Bound {
                 model: &self.model,
                 buffers: &self.buffers,
-                adapters: &[],
+                adapters,
             },
             &logits,
         );
