@@ -30,6 +30,7 @@ pub mod matmul_rows;
 pub mod matvec;
 pub mod matvec_integer;
 pub mod multiply_add;
+pub mod noise;
 pub mod norm;
 pub mod pointwise;
 pub mod quantise;
@@ -73,6 +74,7 @@ pub const ALL: &[&Kernel] = &[
     &sample::SAMPLE,
     &read::READ,
     &multiply_add::MULTIPLY_ADD,
+    &noise::NOISE,
 ];
 
 /// `width` rounded up to whole groups: the stride of a row of activations, in f32.

@@ -183,3 +183,38 @@ fn where_all_fits_nothing_streams() {
     let none = try_load(&engine, &path, &options(Some(0))).err().unwrap();
     assert!(none.to_string().contains("try a smaller context"), "{none}");
 }
+
+/// Random weights that stay are drawn on the GPU; those that stream are read as a file's are.
+#[test]
+fn random_weights_are_the_same_wherever_they_are_drawn() {
+    for adapter in adapters::all() {
+        let engine = adapters::open(&adapter);
+        let types = if adapter.name.contains("SwiftShader") {
+            1
+        } else {
+            3
+        };
+        for stored in &["q4_0", "q8_0", "f16"][..types] {
+            let file = ModelFile::synthetic(&format!("smollm2-135m:{stored}"));
+            let file = file.unwrap().outline(3).unwrap();
+            let all_at = |gpu_memory| {
+                let options = LoadOptions {
+                    context: Some(64),
+                    ..options(gpu_memory)
+                };
+                let mut each = |_, _| ControlFlow::Continue(());
+                block_on(Model::load(&engine, &file, &options, &mut each))
+            };
+            let refused = all_at(Some(LEAST)).err().unwrap();
+            let streamed = all_at(Some(least(&refused))).unwrap();
+            assert!(streamed.streaming().is_some());
+            let logits = |model: Model| {
+                let mut session = block_on(model.session()).unwrap();
+                feed_all(&mut session, &[1, 2, 3])
+            };
+            let (streamed, drawn) = (logits(streamed), logits(all_at(None).unwrap()));
+            assert!(drawn.iter().any(|v| *v != 0.0));
+            assert!(drawn == streamed, "{}: {stored}", adapter.name);
+        }
+    }
+}

@@ -20,6 +20,7 @@ pub use gguf::{Header, TensorInfo};
 pub use metadata::{Metadata, Value};
 pub use model_file::ModelFile;
 pub(crate) use model_file::named;
+pub(crate) use outline::Noise;
 pub use quantise::Quantised;
 pub use source::{Remote, Source};
 pub use types::TensorType;

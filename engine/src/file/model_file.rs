@@ -9,7 +9,7 @@ use std::{
     sync::Arc,
 };
 
-use super::{Header, Metadata, Source, TensorInfo, hugging_face, split};
+use super::{Header, Metadata, Source, TensorInfo, hugging_face, outline::Noise, split};
 use crate::{ChatTemplate, Config, Error, Result, Tokenizer};
 
 /// Bytes of a remote file that are read to find its header, and by how much more each time it is longer.
@@ -28,6 +28,8 @@ pub struct ModelFile {
     transposed: HashSet<String>,
     /// What tensors are made of that are quantised when they are read; their offsets count from their own start.
     originals: HashMap<String, TensorInfo>,
+    /// What its weights are drawn from, where they are random.
+    noise: Option<Arc<Noise>>,
 }
 
 impl ModelFile {
@@ -74,7 +76,19 @@ impl ModelFile {
             joints,
             transposed,
             originals: HashMap::new(),
+            noise: None,
         }
+    }
+
+    /// The same, of random weights.
+    pub(super) fn drawn(self, noise: Arc<Noise>) -> ModelFile {
+        let noise = Some(noise);
+        ModelFile { noise, ..self }
+    }
+
+    /// What the weights are drawn from, where they are random, and none is made of another type.
+    pub(crate) fn noise(&self) -> Option<&Noise> {
+        self.noise.as_deref().filter(|_| self.originals.is_empty())
     }
 
     /// The same with tensors of other types, each beside what it is made of.

@@ -1,9 +1,10 @@
 //! Models without their weights: the header of a file, or of a known shape, over bytes drawn at random. They run as fast as
-//! the real ones, and say nothing. For measuring before a download, and without one.
+//! the real ones, and say nothing. For measuring before a download, and without one. Weights that stay on the GPU are drawn
+//! there; read as a file, they are the same.
 
-use std::{ops::Range, pin::Pin};
+use std::{ops::Range, pin::Pin, sync::Arc};
 
-use lantern_kernels::{Format, random::Random};
+use lantern_kernels::{Format, noise, random::Random};
 
 use super::{
     Header, Metadata, ModelFile, Source, TensorInfo, metadata::Value, source::Remote,
@@ -11,8 +12,8 @@ use super::{
 };
 use crate::{Config, Error, Result};
 
-/// Random blocks of a stored type that are repeated to fill a tensor.
-const BLOCKS: usize = 4096;
+/// Random units of a stored type that tensors are made of.
+const UNITS: usize = 4096;
 
 /// Sizes of a known model.
 struct Shape {
@@ -124,10 +125,12 @@ fn outlined(metadata: Metadata, mut tensors: Vec<TensorInfo>) -> ModelFile {
         end += tensor.bytes.next_multiple_of(32);
     }
     let label = "a model of random weights".to_owned();
-    let source = Source::remote(label.clone(), end, Box::new(Noise::over(&tensors)));
+    let noise = Arc::new(Noise::over(&tensors));
+    let source = Source::remote(label.clone(), end, Box::new(noise.clone()));
     let header = Header::of(metadata, tensors).expect("tensors of different names");
     let (joints, transposed) = Default::default();
-    ModelFile::of_parts(label, header, vec![source], joints, transposed)
+    let file = ModelFile::of_parts(label, header, vec![source], joints, transposed);
+    file.drawn(noise)
 }
 
 impl Shape {
@@ -186,60 +189,101 @@ impl Shape {
     }
 }
 
-/// Random blocks in the place of weights.
-struct Noise {
-    /// Where each tensor begins, and which of `tiles` fills it.
+/// Random units in the place of weights: each is one of a table's, drawn by its place.
+#[derive(Debug)]
+pub(crate) struct Noise {
+    /// Where each tensor begins, and which of `tables` fills it.
     tensors: Vec<(u64, usize)>,
-    tiles: Vec<(u32, Vec<u8>)>,
+    tables: Vec<Table>,
+}
+
+/// Random units of a stored type, one after the other.
+#[derive(Debug)]
+struct Table {
+    kind: u32,
+    unit_bytes: u64,
+    bytes: Vec<u8>,
+}
+
+impl Table {
+    /// Zeros where the type is not run here, which is found before any is read.
+    fn new(kind: u32) -> Table {
+        let Some(format) = Format::of(kind) else {
+            let (unit_bytes, bytes) = (1, vec![0]);
+            return Table {
+                kind,
+                unit_bytes,
+                bytes,
+            };
+        };
+        let unit_bytes = format.row_bytes(format.unit());
+        let mut random = Random::new(u64::from(kind));
+        let mut bytes = vec![0; UNITS * unit_bytes];
+        bytes
+            .chunks_exact_mut(format.bytes as usize)
+            .for_each(|block| (format.random)(&mut random, block));
+        let unit_bytes = unit_bytes as u64;
+        Table {
+            kind,
+            unit_bytes,
+            bytes,
+        }
+    }
+
+    fn units(&self) -> u32 {
+        (self.bytes.len() as u64 / self.unit_bytes) as u32
+    }
 }
 
 impl Noise {
     fn over(tensors: &[TensorInfo]) -> Noise {
         let mut noise = Noise {
             tensors: vec![],
-            tiles: vec![],
+            tables: vec![],
         };
         for tensor in tensors {
-            let id = tensor.kind.id();
-            let known = noise.tiles.iter().position(|(kind, _)| *kind == id);
-            let tile = known.unwrap_or_else(|| {
-                noise.tiles.push((id, tile(id)));
-                noise.tiles.len() - 1
+            let kind = tensor.kind.id();
+            let known = noise.tables.iter().position(|table| table.kind == kind);
+            let table = known.unwrap_or_else(|| {
+                noise.tables.push(Table::new(kind));
+                noise.tables.len() - 1
             });
-            noise.tensors.push((tensor.offset, tile));
+            noise.tensors.push((tensor.offset, table));
         }
         noise
     }
+
+    /// The units that tensors of a type are made of, as a file has them.
+    pub fn table(&self, kind: TensorType) -> &[u8] {
+        let table = self.tables.iter().find(|table| table.kind == kind.id());
+        table.map_or(&[], |table| &table.bytes)
+    }
+
+    /// The number of the unit of `unit_bytes` at `offset`, by which it is drawn.
+    pub fn number(offset: u64, unit_bytes: u64) -> u32 {
+        (offset / unit_bytes) as u32
+    }
 }
 
-/// Blocks of a stored type; zeros where that is not run here, which is found before any is read.
-fn tile(kind: u32) -> Vec<u8> {
-    let Some(format) = Format::of(kind) else {
-        return vec![0];
-    };
-    let mut random = Random::new(u64::from(kind));
-    let mut bytes = vec![0; BLOCKS * format.bytes as usize];
-    bytes
-        .chunks_exact_mut(format.bytes as usize)
-        .for_each(|block| (format.random)(&mut random, block));
-    bytes
-}
-
-impl Remote for Noise {
+impl Remote for Arc<Noise> {
     fn read(&self, range: Range<u64>) -> Pin<Box<dyn Future<Output = Result<Vec<u8>>> + '_>> {
         let at = self
             .tensors
             .partition_point(|(start, _)| *start <= range.start)
             - 1;
-        let (start, tile) = self.tensors[at];
-        let tile = &self.tiles[tile].1;
-        let mut place = ((range.start - start) % tile.len() as u64) as usize;
+        let (start, table) = self.tensors[at];
+        let table = &self.tables[table];
+        let size = table.unit_bytes;
         let length = (range.end - range.start) as usize;
+        let (mut unit, mut skip) = ((range.start - start) / size, (range.start - start) % size);
         let mut bytes = Vec::with_capacity(length);
         while bytes.len() < length {
-            let some = (length - bytes.len()).min(tile.len() - place);
-            bytes.extend_from_slice(&tile[place..place + some]);
-            place = 0;
+            let number = Noise::number(start + unit * size, size);
+            let choice = noise::drawn(number) % table.units();
+            let drawn = &table.bytes[(u64::from(choice) * size) as usize..][..size as usize];
+            let rest = &drawn[skip as usize..];
+            bytes.extend_from_slice(&rest[..rest.len().min(length - bytes.len())]);
+            (unit, skip) = (unit + 1, 0);
         }
         Box::pin(std::future::ready(Ok(bytes)))
     }

@@ -14,10 +14,16 @@ use super::{
 use crate::Result;
 
 /// A dispatch by itself.
-pub(super) struct Single {
+pub(crate) struct Single {
     pub pipeline: Arc<Pipeline>,
     pub group: wgpu::BindGroup,
     pub grid: [u32; 3],
+}
+
+/// The same with its parameters.
+pub(crate) struct Alone {
+    pub single: Single,
+    _params: Buffer,
 }
 
 /// A case on the GPU, ready to be dispatched.
@@ -72,7 +78,7 @@ impl Engine {
     }
 
     /// Submits `times` dispatches in one pass.
-    pub(super) fn dispatch_times(&self, single: &Single, times: u32) {
+    pub(crate) fn dispatch_times(&self, single: &Single, times: u32) {
         let mut encoder = self.encoder();
         {
             let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default());
@@ -82,6 +88,34 @@ impl Engine {
             (0..times).for_each(|_| pass.dispatch_workgroups(x, y, z));
         }
         self.submit(encoder);
+    }
+
+    /// Makes a dispatch of `shader` ready, with buffers that are there.
+    pub(crate) async fn alone<'b>(
+        &self,
+        shader: &Shader,
+        params: &[u8],
+        units: u32,
+        found: impl Fn(&str) -> Found<'b>,
+    ) -> Result<Alone> {
+        let pipeline = self.pipelines(&[shader]).await?.remove(0);
+        let usage = wgpu::BufferUsages::UNIFORM | wgpu::BufferUsages::COPY_DST;
+        let own = self.buffer("params", params.len() as u64, usage).await?;
+        self.queue.write_buffer(&own.raw, 0, params);
+        let group = self.bind_group(&shader.label(), &pipeline, |binding| {
+            match binding.name.as_str() {
+                "params" => (&own).into(),
+                name => found(name),
+            }
+        });
+        Ok(Alone {
+            single: Single {
+                grid: (shader.kernel.grid)(shader, units, 1),
+                pipeline,
+                group,
+            },
+            _params: own,
+        })
     }
 
     async fn ready(

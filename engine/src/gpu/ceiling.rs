@@ -11,7 +11,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use web_time::Instant;
 
-use super::{buffer::Buffer, case::Single, device::Engine, pipeline::Found, texture::Texture};
+use super::{buffer::Buffer, case::Alone, device::Engine, pipeline::Found, texture::Texture};
 use crate::Result;
 
 /// What an adapter can do at all, by measurement.
@@ -37,12 +37,6 @@ const SECONDS: f64 = 0.02;
 const ROUNDS: usize = 3;
 /// Lanes that compute at once.
 const LANES: u32 = 1 << 14;
-
-/// A dispatch that is measured.
-struct Ready {
-    single: Single,
-    _params: Buffer,
-}
 
 impl Engine {
     /// Measures them: about a second on an adapter that runs on the CPU, less on others.
@@ -79,7 +73,7 @@ impl Engine {
                     (Memory::Buffer(buffer), _) => buffer.into(),
                     (Memory::Texture(texture), _) => Found::Texture(&texture.view),
                 };
-                let ready = self.made_ready(&shader, &params, lanes, found).await?;
+                let ready = self.alone(&shader, &params, lanes, found).await?;
                 let speed = size as f64 / self.seconds(&ready).await?;
                 if speed > best.0 {
                     best = (speed, shader.label());
@@ -101,9 +95,7 @@ impl Engine {
                 b: 0.5,
             };
             let params = bytes_of_params(&params);
-            let ready = self
-                .made_ready(&shader, &params, LANES, |_| (&y).into())
-                .await?;
+            let ready = self.alone(&shader, &params, LANES, |_| (&y).into()).await?;
             let operations = f64::from(LANES) * f64::from(multiply_add::OPERATIONS);
             best = best.max(operations / self.seconds(&ready).await?);
         }
@@ -140,35 +132,8 @@ impl Engine {
         Ok(Memory::Texture(texture))
     }
 
-    async fn made_ready<'b>(
-        &self,
-        shader: &Shader,
-        params: &[u8],
-        units: u32,
-        found: impl Fn(&str) -> Found<'b>,
-    ) -> Result<Ready> {
-        let pipeline = self.pipelines(&[shader]).await?.remove(0);
-        let usage = wgpu::BufferUsages::UNIFORM | wgpu::BufferUsages::COPY_DST;
-        let own = self.buffer("params", params.len() as u64, usage).await?;
-        self.queue.write_buffer(&own.raw, 0, params);
-        let group = self.bind_group(&shader.label(), &pipeline, |binding| {
-            match binding.name.as_str() {
-                "params" => (&own).into(),
-                name => found(name),
-            }
-        });
-        Ok(Ready {
-            single: Single {
-                grid: (shader.kernel.grid)(shader, units, 1),
-                pipeline,
-                group,
-            },
-            _params: own,
-        })
-    }
-
     /// Seconds of a dispatch: as many at once as the clock needs, the fastest of some rounds.
-    async fn seconds(&self, ready: &Ready) -> Result<f64> {
+    async fn seconds(&self, ready: &Alone) -> Result<f64> {
         self.timed(ready, 1).await?; // warms up
         let (mut times, mut took) = (1, 0.0);
         while took < SECONDS && times < 4096 {
@@ -183,7 +148,7 @@ impl Engine {
     }
 
     /// Seconds of `times` dispatches in one pass.
-    async fn timed(&self, ready: &Ready, times: u32) -> Result<f64> {
+    async fn timed(&self, ready: &Alone, times: u32) -> Result<f64> {
         let start = Instant::now();
         self.dispatch_times(&ready.single, times);
         self.wait().await?;

@@ -7,7 +7,7 @@ use std::sync::{
 
 use lantern_kernels::{Format, formats::TEXTURE_WIDTH};
 
-use super::device::Engine;
+use super::{buffer::Buffer, device::Engine};
 use crate::{Error, Result};
 
 /// A plane of weights in a texture; counts itself off when it goes.
@@ -120,5 +120,38 @@ impl Engine {
             at += size;
             rest = later;
         }
+    }
+
+    /// Copies `bytes` from a buffer's start into a plane from byte `offset` on, both whole rows; what the plane has no
+    /// room for in its last row is of no use, and there all the same.
+    pub(crate) fn copy_plane(&self, from: &Buffer, texture: &Texture, offset: u64, bytes: u64) {
+        let row = u64::from(TEXTURE_WIDTH) * texture.texel;
+        let mut encoder = self.encoder();
+        encoder.copy_buffer_to_texture(
+            wgpu::TexelCopyBufferInfo {
+                buffer: &from.raw,
+                layout: wgpu::TexelCopyBufferLayout {
+                    offset: 0,
+                    bytes_per_row: Some(row as u32),
+                    rows_per_image: None,
+                },
+            },
+            wgpu::TexelCopyTextureInfo {
+                texture: &texture.raw,
+                mip_level: 0,
+                origin: wgpu::Origin3d {
+                    x: 0,
+                    y: (offset / row) as u32,
+                    z: 0,
+                },
+                aspect: wgpu::TextureAspect::All,
+            },
+            wgpu::Extent3d {
+                width: TEXTURE_WIDTH,
+                height: bytes.div_ceil(row) as u32,
+                depth_or_array_layers: 1,
+            },
+        );
+        self.submit(encoder);
     }
 }

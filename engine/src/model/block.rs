@@ -6,7 +6,8 @@ use std::collections::HashSet;
 use super::{
     config::{Config, Experts},
     families::Activation,
-    weights::{Matrix, Vector},
+    vector::Vector,
+    weights::Matrix,
 };
 use crate::{
     Engine, Error, ModelFile, Result,

@@ -9,6 +9,7 @@ use super::{
     block::Layout,
     config::Config,
     lora::Adapter,
+    noise::Drawing,
     options::{CacheType, LoadOptions, Precision},
     slots::slots,
     stream::{Loading, Stream, Streaming, Unit, divide},
@@ -82,9 +83,9 @@ impl Model {
         let total = layout.weight_bytes();
         let mut done = 0;
         let mut hash = Xxh3::new();
-        let mut each = |bytes: &[u8]| {
+        let mut each = |bytes: &[u8], stored: u64| {
             hash.update(bytes);
-            done += bytes.len() as u64;
+            done += stored;
             progress(done, total)
         };
         let mut loading = Loading {
@@ -93,6 +94,7 @@ impl Model {
             layout: &layout,
             units: &units,
             upload,
+            drawing: Drawing::of(engine, file).await?,
             read: (0, 0.0),
         };
         let matrices = loading.matrices(&mut each).await?;

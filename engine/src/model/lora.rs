@@ -105,7 +105,7 @@ impl Model {
         let mut stored = Vec::new();
         let mut hash = Xxh3::new();
         for matrix in &matrices {
-            let mut each = |bytes: &[u8]| {
+            let mut each = |bytes: &[u8], _: u64| {
                 hash.update(bytes);
                 ControlFlow::Continue(())
             };

@@ -6,7 +6,7 @@ use super::{
     block::{Layout, RopeFactors},
     config::Config,
     options::Precision,
-    weights::values,
+    vector::values,
 };
 use crate::{
     Engine, Error, ModelFile, Result,

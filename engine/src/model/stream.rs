@@ -2,16 +2,14 @@
 //! whenever a pass needs them, two on their way or computed with at any time. Rows of the embedding are read as tokens ask
 //! for them. What is computed is the same.
 
-use std::{
-    ops::ControlFlow,
-    sync::{Mutex, MutexGuard},
-};
+use std::sync::{Mutex, MutexGuard};
 
 use web_time::Instant;
 
 use super::{
     block::{Layout, MatrixId},
-    weights::{Matrix, Piece, STRIP_BYTES, Stored},
+    noise::{Drawing, drawable},
+    weights::{Each, Matrix, Piece, STRIP_BYTES, Stored},
 };
 use crate::{
     Engine, Error, ModelFile, Result,
@@ -383,6 +381,8 @@ pub(super) struct Loading<'a> {
     /// What streams.
     pub units: &'a [Unit],
     pub upload: Upload<'a>,
+    /// Where the weights are random.
+    pub drawing: Option<Drawing<'a>>,
     /// Bytes of what streams that were read, and in how many seconds.
     pub read: (u64, f64),
 }
@@ -390,10 +390,7 @@ pub(super) struct Loading<'a> {
 impl Loading<'_> {
     /// Makes and fills all that stays, and reads what streams once: for the model's hash, and to find out whether it can
     /// be read, and how fast that is. `each` sees every byte of the file's matrices.
-    pub async fn matrices(
-        &mut self,
-        each: &mut dyn FnMut(&[u8]) -> ControlFlow<()>,
-    ) -> Result<Vec<Vec<Stored>>> {
+    pub async fn matrices(&mut self, each: &mut Each<'_>) -> Result<Vec<Vec<Stored>>> {
         let mut all = Vec::new();
         for (id, matrix) in self.layout.matrices.iter().enumerate() {
             let mut pieces = Vec::new();
@@ -409,7 +406,7 @@ impl Loading<'_> {
         &mut self,
         id: MatrixId,
         index: usize,
-        each: &mut dyn FnMut(&[u8]) -> ControlFlow<()>,
+        each: &mut Each<'_>,
     ) -> Result<Option<Stored>> {
         let (engine, file, matrix) = (self.engine, self.file, &self.layout.matrices[id]);
         let piece = matrix.pieces[index];
@@ -421,13 +418,16 @@ impl Loading<'_> {
         let mut units = self.units.iter().enumerate();
         let turn = units.find_map(|(number, unit)| Some(Stored::Turns(number % 2, place(unit)?)));
         if turn.is_none() && self.layout.aside != Some(id) {
+            if let Some(drawing) = self.drawing.as_mut().filter(|_| drawable(matrix)) {
+                return Ok(Some(drawing.load(matrix, piece, each).await?));
+            }
             let stored = matrix.load(engine, file, piece, &mut self.upload, each);
             return Ok(Some(stored.await?));
         }
         let start = Instant::now();
-        let mut count = |strip: &[u8]| {
-            self.read.0 += strip.len() as u64;
-            each(strip)
+        let mut count = |strip: &[u8], stored: u64| {
+            self.read.0 += stored;
+            each(strip, stored)
         };
         matrix.read(file, piece, &mut count).await?;
         file.release();

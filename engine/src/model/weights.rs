@@ -3,7 +3,7 @@
 
 use std::{borrow::Cow, ops::ControlFlow};
 
-use lantern_kernels::{Format, Part, padded};
+use lantern_kernels::{Format, Part};
 
 use crate::{
     Engine, Error, ModelFile, Result,
@@ -35,6 +35,9 @@ pub struct Matrix {
     /// Its planes are textures instead of parts of a buffer.
     pub textured: bool,
 }
+
+/// Is told of stored bytes, and how many of the file's they stand for; breaking it ends in [`Error::Aborted`].
+pub(crate) type Each<'a> = dyn FnMut(&[u8], u64) -> ControlFlow<()> + 'a;
 
 /// A piece of a matrix on the GPU.
 pub(crate) enum Stored {
@@ -263,13 +266,27 @@ impl Matrix {
         engine: &Engine,
         file: &ModelFile,
         upload: &mut Upload<'_>,
-        each: &mut dyn FnMut(&[u8]) -> ControlFlow<()>,
+        each: &mut Each<'_>,
     ) -> Result<Vec<Stored>> {
         let mut pieces = Vec::new();
         for &piece in &self.pieces {
             pieces.push(self.load(engine, file, piece, upload, each).await?);
         }
         Ok(pieces)
+    }
+
+    /// Makes one piece, of zeros.
+    pub(crate) async fn make(&self, engine: &Engine, piece: Piece) -> Result<Stored> {
+        let (planes, size) = self.planes(piece);
+        if !self.textured {
+            return Ok(Stored::Buffer(engine.storage(&self.name, size).await?));
+        }
+        let mut textures = Vec::new();
+        for (plane, (_, bytes)) in planes.into_iter().enumerate() {
+            let texture = engine.plane_texture(&self.name, self.format, plane, bytes);
+            textures.push(texture.await?);
+        }
+        Ok(Stored::Textures(textures))
     }
 
     /// Makes and fills one piece; `each` sees the stored bytes, and breaking it ends in [`Error::Aborted`].
@@ -279,22 +296,9 @@ impl Matrix {
         file: &ModelFile,
         piece: Piece,
         upload: &mut Upload<'_>,
-        each: &mut dyn FnMut(&[u8]) -> ControlFlow<()>,
+        each: &mut Each<'_>,
     ) -> Result<Stored> {
-        let (planes, size) = self.planes(piece);
-        let stored = if self.textured {
-            let mut textures = Vec::new();
-            for (plane, (_, bytes)) in planes.iter().enumerate() {
-                textures.push(
-                    engine
-                        .plane_texture(&self.name, self.format, plane, *bytes)
-                        .await?,
-                );
-            }
-            Stored::Textures(textures)
-        } else {
-            Stored::Buffer(engine.storage(&self.name, size).await?)
-        };
+        let stored = self.make(engine, piece).await?;
         for (first, rows) in self.strips(piece) {
             let bytes = self.gather(file, piece.row_start + first, rows).await?;
             match &stored {
@@ -309,7 +313,7 @@ impl Matrix {
                 }
                 Stored::Turns(..) => unreachable!("made above"),
             }
-            if each(&bytes).is_break() {
+            if each(&bytes, bytes.len() as u64).is_break() {
                 return Err(Error::Aborted);
             }
         }
@@ -390,11 +394,11 @@ impl Matrix {
         &self,
         file: &ModelFile,
         piece: Piece,
-        each: &mut dyn FnMut(&[u8]) -> ControlFlow<()>,
+        each: &mut Each<'_>,
     ) -> Result<()> {
         for (first, rows) in self.strips(piece) {
             let bytes = self.gather(file, piece.row_start + first, rows).await?;
-            if each(&bytes).is_break() {
+            if each(&bytes, bytes.len() as u64).is_break() {
                 return Err(Error::Aborted);
             }
         }
@@ -433,7 +437,7 @@ pub(crate) fn format_of(tensor: &TensorInfo) -> Result<&'static Format> {
 }
 
 /// `blk.0.attn_q+k+v`, from the tensors' names.
-fn join_names(tensors: &[TensorInfo]) -> String {
+pub(super) fn join_names(tensors: &[TensorInfo]) -> String {
     let stem = |t: &TensorInfo| t.name.trim_end_matches(".weight").to_string();
     let last = |t| stem(t).rsplit(['_', '.']).next().map(str::to_string);
     let rest = tensors[1..].iter().filter_map(last);
@@ -442,54 +446,4 @@ fn join_names(tensors: &[TensorInfo]) -> String {
         .chain(rest)
         .collect::<Vec<_>>()
         .join("+")
-}
-
-/// Small tensors, one after the other: norms' weights, biases.
-#[derive(Debug, Clone)]
-pub struct Vector {
-    /// The tensors.
-    pub tensors: Vec<TensorInfo>,
-    /// Is added to every value.
-    pub offset: f32,
-    /// Every sum is multiplied by it.
-    pub factor: f32,
-}
-
-impl Vector {
-    /// What plans call it.
-    pub fn name(&self) -> String {
-        join_names(&self.tensors)
-    }
-
-    /// As f32, padded with zeros.
-    pub(crate) async fn values(&self, file: &ModelFile) -> Result<Vec<f32>> {
-        let mut all = Vec::new();
-        for tensor in &self.tensors {
-            all.extend(values(file, tensor).await?);
-        }
-        for v in &mut all {
-            *v = (*v + self.offset) * self.factor;
-        }
-        all.resize(padded(all.len() as u32) as usize, 0.0);
-        Ok(all)
-    }
-}
-
-/// A small tensor as f32.
-pub(crate) async fn values(file: &ModelFile, tensor: &TensorInfo) -> Result<Vec<f32>> {
-    let format = format_of(tensor)?;
-    let width = tensor.weights() as u32;
-    if !width.is_multiple_of(format.block) {
-        return Err(Error::BadFile(format!(
-            "{} has {width} values, no whole blocks",
-            tensor.name
-        )));
-    }
-    let stored = file.data(tensor, 0..tensor.bytes).await?;
-    let mut values = format.decode_rows(&stored, 1, width);
-    values.truncate(width as usize);
-    match values.iter().find(|v| !v.is_finite()) {
-        Some(v) => Err(Error::BadFile(format!("{} holds {v}", tensor.name))),
-        None => Ok(values),
-    }
 }

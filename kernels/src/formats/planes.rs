@@ -11,10 +11,11 @@ pub struct Plane {
     /// The binding's name.
     pub binding: &'static str,
     /// Bytes of a unit of weights, see [`super::Format::unit`]: those of a run, and how many runs.
-    bytes: usize,
-    runs: usize,
+    pub bytes: usize,
+    /// See `bytes`.
+    pub runs: usize,
     /// A run of each of four rows lies together, so that who has four rows fetches them at once; and there are four always.
-    in_fours: bool,
+    pub in_fours: bool,
     /// Bytes of a texel, where it is a texture: what the decoder reads at once.
     pub(super) texel: u32,
 }

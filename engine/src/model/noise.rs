@@ -1,0 +1,188 @@
+//! Random weights, drawn on the GPU where they stay; see [`crate::file`]'s outlines.
+
+use lantern_kernels::{
+    Shader, bytes_of_params,
+    formats::Plane,
+    noise::{NOISE, Params},
+};
+
+use super::weights::{Each, Matrix, Piece, Stored};
+use crate::{
+    Engine, Error, ModelFile, Result,
+    file::Noise,
+    gpu::{
+        buffer::Buffer,
+        pipeline::{Found, Range},
+    },
+};
+
+/// Bytes that one dispatch draws; whole rows of any texture.
+const CHUNK_BYTES: u64 = 8 << 20;
+
+/// The random weights of a model on their way to the GPU.
+pub(super) struct Drawing<'a> {
+    engine: &'a Engine,
+    noise: &'a Noise,
+    shader: Shader,
+    tables: Vec<Table>,
+    /// What planes in textures are drawn into first.
+    scratch: Buffer,
+}
+
+/// Random units of a stored type, packed, for each plane.
+struct Table {
+    kind: u32,
+    units: u32,
+    planes: Vec<Buffer>,
+}
+
+impl<'a> Drawing<'a> {
+    /// Of a file whose weights are random.
+    pub async fn of(engine: &'a Engine, file: &'a ModelFile) -> Result<Option<Drawing<'a>>> {
+        let Some(noise) = file.noise() else {
+            return Ok(None);
+        };
+        Ok(Some(Drawing {
+            engine,
+            noise,
+            shader: Shader::new(&NOISE, engine.variant(&NOISE), &[], &[]),
+            tables: vec![],
+            scratch: engine.storage("noise", CHUNK_BYTES).await?,
+        }))
+    }
+
+    /// Makes and fills a piece, as [`Matrix::load`] does from a file.
+    pub async fn load(
+        &mut self,
+        matrix: &Matrix,
+        piece: Piece,
+        each: &mut Each<'_>,
+    ) -> Result<Stored> {
+        let stored = matrix.make(self.engine, piece).await?;
+        let (planes, _) = matrix.planes(piece);
+        let table = self.table(matrix).await?;
+        for (index, &(start, size)) in planes.iter().enumerate() {
+            let mut params = params(matrix, piece, index);
+            params.choices = self.tables[table].units;
+            for first in (0..size).step_by(CHUNK_BYTES as usize) {
+                let bytes = CHUNK_BYTES.min(size - first);
+                params.start = (first / 16) as u32;
+                params.groups = (bytes / 16) as u32; // of which planes are whole
+                let buffer = match &stored {
+                    Stored::Buffer(buffer) => (buffer, start + first),
+                    _ => (&self.scratch, 0),
+                };
+                let from = &self.tables[table].planes[index];
+                self.draw(&params, from, buffer).await?;
+                if let Stored::Textures(textures) = &stored {
+                    self.engine
+                        .copy_plane(buffer.0, &textures[index], first, bytes);
+                }
+                self.engine.wait().await?;
+            }
+        }
+        // What it is made of says all that there is to know.
+        let (name, format, cols) = (&matrix.name, matrix.format, matrix.cols);
+        let about = format!("{name} {} {} {cols}", format.name, piece.rows);
+        let bytes = piece.rows as usize * format.row_bytes(cols);
+        if each(about.as_bytes(), bytes as u64).is_break() {
+            return Err(Error::Aborted);
+        }
+        Ok(stored)
+    }
+
+    /// Draws into a buffer from byte `start` on.
+    async fn draw(
+        &self,
+        params: &Params,
+        table: &Buffer,
+        (buffer, start): (&Buffer, u64),
+    ) -> Result<()> {
+        let size = Some(u64::from(params.groups) * 16);
+        let found = |name: &str| match name {
+            "table" => Found::from(table),
+            _ => Found::Range(Range {
+                buffer,
+                start,
+                size,
+            }),
+        };
+        let bytes = bytes_of_params(params);
+        let alone = self
+            .engine
+            .alone(&self.shader, &bytes, params.groups, found)
+            .await?;
+        self.engine.dispatch_times(&alone.single, 1);
+        Ok(())
+    }
+
+    /// Index of the table for a matrix's type.
+    async fn table(&mut self, matrix: &Matrix) -> Result<usize> {
+        let (kind, format) = (matrix.tensors[0].kind, matrix.format);
+        if let Some(known) = self.tables.iter().position(|table| table.kind == kind.id()) {
+            return Ok(known);
+        }
+        let units = self
+            .noise
+            .table(kind)
+            .chunks_exact(format.row_bytes(format.unit()));
+        let count = units.len() as u32;
+        let mut planes: Vec<Vec<u8>> = vec![vec![]; format.planes.len()];
+        for unit in units {
+            let own = |plane: &Plane| vec![0; plane.bytes * plane.runs];
+            let mut packed: Vec<Vec<u8>> = format.planes.iter().map(own).collect();
+            (format.pack)(unit, &mut packed);
+            planes
+                .iter_mut()
+                .zip(packed)
+                .for_each(|(all, unit)| all.extend(unit));
+        }
+        let mut buffers = Vec::new();
+        for plane in planes {
+            let buffer = self.engine.storage("table", plane.len() as u64).await?;
+            self.engine.queue.write_buffer(&buffer.raw, 0, &plane);
+            buffers.push(buffer);
+        }
+        self.tables.push(Table {
+            kind: kind.id(),
+            units: count,
+            planes: buffers,
+        });
+        Ok(self.tables.len() - 1)
+    }
+}
+
+/// Whether rows are whole units of as few tensors as the kernel takes.
+pub(super) fn drawable(matrix: &Matrix) -> bool {
+    let tensors = if matrix.interleaved { 2..=2 } else { 1..=3 };
+    matrix.cols.is_multiple_of(matrix.format.unit()) && tensors.contains(&matrix.tensors.len())
+}
+
+/// Of a plane of a piece, but for what is drawn at once and from how many units.
+fn params(matrix: &Matrix, piece: Piece, plane: usize) -> Params {
+    let (format, tensors) = (matrix.format, &matrix.tensors);
+    let plane = &format.planes[plane];
+    let unit_bytes = format.row_bytes(format.unit()) as u64;
+    let rows = |i: usize| tensors.get(i).map_or(0, |t| t.shape[1] as u32);
+    let first = |i: usize| {
+        tensors
+            .get(i)
+            .map_or(0, |t| Noise::number(t.offset, unit_bytes))
+    };
+    Params {
+        start: 0,
+        groups: 0,
+        row_start: piece.row_start,
+        units: matrix.cols / format.unit(),
+        run: plane.bytes as u32,
+        runs: plane.runs as u32,
+        in_fours: u32::from(plane.in_fours),
+        choices: 0,
+        alternating: u32::from(matrix.interleaved),
+        rows_first: rows(0),
+        rows_second: rows(1),
+        first: first(0),
+        second: first(1),
+        third: first(2),
+    }
+}

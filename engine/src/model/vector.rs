@@ -1,0 +1,56 @@
+//! Small tensors: norms' weights, biases.
+
+use lantern_kernels::padded;
+
+use super::weights::{format_of, join_names};
+use crate::{Error, ModelFile, Result, file::TensorInfo};
+
+/// Small tensors, one after the other: norms' weights, biases.
+#[derive(Debug, Clone)]
+pub struct Vector {
+    /// The tensors.
+    pub tensors: Vec<TensorInfo>,
+    /// Is added to every value.
+    pub offset: f32,
+    /// Every sum is multiplied by it.
+    pub factor: f32,
+}
+
+impl Vector {
+    /// What plans call it.
+    pub fn name(&self) -> String {
+        join_names(&self.tensors)
+    }
+
+    /// As f32, padded with zeros.
+    pub(crate) async fn values(&self, file: &ModelFile) -> Result<Vec<f32>> {
+        let mut all = Vec::new();
+        for tensor in &self.tensors {
+            all.extend(values(file, tensor).await?);
+        }
+        for v in &mut all {
+            *v = (*v + self.offset) * self.factor;
+        }
+        all.resize(padded(all.len() as u32) as usize, 0.0);
+        Ok(all)
+    }
+}
+
+/// A small tensor as f32.
+pub(crate) async fn values(file: &ModelFile, tensor: &TensorInfo) -> Result<Vec<f32>> {
+    let format = format_of(tensor)?;
+    let width = tensor.weights() as u32;
+    if !width.is_multiple_of(format.block) {
+        return Err(Error::BadFile(format!(
+            "{} has {width} values, no whole blocks",
+            tensor.name
+        )));
+    }
+    let stored = file.data(tensor, 0..tensor.bytes).await?;
+    let mut values = format.decode_rows(&stored, 1, width);
+    values.truncate(width as usize);
+    match values.iter().find(|v| !v.is_finite()) {
+        Some(v) => Err(Error::BadFile(format!("{} holds {v}", tensor.name))),
+        None => Ok(values),
+    }
+}
