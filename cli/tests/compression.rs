@@ -2,6 +2,8 @@
 
 #[path = "../../tests/tests/support/default_model.rs"]
 mod default_model;
+#[path = "../../tests/tests/support/gguf.rs"]
+mod gguf;
 mod support;
 
 use std::{
@@ -10,6 +12,9 @@ use std::{
 };
 
 use default_model::default_model as model;
+use gguf::Gguf;
+use lantern_engine::{ModelFile, file::Value};
+use pollster::block_on;
 use support::{folder, lantern, run};
 
 /// Runs a verb; what it said where it succeeds, or on stderr.
@@ -75,6 +80,73 @@ fn gpu_what_is_compressed_comes_back() {
         let size = round(&folder, Path::new("none"), bytes, &[]);
         assert!(size < bytes.len() + 300, "{size}");
     }
+}
+
+/// A reference model of 128 tokens, given a tokenizer: printable ASCII, and rules of up to 8192 dashes.
+fn with_tokenizer(path: &Path) {
+    let model =
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/reference/families/llama.gguf");
+    let model = ModelFile::open(&model).unwrap();
+    let mut tokens: Vec<String> = ('!'..='~').chain(['Ġ', 'Ċ']).map(String::from).collect();
+    let rules = (0..13).map(|power| "-".repeat(1 << power));
+    let merges: Vec<String> = rules.map(|half| format!("{half} {half}")).collect();
+    tokens.extend(merges.iter().map(|merge| merge.replace(' ', "")));
+    tokens.extend((tokens.len()..128).map(|number| format!("unused{number}")));
+    let texts = |all: &[String]| {
+        let items: Vec<_> = all
+            .iter()
+            .map(|text| gguf::counted(text.as_bytes()))
+            .collect();
+        gguf::array(gguf::TEXT, all.len() as u64, &items.concat())
+    };
+    let mut file = Gguf {
+        metadata: vec![],
+        tensors: vec![],
+        data: 0,
+        ..Gguf::sound()
+    };
+    let given = model.metadata().0.iter();
+    for (key, given) in given.filter(|(key, _)| !key.starts_with("tokenizer.")) {
+        let value = match given {
+            Value::Unsigned(v) => gguf::value(gguf::U64, &v.to_le_bytes()),
+            Value::Float(v) => gguf::value(gguf::F64, &v.to_le_bytes()),
+            Value::Text(v) => gguf::text(v.as_bytes()),
+            other => panic!("{key} is {other:?}"),
+        };
+        file = file.with(key, value);
+    }
+    let file = file
+        .with("tokenizer.ggml.model", gguf::text(b"gpt2"))
+        .with("tokenizer.ggml.pre", gguf::text(b"gpt-2"))
+        .with("tokenizer.ggml.tokens", texts(&tokens))
+        .with("tokenizer.ggml.merges", texts(&merges));
+    let mut data = Vec::new();
+    let mut tensors = Vec::new();
+    for t in model.tensors() {
+        data.resize(data.len().next_multiple_of(32), 0);
+        tensors.push(gguf::tensor(
+            &t.name,
+            &t.shape,
+            t.kind.id(),
+            data.len() as u64,
+        ));
+        data.extend_from_slice(&block_on(model.data(t, 0..t.bytes)).unwrap());
+    }
+    let header = Gguf { tensors, ..file }.bytes();
+    fs::write(path, [header, data].concat()).unwrap();
+}
+
+/// By random weights: what they expect is nothing, but the same both times.
+#[test]
+fn gpu_a_mebibyte_comes_back() {
+    let folder = folder("mebibyte");
+    let model = folder.join("model.gguf");
+    with_tokenizer(&model);
+    let line = |number| format!("{:-<8191}\n", format!("entry {number} "));
+    let text: String = (0..128).map(line).collect();
+    assert_eq!(text.len(), 1 << 20);
+    let size = round(&folder, &model, text.as_bytes(), &["--context", "128"]);
+    assert!(size < text.len() / 200, "{size}");
 }
 
 #[test]
