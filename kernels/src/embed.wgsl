@@ -14,10 +14,9 @@ fn main(@builtin(global_invocation_id) at: vec3u) {
     if token >= state.count || at.x >= groups { return; }
     let row = looked_up(token) - params.row_start; // below row_start it wraps, and is past the end
     if row >= params.rows { return; } // another piece of the embedding has this row
-    let group = row * groups + at.x;
     let scale = w_scale(row, at.x, groups) * params.scale;
     let step = scale.x * W_STEP;
-    let weights = w_group(group);
+    let weights = w_group(row_place(row, groups) + row_step(at.x));
     let first = (token * groups + at.x) * 8u;
     put(first, weights.a * step + scale.y);
     put(first + 1u, weights.b * step + scale.y);

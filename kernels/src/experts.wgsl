@@ -23,15 +23,17 @@ fn main(at: Invocation, wg: Workgroup) {
     let place = select(0u, first - params.row_start, there);      // of the piece
     let start = select(pair / params.used, pair, params.x_each == 1u) * groups;
 
+    let four = four_place(place / 4u, groups);
+    let rows = vec4u(row_place(place, groups), row_place(place + 1u, groups),
+        row_place(place + 2u, groups), row_place(place + 3u, groups));
     var sums = vec4f(0.0);
     for (var group = at.lane % SPLIT; group < groups; group += SPLIT) {
         let v = x[start + group];
         let total = v.a + v.b + v.c + v.d + v.e + v.f + v.g + v.h;
-        let s = w_scales_of(place / 4u * groups + group);
+        let s = w_scales_of(four + four_step(group));
         let met = stepped(v);
-        let from_group = place * groups + group;
-        sums += s.scale * vec4f(product(from_group, met), product(from_group + groups, met),
-            product(from_group + 2u * groups, met), product(from_group + 3u * groups, met))
+        let at_row = rows + row_step(group);
+        sums += s.scale * vec4f(product(at_row.x, met), product(at_row.y, met), product(at_row.z, met), product(at_row.w, met))
             + s.least * (total.x + total.y + total.z + total.w);
     }
     let low = vec2f(reduce_sum(sums.x, at, wg), reduce_sum(sums.y, at, wg));

@@ -31,7 +31,7 @@ fn main(@builtin(workgroup_id) at: vec3u, @builtin(local_invocation_index) lane:
             let row = min(first_row + r, params.rows - 1u); // rows past the end repeat the last
             let scale = w_scale(row, group, groups);
             let step = scale.x * W_STEP;
-            let q = w_group(row * groups + group);
+            let q = w_group(row_place(row, groups) + row_step(group));
             w_tile[r] = scalar4(q.a * step + scale.y);
             w_tile[TILE_ROWS + r] = scalar4(q.b * step + scale.y);
             w_tile[2u * TILE_ROWS + r] = scalar4(q.c * step + scale.y);

@@ -75,7 +75,7 @@ fn stage_row(place: u32, wanted: u32, group: u32, groups: u32) {
     let row = min(wanted, params.rows - 1u);
     let scale = w_scale(row, group, groups);
     let step = scale.x * W_STEP;
-    let q = w_group(row * groups + group);
+    let q = w_group(row_place(row, groups) + row_step(group));
     let start = place * STRIDE;
     put_w(start, q.a * step + scale.y);
     put_w(start + 4u, q.b * step + scale.y);

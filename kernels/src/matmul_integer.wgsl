@@ -68,7 +68,7 @@ fn main(@builtin(workgroup_id) at: vec3u, @builtin(local_invocation_index) lane:
 }
 
 fn stage_row(place: u32, row: u32, group: u32, groups: u32) {
-    let w = w_bytes(row * groups + group);
+    let w = w_bytes(row_place(row, groups) + row_step(group));
     w_tile[place] = w.a;
     w_tile[TILE_ROWS + place] = w.b;
     w_scales_tile[place] = w_scale(row, group, groups);

@@ -14,10 +14,10 @@ struct Params { rows: u32, cols: u32, y_start: u32, y_stride: u32, token_start: 
 fn main(@builtin(workgroup_id) at: vec3u, @builtin(num_workgroups) all: vec3u, @builtin(local_invocation_index) lane: u32) {
     let row = ((at.y * all.x + at.x) * LANES + lane) * ROWS;
     let last = params.rows - 1u;
-    let four = min(row, last) / 4u * GROUPS;
-    let rows = min(vec4u(row) + vec4u(0u, 1u, 2u, 3u), vec4u(last)) * GROUPS; // rows past the end repeat the last
-    let next_four = min(row + 4u, last) / 4u * GROUPS;
-    let next_rows = min(vec4u(row) + vec4u(4u, 5u, 6u, 7u), vec4u(last)) * GROUPS;
+    let four = four_place(min(row, last) / 4u, GROUPS);
+    let rows = places(row);
+    let next_four = four_place(min(row + 4u, last) / 4u, GROUPS);
+    let next_rows = places(row + 4u);
 
     var token0 = Results();
     var token1 = Results();
@@ -28,9 +28,9 @@ fn main(@builtin(workgroup_id) at: vec3u, @builtin(num_workgroups) all: vec3u, @
     var token6 = Results();
     var token7 = Results();
     for (var group = 0u; group < GROUPS; group++) {
-        let w = four_rows(four + group, rows + group);
+        let w = four_rows(four + four_step(group), rows + row_step(group));
         var next = Four();
-        if ROWS == 8u { next = four_rows(next_four + group, next_rows + group); }
+        if ROWS == 8u { next = four_rows(next_four + four_step(group), next_rows + row_step(group)); }
         token0 = added(token0, w, next, x[group]);
         token1 = added(token1, w, next, x[group + GROUPS]);
         token2 = added(token2, w, next, x[group + 2u * GROUPS]);
@@ -48,6 +48,12 @@ fn main(@builtin(workgroup_id) at: vec3u, @builtin(num_workgroups) all: vec3u, @
     put(5u, row, token5);
     put(6u, row, token6);
     put(7u, row, token7);
+}
+
+// Those of four rows; rows past the end repeat the last.
+fn places(row: u32) -> vec4u {
+    let rows = min(vec4u(row) + vec4u(0u, 1u, 2u, 3u), vec4u(params.rows - 1u));
+    return vec4u(row_place(rows.x, GROUPS), row_place(rows.y, GROUPS), row_place(rows.z, GROUPS), row_place(rows.w, GROUPS));
 }
 
 // A token's results for four rows, and for the next four.

@@ -16,10 +16,10 @@ fn main(at: Invocation, wg: Workgroup) {
     let index = wg.id.y * wg.count.x + wg.id.x;
     let row = (index * (LANES / SPLIT) + at.lane / SPLIT) * ROWS;
 
-    let four = min(row, params.rows - 1u) / 4u * GROUPS;
-    let rows = min(vec4u(row) + vec4u(0u, 1u, 2u, 3u), vec4u(params.rows - 1u)) * GROUPS; // rows past the end repeat the last
-    let next_four = min(row + 4u, params.rows - 1u) / 4u * GROUPS;
-    let next_rows = min(vec4u(row) + vec4u(4u, 5u, 6u, 7u), vec4u(params.rows - 1u)) * GROUPS;
+    let four = four_place(min(row, params.rows - 1u) / 4u, GROUPS);
+    let rows = places(row);
+    let next_four = four_place(min(row + 4u, params.rows - 1u) / 4u, GROUPS);
+    let next_rows = places(row + 4u);
 
     var sums = vec4f(0.0);
     var next_sums = vec4f(0.0);
@@ -27,8 +27,8 @@ fn main(at: Invocation, wg: Workgroup) {
     for (var group = at.lane % SPLIT; group < GROUPS; group += SPLIT) {
         let v = x_group(start + group, group);
         squares += v.squares;
-        sums += products(four + group, rows + group, v);
-        if ROWS == 8u { next_sums += products(next_four + group, next_rows + group, v); }
+        sums += products(four + four_step(group), rows + row_step(group), v);
+        if ROWS == 8u { next_sums += products(next_four + four_step(group), next_rows + row_step(group), v); }
     }
 
     let scale = input_scale(squares, at, wg);
@@ -41,6 +41,12 @@ fn main(at: Invocation, wg: Workgroup) {
         if row + 4u < params.rows { finish(params.y_start, row + 4u, next_sums.xy * scale); }
         if row + 6u < params.rows { finish(params.y_start, row + 6u, next_sums.zw * scale); }
     }
+}
+
+// Those of four rows; rows past the end repeat the last.
+fn places(row: u32) -> vec4u {
+    let rows = min(vec4u(row) + vec4u(0u, 1u, 2u, 3u), vec4u(params.rows - 1u));
+    return vec4u(row_place(rows.x, GROUPS), row_place(rows.y, GROUPS), row_place(rows.z, GROUPS), row_place(rows.w, GROUPS));
 }
 
 fn products(four: u32, rows: vec4u, v: Activations) -> vec4f {

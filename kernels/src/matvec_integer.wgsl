@@ -14,15 +14,17 @@ fn main(at: Invocation, wg: Workgroup) {
     let index = wg.id.y * wg.count.x + wg.id.x;
     let row = (index * (LANES / SPLIT) + at.lane / SPLIT) * ROWS;
 
-    let four = min(row, params.rows - 1u) / 4u * GROUPS;
-    let rows = min(vec4u(row) + vec4u(0u, 1u, 2u, 3u), vec4u(params.rows - 1u)) * GROUPS; // rows past the end repeat the last
+    let four = four_place(min(row, params.rows - 1u) / 4u, GROUPS);
+    let all = min(vec4u(row) + vec4u(0u, 1u, 2u, 3u), vec4u(params.rows - 1u)); // rows past the end repeat the last
+    let rows = vec4u(row_place(all.x, GROUPS), row_place(all.y, GROUPS), row_place(all.z, GROUPS), row_place(all.w, GROUPS));
 
     var sums = vec4f(0.0);
     for (var group = at.lane % SPLIT; group < GROUPS; group += SPLIT) {
         let v = x[group];
-        let s = w_scales_of(four + group);
-        let whole = vec4i(products(w_bytes(rows.x + group), v.high, v.low), products(w_bytes(rows.y + group), v.high, v.low),
-            products(w_bytes(rows.z + group), v.high, v.low), products(w_bytes(rows.w + group), v.high, v.low));
+        let s = w_scales_of(four + four_step(group));
+        let at = rows + row_step(group);
+        let whole = vec4i(products(w_bytes(at.x), v.high, v.low), products(w_bytes(at.y), v.high, v.low),
+            products(w_bytes(at.z), v.high, v.low), products(w_bytes(at.w), v.high, v.low));
         sums += s.scale * (v.scale * vec4f(whole)) + s.least * v.total;
     }
 

@@ -40,8 +40,10 @@ crate::params! {
         run: u32,
         /// Runs of a unit.
         runs: u32,
-        /// 1 where the runs of four rows lie together.
-        in_fours: u32,
+        /// Rows whose runs lie together: 1 or 4.
+        wide: u32,
+        /// Of those, how many have a unit each after the other: 1, or those of a strip.
+        strip: u32,
         /// Units of the table.
         choices: u32,
         /// 1 where rows alternate between two tensors; else those of up to three follow each other.
@@ -71,15 +73,12 @@ fn twin(call: &mut Call) {
     let p: Params = call.params();
     let table: Vec<u8> = bytemuck::cast_slice(call.words("table")).to_vec();
     let plane: &mut [u8] = bytemuck::cast_slice_mut(call.words("plane"));
-    let all = p.units * p.runs;
     for (byte, to) in (p.start * 16..).zip(&mut plane[..p.groups as usize * 16]) {
-        let run = byte / p.run;
-        let (row, place) = if p.in_fours == 1 {
-            (run / 4 / all * 4 + run % 4, run / 4 % all)
-        } else {
-            (run / all, run % all)
-        };
-        let row = p.row_start + row;
+        let run = byte / p.run / p.wide;
+        let place = run / p.runs;
+        let inner = place % p.strip;
+        let line = place / p.strip / p.units * p.strip + inner % 8 * (p.strip / 8) + inner / 8;
+        let row = p.row_start + line * p.wide + byte / p.run % p.wide;
         let (first, row) = if p.alternating == 1 {
             ([p.first, p.second][row as usize % 2], row / 2)
         } else if row < p.rows_first {
@@ -89,9 +88,9 @@ fn twin(call: &mut Call) {
         } else {
             (p.third, row - p.rows_first - p.rows_second)
         };
-        let unit = first.wrapping_add(row * p.units + place / p.runs);
+        let unit = first.wrapping_add(row * p.units + place / p.strip % p.units);
         let choice = drawn(unit) % p.choices;
-        let from = (choice * p.runs + place % p.runs) * p.run + byte % p.run;
+        let from = (choice * p.runs + run % p.runs) * p.run + byte % p.run;
         *to = table[from as usize];
     }
 }
@@ -100,14 +99,14 @@ fn twin(call: &mut Call) {
 fn cases() -> Vec<Case> {
     let mut random = Random::new(17);
     let planes = [
-        (16, 1, 0),
-        (2, 1, 1),
-        (4, 2, 1),
-        (1, 16, 1),
-        (52, 1, 0),
-        (2, 3, 0),
+        (16, 1, 1, 1),
+        (2, 1, 4, 16),
+        (4, 2, 4, 1),
+        (1, 16, 4, 16),
+        (52, 1, 1, 64),
+        (2, 3, 1, 1),
     ];
-    let mut case = |((run, runs, in_fours), alternating): ((u32, u32, u32), u32)| {
+    let mut case = |((run, runs, wide, strip), alternating): ((u32, u32, u32, u32), u32)| {
         let (choices, groups) = (37, 300);
         let params = Params {
             start: 2,
@@ -116,7 +115,8 @@ fn cases() -> Vec<Case> {
             units: 3,
             run,
             runs,
-            in_fours,
+            wide,
+            strip,
             choices,
             alternating,
             rows_first: 12,
@@ -127,7 +127,7 @@ fn cases() -> Vec<Case> {
         };
         let table = (0..(choices * runs * run).div_ceil(4)).map(|_| random.bits() as u32);
         Case {
-            name: format!("{runs} runs of {run}, {in_fours} {alternating}"),
+            name: format!("{runs} runs of {run}, {wide} {strip} {alternating}"),
             parts: vec![],
             consts: vec![],
             params: bytes_of_params(&params),

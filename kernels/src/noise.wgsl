@@ -2,7 +2,7 @@
 // A lane makes 16 bytes. Bound: writes the plane once.
 
 struct Params {
-    start: u32, groups: u32, row_start: u32, units: u32, run: u32, runs: u32, in_fours: u32, choices: u32,
+    start: u32, groups: u32, row_start: u32, units: u32, run: u32, runs: u32, wide: u32, strip: u32, choices: u32,
     alternating: u32, rows_first: u32, rows_second: u32, first: u32, second: u32, third: u32,
 }
 
@@ -26,16 +26,14 @@ fn main(at: Invocation, wg: Workgroup) {
 
 // Where in the table a byte of the plane comes from.
 fn source(byte: u32) -> u32 {
-    let run = byte / params.run;
-    let all = params.units * params.runs;
-    var row = run / all;
-    var place = run % all;
-    if params.in_fours == 1u {
-        row = run / 4u / all * 4u + run % 4u;
-        place = run / 4u % all;
-    }
-    let choice = drawn(unit_of(params.row_start + row) + place / params.runs) % params.choices;
-    return (choice * params.runs + place % params.runs) * params.run + byte % params.run;
+    let run = byte / params.run / params.wide;
+    let place = run / params.runs;
+    let inner = place % params.strip;
+    let line = place / params.strip / params.units * params.strip + inner % 8u * (params.strip / 8u) + inner / 8u;
+    let row = line * params.wide + byte / params.run % params.wide;
+    let unit = unit_of(params.row_start + row) + place / params.strip % params.units;
+    let choice = drawn(unit) % params.choices;
+    return (choice * params.runs + run % params.runs) * params.run + byte % params.run;
 }
 
 // The number of a row's first unit.

@@ -3,7 +3,7 @@
 use std::{fs, path::Path};
 
 use lantern_engine::{ModelFile, model::families::FAMILIES};
-use lantern_kernels::{FORMATS, Format};
+use lantern_kernels::{FORMATS, Format, formats::Order};
 
 use crate::{references, support::models::folder};
 
@@ -47,7 +47,7 @@ fn table() -> String {
     let packed = cells(&|format| {
         let planes = 0..format.planes.len();
         let bytes: u64 = planes
-            .map(|plane| format.plane_bytes(plane, 16, 4096))
+            .map(|plane| format.plane_bytes(Order::Rows, plane, 16, 4096))
             .sum();
         bits(bytes as f64 / (16.0 * 4096.0))
     });

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use web_time::Instant;
 
-use lantern_kernels::{Case, CaseWeights, Kernel, Part, Shader, Variant};
+use lantern_kernels::{Case, CaseWeights, Kernel, Part, Shader, Variant, formats::Order};
 
 use super::{
     buffer::Buffer,
@@ -178,7 +178,8 @@ impl Engine {
         };
         let is_textured = |part: &&Part| std::ptr::eq(*part, &raw const format.textured);
         let textured = case.parts.iter().any(is_textured);
-        let packed = format.pack_rows(bytes, *rows, *cols);
+        let order = if textured { Order::Strips } else { Order::Rows };
+        let packed = format.pack_rows(order, bytes, *rows, *cols);
         for (i, (plane, bytes)) in format.planes.iter().zip(packed).enumerate() {
             if textured {
                 let size = bytes.len() as u64;

@@ -2,7 +2,7 @@
 
 use lantern_kernels::{
     Shader, bytes_of_params,
-    formats::Plane,
+    formats::{Order, Plane, STRIP},
     noise::{NOISE, Params},
 };
 
@@ -176,7 +176,11 @@ fn params(matrix: &Matrix, piece: Piece, plane: usize) -> Params {
         units: matrix.cols / format.unit(),
         run: plane.bytes as u32,
         runs: plane.runs as u32,
-        in_fours: u32::from(plane.in_fours),
+        wide: plane.wide() as u32,
+        strip: match matrix.order() {
+            Order::Rows => 1,
+            Order::Strips => STRIP / plane.wide() as u32,
+        },
         choices: 0,
         alternating: u32::from(matrix.interleaved),
         rows_first: rows(0),

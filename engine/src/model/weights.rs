@@ -3,7 +3,10 @@
 
 use std::{borrow::Cow, ops::ControlFlow};
 
-use lantern_kernels::{Format, Part};
+use lantern_kernels::{
+    Format, Part,
+    formats::{Order, STRIP},
+};
 
 use crate::{
     Engine, Error, ModelFile, Result,
@@ -70,7 +73,7 @@ pub struct Piece {
     pub rows: u32,
 }
 
-/// Rows are split at multiples of this: it keeps pairs together and every plane on whole 16 bytes.
+/// In buffers rows are split at multiples of this: it keeps pairs together and every plane on whole 16 bytes.
 const ROWS_TOGETHER: u32 = 16;
 /// Offsets of bindings within a buffer are multiples of this on every adapter.
 pub(crate) const ALIGNMENT: u64 = 256;
@@ -87,29 +90,30 @@ impl Matrix {
             tensors.iter().map(|t| t.shape[1] as u32).sum(),
         );
         let limits = &engine.adapter().limits;
+        let textured = engine.software() && engine.options.textures;
+        let (order, together) = (order(textured), together(textured));
         let row_bytes = |plane| {
             format
-                .plane_bytes(plane, ROWS_TOGETHER, cols)
+                .plane_bytes(order, plane, together, cols)
                 .next_multiple_of(ALIGNMENT)
         };
         let largest = (0..format.planes.len()).map(row_bytes).max().unwrap_or(1);
         let all: u64 = (0..format.planes.len()).map(row_bytes).sum();
         let strips =
             (limits.max_storage_buffer_binding_size / largest).min(limits.max_buffer_size / all);
-        let most = (strips * u64::from(ROWS_TOGETHER)).min(u64::from(u32::MAX)) as u32;
+        let most = (strips * u64::from(together)).min(u64::from(u32::MAX)) as u32;
         if most == 0 {
             let limit = limits.max_storage_buffer_binding_size;
             return Err(Error::DoesNotFit(format!(
-                "{ROWS_TOGETHER} rows of {name} take more than {limit} bytes"
+                "{together} rows of {name} take more than {limit} bytes"
             )));
         }
-        let most = most / ROWS_TOGETHER * ROWS_TOGETHER;
+        let most = most / together * together;
         let piece = |i: u32| Piece {
             row_start: i * most,
             rows: most.min(rows - i * most),
         };
         let pieces = (0..rows.div_ceil(most)).map(piece).collect();
-        let textured = engine.software() && engine.options.textures;
         Ok(Matrix {
             name,
             format,
@@ -127,7 +131,9 @@ impl Matrix {
         let mut end = 0;
         let mut place = |plane| {
             let start = end;
-            let size = self.format.plane_bytes(plane, piece.rows, self.cols);
+            let size = self
+                .format
+                .plane_bytes(self.order(), plane, piece.rows, self.cols);
             end = (start + size).next_multiple_of(ALIGNMENT);
             (start, size)
         };
@@ -150,14 +156,24 @@ impl Matrix {
         })
     }
 
+    /// How its rows lie.
+    pub(crate) fn order(&self) -> Order {
+        order(self.textured)
+    }
+
+    /// Its pieces, and the parts in which they are packed, have multiples of so many rows.
+    fn together(&self) -> u32 {
+        together(self.textured)
+    }
+
     /// In pieces of about `most` bytes at most.
     pub(crate) fn split(&mut self, most: u64) {
         let strip = Piece {
             row_start: 0,
-            rows: ROWS_TOGETHER,
+            rows: self.together(),
         };
         let strips = u32::try_from(most / self.planes(strip).1).unwrap_or(u32::MAX);
-        let most = strips.clamp(1, u32::MAX / ROWS_TOGETHER) * ROWS_TOGETHER;
+        let most = strips.clamp(1, u32::MAX / self.together()) * self.together();
         if self.pieces.iter().all(|piece| piece.rows <= most) {
             return;
         }
@@ -323,8 +339,8 @@ impl Matrix {
     /// First row and number of those strips that a piece is read in: so many rows of any plane are whole 16 bytes.
     fn strips(&self, piece: Piece) -> impl Iterator<Item = (u32, u32)> + use<> {
         let row_bytes = self.format.row_bytes(self.cols);
-        let strip = (STRIP_BYTES / row_bytes) as u32 / ROWS_TOGETHER * ROWS_TOGETHER;
-        let strip = strip.max(ROWS_TOGETHER);
+        let strip = (STRIP_BYTES / row_bytes) as u32 / self.together() * self.together();
+        let strip = strip.max(self.together());
         let firsts = (0..piece.rows).step_by(strip as usize);
         firsts.map(move |first| (first, strip.min(piece.rows - first)))
     }
@@ -347,13 +363,15 @@ impl Matrix {
     /// Stored rows from row `first` of a piece on, packed, natively by several threads: number of a plane, where in it, and
     /// its bytes.
     fn packed(&self, bytes: &[u8], first: u32, rows: u32) -> Vec<(usize, u64, Vec<u8>)> {
-        let share = rows.div_ceil(threads()).next_multiple_of(ROWS_TOGETHER);
+        let share = rows.div_ceil(threads()).next_multiple_of(self.together());
         let pack = |(index, bytes): (usize, &[u8])| {
             let start = index as u32 * share;
             let count = share.min(rows - start);
-            let planes = self.format.pack_rows(bytes, count, self.cols);
+            let planes = self.format.pack_rows(self.order(), bytes, count, self.cols);
             let place = move |(i, packed)| {
-                let before = self.format.plane_bytes(i, first + start, self.cols);
+                let before = self
+                    .format
+                    .plane_bytes(self.order(), i, first + start, self.cols);
                 (i, before, packed)
             };
             planes.into_iter().enumerate().map(place)
@@ -413,6 +431,14 @@ impl Matrix {
             &self.format.part
         }
     }
+}
+
+fn order(textured: bool) -> Order {
+    if textured { Order::Strips } else { Order::Rows }
+}
+
+fn together(textured: bool) -> u32 {
+    if textured { STRIP } else { ROWS_TOGETHER }
 }
 
 /// Threads that pack at once; in a browser there is one.

@@ -28,7 +28,7 @@ mod tq1_0;
 mod tq2_0;
 
 use crate::{GROUP, Part, Socket, padded, random::Random};
-pub use planes::{Plane, TEXTURE_WIDTH};
+pub use planes::{Order, Plane, STRIP, TEXTURE_WIDTH};
 
 /// One stored type.
 #[derive(Debug)]
@@ -149,14 +149,14 @@ impl Format {
     }
 
     /// Bytes of `rows` in plane `plane`, rounded up to 16.
-    pub fn plane_bytes(&self, plane: usize, rows: u32, cols: u32) -> u64 {
-        let size = self.planes[plane].size(rows, cols.div_ceil(self.unit()));
+    pub fn plane_bytes(&self, order: Order, plane: usize, rows: u32, cols: u32) -> u64 {
+        let size = self.planes[plane].size(order, rows, cols.div_ceil(self.unit()));
         size.next_multiple_of(16)
     }
 
     /// Packs whole rows; the result has [`Format::plane_bytes`] bytes in each plane.
-    pub fn pack_rows(&self, bytes: &[u8], rows: u32, cols: u32) -> Vec<Vec<u8>> {
-        let all = |(i, _)| vec![0; self.plane_bytes(i, rows, cols) as usize];
+    pub fn pack_rows(&self, order: Order, bytes: &[u8], rows: u32, cols: u32) -> Vec<Vec<u8>> {
+        let all = |(i, _)| vec![0; self.plane_bytes(order, i, rows, cols) as usize];
         let mut planes: Vec<Vec<u8>> = self.planes.iter().enumerate().map(all).collect();
         let own = |plane: &Plane| vec![0; plane.unit_bytes()];
         let mut packed: Vec<Vec<u8>> = self.planes.iter().map(own).collect();
@@ -169,7 +169,7 @@ impl Format {
                 }
                 (self.pack)(blocks, &mut packed);
                 for ((plane, packed), own) in planes.iter_mut().zip(&packed).zip(self.planes) {
-                    own.put(plane, packed, row, (unit, units));
+                    own.put(order, plane, packed, row, (unit, units));
                 }
             }
         }

@@ -2,7 +2,7 @@
 
 use crate::{
     Part,
-    parts::{BITS, PLANE_BUFFERS, PLANE_TEXTURES},
+    parts::{BITS, PLACES_ROWS, PLACES_STRIPS, PLANE_BUFFERS, PLANE_TEXTURES},
 };
 
 /// A part of the packed form with a binding of its own.
@@ -15,7 +15,7 @@ pub struct Plane {
     /// See `bytes`.
     pub runs: usize,
     /// A run of each of four rows lies together, so that who has four rows fetches them at once; and there are four always.
-    pub in_fours: bool,
+    in_fours: bool,
     /// Bytes of a texel, where it is a texture: what the decoder reads at once.
     pub(super) texel: u32,
 }
@@ -57,30 +57,58 @@ impl Plane {
         self.bytes * self.runs
     }
 
+    /// Rows whose runs lie together.
+    pub const fn wide(&self) -> usize {
+        if self.in_fours { 4 } else { 1 }
+    }
+
     /// Bytes of `rows` that have `units` each.
-    pub(super) fn size(&self, rows: u32, units: u32) -> u64 {
-        let rows = if self.in_fours {
-            rows.next_multiple_of(4)
-        } else {
-            rows
+    pub(super) fn size(&self, order: Order, rows: u32, units: u32) -> u64 {
+        let together = match order {
+            Order::Rows => self.wide() as u32,
+            Order::Strips => STRIP,
         };
+        let rows = rows.next_multiple_of(together);
         u64::from(rows) * u64::from(units) * self.unit_bytes() as u64
     }
 
     /// Puts unit `unit` of row `row`, of which a row has `units`, into its place.
-    pub(super) fn put(&self, plane: &mut [u8], packed: &[u8], row: usize, unit: (usize, usize)) {
-        let (unit, units) = unit;
+    pub(super) fn put(
+        &self,
+        order: Order,
+        plane: &mut [u8],
+        packed: &[u8],
+        row: usize,
+        (unit, units): (usize, usize),
+    ) {
+        let wide = self.wide();
+        let line = row / wide;
+        let place = match order {
+            Order::Rows => line * units + unit,
+            Order::Strips => {
+                // Of a lane's lines the first of all lanes, then the second …
+                let (all, own) = (STRIP as usize / wide, 8 / wide);
+                (line / all * units + unit) * all + line % own * 8 + line / own % 8
+            }
+        };
         for (i, run) in packed.chunks_exact(self.bytes).enumerate() {
-            let (run_index, all) = (unit * self.runs + i, units * self.runs);
-            let place = if self.in_fours {
-                (row / 4 * all + run_index) * 4 + row % 4
-            } else {
-                row * all + run_index
-            };
-            copy(run, &mut plane[place * self.bytes..]);
+            let run_index = (place * self.runs + i) * wide + row % wide;
+            copy(run, &mut plane[run_index * self.bytes..]);
         }
     }
 }
+
+/// How the rows of a packed matrix lie.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Order {
+    /// One after the other, or in fours: in buffers.
+    Rows,
+    /// [`STRIP`] rows together, a unit of each after the other, as 8 lanes with 8 rows each read them: in textures.
+    Strips,
+}
+
+/// Rows of a strip.
+pub const STRIP: u32 = 64;
 
 /// Copies a run; sizes that most have are known to the compiler, which is several times faster than a call for each.
 fn copy(run: &[u8], to: &mut [u8]) {
@@ -103,7 +131,10 @@ pub const TEXTURE_WIDTH: u32 = 4096;
 macro_rules! planes {
     ($($(#[$doc:meta])* $name:ident: $($i:literal)*;)*) => {
         $($(#[$doc])* pub(super) static $name: [&[&Part]; 2] =
-            [&[&BITS, $(&PLANE_BUFFERS[$i]),*], &[&BITS, $(&PLANE_TEXTURES[$i]),*]];)*
+            [
+                &[&BITS, &PLACES_ROWS, $(&PLANE_BUFFERS[$i]),*],
+                &[&BITS, &PLACES_STRIPS, $(&PLANE_TEXTURES[$i]),*],
+            ];)*
     };
 }
 

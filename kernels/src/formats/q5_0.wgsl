@@ -2,6 +2,7 @@
 // Planes: quants and highs (groups): as `five_bits` has them; scales (fours of rows, groups): f16 d.
 
 const W_STEP = PLACES;
+const W_UNIT = 1u; // groups
 
 fn w_scales_of(four: u32) -> Scales {
     let d = halves(scale_words(four));

@@ -14,6 +14,10 @@ pub static STATE: Part = Part::new("", include_str!("state.wgsl"));
 /// The same, where a kernel advances it.
 pub static STATE_ADVANCE: Part = Part::new("", include_str!("state_advance.wgsl"));
 
+/// Where weights lie in buffers.
+pub static PLACES_ROWS: Part = Part::new("", include_str!("places_rows.wgsl"));
+/// Where they lie in textures.
+pub static PLACES_STRIPS: Part = Part::new("", include_str!("places_strips.wgsl"));
 /// Planes of weights in storage buffers: quants, scales (2, 4 bytes or one for a row), highs.
 pub static PLANE_BUFFERS: [Part; 5] = [
     Part::new("", include_str!("quants_buffer.wgsl")),
