@@ -90,8 +90,8 @@ crate::params! {
         cap: f32,
         /// Positions that a token attends to, for `WINDOW_RING`.
         window: u32,
-        /// Places of the cache, for `WINDOW_RING`.
-        ring: u32,
+        /// Places of the cache, for each head.
+        places: u32,
     }
 }
 
@@ -146,13 +146,13 @@ pub(crate) fn unjoined(call: &mut Call, token: usize, positions: Range<usize>) -
     let kv_heads = p.kv_heads as usize;
     let capped = call.has(&SCORES_CAPPED);
     let ring = if call.has(&WINDOW_RING) {
-        p.ring as usize
+        p.places as usize
     } else {
         usize::MAX
     };
     let of_head = |h: usize| {
         let q = &qkv[token * p.q_stride as usize + h * head..][..head];
-        let at = |position: usize| (position % ring * kv_heads + h / group) * head;
+        let at = |position: usize| (h / group * p.places as usize + position % ring) * head;
         let dot = |k: &[f32]| {
             let products = q.iter().zip(k).map(|(&q, &k)| f64::from(q) * f64::from(k));
             let score = products.sum::<f64>() * f64::from(p.scale);
@@ -261,27 +261,26 @@ pub(crate) fn cases_with(parts: &[&'static Part], head_max: u32) -> Vec<Case> {
                 }
                 let q_stride = padded((group + 2) * kv_heads * head);
                 let y_stride = padded(group * kv_heads * head);
-                // All but the long ones with a window and soft-capping too.
-                let special = scale < 1.0 && position <= 100 && !blocks;
                 let window = if position < 100 { 6 } else { 98 }; // so many that no part is empty
                 let ring = window + tokens + 3;
                 let count = (position + tokens) * kv_heads * head;
                 let heads = heads_together(head, group);
+                let params = Params {
+                    kv_heads,
+                    q_stride,
+                    y_stride,
+                    scale,
+                    cap: 2.0,
+                    window,
+                    places: position + tokens,
+                };
                 let case = Case {
                     name: format!(
                         "{kv_heads}×{group} heads of {head}, {tokens} at {position}, scale {scale}"
                     ),
                     parts: vec![part, &SCORES_PLAIN, &WINDOW_NONE],
                     consts: vec![("HEAD", head), ("GROUP", group), ("HEADS", heads)],
-                    params: bytes_of_params(&Params {
-                        kv_heads,
-                        q_stride,
-                        y_stride,
-                        scale,
-                        cap: 2.0,
-                        window,
-                        ring,
-                    }),
+                    params: bytes_of_params(&params),
                     units: group * kv_heads / heads,
                     tokens: tokens + 1,
                     buffers: vec![
@@ -296,13 +295,16 @@ pub(crate) fn cases_with(parts: &[&'static Part], head_max: u32) -> Vec<Case> {
                     ],
                     weights: None,
                 };
-                if special {
+                // All but the long ones with a window and soft-capping too.
+                if scale < 1.0 && position <= 100 && !blocks {
                     let mut case = case.clone();
                     case.name.push_str(", capped, window");
                     (case.parts[1], case.parts[2]) = (&SCORES_CAPPED, &WINDOW_RING);
-                    let places = (count.max(ring * kv_heads * head)) as usize;
+                    let places = ring;
+                    case.params = bytes_of_params(&Params { places, ..params });
+                    let count = count.max(ring * kv_heads * head);
                     for i in [1, 2] {
-                        case.buffers[i].1 = random_cache(&mut of_special, part, places as u32);
+                        case.buffers[i].1 = random_cache(&mut of_special, part, count);
                     }
                     cases.push(case);
                 }

@@ -4,7 +4,7 @@
 // Bound: reads keys and values up to the token once for HEADS heads.
 // Workgroups in z have a part of the positions each. Sockets: cache, scores, window, ending; reduce comes with the variant.
 
-struct Params { kv_heads: u32, q_stride: u32, y_stride: u32, scale: f32, cap: f32, window: u32, ring: u32 }
+struct Params { kv_heads: u32, q_stride: u32, y_stride: u32, scale: f32, cap: f32, window: u32, places: u32 }
 
 const PAIRS = HEAD / 2u;                               // of a head: results are written two at a time
 const QUARTER = HEAD / 4u;                             // values are read four at a time
@@ -18,10 +18,9 @@ var<workgroup> shares: array<f32, LANES * HEADS>; // (positions in hand, heads)
 
 @compute @workgroup_size(LANES)
 fn main(at: Invocation, wg: Workgroup) {
-    let kv = wg.id.x * HEADS / GROUP * QUARTER;  // within a position
+    let kv = wg.id.x * HEADS / GROUP * params.places * QUARTER; // where the head begins in the cache
     let token = wg.id.y;
     if token >= state.count { return; }
-    let row = params.kv_heads * QUARTER;            // from a position to the next
     let head = wg.id.x * HEADS;                     // the first of this workgroup
     let q = token * params.q_stride / 4u + head * QUARTER;
     let count = state.position + token + 1u;
@@ -37,7 +36,7 @@ fn main(at: Invocation, wg: Workgroup) {
         let there = start + at.lane < end;
         var scores = array<vec4f, HEADS>();
         for (var i = 0u; i < QUARTER; i++) {
-            let k = key4(place * row + kv + i);
+            let k = key4(kv + place * QUARTER + i);
             for (var h = 0u; h < HEADS; h++) { scores[h] += qkv[q + h * QUARTER + i] * k; }
         }
         var shrink = array<f32, HEADS>();
@@ -56,7 +55,7 @@ fn main(at: Invocation, wg: Workgroup) {
             let i = min(s * LANES + at.lane, QUARTER - 1u); // lanes past the end repeat the last
             for (var h = 0u; h < HEADS; h++) { sums[h][s] *= shrink[h]; }
             for (var p = 0u; p < some; p++) {
-                let v = value4(place_of(start + p) * row + kv + i);
+                let v = value4(kv + place_of(start + p) * QUARTER + i);
                 for (var h = 0u; h < HEADS; h++) { sums[h][s] += shares[p * HEADS + h] * v; }
             }
         }

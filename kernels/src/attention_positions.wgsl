@@ -4,7 +4,7 @@
 // maximum and sum follow Milakov & Gimelshein 2018. Bound: reads keys and values up to the token once for HEADS heads.
 // Workgroups in z have a part of the positions each. Sockets: cache, scores, window, ending; the lanes come with the variant.
 
-struct Params { kv_heads: u32, q_stride: u32, y_stride: u32, scale: f32, cap: f32, window: u32, ring: u32 }
+struct Params { kv_heads: u32, q_stride: u32, y_stride: u32, scale: f32, cap: f32, window: u32, places: u32 }
 
 const PAIRS = HEAD / 2u;                          // of a head: results are written two at a time
 const QUARTER = HEAD / 4u;                        // values are read four at a time
@@ -19,8 +19,7 @@ fn main(at: Invocation, wg: Workgroup) {
     let token = wg.id.y;
     if token >= state.count { return; }
     let head = wg.id.x * HEADS;                                // the first of this workgroup
-    let row = params.kv_heads * QUARTER;                            // from a position to the next
-    let kv = head / GROUP * QUARTER;
+    let kv = head / GROUP * params.places * QUARTER;           // where it begins in the cache
     let count = state.position + token + 1u;
     let end = part_start(window_start(count), count, wg.id.z + 1u);
     let begin = part_start(window_start(count), count, wg.id.z);
@@ -39,7 +38,7 @@ fn main(at: Invocation, wg: Workgroup) {
     }
     for (var start = begin; start < end; start += LANES) {
         let there = start + at.lane < end;
-        let k = place_of(min(start + at.lane, end - 1u)) * row + kv;
+        let k = kv + place_of(min(start + at.lane, end - 1u)) * QUARTER;
         var scores = array<vec4f, HEADS>();
         for (var s = 0u; s < STEPS; s++) {
             for (var i = 0u; i < LANES; i++) {
@@ -58,7 +57,7 @@ fn main(at: Invocation, wg: Workgroup) {
             for (var s = 0u; s < STEPS; s++) { sums[h][s] *= shrink; }
         }
         for (var i = 0u; i < LANES; i++) {
-            let v = place_of(min(start + i, end - 1u)) * row + kv; // past the end the share is zero
+            let v = kv + place_of(min(start + i, end - 1u)) * QUARTER; // past the end the share is zero
             var share = array<f32, HEADS>();
             for (var h = 0u; h < HEADS; h++) { share[h] = subgroupShuffle(shares[h], i); }
             for (var s = 0u; s < STEPS; s++) {

@@ -4,7 +4,7 @@
 // Bound: reads keys and values up to the last token once for LANES tokens and HEADS heads.
 // Sockets: cache, scores, window; the lanes come with the variant.
 
-struct Params { kv_heads: u32, q_stride: u32, y_stride: u32, scale: f32, cap: f32, window: u32, ring: u32 }
+struct Params { kv_heads: u32, q_stride: u32, y_stride: u32, scale: f32, cap: f32, window: u32, places: u32 }
 
 const QUARTER = HEAD / 4u;                        // of a head: values are read four at a time
 const STEPS = (QUARTER + LANES - 1u) / LANES;     // reads of LANES fours
@@ -18,8 +18,7 @@ const LEAST = -3.0e38;                            // WGSL promises no infinities
 fn main(at: Invocation, wg: Workgroup) {
     let token = wg.id.y * LANES + at.lane;
     let head = wg.id.x * HEADS;                                // the first of this workgroup
-    let row = params.kv_heads * QUARTER;                            // from a position to the next
-    let kv = head / GROUP * QUARTER;
+    let kv = head / GROUP * params.places * QUARTER;           // where it begins in the cache
     let count = state.position + token + 1u;
     let end = state.position + min((wg.id.y + 1u) * LANES, state.count);
 
@@ -33,7 +32,7 @@ fn main(at: Invocation, wg: Workgroup) {
         for (var i = 0u; i < QUARTER; i++) { q[h][i] = qkv[from_four + i] * params.scale; }
     }
     for (var position = window_start(state.position + wg.id.y * LANES + 1u); position < end; position++) {
-        let from_four = place_of(position) * row + kv;
+        let from_four = kv + place_of(position) * QUARTER;
         let there = position < count && position >= window_start(count);
         var scores = array<vec4f, HEADS>();
         for (var s = 0u; s < STEPS; s++) {

@@ -42,8 +42,8 @@ crate::params! {
         stride: u32,
         /// Unused here, for `WINDOW_RING` has it.
         window: u32,
-        /// Places of the cache, for `WINDOW_RING`.
-        ring: u32,
+        /// Places of the cache, for each head.
+        places: u32,
     }
 }
 
@@ -61,7 +61,7 @@ fn write_cache(cache: &mut [u32], at: usize, values: &[f32], as_f16: bool) {
     }
 }
 
-/// `qkv` (tokens, stride), `keys` and `values` (context, kv heads, head size), `angles` (context, pairs, 2).
+/// `qkv` (tokens, stride), `keys` and `values` (kv heads, places, head size), `angles` (context, pairs, 2).
 fn twin(call: &mut Call) {
     let p: Params = call.params();
     let head = call.constant("HEAD") as usize;
@@ -71,7 +71,7 @@ fn twin(call: &mut Call) {
     );
     let (as_f16, halves) = (call.has(&STORE_F16), call.has(&HALVES));
     let ring = if call.has(&WINDOW_RING) {
-        p.ring as usize
+        p.places as usize
     } else {
         usize::MAX
     };
@@ -97,9 +97,12 @@ fn twin(call: &mut Call) {
         let mut keys = row[heads * head..][..kv_heads * head].to_vec();
         let values = row[(heads + kv_heads) * head..][..kv_heads * head].to_vec();
         keys.chunks_exact_mut(head).for_each(turn);
-        let at = (position + token) % ring * kv_heads * head;
-        write_cache(call.words("keys"), at, &keys, as_f16);
-        write_cache(call.words("values"), at, &values, as_f16);
+        for kv in 0..kv_heads {
+            let at = (kv * p.places as usize + (position + token) % ring) * head;
+            let own = kv * head..(kv + 1) * head;
+            write_cache(call.words("keys"), at, &keys[own.clone()], as_f16);
+            write_cache(call.words("values"), at, &values[own], as_f16);
+        }
     }
 }
 
@@ -140,7 +143,11 @@ fn cases() -> Vec<Case> {
                     pairs,
                     stride,
                     window: 4,
-                    ring: 7,
+                    places: if std::ptr::eq(window, &raw const WINDOW_RING) {
+                        7
+                    } else {
+                        16
+                    },
                 }),
                 units: (heads + 2 * kv_heads) * head / 4,
                 tokens: 4,

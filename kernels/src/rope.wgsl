@@ -2,7 +2,7 @@
 // A lane takes four neighbouring values of one head, and what turns with them.
 // Bound: reads and writes q, k and v once. Sockets: store, pairing, window.
 
-struct Params { heads: u32, kv_heads: u32, pairs: u32, stride: u32, window: u32, ring: u32 }
+struct Params { heads: u32, kv_heads: u32, pairs: u32, stride: u32, window: u32, places: u32 }
 
 const QUARTER = HEAD / 4u;
 
@@ -23,13 +23,17 @@ fn main(@builtin(global_invocation_id) at: vec3u) {
 
     let place = token * params.stride / 4u + at.x;
     let position = state.position + token;
-    let row = place_of(position) * params.kv_heads * QUARTER;
     if at.x >= k_end {
-        values[row + at.x - k_end] = cached(qkv[place]);
+        values[cache_place(at.x - k_end, position)] = cached(qkv[place]);
         return;
     }
     let is_key = at.x >= q_end;
-    turn(Four(place, row + select(0u, at.x - q_end, is_key), is_key), at.x % QUARTER, position);
+    turn(Four(place, cache_place(select(0u, at.x - q_end, is_key), position), is_key), at.x % QUARTER, position);
+}
+
+// Where four `i` of all heads goes.
+fn cache_place(i: u32, position: u32) -> u32 {
+    return (i / QUARTER * params.places + place_of(position)) * QUARTER + i % QUARTER;
 }
 
 // Puts the turned values `offset` fours further where they belong.

@@ -34,12 +34,14 @@ crate::params! {
         start: u32,
         /// Blocks of a position's keys, or its values.
         blocks: u32,
+        /// Blocks of a head.
+        head_blocks: u32,
         /// From a token's row of qkv to the next, in f32.
         stride: u32,
         /// Unused here, for `WINDOW_RING` has it.
         window: u32,
-        /// Places of the cache, for `WINDOW_RING`.
-        ring: u32,
+        /// Places of the cache, for each head.
+        places: u32,
     }
 }
 
@@ -103,7 +105,7 @@ pub fn encode(values: &[f32], words: usize) -> Vec<u32> {
     block
 }
 
-/// `keys` and `values` (places, blocks, words) from `qkv` (tokens, stride).
+/// `keys` and `values` (kv heads, places, blocks of a head, words) from `qkv` (tokens, stride).
 fn twin(call: &mut Call) {
     let p: Params = call.params();
     let words = call
@@ -116,17 +118,18 @@ fn twin(call: &mut Call) {
         call.words("state")[1] as usize,
     );
     let ring = if call.has(&WINDOW_RING) {
-        p.ring as usize
+        p.places as usize
     } else {
         usize::MAX
     };
     let qkv = call.floats("qkv");
-    let blocks = p.blocks as usize;
+    let (blocks, own) = (p.blocks as usize, p.head_blocks as usize);
     for token in 0..count {
         let row = &qkv[token * p.stride as usize + p.start as usize..];
         for (number, values) in row.chunks_exact(BLOCK).take(2 * blocks).enumerate() {
             let name = if number < blocks { "keys" } else { "values" };
-            let place = (position + token) % ring * blocks + number % blocks;
+            let (head, block) = (number % blocks / own, number % blocks % own);
+            let place = (head * p.places as usize + (position + token) % ring) * own + block;
             call.words(name)[place * words..][..words].copy_from_slice(&encode(values, words));
         }
     }
@@ -151,9 +154,14 @@ fn cases() -> Vec<Case> {
                 params: bytes_of_params(&Params {
                     start,
                     blocks,
+                    head_blocks: blocks.div_ceil(3),
                     stride,
                     window: 4,
-                    ring: 7,
+                    places: if std::ptr::eq(window, &raw const WINDOW_RING) {
+                        7
+                    } else {
+                        16
+                    },
                 }),
                 units: 2 * blocks,
                 tokens: 4,

@@ -1,10 +1,10 @@
 // store: keys and values into a cache of quantised blocks.
 // A lane takes a block of 32 values of one token. Bound: reads k and v once. Sockets: blocks, window.
 
-struct Params { start: u32, blocks: u32, stride: u32, window: u32, ring: u32 }
+struct Params { start: u32, blocks: u32, head_blocks: u32, stride: u32, window: u32, places: u32 }
 
-@group(0) @binding(1) var<storage, read_write> keys: array<u32>;   // (places, blocks, WORDS)
-@group(0) @binding(2) var<storage, read_write> values: array<u32>; // (places, blocks, WORDS)
+@group(0) @binding(1) var<storage, read_write> keys: array<u32>;   // (kv heads, places, head size / 32, WORDS)
+@group(0) @binding(2) var<storage, read_write> values: array<u32>; // (kv heads, places, head size / 32, WORDS)
 @group(0) @binding(3) var<storage, read> qkv: array<vec4f>;        // (tokens, stride / 4): keys and values from `start` on
 @group(0) @binding(8) var<uniform> params: Params;
 
@@ -22,7 +22,9 @@ fn main(@builtin(global_invocation_id) at: vec3u) {
         }
     }
     let block = packed(v, most);
-    let to_word = (place_of(state.position + token) * params.blocks + at.x % params.blocks) * WORDS;
+    let block_of = at.x % params.blocks;
+    let place = block_of / params.head_blocks * params.places + place_of(state.position + token);
+    let to_word = (place * params.head_blocks + block_of % params.head_blocks) * WORDS;
     for (var i = 0u; i < WORDS; i++) {
         if at.x < params.blocks {
             keys[to_word + i] = block.words[i];

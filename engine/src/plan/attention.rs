@@ -24,14 +24,14 @@ impl Builder<'_> {
         let config = self.config;
         // Keys that are not stored as they are turn in place, as queries do, and are quantised after that.
         let blocks = self.cache.block_words().is_some();
-        let (window, ring) = self.window(layer);
+        let (window, places) = self.window(layer);
         let params = rope::Params {
             heads: config.heads + if blocks { config.kv_heads } else { 0 },
             kv_heads: if blocks { 0 } else { config.kv_heads },
             pairs: config.turned_pairs(layer),
             stride: padded(config.qkv_width()),
             window,
-            ring,
+            places,
         };
         let local = config.local_rope.is_some() && config.window_of(layer).is_some();
         let angles = if local {
@@ -72,13 +72,14 @@ impl Builder<'_> {
     /// Keys and values into a cache of blocks.
     fn store(&self, layer: u32) -> Dispatch {
         let config = self.config;
-        let (window, ring) = self.window(layer);
+        let (window, places) = self.window(layer);
         let params = store::Params {
             start: config.heads * config.head_size,
             blocks: config.kv_heads * config.head_size / BLOCK as u32,
+            head_blocks: config.head_size / BLOCK as u32,
             stride: padded(config.qkv_width()),
             window,
-            ring,
+            places,
         };
         let binds = vec![
             ("keys", Bind::Keys(layer)),
@@ -150,7 +151,7 @@ impl Builder<'_> {
         let config = self.config;
         let group = config.heads / config.kv_heads;
         let heads = attention::heads_together(config.head_size, group);
-        let (window, ring) = self.window(layer);
+        let (window, places) = self.window(layer);
         let params = attention::Params {
             kv_heads: config.kv_heads,
             q_stride: padded(config.qkv_width()),
@@ -158,7 +159,7 @@ impl Builder<'_> {
             scale: config.scales.attention,
             cap: config.scales.score_cap.unwrap_or(0.0),
             window,
-            ring,
+            places,
         };
         let window = config.window_of(layer);
         let split = width == Width::DecodeLong && self.splits() && window.is_none_or(|w| w >= LONG);

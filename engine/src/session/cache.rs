@@ -1,4 +1,4 @@
-//! The KV cache: keys and values of every layer, (places, kv heads, head size), allocated once: a place for each
+//! The KV cache: keys and values of every layer, (kv heads, places, head size), allocated once: a place for each
 //! position, or a ring of them where a layer has a window.
 
 use crate::{Result, gpu::buffer::Buffer, model::load::Loaded};

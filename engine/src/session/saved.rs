@@ -4,10 +4,10 @@
 use serde::{Deserialize, Serialize};
 
 use super::Session;
-use crate::{CacheType, Error, Precision, Result};
+use crate::{CacheType, Error, Precision, Result, gpu::buffer::Buffer};
 
 /// The form of [`Saved`] and of the pieces.
-const VERSION: u32 = 2;
+const VERSION: u32 = 3;
 
 /// What a saved session says of itself.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -84,31 +84,49 @@ impl Session {
         layers.filter_map(ring).collect()
     }
 
-    /// Pieces of the cache: the keys and the values of every layer.
+    /// Pieces of the cache: the keys and the values of every layer, each head by itself.
     pub fn pieces(&self) -> usize {
-        2 * self.model.config.layers as usize
+        2 * (self.model.config.layers * self.model.config.kv_heads) as usize
+    }
+
+    /// The layer of a piece.
+    fn layer_of(&self, index: usize) -> u32 {
+        index as u32 / self.model.config.kv_heads / 2
+    }
+
+    /// Bytes of a position's keys, or values, in a head.
+    fn head_bytes(&self) -> u64 {
+        self.model.cache_position_bytes() / u64::from(self.model.config.kv_heads)
+    }
+
+    /// The buffer that piece `index` is in, and where it starts there.
+    fn place_of(&self, index: usize) -> (&Buffer, u64) {
+        let heads = self.model.config.kv_heads as usize;
+        let places = self.model.places(self.layer_of(index));
+        let start = (index % heads * places) as u64 * self.head_bytes();
+        (self.buffers.cache.piece(index / heads), start)
     }
 
     /// Bytes of piece `index` of what is cached now.
     pub fn piece_bytes(&self, index: usize) -> usize {
-        let layer = index as u32 / 2;
+        let layer = self.layer_of(index);
         let ring = self.model.config.window_of(layer).is_some();
         let places = if ring {
             self.written.min(self.model.places(layer))
         } else {
             self.cached
         };
-        self.model.cache_position_bytes() as usize * places
+        self.head_bytes() as usize * places
     }
 
     /// Piece `index`, [`Session::piece_bytes`] of it.
     pub async fn read_piece(&self, index: usize) -> Result<Vec<u8>> {
-        let buffer = self.buffers.cache.piece(index);
+        let (buffer, start) = self.place_of(index);
         let bytes = self.piece_bytes(index);
         let words = self
             .model
             .engine
-            .read_words(buffer, 0, bytes.div_ceil(4))
+            .read_words(buffer, start, bytes.div_ceil(4))
             .await?;
         Ok(bytemuck::cast_slice(&words)[..bytes].to_vec())
     }
@@ -173,8 +191,9 @@ impl Session {
         }
         let mut whole = bytes.to_vec();
         whole.resize(bytes.len().next_multiple_of(4), 0);
-        let buffer = &self.buffers.cache.piece(index).raw;
-        self.model.engine.queue.write_buffer(buffer, 0, &whole);
+        let (buffer, start) = self.place_of(index);
+        let queue = &self.model.engine.queue;
+        queue.write_buffer(&buffer.raw, start, &whole);
         Ok(())
     }
 }

@@ -1,6 +1,6 @@
 // Keys and values of f16, packed in pairs, four at a time: needs no shader-f16.
-@group(0) @binding(1) var<storage, read_write> keys: array<vec2u>;   // (context, kv heads, head size / 4)
-@group(0) @binding(2) var<storage, read_write> values: array<vec2u>; // (context, kv heads, head size / 4)
+@group(0) @binding(1) var<storage, read_write> keys: array<vec2u>;   // (kv heads, places, head size / 4)
+@group(0) @binding(2) var<storage, read_write> values: array<vec2u>; // (kv heads, places, head size / 4)
 
 // Rounded to the nearest of f16's 11 bits, to even between two: WGSL leaves that to drivers, and llvmpipe cuts off.
 // Larger values than f16 has are kept at its largest: an infinity would end every sum it meets.
