@@ -104,6 +104,9 @@ fn rows(report: &Report) -> Vec<Vec<String>> {
     ]
     .map(DecimalBytes);
     let room = match (e.memory_bytes, e.fits) {
+        (_, Some(false)) if e.context > e.context_possible => {
+            format!("; IT DOES NOT FIT with a context of {}", e.context)
+        }
         (Some(memory), Some(true)) => format!("of {} there are: it fits", DecimalBytes(memory)),
         (Some(memory), _) => format!("of {} there are: IT DOES NOT FIT", DecimalBytes(memory)),
         (None, _) => "; how much this GPU has, it does not say".to_owned(),

@@ -11,13 +11,15 @@ use constriction::stream::{
     queue::{DefaultRangeDecoder, DefaultRangeEncoder},
 };
 use indicatif::DecimalBytes;
+use lantern_engine::ModelFile;
 
 use crate::{
     failure::{Failure, Result},
     files, interrupt,
-    load::{self, LoadArgs},
+    load::{self, LoadArgs, Loaded},
     notes, output,
     progress::Progress,
+    tuning,
 };
 use container::{Container, Mode};
 use predictor::Predictor;
@@ -137,7 +139,7 @@ fn pack(bytes: &[u8], args: &CommonArgs) -> Result<Container> {
         notes::note("the model's tokenizer does not give this text back exactly: stored as it is");
         return Ok(stored);
     }
-    let loaded = load::load(&file, &args.load)?;
+    let loaded = untuned(&file, args)?;
     let mut predictor = Predictor::new(&loaded.model, tokenizer.bos(), &args.load)?;
     let mut encoder = DefaultRangeEncoder::new();
     let mut progress = Progress::count("compressing", tokens.len() as u64);
@@ -173,13 +175,22 @@ fn pack(bytes: &[u8], args: &CommonArgs) -> Result<Container> {
     Ok(stored)
 }
 
+/// The model with the kernels that it has by default: what was tuned in between would compute other bits.
+fn untuned(file: &ModelFile, args: &CommonArgs) -> Result<Loaded> {
+    let load = LoadArgs {
+        tuning: tuning::Mode::Off,
+        ..args.load.clone()
+    };
+    load::load(file, &load)
+}
+
 fn unpack(container: &Container, name: &str, args: &CommonArgs) -> Result<Vec<u8>> {
     if container.mode == Mode::Stored {
         return Ok(container.payload.clone());
     }
     let file = args.load.open(args.model.as_deref())?;
     let tokenizer = file.tokenizer()?;
-    let loaded = load::load(&file, &args.load)?;
+    let loaded = untuned(&file, args)?;
     if container.model != loaded.model.fingerprint() {
         let (theirs, ours) = (&container.name, &loaded.model.config().name);
         return Err(Failure::Message(format!(

@@ -21,7 +21,7 @@ pub struct Args {
     /// Results of `lantern bench --json`, or of a browser
     #[arg(value_name = "FILE", required = true)]
     files: Vec<PathBuf>,
-    /// Write a page (.html) or Markdown (.md) to this file; - is Markdown on stdout
+    /// Write a page (.html) or Markdown (.md) to this file; - or md is Markdown on stdout
     #[arg(short, long, value_name = "FILE", default_value = "-")]
     output: PathBuf,
 }
@@ -45,7 +45,7 @@ pub fn run(args: &Args) -> Result {
         Format::Html => html::page(&results)?,
         Format::Markdown => markdown::text(&results),
     };
-    if args.output == Path::new("-") {
+    if [Path::new("-"), Path::new("md")].contains(&args.output.as_path()) {
         return output::text(&text);
     }
     files::write_whole(&args.output, |file| {
@@ -58,7 +58,7 @@ pub fn run(args: &Args) -> Result {
 }
 
 fn format_of(path: &Path) -> Result<Format> {
-    if path == Path::new("-") {
+    if [Path::new("-"), Path::new("md")].contains(&path) {
         return Ok(Format::Markdown);
     }
     let extension = path.extension().map(|e| e.to_string_lossy().to_lowercase());
@@ -186,6 +186,7 @@ mod tests {
     fn the_name_of_the_file_says_what_is_written() {
         let format = |name: &str| format_of(Path::new(name));
         assert_eq!(format("-").unwrap(), Format::Markdown);
+        assert_eq!(format("md").unwrap(), Format::Markdown);
         assert_eq!(format("a.HTML").unwrap(), Format::Html);
         assert_eq!(format("a.md").unwrap(), Format::Markdown);
         assert_eq!(format("a.json").unwrap_err().code(), 2);

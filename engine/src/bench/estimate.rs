@@ -103,7 +103,11 @@ impl Engine {
             largest_binding_bytes: largest.max().unwrap_or(0).max(cache_layer),
             binding_limit_bytes: limit,
             memory_bytes,
-            fits: memory_bytes.map(|memory| weight_bytes + cache_bytes + workspace_bytes <= memory),
+            fits: if context as u64 > most {
+                Some(false) // loading refuses it
+            } else {
+                memory_bytes.map(|memory| weight_bytes + cache_bytes + workspace_bytes <= memory)
+            },
             context,
             context_trained: config.context,
             context_possible: most.min(by_memory) as usize,
