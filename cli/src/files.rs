@@ -102,6 +102,19 @@ pub fn check_new(path: &Path, force: bool) -> Result {
         );
         return Err(Failure::Message(problem));
     }
+    let folder = path
+        .parent()
+        .filter(|folder| !folder.as_os_str().is_empty());
+    let missing = folder.is_some_and(|folder| !folder.is_dir());
+    if path.is_dir() || missing {
+        let why = if missing {
+            "its folder is missing"
+        } else {
+            "it is a folder"
+        };
+        let problem = format!("{} cannot be written: {why}", path.display());
+        return Err(Failure::Message(problem));
+    }
     Ok(())
 }
 
