@@ -45,7 +45,7 @@ pub fn run(args: &Args) -> Result {
         Format::Html => html::page(&results)?,
         Format::Markdown => markdown::text(&results),
     };
-    if [Path::new("-"), Path::new("md")].contains(&args.output.as_path()) {
+    if is_stdout(&args.output) {
         return output::text(&text);
     }
     files::write_whole(&args.output, |file| {
@@ -57,8 +57,13 @@ pub fn run(args: &Args) -> Result {
     Ok(())
 }
 
+/// The names that stand for Markdown on stdout.
+fn is_stdout(path: &Path) -> bool {
+    path == Path::new("-") || path == Path::new("md")
+}
+
 fn format_of(path: &Path) -> Result<Format> {
-    if [Path::new("-"), Path::new("md")].contains(&path) {
+    if is_stdout(path) {
         return Ok(Format::Markdown);
     }
     let extension = path.extension().map(|e| e.to_string_lossy().to_lowercase());
