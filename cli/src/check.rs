@@ -49,6 +49,9 @@ pub fn run(args: &Args) -> Result {
             "--gpu-memory is left out of account: what streams is as fast as the file can be read",
         );
     }
+    if !args.load.lora.is_empty() {
+        notes::warning("--lora is left out of account: the model alone is looked at");
+    }
     notes::note("measuring a few layers of these sizes");
     let options = args.load.options();
     let estimate = block_on(engine.estimate(&file, &options, &mut interrupt::control))?;
@@ -56,7 +59,7 @@ pub fn run(args: &Args) -> Result {
         past_error: predictions::past(&engine),
         estimate,
     };
-    predictions::predicted(&engine, &report.estimate, options.precision);
+    predictions::predicted(&engine, &report.estimate, &options);
     if args.json {
         output::json(&report)?;
     } else {
@@ -64,7 +67,8 @@ pub fn run(args: &Args) -> Result {
     }
     if report.estimate.fits == Some(false) {
         return Err(Failure::Message(format!(
-            "{} does not fit: try a smaller --context, a smaller model, or one with fewer bits a weight",
+            "{} does not fit: try a smaller --context, a smaller model, or one with fewer bits a weight; as it is, layers of it \
+             would be read from the file in every pass",
             report.estimate.name
         )));
     }
@@ -80,8 +84,9 @@ fn open(text: &str) -> Result<ModelFile> {
     if path.exists() {
         return Ok(ModelFile::open(path)?);
     }
-    if let Ok(file) = ModelFile::synthetic(text) {
-        return Ok(file);
+    let shape = ModelFile::synthetic(text);
+    if shape.is_ok() || text.contains(':') && !text.contains('/') {
+        return Ok(shape?); // or what is wrong with it
     }
     let Some(reference) = Reference::parse(text) else {
         return model::open(Some(text)); // which says what is wrong with it

@@ -3,6 +3,7 @@
 use std::{
     env, fs,
     path::{Path, PathBuf},
+    process::Command,
 };
 
 use indicatif::DecimalBytes;
@@ -97,6 +98,7 @@ const BROWSERS: [(&str, &str); 4] = [
 pub fn run(args: &Args) -> Result {
     let adapters = block_on(Engine::adapters());
     let mut findings = drivers();
+    findings.extend(loader(!adapters.is_empty()));
     findings.extend(gpus(&adapters));
     for adapter in &adapters {
         findings.extend(of_adapter(adapter));
@@ -112,7 +114,12 @@ pub fn run(args: &Args) -> Result {
     match bad {
         0 => Ok(()),
         bad => Err(Failure::Message(format!(
-            "{bad} things keep Lantern from working; their fixes are above"
+            "{} from working; what to do is above",
+            if bad == 1 {
+                "one thing keeps Lantern".to_owned()
+            } else {
+                format!("{bad} things keep Lantern")
+            }
         ))),
     }
 }
@@ -194,6 +201,54 @@ fn drivers() -> Vec<Finding> {
     } else {
         finding(State::Good, "drivers", names.join(", "), "")
     }]
+}
+
+/// What Vulkan's loader says while this program looks for adapters: that it is there, and which drivers it cannot load.
+fn loader(any: bool) -> Vec<Finding> {
+    if !cfg!(target_os = "linux") {
+        return vec![];
+    }
+    let me = env::current_exe().map(|path| {
+        let mut child = Command::new(path);
+        child.args(["devices", "--json"]);
+        child.env("VK_LOADER_DEBUG", "all").output()
+    });
+    match me {
+        Ok(Ok(output)) => of_loader(&String::from_utf8_lossy(&output.stderr), any),
+        Ok(Err(error)) | Err(error) => {
+            let found = format!("what it says cannot be heard: {error}");
+            vec![finding(State::Poor, "loader", found, "")]
+        }
+    }
+}
+
+/// The same, of its own words. `any`: there is an adapter nevertheless.
+fn of_loader(said: &str, any: bool) -> Vec<Finding> {
+    const SAYS_VERSION: &str = "Vulkan Loader Version ";
+    let version = said
+        .lines()
+        .find_map(|line| Some(line.split_once(SAYS_VERSION)?.1));
+    let bad = if any { State::Poor } else { State::Bad };
+    let mut findings = match version {
+        Some(version) => vec![finding(State::Good, "loader", version.trim(), "")],
+        // Older ones do not say their version.
+        None if said.contains("LAYER:") || said.contains("DRIVER:") => vec![],
+        None => {
+            let fix = "install Vulkan's loader, libvulkan.so.1 (Debian, Ubuntu: libvulkan1; Fedora: vulkan-loader; Arch: vulkan-icd-loader)";
+            vec![finding(bad, "loader", "no Vulkan loader is found", fix)]
+        }
+    };
+    let mut missing: Vec<&str> = said
+        .lines()
+        .filter(|line| line.starts_with("ERROR") && line.contains("cannot open shared object"))
+        .filter_map(|line| line.split_once(':').map(|(_, why)| why.trim()))
+        .collect();
+    missing.sort_unstable();
+    missing.dedup();
+    let fix = "the driver needs this library: install the package that has it, or the driver anew";
+    let broken = |why: &&str| finding(bad, "driver", format!("does not load: {why}"), fix);
+    findings.extend(missing.iter().map(broken));
+    findings
 }
 
 /// GPUs on the bus against adapters that drivers offer.
@@ -345,4 +400,32 @@ fn browsers() -> Vec<Finding> {
             )
         })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// As loader 1.3.239 says it.
+    #[test]
+    fn what_the_loader_says_is_heard() {
+        let found = |said: &str, any| -> Vec<(State, String)> {
+            let findings = of_loader(said, any).into_iter();
+            findings.map(|f| (f.state, f.found)).collect()
+        };
+        let sound =
+            "INFO:             Vulkan Loader Version 1.3.239\nLAYER:            Searching\n";
+        let good = (State::Good, "1.3.239".to_owned());
+        assert_eq!(found(sound, true), std::slice::from_ref(&good));
+        let why = "libGL.so.1: cannot open shared object file: No such file or directory";
+        let broken = format!("{sound}ERROR:            {why}\nERROR:            {why}\n");
+        let does_not = format!("does not load: {why}");
+        assert_eq!(
+            found(&broken, true),
+            [good.clone(), (State::Poor, does_not.clone())]
+        );
+        assert_eq!(found(&broken, false), [good, (State::Bad, does_not)]);
+        let none = found("error: no GPU with a Vulkan driver found\n", false);
+        assert_eq!(none, [(State::Bad, "no Vulkan loader is found".to_owned())]);
+    }
 }

@@ -54,7 +54,7 @@ pub struct LoadArgs {
     /// How keys and values are kept: q8_0 takes 56 % of f16's memory, q4_0 31 % [default: f16, or f32 where --precision is exact]
     #[arg(long, value_name = "TYPE", value_parser = cache_type())]
     pub cache: Option<CacheType>,
-    /// Bytes on the GPU that the model and its session may take; layers that do not fit are read from the file whenever they are needed [default: as many as they take]
+    /// Bytes on the GPU that the model and its session may take; layers that do not fit are read from the file whenever they are needed [default: what the adapter has]
     #[arg(long, value_name = "SIZE", value_parser = gpu_memory)]
     pub gpu_memory: Option<u64>,
     /// A LoRA adapter to compute with (GGUF), and how much of it, 1 if not said; may be given several times
@@ -164,7 +164,14 @@ impl LoadArgs {
 
 /// A session that computes with the adapters asked for.
 pub fn session(model: &Model, args: &LoadArgs) -> Result<Session> {
-    let mut session = block_on(model.session())?;
+    let session = block_on(model.session());
+    let mut session = session.map_err(|error| match error {
+        Error::DoesNotFit(why) if model.streaming().is_none() => Error::DoesNotFit(format!(
+            "{why}; with --gpu-memory of {} or less layers come from the file and leave room, or try a smaller --context",
+            DecimalBytes(model.weight_bytes())
+        )),
+        other => other,
+    })?;
     let mut adapters = Vec::new();
     for (path, factor) in &args.lora {
         let file = ModelFile::open(path)?;
@@ -225,7 +232,7 @@ pub fn load_onto(
             "{} of {} do not fit {}: every pass reads {} from the file",
             counted(streaming.layers, "layer"),
             model.config().layers,
-            DecimalBytes(options.gpu_memory.unwrap_or(0)),
+            DecimalBytes(model.budget().unwrap_or(0)),
             DecimalBytes(streaming.bytes_per_pass)
         ));
     }

@@ -42,6 +42,8 @@ struct Report {
     bits_per_byte: f64,
     tokens: usize,
     bytes: usize,
+    /// Of those, the bytes of the tokens that were predicted: all but the first of each chunk.
+    bytes_predicted: usize,
     chunks: usize,
 }
 
@@ -73,14 +75,19 @@ pub fn run(args: &Args) -> Result {
     let mut session = load::session(&loaded.model, &args.load)?;
     let mut progress = Progress::count("perplexity", tokens.len() as u64);
     let mut sum = 0.0;
-    let mut count = 0;
+    let (mut count, mut bytes) = (0, 0);
     for (index, chunk) in tokens.chunks(context).enumerate() {
         let mut show = |done: usize| {
             progress.set((index * context + done) as u64, tokens.len() as u64);
             interrupt::control()
         };
         sum += block_on(session.nll(chunk, &mut show))?;
-        count += chunk.len() - 1;
+        let predicted = &chunk[1..];
+        count += predicted.len();
+        bytes += predicted
+            .iter()
+            .map(|&t| tokenizer.bytes(t).len())
+            .sum::<usize>();
     }
     progress.finish();
     print(
@@ -89,9 +96,10 @@ pub fn run(args: &Args) -> Result {
             nll_sum: sum,
             nll_count: count,
             perplexity: (sum / count as f64).exp(),
-            bits_per_byte: sum / std::f64::consts::LN_2 / text.len() as f64,
+            bits_per_byte: sum / std::f64::consts::LN_2 / bytes.max(1) as f64,
             tokens: tokens.len(),
             bytes: text.len(),
+            bytes_predicted: bytes,
             chunks: tokens.len().div_ceil(context),
         },
     )
@@ -116,8 +124,8 @@ fn print(json: bool, report: &Report) -> Result {
         row(
             "text",
             format!(
-                "{} tokens, {} bytes, chunks: {}",
-                report.tokens, report.bytes, report.chunks
+                "{} tokens, {} bytes, {} of them predicted, chunks: {}",
+                report.tokens, report.bytes, report.bytes_predicted, report.chunks
             ),
         ),
     ])

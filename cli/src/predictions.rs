@@ -3,7 +3,10 @@
 
 use std::fs;
 
-use lantern_engine::{Engine, Estimate, Precision, bench::report::Report};
+use lantern_engine::{
+    Engine, Estimate, LoadOptions, Precision,
+    bench::report::{LoadedReport, Report},
+};
 use serde::{Deserialize, Serialize};
 
 use crate::tuning;
@@ -23,6 +26,9 @@ struct Prediction {
     model: String,
     bytes: u64,
     precision: Precision,
+    /// The type of its cache.
+    #[serde(default)]
+    cache: String,
     predicted: Speeds,
     /// None before the model is measured.
     measured: Option<Speeds>,
@@ -40,21 +46,21 @@ pub struct PastError {
 }
 
 /// Remembers a prediction.
-pub fn predicted(engine: &Engine, estimate: &Estimate, precision: Precision) {
+pub fn predicted(engine: &Engine, estimate: &Estimate, options: &LoadOptions) {
     let mut all = read(engine);
-    all.retain(|known| {
-        !known.is_of(&estimate.name, estimate.file_bytes, precision) || known.measured.is_some()
-    });
-    all.push(Prediction {
+    let new = Prediction {
         model: estimate.name.clone(),
         bytes: estimate.file_bytes,
-        precision,
+        precision: options.precision,
+        cache: options.cache_type().name().to_owned(),
         predicted: Speeds {
             prefill: estimate.prefill_tokens_per_second,
             decode: estimate.decode_tokens_per_second,
         },
         measured: None,
-    });
+    };
+    all.retain(|known| known.key() != new.key() || known.measured.is_some());
+    all.push(new);
     let surplus = all.len().saturating_sub(MOST);
     write(engine, &all[surplus..]);
 }
@@ -69,13 +75,15 @@ pub fn measured(engine: &Engine, report: &Report) {
     let (Some(prefill), Some(decode)) = (speed("pp"), speed("tg")) else {
         return;
     };
+    // What streams, and what an adapter adds, is not predicted.
+    let as_predicted = |l: &&LoadedReport| l.layers_streamed == 0 && l.adapters.is_empty();
+    let Some(loaded) = report.loaded.as_ref().filter(as_predicted) else {
+        return;
+    };
     let mut all = read(engine);
-    let (name, bytes) = (&report.model.name, report.model.bytes);
-    let open = all
-        .iter_mut()
-        .rev()
-        .find(|known| known.is_of(name, bytes, report.precision));
-    if let Some(known) = open {
+    let model = &report.model;
+    let key = (&*model.name, model.bytes, report.precision, &*loaded.cache);
+    if let Some(known) = all.iter_mut().rev().find(|known| known.key() == key) {
         known.measured = Some(Speeds { prefill, decode });
         write(engine, &all);
     }
@@ -99,8 +107,9 @@ pub fn past(engine: &Engine) -> Option<PastError> {
 }
 
 impl Prediction {
-    fn is_of(&self, model: &str, bytes: u64, precision: Precision) -> bool {
-        self.model == model && self.bytes == bytes && self.precision == precision
+    /// What a measurement must be of, to be held against it.
+    fn key(&self) -> (&str, u64, Precision, &str) {
+        (&self.model, self.bytes, self.precision, &self.cache)
     }
 }
 

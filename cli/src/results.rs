@@ -2,11 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
-use lantern_engine::bench::report::Report;
+use lantern_engine::{Precision, bench::report::Report};
 
 use crate::{
     failure::{Failure, Result},
     files,
+    numbers::counted,
 };
 
 /// Bytes of a result file. A result has a few thousand; what is larger by far is something else.
@@ -41,9 +42,26 @@ pub fn read(path: &Path) -> Result<Vec<Found>> {
     Ok(reports.into_iter().map(found).collect())
 }
 
-/// `default` or `exact`.
-pub fn precision(report: &Report) -> String {
-    format!("{:?}", report.precision).to_lowercase()
+/// How the model was loaded, as far as its speed depends on it: `exact precision, q8_0 cache, 20 layers streamed`; what is
+/// as usual goes unsaid.
+pub fn loading(report: &Report) -> String {
+    let usual = match report.precision {
+        Precision::Default => "f16",
+        Precision::Exact => "f32",
+    };
+    let mut words = vec![format!("{:?} precision", report.precision).to_lowercase()];
+    let Some(loaded) = &report.loaded else {
+        return words.remove(0);
+    };
+    if loaded.cache != usual {
+        words.push(format!("{} cache", loaded.cache));
+    }
+    if loaded.layers_streamed > 0 {
+        words.push(counted(loaded.layers_streamed, "layer") + " streamed");
+    }
+    let adapters = loaded.adapters.iter();
+    words.extend(adapters.map(|(hash, factor)| format!("LoRA {hash} × {factor}")));
+    words.join(", ")
 }
 
 /// `llvmpipe (vulkan)`.

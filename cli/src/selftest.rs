@@ -66,6 +66,21 @@ pub fn run(args: &Args) -> Result {
 }
 
 fn test(gpu: &AdapterArgs, kernels: &[String]) -> Result<Report> {
+    let (adapter, rows) = rows(gpu, kernels)?;
+    let failed = rows.iter().filter(|row| !row.failures.is_empty()).count();
+    Ok(Report {
+        adapter,
+        passed: rows.len() - failed,
+        failed,
+        rows,
+    })
+}
+
+/// Tests an adapter, with progress, and keeps what was found; all kernels where none is named.
+pub fn rows(
+    gpu: &AdapterArgs,
+    kernels: &[String],
+) -> Result<(AdapterDescription, Vec<SelfTestRow>)> {
     let engine = load::open_engine(gpu)?;
     tuning::recall(&engine, true);
     let mut rows: Vec<SelfTestRow> = Vec::new();
@@ -81,13 +96,7 @@ fn test(gpu: &AdapterArgs, kernels: &[String]) -> Result<Report> {
         bar.finish();
     }
     tuning::keep(&engine, &engine.tuning())?;
-    let failed = rows.iter().filter(|row| !row.failures.is_empty()).count();
-    Ok(Report {
-        adapter: engine.adapter().clone(),
-        passed: rows.len() - failed,
-        failed,
-        rows,
-    })
+    Ok((engine.adapter().clone(), rows))
 }
 
 fn print(report: &Report, further: bool) -> Result {

@@ -1,5 +1,7 @@
 //! `lantern compress`, `expand` and `quantize`, on the default model and the quicker adapter.
 
+#[path = "../../tests/tests/support/copies.rs"]
+mod copies;
 #[path = "../../tests/tests/support/default_model.rs"]
 mod default_model;
 #[path = "../../tests/tests/support/gguf.rs"]
@@ -9,12 +11,12 @@ mod support;
 use std::{
     fs,
     path::{Path, PathBuf},
+    process::Command,
 };
 
+use copies::{metadata_of, with_metadata};
 use default_model::default_model as model;
-use gguf::Gguf;
-use lantern_engine::{ModelFile, file::Value};
-use pollster::block_on;
+use lantern_engine::ModelFile;
 use support::{folder, lantern, run};
 
 /// Runs a verb; what it said where it succeeds, or on stderr.
@@ -61,6 +63,20 @@ fn round(folder: &Path, model: &Path, bytes: &[u8], flags: &[&str]) -> usize {
     fs::metadata(&packed).unwrap().len() as usize
 }
 
+/// What `xz -9` makes of a file. None where there is no xz; in CI that is a failure.
+fn xz_size(path: &Path) -> Option<usize> {
+    let packed = Command::new("xz")
+        .args(["-9", "--stdout"])
+        .arg(path)
+        .output();
+    if let Ok(packed) = packed {
+        return Some(packed.stdout.len()).filter(|_| packed.status.success());
+    }
+    assert!(std::env::var_os("CI").is_none(), "xz is missing");
+    eprintln!("left out: xz is missing");
+    None
+}
+
 #[test]
 fn gpu_what_is_compressed_comes_back() {
     let Some(model) = model() else { return };
@@ -71,6 +87,9 @@ fn gpu_what_is_compressed_comes_back() {
     let text = &licence[start..][..1200];
     let size = round(&folder, &model, text.as_bytes(), &["--context", "128"]); // more than one context
     assert!(size < text.len() * 2 / 3, "{size} of {}", text.len());
+    if let Some(others) = xz_size(&folder.join("plain")) {
+        assert!(size < others, "{size}, and xz -9 needs {others}");
+    }
     round(&folder, &model, "naïve 🦙\r\n\0 tab\t".as_bytes(), &[]);
     // What is no text takes no model, and any amount of time a byte.
     let noise: Vec<u8> = (0..1u32 << 20)
@@ -99,41 +118,16 @@ fn with_tokenizer(path: &Path) {
             .collect();
         gguf::array(gguf::TEXT, all.len() as u64, &items.concat())
     };
-    let mut file = Gguf {
-        metadata: vec![],
-        tensors: vec![],
-        data: 0,
-        ..Gguf::sound()
-    };
-    let given = model.metadata().0.iter();
-    for (key, given) in given.filter(|(key, _)| !key.starts_with("tokenizer.")) {
-        let value = match given {
-            Value::Unsigned(v) => gguf::value(gguf::U64, &v.to_le_bytes()),
-            Value::Float(v) => gguf::value(gguf::F64, &v.to_le_bytes()),
-            Value::Text(v) => gguf::text(v.as_bytes()),
-            other => panic!("{key} is {other:?}"),
-        };
-        file = file.with(key, value);
+    let mut metadata = metadata_of(&model);
+    for (key, value) in [
+        ("model", gguf::text(b"gpt2")),
+        ("pre", gguf::text(b"gpt-2")),
+        ("tokens", texts(&tokens)),
+        ("merges", texts(&merges)),
+    ] {
+        metadata.push((format!("tokenizer.ggml.{key}").into_bytes(), value));
     }
-    let file = file
-        .with("tokenizer.ggml.model", gguf::text(b"gpt2"))
-        .with("tokenizer.ggml.pre", gguf::text(b"gpt-2"))
-        .with("tokenizer.ggml.tokens", texts(&tokens))
-        .with("tokenizer.ggml.merges", texts(&merges));
-    let mut data = Vec::new();
-    let mut tensors = Vec::new();
-    for t in model.tensors() {
-        data.resize(data.len().next_multiple_of(32), 0);
-        tensors.push(gguf::tensor(
-            &t.name,
-            &t.shape,
-            t.kind.id(),
-            data.len() as u64,
-        ));
-        data.extend_from_slice(&block_on(model.data(t, 0..t.bytes)).unwrap());
-    }
-    let header = Gguf { tensors, ..file }.bytes();
-    fs::write(path, [header, data].concat()).unwrap();
+    fs::write(path, with_metadata(&model, metadata)).unwrap();
 }
 
 /// By random weights: what they expect is nothing, but the same both times.

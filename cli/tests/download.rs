@@ -200,6 +200,33 @@ fn a_folder_of_safetensors_is_fetched_where_there_is_no_gguf() {
     );
 }
 
+/// All parts of a model that is split, the first last: were it there after a break, the others would be thought of as there.
+#[test]
+fn a_split_model_is_fetched_whole() {
+    const PARTS: &[&str] = &[
+        "m-Q8_0-00001-of-00003.gguf",
+        "m-Q8_0-00002-of-00003.gguf",
+        "m-Q8_0-00003-of-00003.gguf",
+    ];
+    let cache = folder("split");
+    let hub = Hub::start(PARTS, Fault::None);
+    let (code, stdout, stderr) = fetch(&cache, &hub, "tiny/model");
+    assert_eq!(code, 0, "{stderr}");
+    let place = cache.join("models/tiny/model");
+    assert_eq!(Path::new(stdout.trim()), place.join(PARTS[0]));
+    for name in PARTS {
+        assert_eq!(fs::read(place.join(name)).unwrap(), contents(), "{name}");
+    }
+    let seen = hub.seen();
+    assert!(seen.last().unwrap().ends_with(PARTS[0]), "{seen:?}");
+
+    let hub = Hub::start(&PARTS[..2], Fault::None);
+    let (code, _, stderr) = fetch(&folder("split-missing"), &hub, "tiny/model");
+    assert_eq!(code, 1);
+    let missing = "tiny/model has no file m-Q8_0-00003-of-00003.gguf";
+    assert!(stderr.contains(missing), "{stderr}");
+}
+
 #[test]
 fn gguf_is_preferred_to_safetensors() {
     let hub = Hub::start(&["config.json", "model.safetensors", "m.gguf"], Fault::None);

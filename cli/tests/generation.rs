@@ -200,6 +200,17 @@ fn gpu_logits_and_perplexity() {
     for key in ["perplexity", "bits_per_byte"] {
         assert!(report[key].as_f64().unwrap() > 0.0, "{key}: {report}");
     }
+    assert_eq!(report["bytes_predicted"], 44 - "The".len());
+    // What begins a chunk is not predicted, and its bytes do not count.
+    let mut chunked = verb("perplexity", &model);
+    let chunked = json(chunked.args(["--context", "4", "-f"]).arg(&text));
+    let number = |key: &str| chunked[key].as_f64().unwrap();
+    let count = |key: &str| chunked[key].as_u64().unwrap();
+    assert_eq!(count("tokens").div_ceil(4), count("chunks"), "{chunked}");
+    assert_eq!(count("nll_count"), count("tokens") - count("chunks"));
+    assert!(number("bytes_predicted") < 40.0, "{chunked}");
+    let nats = number("bits_per_byte") * number("bytes_predicted") * std::f64::consts::LN_2;
+    assert!((nats / number("nll_sum") - 1.0).abs() < 1e-9, "{chunked}");
 }
 
 #[test]

@@ -15,9 +15,9 @@ pub use bench::{BenchOptions, estimate::Estimate};
 pub use error::{Error, Result};
 pub use file::ModelFile;
 pub use gpu::ceiling::Ceilings;
+pub use gpu::counting::Counters;
 pub use gpu::device::{
-    AdapterDescription, AdapterFeatures, AdapterLimits, BrowserAdapter, Counters, Engine,
-    EngineOptions,
+    AdapterDescription, AdapterFeatures, AdapterLimits, BrowserAdapter, Engine, EngineOptions,
 };
 pub use gpu::selftest::{SelfTest, SelfTestRow};
 pub use gpu::times::KernelTime;

@@ -37,7 +37,7 @@ async function inChromium() {
 
 function selftest(rows) {
   const failed = rows.filter(({ failures }) => failures.length > 0);
-  return { passed: rows.length - failed.length, failed };
+  return { whole: true, passed: rows.length - failed.length, failed };
 }
 
 const report = process.argv[2] === 'node' ? await inNode() : await inChromium();

@@ -3,14 +3,13 @@
 use std::{fs, path::PathBuf};
 
 use half::f16;
-use lantern_engine::{
-    AdapterDescription, LoadOptions, ModelFile, Precision, SamplerOptions, file::Value,
-};
+use lantern_engine::{AdapterDescription, LoadOptions, ModelFile, Precision, SamplerOptions};
 use lantern_kernels::random::Random;
 use pollster::block_on;
 
 use crate::support::{
     adapters,
+    copies::{Entries, metadata_of},
     gguf::{self, Gguf},
     models::{feed_all, folder, generate, load, load_file, reference},
     nmse,
@@ -30,12 +29,9 @@ fn exact() -> LoadOptions {
 }
 
 /// A GGUF file in memory, of f32, and of f16 where a tensor's name ends in `halved`.
-fn written(metadata: Vec<(String, Vec<u8>)>, tensors: &[Tensor], halved: Option<&str>) -> Vec<u8> {
+fn written(metadata: Entries, tensors: &[Tensor], halved: Option<&str>) -> Vec<u8> {
     let mut file = Gguf {
-        metadata: metadata
-            .into_iter()
-            .map(|(key, value)| (key.into_bytes(), value))
-            .collect(),
+        metadata,
         tensors: vec![],
         data: 0,
         ..Gguf::sound()
@@ -107,11 +103,11 @@ fn low_rank(tensors: &[Tensor], seed: u64) -> Vec<Tensor> {
 fn adapter_file(family: &str, tensors: &[Tensor]) -> Vec<u8> {
     let text = |v: &str| gguf::text(v.as_bytes());
     let metadata = vec![
-        ("general.type".to_owned(), text("adapter")),
-        ("adapter.type".to_owned(), text("lora")),
-        ("general.architecture".to_owned(), text(family)),
+        (b"general.type".to_vec(), text("adapter")),
+        (b"adapter.type".to_vec(), text("lora")),
+        (b"general.architecture".to_vec(), text(family)),
         (
-            "adapter.lora.alpha".to_owned(),
+            b"adapter.lora.alpha".to_vec(),
             gguf::value(gguf::F32, &ALPHA.to_le_bytes()),
         ),
     ];
@@ -140,19 +136,6 @@ fn merged(tensors: &mut [Tensor], adapter: &[Tensor], factor: f32) {
             }
         }
     }
-}
-
-fn metadata_of(file: &ModelFile) -> Vec<(String, Vec<u8>)> {
-    let entry = |(key, value): (&String, &Value)| {
-        let bytes = match value {
-            Value::Unsigned(v) => gguf::value(gguf::U32, &(*v as u32).to_le_bytes()),
-            Value::Float(v) => gguf::value(gguf::F32, &(*v as f32).to_le_bytes()),
-            Value::Text(v) => gguf::text(v.as_bytes()),
-            other => panic!("{key}: {other:?}"),
-        };
-        (key.clone(), bytes)
-    };
-    file.metadata().0.iter().map(entry).collect()
 }
 
 /// Two adapters at once, in prefill and decode; then one of them; then none.

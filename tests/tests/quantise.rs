@@ -1,8 +1,13 @@
 //! Files quantised here: readable, and about as near to the weights as those that llama.cpp quantised.
 
-use std::{fs, ops::ControlFlow, path::PathBuf};
+use std::{
+    fs,
+    ops::ControlFlow,
+    path::{Path, PathBuf},
+    process::Command,
+};
 
-use lantern_engine::{LoadOptions, ModelFile, Precision};
+use lantern_engine::{LoadOptions, ModelFile, Precision, file::Value};
 use pollster::block_on;
 
 use crate::support::{
@@ -74,9 +79,78 @@ fn what_does_not_fit_becomes_the_next_type_or_stays() {
         metadata(&file, "llama.expert_count"),
         metadata(&original, "llama.expert_count")
     );
+    assert_eq!(
+        metadata(&file, "general.file_type"),
+        Some(Value::Unsigned(2)),
+        "mostly Q4_0"
+    );
     fs::remove_file(path).unwrap();
+    let whole = quantised("formats/F32", "q4_k");
+    let file = ModelFile::open(&whole).unwrap();
+    assert_eq!(
+        metadata(&file, "general.file_type"),
+        Some(Value::Unsigned(14))
+    );
+    fs::remove_file(whole).unwrap();
     let unknown = original.quantised("q3_k").err().unwrap().to_string();
     assert!(unknown.contains("q4_k"), "{unknown}");
+}
+
+/// What llama.cpp's Python package finds in a file, and how far it is from the one with the weights. None where the package
+/// is not installed; in CI that is a failure.
+fn read_by_others(made: &Path) -> Option<Vec<serde_json::Value>> {
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let tools = here.join("../target/tools/python");
+    if !tools.join("gguf").is_dir() {
+        let missing = "the Python package gguf is not in target/tools; `cargo verify` installs it";
+        assert!(std::env::var_os("CI").is_none(), "{missing}");
+        eprintln!("left out: {missing}");
+        return None;
+    }
+    let read = Command::new("python3")
+        .env("PYTHONPATH", tools)
+        .arg(here.join("tests/support/read_gguf.py"))
+        .args([made, &folder("formats/F32.gguf")])
+        .output()
+        .unwrap();
+    let problem = String::from_utf8_lossy(&read.stderr);
+    assert!(read.status.success(), "{}: {problem}", made.display());
+    let lines = String::from_utf8(read.stdout).unwrap();
+    Some(
+        lines
+            .lines()
+            .map(|l| serde_json::from_str(l).unwrap())
+            .collect(),
+    )
+}
+
+/// Another reader finds the same tensors in a file of ours and in one that llama.cpp quantised, about as near to the weights.
+#[test]
+fn others_read_what_is_written() {
+    for kind in ModelFile::quantised_types() {
+        let path = quantised("formats/F32", kind);
+        let theirs = folder(&format!("formats/{}.gguf", kind.to_uppercase()));
+        let both = read_by_others(&path).zip(read_by_others(&theirs));
+        fs::remove_file(path).unwrap();
+        let Some((ours, theirs)) = both else { return };
+        assert_eq!(ours.len(), theirs.len(), "{kind}");
+        let ((about, ours), (about_theirs, theirs)) =
+            (ours.split_last().unwrap(), theirs.split_last().unwrap());
+        for key in [
+            "general.architecture",
+            "general.file_type",
+            "general.quantization_version",
+        ] {
+            assert_eq!(about[key], about_theirs[key], "{kind}: {key}");
+        }
+        for (ours, theirs) in ours.iter().zip(theirs) {
+            for key in ["name", "type", "shape"] {
+                assert_eq!(ours[key], theirs[key], "{kind}");
+            }
+            let [error, bound] = [ours, theirs].map(|t| t["nmse"].as_f64().unwrap());
+            assert!(error <= bound * 1.1, "{kind}: {ours}, theirs {bound}");
+        }
+    }
 }
 
 /// Stopped between two strips.

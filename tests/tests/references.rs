@@ -3,12 +3,15 @@
 use std::{path::Path, sync::Arc};
 
 use lantern_engine::{
-    AdapterDescription, Engine, EngineOptions, LoadOptions, Precision, SamplerOptions,
+    AdapterDescription, Engine, EngineOptions, LoadOptions, ModelFile, Precision, SamplerOptions,
+    file::Source,
 };
 
 use crate::support::{
     adapters,
-    models::{feed_all, folder, generate, load, logits, reference},
+    copies::{metadata_of, with_metadata},
+    gguf,
+    models::{feed_all, folder, generate, load, load_file, logits, reference},
     nmse,
 };
 
@@ -120,6 +123,37 @@ fn formats_exact() {
 #[test]
 fn formats_default() {
     check("formats", FORMATS, Precision::Default, 1e-4);
+}
+
+/// Architectures that are another's by a second name: its file under that name computes the same. Granite's factors, which
+/// the file leaves out, are 1.
+#[test]
+fn aliases_compute_what_their_families_do() {
+    let engine = open(&adapters::main(), &[]);
+    for (name, alias) in [
+        ("llama", "mistral"),
+        ("mixtral", "mixtral"),
+        ("mixtral", "granitemoe"),
+    ] {
+        let path = folder(&format!("families/{name}.gguf"));
+        let file = ModelFile::open(&path).unwrap();
+        let renamed = |(key, value): (Vec<u8>, Vec<u8>)| match key.strip_prefix(b"llama.") {
+            Some(key) => ([alias.as_bytes(), b".", key].concat(), value),
+            None if key == b"general.architecture" => (key, gguf::text(alias.as_bytes())),
+            None => (key, value),
+        };
+        let metadata = metadata_of(&file).into_iter().map(renamed).collect();
+        let copy = Source::from_bytes(with_metadata(&file, metadata));
+        let copy = ModelFile::from_source(copy).unwrap();
+        let architecture = copy.metadata().text("general.architecture").unwrap();
+        assert_eq!(architecture, Some(alias));
+        let computed = |file: &ModelFile| {
+            let model = load_file(&engine, file, &LoadOptions::default());
+            let mut session = pollster::block_on(model.session()).unwrap();
+            feed_all(&mut session, &reference(&path).tokens)
+        };
+        assert_eq!(computed(&copy), computed(&file), "{alias}");
+    }
 }
 
 /// What the variants of a kernel meet: where it reads weights the first nine formats, one of which has blocks of 256.

@@ -104,6 +104,11 @@ fn what_is_measured_is_a_result() {
             assert!((share * 15.0 - 1.0).abs() < 1e-9, "{}: {share}", row.test);
         }
         let report = Report::new(&session, few.len(), Host::default(), measured);
+        let loaded = report.loaded.as_ref().unwrap();
+        assert_eq!((loaded.context, loaded.cache.as_str()), (64, "f16"));
+        assert_eq!((loaded.layers_streamed, loaded.adapters.len()), (0, 0));
+        let tested = report.selftest.as_ref().unwrap();
+        assert!(!tested.whole && tested.failed.is_empty());
         let text = serde_json::to_string(&report).unwrap();
         valid(&adapter.name, &serde_json::from_str(&text).unwrap());
         assert_eq!(Report::read("it", &text).unwrap()[0].measured.rows.len(), 4);

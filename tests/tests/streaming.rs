@@ -3,14 +3,15 @@
 use std::{ops::ControlFlow, path::Path, sync::Arc};
 
 use lantern_engine::{
-    Engine, Error, LoadOptions, Model, ModelFile, Precision, SamplerOptions, file::Value,
+    Engine, EngineOptions, Error, LoadOptions, Model, ModelFile, Precision, SamplerOptions,
 };
 use pollster::block_on;
 
 use crate::support::{
     adapters,
+    copies::metadata_of,
     default_model::default_model,
-    gguf::{self, Gguf, value},
+    gguf::{self, Gguf},
     models::{feed, feed_all, folder, generate, load, load_file, reference},
     nmse,
 };
@@ -112,24 +113,44 @@ fn a_model_in_32_mib_says_the_same() {
     }
 }
 
+/// Without a limit: where memory ends while the model is loaded, it is loaded anew into what there was, and streams.
+#[test]
+fn what_turns_out_not_to_fit_streams() {
+    let Some(path) = default_model() else { return };
+    let file = ModelFile::open(&path).unwrap();
+    let short = LoadOptions {
+        context: Some(128),
+        ..options(None)
+    };
+    for adapter in adapters::all() {
+        let memory_max = 48 << 20; // of 85 MB
+        let engine = adapters::engine(
+            &adapter,
+            EngineOptions {
+                memory_max: Some(memory_max),
+                ..EngineOptions::default()
+            },
+        );
+        let model = load_file(&Arc::new(engine), &file, &short);
+        let (streaming, budget) = (model.streaming().unwrap(), model.budget().unwrap());
+        assert!(streaming.bytes_per_pass > 0 && budget < memory_max);
+        let mut session = block_on(model.session()).unwrap();
+        let expected = reference(&folder("smollm2").join("france"));
+        feed(&mut session, &expected.tokens);
+        let drawn = generate(&mut session, 2, &SamplerOptions::greedy());
+        assert_eq!(expected.first_wrong(&drawn), None, "{}", adapter.name);
+    }
+}
+
 /// A file with the header of a synthetic model, and holes where its weights would be.
 fn hollow(shape: &str, path: &Path) -> ModelFile {
     let model = ModelFile::synthetic(shape).unwrap();
-    let metadata = model.metadata().0.iter().map(|(key, given)| {
-        let given = match given {
-            Value::Unsigned(v) => value(gguf::U64, &v.to_le_bytes()),
-            Value::Float(v) => value(gguf::F64, &v.to_le_bytes()),
-            Value::Text(v) => gguf::text(v.as_bytes()),
-            other => panic!("{key} is {other:?}"),
-        };
-        (key.clone().into_bytes(), given)
-    });
     let tensors = model.tensors().iter().map(|t| {
         let kind = t.kind.id();
         gguf::tensor(&t.name, &t.shape, kind, t.offset)
     });
     let file = Gguf {
-        metadata: metadata.collect(),
+        metadata: metadata_of(&model),
         tensors: tensors.collect(),
         data: 0,
         ..Gguf::sound()

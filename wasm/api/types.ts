@@ -203,9 +203,12 @@ export interface BenchReport {
   adapter: AdapterInfo;
   model: { name: string; family: string; bytes: number; weights_xxh3: string; synthetic: boolean };
   precision: 'default' | 'exact';
+  /** `adapters`: a hash of each LoRA adapter, and the factor on it. */
+  loaded: { context: number; chunk: number; cache: string; layers_streamed: number; adapters: [string, number][] } | null;
   /** The kernel variants that were measured to be fastest, by shape. */
   variants: Record<string, string>;
-  selftest: { passed: number; failed: SelfTestRow[] } | null;
+  /** Of the kernels that were tried on this adapter when models were loaded; `whole` where a `selftest()` was put here. */
+  selftest: { whole: boolean; passed: number; failed: SelfTestRow[] } | null;
   load_ms: number;
   time_to_first_token_ms: { warm: number; cold: number } | null;
   ceilings: Record<string, number | string | null>;

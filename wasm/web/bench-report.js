@@ -96,9 +96,9 @@ function facts(report) {
   return el('section', {}, el('h3', { text: 'On what' }), el('dl', { class: 'facts' }, ...pairs));
 }
 
-function selfTest({ passed, failed }) {
+function selfTest({ whole, passed, failed }) {
   if (!failed.length) {
-    const text = `${plural(passed, 'variant')} of kernels computed right.`;
+    const text = `${plural(passed, 'variant')} of kernels ${whole ? '' : 'in use '}computed right.`;
     return el('section', {}, el('h3', { text: 'Self-test' }), el('p', { text }));
   }
   const title = `Self-test: ${count(failed.length)} of ${plural(passed + failed.length, 'variant')} computed wrong`;

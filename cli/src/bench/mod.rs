@@ -8,7 +8,7 @@ mod synthetic;
 use std::{sync::Arc, time::Instant};
 
 use lantern_engine::{
-    BenchOptions, Config, Engine, EngineOptions, LoadOptions, ModelFile, Session,
+    BenchOptions, Config, Engine, EngineOptions, LoadOptions, ModelFile, SelfTest, Session,
     bench::report::{Host, Report, schema},
 };
 use pollster::block_on;
@@ -20,6 +20,7 @@ use crate::{
     model::ModelArgs,
     notes, numbers, output, predictions,
     progress::Progress,
+    selftest,
 };
 
 /// `bench`'s flags.
@@ -61,6 +62,9 @@ pub struct Args {
     /// memory for are reckoned from the others
     #[arg(long, value_name = "SHAPE:TYPE", conflicts_with_all = ["model", "kernels"])]
     synthetic: Option<String>,
+    /// Test every kernel against its CPU twin first; the result says what became of it
+    #[arg(long, conflicts_with = "kernels")]
+    selftest: bool,
     /// Print the JSON Schema of results
     #[arg(long, exclusive = true)]
     schema: bool,
@@ -117,6 +121,12 @@ pub fn run(args: &Args) -> Result {
             "-p 0 and -n 0 leave nothing to measure".to_owned(),
         ));
     }
+    if args.synthetic.is_some() && (args.load.quantize.is_some() || !args.load.lora.is_empty()) {
+        return Err(Failure::Usage(
+            "a --synthetic model has the type that SHAPE:TYPE names, and no --quantize or --lora"
+                .to_owned(),
+        ));
+    }
     interrupt::listen();
     let file = match &args.synthetic {
         Some(shape) => ModelFile::synthetic(shape)?,
@@ -138,20 +148,37 @@ pub fn run(args: &Args) -> Result {
 /// What `file` does on the adapter that `load` names.
 fn report_of(args: &Args, load: &LoadArgs, file: &ModelFile) -> Result<Report> {
     let options = options(args, load, file)?;
+    if !args.selftest {
+        return measured_on(args, load, file, &options);
+    }
+    let (_, rows) = selftest::rows(&load.gpu, &[])?;
+    let mut report = measured_on(args, load, file, &options)?;
+    report.selftest = Some(SelfTest::of(rows));
+    Ok(report)
+}
+
+/// On a device of its own, so that nothing was compiled before.
+fn measured_on(
+    args: &Args,
+    load: &LoadArgs,
+    file: &ModelFile,
+    options: &LoadOptions,
+) -> Result<Report> {
     let start = Instant::now();
     let engine = EngineOptions {
         timestamps: args.profile,
         ..EngineOptions::default()
     };
     let engine = Arc::new(load::open_engine_with(&load.gpu, engine)?);
-    if args.synthetic.is_none() {
-        let loaded = load::load_onto(engine, start, file, load, &options)?;
+    let report = if args.synthetic.is_some() {
+        synthetic::run(args, load, file, options, &engine)?
+    } else {
+        let loaded = load::load_onto(engine.clone(), start, file, load, options)?;
         let mut session = load::session(&loaded.model, &args.load)?;
-        let report = measure(args, &loaded, &mut session, file)?;
-        predictions::measured(&loaded.engine, &report);
-        return Ok(report);
-    }
-    synthetic::run(args, load, file, &options, &engine)
+        measure(args, &loaded, &mut session, file)?
+    };
+    predictions::measured(&engine, &report);
+    Ok(report)
 }
 
 fn options(args: &Args, load: &LoadArgs, file: &ModelFile) -> Result<LoadOptions> {

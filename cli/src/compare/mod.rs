@@ -9,7 +9,7 @@ use std::{
     path::PathBuf,
 };
 
-use lantern_engine::bench::report::{CountersReport, Rate, Report};
+use lantern_engine::bench::report::{CountersReport, LoadedReport, Rate, Report};
 use serde::Serialize;
 
 use crate::{
@@ -25,7 +25,8 @@ Example:
   lantern bench -r 8 --json > after.json
   lantern compare before.json after.json
 
-Rows of the same weights, precision, adapter, test and depth are held against each other.
+Rows of the same weights, adapter, test and depth, loaded with the same precision, cache, streamed
+layers and LoRA adapters, are held against each other.
 Verdicts come from the repetitions: Welch's t-test, two-sided, at 0.01 with Holm's correction
 over the rows. It takes 3 repetitions a side, and sees more with more.
 
@@ -58,7 +59,8 @@ struct Setup {
     adapter: String,
     model: String,
     weights_xxh3: String,
-    precision: String,
+    /// Precision, and what of the rest is not the usual.
+    loaded: String,
 }
 
 impl Ord for Setup {
@@ -86,6 +88,7 @@ impl Eq for Setup {}
 struct Side {
     rows: Vec<((String, usize), Vec<f64>)>,
     counters: CountersReport,
+    loaded: Option<LoadedReport>,
 }
 
 type Sides = BTreeMap<Setup, Side>;
@@ -191,7 +194,7 @@ fn compare(before: &[Found], after: &[Found]) -> Result<Comparison> {
             }
         }
         if let Some(other) = other {
-            let changed = changed(setup, &other.counters, &side.counters);
+            let changed = changed(setup, other, side);
             found.counters.extend(changed);
         }
     }
@@ -206,7 +209,9 @@ fn sides(found: &[Found]) -> Sides {
     let mut sides = Sides::new();
     for Found { report, .. } in found {
         let side = sides.entry(Setup::of(report)).or_default();
-        side.counters = report.measured.counters.clone(); // of the last: counts do not scatter
+        // Of the last: counts do not scatter.
+        side.counters = report.measured.counters.clone();
+        side.loaded.clone_from(&report.loaded);
         for row in &report.measured.rows {
             let key = (row.test.clone(), row.depth);
             let samples = &row.tokens_per_second.samples;
@@ -221,7 +226,7 @@ fn sides(found: &[Found]) -> Sides {
 
 impl Setup {
     fn key(&self) -> [&str; 3] {
-        [&self.adapter, &self.weights_xxh3, &self.precision]
+        [&self.adapter, &self.weights_xxh3, &self.loaded]
     }
 
     fn of(report: &Report) -> Setup {
@@ -229,7 +234,7 @@ impl Setup {
             adapter: results::adapter(report),
             model: report.model.name.clone(),
             weights_xxh3: report.model.weights_xxh3.clone(),
-            precision: results::precision(report),
+            loaded: results::loading(report),
         }
     }
 }
@@ -251,11 +256,11 @@ fn named(setup: &Setup, (test, depth): &(String, usize)) -> String {
     let Setup {
         adapter,
         model,
-        precision,
+        loaded,
         ..
     } = setup;
     let row = results::test_name(test, *depth);
-    format!("{row} of {model}, {precision} precision, on {adapter}")
+    format!("{row} of {model}, {loaded}, on {adapter}")
 }
 
 /// A row without its verdict, which depends on how many rows there are.
@@ -289,10 +294,18 @@ fn judge(rows: &mut [Compared]) {
 }
 
 /// Counts and bytes, exactly. Not the host's memory, which is the system's to say, and scatters.
-fn changed(setup: &Setup, before: &CountersReport, after: &CountersReport) -> Vec<Changed> {
-    counters(before)
+fn changed(setup: &Setup, before: &Side, after: &Side) -> Vec<Changed> {
+    let passes = |side: &Side| {
+        let of = side.loaded.as_ref();
+        of.map(|l| [("context", l.context as f64), ("chunk", l.chunk as f64)])
+    };
+    // Older results do not say.
+    let passes = passes(before).zip(passes(after));
+    let passes = passes.into_iter().flat_map(|(b, a)| b.into_iter().zip(a));
+    counters(&before.counters)
         .into_iter()
-        .zip(counters(after))
+        .zip(counters(&after.counters))
+        .chain(passes)
         .filter(|((_, before), (_, after))| before.total_cmp(after).is_ne())
         .map(|((counter, before), (_, after))| Changed {
             setup: setup.clone(),
@@ -333,7 +346,7 @@ fn nothing_in_common(before: &Sides, after: &Sides) -> String {
         ("model", |setup| {
             format!("{} (weights {})", setup.model, setup.weights_xxh3)
         }),
-        ("precision", |setup| setup.precision.clone()),
+        ("loading", |setup| setup.loaded.clone()),
     ];
     let list = |set: &BTreeSet<String>| set.iter().cloned().collect::<Vec<_>>().join(", ");
     let mut differences = Vec::new();
@@ -411,6 +424,31 @@ mod tests {
         assert!(found.only_after[0].starts_with("tg8 at depth 64 of Tiny"));
     }
 
+    /// A cache of another type is another setup; another context is not, and is said.
+    #[test]
+    fn how_models_were_loaded_counts() {
+        let loaded = |cache: &str, context| LoadedReport {
+            context,
+            chunk: 32,
+            cache: cache.to_owned(),
+            layers_streamed: 0,
+            adapters: vec![],
+        };
+        let with = |loaded| {
+            let mut found = sample::found();
+            found.report.loaded = Some(loaded);
+            [found]
+        };
+        let usual = with(loaded("f16", 64));
+        assert_eq!(compare(&[sample::found()], &usual).unwrap().rows.len(), 2);
+        let error = compare(&usual, &with(loaded("q8_0", 64))).unwrap_err();
+        let wanted = "the loading (default precision against default precision, q8_0 cache)";
+        assert!(error.to_string().contains(wanted), "{error}");
+        let found = compare(&usual, &with(loaded("f16", 128))).unwrap();
+        let changed: Vec<&str> = found.counters.iter().map(|c| c.counter).collect();
+        assert_eq!(changed, ["context"]);
+    }
+
     #[test]
     fn nothing_in_common_says_what_differs() {
         let (before, mut after) = (sample::found(), sample::found());
@@ -419,7 +457,7 @@ mod tests {
         let error = compare(&[before], &[after]).unwrap_err().to_string();
         assert!(error.contains("the adapter (Made Up 9000 (vulkan) against Another (vulkan))"));
         assert!(
-            error.contains("the model (") && !error.contains("precision"),
+            error.contains("the model (") && !error.contains("loading"),
             "{error}"
         );
     }

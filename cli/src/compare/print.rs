@@ -37,10 +37,10 @@ fn print_setup(setup: &Setup, found: &Comparison) -> Result {
     let Setup {
         adapter,
         model,
-        precision,
+        loaded,
         ..
     } = setup;
-    let title = format!("{model}, {precision} precision, on {adapter}");
+    let title = format!("{model}, {loaded}, on {adapter}");
     output::line(&notes::visible(&title, 240, ""))?;
     let header = ["test", "depth", "before", "after", "change", "p", "verdict"];
     let mut rows = vec![header.map(String::from).to_vec()];

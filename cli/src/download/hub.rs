@@ -9,7 +9,7 @@ use std::{
 
 use serde::Deserialize;
 
-use super::{Expected, Request, agent, download, get, refused};
+use super::{Expected, Request, agent, download, get, refused, remote};
 use crate::{
     failure::{Failure, Result},
     files, notes, places,
@@ -30,6 +30,8 @@ const WHOLE: &str = "model.safetensors";
 const INDEX_LIMIT: u64 = 32 << 20;
 /// Which file has which tensor, where there are several.
 const INDEX: &str = "model.safetensors.index.json";
+/// In the name of the first of several parts.
+const FIRST_PART: &str = "-00001-of-";
 /// What such a model may have beside its weights.
 const BESIDE: [&str; 6] = [
     CONFIG,
@@ -128,7 +130,7 @@ impl Reference {
         } else {
             let sibling = self.choose(&listing)?;
             note(&sibling.name);
-            self.fetch_file(&listing, sibling, &folder)?
+            self.fetch_parts(&listing, sibling, &folder)?
         };
         if self.file.is_none() {
             let name = chosen.strip_prefix(&folder).unwrap_or(&chosen);
@@ -152,15 +154,27 @@ impl Reference {
             }
         }
         for name in weight_files(folder)? {
-            let sibling = listing.siblings.iter().find(|s| s.name == name);
-            let sibling = sibling.filter(|s| stays_inside(&s.name)).ok_or_else(|| {
-                let repo = &self.repo;
-                Failure::Hub(format!(
-                    "{repo} has no file {name}, which its {INDEX} names"
-                ))
-            })?;
-            self.fetch_file(listing, sibling, folder)?;
+            self.fetch_named(listing, &name, INDEX, folder)?;
         }
+        Ok(())
+    }
+
+    /// A model's file, and where it is the first of several parts, the others before it: when it is there, all are.
+    fn fetch_parts(&self, listing: &Listing, first: &Sibling, folder: &Path) -> Result<PathBuf> {
+        for name in &remote::parts(&first.name)[1..] {
+            self.fetch_named(listing, name, &first.name, folder)?;
+        }
+        self.fetch_file(listing, first, folder)
+    }
+
+    /// A file that another one calls for.
+    fn fetch_named(&self, listing: &Listing, name: &str, by: &str, folder: &Path) -> Result {
+        let sibling = listing.siblings.iter().find(|s| s.name == name);
+        let sibling = sibling.filter(|s| stays_inside(&s.name)).ok_or_else(|| {
+            let repo = &self.repo;
+            Failure::Hub(format!("{repo} has no file {name}, which its {by} names"))
+        })?;
+        self.fetch_file(listing, sibling, folder)?;
         Ok(())
     }
 
@@ -257,19 +271,24 @@ fn weight_files(folder: &Path) -> Result<Vec<String>> {
     Ok(names)
 }
 
-/// The single model among `names`, or the first type of [`PREFERRED`] that exactly one file has.
+/// The single model among `names`, or the first type of [`PREFERRED`] that exactly one has; its first file, where it has
+/// several.
 fn preferred<'a>(names: &[&'a str]) -> Option<&'a str> {
-    let whole = |name: &&str| {
-        is_gguf(name) && !name.contains("-of-") && !name.to_lowercase().contains("mmproj")
+    let starts = |name: &&str| {
+        let later = name.contains("-of-") && !name.contains(FIRST_PART);
+        is_gguf(name) && !later && !name.to_lowercase().contains("mmproj")
     };
-    let models: Vec<&str> = names.iter().copied().filter(whole).collect();
+    let models: Vec<&str> = names.iter().copied().filter(starts).collect();
     if let [only] = models[..] {
         return Some(only);
     }
     PREFERRED.iter().find_map(|kind| {
         let ending = format!("{}.gguf", kind.to_lowercase());
         let of_kind = |name: &&str| {
-            let name = name.to_lowercase();
+            let name = match name.split_once(FIRST_PART) {
+                Some((stem, _)) => format!("{stem}.gguf").to_lowercase(),
+                None => name.to_lowercase(),
+            };
             name.strip_suffix(&ending)
                 .is_some_and(|stem| stem.ends_with(['.', '-', '_', '/']))
         };
@@ -418,7 +437,16 @@ mod tests {
         );
         assert_eq!(
             preferred(&["m-00001-of-00002.gguf", "m-00002-of-00002.gguf"]),
-            None
+            Some("m-00001-of-00002.gguf")
+        );
+        assert_eq!(
+            preferred(&[
+                "m-F16-00001-of-00002.gguf",
+                "m-F16-00002-of-00002.gguf",
+                "m-Q4_K_M-00001-of-00002.gguf",
+                "m-Q4_K_M-00002-of-00002.gguf"
+            ]),
+            Some("m-Q4_K_M-00001-of-00002.gguf")
         );
         assert_eq!(preferred(&["a-IQ3_M.gguf", "a-IQ2_M.gguf"]), None);
         assert_eq!(preferred(&[]), None);

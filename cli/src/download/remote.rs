@@ -51,8 +51,8 @@ fn source(url: &str, token: Option<&str>) -> Result<Source> {
     }
 }
 
-/// `x-00001-of-00003.gguf` and its like stand for all of their files.
-fn parts(url: &str) -> Vec<String> {
+/// `x-00001-of-00003.gguf` and its like, names and addresses, stand for all of their files.
+pub fn parts(url: &str) -> Vec<String> {
     let whole = || vec![url.to_owned()];
     let Some((start, rest)) = url.split_once("-00001-of-") else {
         return whole();

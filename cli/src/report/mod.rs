@@ -81,7 +81,7 @@ fn format_of(path: &Path) -> Result<Format> {
 #[derive(Debug)]
 struct Results<'a> {
     all: Vec<(String, &'a Found)>,
-    /// They are of several models, or of several precisions.
+    /// They are of several models, or of models loaded in several ways.
     mixed: bool,
 }
 
@@ -93,7 +93,7 @@ impl<'a> Results<'a> {
         Results { all, mixed }
     }
 
-    /// The results that can be held against each other: those of the same weights and precision.
+    /// The results that can be held against each other: those of the same weights, loaded alike.
     fn groups(&self) -> Vec<(String, Vec<Numbered<'a>>)> {
         let mut groups: Vec<(_, String, Vec<_>)> = Vec::new();
         for (index, (letter, found)) in self.all.iter().enumerate() {
@@ -124,12 +124,12 @@ impl<'a> Results<'a> {
         };
         let each = |of: fn(&Found) -> String| self.all.iter().map(|(_, found)| of(found)).collect();
         let models = count("Model", each(|found| found.report.model.name.clone()));
-        let precisions = count("Precision", each(|found| results::precision(&found.report)));
+        let loadings = count("Loaded", each(|found| results::loading(&found.report)));
         let adapters = count("Adapter", each(|found| results::adapter(&found.report)));
-        let mut lines = vec![models, precisions, adapters];
+        let mut lines = vec![models, loadings, adapters];
         if self.mixed {
             lines.push(
-                "These results are of several models or precisions, which the columns say: speeds of unlike things are no \
+                "These results are of several models, or of models loaded in several ways, which the columns say: speeds of unlike things are no \
                  comparison. Each has charts of its own."
                     .to_owned(),
             );
@@ -159,12 +159,12 @@ struct Numbered<'a> {
 
 fn kind(found: &Found) -> (&str, String) {
     let report = &found.report;
-    (&report.model.weights_xxh3, results::precision(report))
+    (&report.model.weights_xxh3, results::loading(report))
 }
 
 fn what(found: &Found) -> String {
-    let (report, precision) = (&found.report, results::precision(&found.report));
-    format!("{}, {precision} precision", shown(&report.model.name))
+    let (report, loading) = (&found.report, results::loading(&found.report));
+    format!("{}, {loading}", shown(&report.model.name))
 }
 
 /// A, B, … Z, AA, AB, …

@@ -77,7 +77,7 @@ fn optional<T>(value: Option<T>, cell: impl FnOnce(T) -> Cell) -> Cell {
 /// Of the columns in `after`, behind those that say what the row is of.
 fn header(results: &Results, after: &[&str]) -> Vec<String> {
     let mixed: &[&str] = if results.mixed {
-        &["model", "precision"]
+        &["model", "loaded"]
     } else {
         &[]
     };
@@ -89,7 +89,7 @@ fn start(results: &Results, letter: &str, found: &Found) -> Vec<Cell> {
     let mut cells = vec![text(letter), text(&found.report.adapter.name)];
     if results.mixed {
         cells.push(text(&found.report.model.name));
-        cells.push(text(&results::precision(&found.report)));
+        cells.push(text(&results::loading(&found.report)));
     }
     cells
 }
@@ -118,7 +118,7 @@ fn table(
 
 fn setups(results: &Results) -> Table {
     let header =
-        "result,file,model,weights,precision,adapter,backend,kind,driver,system,Lantern,measured";
+        "result,file,model,weights,loaded,adapter,backend,kind,driver,system,Lantern,measured";
     let row = |(letter, found): &(String, &Found)| {
         let report = &found.report;
         let (adapter, host, model) = (&report.adapter, &report.host, &report.model);
@@ -131,7 +131,7 @@ fn setups(results: &Results) -> Table {
             text(&found.file.display().to_string()),
             text(&model.name),
             text(&model.weights_xxh3),
-            text(&results::precision(report)),
+            text(&results::loading(report)),
             text(&adapter.name),
             text(&adapter.backend),
             text(&adapter.kind),
@@ -257,7 +257,8 @@ fn counters(results: &Results) -> Table {
         );
         let tested = report.selftest.as_ref().map(|test| {
             let (passed, failed) = (test.passed, test.failed.len());
-            format!("{passed} passed, {failed} failed")
+            let of = if test.whole { "" } else { " at the start" };
+            format!("{passed} passed, {failed} failed{of}")
         });
         vec![vec![
             number(counters.dispatches_per_token, 1),

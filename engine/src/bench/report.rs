@@ -32,9 +32,12 @@ pub struct Report {
     pub model: ModelReport,
     /// How exactly it computed.
     pub precision: Precision,
+    /// How it was loaded; null in results of before this was noted, which were all of the usual ways.
+    #[serde(default)]
+    pub loaded: Option<LoadedReport>,
     /// The kernel variant for each shape for which there was a choice, where tuning made one.
     pub variants: BTreeMap<String, String>,
-    /// Kernels against their CPU twins: those that were tried on this adapter; null where none were.
+    /// Kernels against their CPU twins: all of them where that was asked for, else those that were tried on this adapter.
     pub selftest: Option<SelfTest>,
     /// What it found.
     #[serde(flatten)]
@@ -71,6 +74,21 @@ pub struct ModelReport {
     pub layers: u32,
     /// The layers that were measured, where there was no memory for all: speeds are what all would have.
     pub layers_measured: u32,
+}
+
+/// How a model was loaded, as far as speed and memory depend on it.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+pub struct LoadedReport {
+    /// Positions of a session.
+    pub context: usize,
+    /// Tokens of a prefill pass, at most.
+    pub chunk: usize,
+    /// How keys and values are kept: `f16`, `q8_0`, …
+    pub cache: String,
+    /// Layers that come from the file in every pass, for want of GPU memory.
+    pub layers_streamed: usize,
+    /// LoRA adapters: XXH3 of their weights, in hexadecimal, and the factor on each.
+    pub adapters: Vec<(String, f32)>,
 }
 
 /// What was measured.
@@ -252,6 +270,19 @@ impl Row {
     }
 }
 
+impl LoadedReport {
+    fn of(session: &Session) -> LoadedReport {
+        let model = &session.model;
+        LoadedReport {
+            context: model.context,
+            chunk: model.chunk,
+            cache: model.cache.name().to_owned(),
+            layers_streamed: model.stream.as_ref().map_or(0, |s| s.about().layers),
+            adapters: session.adapter_names(),
+        }
+    }
+}
+
 impl SelfTest {
     /// What became of the variants that were tried on this adapter.
     fn of_trials(engine: &Engine) -> SelfTest {
@@ -300,6 +331,7 @@ impl Report {
             },
             precision: model.precision,
             variants: engine.tuning().choices,
+            loaded: Some(LoadedReport::of(session)),
             selftest: Some(SelfTest::of_trials(engine)),
             measured,
         }

@@ -172,6 +172,11 @@ impl ModelFile {
         Ok(Cow::Owned(bytes))
     }
 
+    /// Its weights lie in files on this machine: reading them again costs nothing but time.
+    pub(crate) fn is_local(&self) -> bool {
+        self.noise.is_none() && self.sources.iter().all(Source::is_mapped)
+    }
+
     /// Lets go of what the system keeps mapped of the file; it reads those pages again where they are touched again.
     pub(crate) fn release(&self) {
         self.sources.iter().for_each(Source::release);

@@ -111,18 +111,13 @@ impl ModelFile {
         metadata
             .0
             .retain(|key, _| !key.starts_with("split.") && key != "general.alignment");
-        // llama.cpp's numbers for "mostly" such files.
-        let mostly = match wanted.name {
-            "q4_0" => 2,
-            "q8_0" => 7,
-            "q4_k" => 14,
-            _ => 18,
-        };
-        for (key, value) in [
-            ("general.file_type", mostly),
-            ("general.quantization_version", 2),
-        ] {
-            metadata.0.insert(key.to_owned(), Value::Unsigned(value));
+        metadata.0.remove("general.file_type");
+        let version = ("general.quantization_version", Some(2));
+        for (key, value) in [("general.file_type", mostly(&tensors)), version] {
+            let value = value.map(Value::Unsigned);
+            metadata
+                .0
+                .extend(value.map(|value| (key.to_owned(), value)));
         }
         Ok(Quantised {
             file: self,
@@ -194,6 +189,28 @@ impl Quantised<'_> {
         }
         Ok(())
     }
+}
+
+/// The number that llama.cpp's `llama_ftype` has for files mostly of the type that most of these weights have.
+fn mostly(tensors: &[TensorInfo]) -> Option<u64> {
+    const NUMBERS: [(TensorType, u64); 9] = [
+        (TensorType::F32, 0),
+        (TensorType::F16, 1),
+        (TensorType::Q4_0, 2),
+        (TensorType::Q4_1, 3),
+        (TensorType::Q8_0, 7),
+        (TensorType::Q5_0, 8),
+        (TensorType::Q5_1, 9),
+        (TensorType::Q4_K, 14), // "small": all matrices alike
+        (TensorType::Q6_K, 18),
+    ];
+    let weights = |kind: TensorType| -> u64 {
+        let of_kind = tensors.iter().filter(|tensor| tensor.kind == kind);
+        of_kind.map(TensorInfo::weights).sum()
+    };
+    let most = TensorType::all().max_by_key(|&kind| weights(kind))?;
+    let mut numbers = NUMBERS.into_iter();
+    numbers.find_map(|(kind, number)| (kind == most).then_some(number))
 }
 
 /// Rows of `from` as rows of `to`, on every thread there is.

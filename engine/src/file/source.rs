@@ -122,6 +122,11 @@ impl Source {
         }
     }
 
+    /// The bytes are a file's on this machine, to be read as often as one likes.
+    pub(super) fn is_mapped(&self) -> bool {
+        matches!(self.bytes, Bytes::Mapped(_))
+    }
+
     /// Every byte, where they are here. For a mapped file this reads nothing by itself.
     pub(super) fn all(&self) -> Option<&[u8]> {
         match &self.bytes {

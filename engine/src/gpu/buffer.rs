@@ -61,7 +61,7 @@ impl Engine {
             usage,
             mapped_at_creation: false,
         });
-        if scope.pop().await.is_some() {
+        if scope.pop().await.is_some() || self.full(size) {
             return Err(Error::DoesNotFit(format!(
                 "{name} has no memory left for {label}, {size} bytes"
             )));
@@ -73,6 +73,13 @@ impl Engine {
             size,
             alive: self.counting.gpu_bytes.clone(),
         })
+    }
+
+    /// Whether a test has it that there is no memory for `size` bytes more.
+    pub(super) fn full(&self, size: u64) -> bool {
+        let taken = self.counting.gpu_bytes.load(Relaxed);
+        let most = self.options.memory_max;
+        most.is_some_and(|most| taken + size > most)
     }
 
     /// A storage buffer that can be written and read back.

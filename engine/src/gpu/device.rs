@@ -2,17 +2,14 @@
 
 use std::{
     collections::{BTreeMap, HashMap},
-    sync::{
-        Arc, Mutex, OnceLock,
-        atomic::{AtomicU64, Ordering::Relaxed},
-    },
+    sync::{Arc, Mutex, OnceLock},
 };
 
 use lantern_kernels::{Cooperative, Kernel, Target, Variant};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{cooperative, failure::Failures, pipeline::Pipeline};
+use super::{cooperative, counting::Counting, failure::Failures, pipeline::Pipeline};
 use crate::{Error, Result};
 
 /// One adapter, as `lantern devices` lists it.
@@ -99,6 +96,8 @@ pub struct EngineOptions {
     pub variants: Vec<String>,
     /// For tests: `kernel.variant` of those that are to compute nothing, as a broken driver's might.
     pub faults: Vec<String>,
+    /// For tests: bytes of buffers and textures, past which the adapter is as one that has no memory left.
+    pub memory_max: Option<u64>,
     /// Ask for timestamps where the adapter has them, for profiles.
     pub timestamps: bool,
     /// In a browser: what wgpu does not hand on of the adapter there.
@@ -128,44 +127,11 @@ impl Default for EngineOptions {
             checked: false,
             variants: vec![],
             faults: vec![],
+            memory_max: None,
             timestamps: false,
             browser: None,
         }
     }
-}
-
-/// Counted since the engine was made.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
-pub struct Counters {
-    /// Compute dispatches recorded.
-    pub dispatches: u64,
-    /// Compute passes recorded.
-    pub passes: u64,
-    /// Command buffers submitted.
-    pub submissions: u64,
-    /// Times that the CPU read from the GPU.
-    pub readbacks: u64,
-    /// Buffers made.
-    pub buffers_created: u64,
-    /// Bind groups made.
-    pub bind_groups_created: u64,
-    /// Pipelines compiled.
-    pub pipelines_compiled: u64,
-    /// Bytes of buffers alive.
-    pub gpu_bytes: u64,
-}
-
-/// [`Counters`] while counting.
-#[derive(Debug, Default)]
-pub(crate) struct Counting {
-    pub dispatches: AtomicU64,
-    pub passes: AtomicU64,
-    pub submissions: AtomicU64,
-    pub readbacks: AtomicU64,
-    pub buffers_created: AtomicU64,
-    pub bind_groups_created: AtomicU64,
-    pub pipelines_compiled: AtomicU64,
-    pub gpu_bytes: Arc<AtomicU64>,
 }
 
 /// A device, and what has been compiled for it.
@@ -368,21 +334,6 @@ impl Engine {
     /// The adapter in use; features that were switched off are not among its features.
     pub fn adapter(&self) -> &AdapterDescription {
         &self.description
-    }
-
-    /// What was done so far.
-    pub fn counters(&self) -> Counters {
-        let c = &self.counting;
-        Counters {
-            dispatches: c.dispatches.load(Relaxed),
-            passes: c.passes.load(Relaxed),
-            submissions: c.submissions.load(Relaxed),
-            readbacks: c.readbacks.load(Relaxed),
-            buffers_created: c.buffers_created.load(Relaxed),
-            bind_groups_created: c.bind_groups_created.load(Relaxed),
-            pipelines_compiled: c.pipelines_compiled.load(Relaxed),
-            gpu_bytes: c.gpu_bytes.load(Relaxed),
-        }
     }
 
     /// The variant of `kernel` to use: one that was asked for, else the first made for this kind of adapter that it

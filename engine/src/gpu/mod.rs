@@ -5,6 +5,7 @@ pub mod buffer;
 pub mod case;
 pub mod ceiling;
 mod cooperative;
+pub mod counting;
 pub mod device;
 mod failure;
 mod known;

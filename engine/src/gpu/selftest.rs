@@ -29,10 +29,27 @@ pub struct SelfTestRow {
 /// What became of all that were run.
 #[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
 pub struct SelfTest {
+    /// Every case of every kernel ran; else the variants in use were tried on one each.
+    #[serde(default)]
+    pub whole: bool,
     /// Variants that computed what their twins did.
     pub passed: usize,
     /// Those that did not; they are not used.
     pub failed: Vec<SelfTestRow>,
+}
+
+impl SelfTest {
+    /// Of the rows of a test of all kernels.
+    pub fn of(rows: Vec<SelfTestRow>) -> SelfTest {
+        let all = rows.len();
+        let failed = rows.into_iter().filter(|row| !row.failures.is_empty());
+        let failed: Vec<SelfTestRow> = failed.collect();
+        SelfTest {
+            whole: true,
+            passed: all - failed.len(),
+            failed,
+        }
+    }
 }
 
 impl Engine {

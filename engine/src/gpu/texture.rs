@@ -59,7 +59,7 @@ impl Engine {
             &self.adapter().name,
             u64::from(width * texel) * u64::from(height),
         );
-        if scope.pop().await.is_some() {
+        if scope.pop().await.is_some() || self.full(size) {
             return Err(Error::DoesNotFit(format!(
                 "{name} has no memory left for {label}, {size} bytes"
             )));

@@ -27,6 +27,9 @@ use crate::{
     },
 };
 
+/// Of the memory that there is, what a model and its session may take.
+const MEMORY_SHARE: f64 = 0.9;
+
 /// The longest context on an adapter that runs on the CPU: llvmpipe ends a shader's loops, silently, after 65,535 turns,
 /// of which attention needs up to four a position.
 const CONTEXT_SOFTWARE_MAX: u64 = 16_384;
@@ -47,6 +50,8 @@ pub(crate) struct Loaded {
     matrices: Vec<Vec<Stored>>,
     /// What comes from the file whenever it is needed.
     pub stream: Option<Stream>,
+    /// Bytes on the GPU that it and a session were to keep to.
+    budget: Option<u64>,
     /// All vectors, each at its offset.
     vectors: Buffer,
     vector_places: Vec<(u64, u64)>,
@@ -59,10 +64,39 @@ pub(crate) struct Loaded {
 impl Model {
     /// Brings the weights to the GPU. `progress(done, total)` counts bytes of the file; breaking it ends in
     /// [`Error::Aborted`].
+    ///
+    /// Layers of a file on this machine that do not fit stream: into [`LoadOptions::gpu_memory`]; without, into what memory
+    /// the adapter says that it has, or, where it says nothing and some allocation fails, into what there was.
     pub async fn load(
         engine: &Arc<Engine>,
         file: &ModelFile,
         options: &LoadOptions,
+        progress: &mut dyn FnMut(u64, u64) -> ControlFlow<()>,
+    ) -> Result<Model> {
+        let most = |bytes: u64| (bytes as f64 * MEMORY_SHARE) as u64;
+        let may_stream = options.gpu_memory.is_none() && file.is_local();
+        let known = engine.memory_bytes().filter(|_| may_stream).map(most);
+        let before = engine.counters().gpu_bytes;
+        let mut peak = before;
+        let mut watched = |done, total| {
+            peak = peak.max(engine.counters().gpu_bytes);
+            progress(done, total)
+        };
+        let budget = options.gpu_memory.or(known);
+        match Model::load_within(engine, file, options, budget, &mut watched).await {
+            Err(Error::DoesNotFit(_)) if may_stream && peak > before => {
+                let budget = Some(most(peak - before));
+                Model::load_within(engine, file, options, budget, progress).await
+            }
+            loaded => loaded,
+        }
+    }
+
+    async fn load_within(
+        engine: &Arc<Engine>,
+        file: &ModelFile,
+        options: &LoadOptions,
+        budget: Option<u64>,
         progress: &mut dyn FnMut(u64, u64) -> ControlFlow<()>,
     ) -> Result<Model> {
         let config = Config::of(file)?;
@@ -76,7 +110,7 @@ impl Model {
         let passes = (options.precision, context, chunk);
         let slots = slots(engine, &config, file, &layout, passes, &mut upload).await?;
         let taken = slots.iter().map(|(_, buffer)| buffer.size).sum::<u64>() + vectors.size;
-        let units = streamed(engine, &config, &mut layout, options, chunk, taken)?;
+        let units = streamed(engine, &config, &mut layout, options, (budget, taken))?;
         let compiling =
             engine.compile_ahead(builder(engine, &config, &layout, options, chunk).shaders());
 
@@ -119,6 +153,7 @@ impl Model {
             chunk,
             matrices,
             stream,
+            budget,
             vectors,
             vector_places,
             slots,
@@ -160,6 +195,11 @@ impl Model {
     /// Bytes of its matrices in the file.
     pub fn weight_bytes(&self) -> u64 {
         self.0.layout.weight_bytes()
+    }
+
+    /// Bytes on the GPU that it and a session were to keep to, where any were set or known.
+    pub fn budget(&self) -> Option<u64> {
+        self.0.budget
     }
 
     /// How it streams, where not all of it fits.
@@ -308,12 +348,12 @@ fn streamed(
     config: &Config,
     layout: &mut Layout,
     options: &LoadOptions,
-    chunk: usize,
-    taken: u64,
+    (budget, taken): (Option<u64>, u64),
 ) -> Result<Vec<Unit>> {
-    let Some(budget) = options.gpu_memory else {
+    let Some(budget) = budget else {
         return Ok(vec![]);
     };
+    let chunk = options.chunk_on(engine, options.context_of(config));
     let builder = builder(engine, config, layout, options, chunk);
     let Some((matrices, division)) = divide(&builder, budget, taken)? else {
         return Ok(vec![]);

@@ -41,6 +41,13 @@ impl CacheType {
         ("q4_0", CacheType::Q4_0),
     ];
 
+    /// Its name.
+    pub fn name(self) -> &'static str {
+        let mut all = CacheType::ALL.into_iter();
+        let found = all.find(|(_, cache)| *cache == self);
+        found.map_or("", |(name, _)| name)
+    }
+
     /// The words of a block of 32 values; none where each value stands by itself.
     pub fn block_words(self) -> Option<usize> {
         match self {
@@ -72,7 +79,7 @@ pub struct LoadOptions {
     /// Tokens of a prefill pass; none: what suits the adapter.
     pub chunk: Option<usize>,
     /// Bytes on the GPU that the model and one session may take; layers that do not fit come from the file whenever a pass
-    /// needs them. None: as many as they take.
+    /// needs them. None: what the adapter has; see [`Model::load`](crate::Model::load).
     pub gpu_memory: Option<u64>,
 }
 

@@ -66,7 +66,8 @@ impl Session {
         }
     }
 
-    fn adapter_names(&self) -> Vec<(String, f32)> {
+    /// Its adapters, as hashes of their weights, and the factor on each.
+    pub(crate) fn adapter_names(&self) -> Vec<(String, f32)> {
         let adapters = self.adapters.iter();
         adapters
             .map(|(adapter, factor)| (adapter.fingerprint(), *factor))

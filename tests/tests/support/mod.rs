@@ -1,6 +1,7 @@
 //! What several tests need.
 
 pub mod adapters;
+pub mod copies;
 pub mod default_model;
 pub mod gguf;
 pub mod hugging_face;

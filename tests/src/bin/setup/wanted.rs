@@ -41,7 +41,7 @@ const NODE: Wanted = Wanted {
 pub const FOR_WEB: [Wanted; 2] = [WASM, NODE];
 
 /// Everything that the tests use, in the order of the steps.
-pub const FOR_TESTS: [Wanted; 7] = [
+pub const FOR_TESTS: [Wanted; 8] = [
     LAVAPIPE,
     Wanted {
         what: "SwiftShader, a second Vulkan driver, which Chromium brings",
@@ -60,6 +60,12 @@ pub const FOR_TESTS: [Wanted; 7] = [
         present: || system::on_path("spirv-val"),
         packages: &["spirv-tools"],
         elsewhere: "install SPIRV-Tools, so that `spirv-val` is on the PATH",
+    },
+    Wanted {
+        what: "xz, which `lantern compress` is held against",
+        present: || system::on_path("xz"),
+        packages: &["xz-utils"],
+        elsewhere: "install XZ Utils, so that `xz` is on the PATH",
     },
     WASM,
     NODE,
