@@ -36,12 +36,12 @@ fn main(at: Invocation, wg: Workgroup) {
         let there = start + at.lane < end;
         var scores = array<vec4f, HEADS>();
         for (var i = 0u; i < QUARTER; i++) {
-            let k = key4(kv + place * QUARTER + i);
+            let k = key4(kv + place * QUARTER + i) * params.scale; // of large scores, a product at the end would round more
             for (var h = 0u; h < HEADS; h++) { scores[h] += qkv[q + h * QUARTER + i] * k; }
         }
         var shrink = array<f32, HEADS>();
         for (var h = 0u; h < HEADS; h++) {
-            let score = select(LEAST, scored((scores[h].x + scores[h].y + scores[h].z + scores[h].w) * params.scale), there);
+            let score = select(LEAST, scored(scores[h].x + scores[h].y + scores[h].z + scores[h].w), there);
             let new_most = max(most[h], reduce_max(score, at, wg));
             shrink[h] = exp(most[h] - new_most);
             most[h] = new_most;

@@ -2,10 +2,13 @@
 // stops when told to, and says what is wrong. Screenshots go to target/web/screenshots.
 
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
 import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, beforeEach, describe, test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import Ajv from 'ajv/dist/2020.js';
 import { assemble } from '../../wasm/assemble.mjs';
 import { serve } from '../../wasm/serve.mjs';
 import { TimeLeft } from '../../wasm/web/bench-time.js';
@@ -14,6 +17,8 @@ import { PACKAGE, REFERENCES, defaultModel } from './support/engine.mjs';
 import { SHOTS } from './support/page.mjs';
 
 const SHA256 = 'b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53';
+const RESULTS = fileURLToPath(new URL('../results', import.meta.url));
+const LANTERN = fileURLToPath(new URL('../../target/release/lantern', import.meta.url));
 const SMALL = join(REFERENCES, 'formats/Q4_1.gguf');
 
 test('time left: each kind of token has its speed, and what ran for the first time does not count', () => {
@@ -78,6 +83,13 @@ describe('the page that measures', { timeout: 600_000 }, () => {
     ]);
     return { name: download.suggestedFilename(), text: await readFile(await download.path(), 'utf8') };
   };
+  /** What the command line reports of a result of the browser's and one of its own, as Markdown. */
+  const reportWith = async (name, text) => {
+    const path = join(folder, name);
+    await writeFile(path, text);
+    const files = [path, join(RESULTS, 'lavapipe.bench.json')];
+    return execFileSync(LANTERN, ['report', ...files, '-o', 'md'], { encoding: 'utf8' });
+  };
   const sideways = () => page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
 
   test('measures the default model, and saves what the command line would write', async () => {
@@ -100,6 +112,10 @@ describe('the page that measures', { timeout: 600_000 }, () => {
     const { name, text } = await saved();
     assert.match(name, /^lantern-bench-[a-z0-9-]+-\d{4}-\d\d-\d\d\.json$/);
     const report = JSON.parse(text);
+    const valid = new Ajv({ strict: false, validateFormats: false }).compile(
+      JSON.parse(await readFile(join(RESULTS, 'bench.schema.json'), 'utf8')),
+    );
+    assert.ok(valid(report), JSON.stringify(valid.errors));
     assert.equal(report.schema, 'lantern-bench/1');
     assert.deepEqual(
       report.rows.map((row) => [row.test, row.depth, row.tokens_per_second.samples.length]),
@@ -118,7 +134,11 @@ describe('the page that measures', { timeout: 600_000 }, () => {
     assert.equal(report.host.arch, 'wasm32');
     assert.match(report.adapter.name, /swiftshader/i);
     assert.ok(report.ceilings.read_bytes_per_second > 0 && report.ceilings.f32_operations_per_second > 0);
-    assert.equal(report.selftest, null);
+    assert.equal(report.selftest.whole, false, 'those in use were tried when the model was loaded');
+    assert.ok(report.selftest.passed > 3 && report.selftest.failed.length === 0);
+    const joined = await reportWith(name, text);
+    assert.match(joined, /llvmpipe/);
+    assert.match(joined, /wasm32, [^|]*Chrome/);
     assert.equal(report.profile !== null, timed);
 
     assert.match(await page.locator('#report tbody tr').first().innerText(), /^pp8\s+8 read\s+0\s+[\d.,]+\s±\s/);
@@ -170,7 +190,11 @@ describe('the page that measures', { timeout: 600_000 }, () => {
     await measure();
     await page.getByText(`1 of ${selftest.passed + 1} variants computed wrong`).waitFor();
     assert.match(await page.getByRole('row', { name: 'matvec.rows8' }).innerText(), /q4_0: all 0\s*A bug\./);
-    assert.deepEqual(JSON.parse((await saved()).text).selftest, { passed: selftest.passed, failed: [wrong] });
+    assert.deepEqual(JSON.parse((await saved()).text).selftest, {
+      whole: true,
+      passed: selftest.passed,
+      failed: [wrong],
+    });
     await shot('light-selftest');
 
     await page.getByLabel('Self-test first').uncheck();

@@ -1,6 +1,10 @@
 //! Adapters beside weights against the same adapters merged into them, on the CPU, in f64.
 
-use std::{fs, path::PathBuf};
+use std::{
+    fs,
+    path::PathBuf,
+    sync::atomic::{AtomicUsize, Ordering::Relaxed},
+};
 
 use half::f16;
 use lantern_engine::{AdapterDescription, LoadOptions, ModelFile, Precision, SamplerOptions};
@@ -57,9 +61,11 @@ fn written(metadata: Entries, tensors: &[Tensor], halved: Option<&str>) -> Vec<u
     bytes
 }
 
+/// A file of its own, also among tests in threads of one process.
 fn saved(name: &str, bytes: &[u8]) -> PathBuf {
-    let path =
-        std::env::temp_dir().join(format!("lantern-lora-{}-{name}.gguf", std::process::id()));
+    static COUNT: AtomicUsize = AtomicUsize::new(0);
+    let (process, count) = (std::process::id(), COUNT.fetch_add(1, Relaxed));
+    let path = std::env::temp_dir().join(format!("lantern-lora-{process}-{count}-{name}.gguf"));
     fs::write(&path, bytes).unwrap();
     path
 }

@@ -260,7 +260,11 @@ fn the_context_has_an_end() {
 
 #[test]
 fn bad_input_is_refused_with_a_reason() {
-    let model = model(EngineOptions::default(), &LoadOptions::default());
+    let chunks = LoadOptions {
+        chunk: Some(32),
+        ..LoadOptions::default()
+    };
+    let model = model(EngineOptions::default(), &chunks);
     let mut session = block_on(model.session()).unwrap();
     let none = &mut |_, _| ControlFlow::Continue(());
     assert_eq!(
@@ -290,6 +294,7 @@ fn weights_above_the_binding_limit_are_split() {
     let adapter = adapters::main();
     let options = LoadOptions {
         context: Some(100),
+        chunk: Some(32), // activations of more do not fit so little either
         ..exact(None)
     };
     for textures in [true, false] {

@@ -50,14 +50,13 @@ fn what_was_tuned_for_is_used() {
         let mut tried = BTreeSet::new();
         let mut each = |row: lantern_engine::TunedRow, shapes: usize| {
             assert!(row.seconds > 0.0 && shapes > 0);
-            tried.insert(row.variant);
+            if row.shape.starts_with("matvec") {
+                tried.insert(row.variant);
+            }
             ControlFlow::Continue(())
         };
         let mut tuning = block_on(model.tune(60.0, &mut each)).unwrap();
-        assert!(
-            tried.contains("rows4") && tried.contains("rows8"),
-            "{tried:?}"
-        );
+        assert!(tried.len() > 1, "{tried:?}");
         let shapes: BTreeSet<String> = tuning.choices.keys().cloned().collect();
         assert_eq!(shapes, model.shapes());
 
@@ -65,7 +64,7 @@ fn what_was_tuned_for_is_used() {
             let file = ModelFile::open(&path).unwrap();
             file.plan(&engine, &options, 1).unwrap().to_string()
         };
-        for wanted in ["rows4", "rows8"] {
+        for wanted in tried {
             let matvec = tuning.choices.iter_mut();
             let matvec = matvec.filter(|(shape, _)| shape.starts_with("matvec"));
             matvec.for_each(|(_, choice)| wanted.clone_into(choice));

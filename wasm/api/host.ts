@@ -43,7 +43,14 @@ interface Held {
   model: LoadedModel | undefined;
 }
 
-type Prompt = { text: string } | { conversation: object };
+/** What an answer goes on from. */
+type Prompt = { text: string } | { tokens: number[] } | { conversation: object };
+
+function tokensOf(prompt: Prompt, model: LoadedModel): Uint32Array {
+  if ('tokens' in prompt) return Uint32Array.from(prompt.tokens);
+  if ('text' in prompt) return model.prompt(prompt.text);
+  return model.conversation(JSON.stringify(prompt.conversation));
+}
 
 export class Host {
   private gpu: Gpu | undefined;
@@ -162,8 +169,7 @@ export class Host {
       return call.signal.aborted;
     };
     return this.with(id, call, async (model) => {
-      const tokens =
-        'text' in prompt ? model.prompt(prompt.text) : model.conversation(JSON.stringify(prompt.conversation));
+      const tokens = tokensOf(prompt, model);
       const before = Uint32Array.from(drawn);
       return JSON.parse(await model.answer(tokens, before, wanted, emit, () => call.signal.aborted));
     });

@@ -139,9 +139,9 @@ export class Model {
     return this.answer({ conversation: input }, rest);
   }
 
-  /** Goes on with a text. */
-  complete(prompt: string, options: CompletionOptions = {}): Answer {
-    return this.answer({ text: prompt }, options);
+  /** Goes on with a text, or with tokens. */
+  complete(prompt: string | number[], options: CompletionOptions = {}): Answer {
+    return this.answer(typeof prompt === 'string' ? { text: prompt } : { tokens: prompt }, options);
   }
 
   /** The tokens of a text. `special`: texts of special tokens become those tokens. */

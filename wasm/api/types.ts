@@ -204,7 +204,13 @@ export interface BenchReport {
   model: { name: string; family: string; bytes: number; weights_xxh3: string; synthetic: boolean };
   precision: 'default' | 'exact';
   /** `adapters`: a hash of each LoRA adapter, and the factor on it. */
-  loaded: { context: number; chunk: number; cache: string; layers_streamed: number; adapters: [string, number][] } | null;
+  loaded: {
+    context: number;
+    chunk: number;
+    cache: string;
+    layers_streamed: number;
+    adapters: [string, number][];
+  } | null;
   /** The kernel variants that were measured to be fastest, by shape. */
   variants: Record<string, string>;
   /** Of the kernels that were tried on this adapter when models were loaded; `whole` where a `selftest()` was put here. */
