@@ -18,8 +18,15 @@ pub fn read_text(path: &Path) -> Result<String> {
         .map_err(|_| Failure::Message(format!("{} is no UTF-8 text", path.display())))
 }
 
-/// The same of a file of at most `most` bytes. A longer one is refused before it is read; a pipe once it has given as much.
+/// The same of a file of at most `most` bytes.
 pub fn read_text_at_most(path: &Path, most: u64) -> Result<String> {
+    String::from_utf8(read_at_most(path, most)?)
+        .map_err(|_| Failure::Message(format!("{} is no UTF-8 text", path.display())))
+}
+
+/// At most `most` bytes, of stdin where the path is `-`. A longer file is refused before it is read; a pipe or a device once
+/// it has given as much.
+pub fn read_at_most(path: &Path, most: u64) -> Result<Vec<u8>> {
     let (source, length): (Box<dyn Read>, u64) = if path == Path::new("-") {
         (Box::new(io::stdin().lock()), 0)
     } else {
@@ -37,8 +44,7 @@ pub fn read_text_at_most(path: &Path, most: u64) -> Result<String> {
         let problem = format!("{name} is larger than {most} MiB, which no file of this kind is");
         return Err(Failure::Message(problem));
     }
-    String::from_utf8(bytes)
-        .map_err(|_| Failure::Message(format!("{} is no UTF-8 text", path.display())))
+    Ok(bytes)
 }
 
 /// All of stdin.

@@ -21,6 +21,7 @@ fn usage_errors_exit_with_2_and_leave_stdout_alone() {
         &["run", "-p", "x", "--stop", ""],
         &["run", "-p", "x", "--raw", "-s", "y"],
         &["run", "-p", "x", "--precision", "vague"],
+        &["compress", "-"],
         &["run", "-p", "x", "--context", "0"],
         &["run", "-p", "x", "--temperature", "-1"],
         &["run", "-p", "x", "--context", "4294967296"],

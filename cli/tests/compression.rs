@@ -173,6 +173,23 @@ fn gpu_what_cannot_be_expanded_says_why() {
     *flipped.last_mut().unwrap() ^= 0x55;
     fs::write(&packed, &flipped).unwrap();
     assert!(expand(&[]).is_err() && !plain.exists());
+    // More tokens than the code can hold, and as many bytes: refused before years of work.
+    let header = String::from_utf8_lossy(&whole).into_owned();
+    let tokens = header.split("\"tokens\":").nth(1).unwrap();
+    let tokens = &tokens[..tokens.find(',').unwrap()];
+    let more = "9".repeat(tokens.len() + 9);
+    let field = |number: &str| format!("\"tokens\":{number},").into_bytes();
+    let at = whole.windows(field(tokens).len());
+    let at = at.enumerate().find(|(_, w)| *w == field(tokens)).unwrap().0;
+    let mut lying = [
+        &whole[..at],
+        &field(&more),
+        &whole[at + field(tokens).len()..],
+    ]
+    .concat();
+    lying[8] += 9;
+    fs::write(&packed, &lying).unwrap();
+    refused(&[], "damaged");
     fs::write(&packed, &whole[..40]).unwrap();
     refused(&[], "cut off");
     fs::write(&packed, "text").unwrap();

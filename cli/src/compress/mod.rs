@@ -4,7 +4,7 @@
 mod container;
 mod predictor;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use constriction::stream::{
     Decode, Encode,
@@ -27,7 +27,7 @@ use predictor::Predictor;
 /// `compress`'s flags.
 #[derive(Debug, clap::Args)]
 pub struct CompressArgs {
-    /// The file
+    /// The file, `-` is stdin
     #[arg(value_name = "FILE")]
     file: PathBuf,
     #[command(flatten)]
@@ -62,13 +62,17 @@ struct CommonArgs {
 /// Writes FILE.lantern.
 pub fn compress(args: &CompressArgs) -> Result {
     let common = &args.common;
+    if args.file == Path::new("-") && common.output.is_none() {
+        let problem = "of stdin, say where to write with -o".to_owned();
+        return Err(Failure::Usage(problem));
+    }
     let target = common.output.clone().unwrap_or_else(|| {
         let mut name = args.file.clone().into_os_string();
         name.push(ENDING);
         name.into()
     });
     files::check_new(&target, common.force)?;
-    let bytes = std::fs::read(&args.file).map_err(|error| Failure::io(&args.file, error))?;
+    let bytes = files::read_at_most(&args.file, BYTES_MAX)?;
     let packed = pack(&bytes, common)?.to_bytes();
     files::write_whole(&target, |out| {
         out.write_all(&packed)
@@ -96,7 +100,7 @@ pub fn expand(args: &ExpandArgs) -> Result {
         }
     };
     files::check_new(&target, common.force)?;
-    let packed = std::fs::read(&args.file).map_err(|error| Failure::io(&args.file, error))?;
+    let packed = files::read_at_most(&args.file, BYTES_MAX)?;
     let container = Container::from_bytes(&packed, &name)?;
     let bytes = unpack(&container, &name, common)?;
     if container.checksum != container::checksum(&bytes) {
@@ -117,6 +121,8 @@ pub fn expand(args: &ExpandArgs) -> Result {
 }
 
 const ENDING: &str = ".lantern";
+/// Bytes that are read of a file: all of them are in memory.
+const BYTES_MAX: u64 = 1 << 30;
 
 /// By the model, where that is text and becomes smaller; else as it is.
 fn pack(bytes: &[u8], args: &CommonArgs) -> Result<Container> {
@@ -216,6 +222,9 @@ fn unpack(container: &Container, name: &str, args: &CommonArgs) -> Result<Vec<u8
         .map(|w| u32::from_le_bytes([w[0], w[1], w[2], w[3]]))
         .collect();
     let damaged = || Failure::Message(format!("{name} is damaged, or was computed otherwise"));
+    if container.tokens as f64 > predictor.tokens_in(container.payload.len()) {
+        return Err(damaged());
+    }
     let mut decoder = DefaultRangeDecoder::from_compressed(words).map_err(|_| damaged())?;
     let mut progress = Progress::count("expanding", container.tokens);
     let mut bytes = Vec::new();

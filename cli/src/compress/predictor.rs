@@ -12,6 +12,11 @@ use crate::{
     load::{self, LoadArgs},
 };
 
+/// The chance that every token keeps, by the coder's precision of 24 bits.
+const LEAST_CHANCE: f64 = 1.0 / (1 << 24) as f64;
+/// Bits of the coder's state, beside the code.
+const CODER_BITS: f64 = 64.0;
+
 /// A model on its way through a text.
 pub struct Predictor {
     session: Session,
@@ -41,6 +46,14 @@ impl Predictor {
         self.way.clone()
     }
 
+    /// The most tokens that so many bytes of code may stand for: since every other keeps its chance, even the likeliest token
+    /// takes a little of a bit.
+    pub fn tokens_in(&self, bytes: usize) -> f64 {
+        let others = (self.vocabulary - 1) as f64 * LEAST_CHANCE;
+        let bits = -(1.0 - others).log2();
+        (bytes as f64 * 8.0 + CODER_BITS) / bits.max(f64::MIN_POSITIVE)
+    }
+
     /// The distribution of the next token; nothing is expected before the first.
     pub fn expected(&mut self) -> Result<DefaultContiguousCategoricalEntropyModel> {
         let likely: Vec<f64> = if self.session.position() == 0 {
@@ -50,7 +63,7 @@ impl Predictor {
             let most = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
             logits.iter().map(|v| f64::from(v - most).exp()).collect()
         };
-        // Every token keeps a chance of 2^-24.
+        // Every token keeps LEAST_CHANCE.
         DefaultContiguousCategoricalEntropyModel::from_floating_point_probabilities_fast(
             &likely, None,
         )
