@@ -93,9 +93,10 @@ impl Ranges {
         let mut bytes = Vec::new();
         let body = response.body_mut().as_reader();
         let read = body.take(length).read_to_end(&mut bytes);
-        read.map_err(|error| failed(error.to_string()))?;
+        let cut = |why: String| failed(format!("the connection broke off: {why}; try again"));
+        read.map_err(|error| cut(error.to_string()))?;
         if bytes.len() as u64 != length {
-            return Err(failed(format!("{} of {length} bytes came", bytes.len())));
+            return Err(cut(format!("{} of {length} bytes came", bytes.len())));
         }
         Ok(bytes)
     }
