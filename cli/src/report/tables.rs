@@ -257,7 +257,10 @@ fn counters(results: &Results) -> Table {
         );
         let tested = report.selftest.as_ref().map(|test| {
             let (passed, failed) = (test.passed, test.failed.len());
-            let of = if test.whole { "" } else { " at the start" };
+            let of = match test.whole {
+                Some(false) => " at the start",
+                _ => "",
+            };
             format!("{passed} passed, {failed} failed{of}")
         });
         vec![vec![

@@ -286,7 +286,10 @@ impl LoadedReport {
 impl SelfTest {
     /// What became of the variants that were tried on this adapter.
     fn of_trials(engine: &Engine) -> SelfTest {
-        let mut test = SelfTest::default();
+        let mut test = SelfTest {
+            whole: Some(false),
+            ..SelfTest::default()
+        };
         for (name, wrong) in engine.tuning().trials {
             let Some(wrong) = wrong else {
                 test.passed += 1;

@@ -29,9 +29,10 @@ pub struct SelfTestRow {
 /// What became of all that were run.
 #[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
 pub struct SelfTest {
-    /// Every case of every kernel ran; else the variants in use were tried on one each.
+    /// Every case of every kernel ran; else the variants in use were tried on one each. Null in results of before this was
+    /// noted.
     #[serde(default)]
-    pub whole: bool,
+    pub whole: Option<bool>,
     /// Variants that computed what their twins did.
     pub passed: usize,
     /// Those that did not; they are not used.
@@ -45,7 +46,7 @@ impl SelfTest {
         let failed = rows.into_iter().filter(|row| !row.failures.is_empty());
         let failed: Vec<SelfTestRow> = failed.collect();
         SelfTest {
-            whole: true,
+            whole: Some(true),
             passed: all - failed.len(),
             failed,
         }
