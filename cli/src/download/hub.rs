@@ -9,7 +9,10 @@ use std::{
 
 use serde::Deserialize;
 
-use super::{Expected, Request, agent, download, get, refused, remote};
+use super::{
+    Expected, Request, agent, download, get, refused,
+    remote::{self, FIRST_PART},
+};
 use crate::{
     failure::{Failure, Result},
     files, notes, places,
@@ -30,8 +33,6 @@ const WHOLE: &str = "model.safetensors";
 const INDEX_LIMIT: u64 = 32 << 20;
 /// Which file has which tensor, where there are several.
 const INDEX: &str = "model.safetensors.index.json";
-/// In the name of the first of several parts.
-const FIRST_PART: &str = "-00001-of-";
 /// What such a model may have beside its weights.
 const BESIDE: [&str; 6] = [
     CONFIG,

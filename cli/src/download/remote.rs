@@ -15,6 +15,9 @@ use crate::failure::{Failure, Result};
 /// Bytes that one request asks for at most: a header is small, whoever wants more has mistaken this for a download.
 const REQUEST_MAX: u64 = 256 << 20;
 
+/// In the name of the first of several parts.
+pub const FIRST_PART: &str = "-00001-of-";
+
 /// A file behind an address.
 struct Ranges {
     agent: Agent,
@@ -54,7 +57,7 @@ fn source(url: &str, token: Option<&str>) -> Result<Source> {
 /// `x-00001-of-00003.gguf` and its like, names and addresses, stand for all of their files.
 pub fn parts(url: &str) -> Vec<String> {
     let whole = || vec![url.to_owned()];
-    let Some((start, rest)) = url.split_once("-00001-of-") else {
+    let Some((start, rest)) = url.split_once(FIRST_PART) else {
         return whole();
     };
     let (count, end) = rest.split_at_checked(5).unwrap_or((rest, ""));

@@ -23,6 +23,9 @@ use crate::{
 /// Bytes that are written to find how fast writing is.
 const TRIAL_BYTES: u64 = 64 << 20;
 
+/// Dispatches of all plans of a session: no model has more.
+const DISPATCHES_MOST: usize = 1 << 16;
+
 /// Pieces of matrices that come together: a layer's, or one of the output's.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Unit(Vec<(MatrixId, usize)>);
@@ -103,8 +106,15 @@ pub(super) fn divide(
     taken: u64,
 ) -> Result<Option<(Vec<Matrix>, Division)>> {
     let layout = builder.layout;
-    let session = session_bytes(builder);
     let all: u64 = layout.matrices.iter().map(Matrix::stored_bytes).sum();
+    // Plans, of which the dispatches are counted, take milliseconds of every start: where there is room for more than any
+    // model has, none are made.
+    if taken + session_bytes(builder, DISPATCHES_MOST) + all <= budget {
+        return Ok(None);
+    }
+    let plans = builder.plans();
+    let dispatches = plans.iter().map(|plan| plan.dispatches.len()).sum();
+    let session = session_bytes(builder, dispatches);
     if taken + session + all <= budget {
         return Ok(None);
     }
@@ -177,8 +187,8 @@ fn layer_unit(body: &Plan, matrices: &[Matrix], layer: u32) -> Unit {
     Unit(pieces)
 }
 
-/// Bytes of a session: its cache, logits of several kinds, and the parameters of plans.
-fn session_bytes(builder: &Builder<'_>) -> u64 {
+/// Bytes of a session: its cache, logits of several kinds, and the parameters of plans with so many dispatches.
+fn session_bytes(builder: &Builder<'_>, dispatches: usize) -> u64 {
     const PARAMS: u64 = super::weights::ALIGNMENT; // of a dispatch
     const LOGITS: u64 = 4; // as they are, after penalties, seen before, read back
     const EVERY: u64 = 2 * 16; // rows of those of a whole pass, and of their way back
@@ -190,8 +200,6 @@ fn session_bytes(builder: &Builder<'_>) -> u64 {
         ..
     } = builder;
     let vocabulary = u64::from(config.vocabulary.next_multiple_of(32)) * 4;
-    let plans = builder.plans();
-    let dispatches: usize = plans.iter().map(|plan| plan.dispatches.len()).sum();
     let parts = builder.parts_bytes();
     config.cache_bytes(*cache, *context as usize, *chunk as usize)
         + vocabulary * (LOGITS + EVERY)
