@@ -12,8 +12,9 @@ use crate::{
     call::{activations, state, words},
     padded,
     parts::{
-        CACHE, CACHE_F16, END_PART, END_WHOLE, ENDING, REDUCE_SUBGROUP, REDUCE_WORKGROUP, SCORES,
-        SCORES_CAPPED, SCORES_PLAIN, STATE, SUBGROUP, WINDOW, WINDOW_NONE, WINDOW_RING,
+        CACHE, CACHE_F16, CACHE_F16_TEXTURE, END_PART, END_WHOLE, ENDING, REDUCE_SUBGROUP,
+        REDUCE_WORKGROUP, SCORES, SCORES_CAPPED, SCORES_PLAIN, STATE, SUBGROUP, WINDOW,
+        WINDOW_NONE, WINDOW_RING,
     },
     random::Random,
     store::{BLOCK, decode, encode, words_of},
@@ -56,7 +57,7 @@ pub static ATTENTION: Kernel = Kernel {
     outputs: &["y"],
     grid: parts_grid,
     twin,
-    cases: || cases_of(CACHE.parts, 128),
+    cases: || cases_of(CACHE.parts, 128, 4),
 };
 
 /// For the kernels beside this one: a workgroup is a subgroup, as lavapipe and SwiftShader have them.
@@ -114,7 +115,7 @@ fn cache(call: &mut Call, name: &str) -> Vec<f32> {
     if let Some(words) = call.parts.iter().find_map(|part| words_of(part)) {
         return decode(call.words(name), words);
     }
-    if !call.has(&CACHE_F16) {
+    if !call.has(&CACHE_F16) && !call.has(&CACHE_F16_TEXTURE) {
         return call.floats(name);
     }
     let halves = call
@@ -247,17 +248,26 @@ fn random_cache(random: &mut Random, part: &'static Part, count: u32) -> Vec<u32
     }
 }
 
-/// Cases of a kernel that reads the cache through these parts, and takes heads up to `head_max`.
-pub(crate) fn cases_with(parts: &[&'static Part], head_max: u32) -> Vec<Case> {
+/// Heads that `attention_positions` takes, which reads eight values at a time, are multiples of this.
+pub const EIGHT: u32 = 8;
+
+/// Cases of a kernel that reads the cache through these parts, and takes heads up to `head_max`, multiples of `head_of`.
+pub(crate) fn cases_with(parts: &[&'static Part], head_max: u32, head_of: u32) -> Vec<Case> {
     let (mut random, mut of_special) = (Random::new(6), Random::new(17));
     let mut cases = Vec::new();
     for &part in parts {
         let blocks = words_of(part).is_some();
-        let suits =
-            |head: u32, position: u32| !blocks || head.is_multiple_of(32) && position <= 100;
-        for (head, group, kv_heads, position, tokens) in SHAPES
-            .into_iter()
-            .filter(|shape| shape.0 <= head_max && suits(shape.0, shape.3))
+        if std::ptr::eq(part, &raw const CACHE_F16_TEXTURE) {
+            let same = in_textures(&cases);
+            cases.extend(same);
+            continue;
+        }
+        let suits = |head: u32, position: u32| {
+            let whole = head <= head_max && head.is_multiple_of(head_of);
+            whole && (!blocks || head.is_multiple_of(32) && position <= 100)
+        };
+        for (head, group, kv_heads, position, tokens) in
+            SHAPES.into_iter().filter(|shape| suits(shape.0, shape.3))
         {
             for scale in [1.0 / (head as f32).sqrt(), LARGE] {
                 if blocks && scale > 1.0 {
@@ -266,7 +276,6 @@ pub(crate) fn cases_with(parts: &[&'static Part], head_max: u32) -> Vec<Case> {
                 let q_stride = padded((group + 2) * kv_heads * head);
                 let y_stride = padded(group * kv_heads * head);
                 let window = if position < 100 { 6 } else { 98 }; // so many that no part is empty
-                let ring = window + tokens + 3;
                 let count = (position + tokens) * kv_heads * head;
                 let heads = heads_together(head, group);
                 let params = Params {
@@ -280,7 +289,8 @@ pub(crate) fn cases_with(parts: &[&'static Part], head_max: u32) -> Vec<Case> {
                 };
                 let case = Case {
                     name: format!(
-                        "{kv_heads}×{group} heads of {head}, {tokens} at {position}, scale {scale}"
+                        "{} {kv_heads}×{group} heads of {head}, {tokens} at {position}, scale {scale}",
+                        part.name
                     ),
                     parts: vec![part, &SCORES_PLAIN, &WINDOW_NONE],
                     consts: vec![("HEAD", head), ("GROUP", group), ("HEADS", heads)],
@@ -301,22 +311,42 @@ pub(crate) fn cases_with(parts: &[&'static Part], head_max: u32) -> Vec<Case> {
                 };
                 // All but the long ones with a window and soft-capping too.
                 if scale < 1.0 && position <= 100 && !blocks {
-                    let mut case = case.clone();
-                    case.name.push_str(", capped, window");
-                    (case.parts[1], case.parts[2]) = (&SCORES_CAPPED, &WINDOW_RING);
-                    let places = ring;
-                    case.params = bytes_of_params(&Params { places, ..params });
-                    let count = count.max(ring * kv_heads * head);
-                    for i in [1, 2] {
-                        case.buffers[i].1 = random_cache(&mut of_special, part, count);
-                    }
-                    cases.push(case);
+                    let places = window + tokens + 3;
+                    let count = count.max(places * kv_heads * head);
+                    let params = Params { places, ..params };
+                    cases.push(capped_window(&case, &params, count, &mut of_special));
                 }
                 cases.push(case);
             }
         }
     }
     cases
+}
+
+/// The same with soft-capping and a window, and `count` keys and values in a ring.
+fn capped_window(case: &Case, params: &Params, count: u32, random: &mut Random) -> Case {
+    let mut case = case.clone();
+    case.name.push_str(", capped, window");
+    (case.parts[1], case.parts[2]) = (&SCORES_CAPPED, &WINDOW_RING);
+    case.params = bytes_of_params(params);
+    for i in [1, 2] {
+        case.buffers[i].1 = random_cache(random, case.parts[0], count);
+    }
+    case
+}
+
+/// Those of a cache of f16 once more, with the same cache in textures.
+fn in_textures(cases: &[Case]) -> Vec<Case> {
+    let is_f16 = |case: &&Case| std::ptr::eq(case.parts[0], &raw const CACHE_F16);
+    let whole = |case: &&Case| case.consts[0].1.is_multiple_of(EIGHT);
+    let textured = |case: &Case| {
+        let mut case = case.clone();
+        case.parts[0] = &CACHE_F16_TEXTURE;
+        case.name = case.name.replacen("f16", CACHE_F16_TEXTURE.name, 1);
+        case
+    };
+    let suiting = cases.iter().filter(is_f16).filter(whole);
+    suiting.map(textured).collect()
 }
 
 fn in_parts_twin(call: &mut Call) {
@@ -343,9 +373,9 @@ fn in_parts_twin(call: &mut Call) {
 }
 
 /// Those of [`cases_with`], and positions in parts.
-pub(crate) fn cases_of(caches: &[&'static Part], head_max: u32) -> Vec<Case> {
+pub(crate) fn cases_of(caches: &[&'static Part], head_max: u32, head_of: u32) -> Vec<Case> {
     let mut cases = Vec::new();
-    for mut case in cases_with(caches, head_max) {
+    for mut case in cases_with(caches, head_max, head_of) {
         // Nearer to the start some part would be empty.
         let far = (case.buffers[4].1[0] >= 100).then(|| in_parts(case.clone()));
         case.parts.push(&END_WHOLE);
@@ -373,7 +403,7 @@ mod tests {
 
     #[test]
     fn large_scores_are_beyond_what_exp_holds() {
-        let cases = cases_of(&[&crate::parts::CACHE_F32], 128);
+        let cases = cases_of(&[&crate::parts::CACHE_F32], 128, 4);
         let ends = format!("3 at 4090, scale {LARGE}, in parts");
         let case = cases
             .iter()

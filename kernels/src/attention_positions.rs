@@ -2,7 +2,7 @@
 
 use crate::{
     Kernel,
-    attention::{ONE_SUBGROUP, Params, cases_of, parts_grid, twin},
+    attention::{EIGHT, ONE_SUBGROUP, Params, cases_of, parts_grid, twin},
     parts::{CACHE, ENDING, SCORES, STATE, WINDOW},
 };
 
@@ -18,5 +18,5 @@ pub static ATTENTION_POSITIONS: Kernel = Kernel {
     outputs: &["y"],
     grid: parts_grid,
     twin,
-    cases: || cases_of(CACHE.parts, 256),
+    cases: || cases_of(CACHE.parts, 256, EIGHT),
 };

@@ -1,14 +1,15 @@
 // attention_positions: attention for one token and HEADS query heads a workgroup, which is one subgroup of LANES.
 // LANES positions at a time: a lane scores one position, queries come from the lane that holds them; then the lanes hold
-// four values of each head every 4 LANES, and the shares of positions come from the lanes that scored them. The running
+// eight values of each head every 8 LANES, and the shares of positions come from the lanes that scored them. The running
 // maximum and sum follow Milakov & Gimelshein 2018. Bound: reads keys and values up to the token once for HEADS heads.
 // Workgroups in z have a part of the positions each. Sockets: cache, scores, window, ending; the lanes come with the variant.
 
 struct Params { kv_heads: u32, q_stride: u32, y_stride: u32, scale: f32, cap: f32, window: u32, places: u32 }
 
 const PAIRS = HEAD / 2u;                          // of a head: results are written two at a time
-const QUARTER = HEAD / 4u;                        // values are read four at a time
-const STEPS = (QUARTER + LANES - 1u) / LANES;     // of those, a lane's
+const EIGHTH = HEAD / 8u;                         // values are read eight at a time
+const STEPS = (EIGHTH + LANES - 1u) / LANES;      // of those, a lane's
+const LOADS = min(LANES, EIGHTH);                 // of keys, in a step
 const LEAST = -3.0e38;                            // WGSL promises no infinities
 
 @group(0) @binding(3) var<storage, read> qkv: array<vec4f>;        // (tokens, q_stride / 4)
@@ -19,32 +20,38 @@ fn main(at: Invocation, wg: Workgroup) {
     let token = wg.id.y;
     if token >= state.count { return; }
     let head = wg.id.x * HEADS;                                // the first of this workgroup
-    let kv = head / GROUP * params.places * QUARTER;           // where it begins in the cache
+    let kv = head / GROUP * params.places * EIGHTH;            // where it begins in the cache
     let count = state.position + token + 1u;
     let end = part_start(window_start(count), count, wg.id.z + 1u);
     let begin = part_start(window_start(count), count, wg.id.z);
 
-    var q = array<array<vec4f, STEPS>, HEADS>();
-    var sums = array<array<vec4f, STEPS>, HEADS>();
+    var q = array<array<Eight, STEPS>, HEADS>();
+    var sums = array<array<Eight, STEPS>, HEADS>();
     var most = array<f32, HEADS>();
     var total = array<f32, HEADS>();
     for (var h = 0u; h < HEADS; h++) {
         most[h] = LEAST;
         for (var s = 0u; s < STEPS; s++) {
-            let four = s * LANES + at.lane;
-            let v = qkv[token * params.q_stride / 4u + (head + h) * QUARTER + min(four, QUARTER - 1u)];
-            q[h][s] = select(vec4f(0.0), v * params.scale, four < QUARTER);
+            let eight = s * LANES + at.lane;
+            let from_four = token * params.q_stride / 4u + (head + h) * EIGHTH * 2u + min(eight, EIGHTH - 1u) * 2u;
+            let scale = select(0.0, params.scale, eight < EIGHTH);
+            q[h][s] = Eight(qkv[from_four] * scale, qkv[from_four + 1u] * scale);
         }
     }
     for (var start = begin; start < end; start += LANES) {
         let there = start + at.lane < end;
-        let k = kv + place_of(min(start + at.lane, end - 1u)) * QUARTER;
+        let k = kv + place_of(min(start + at.lane, end - 1u)) * EIGHTH;
         var scores = array<vec4f, HEADS>();
         for (var s = 0u; s < STEPS; s++) {
-            for (var i = 0u; i < LANES; i++) {
-                let four = key4(k + min(s * LANES + i, QUARTER - 1u)); // past the end q is zero
-                for (var h = 0u; h < HEADS; h++) { scores[h] += four * subgroupShuffle(q[h][s], i); }
+            var some = array<vec4f, HEADS>(); // of a step by itself, for one long sum would round more
+            for (var i = 0u; i < LOADS; i++) {
+                let own = key8(k + min(s * LANES + i, EIGHTH - 1u)); // past the end q is zero
+                for (var h = 0u; h < HEADS; h++) {
+                    some[h] += own.a * subgroupShuffle(q[h][s].a, i);
+                    some[h] += own.b * subgroupShuffle(q[h][s].b, i);
+                }
             }
+            for (var h = 0u; h < HEADS; h++) { scores[h] += some[h]; }
         }
         var shares = array<f32, HEADS>();
         for (var h = 0u; h < HEADS; h++) {
@@ -54,27 +61,33 @@ fn main(at: Invocation, wg: Workgroup) {
             most[h] = new_most;
             shares[h] = select(0.0, exp(score - new_most), there);
             total[h] = total[h] * shrink + shares[h];
-            for (var s = 0u; s < STEPS; s++) { sums[h][s] *= shrink; }
+            for (var s = 0u; s < STEPS; s++) { sums[h][s] = Eight(sums[h][s].a * shrink, sums[h][s].b * shrink); }
         }
         for (var i = 0u; i < LANES; i++) {
-            let v = kv + place_of(min(start + i, end - 1u)) * QUARTER; // past the end the share is zero
+            let v = kv + place_of(min(start + i, end - 1u)) * EIGHTH; // past the end the share is zero
             var share = array<f32, HEADS>();
             for (var h = 0u; h < HEADS; h++) { share[h] = subgroupShuffle(shares[h], i); }
             for (var s = 0u; s < STEPS; s++) {
-                let four = value4(v + min(s * LANES + at.lane, QUARTER - 1u));
-                for (var h = 0u; h < HEADS; h++) { sums[h][s] += share[h] * four; }
+                let own = value8(v + min(s * LANES + at.lane, EIGHTH - 1u));
+                for (var h = 0u; h < HEADS; h++) {
+                    sums[h][s] = Eight(sums[h][s].a + share[h] * own.a, sums[h][s].b + share[h] * own.b);
+                }
             }
         }
     }
     for (var h = 0u; h < HEADS; h++) {
         let sum = subgroupAdd(total[h]);
         for (var s = 0u; s < STEPS; s++) {
-            let four = s * LANES + at.lane;
-            if four < QUARTER {
-                put(token, head + h, 2u * four, wg.id.z, sums[h][s].xy, sum);
-                put(token, head + h, 2u * four + 1u, wg.id.z, sums[h][s].zw, sum);
-            }
+            let eight = s * LANES + at.lane;
+            if eight < EIGHTH { put_eight(token, head + h, eight, wg.id.z, sums[h][s], sum); }
         }
         put_share(head + h, wg.id.z, at.lane, vec2f(most[h], sum));
     }
+}
+
+fn put_eight(token: u32, head: u32, eight: u32, part: u32, v: Eight, sum: f32) {
+    put(token, head, 4u * eight, part, v.a.xy, sum);
+    put(token, head, 4u * eight + 1u, part, v.a.zw, sum);
+    put(token, head, 4u * eight + 2u, part, v.b.xy, sum);
+    put(token, head, 4u * eight + 3u, part, v.b.zw, sum);
 }

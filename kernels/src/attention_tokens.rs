@@ -23,5 +23,5 @@ pub static ATTENTION_TOKENS: Kernel = Kernel {
     outputs: &["y"],
     grid: |shader, heads, tokens| [heads, tokens.div_ceil(shader.constant("LANES")), 1],
     twin,
-    cases: || cases_with(CACHE.parts, HEAD_MAX),
+    cases: || cases_with(CACHE.parts, HEAD_MAX, 4),
 };

@@ -27,6 +27,8 @@ pub enum BindingKind {
     Uniform,
     /// `texture_2d<u32>`
     Texture,
+    /// `texture_storage_2d<rgba32uint, write>`
+    TextureWrite,
 }
 
 /// One binding of group 0.
@@ -107,13 +109,17 @@ fn bindings(text: &str) -> Vec<Binding> {
 fn binding(line: &str) -> Option<Binding> {
     let rest = line.strip_prefix("@group(0) @binding(")?;
     let (index, rest) = rest.split_once(") var")?;
-    if let Some((name, "texture_2d<u32>;")) = rest.trim_start().split_once(": ") {
-        let (name, index) = (name.to_string(), index.parse().ok()?);
-        return Some(Binding {
-            name,
-            index,
-            kind: BindingKind::Texture,
-        });
+    let (name, of) = rest.split_once(": ")?;
+    let texture = if of.starts_with("texture_2d<u32>;") {
+        Some(BindingKind::Texture)
+    } else if of.starts_with("texture_storage_2d<rgba32uint, write>;") {
+        Some(BindingKind::TextureWrite)
+    } else {
+        None
+    };
+    if let Some(kind) = texture {
+        let (name, index) = (name.trim_start().to_string(), index.parse().ok()?);
+        return Some(Binding { name, index, kind });
     }
     let (space, rest) = rest.strip_prefix('<')?.split_once("> ")?;
     let kind = match space {

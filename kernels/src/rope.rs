@@ -9,13 +9,13 @@ use crate::{
     kernel::{LANES_64, lane_grid},
     padded,
     parts::{
-        HALVES, NEIGHBOURS, PAIRING, STATE, STORE, STORE_F16, STORE_F32, WINDOW, WINDOW_NONE,
-        WINDOW_RING,
+        HALVES, NEIGHBOURS, PAIRING, STATE, STORE, STORE_F16, STORE_F16_TEXTURE, STORE_F32, WINDOW,
+        WINDOW_NONE, WINDOW_RING,
     },
     random::Random,
 };
 
-/// The kernel; units are quarters of heads: (heads + 2 kv heads) × head size / 4.
+/// The kernel; units are [`units`] of (heads + 2 kv heads) × head size values.
 pub static ROPE: Kernel = Kernel {
     name: "rope",
     source: include_str!("rope.wgsl"),
@@ -47,6 +47,17 @@ crate::params! {
     }
 }
 
+/// Whether keys and values go into texels of eight: `halves` turn with what is `pairs` further, as whole texels.
+pub fn whole_texels(head: u32, pairs: u32, halves: bool) -> bool {
+    head.is_multiple_of(8) && (!halves || pairs.is_multiple_of(8))
+}
+
+/// Lanes for so many values: where texels are written, a lane has a whole one.
+pub fn units(values: u32, store: &Part) -> u32 {
+    let texels = std::ptr::eq(store, &raw const STORE_F16_TEXTURE);
+    values / if texels { 8 } else { 4 }
+}
+
 /// Writes `values` from value `at` of a cache on.
 fn write_cache(cache: &mut [u32], at: usize, values: &[f32], as_f16: bool) {
     for (i, &value) in values.iter().enumerate() {
@@ -69,7 +80,8 @@ fn twin(call: &mut Call) {
         call.words("state")[0] as usize,
         call.words("state")[1] as usize,
     );
-    let (as_f16, halves) = (call.has(&STORE_F16), call.has(&HALVES));
+    let as_f16 = call.has(&STORE_F16) || call.has(&STORE_F16_TEXTURE);
+    let halves = call.has(&HALVES);
     let ring = if call.has(&WINDOW_RING) {
         p.places as usize
     } else {
@@ -121,8 +133,14 @@ fn cases() -> Vec<Case> {
         (24, 4, 2, 12, &HALVES),
         (32, 2, 2, 0, &HALVES),
     ];
-    for store in [&STORE_F32, &STORE_F16] {
+    for store in [&STORE_F32, &STORE_F16, &STORE_F16_TEXTURE] {
         for (number, (head, heads, kv_heads, pairs, pairing)) in shapes.into_iter().enumerate() {
+            let halves = std::ptr::eq(pairing, &raw const HALVES);
+            if std::ptr::eq(store, &raw const STORE_F16_TEXTURE)
+                && !whole_texels(head, pairs, halves)
+            {
+                continue;
+            }
             let stride = padded((heads + 2 * kv_heads) * head);
             let angles: Vec<f32> = (0..16 * pairs.max(1))
                 .flat_map(|i| [(i as f32).cos(), (i as f32).sin()])
@@ -149,7 +167,7 @@ fn cases() -> Vec<Case> {
                         16
                     },
                 }),
-                units: (heads + 2 * kv_heads) * head / 4,
+                units: units((heads + 2 * kv_heads) * head, store),
                 tokens: 4,
                 buffers: vec![
                     ("angles", words(&angles)),

@@ -1,5 +1,5 @@
 // rope: rotates queries in place and keys on their way into the cache, and moves values there.
-// A lane takes four neighbouring values of one head, and what turns with them.
+// A lane takes FOURS fours of neighbouring values of one head, and what turns with them.
 // Bound: reads and writes q, k and v once. Sockets: store, pairing, window.
 
 struct Params { heads: u32, kv_heads: u32, pairs: u32, stride: u32, window: u32, places: u32 }
@@ -15,20 +15,24 @@ struct Four { place: u32, cached: u32, is_key: bool }
 
 @compute @workgroup_size(LANES)
 fn main(@builtin(global_invocation_id) at: vec3u) {
+    if at.y >= state.count { return; }
+    for (var j = 0u; j < FOURS; j++) { put(at.x * FOURS + j, at.y); }
+}
+
+// Puts four `i` of a token's queries, keys and values where they belong.
+fn put(i: u32, token: u32) {
     let q_end = params.heads * QUARTER;
     let k_end = q_end + params.kv_heads * QUARTER;
     let v_end = k_end + params.kv_heads * QUARTER;
-    let token = at.y;
-    if token >= state.count || at.x >= v_end { return; }
-
-    let place = token * params.stride / 4u + at.x;
+    if i >= v_end { return; }
+    let place = token * params.stride / 4u + i;
     let position = state.position + token;
-    if at.x >= k_end {
-        values[cache_place(at.x - k_end, position)] = cached(qkv[place]);
+    if i >= k_end {
+        put_value(cache_place(i - k_end, position), qkv[place]);
         return;
     }
-    let is_key = at.x >= q_end;
-    turn(Four(place, cache_place(select(0u, at.x - q_end, is_key), position), is_key), at.x % QUARTER, position);
+    let is_key = i >= q_end;
+    turn(Four(place, cache_place(select(0u, i - q_end, is_key), position), is_key), i % QUARTER, position);
 }
 
 // Where four `i` of all heads goes.
@@ -37,9 +41,9 @@ fn cache_place(i: u32, position: u32) -> u32 {
 }
 
 // Puts the turned values `offset` fours further where they belong.
-fn keep(four: Four, offset: u32, v: vec4f) {
+fn keep(four: Four, offset: u32, v: vec4f, number: u32) {
     if four.is_key {
-        keys[four.cached + offset] = cached(v);
+        put_key(four.cached + offset, v, number);
     } else {
         qkv[four.place + offset] = v;
     }

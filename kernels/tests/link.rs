@@ -10,7 +10,7 @@ use std::{
 
 use lantern_kernels::{ALL, BindingKind, Kernel, Shader, Target, kernel::combinations, link::link};
 use naga::{
-    AddressSpace, ScalarKind, StorageAccess, TypeInner,
+    AddressSpace, ImageClass, ScalarKind, StorageAccess, TypeInner,
     back::{hlsl, msl, spv},
     valid::{Capabilities, ModuleInfo, ValidationFlags, Validator},
 };
@@ -18,7 +18,12 @@ use naga::{
 fn shaders(kernel: &'static Kernel) -> Vec<Shader> {
     let consts: &[&[(&str, u32)]] = match kernel.name {
         "rope" => &[&[("HEAD", 64)], &[("HEAD", 40)], &[("HEAD", 12)]],
-        "attention" | "attention_positions" | "attention_tokens" => &[
+        "attention_positions" => &[
+            &[("HEAD", 64), ("GROUP", 3), ("HEADS", 3), ("PARTS", 4)],
+            &[("HEAD", 40), ("GROUP", 1), ("HEADS", 1), ("PARTS", 4)],
+            &[("HEAD", 128), ("GROUP", 8), ("HEADS", 2), ("PARTS", 4)],
+        ],
+        "attention" | "attention_tokens" => &[
             &[("HEAD", 64), ("GROUP", 3), ("HEADS", 3), ("PARTS", 4)],
             &[("HEAD", 40), ("GROUP", 1), ("HEADS", 1), ("PARTS", 4)],
             &[("HEAD", 12), ("GROUP", 8), ("HEADS", 8), ("PARTS", 4)],
@@ -58,7 +63,13 @@ fn reflected(module: &naga::Module) -> Vec<(u32, String, BindingKind)> {
                     BindingKind::Write
                 }
                 AddressSpace::Storage { .. } => BindingKind::Read,
-                AddressSpace::Handle => BindingKind::Texture,
+                AddressSpace::Handle => match module.types[variable.ty].inner {
+                    TypeInner::Image {
+                        class: ImageClass::Storage { .. },
+                        ..
+                    } => BindingKind::TextureWrite,
+                    _ => BindingKind::Texture,
+                },
                 _ => return None,
             };
             Some((
@@ -128,7 +139,7 @@ fn every_shader_is_valid_and_says_what_it_binds() {
             let written: Vec<&str> = linked
                 .bindings
                 .iter()
-                .filter(|b| b.kind == BindingKind::Write)
+                .filter(|b| matches!(b.kind, BindingKind::Write | BindingKind::TextureWrite))
                 .map(|b| b.name.as_str())
                 .collect();
             let undeclared = kernel.outputs.iter().find(|o| !written.contains(o));

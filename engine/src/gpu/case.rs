@@ -3,13 +3,15 @@
 use std::sync::Arc;
 use web_time::Instant;
 
-use lantern_kernels::{Case, CaseWeights, Kernel, Part, Shader, Variant, formats::Order};
+use lantern_kernels::{
+    Binding, BindingKind, Case, CaseWeights, Kernel, Part, Shader, Variant, formats::Order,
+};
 
 use super::{
     buffer::Buffer,
     device::Engine,
     pipeline::{Found, Pipeline},
-    texture::Texture,
+    texture::Memory,
 };
 use crate::Result;
 
@@ -29,10 +31,12 @@ pub(crate) struct Alone {
 /// A case on the GPU, ready to be dispatched.
 struct Ready {
     single: Single,
-    buffers: Vec<(String, Buffer, usize)>,
+    data: Vec<Named>,
     _params: Buffer,
-    _textures: Vec<Texture>,
 }
+
+/// Data of a case by name, and how many words it has.
+type Named = (String, Memory, usize);
 
 impl Engine {
     /// Runs `case` of `kernel` in `variant`; the contents of the kernel's outputs afterwards, in its order.
@@ -47,11 +51,11 @@ impl Engine {
         let mut outputs = Vec::new();
         for &output in kernel.outputs {
             let found = ready
-                .buffers
+                .data
                 .iter()
                 .find(|(name, ..)| name == output)
                 .expect("checked when binding");
-            outputs.push((output, self.read_words(&found.1, 0, found.2).await?));
+            outputs.push((output, self.read_memory(&found.1, 0, found.2).await?));
         }
         Ok(outputs)
     }
@@ -126,11 +130,19 @@ impl Engine {
     ) -> Result<Ready> {
         let shader = Shader::new(kernel, variant, &case.parts, &case.consts);
         let pipeline = self.pipelines(&[&shader]).await?.remove(0);
-        let mut buffers: Vec<(String, Buffer, usize)> = Vec::new();
+        let mut data = Vec::new();
         for (name, words) in &case.buffers {
-            buffers.push(self.filled(name, bytemuck::cast_slice(words)).await?);
+            let is = |binding: &&Binding| binding.name == *name;
+            let kind = pipeline.bindings.iter().find(is).map(|b| b.kind);
+            let bytes = bytemuck::cast_slice(words);
+            data.push(match kind {
+                Some(BindingKind::Texture | BindingKind::TextureWrite) => {
+                    self.filled_texture(name, bytes).await?
+                }
+                _ => self.filled(name, bytes).await?,
+            });
         }
-        let textures = self.planes(case, &mut buffers).await?;
+        self.planes(case, &mut data).await?;
         let usage = wgpu::BufferUsages::UNIFORM | wgpu::BufferUsages::COPY_DST;
         let size = case.params.len() as u64;
         let params = self.buffer("params", size, usage).await?;
@@ -140,12 +152,9 @@ impl Engine {
             if name == "params" {
                 return (&params).into();
             }
-            if let Some((_, texture)) = textures.iter().find(|(plane, _)| *plane == name) {
-                return Found::Texture(&texture.view);
-            }
-            let buffer = buffers.iter().find(|(buffer, ..)| buffer == name);
-            let buffer = buffer.unwrap_or_else(|| panic!("case {}: no data for {name}", case.name));
-            (&buffer.1).into()
+            let found = data.iter().find(|(found, ..)| found == name);
+            let found = found.unwrap_or_else(|| panic!("case {}: no data for {name}", case.name));
+            (&found.1).into()
         });
         let grid = (kernel.grid)(&shader, case.units, case.tokens);
         Ok(Ready {
@@ -154,19 +163,13 @@ impl Engine {
                 group,
                 grid,
             },
-            buffers,
+            data,
             _params: params,
-            _textures: textures.into_iter().map(|(_, texture)| texture).collect(),
         })
     }
 
     /// The weights' planes: into textures where the case's decoder reads those, else among the buffers.
-    async fn planes(
-        &self,
-        case: &Case,
-        buffers: &mut Vec<(String, Buffer, usize)>,
-    ) -> Result<Vec<(&'static str, Texture)>> {
-        let mut textures = Vec::new();
+    async fn planes(&self, case: &Case, data: &mut Vec<Named>) -> Result<()> {
         let Some(CaseWeights {
             format,
             rows,
@@ -174,7 +177,7 @@ impl Engine {
             bytes,
         }) = &case.weights
         else {
-            return Ok(textures);
+            return Ok(());
         };
         let is_textured = |part: &&Part| std::ptr::eq(*part, &raw const format.textured);
         let textured = case.parts.iter().any(is_textured);
@@ -185,19 +188,27 @@ impl Engine {
                 let size = bytes.len() as u64;
                 let texture = self.plane_texture(plane.binding, format, i, size).await?;
                 self.write_plane(&texture, 0, &bytes);
-                textures.push((plane.binding, texture));
+                let named = plane.binding.to_string();
+                data.push((named, Memory::Texture(texture), bytes.len() / 4));
             } else {
-                buffers.push(self.filled(plane.binding, &bytes).await?);
+                data.push(self.filled(plane.binding, &bytes).await?);
             }
         }
-        Ok(textures)
+        Ok(())
     }
 
-    async fn filled(&self, name: &str, bytes: &[u8]) -> Result<(String, Buffer, usize)> {
+    /// Keys or values, where those are in textures.
+    async fn filled_texture(&self, name: &str, bytes: &[u8]) -> Result<Named> {
+        let texture = self.cache_texture(name, bytes.len() as u64).await?;
+        self.write_plane(&texture, 0, bytes);
+        Ok((name.to_string(), Memory::Texture(texture), bytes.len() / 4))
+    }
+
+    async fn filled(&self, name: &str, bytes: &[u8]) -> Result<Named> {
         let buffer = self
             .storage_or_uniform(name, bytes.len().next_multiple_of(16) as u64)
             .await?;
         self.queue.write_buffer(&buffer.raw, 0, bytes);
-        Ok((name.to_string(), buffer, bytes.len() / 4))
+        Ok((name.to_string(), Memory::Buffer(buffer), bytes.len() / 4))
     }
 }

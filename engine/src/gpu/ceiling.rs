@@ -11,7 +11,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use web_time::Instant;
 
-use super::{buffer::Buffer, case::Alone, device::Engine, pipeline::Found, texture::Texture};
+use super::{case::Alone, device::Engine, pipeline::Found, texture::Memory};
 use crate::Result;
 
 /// What an adapter can do at all, by measurement.
@@ -68,10 +68,9 @@ impl Engine {
             for variant in self.able(&read::READ) {
                 let shader = Shader::new(&read::READ, variant, &[part], &[]);
                 let params = bytes_of_params(&read::Params { lanes });
-                let found = |name: &str| match (&memory, name) {
-                    (_, "sums") => Found::from(&sums),
-                    (Memory::Buffer(buffer), _) => buffer.into(),
-                    (Memory::Texture(texture), _) => Found::Texture(&texture.view),
+                let found = |name: &str| match name {
+                    "sums" => Found::from(&sums),
+                    _ => (&memory).into(),
                 };
                 let ready = self.alone(&shader, &params, lanes, found).await?;
                 let speed = size as f64 / self.seconds(&ready).await?;
@@ -154,9 +153,4 @@ impl Engine {
         self.wait().await?;
         Ok(start.elapsed().as_secs_f64())
     }
-}
-
-enum Memory {
-    Buffer(Buffer),
-    Texture(Texture),
 }

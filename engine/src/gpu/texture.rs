@@ -1,4 +1,4 @@
-//! Textures that hold planes of weights, for adapters that read those faster than storage.
+//! Textures that hold planes of weights, or a cache, for adapters that read those faster than storage.
 
 use std::sync::{
     Arc,
@@ -7,14 +7,33 @@ use std::sync::{
 
 use lantern_kernels::{Format, formats::TEXTURE_WIDTH};
 
-use super::{buffer::Buffer, device::Engine};
+use super::{buffer::Buffer, device::Engine, pipeline::Found};
 use crate::{Error, Result};
 
-/// A plane of weights in a texture; counts itself off when it goes.
+const CACHE_TEXEL: u32 = 16;
+const CACHE_ROW: u64 = (TEXTURE_WIDTH * CACHE_TEXEL) as u64;
+
+/// Memory that kernels see as one or the other.
+pub(crate) enum Memory {
+    Buffer(Buffer),
+    Texture(Texture),
+}
+
+impl<'m> From<&'m Memory> for Found<'m> {
+    fn from(memory: &'m Memory) -> Found<'m> {
+        match memory {
+            Memory::Buffer(buffer) => buffer.into(),
+            Memory::Texture(texture) => Found::Texture(&texture.view),
+        }
+    }
+}
+
+/// A texture of words, rows of 4096 texels; counts itself off when it goes.
 pub(crate) struct Texture {
     raw: wgpu::Texture,
     pub view: wgpu::TextureView,
     texel: u64,
+    height: u32,
     size: u64,
     alive: Arc<AtomicU64>,
 }
@@ -35,15 +54,34 @@ impl Engine {
         plane: usize,
         bytes: u64,
     ) -> Result<Texture> {
-        let (width, height, texel) = format.texture(plane, bytes);
+        let (_, height, texel) = format.texture(plane, bytes);
+        self.texture(label, height, texel, wgpu::TextureUsages::empty())
+            .await
+    }
+
+    /// A texture for `bytes` of keys, or of values, in f16: eight a texel.
+    pub(crate) async fn cache_texture(&self, label: &str, bytes: u64) -> Result<Texture> {
+        let height = bytes.div_ceil(CACHE_ROW) as u32;
+        let usage = wgpu::TextureUsages::STORAGE_BINDING | wgpu::TextureUsages::COPY_SRC;
+        self.texture(label, height, CACHE_TEXEL, usage).await
+    }
+
+    /// Whether a texture has room for so many bytes of keys, or of values.
+    pub(crate) fn cache_texture_holds(&self, bytes: u64) -> bool {
+        bytes.div_ceil(CACHE_ROW) <= u64::from(self.device.limits().max_texture_dimension_2d)
+    }
+
+    async fn texture(
+        &self,
+        label: &str,
+        height: u32,
+        texel: u32,
+        usage: wgpu::TextureUsages,
+    ) -> Result<Texture> {
         let scope = self.device.push_error_scope(wgpu::ErrorFilter::OutOfMemory);
         let raw = self.device.create_texture(&wgpu::TextureDescriptor {
             label: Some(label),
-            size: wgpu::Extent3d {
-                width,
-                height,
-                depth_or_array_layers: 1,
-            },
+            size: extent(TEXTURE_WIDTH, height),
             mip_level_count: 1,
             sample_count: 1,
             dimension: wgpu::TextureDimension::D2,
@@ -52,12 +90,12 @@ impl Engine {
                 8 => wgpu::TextureFormat::Rg32Uint,
                 _ => wgpu::TextureFormat::R32Uint,
             },
-            usage: wgpu::TextureUsages::TEXTURE_BINDING | wgpu::TextureUsages::COPY_DST,
+            usage: wgpu::TextureUsages::TEXTURE_BINDING | wgpu::TextureUsages::COPY_DST | usage,
             view_formats: &[],
         });
         let (name, size) = (
             &self.adapter().name,
-            u64::from(width * texel) * u64::from(height),
+            u64::from(TEXTURE_WIDTH * texel) * u64::from(height),
         );
         if scope.pop().await.is_some() || self.full(size) {
             return Err(Error::DoesNotFit(format!(
@@ -70,6 +108,7 @@ impl Engine {
             raw,
             view,
             texel: u64::from(texel),
+            height,
             size,
             alive: self.counting.gpu_bytes.clone(),
         })
@@ -95,27 +134,10 @@ impl Engine {
                 (size / texture.texel) as u32
             };
             self.queue.write_texture(
-                wgpu::TexelCopyTextureInfo {
-                    texture: &texture.raw,
-                    mip_level: 0,
-                    origin: wgpu::Origin3d {
-                        x: (x / texture.texel) as u32,
-                        y: (at / row) as u32,
-                        z: 0,
-                    },
-                    aspect: wgpu::TextureAspect::All,
-                },
+                texture.copied((x / texture.texel) as u32, (at / row) as u32),
                 now,
-                wgpu::TexelCopyBufferLayout {
-                    offset: 0,
-                    bytes_per_row: Some(row as u32),
-                    rows_per_image: None,
-                },
-                wgpu::Extent3d {
-                    width,
-                    height: whole.max(1) as u32,
-                    depth_or_array_layers: 1,
-                },
+                layout(row),
+                extent(width, whole.max(1) as u32),
             );
             at += size;
             rest = later;
@@ -130,28 +152,89 @@ impl Engine {
         encoder.copy_buffer_to_texture(
             wgpu::TexelCopyBufferInfo {
                 buffer: &from.raw,
-                layout: wgpu::TexelCopyBufferLayout {
-                    offset: 0,
-                    bytes_per_row: Some(row as u32),
-                    rows_per_image: None,
-                },
+                layout: layout(row),
             },
-            wgpu::TexelCopyTextureInfo {
-                texture: &texture.raw,
-                mip_level: 0,
-                origin: wgpu::Origin3d {
-                    x: 0,
-                    y: (offset / row) as u32,
-                    z: 0,
-                },
-                aspect: wgpu::TextureAspect::All,
-            },
-            wgpu::Extent3d {
-                width: TEXTURE_WIDTH,
-                height: bytes.div_ceil(row) as u32,
-                depth_or_array_layers: 1,
-            },
+            texture.copied(0, (offset / row) as u32),
+            extent(TEXTURE_WIDTH, bytes.div_ceil(row) as u32),
         );
         self.submit(encoder);
+    }
+
+    /// Reads `count` words from byte `start` on, a multiple of 4.
+    async fn read_texture(&self, texture: &Texture, start: u64, count: usize) -> Result<Vec<u32>> {
+        let row = u64::from(TEXTURE_WIDTH) * texture.texel;
+        let end = start + count as u64 * 4;
+        let rows = start / row..end.div_ceil(row);
+        let bytes = (rows.end - rows.start) * row;
+        let staging = self.readback("read back", bytes).await?;
+        let mut encoder = self.encoder();
+        encoder.copy_texture_to_buffer(
+            texture.copied(0, rows.start as u32),
+            wgpu::TexelCopyBufferInfo {
+                buffer: &staging.raw,
+                layout: layout(row),
+            },
+            extent(TEXTURE_WIDTH, (rows.end - rows.start) as u32),
+        );
+        self.submit(encoder);
+        let words = self.map_words(&staging, bytes as usize / 4).await?;
+        let first = ((start - rows.start * row) / 4) as usize;
+        Ok(words[first..][..count].to_vec())
+    }
+
+    /// Reads `count` words of memory from byte `start` on.
+    pub(crate) async fn read_memory(
+        &self,
+        memory: &Memory,
+        start: u64,
+        count: usize,
+    ) -> Result<Vec<u32>> {
+        match memory {
+            Memory::Buffer(buffer) => self.read_words(buffer, start, count).await,
+            Memory::Texture(texture) => self.read_texture(texture, start, count).await,
+        }
+    }
+
+    /// Writes bytes into memory from byte `start` on, both whole texels of it, or words.
+    pub(crate) fn write_memory(&self, memory: &Memory, start: u64, bytes: &[u8]) {
+        match memory {
+            Memory::Buffer(buffer) => self.queue.write_buffer(&buffer.raw, start, bytes),
+            Memory::Texture(texture) => self.write_plane(texture, start, bytes),
+        }
+    }
+}
+
+impl Texture {
+    /// All of it, to another of the same size.
+    pub fn copy_to(&self, other: &Texture, encoder: &mut wgpu::CommandEncoder) {
+        let size = extent(TEXTURE_WIDTH, self.height);
+        encoder.copy_texture_to_texture(self.copied(0, 0), other.copied(0, 0), size);
+    }
+
+    /// From this texel on.
+    fn copied(&self, x: u32, y: u32) -> wgpu::TexelCopyTextureInfo<'_> {
+        wgpu::TexelCopyTextureInfo {
+            texture: &self.raw,
+            mip_level: 0,
+            origin: wgpu::Origin3d { x, y, z: 0 },
+            aspect: wgpu::TextureAspect::All,
+        }
+    }
+}
+
+fn extent(width: u32, height: u32) -> wgpu::Extent3d {
+    wgpu::Extent3d {
+        width,
+        height,
+        depth_or_array_layers: 1,
+    }
+}
+
+/// Of bytes in rows of so many.
+fn layout(row: u64) -> wgpu::TexelCopyBufferLayout {
+    wgpu::TexelCopyBufferLayout {
+        offset: 0,
+        bytes_per_row: Some(row as u32),
+        rows_per_image: None,
     }
 }

@@ -4,9 +4,9 @@ use lantern_kernels::{
     Kernel, Part, attention, attention_join, attention_positions, attention_tokens,
     bytes_of_params, padded,
     parts::{
-        BLOCKS_Q4_0, BLOCKS_Q8_0, CACHE_F16, CACHE_F32, CACHE_Q4_0, CACHE_Q8_0, END_PART,
-        END_WHOLE, HALVES, NEIGHBOURS, SCORES_CAPPED, SCORES_PLAIN, STORE_F16, STORE_F32,
-        WINDOW_NONE, WINDOW_RING,
+        BLOCKS_Q4_0, BLOCKS_Q8_0, CACHE_F16, CACHE_F16_TEXTURE, CACHE_F32, CACHE_Q4_0, CACHE_Q8_0,
+        END_PART, END_WHOLE, HALVES, NEIGHBOURS, SCORES_CAPPED, SCORES_PLAIN, STORE_F16,
+        STORE_F16_TEXTURE, STORE_F32, WINDOW_NONE, WINDOW_RING,
     },
     rope,
     store::{self, BLOCK},
@@ -46,12 +46,13 @@ impl Builder<'_> {
             ("values", Bind::Values(layer)),
             ("state", Bind::Slot(Slot::State)),
         ];
+        let store = match self.cache {
+            CacheType::F16 if self.cache_textured(layer) => &STORE_F16_TEXTURE,
+            CacheType::F16 => &STORE_F16,
+            _ => &STORE_F32,
+        };
         let parts = [
-            if self.cache == CacheType::F16 {
-                &STORE_F16
-            } else {
-                &STORE_F32
-            },
+            store,
             if config.rope_pairs == Pairs::Halves {
                 &HALVES
             } else {
@@ -60,9 +61,10 @@ impl Builder<'_> {
             self.window_part(layer),
         ];
         let shader = self.shader(&rope::ROPE, &parts, &[("HEAD", config.head_size)]);
-        let units = (params.heads + 2 * params.kv_heads) * config.head_size / 4;
+        let values = (params.heads + 2 * params.kv_heads) * config.head_size;
         let what = if blocks { "in place" } else { "into the cache" };
         let params = bytes_of_params(&params);
+        let units = rope::units(values, store);
         all.push(dispatch(shader, what, "qkv → qkv", binds, params, units));
         if blocks {
             all.push(self.store(layer));
@@ -120,9 +122,21 @@ impl Builder<'_> {
         }
     }
 
+    /// Whether a layer's keys and values are kept in textures: adapters on the CPU read those faster.
+    pub(crate) fn cache_textured(&self, layer: u32) -> bool {
+        let (config, engine) = (self.config, self.engine);
+        let (_, places) = self.window(layer);
+        let bytes = cache_layer_bytes(config, self.cache, places as usize);
+        let halves = config.rope_pairs == Pairs::Halves;
+        let texels = rope::whole_texels(config.head_size, config.turned_pairs(layer), halves);
+        let suits = self.cache == CacheType::F16 && texels && engine.cache_texture_holds(bytes);
+        suits && engine.software() && engine.options.textures
+    }
+
     /// How attention reads the cache.
-    fn cache_part(&self) -> &'static Part {
+    fn cache_part(&self, layer: u32) -> &'static Part {
         match self.cache {
+            CacheType::F16 if self.cache_textured(layer) => &CACHE_F16_TEXTURE,
             CacheType::F32 => &CACHE_F32,
             CacheType::F16 => &CACHE_F16,
             CacheType::Q8_0 => &CACHE_Q8_0,
@@ -140,7 +154,8 @@ impl Builder<'_> {
         } else {
             &attention_positions::ATTENTION_POSITIONS
         };
-        if self.engine.has_variant(special) {
+        let suits = many || self.config.head_size.is_multiple_of(attention::EIGHT);
+        if suits && self.engine.has_variant(special) {
             special
         } else {
             &attention::ATTENTION
@@ -170,7 +185,7 @@ impl Builder<'_> {
         } else {
             &SCORES_PLAIN
         };
-        let mut parts = vec![self.cache_part(), scores, self.window_part(layer)];
+        let mut parts = vec![self.cache_part(layer), scores, self.window_part(layer)];
         if !std::ptr::eq(kernel, &raw const attention_tokens::ATTENTION_TOKENS) {
             parts.push(if split { &END_PART } else { &END_WHOLE });
         }

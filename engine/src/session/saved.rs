@@ -4,7 +4,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::Session;
-use crate::{CacheType, Error, Precision, Result, gpu::buffer::Buffer};
+use crate::{CacheType, Error, Precision, Result, gpu::texture::Memory};
 
 /// The form of [`Saved`] and of the pieces.
 const VERSION: u32 = 3;
@@ -100,8 +100,8 @@ impl Session {
         self.model.cache_position_bytes() / u64::from(self.model.config.kv_heads)
     }
 
-    /// The buffer that piece `index` is in, and where it starts there.
-    fn place_of(&self, index: usize) -> (&Buffer, u64) {
+    /// The memory that piece `index` is in, and where it starts there.
+    fn place_of(&self, index: usize) -> (&Memory, u64) {
         let heads = self.model.config.kv_heads as usize;
         let places = self.model.places(self.layer_of(index));
         let start = (index % heads * places) as u64 * self.head_bytes();
@@ -122,13 +122,10 @@ impl Session {
 
     /// Piece `index`, [`Session::piece_bytes`] of it.
     pub async fn read_piece(&self, index: usize) -> Result<Vec<u8>> {
-        let (buffer, start) = self.place_of(index);
+        let (memory, start) = self.place_of(index);
         let bytes = self.piece_bytes(index);
-        let words = self
-            .model
-            .engine
-            .read_words(buffer, start, bytes.div_ceil(4))
-            .await?;
+        let engine = &self.model.engine;
+        let words = engine.read_memory(memory, start, bytes.div_ceil(4)).await?;
         Ok(bytemuck::cast_slice(&words)[..bytes].to_vec())
     }
 
@@ -192,9 +189,8 @@ impl Session {
         }
         let mut whole = bytes.to_vec();
         whole.resize(bytes.len().next_multiple_of(4), 0);
-        let (buffer, start) = self.place_of(index);
-        let queue = &self.model.engine.queue;
-        queue.write_buffer(&buffer.raw, start, &whole);
+        let (memory, start) = self.place_of(index);
+        self.model.engine.write_memory(memory, start, &whole);
         Ok(())
     }
 }

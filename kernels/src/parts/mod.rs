@@ -278,17 +278,42 @@ pub const WINDOW: Socket = Socket {
 };
 
 /// Keys and values of f32, to read.
-pub static CACHE_F32: Part = Part::new("f32", include_str!("cache_f32.wgsl"));
+pub static CACHE_F32: Part = Part {
+    uses: &[&EIGHT],
+    ..Part::new("f32", include_str!("cache_f32.wgsl"))
+};
 /// Keys and values of f16, packed in pairs: needs no `shader-f16`.
-pub static CACHE_F16: Part = Part::new("f16", include_str!("cache_f16.wgsl"));
+pub static CACHE_F16: Part = Part {
+    uses: &[&EIGHT],
+    ..Part::new("f16", include_str!("cache_f16.wgsl"))
+};
+/// The same in textures.
+pub static CACHE_F16_TEXTURE: Part = Part {
+    uses: &[&EIGHT],
+    ..Part::new("f16.texture", include_str!("cache_f16_texture.wgsl"))
+};
 /// Keys and values as bytes.
-pub static CACHE_Q8_0: Part = Part::new("q8_0", include_str!("cache_q8_0.wgsl"));
+pub static CACHE_Q8_0: Part = Part {
+    uses: &[&EIGHT],
+    ..Part::new("q8_0", include_str!("cache_q8_0.wgsl"))
+};
 /// Keys and values as nibbles.
-pub static CACHE_Q4_0: Part = Part::new("q4_0", include_str!("cache_q4_0.wgsl"));
+pub static CACHE_Q4_0: Part = Part {
+    uses: &[&EIGHT],
+    ..Part::new("q4_0", include_str!("cache_q4_0.wgsl"))
+};
+/// Values that are read together.
+pub static EIGHT: Part = Part::new("", include_str!("eight.wgsl"));
 /// How the cache is read.
 pub const CACHE: Socket = Socket {
     name: "cache",
-    parts: &[&CACHE_F32, &CACHE_F16, &CACHE_Q8_0, &CACHE_Q4_0],
+    parts: &[
+        &CACHE_F32,
+        &CACHE_F16,
+        &CACHE_F16_TEXTURE,
+        &CACHE_Q8_0,
+        &CACHE_Q4_0,
+    ],
 };
 
 /// Blocks of bytes.
@@ -314,9 +339,19 @@ pub const ENDING: Socket = Socket {
 /// Keys and values of f32, to write.
 pub static STORE_F32: Part = Part::new("f32", include_str!("store_f32.wgsl"));
 /// Keys and values of f16, to write.
-pub static STORE_F16: Part = Part::new("f16", include_str!("store_f16.wgsl"));
+pub static STORE_F16: Part = Part {
+    uses: &[&F16_BITS],
+    ..Part::new("f16", include_str!("store_f16.wgsl"))
+};
+/// The same in textures.
+pub static STORE_F16_TEXTURE: Part = Part {
+    uses: &[&F16_BITS],
+    ..Part::new("f16.texture", include_str!("store_f16_texture.wgsl"))
+};
+/// Numbers as f16.
+pub static F16_BITS: Part = Part::new("", include_str!("f16_bits.wgsl"));
 /// How the cache is written.
 pub const STORE: Socket = Socket {
     name: "store",
-    parts: &[&STORE_F32, &STORE_F16],
+    parts: &[&STORE_F32, &STORE_F16, &STORE_F16_TEXTURE],
 };

@@ -1,11 +1,8 @@
 // Keys and values of f16, packed in pairs, four at a time: needs no shader-f16.
+const FOURS = 1u;
+
 @group(0) @binding(1) var<storage, read_write> keys: array<vec2u>;   // (kv heads, places, head size / 4)
 @group(0) @binding(2) var<storage, read_write> values: array<vec2u>; // (kv heads, places, head size / 4)
 
-// Rounded to the nearest of f16's 11 bits, to even between two: WGSL leaves that to drivers, and llvmpipe cuts off.
-// Larger values than f16 has are kept at its largest: an infinity would end every sum it meets.
-fn cached(v: vec4f) -> vec2u {
-    let bits = bitcast<vec4u>(clamp(v, vec4f(-65504.0), vec4f(65504.0)));
-    let kept = bitcast<vec4f>((bits + 0xfffu + ((bits >> vec4u(13u)) & vec4u(1u))) & vec4u(0xffffe000u));
-    return vec2u(pack2x16float(kept.xy), pack2x16float(kept.zw));
-}
+fn put_key(i: u32, v: vec4f, number: u32) { keys[i] = rounded(v); }
+fn put_value(i: u32, v: vec4f) { values[i] = rounded(v); }
