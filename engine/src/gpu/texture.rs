@@ -46,6 +46,11 @@ impl Drop for Texture {
 }
 
 impl Engine {
+    /// Whether weights and caches go into textures where they can: adapters on the CPU gather from those far faster.
+    pub(crate) fn textures(&self) -> bool {
+        self.software() && self.options.textures
+    }
+
     /// A texture for plane `plane` of `format`, `bytes` of it.
     pub(crate) async fn plane_texture(
         &self,
@@ -116,7 +121,7 @@ impl Engine {
 
     /// Writes bytes of a plane from byte `offset` on, both whole texels: the rest of a row, whole rows, a start of one.
     pub(crate) fn write_plane(&self, texture: &Texture, offset: u64, bytes: &[u8]) {
-        let row = u64::from(TEXTURE_WIDTH) * texture.texel;
+        let row = texture.row();
         let mut at = offset;
         let mut rest = bytes;
         while !rest.is_empty() {
@@ -147,7 +152,7 @@ impl Engine {
     /// Copies `bytes` from a buffer's start into a plane from byte `offset` on, both whole rows; what the plane has no
     /// room for in its last row is of no use, and there all the same.
     pub(crate) fn copy_plane(&self, from: &Buffer, texture: &Texture, offset: u64, bytes: u64) {
-        let row = u64::from(TEXTURE_WIDTH) * texture.texel;
+        let row = texture.row();
         let mut encoder = self.encoder();
         encoder.copy_buffer_to_texture(
             wgpu::TexelCopyBufferInfo {
@@ -162,7 +167,7 @@ impl Engine {
 
     /// Reads `count` words from byte `start` on, a multiple of 4.
     async fn read_texture(&self, texture: &Texture, start: u64, count: usize) -> Result<Vec<u32>> {
-        let row = u64::from(TEXTURE_WIDTH) * texture.texel;
+        let row = texture.row();
         let end = start + count as u64 * 4;
         let rows = start / row..end.div_ceil(row);
         let bytes = (rows.end - rows.start) * row;
@@ -205,6 +210,11 @@ impl Engine {
 }
 
 impl Texture {
+    /// Bytes of a row.
+    fn row(&self) -> u64 {
+        u64::from(TEXTURE_WIDTH) * self.texel
+    }
+
     /// All of it, to another of the same size.
     pub fn copy_to(&self, other: &Texture, encoder: &mut wgpu::CommandEncoder) {
         let size = extent(TEXTURE_WIDTH, self.height);

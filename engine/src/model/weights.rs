@@ -90,7 +90,7 @@ impl Matrix {
             tensors.iter().map(|t| t.shape[1] as u32).sum(),
         );
         let limits = &engine.adapter().limits;
-        let textured = engine.software() && engine.options.textures;
+        let textured = engine.textures();
         let (order, together) = (order(textured), together(textured));
         let row_bytes = |plane| {
             format

@@ -122,7 +122,7 @@ impl Builder<'_> {
         }
     }
 
-    /// Whether a layer's keys and values are kept in textures: adapters on the CPU read those faster.
+    /// Whether a layer's keys and values are kept in textures.
     pub(crate) fn cache_textured(&self, layer: u32) -> bool {
         let (config, engine) = (self.config, self.engine);
         let (_, places) = self.window(layer);
@@ -130,7 +130,7 @@ impl Builder<'_> {
         let halves = config.rope_pairs == Pairs::Halves;
         let texels = rope::whole_texels(config.head_size, config.turned_pairs(layer), halves);
         let suits = self.cache == CacheType::F16 && texels && engine.cache_texture_holds(bytes);
-        suits && engine.software() && engine.options.textures
+        suits && engine.textures()
     }
 
     /// How attention reads the cache.

@@ -11,9 +11,10 @@ impl Cache {
         let mut all = Vec::new();
         for layer in 0..model.config.layers {
             let size = model.cache_bytes(layer);
+            let textured = model.builder().cache_textured(layer);
             for what in ["keys", "values"] {
                 let label = format!("{what} of layer {layer}");
-                all.push(if model.builder().cache_textured(layer) {
+                all.push(if textured {
                     Memory::Texture(model.engine.cache_texture(&label, size).await?)
                 } else {
                     Memory::Buffer(model.engine.storage(&label, size).await?)

@@ -5,5 +5,3 @@
 fn halves(bits: vec2u) -> vec4f { return vec4f(unpack2x16float(bits.x), unpack2x16float(bits.y)); }
 fn key4(i: u32) -> vec4f { return halves(keys[i]); }
 fn value4(i: u32) -> vec4f { return halves(values[i]); }
-fn key8(i: u32) -> Eight { return Eight(key4(2u * i), key4(2u * i + 1u)); }
-fn value8(i: u32) -> Eight { return Eight(value4(2u * i), value4(2u * i + 1u)); }

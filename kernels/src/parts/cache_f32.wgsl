@@ -4,5 +4,3 @@
 
 fn key4(i: u32) -> vec4f { return keys[i]; }
 fn value4(i: u32) -> vec4f { return values[i]; }
-fn key8(i: u32) -> Eight { return Eight(key4(2u * i), key4(2u * i + 1u)); }
-fn value8(i: u32) -> Eight { return Eight(value4(2u * i), value4(2u * i + 1u)); }

@@ -13,5 +13,3 @@ fn value4(i: u32) -> vec4f {
     let block = i / 8u * 9u;
     return bytes4(values[block + 1u + i % 8u], values[block]);
 }
-fn key8(i: u32) -> Eight { return Eight(key4(2u * i), key4(2u * i + 1u)); }
-fn value8(i: u32) -> Eight { return Eight(value4(2u * i), value4(2u * i + 1u)); }

@@ -279,12 +279,12 @@ pub const WINDOW: Socket = Socket {
 
 /// Keys and values of f32, to read.
 pub static CACHE_F32: Part = Part {
-    uses: &[&EIGHT],
+    uses: &[&EIGHT_FOURS],
     ..Part::new("f32", include_str!("cache_f32.wgsl"))
 };
 /// Keys and values of f16, packed in pairs: needs no `shader-f16`.
 pub static CACHE_F16: Part = Part {
-    uses: &[&EIGHT],
+    uses: &[&EIGHT_FOURS],
     ..Part::new("f16", include_str!("cache_f16.wgsl"))
 };
 /// The same in textures.
@@ -294,13 +294,18 @@ pub static CACHE_F16_TEXTURE: Part = Part {
 };
 /// Keys and values as bytes.
 pub static CACHE_Q8_0: Part = Part {
-    uses: &[&EIGHT],
+    uses: &[&EIGHT_FOURS],
     ..Part::new("q8_0", include_str!("cache_q8_0.wgsl"))
 };
 /// Keys and values as nibbles.
 pub static CACHE_Q4_0: Part = Part {
-    uses: &[&EIGHT],
+    uses: &[&EIGHT_FOURS],
     ..Part::new("q4_0", include_str!("cache_q4_0.wgsl"))
+};
+/// Eight values of a cache that is read in fours.
+pub static EIGHT_FOURS: Part = Part {
+    uses: &[&EIGHT],
+    ..Part::new("", include_str!("eight_fours.wgsl"))
 };
 /// Values that are read together.
 pub static EIGHT: Part = Part::new("", include_str!("eight.wgsl"));
