@@ -37,6 +37,6 @@ pub use session::{
     sampler::SamplerOptions,
     saved::Saved,
     trial::{Replaced, TRIAL_SECONDS},
-    tune::TunedRow,
+    tune::{HeadSeconds, TunedRow},
 };
 pub use text::{ChatTemplate, TextStream, Tokenizer};

@@ -3,7 +3,7 @@
 use std::{fs, path::PathBuf, sync::Arc};
 
 use lantern_engine::{
-    BenchOptions, EngineOptions, LoadOptions, ModelFile,
+    BenchOptions, EngineOptions, HeadSeconds, LoadOptions, ModelFile,
     bench::report::{Host, Report, schema},
 };
 use pollster::block_on;
@@ -94,10 +94,16 @@ fn what_is_measured_is_a_result() {
         let mut measured = block_on(session.bench(&bench, &mut go)).unwrap();
         let few_layers = measured.clone();
         let head = block_on(session.head_seconds()).unwrap();
-        assert!(head > 0.0 && head.is_finite(), "{head}");
+        for seconds in [head.prompt, head.token] {
+            assert!(seconds > 0.0 && seconds.is_finite(), "{head:?}");
+        }
         // Were the head nothing, all would take as many times longer as there are more layers.
+        let nothing = HeadSeconds {
+            prompt: 0.0,
+            token: 0.0,
+        };
         measured
-            .reckon(0.0, &engine, (&few, &whole), &options)
+            .reckon(nothing, &engine, (&few, &whole), &options)
             .unwrap();
         for (row, few) in measured.rows.iter().zip(&few_layers.rows) {
             let share = row.tokens_per_second.mean / few.tokens_per_second.mean;

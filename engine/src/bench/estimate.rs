@@ -18,8 +18,8 @@ const BYTES: u64 = 64 << 20;
 /// Tokens of the prompt at most; a pass of it, where a pass has fewer.
 const PROMPT: usize = 128;
 /// Tokens that are really drawn: a token takes the same each time.
-const DRAWN: usize = 6;
-const REPETITIONS: usize = 2;
+const DRAWN: usize = 16;
+const REPETITIONS: usize = 3;
 
 /// What a model would take and do on an adapter.
 #[derive(Debug, Clone, Serialize)]
@@ -153,14 +153,14 @@ impl Engine {
         let used = self.counters().gpu_bytes - before;
         let measured = session.bench(&bench, &mut |_, _| each()).await?;
         let head = session.head_seconds().await?;
-        let speed = |row: usize, units: usize| {
+        let speed = |row: usize, units: usize, head: f64| {
             let rate = &measured.rows[row].tokens_per_second;
             rate.reckoned(units as f64, head, some, layers).mean
         };
         Ok(Small {
             rest_bytes: used.saturating_sub(stored(&model.0.layout) + model.cache_bytes()),
-            prefill: speed(0, prompt),
-            decode: speed(1, 1),
+            prefill: speed(0, prompt, head.prompt),
+            decode: speed(1, 1, head.token),
         })
     }
 

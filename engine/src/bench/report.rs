@@ -10,6 +10,7 @@ use crate::{
     AdapterDescription, Ceilings, Config, Engine, Error, LoadOptions, ModelFile, Precision,
     ProfileRow, Result, Session,
     gpu::selftest::{SelfTest, SelfTestRow},
+    session::tune::HeadSeconds,
 };
 
 /// Name and version of the form. A field more leaves the version as it is; any other change raises it.
@@ -232,20 +233,23 @@ impl Rate {
 
 impl Measured {
     /// Makes the speeds of `some`, a model of a few of the layers of `whole`, those of all: beside its layers a pass takes
-    /// `head_seconds`.
+    /// `head`.
     pub fn reckon(
         &mut self,
-        head_seconds: f64,
+        head: HeadSeconds,
         engine: &Engine,
         (some, whole): (&ModelFile, &ModelFile),
         options: &LoadOptions,
     ) -> Result<()> {
         let layers = |file: &ModelFile| Ok::<u32, Error>(Config::of(file)?.layers);
         for row in &mut self.rows {
-            let (width, units) = match row.ceiling {
+            let (width, units, head) = match row.ceiling {
                 // A prompt has one head, at its end.
-                Ceiling::F32 => (some.chunk(engine, options)?, row.tokens() as f64),
-                Ceiling::Read => (1, 1.0),
+                Ceiling::F32 => {
+                    let chunk = some.chunk(engine, options)?;
+                    (chunk, row.tokens() as f64, head.prompt)
+                }
+                Ceiling::Read => (1, 1.0, head.token),
             };
             let least = |file: &ModelFile| -> Result<f64> {
                 let plan = file.plan(engine, options, width)?;
@@ -253,8 +257,7 @@ impl Measured {
             };
             row.expected_tokens_per_second *= least(some)? / least(whole)?;
             let rate = &row.tokens_per_second;
-            row.tokens_per_second =
-                rate.reckoned(units, head_seconds, layers(some)?, layers(whole)?);
+            row.tokens_per_second = rate.reckoned(units, head, layers(some)?, layers(whole)?);
         }
         Ok(())
     }

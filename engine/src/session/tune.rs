@@ -12,7 +12,7 @@ use crate::{
     gpu::tuning::Tuning,
     model::load::{Loaded, Model},
     plan::{
-        build::Width,
+        build::{Rows, Width},
         dispatch::{Dispatch, Plan},
         run::Prepared,
     },
@@ -27,6 +27,16 @@ pub struct TunedRow {
     pub variant: &'static str,
     /// Seconds of a dispatch, the least of some rounds.
     pub seconds: f64,
+}
+
+/// What the head takes, in seconds: after a prompt, whose last token lies anywhere, and in a pass of one token, whose kernel
+/// may be another.
+#[derive(Debug, Clone, Copy)]
+pub struct HeadSeconds {
+    /// After a prompt.
+    pub prompt: f64,
+    /// In a pass of one token.
+    pub token: f64,
 }
 
 /// Seconds that a round takes at least, or its dispatches are too few to trust the clock.
@@ -116,14 +126,27 @@ fn dispatches(model: &Loaded) -> Vec<(Dispatch, u32)> {
 }
 
 impl Session {
-    /// Seconds of the last norm and the logits of one token, the least of some rounds: what a pass takes beside its layers.
-    pub async fn head_seconds(&self) -> Result<f64> {
+    /// Seconds of the last norm and the logits, the least of some rounds: what a pass takes beside its layers.
+    pub async fn head_seconds(&self) -> Result<HeadSeconds> {
+        let bound = Bound {
+            adapters: &[],
+            model: &self.model,
+            buffers: &self.buffers,
+        };
+        let plan = self.model.builder().head(Width::Decode, Rows::Last);
+        let token = Prepared::new(&self.model.engine, plan, &bound).await?;
         self.set_state(0, 1);
-        let mut least = f64::MAX;
-        for _ in 0..ROUNDS {
-            least = least.min(self.round(&self.plans.head, 1, HEADS).await? / HEADS as f64);
-        }
-        Ok(least)
+        let least = async |head| {
+            let mut least = f64::MAX;
+            for _ in 0..ROUNDS {
+                least = least.min(self.round(head, 1, HEADS).await? / HEADS as f64);
+            }
+            Ok(least)
+        };
+        Ok(HeadSeconds {
+            prompt: least(&self.plans.head).await?,
+            token: least(&token).await?,
+        })
     }
 
     /// Whether a variant computes on this adapter what its twin does; tried at most once.
