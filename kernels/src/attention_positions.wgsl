@@ -3,6 +3,7 @@
 // eight values of each head every 8 LANES, and the shares of positions come from the lanes that scored them. The running
 // maximum and sum follow Milakov & Gimelshein 2018. Bound: reads keys and values up to the token once for HEADS heads.
 // Workgroups in z have a part of the positions each. Sockets: cache, scores, window, ending; the lanes come with the variant.
+// Loops with constant ends are unrolled.
 
 struct Params { kv_heads: u32, q_stride: u32, y_stride: u32, scale: f32, cap: f32, window: u32, places: u32 }
 

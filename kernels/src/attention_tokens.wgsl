@@ -3,6 +3,7 @@
 // score crosses lanes. The running maximum and sum follow Milakov & Gimelshein 2018.
 // Bound: reads keys and values up to the last token once for LANES tokens and HEADS heads.
 // Sockets: cache, scores, window; the lanes come with the variant.
+// Loops with constant ends are unrolled.
 
 struct Params { kv_heads: u32, q_stride: u32, y_stride: u32, scale: f32, cap: f32, window: u32, places: u32 }
 

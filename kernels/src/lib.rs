@@ -13,6 +13,7 @@ pub mod kernel;
 pub mod link;
 pub mod parts;
 pub mod random;
+mod unroll;
 
 pub mod argmax;
 pub mod attention;

@@ -5,7 +5,7 @@
 
 use std::fmt::Write;
 
-use crate::Shader;
+use crate::{Shader, unroll};
 
 /// Where the text goes; WGSL dialects differ in one line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -87,7 +87,11 @@ pub fn link(shader: &Shader, target: Target) -> Linked {
         .map(|part| (part.name, part.source));
     for (name, source) in parts.chain([(shader.kernel.name, shader.kernel.source)]) {
         lines.push((text.lines().count() + 1, format!("{name}.wgsl")));
-        text.push_str(source);
+        if source.contains(unroll::MARK) {
+            text.push_str(&unroll::unroll(&text, source));
+        } else {
+            text.push_str(source);
+        }
         text.push('\n');
     }
     let bindings = bindings(&text);
