@@ -43,7 +43,7 @@ pub static ARGMAX: Kernel = Kernel {
     outputs: &["tokens", "drawn", "state"],
     grid: |_, _, _| [1, 1, 1],
     twin,
-    cases,
+    cases: || Box::new(cases().into_iter()),
 };
 
 crate::params! {

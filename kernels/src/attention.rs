@@ -6,7 +6,7 @@ use half::f16;
 use std::ops::Range;
 
 use crate::{
-    Call, Case, Kernel, Part, Shader, Variant,
+    Call, Case, Cases, Kernel, Part, Shader, Variant,
     attention_join::PARTS,
     bytes_of_params,
     call::{activations, state, words},
@@ -216,7 +216,7 @@ pub(crate) fn twin(call: &mut Call) {
 }
 
 /// Head sizes odd in some way, one head a group and many, the first position, full tiles and not, large scores.
-const SHAPES: [(u32, u32, u32, u32, u32); 9] = [
+const SHAPES: [Shape; 9] = [
     (64, 3, 3, 0, 1),
     (64, 3, 3, 40, 5),
     (40, 1, 2, 7, 3),
@@ -251,80 +251,114 @@ fn random_cache(random: &mut Random, part: &'static Part, count: u32) -> Vec<u32
 /// Heads that `attention_positions` takes, which reads eight values at a time, are multiples of this.
 pub const EIGHT: u32 = 8;
 
-/// Cases of a kernel that reads the cache through these parts, and takes heads up to `head_max`, multiples of `head_of`.
-pub(crate) fn cases_with(parts: &[&'static Part], head_max: u32, head_of: u32) -> Vec<Case> {
-    let (mut random, mut of_special) = (Random::new(6), Random::new(17));
-    let mut cases = Vec::new();
-    for &part in parts {
-        let blocks = words_of(part).is_some();
-        if std::ptr::eq(part, &raw const CACHE_F16_TEXTURE) {
-            let same = in_textures(&cases);
-            cases.extend(same);
-            continue;
-        }
-        let suits = |head: u32, position: u32| {
-            let whole = head <= head_max && head.is_multiple_of(head_of);
-            whole && (!blocks || head.is_multiple_of(32) && position <= 100)
-        };
-        for (head, group, kv_heads, position, tokens) in
-            SHAPES.into_iter().filter(|shape| suits(shape.0, shape.3))
-        {
-            for scale in [1.0 / (head as f32).sqrt(), LARGE] {
-                if blocks && scale > 1.0 {
-                    continue; // scores are as large as they are, however keys are kept
-                }
-                let q_stride = padded((group + 2) * kv_heads * head);
-                let y_stride = padded(group * kv_heads * head);
-                let window = if position < 100 { 6 } else { 98 }; // so many that no part is empty
-                let count = (position + tokens) * kv_heads * head;
-                let heads = heads_together(head, group);
-                let params = Params {
-                    kv_heads,
-                    q_stride,
-                    y_stride,
-                    scale,
-                    cap: 2.0,
-                    window,
-                    places: position + tokens,
-                };
-                let case = Case {
-                    name: format!(
-                        "{} {kv_heads}×{group} heads of {head}, {tokens} at {position}, scale {scale}",
-                        part.name
-                    ),
-                    parts: vec![part, &SCORES_PLAIN, &WINDOW_NONE],
-                    consts: vec![("HEAD", head), ("GROUP", group), ("HEADS", heads)],
-                    params: bytes_of_params(&params),
-                    units: group * kv_heads / heads,
-                    tokens: tokens + 1,
-                    buffers: vec![
-                        (
-                            "qkv",
-                            activations(&mut random, tokens.next_multiple_of(8), q_stride),
-                        ),
-                        ("keys", random_cache(&mut random, part, count)),
-                        ("values", random_cache(&mut random, part, count)),
-                        ("y", vec![0; (tokens * y_stride) as usize]),
-                        ("state", state(position, tokens)),
-                    ],
-                    weights: None,
-                };
-                // All but the long ones with a window and soft-capping too.
-                if scale < 1.0 && position <= 100 && !blocks {
-                    let places = window + tokens + 3;
-                    let count = count.max(places * kv_heads * head);
-                    let params = Params { places, ..params };
-                    cases.push(capped_window(&case, &params, count, &mut of_special));
-                }
-                cases.push(case);
-            }
-        }
-    }
-    cases
+/// Cases of a kernel that reads the cache through these parts, and takes heads up to `head_max`, multiples of `head_of`:
+/// made as they are asked for, since long ones take megabytes.
+pub(crate) fn cases_with(parts: &'static [&'static Part], head_max: u32, head_of: u32) -> Cases {
+    let is = |part: &'static Part, other: &'static Part| std::ptr::eq(part, other);
+    let stored = move || stored_cases(parts, head_max, head_of);
+    let textures = parts.iter().any(|part| is(part, &CACHE_F16_TEXTURE));
+    // Those of f16 once more, with the same cache in textures.
+    let again = textures.then(stored).into_iter().flatten();
+    let again = again.filter(move |case| {
+        is(case.parts[0], &CACHE_F16) && case.consts[0].1.is_multiple_of(EIGHT)
+    });
+    Box::new(stored().chain(again.map(in_texture)))
 }
 
-/// The same with soft-capping and a window, and `count` keys and values in a ring.
-fn capped_window(case: &Case, params: &Params, count: u32, random: &mut Random) -> Case {
+/// Those whose cache lies in buffers.
+fn stored_cases(
+    parts: &'static [&'static Part],
+    head_max: u32,
+    head_of: u32,
+) -> impl Iterator<Item = Case> {
+    let stored = parts
+        .iter()
+        .filter(|part| !std::ptr::eq(**part, &raw const CACHE_F16_TEXTURE));
+    let suits = move |part: &'static Part, head: u32, position: u32| {
+        let whole = head <= head_max && head.is_multiple_of(head_of);
+        whole && (words_of(part).is_none() || head.is_multiple_of(32) && position <= 100)
+    };
+    let shapes = stored.flat_map(move |&part| {
+        let suiting = SHAPES.into_iter().filter(move |s| suits(part, s.0, s.3));
+        suiting.map(move |shape| (part, shape))
+    });
+    let (mut random, mut of_special) = (Random::new(6), Random::new(17));
+    shapes.flat_map(move |(part, shape)| {
+        let blocks = words_of(part).is_some();
+        let mut cases = Vec::new();
+        for scale in [1.0 / (shape.0 as f32).sqrt(), LARGE] {
+            if blocks && scale > 1.0 {
+                continue; // scores are as large as they are, however keys are kept
+            }
+            let (case, params) = case_of(part, shape, scale, &mut random);
+            // All but the long ones with a window and soft-capping too.
+            if scale < 1.0 && shape.3 <= 100 && !blocks {
+                cases.push(capped_window(&case, params, shape, &mut of_special));
+            }
+            cases.push(case);
+        }
+        cases
+    })
+}
+
+/// Head size, query heads a key's, key's heads, position, tokens.
+type Shape = (u32, u32, u32, u32, u32);
+
+fn case_of(
+    part: &'static Part,
+    (head, group, kv_heads, position, tokens): Shape,
+    scale: f32,
+    random: &mut Random,
+) -> (Case, Params) {
+    let q_stride = padded((group + 2) * kv_heads * head);
+    let y_stride = padded(group * kv_heads * head);
+    let window = if position < 100 { 6 } else { 98 }; // so many that no part is empty
+    let count = (position + tokens) * kv_heads * head;
+    let heads = heads_together(head, group);
+    let params = Params {
+        kv_heads,
+        q_stride,
+        y_stride,
+        scale,
+        cap: 2.0,
+        window,
+        places: position + tokens,
+    };
+    let case = Case {
+        name: format!(
+            "{} {kv_heads}×{group} heads of {head}, {tokens} at {position}, scale {scale}",
+            part.name
+        ),
+        parts: vec![part, &SCORES_PLAIN, &WINDOW_NONE],
+        consts: vec![("HEAD", head), ("GROUP", group), ("HEADS", heads)],
+        params: bytes_of_params(&params),
+        units: group * kv_heads / heads,
+        tokens: tokens + 1,
+        buffers: vec![
+            (
+                "qkv",
+                activations(random, tokens.next_multiple_of(8), q_stride),
+            ),
+            ("keys", random_cache(random, part, count)),
+            ("values", random_cache(random, part, count)),
+            ("y", vec![0; (tokens * y_stride) as usize]),
+            ("state", state(position, tokens)),
+        ],
+        weights: None,
+    };
+    (case, params)
+}
+
+/// The same with soft-capping and a window, and keys and values in a ring.
+fn capped_window(
+    case: &Case,
+    params: Params,
+    (head, _, kv_heads, position, tokens): Shape,
+    random: &mut Random,
+) -> Case {
+    let places = params.window + tokens + 3;
+    let count = (position + tokens).max(places) * kv_heads * head;
+    let params = &Params { places, ..params };
     let mut case = case.clone();
     case.name.push_str(", capped, window");
     (case.parts[1], case.parts[2]) = (&SCORES_CAPPED, &WINDOW_RING);
@@ -335,18 +369,11 @@ fn capped_window(case: &Case, params: &Params, count: u32, random: &mut Random) 
     case
 }
 
-/// Those of a cache of f16 once more, with the same cache in textures.
-fn in_textures(cases: &[Case]) -> Vec<Case> {
-    let is_f16 = |case: &&Case| std::ptr::eq(case.parts[0], &raw const CACHE_F16);
-    let whole = |case: &&Case| case.consts[0].1.is_multiple_of(EIGHT);
-    let textured = |case: &Case| {
-        let mut case = case.clone();
-        case.parts[0] = &CACHE_F16_TEXTURE;
-        case.name = case.name.replacen("f16", CACHE_F16_TEXTURE.name, 1);
-        case
-    };
-    let suiting = cases.iter().filter(is_f16).filter(whole);
-    suiting.map(textured).collect()
+/// A case of a cache of f16 with the same cache in textures.
+fn in_texture(mut case: Case) -> Case {
+    case.parts[0] = &CACHE_F16_TEXTURE;
+    case.name = case.name.replacen("f16", CACHE_F16_TEXTURE.name, 1);
+    case
 }
 
 fn in_parts_twin(call: &mut Call) {
@@ -373,16 +400,13 @@ fn in_parts_twin(call: &mut Call) {
 }
 
 /// Those of [`cases_with`], and positions in parts.
-pub(crate) fn cases_of(caches: &[&'static Part], head_max: u32, head_of: u32) -> Vec<Case> {
-    let mut cases = Vec::new();
-    for mut case in cases_with(caches, head_max, head_of) {
+pub(crate) fn cases_of(caches: &'static [&'static Part], head_max: u32, head_of: u32) -> Cases {
+    Box::new(cases_with(caches, head_max, head_of).flat_map(|mut case| {
         // Nearer to the start some part would be empty.
         let far = (case.buffers[4].1[0] >= 100).then(|| in_parts(case.clone()));
         case.parts.push(&END_WHOLE);
-        cases.push(case);
-        cases.extend(far);
-    }
-    cases
+        [case].into_iter().chain(far)
+    }))
 }
 
 /// The case with one token, each head's positions in parts.
@@ -403,12 +427,10 @@ mod tests {
 
     #[test]
     fn large_scores_are_beyond_what_exp_holds() {
-        let cases = cases_of(&[&crate::parts::CACHE_F32], 128, 4);
+        static CACHES: [&Part; 1] = [&crate::parts::CACHE_F32];
+        let mut cases = cases_of(&CACHES, 128, 4);
         let ends = format!("3 at 4090, scale {LARGE}, in parts");
-        let case = cases
-            .iter()
-            .find(|case| case.name.ends_with(&ends))
-            .unwrap();
+        let case = cases.find(|case| case.name.ends_with(&ends)).unwrap();
         let mut call = case.call(&ATTENTION.variants[0]);
         twin(&mut call);
         let y = call.floats("y");

@@ -29,7 +29,7 @@ pub static ATTENTION_JOIN: Kernel = Kernel {
     outputs: &["y"],
     grid: |_, heads, _| [heads, 1, 1],
     twin,
-    cases,
+    cases: || Box::new(cases().into_iter()),
 };
 
 /// `y` (heads, head size) from `partial` (heads, parts, head size sums, maximum, total).

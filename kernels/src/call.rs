@@ -125,6 +125,9 @@ pub struct Case {
     pub weights: Option<CaseWeights>,
 }
 
+/// Cases, one after the other.
+pub type Cases = Box<dyn Iterator<Item = Case>>;
+
 impl Case {
     /// The case as a twin is called with it, beside `variant` of the kernel.
     pub fn call(&self, variant: &Variant) -> Call {

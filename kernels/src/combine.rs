@@ -19,7 +19,7 @@ pub static COMBINE: Kernel = Kernel {
     outputs: &["x"],
     grid: lane_grid,
     twin,
-    cases,
+    cases: || Box::new(cases().into_iter()),
 };
 
 crate::params! {

@@ -34,7 +34,7 @@ pub static EMBED: Kernel = Kernel {
     outputs: &["x"],
     grid: lane_grid,
     twin,
-    cases,
+    cases: || Box::new(cases().into_iter()),
 };
 
 crate::params! {

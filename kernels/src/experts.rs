@@ -48,7 +48,7 @@ pub static EXPERTS: Kernel = Kernel {
         [rows.div_ceil(sets * 4), tokens * used, 1]
     },
     twin,
-    cases,
+    cases: || Box::new(cases().into_iter()),
 };
 
 /// Experts that a token may use are fewer.

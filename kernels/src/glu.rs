@@ -21,7 +21,7 @@ pub static GLU: Kernel = Kernel {
     outputs: &["y"],
     grid: lane_grid,
     twin,
-    cases,
+    cases: || Box::new(cases().into_iter()),
 };
 
 crate::params! {

@@ -1,6 +1,6 @@
 //! What a kernel is: a source with open sockets, the parts that may fill them, and the variants for different hardware.
 
-use crate::{Call, Case};
+use crate::{Call, Cases};
 
 /// A compute kernel and everything that is true of it.
 pub struct Kernel {
@@ -23,7 +23,7 @@ pub struct Kernel {
     /// The same operation on the CPU, in plain loops and f64 sums.
     pub twin: fn(&mut Call),
     /// Shapes that break things, with data; serve tests, benchmarks and the support table.
-    pub cases: fn() -> Vec<Case>,
+    pub cases: fn() -> Cases,
 }
 
 /// A name that a kernel leaves open, and the parts of which exactly one fills it.

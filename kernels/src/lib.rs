@@ -41,7 +41,7 @@ pub mod route;
 pub mod sample;
 pub mod store;
 
-pub use call::{Call, Case, CaseWeights};
+pub use call::{Call, Case, CaseWeights, Cases};
 pub use formats::{FORMATS, Format};
 pub use kernel::{Cooperative, Kernel, Part, Shader, Socket, Variant};
 pub use link::{Binding, BindingKind, Linked, Target};

@@ -48,7 +48,7 @@ pub static MATMUL: Kernel = Kernel {
     outputs: &["y"],
     grid,
     twin,
-    cases,
+    cases: || Box::new(cases().into_iter()),
 };
 
 /// Tiles of rows and of tokens; also those of `matmul_integer`.

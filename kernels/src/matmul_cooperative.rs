@@ -37,12 +37,12 @@ pub static MATMUL_COOPERATIVE: Kernel = Kernel {
         [rows.div_ceil(tile), tokens.div_ceil(tile), 1]
     },
     twin: matmul::twin,
-    cases,
+    cases: || Box::new(cases().into_iter()),
 };
 
 /// Those of `matmul`, once each.
 fn cases() -> Vec<Case> {
-    let mut cases = (matmul::MATMUL.cases)();
+    let mut cases: Vec<Case> = (matmul::MATMUL.cases)().collect();
     cases.retain(|case| {
         !case
             .parts

@@ -39,7 +39,7 @@ pub static MATMUL_INTEGER: Kernel = Kernel {
     outputs: &["y"],
     grid: matmul::grid,
     twin,
-    cases,
+    cases: || Box::new(cases().into_iter()),
 };
 
 /// `y` (tokens, y_stride) from `x` (tokens, groups).

@@ -42,7 +42,7 @@ pub static MATMUL_ROWS: Kernel = Kernel {
         wide_grid(rows.div_ceil(shader.constant("ROWS") * shader.constant("LANES")))
     },
     twin,
-    cases,
+    cases: || Box::new(cases().into_iter()),
 };
 
 crate::params! {

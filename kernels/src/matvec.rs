@@ -54,7 +54,7 @@ pub static MATVEC: Kernel = Kernel {
     outputs: &["y"],
     grid,
     twin,
-    cases,
+    cases: || Box::new(cases().into_iter()),
 };
 
 /// `SPLIT` lanes for `ROWS` rows; also those of `matvec_integer`.

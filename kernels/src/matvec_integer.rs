@@ -44,7 +44,7 @@ pub static MATVEC_INTEGER: Kernel = Kernel {
     outputs: &["y"],
     grid: matvec::grid,
     twin,
-    cases,
+    cases: || Box::new(cases().into_iter()),
 };
 
 crate::params! {

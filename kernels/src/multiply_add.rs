@@ -35,7 +35,7 @@ pub static MULTIPLY_ADD: Kernel = Kernel {
     outputs: &["y"],
     grid: |shader, lanes, _| wide_grid(lanes.div_ceil(shader.constant("LANES"))),
     twin,
-    cases,
+    cases: || Box::new(cases().into_iter()),
 };
 
 crate::params! {

@@ -22,7 +22,7 @@ pub static NOISE: Kernel = Kernel {
     outputs: &["plane"],
     grid: |shader, groups, _| wide_grid(groups.div_ceil(shader.constant("LANES"))),
     twin,
-    cases,
+    cases: || Box::new(cases().into_iter()),
 };
 
 crate::params! {

@@ -48,7 +48,7 @@ pub static NORM: Kernel = Kernel {
     outputs: &["y"],
     grid: |_, groups, tokens| [groups, tokens, 1],
     twin,
-    cases,
+    cases: || Box::new(cases().into_iter()),
 };
 
 crate::params! {

@@ -20,7 +20,7 @@ pub static POINTWISE: Kernel = Kernel {
     outputs: &["y"],
     grid: lane_grid,
     twin,
-    cases,
+    cases: || Box::new(cases().into_iter()),
 };
 
 crate::params! {

@@ -45,7 +45,7 @@ pub static QUANTISE: Kernel = Kernel {
     outputs: &["packed"],
     grid: |_, _, tokens| [1, tokens, 1],
     twin,
-    cases,
+    cases: || Box::new(cases().into_iter()),
 };
 
 crate::params! {

@@ -50,7 +50,7 @@ pub static READ: Kernel = Kernel {
     outputs: &["sums"],
     grid: |shader, lanes, _| wide_grid(lanes.div_ceil(shader.constant("LANES"))),
     twin,
-    cases,
+    cases: || Box::new(cases().into_iter()),
 };
 
 crate::params! {

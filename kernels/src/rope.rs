@@ -26,7 +26,7 @@ pub static ROPE: Kernel = Kernel {
     outputs: &["qkv", "keys", "values"],
     grid: lane_grid,
     twin,
-    cases,
+    cases: || Box::new(cases().into_iter()),
 };
 
 crate::params! {

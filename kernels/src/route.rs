@@ -21,7 +21,7 @@ pub static ROUTE: Kernel = Kernel {
     outputs: &["chosen", "shares"],
     grid: |shader, _, tokens| [tokens.div_ceil(shader.constant("LANES")), 1, 1],
     twin,
-    cases,
+    cases: || Box::new(cases().into_iter()),
 };
 
 crate::params! {

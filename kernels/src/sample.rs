@@ -39,7 +39,7 @@ pub static SAMPLE: Kernel = Kernel {
     outputs: &["seen", "tokens", "drawn", "state"],
     grid: |_, _, _| [1, 1, 1],
     twin,
-    cases,
+    cases: || Box::new(cases().into_iter()),
 };
 
 crate::params! {

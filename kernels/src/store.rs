@@ -24,7 +24,7 @@ pub static STORE: Kernel = Kernel {
     outputs: &["keys", "values"],
     grid: lane_grid,
     twin,
-    cases,
+    cases: || Box::new(cases().into_iter()),
 };
 
 crate::params! {

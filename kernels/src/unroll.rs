@@ -171,7 +171,7 @@ mod tests {
             for (var k = 0u; k < params.n; k++) { c[k] = 0; }\n";
         let text = unroll("const N = 8u;\n", source);
         assert_eq!(text.lines().count(), source.lines().count());
-        let code: String = text.lines().skip(1).map(|line| line.trim()).collect();
+        let code: String = text.lines().skip(1).map(str::trim).collect();
         assert_eq!(
             code,
             "{ // twicea[0u] += v.i + ii;{ b[0u][0u] = 0u; }{b[0u][1u] = 0u;}}\

@@ -72,8 +72,10 @@ impl Engine {
             .map(|kernel| self.capable(kernel).count())
             .sum();
         for kernel in wanted {
-            let cases = (kernel.cases)();
-            let cases: Vec<&Case> = cases.iter().filter(|case| self.has_parts(case)).collect();
+            let cases: Vec<Case> = (kernel.cases)()
+                .filter(|case| self.has_parts(case))
+                .collect();
+            let cases: Vec<&Case> = cases.iter().collect();
             for variant in self.capable(kernel) {
                 let row = self.tested(kernel, variant, &cases).await?;
                 self.conclude(&row);

@@ -38,7 +38,7 @@ impl Engine {
     ) -> Result<()> {
         let mut wanted = Vec::new();
         for kernel in kernels(only)? {
-            let mut cases = (kernel.cases)();
+            let mut cases: Vec<_> = (kernel.cases)().collect();
             cases.retain(|case| self.has_parts(case));
             let variants: Vec<_> = self.able(kernel).collect();
             wanted.push((kernel, variants, cases));
