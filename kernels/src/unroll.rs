@@ -101,25 +101,31 @@ impl<'a> Constants<'a> {
     }
 
     fn sum(&self, rest: &mut &str) -> Option<u32> {
-        let mut value = self.product(rest)?;
-        loop {
-            value = match eaten(rest, &["+", "-"]) {
-                Some("+") => value.checked_add(self.product(rest)?)?,
-                Some(_) => value.checked_sub(self.product(rest)?)?,
-                None => return Some(value),
-            };
-        }
+        self.chain(rest, &["+", "-"], Self::product)
     }
 
     fn product(&self, rest: &mut &str) -> Option<u32> {
-        let mut value = self.one(rest)?;
-        loop {
-            value = match eaten(rest, &["*", "/"]) {
-                Some("*") => value.checked_mul(self.one(rest)?)?,
-                Some(_) => value.checked_div(self.one(rest)?)?,
-                None => return Some(value),
-            };
+        self.chain(rest, &["*", "/"], Self::one)
+    }
+
+    /// What `next` reads, as often as one of `signs` follows.
+    fn chain(
+        &self,
+        rest: &mut &str,
+        signs: &[&str],
+        next: fn(&Self, &mut &str) -> Option<u32>,
+    ) -> Option<u32> {
+        let mut value = next(self, rest)?;
+        while let Some(sign) = eaten(rest, signs) {
+            let other = next(self, rest)?;
+            value = match sign {
+                "+" => value.checked_add(other),
+                "-" => value.checked_sub(other),
+                "*" => value.checked_mul(other),
+                _ => value.checked_div(other),
+            }?;
         }
+        Some(value)
     }
 
     fn one(&self, rest: &mut &str) -> Option<u32> {

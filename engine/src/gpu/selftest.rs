@@ -72,10 +72,7 @@ impl Engine {
             .map(|kernel| self.capable(kernel).count())
             .sum();
         for kernel in wanted {
-            let cases: Vec<Case> = (kernel.cases)()
-                .filter(|case| self.has_parts(case))
-                .collect();
-            let cases: Vec<&Case> = cases.iter().collect();
+            let cases: Vec<Case> = self.cases(kernel).collect();
             for variant in self.capable(kernel) {
                 let row = self.tested(kernel, variant, &cases).await?;
                 self.conclude(&row);
@@ -109,7 +106,7 @@ impl Engine {
         &self,
         kernel: &'static Kernel,
         variant: &'static Variant,
-        cases: &[&Case],
+        cases: &[Case],
     ) -> Result<SelfTestRow> {
         let mut row = SelfTestRow {
             kernel: kernel.name.to_owned(),
@@ -136,9 +133,10 @@ impl Engine {
         Ok(row)
     }
 
-    /// Whether this adapter can run what fills the sockets of a case.
-    pub(crate) fn has_parts(&self, case: &Case) -> bool {
-        self.adapter().features.shader_f16 || !case.parts.iter().any(|p| p.f16)
+    /// The cases of a kernel whose sockets are filled by what this adapter can run.
+    pub(crate) fn cases(&self, kernel: &Kernel) -> impl Iterator<Item = Case> {
+        let f16 = self.adapter().features.shader_f16;
+        (kernel.cases)().filter(move |case| f16 || !case.parts.iter().any(|p| p.f16))
     }
 
     /// The largest error of an output of a case, and what is wrong, if anything.

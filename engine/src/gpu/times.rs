@@ -38,8 +38,7 @@ impl Engine {
     ) -> Result<()> {
         let mut wanted = Vec::new();
         for kernel in kernels(only)? {
-            let mut cases: Vec<_> = (kernel.cases)().collect();
-            cases.retain(|case| self.has_parts(case));
+            let cases: Vec<_> = self.cases(kernel).collect();
             let variants: Vec<_> = self.able(kernel).collect();
             wanted.push((kernel, variants, cases));
         }

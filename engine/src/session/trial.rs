@@ -122,7 +122,7 @@ impl Engine {
         };
         // One by one: all of a kernel may take a hundred megabytes.
         let mut best: Option<((bool, usize), Case)> = None;
-        for case in (shader.kernel.cases)().filter(|case| self.has_parts(case)) {
+        for case in self.cases(shader.kernel) {
             let alike = alike(&case);
             if best.as_ref().is_none_or(|(most, _)| alike > *most) {
                 best = Some((alike, case));
@@ -132,7 +132,7 @@ impl Engine {
             }
         }
         let (_, case) = best.expect("a kernel has a case that runs");
-        let row = self.tested(shader.kernel, shader.variant, &[&case]).await?;
+        let row = self.tested(shader.kernel, shader.variant, &[case]).await?;
         let wrong = (!row.failures.is_empty()).then(|| row.failures.join("; "));
         let failed = wrong.is_some();
         self.trials().insert(trial_name(shader), wrong);
