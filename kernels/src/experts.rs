@@ -8,8 +8,8 @@ use crate::{
     matvec::finish,
     padded,
     parts::{
-        FINISH, FINISH_ADD, FINISH_GEGLU, FINISH_GLU, FINISH_STORE, HALVES_BITS, HALVES_UNPACK,
-        REDUCE_NONE, REDUCE_SUBGROUP, REDUCE_WORKGROUP, STATE, halves_rows,
+        FINISH, FINISH_ADD, FINISH_GEGLU, FINISH_GLU, FINISH_STORE, Finish, HALVES_BITS,
+        HALVES_UNPACK, REDUCE_NONE, REDUCE_SUBGROUP, REDUCE_WORKGROUP, STATE,
     },
     random::Random,
 };
@@ -119,9 +119,10 @@ fn case(
     random: &mut Random,
 ) -> Case {
     let (experts, used) = (5, 2);
-    let results = if halves_rows(finish) { rows / 2 } else { rows };
+    let glu = Finish::of(finish) == Finish::Glu;
+    let results = if glu { rows / 2 } else { rows };
     // Only what adds comes beside something else.
-    let y_start = if std::ptr::eq(finish, &raw const FINISH_ADD) {
+    let y_start = if Finish::of(finish) == Finish::Add {
         6
     } else {
         0

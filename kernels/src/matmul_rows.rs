@@ -1,14 +1,14 @@
 //! Matrix times matrix on adapters that run on the CPU, where workgroup memory and storage are slow to read.
 
 use crate::{
-    Call, Case, FORMATS, Kernel, Variant, bytes_of_params,
+    Call, Case, FORMATS, Kernel, Part, Variant, bytes_of_params,
     call::activations,
     formats::FORMAT,
     kernel::wide_grid,
     matvec, padded,
     parts::{
-        FINISH, FINISH_ADD, FINISH_GATE, FINISH_GLU, FINISH_STORE, HALVES_UNPACK, INPUT_PLAIN,
-        STATE, XS, XS_STORAGE, XS_UNIFORM,
+        FINISH_STORE, Finish, GATES, GELU, HALVES_UNPACK, INPUT_PLAIN, SILU, STATE, XS, XS_STORAGE,
+        XS_UNIFORM,
     },
     random::Random,
 };
@@ -21,7 +21,7 @@ pub static MATMUL_ROWS: Kernel = Kernel {
     name: "matmul_rows",
     source: include_str!("matmul_rows.wgsl"),
     uses: &[&STATE],
-    sockets: &[FORMAT, XS, FINISH],
+    sockets: &[FORMAT, XS, GATES],
     variants: &[
         Variant {
             name: "rows8",
@@ -58,6 +58,8 @@ crate::params! {
         y_stride: u32,
         /// The token of the pass that is x's first.
         token_start: u32,
+        /// What happens to a result: a [`Finish`] by its number.
+        finish: u32,
     }
 }
 
@@ -70,23 +72,26 @@ fn twin(call: &mut Call) {
         y_start: p.y_start,
         eps: 0.0,
     };
+    let finishes = [Finish::Store, Finish::Add, Finish::Glu, Finish::Gate];
+    let finish = (finishes[p.finish as usize], call.has(&GELU));
     let end = call.words("state")[1].min(p.token_start + TOKENS);
     for token in p.token_start..end {
         let results = matvec::products(call, &as_matvec, (token - p.token_start) as usize);
-        matvec::finish(call, (token * p.y_stride + p.y_start) as usize, &results);
+        let start = (token * p.y_stride + p.y_start) as usize;
+        matvec::finish_as(call, start, &results, finish);
     }
 }
 
-/// Every format, each with half of the finishes; fewer tokens than eight, and some that are not the first.
+/// Every format, each with half of the finishes and with one activation; fewer tokens than eight, and some that are not the first.
 fn cases() -> Vec<Case> {
     let mut random = Random::new(9);
     let mut cases = Vec::new();
     for (number, format) in FORMATS.iter().copied().enumerate() {
         for (i, (finish, token_start)) in [
-            (&FINISH_STORE, 0),
-            (&FINISH_ADD, 8),
-            (&FINISH_GLU, 0),
-            (&FINISH_GATE, 16),
+            (Finish::Store, 0),
+            (Finish::Add, 8),
+            (Finish::Glu, 0),
+            (Finish::Gate, 16),
         ]
         .into_iter()
         .enumerate()
@@ -96,7 +101,7 @@ fn cases() -> Vec<Case> {
                 continue;
             }
             for (rows, cols, some) in [(70, 576, 8), (133, 40, 3), (1, 32, 1)] {
-                let store = std::ptr::eq(finish, &raw const FINISH_STORE);
+                let store = finish == Finish::Store;
                 let (tokens, textured) = (token_start + some, cols == 576);
                 let (odd, one) = (rows % 2 == 1 && !store, textured && i < 2);
                 if odd || !(format.in_full() || one) {
@@ -105,7 +110,7 @@ fn cases() -> Vec<Case> {
                 let cols = format.whole(cols);
                 let mut case = matvec::case(
                     format,
-                    (&INPUT_PLAIN, finish),
+                    (&INPUT_PLAIN, &FINISH_STORE),
                     (rows, cols, tokens),
                     &mut random,
                 );
@@ -116,15 +121,20 @@ fn cases() -> Vec<Case> {
                     &format.part
                 };
                 let xs = [&XS_UNIFORM, &XS_STORAGE][usize::from(token_start == 8)];
-                case.parts = vec![part, xs, finish];
+                let gates: &'static Part = [&SILU, &GELU][number / 2 % 2];
+                case.parts = vec![part, xs, gates];
                 case.consts = vec![("X_LENGTH", TOKENS * padded(cols) / 4)];
-                case.name = format!("{rows}×{cols} {} {some} from {token_start}", finish.name);
+                case.name = format!(
+                    "{rows}×{cols} {finish:?} {} {some} from {token_start}",
+                    gates.name
+                );
                 case.params = bytes_of_params(&Params {
                     rows,
                     cols,
                     y_start: 64,
                     y_stride,
                     token_start,
+                    finish: finish as u32,
                 });
                 case.buffers[0].1 = activations(&mut random, TOKENS, cols);
                 case.buffers[1].1 = activations(&mut random, tokens, rows + 64);

@@ -1,23 +1,22 @@
 // matmul_rows: Y = X W^T for eight tokens, for adapters that run on the CPU.
 // A lane has ROWS rows of W to itself, 4 or 8, and unpacks each group of 32 weights once for eight tokens.
 // Bound: reads weights once per eight tokens; 2 rows cols tokens operations.
-// Sockets: format, xs, finish.
+// Compilers of such adapters take long for it: so one shader serves every finish, which is a parameter. Sockets: format, xs, gates.
 
-const GROUPS = X_LENGTH / 64u; // of a row
-
-struct Params { rows: u32, cols: u32, y_start: u32, y_stride: u32, token_start: u32 }
+struct Params { rows: u32, cols: u32, y_start: u32, y_stride: u32, token_start: u32, finish: u32 }
 
 @group(0) @binding(4) var<storage, read_write> y: array<f32>;   // (tokens, y_stride)
 @group(0) @binding(8) var<uniform> params: Params;
 
 @compute @workgroup_size(LANES)
 fn main(@builtin(workgroup_id) at: vec3u, @builtin(num_workgroups) all: vec3u, @builtin(local_invocation_index) lane: u32) {
+    let groups = (params.cols + 31u) / 32u;
     let row = ((at.y * all.x + at.x) * LANES + lane) * ROWS;
     let last = params.rows - 1u;
-    let four = four_place(min(row, last) / 4u, GROUPS);
-    let rows = places(row);
-    let next_four = four_place(min(row + 4u, last) / 4u, GROUPS);
-    let next_rows = places(row + 4u);
+    let four = four_place(min(row, last) / 4u, groups);
+    let rows = places(row, groups);
+    let next_four = four_place(min(row + 4u, last) / 4u, groups);
+    let next_rows = places(row + 4u, groups);
 
     var token0 = Results();
     var token1 = Results();
@@ -27,33 +26,39 @@ fn main(@builtin(workgroup_id) at: vec3u, @builtin(num_workgroups) all: vec3u, @
     var token5 = Results();
     var token6 = Results();
     var token7 = Results();
-    for (var group = 0u; group < GROUPS; group++) {
+    for (var group = 0u; group < groups; group++) {
         let w = four_rows(four + four_step(group), rows + row_step(group));
         var next = Four();
         if ROWS == 8u { next = four_rows(next_four + four_step(group), next_rows + row_step(group)); }
         token0 = added(token0, w, next, x[group]);
-        token1 = added(token1, w, next, x[group + GROUPS]);
-        token2 = added(token2, w, next, x[group + 2u * GROUPS]);
-        token3 = added(token3, w, next, x[group + 3u * GROUPS]);
-        token4 = added(token4, w, next, x[group + 4u * GROUPS]);
-        token5 = added(token5, w, next, x[group + 5u * GROUPS]);
-        token6 = added(token6, w, next, x[group + 6u * GROUPS]);
-        token7 = added(token7, w, next, x[group + 7u * GROUPS]);
+        token1 = added(token1, w, next, x[group + groups]);
+        token2 = added(token2, w, next, x[group + 2u * groups]);
+        token3 = added(token3, w, next, x[group + 3u * groups]);
+        token4 = added(token4, w, next, x[group + 4u * groups]);
+        token5 = added(token5, w, next, x[group + 5u * groups]);
+        token6 = added(token6, w, next, x[group + 6u * groups]);
+        token7 = added(token7, w, next, x[group + 7u * groups]);
     }
-    put(0u, row, token0);
-    put(1u, row, token1);
-    put(2u, row, token2);
-    put(3u, row, token3);
-    put(4u, row, token4);
-    put(5u, row, token5);
-    put(6u, row, token6);
-    put(7u, row, token7);
+    // One token after the other, for each is as much code as a group of its products.
+    let end = min(state.count, params.token_start + 8u);
+    for (var token = params.token_start; token < end; token++) {
+        let start = token * params.y_stride + params.y_start;
+        put_four(start, row, token0.low);
+        if ROWS == 8u { put_four(start, row + 4u, token0.high); }
+        token0 = token1;
+        token1 = token2;
+        token2 = token3;
+        token3 = token4;
+        token4 = token5;
+        token5 = token6;
+        token6 = token7;
+    }
 }
 
 // Those of four rows; rows past the end repeat the last.
-fn places(row: u32) -> vec4u {
+fn places(row: u32, groups: u32) -> vec4u {
     let rows = min(vec4u(row) + vec4u(0u, 1u, 2u, 3u), vec4u(params.rows - 1u));
-    return vec4u(row_place(rows.x, GROUPS), row_place(rows.y, GROUPS), row_place(rows.z, GROUPS), row_place(rows.w, GROUPS));
+    return vec4u(row_place(rows.x, groups), row_place(rows.y, groups), row_place(rows.z, groups), row_place(rows.w, groups));
 }
 
 // A token's results for four rows, and for the next four.
@@ -91,14 +96,25 @@ fn product(w: Group, v: Group) -> f32 {
     return sum.x + sum.y + sum.z + sum.w;
 }
 
-fn put(t: u32, row: u32, v: Results) {
-    put_four(t, row, v.low);
-    if ROWS == 8u { put_four(t, row + 4u, v.high); }
+fn put_four(start: u32, row: u32, v: vec4f) {
+    if row < params.rows { put_two(start, row, v.xy); }
+    if row + 2u < params.rows { put_two(start, row + 2u, v.zw); }
 }
 
-fn put_four(t: u32, row: u32, v: vec4f) {
-    let token = params.token_start + t;
-    let start = token * params.y_stride + params.y_start;
-    if token < state.count && row < params.rows { finish(start, row, v.xy); }
-    if token < state.count && row + 2u < params.rows { finish(start, row + 2u, v.zw); }
+// `Finish`, by number.
+const ADD = 1u;
+const GLU = 2u;
+
+// The results of two rows; of a gated unit the one that is of both.
+fn put_two(start: u32, row: u32, v: vec2f) {
+    let glu = params.finish == GLU;
+    let at = start + select(row, row / 2u, glu);
+    y[at] = finished(select(y[at], v.x, glu), select(v.x, v.y, glu));
+    if !glu && row + 1u < params.rows { y[at + 1u] = finished(y[at + 1u], v.y); }
+}
+
+// Without branches, for all sides of one would be computed.
+fn finished(before: f32, v: f32) -> f32 {
+    let gated = activated(before) * v;
+    return select(select(v, before + v, params.finish == ADD), gated, params.finish >= GLU);
 }

@@ -10,9 +10,8 @@ use crate::{
     padded,
     parts::{
         FINISH, FINISH_ADD, FINISH_GATE, FINISH_GEGATE, FINISH_GEGLU, FINISH_GLU, FINISH_STORE,
-        HALVES_BITS, HALVES_UNPACK, INPUT, INPUT_NORM, INPUT_NORM_UNIFORM, INPUT_PLAIN,
+        Finish, HALVES_BITS, HALVES_UNPACK, INPUT, INPUT_NORM, INPUT_NORM_UNIFORM, INPUT_PLAIN,
         REDUCE_NONE, REDUCE_SUBGROUP, REDUCE_WORKGROUP, STATE, X, X_SINGLE, X_STORAGE, X_UNIFORM,
-        halves_rows,
     },
     pointwise::{gelu, silu},
     random::Random,
@@ -92,13 +91,27 @@ fn input(call: &mut Call, p: &Params, token: usize) -> Vec<f64> {
 
 /// Writes a token's results into its row of `y`, which starts at `start`.
 pub(crate) fn finish(call: &mut Call, start: usize, results: &[f64]) {
-    let add = call.has(&FINISH_ADD);
-    let glu = call.parts.iter().any(|part| halves_rows(part));
-    let gate = call.has(&FINISH_GATE) || call.has(&FINISH_GEGATE);
     let by_gelu = call.has(&FINISH_GEGLU) || call.has(&FINISH_GEGATE);
+    let mut finishes = call.parts.iter().map(|part| Finish::of(part));
+    let finish = finishes.find(|finish| *finish != Finish::Store);
+    finish_as(
+        call,
+        start,
+        results,
+        (finish.unwrap_or(Finish::Store), by_gelu),
+    );
+}
+
+/// The same by a finish that the caller names, and whether its activation is GELU.
+pub(crate) fn finish_as(
+    call: &mut Call,
+    start: usize,
+    results: &[f64],
+    (finish, by_gelu): (Finish, bool),
+) {
     let activated = |v| if by_gelu { gelu(v) } else { silu(v) };
     let y = &mut call.floats_mut("y")[start..];
-    if glu {
+    if finish == Finish::Glu {
         let pairs = results.chunks_exact(2);
         pairs
             .zip(y)
@@ -107,12 +120,10 @@ pub(crate) fn finish(call: &mut Call, start: usize, results: &[f64]) {
     }
     for (y, &v) in y.iter_mut().zip(results) {
         let old = f64::from(*y);
-        *y = if add {
-            old + v
-        } else if gate {
-            activated(old) * v
-        } else {
-            v
+        *y = match finish {
+            Finish::Add => old + v,
+            Finish::Gate => activated(old) * v,
+            _ => v,
         } as f32;
     }
 }

@@ -11,7 +11,7 @@ use super::{
 use crate::{
     Engine, Error, ModelFile, Result,
     gpu::buffer::{Buffer, Upload},
-    plan::{dispatch::Slot, integer::packed_bytes},
+    plan::{dispatch::Slot, integer::packed_bytes, linear::xs_bound},
 };
 
 /// Slots that sessions share, for passes of `chunk` tokens.
@@ -24,8 +24,13 @@ pub(super) async fn slots(
     upload: &mut Upload<'_>,
 ) -> Result<Vec<(Slot, Buffer)>> {
     let angles = angles(config, file, layout, context).await?;
-    // Kernels that take eight tokens at a time bind all eight rows, whether there is a token for each or not.
-    let row = |width: u32| chunk.next_multiple_of(8) as u64 * u64::from(padded(width)) * 4;
+    // Kernels that take eight tokens at a time bind all eight rows, whether there is a token for each or not; and more
+    // where a slot with longer rows shares their shader.
+    let row = |width: u32| {
+        let bytes = u64::from(padded(width)) * 4;
+        let last = (8 * bytes).max(xs_bound(engine, config));
+        (chunk.next_multiple_of(8) as u64 - 8) * bytes + last
+    };
     let widest = (config.heads * config.head_size)
         .max(config.width)
         .max(config.ffn_width);

@@ -3,8 +3,8 @@
 use lantern_kernels::{
     Part, Shader, bytes_of_params, matmul, matmul_cooperative, matmul_rows, matvec, padded,
     parts::{
-        FINISH_STORE, INPUT_NORM, INPUT_NORM_UNIFORM, INPUT_PLAIN, X_SINGLE, X_STORAGE, X_UNIFORM,
-        XS_STORAGE, XS_UNIFORM, halves_rows,
+        FINISH_STORE, Finish, GELU, INPUT_NORM, INPUT_NORM_UNIFORM, INPUT_PLAIN, SILU, X_SINGLE,
+        X_STORAGE, X_UNIFORM, XS_STORAGE, XS_UNIFORM,
     },
 };
 
@@ -13,7 +13,13 @@ use super::{
     cost::Cost,
     dispatch::{Bind, Dispatch, Slot},
 };
-use crate::model::block::{MatrixId, Norm, VectorId};
+use crate::{
+    Engine,
+    model::{
+        block::{MatrixId, Norm, VectorId},
+        config::Config,
+    },
+};
 
 /// A linear layer on its way into a plan: from `x`, normed by `norm` where there is one, to `y`.
 #[derive(Clone, Copy)]
@@ -45,6 +51,27 @@ impl Linear {
             finish: &FINISH_STORE,
         }
     }
+}
+
+/// Bytes of eight tokens' activations.
+fn xs_bytes(width: u32) -> u64 {
+    u64::from(matmul_rows::TOKENS * padded(width)) * 4
+}
+
+/// Bytes that `matmul_rows` binds of each slot whose eight tokens fit a uniform buffer: as many as the widest of these has,
+/// for a shader has their number as a constant, and so one serves all. None where uniform buffers do not pay.
+pub(crate) fn xs_bound(engine: &Engine, config: &Config) -> u64 {
+    let most = engine.uniform_most();
+    let widths = [
+        config.width,
+        config.heads * config.head_size,
+        config.ffn_width,
+    ];
+    let fitting = widths
+        .into_iter()
+        .map(xs_bytes)
+        .filter(|bytes| *bytes <= most);
+    fitting.max().unwrap_or(0)
 }
 
 impl Builder<'_> {
@@ -93,8 +120,7 @@ impl Builder<'_> {
 
     /// Whether this adapter reads `bytes` of activations best from a uniform buffer, and they fit one.
     pub(super) fn uniform(&self, bytes: u64) -> bool {
-        let limits = &self.engine.adapter().limits;
-        self.engine.uniforms_pay() && bytes <= limits.max_uniform_buffer_binding_size
+        bytes <= self.engine.uniform_most()
     }
 
     /// For the last token of a pass, or, where `single`, for the only one.
@@ -154,14 +180,18 @@ impl Builder<'_> {
     fn matmul_rows(&self, linear: &Linear, tokens: u32, all: &mut Vec<Dispatch>) {
         let y_stride = padded(linear.y_width);
         let matrix = self.matrix(linear.matrix);
-        let length = matmul_rows::TOKENS * padded(matrix.cols) / 4;
-        let xs = if self.uniform(u64::from(length) * 16) {
-            &XS_UNIFORM
-        } else {
-            &XS_STORAGE
+        let own = xs_bytes(matrix.cols);
+        let (xs, size): (&'static Part, u64) = match (self.uniform(own), linear.x) {
+            (false, _) => (&XS_STORAGE, own),
+            (true, Slot::Rank) => (&XS_UNIFORM, own),
+            (true, _) => (&XS_UNIFORM, xs_bound(self.engine, self.config)),
         };
-        let parts = [matrix.part(), xs, linear.finish];
-        let shader = self.shader(&matmul_rows::MATMUL_ROWS, &parts, &[("X_LENGTH", length)]);
+        let parts = [matrix.part(), xs, self.activated(&SILU, &GELU)];
+        let shader = self.shader(
+            &matmul_rows::MATMUL_ROWS,
+            &parts,
+            &[("X_LENGTH", size as u32 / 16)],
+        );
         for token_start in (0..tokens).step_by(matmul_rows::TOKENS as usize) {
             let first = all.len();
             self.pieces(linear, &shader, all, |rows, cols, y_start| {
@@ -171,15 +201,14 @@ impl Builder<'_> {
                     y_start,
                     y_stride,
                     token_start,
+                    finish: Finish::of(linear.finish) as u32,
                 })
             });
             for dispatch in &mut all[first..] {
                 dispatch.token_start = token_start;
                 dispatch.cost.tokens = Some(matmul_rows::TOKENS);
-                dispatch.x_range = Some((
-                    u64::from(token_start * padded(matrix.cols)) * 4,
-                    u64::from(length) * 16,
-                ));
+                let start = u64::from(token_start * padded(matrix.cols)) * 4;
+                dispatch.x_range = Some((start, size));
             }
         }
     }
@@ -193,7 +222,7 @@ impl Builder<'_> {
         params: impl Fn(u32, u32, u32) -> Vec<u8>,
     ) {
         let matrix = self.matrix(linear.matrix);
-        let glu = halves_rows(linear.finish);
+        let glu = Finish::of(linear.finish) == Finish::Glu;
         let results = if glu { matrix.rows / 2 } else { matrix.rows };
         let (name, y_width) = (&matrix.name, linear.y_width);
         let end = linear.y_start + results;

@@ -7,6 +7,6 @@ pub mod cost;
 pub mod dispatch;
 mod experts;
 pub(crate) mod integer;
-mod linear;
+pub(crate) mod linear;
 mod lora;
 pub mod run;

@@ -180,11 +180,33 @@ pub const FINISH: Socket = Socket {
     ],
 };
 
-/// The finish takes a pair of rows for one result.
-pub fn halves_rows(finish: &Part) -> bool {
-    [&FINISH_GLU, &FINISH_GEGLU]
-        .iter()
-        .any(|part| std::ptr::eq(finish, *part))
+/// What a part of [`FINISH`] does, up to the activation; as a number where a kernel is told by a parameter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Finish {
+    /// y = v
+    Store,
+    /// y += v
+    Add,
+    /// y = activated(gate) * up, of pairs of rows.
+    Glu,
+    /// y = activated(y) * v
+    Gate,
+}
+
+impl Finish {
+    /// That of a part.
+    pub fn of(part: &Part) -> Finish {
+        let is = |others: [&Part; 2]| others.iter().any(|other| std::ptr::eq(*other, part));
+        if is([&FINISH_GLU, &FINISH_GEGLU]) {
+            Finish::Glu
+        } else if is([&FINISH_GATE, &FINISH_GEGATE]) {
+            Finish::Gate
+        } else if std::ptr::eq(&raw const FINISH_ADD, part) {
+            Finish::Add
+        } else {
+            Finish::Store
+        }
+    }
 }
 
 /// SiLU.
