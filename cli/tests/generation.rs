@@ -18,8 +18,14 @@ use support::{folder, lantern, run};
 /// A verb on the model, on the quicker of the software adapters where there are two.
 fn verb(name: &str, model: &Path) -> Command {
     let cache = Path::new(env!("CARGO_TARGET_TMPDIR")); // nothing is kept there: the model is named
-    let mut command = lantern(cache);
+    let mut command = on_quicker(cache);
     command.arg(name).arg(model);
+    command
+}
+
+/// On llvmpipe where that is.
+fn on_quicker(cache: &Path) -> Command {
+    let mut command = lantern(cache);
     let (_, devices, _) = run(lantern(cache).arg("devices"));
     if devices.contains("llvmpipe") {
         command.env("LANTERN_ADAPTER", "llvmpipe");
@@ -304,7 +310,7 @@ fn gpu_kernels_that_compute_wrong_are_replaced_and_named() {
     let Some(model) = model() else { return };
     let cache = folder("faults");
     let ask = |fault: &str, arguments: &[&str]| {
-        let mut command = lantern(&cache);
+        let mut command = on_quicker(&cache);
         command
             .env("LANTERN_TUNING", "off")
             .env("LANTERN_FAULTS", fault);

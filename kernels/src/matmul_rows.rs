@@ -7,8 +7,8 @@ use crate::{
     kernel::wide_grid,
     matvec, padded,
     parts::{
-        FINISH_STORE, Finish, GATES, GELU, HALVES_UNPACK, INPUT_PLAIN, SILU, STATE, XS, XS_STORAGE,
-        XS_UNIFORM,
+        FINISH_STORE, Finish, GATES, GELU, HALVES_UNPACK, INPUT_PLAIN, REDUCE_NONE, SILU, STATE,
+        XS, XS_ALONE, XS_SHARED, XS_STORAGE, XS_UNIFORM,
     },
     random::Random,
 };
@@ -24,14 +24,20 @@ pub static MATMUL_ROWS: Kernel = Kernel {
     sockets: &[FORMAT, XS, GATES],
     variants: &[
         Variant {
+            name: "lanes4",
+            parts: &[&XS_SHARED, &HALVES_UNPACK],
+            consts: &[("LANES", 4), ("ROWS", 8)],
+            software: true,
+        },
+        Variant {
             name: "rows8",
-            parts: &[&HALVES_UNPACK],
+            parts: &[&REDUCE_NONE, &XS_ALONE, &HALVES_UNPACK],
             consts: &[("LANES", 8), ("ROWS", 8)],
             software: true,
         },
         Variant {
             name: "rows4",
-            parts: &[&HALVES_UNPACK],
+            parts: &[&REDUCE_NONE, &XS_ALONE, &HALVES_UNPACK],
             consts: &[("LANES", 8), ("ROWS", 4)],
             software: true,
         },

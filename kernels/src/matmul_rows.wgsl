@@ -1,7 +1,8 @@
 // matmul_rows: Y = X W^T for eight tokens, for adapters that run on the CPU.
 // A lane has ROWS rows of W to itself, 4 or 8, and unpacks each group of 32 weights once for eight tokens.
 // Bound: reads weights once per eight tokens; 2 rows cols tokens operations.
-// Compilers of such adapters take long for it: so one shader serves every finish, which is a parameter. Sockets: format, xs, gates.
+// Compilers of such adapters take long for it: so one shader serves every finish, which is a parameter. Sockets: format, xs, gates;
+// group comes with the variant.
 
 struct Params { rows: u32, cols: u32, y_start: u32, y_stride: u32, token_start: u32, finish: u32 }
 
@@ -9,9 +10,9 @@ struct Params { rows: u32, cols: u32, y_start: u32, y_stride: u32, token_start: 
 @group(0) @binding(8) var<uniform> params: Params;
 
 @compute @workgroup_size(LANES)
-fn main(@builtin(workgroup_id) at: vec3u, @builtin(num_workgroups) all: vec3u, @builtin(local_invocation_index) lane: u32) {
+fn main(at: Invocation, wg: Workgroup) {
     let groups = (params.cols + 31u) / 32u;
-    let row = ((at.y * all.x + at.x) * LANES + lane) * ROWS;
+    let row = ((wg.id.y * wg.count.x + wg.id.x) * LANES + at.lane) * ROWS;
     let last = params.rows - 1u;
     let four = four_place(min(row, last) / 4u, groups);
     let rows = places(row, groups);
@@ -30,14 +31,14 @@ fn main(@builtin(workgroup_id) at: vec3u, @builtin(num_workgroups) all: vec3u, @
         let w = four_rows(four + four_step(group), rows + row_step(group));
         var next = Four();
         if ROWS == 8u { next = four_rows(next_four + four_step(group), next_rows + row_step(group)); }
-        token0 = added(token0, w, next, x[group]);
-        token1 = added(token1, w, next, x[group + groups]);
-        token2 = added(token2, w, next, x[group + 2u * groups]);
-        token3 = added(token3, w, next, x[group + 3u * groups]);
-        token4 = added(token4, w, next, x[group + 4u * groups]);
-        token5 = added(token5, w, next, x[group + 5u * groups]);
-        token6 = added(token6, w, next, x[group + 6u * groups]);
-        token7 = added(token7, w, next, x[group + 7u * groups]);
+        token0 = added(token0, w, next, x_group(group, at));
+        token1 = added(token1, w, next, x_group(group + groups, at));
+        token2 = added(token2, w, next, x_group(group + 2u * groups, at));
+        token3 = added(token3, w, next, x_group(group + 3u * groups, at));
+        token4 = added(token4, w, next, x_group(group + 4u * groups, at));
+        token5 = added(token5, w, next, x_group(group + 5u * groups, at));
+        token6 = added(token6, w, next, x_group(group + 6u * groups, at));
+        token7 = added(token7, w, next, x_group(group + 7u * groups, at));
     }
     // One token after the other, for each is as much code as a group of its products.
     let end = min(state.count, params.token_start + 8u);

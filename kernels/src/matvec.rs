@@ -10,8 +10,9 @@ use crate::{
     padded,
     parts::{
         FINISH, FINISH_ADD, FINISH_GATE, FINISH_GEGATE, FINISH_GEGLU, FINISH_GLU, FINISH_STORE,
-        Finish, HALVES_BITS, HALVES_UNPACK, INPUT, INPUT_NORM, INPUT_NORM_UNIFORM, INPUT_PLAIN,
-        REDUCE_NONE, REDUCE_SUBGROUP, REDUCE_WORKGROUP, STATE, X, X_SINGLE, X_STORAGE, X_UNIFORM,
+        Finish, GROUP_ALONE, GROUP_SHARED, HALVES_BITS, HALVES_UNPACK, INPUT, INPUT_NORM,
+        INPUT_NORM_UNIFORM, INPUT_PLAIN, REDUCE_NONE, REDUCE_SUBGROUP, REDUCE_WORKGROUP, STATE, X,
+        X_SINGLE, X_STORAGE, X_UNIFORM,
     },
     pointwise::{gelu, silu},
     random::Random,
@@ -25,26 +26,32 @@ pub static MATVEC: Kernel = Kernel {
     sockets: &[FORMAT, INPUT, X, FINISH],
     variants: &[
         Variant {
+            name: "lanes4",
+            parts: &[&GROUP_SHARED, &HALVES_UNPACK],
+            consts: &[("LANES", 4), ("SPLIT", 1), ("ROWS", 16)],
+            software: true,
+        },
+        Variant {
             name: "rows8",
-            parts: &[&REDUCE_NONE, &HALVES_UNPACK],
+            parts: &[&REDUCE_NONE, &GROUP_ALONE, &HALVES_UNPACK],
             consts: &[("LANES", 8), ("SPLIT", 1), ("ROWS", 8)],
             software: true,
         },
         Variant {
             name: "rows4",
-            parts: &[&REDUCE_NONE, &HALVES_UNPACK],
+            parts: &[&REDUCE_NONE, &GROUP_ALONE, &HALVES_UNPACK],
             consts: &[("LANES", 8), ("SPLIT", 1), ("ROWS", 4)],
             software: true,
         },
         Variant {
             name: "subgroup",
-            parts: &[&REDUCE_SUBGROUP, &HALVES_BITS],
+            parts: &[&REDUCE_SUBGROUP, &GROUP_ALONE, &HALVES_BITS],
             consts: &[("LANES", 32), ("SPLIT", 32), ("ROWS", 4)],
             software: false,
         },
         Variant {
             name: "workgroup",
-            parts: &[&REDUCE_WORKGROUP, &HALVES_BITS],
+            parts: &[&REDUCE_WORKGROUP, &GROUP_ALONE, &HALVES_BITS],
             consts: &[("LANES", 32), ("SPLIT", 32), ("ROWS", 4)],
             software: false,
         },

@@ -1,7 +1,8 @@
 // matvec: y = W x for the last token of a pass.
 // SPLIT lanes share four rows, each taking every SPLIT-th group of 32 weights; with SPLIT = 1 a lane has ROWS rows of
-// its own, 4 or 8, and reads x at an index that its workgroup shares. Bound: reads every weight byte once.
-// Sockets: format, input, x, finish; reduce comes with the variant.
+// its own, a multiple of 4. Bound: reads every weight byte once.
+// Sockets: format, input, x, finish; reduce and group come with the variant.
+// Loops with constant ends are unrolled.
 
 const GROUPS = X_LENGTH / 8u; // of a row: a constant, for compilers that guard loops whose end they do not see
 
@@ -16,31 +17,33 @@ fn main(at: Invocation, wg: Workgroup) {
     let index = wg.id.y * wg.count.x + wg.id.x;
     let row = (index * (LANES / SPLIT) + at.lane / SPLIT) * ROWS;
 
-    let four = four_place(min(row, params.rows - 1u) / 4u, GROUPS);
-    let rows = places(row);
-    let next_four = four_place(min(row + 4u, params.rows - 1u) / 4u, GROUPS);
-    let next_rows = places(row + 4u);
-
-    var sums = vec4f(0.0);
-    var next_sums = vec4f(0.0);
+    var fours = array<u32, ROWS / 4u>();
+    var rows = array<vec4u, ROWS / 4u>();
+    var sums = array<vec4f, ROWS / 4u>();
+    for (var k = 0u; k < ROWS / 4u; k++) {
+        fours[k] = four_place(min(row + 4u * k, params.rows - 1u) / 4u, GROUPS);
+        rows[k] = places(row + 4u * k);
+    }
     var squares = 0.0;
-    for (var group = at.lane % SPLIT; group < GROUPS; group += SPLIT) {
-        let v = x_group(start + group, group);
+    for (var group = group_first(at); group < GROUPS; group += SPLIT) {
+        let v = x_group(start + group, group, at);
         squares += v.squares;
-        sums += products(four + four_step(group), rows + row_step(group), v);
-        if ROWS == 8u { next_sums += products(next_four + four_step(group), next_rows + row_step(group), v); }
+        for (var k = 0u; k < ROWS / 4u; k++) {
+            sums[k] += products(fours[k] + four_step(group), rows[k] + row_step(group), v);
+        }
     }
 
     let scale = input_scale(squares, at, wg);
-    let low = vec2f(reduce_sum(sums.x, at, wg), reduce_sum(sums.y, at, wg)) * scale;
-    let high = vec2f(reduce_sum(sums.z, at, wg), reduce_sum(sums.w, at, wg)) * scale;
-    if at.lane % SPLIT != 0u { return; }
-    if row < params.rows { finish(params.y_start, row, low); }
-    if row + 2u < params.rows { finish(params.y_start, row + 2u, high); }
-    if ROWS == 8u {
-        if row + 4u < params.rows { finish(params.y_start, row + 4u, next_sums.xy * scale); }
-        if row + 6u < params.rows { finish(params.y_start, row + 6u, next_sums.zw * scale); }
+    for (var k = 0u; k < ROWS / 4u; k++) {
+        let low = vec2f(reduce_sum(sums[k].x, at, wg), reduce_sum(sums[k].y, at, wg)) * scale;
+        let high = vec2f(reduce_sum(sums[k].z, at, wg), reduce_sum(sums[k].w, at, wg)) * scale;
+        put(row + 4u * k, low, high, at.lane % SPLIT == 0u);
     }
+}
+
+fn put(row: u32, low: vec2f, high: vec2f, first: bool) {
+    if first && row < params.rows { finish(params.y_start, row, low); }
+    if first && row + 2u < params.rows { finish(params.y_start, row + 2u, high); }
 }
 
 // Those of four rows; rows past the end repeat the last.
@@ -66,14 +69,4 @@ struct Activations {
     weighed: Group,
     total: f32, // for the least value that a group's weights share
     squares: f32,
-}
-
-// A group is one element of x: compilers that check indices then check one.
-fn x_group(place: u32, i: u32) -> Activations {
-    let x = x[place];
-    let squares = input_square(x.a) + input_square(x.b) + input_square(x.c) + input_square(x.d)
-        + input_square(x.e) + input_square(x.f) + input_square(x.g) + input_square(x.h);
-    let v = input_weigh(x, i);
-    let total = v.a + v.b + v.c + v.d + v.e + v.f + v.g + v.h;
-    return Activations(stepped(v), total.x + total.y + total.z + total.w, squares);
 }

@@ -2,6 +2,7 @@
 // The same in all lanes of a workgroup; apart from what differs, so that compilers see that it is.
 struct Workgroup {
     @builtin(workgroup_id) id: vec3u,
+    @builtin(num_workgroups) count: vec3u,
 }
 
 struct Invocation {
