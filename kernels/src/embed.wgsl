@@ -9,6 +9,7 @@ struct Params { cols: u32, rows: u32, row_start: u32, scale: f32 }
 
 @compute @workgroup_size(LANES)
 fn main(@builtin(global_invocation_id) at: vec3u) {
+    w_begin();
     let groups = (params.cols + 31u) / 32u;
     let token = at.y;
     if token >= state.count || at.x >= groups { return; }

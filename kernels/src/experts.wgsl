@@ -14,6 +14,7 @@ struct Params { rows: u32, cols: u32, row_start: u32, piece_rows: u32, used: u32
 
 @compute @workgroup_size(LANES)
 fn main(at: Invocation, wg: Workgroup) {
+    w_begin();
     let pair = wg.id.y;
     if pair >= state.count * params.used { return; }
     let groups = (params.cols + 31u) / 32u;

@@ -41,6 +41,8 @@ pub struct Part {
     pub name: &'static str,
     /// WGSL declarations, in any order.
     pub source: &'static str,
+    /// What stands in browsers in its stead, where that differs.
+    pub browser: Option<&'static str>,
     /// Parts that it calls.
     pub uses: &'static [&'static Part],
     /// It needs the `shader-f16` feature.
@@ -68,6 +70,7 @@ impl Part {
         Part {
             name,
             source,
+            browser: None,
             uses: &[],
             f16: false,
             subgroups: false,

@@ -7,7 +7,7 @@ use std::fmt::Write;
 
 use crate::{Shader, unroll};
 
-/// Where the text goes; WGSL dialects differ in one line.
+/// Where the text goes: dialects of WGSL differ in one line, and parts may have a text of their own for browsers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Target {
     /// naga: subgroup operations need no `enable` line, and it refuses one.
@@ -27,6 +27,10 @@ pub enum BindingKind {
     Uniform,
     /// `texture_2d<u32>`
     Texture,
+    /// `texture_2d<f32>`, whose texels are words all the same.
+    Sampled,
+    /// `sampler`, of the nearest texel.
+    Sampler,
     /// `texture_storage_2d<rgba32uint, write>`
     TextureWrite,
 }
@@ -84,7 +88,10 @@ pub fn link(shader: &Shader, target: Target) -> Linked {
     let parts = shader
         .all_parts()
         .into_iter()
-        .map(|part| (part.name, part.source));
+        .map(|part| match (target, part.browser) {
+            (Target::Browser, Some(source)) => (part.name, source),
+            _ => (part.name, part.source),
+        });
     for (name, source) in parts.chain([(shader.kernel.name, shader.kernel.source)]) {
         lines.push((text.lines().count() + 1, format!("{name}.wgsl")));
         if source.contains(unroll::MARK) {
@@ -105,23 +112,33 @@ pub fn link(shader: &Shader, target: Target) -> Linked {
 
 /// Reads `@group(0) @binding(N) var… name: type` from each line that has one.
 fn bindings(text: &str) -> Vec<Binding> {
-    let mut found: Vec<Binding> = text.lines().filter_map(binding).collect();
+    let sampled = text.contains("alias Plane = texture_2d<f32>;");
+    let plane = if sampled {
+        BindingKind::Sampled
+    } else {
+        BindingKind::Texture
+    };
+    let mut found: Vec<Binding> = text
+        .lines()
+        .filter_map(|line| binding(line, plane))
+        .collect();
     found.sort_by_key(|b| b.index);
     found
 }
 
-fn binding(line: &str) -> Option<Binding> {
+/// `plane` is what the type of that name is.
+fn binding(line: &str, plane: BindingKind) -> Option<Binding> {
     let rest = line.strip_prefix("@group(0) @binding(")?;
     let (index, rest) = rest.split_once(") var")?;
     let (name, of) = rest.split_once(": ")?;
-    let texture = if of.starts_with("texture_2d<u32>;") {
-        Some(BindingKind::Texture)
-    } else if of.starts_with("texture_storage_2d<rgba32uint, write>;") {
-        Some(BindingKind::TextureWrite)
-    } else {
-        None
+    let handle = match of.split_once(';')?.0 {
+        "Plane" => Some(plane),
+        "texture_2d<u32>" => Some(BindingKind::Texture),
+        "texture_storage_2d<rgba32uint, write>" => Some(BindingKind::TextureWrite),
+        "sampler" => Some(BindingKind::Sampler),
+        _ => None,
     };
-    if let Some(kind) = texture {
+    if let Some(kind) = handle {
         let (name, index) = (name.trim_start().to_string(), index.parse().ok()?);
         return Some(Binding { name, index, kind });
     }

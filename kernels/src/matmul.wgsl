@@ -18,6 +18,7 @@ var<workgroup> x_tile: array<scalar4, 8u * TILE_TOKENS>; // (8 steps of 4 column
 
 @compute @workgroup_size(LANES)
 fn main(@builtin(workgroup_id) at: vec3u, @builtin(local_invocation_index) lane: u32) {
+    w_begin();
     let groups = (params.cols + 31u) / 32u;
     let first_row = at.x * TILE_ROWS;
     let first_token = at.y * TILE_TOKENS;

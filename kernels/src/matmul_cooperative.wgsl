@@ -20,6 +20,7 @@ var<workgroup> results: array<f32, 4u * AREA>;         // (subgroups, tokens, ro
 @compute @workgroup_size(LANES)
 fn main(@builtin(workgroup_id) at: vec3u, @builtin(local_invocation_index) lane: u32,
     @builtin(subgroup_id) subgroup: u32, @builtin(subgroup_invocation_id) subgroup_lane: u32) {
+    w_begin();
     let groups = (params.cols + 31u) / 32u;
     let own_row = subgroup / 2u * 2u * SIDE; // of the subgroup within the tile
     let own_token = subgroup % 2u * 2u * SIDE;

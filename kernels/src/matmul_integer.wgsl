@@ -20,6 +20,7 @@ var<workgroup> x_scales_tile: array<vec2f, TILE_TOKENS>; // scale, total
 
 @compute @workgroup_size(LANES)
 fn main(@builtin(workgroup_id) at: vec3u, @builtin(local_invocation_index) lane: u32) {
+    w_begin();
     let groups = (params.cols + 31u) / 32u;
     let first_row = at.x * TILE_ROWS;
     let first_token = at.y * TILE_TOKENS;

@@ -11,6 +11,7 @@ struct Params { rows: u32, cols: u32, y_start: u32, y_stride: u32, token_start: 
 
 @compute @workgroup_size(LANES)
 fn main(at: Invocation, wg: Workgroup) {
+    w_begin();
     let groups = (params.cols + 31u) / 32u;
     let row = ((wg.id.y * wg.count.x + wg.id.x) * LANES + at.lane) * ROWS;
     let last = params.rows - 1u;

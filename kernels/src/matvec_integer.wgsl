@@ -11,6 +11,7 @@ struct Params { rows: u32, cols: u32, y_start: u32 }
 
 @compute @workgroup_size(LANES)
 fn main(at: Invocation, wg: Workgroup) {
+    w_begin();
     let index = wg.id.y * wg.count.x + wg.id.x;
     let row = (index * (LANES / SPLIT) + at.lane / SPLIT) * ROWS;
 

@@ -18,12 +18,12 @@ pub const MEMORY: Socket = Socket {
 /// Storage.
 pub static READ_BUFFER: Part = Part {
     uses: &[&PLANE_BUFFERS[0]],
-    ..Part::new("buffer", "")
+    ..Part::new("buffer", "fn w_begin() { }")
 };
 /// A texture, as planes of weights lie in them.
 pub static READ_TEXTURE: Part = Part {
     uses: &[&PLANE_TEXTURES[0]],
-    ..Part::new("texture", "")
+    ..Part::new("texture", "fn w_begin() { quants_begin(); }")
 };
 
 /// The kernel; units are lanes.

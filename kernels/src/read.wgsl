@@ -9,6 +9,7 @@ struct Params { lanes: u32 }
 
 @compute @workgroup_size(LANES)
 fn main(at: Invocation, wg: Workgroup) {
+    w_begin();
     let lane = (wg.id.y * wg.count.x + wg.id.x) * LANES + at.lane;
     if lane >= params.lanes { return; }
     var folded = vec4u(0u);

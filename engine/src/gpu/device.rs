@@ -142,6 +142,8 @@ pub struct Engine {
     pub(crate) counting: Counting,
     pub(crate) pipelines: Mutex<HashMap<String, Arc<Pipeline>>>,
     pub(super) cache: OnceLock<wgpu::PipelineCache>,
+    /// Of the nearest texel.
+    pub(super) sampler: OnceLock<wgpu::Sampler>,
     pub(super) choices: Mutex<BTreeMap<String, String>>,
     /// `kernel.variant parts` of those that were run against their twins here, and what was wrong.
     pub(super) trials: Mutex<BTreeMap<String, Option<String>>>,
@@ -324,6 +326,7 @@ impl Engine {
             counting,
             pipelines,
             cache: OnceLock::new(),
+            sampler: OnceLock::new(),
             choices: Mutex::default(),
             trials: Mutex::default(),
             description,

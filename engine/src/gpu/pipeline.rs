@@ -124,6 +124,16 @@ impl Engine {
         found: impl Fn(&Binding) -> Found<'b>,
     ) -> wgpu::BindGroup {
         let entry = |binding: &Binding| {
+            if binding.kind == BindingKind::Sampler {
+                let sampler = self.sampler.get_or_init(|| {
+                    let nearest = wgpu::SamplerDescriptor::default();
+                    self.device.create_sampler(&nearest)
+                });
+                return wgpu::BindGroupEntry {
+                    binding: binding.index,
+                    resource: wgpu::BindingResource::Sampler(sampler),
+                };
+            }
             let resource = match found(binding) {
                 Found::Texture(view) => wgpu::BindingResource::TextureView(view),
                 Found::Range(Range {
@@ -235,15 +245,18 @@ fn binding_type(kind: BindingKind) -> wgpu::BindingType {
         has_dynamic_offset: false,
         min_binding_size: None,
     };
+    let texture = |sample_type| wgpu::BindingType::Texture {
+        sample_type,
+        view_dimension: wgpu::TextureViewDimension::D2,
+        multisampled: false,
+    };
     match kind {
         BindingKind::Read => buffer(wgpu::BufferBindingType::Storage { read_only: true }),
         BindingKind::Write => buffer(wgpu::BufferBindingType::Storage { read_only: false }),
         BindingKind::Uniform => buffer(wgpu::BufferBindingType::Uniform),
-        BindingKind::Texture => wgpu::BindingType::Texture {
-            sample_type: wgpu::TextureSampleType::Uint,
-            view_dimension: wgpu::TextureViewDimension::D2,
-            multisampled: false,
-        },
+        BindingKind::Texture => texture(wgpu::TextureSampleType::Uint),
+        BindingKind::Sampled => texture(wgpu::TextureSampleType::Float { filterable: false }),
+        BindingKind::Sampler => wgpu::BindingType::Sampler(wgpu::SamplerBindingType::NonFiltering),
         BindingKind::TextureWrite => wgpu::BindingType::StorageTexture {
             access: wgpu::StorageTextureAccess::WriteOnly,
             format: wgpu::TextureFormat::Rgba32Uint,

@@ -5,9 +5,13 @@ use std::sync::{
     atomic::{AtomicU64, Ordering::Relaxed},
 };
 
-use lantern_kernels::{Format, formats::TEXTURE_WIDTH};
+use lantern_kernels::{Format, Target, formats::TEXTURE_WIDTH};
 
-use super::{buffer::Buffer, device::Engine, pipeline::Found};
+use super::{
+    buffer::Buffer,
+    device::{Engine, TARGET},
+    pipeline::Found,
+};
 use crate::{Error, Result};
 
 const CACHE_TEXEL: u32 = 16;
@@ -60,7 +64,15 @@ impl Engine {
         bytes: u64,
     ) -> Result<Texture> {
         let (_, height, texel) = format.texture(plane, bytes);
-        self.texture(label, height, texel, wgpu::TextureUsages::empty())
+        let format = match (TARGET, texel) {
+            (Target::Native, 16) => wgpu::TextureFormat::Rgba32Uint,
+            (Target::Native, 8) => wgpu::TextureFormat::Rg32Uint,
+            (Target::Native, _) => wgpu::TextureFormat::R32Uint,
+            (Target::Browser, 16) => wgpu::TextureFormat::Rgba32Float,
+            (Target::Browser, 8) => wgpu::TextureFormat::Rg32Float,
+            (Target::Browser, _) => wgpu::TextureFormat::R32Float,
+        };
+        self.texture(label, height, format, wgpu::TextureUsages::empty())
             .await
     }
 
@@ -68,7 +80,8 @@ impl Engine {
     pub(crate) async fn cache_texture(&self, label: &str, bytes: u64) -> Result<Texture> {
         let height = bytes.div_ceil(CACHE_ROW) as u32;
         let usage = wgpu::TextureUsages::STORAGE_BINDING | wgpu::TextureUsages::COPY_SRC;
-        self.texture(label, height, CACHE_TEXEL, usage).await
+        let format = wgpu::TextureFormat::Rgba32Uint;
+        self.texture(label, height, format, usage).await
     }
 
     /// Whether a texture has room for so many bytes of keys, or of values.
@@ -80,9 +93,10 @@ impl Engine {
         &self,
         label: &str,
         height: u32,
-        texel: u32,
+        format: wgpu::TextureFormat,
         usage: wgpu::TextureUsages,
     ) -> Result<Texture> {
+        let texel = format.block_copy_size(None).expect("not a depth format");
         let scope = self.device.push_error_scope(wgpu::ErrorFilter::OutOfMemory);
         let raw = self.device.create_texture(&wgpu::TextureDescriptor {
             label: Some(label),
@@ -90,11 +104,7 @@ impl Engine {
             mip_level_count: 1,
             sample_count: 1,
             dimension: wgpu::TextureDimension::D2,
-            format: match texel {
-                16 => wgpu::TextureFormat::Rgba32Uint,
-                8 => wgpu::TextureFormat::Rg32Uint,
-                _ => wgpu::TextureFormat::R32Uint,
-            },
+            format,
             usage: wgpu::TextureUsages::TEXTURE_BINDING | wgpu::TextureUsages::COPY_DST | usage,
             view_formats: &[],
         });

@@ -7,7 +7,7 @@ const W_UNIT = 1u; // groups
 fn w_scales_of(four: u32) -> Scales { return Scales(vec4f(1.0), vec4f(0.0)); }
 
 fn w_four(bits: vec2u) -> vec4f {
-    return bitcast<vec4f>(vec4u(bits.x << 16u, bits.x & 0xffff0000u, bits.y << 16u, bits.y & 0xffff0000u));
+    return bitcast<vec4f>(vec4u(bits.x * 0x10000u, bits.x & 0xffff0000u, bits.y * 0x10000u, bits.y & 0xffff0000u));
 }
 
 fn w_group(group: u32) -> Group {

@@ -127,30 +127,53 @@ fn copy(run: &[u8], to: &mut [u8]) {
 /// Texels of a row of a texture that holds weights.
 pub const TEXTURE_WIDTH: u32 = 4096;
 
-/// What a decoder reads its planes with: in buffers, and in textures.
+/// What a kernel calls before it reads plane `PLANE_TEXTURES[i]`.
+macro_rules! begin {
+    (0) => {
+        "quants_begin(); "
+    };
+    (4) => {
+        "highs_begin(); "
+    };
+    ($scales:literal) => {
+        "scales_begin(); "
+    };
+}
+
+/// What a decoder reads its planes with: in buffers, and in textures. Kernels call `w_begin` before they read any.
 macro_rules! planes {
-    ($($(#[$doc:meta])* $name:ident: $($i:literal)*;)*) => {
+    ($($(#[$doc:meta])* $name:ident: [$($i:tt)*];)*) => {
         $($(#[$doc])* pub(super) static $name: [&[&Part]; 2] =
             [
-                &[&BITS, &PLACES_ROWS, $(&PLANE_BUFFERS[$i]),*],
-                &[&BITS, &PLACES_STRIPS, $(&PLANE_TEXTURES[$i]),*],
+                &[
+                    &BITS,
+                    &PLACES_ROWS,
+                    $(&PLANE_BUFFERS[$i],)*
+                    &Part::new("", "fn w_begin() { }\n"),
+                ],
+                &[
+                    &BITS,
+                    &PLACES_STRIPS,
+                    $(&PLANE_TEXTURES[$i],)*
+                    &Part::new("", concat!("fn w_begin() { ", $(begin!($i),)* "}\n")),
+                ],
             ];)*
     };
 }
 
 planes! {
     /// Quants.
-    Q: 0;
+    Q: [0];
     /// Quants, and scales of 2 bytes: f16.
-    QS: 0 1;
+    QS: [0 1];
     /// Quants, and scales of 4 bytes: pairs of f16.
-    QP: 0 2;
+    QP: [0 2];
     /// Quants, and scales of a byte.
-    QB: 0 3;
+    QB: [0 3];
     /// Quants and highs.
-    QH: 0 4;
+    QH: [0 4];
     /// Quants, scales of 2 bytes, highs.
-    QSH: 0 1 4;
+    QSH: [0 1 4];
     /// Quants, scales of 4 bytes, highs.
-    QPH: 0 2 4;
+    QPH: [0 2 4];
 }

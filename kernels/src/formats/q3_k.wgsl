@@ -15,7 +15,7 @@ fn w_group(group: u32) -> Group {
     let q = pair_of(quants4(first + place / 2u), place);
     let h = quants4(first + 4u + place / 4u)[place % 4u];
     let s = signed_pair(half_of(quants4(first + 6u), place));
-    return Group(w_four(q.x, h << 2u, s.x), w_four(q.x >> 2u, h << 1u, s.x),
+    return Group(w_four(q.x, h * 4u, s.x), w_four(q.x >> 2u, h * 2u, s.x),
         w_four(q.x >> 4u, h, s.x), w_four(q.x >> 6u, h >> 1u, s.x),
         w_four(q.y, h >> 2u, s.y), w_four(q.y >> 2u, h >> 3u, s.y),
         w_four(q.y >> 4u, h >> 4u, s.y), w_four(q.y >> 6u, h >> 5u, s.y));

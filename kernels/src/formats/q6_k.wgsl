@@ -14,9 +14,9 @@ fn w_group(group: u32) -> Group {
     let q = quants4(first + place);
     let h = pair_of(quants4(first + 8u + place / 2u), place);
     let s = signed_pair(half_of(quants4(first + 12u), place));
-    return Group(w_four(q.x, h.x << 4u, s.x), w_four(q.x >> 4u, h.x << 2u, s.x),
+    return Group(w_four(q.x, h.x * 16u, s.x), w_four(q.x >> 4u, h.x * 4u, s.x),
         w_four(q.y, h.x, s.x), w_four(q.y >> 4u, h.x >> 2u, s.x),
-        w_four(q.z, h.y << 4u, s.y), w_four(q.z >> 4u, h.y << 2u, s.y),
+        w_four(q.z, h.y * 16u, s.y), w_four(q.z >> 4u, h.y * 4u, s.y),
         w_four(q.w, h.y, s.y), w_four(q.w >> 4u, h.y >> 2u, s.y));
 }
 

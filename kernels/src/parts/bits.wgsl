@@ -1,4 +1,5 @@
-// Bits of quantised blocks as numbers. Conversions go through i32: from u32 they cost several instructions on CPUs.
+// Bits of quantised blocks as numbers. Conversions go through i32: from u32 they cost several instructions on CPUs. Bits move
+// up by products: compilers make shifts of them where those are faster; SwiftShader shifts lane by lane.
 
 // Activations as numbers of `w_group` meet them.
 fn stepped(v: Group) -> Group {
@@ -33,8 +34,8 @@ fn four_bits(q: vec4u) -> Group {
 
 // The same with a fifth bit: bit k of byte j of `high` is that of weight 4 k + j.
 fn five_bits(q: vec4u, high: u32) -> Group {
-    return Group(with_fifth(q.x, high << 4u), with_fifth(q.x >> 4u, high << 3u),
-        with_fifth(q.y, high << 2u), with_fifth(q.y >> 4u, high << 1u),
+    return Group(with_fifth(q.x, high * 16u), with_fifth(q.x >> 4u, high * 8u),
+        with_fifth(q.y, high * 4u), with_fifth(q.y >> 4u, high * 2u),
         with_fifth(q.z, high), with_fifth(q.z >> 4u, high >> 1u),
         with_fifth(q.w, high >> 2u), with_fifth(q.w >> 4u, high >> 3u));
 }
@@ -53,11 +54,11 @@ fn bytes_of_four(words: vec2u, place: u32) -> vec4f {
 }
 
 // The two signed bytes of a halfword.
-fn signed_pair(half: u32) -> vec2f { return vec2f(bitcast<vec2i>(vec2u(half << 24u, half << 16u)) >> vec2u(24u)); }
+fn signed_pair(half: u32) -> vec2f { return vec2f(bitcast<vec2i>(vec2u(half * 0x1000000u, half * 0x10000u)) >> vec2u(24u)); }
 
 // The four signed bytes of `word`, as the upper bytes of words: times BYTES they are the numbers.
 fn signed_bytes(word: u32) -> vec4f {
-    return vec4f(bitcast<vec4i>((vec4u(word) << vec4u(24u, 16u, 8u, 0u)) & vec4u(0xff000000u)));
+    return vec4f(bitcast<vec4i>((vec4u(word) * vec4u(0x1000000u, 0x10000u, 0x100u, 1u)) & vec4u(0xff000000u)));
 }
 const BYTES = vec4f(5.9604644775390625e-8); // 2^-24
 

@@ -3,7 +3,7 @@
 @group(0) @binding(2) var<storage, read> values: array<u32>; // (places, kv heads, head size / 32, 9)
 
 fn bytes4(word: u32, scale: u32) -> vec4f {
-    return vec4f(bitcast<vec4i>(vec4u(word) << vec4u(24u, 16u, 8u, 0u)) >> vec4u(24u)) * bitcast<f32>(scale);
+    return vec4f(bitcast<vec4i>(vec4u(word) * vec4u(0x1000000u, 0x10000u, 0x100u, 1u)) >> vec4u(24u)) * bitcast<f32>(scale);
 }
 fn key4(i: u32) -> vec4f {
     let block = i / 8u * 9u;

@@ -28,12 +28,24 @@ pub static PLANE_BUFFERS: [Part; 5] = [
 ];
 /// The same in textures.
 pub static PLANE_TEXTURES: [Part; 5] = [
-    Part::new("", include_str!("quants_texture.wgsl")),
-    Part::new("", include_str!("scales_halves_texture.wgsl")),
-    Part::new("", include_str!("scales_pairs_texture.wgsl")),
-    Part::new("", include_str!("scales_bytes_texture.wgsl")),
-    Part::new("", include_str!("highs_texture.wgsl")),
+    plane_texture(include_str!("quants_texture.wgsl")),
+    plane_texture(include_str!("scales_halves_texture.wgsl")),
+    plane_texture(include_str!("scales_pairs_texture.wgsl")),
+    plane_texture(include_str!("scales_bytes_texture.wgsl")),
+    plane_texture(include_str!("highs_texture.wgsl")),
 ];
+const fn plane_texture(source: &'static str) -> Part {
+    const USES: &[&Part] = &[&PLANE];
+    Part {
+        uses: USES,
+        ..Part::new("", source)
+    }
+}
+/// How a texel of a plane is read.
+static PLANE: Part = Part {
+    browser: Some(include_str!("plane_sampled.wgsl")),
+    ..Part::new("", include_str!("plane_loaded.wgsl"))
+};
 
 /// No reduction: each lane has its own rows.
 pub static REDUCE_NONE: Part = Part::new("", include_str!("reduce_none.wgsl"));
