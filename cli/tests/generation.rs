@@ -13,23 +13,13 @@ use std::{
 
 use default_model::default_model as model;
 use serde_json::Value;
-use support::{folder, lantern, run};
+use support::{folder, lantern, on_quicker, run};
 
 /// A verb on the model, on the quicker of the software adapters where there are two.
 fn verb(name: &str, model: &Path) -> Command {
     let cache = Path::new(env!("CARGO_TARGET_TMPDIR")); // nothing is kept there: the model is named
     let mut command = on_quicker(cache);
     command.arg(name).arg(model);
-    command
-}
-
-/// On llvmpipe where that is.
-fn on_quicker(cache: &Path) -> Command {
-    let mut command = lantern(cache);
-    let (_, devices, _) = run(lantern(cache).arg("devices"));
-    if devices.contains("llvmpipe") {
-        command.env("LANTERN_ADAPTER", "llvmpipe");
-    }
     command
 }
 

@@ -112,28 +112,28 @@ pub fn link(shader: &Shader, target: Target) -> Linked {
 
 /// Reads `@group(0) @binding(N) var… name: type` from each line that has one.
 fn bindings(text: &str) -> Vec<Binding> {
-    let sampled = text.contains("alias Plane = texture_2d<f32>;");
-    let plane = if sampled {
-        BindingKind::Sampled
-    } else {
-        BindingKind::Texture
+    let alias = |line: &str| {
+        let of = line.strip_prefix("alias Plane = ")?.strip_suffix(';')?;
+        Some(of.to_owned())
     };
+    let plane = text.lines().find_map(alias).unwrap_or_default();
     let mut found: Vec<Binding> = text
         .lines()
-        .filter_map(|line| binding(line, plane))
+        .filter_map(|line| binding(line, &plane))
         .collect();
     found.sort_by_key(|b| b.index);
     found
 }
 
-/// `plane` is what the type of that name is.
-fn binding(line: &str, plane: BindingKind) -> Option<Binding> {
+/// `plane` is the type that has that alias.
+fn binding(line: &str, plane: &str) -> Option<Binding> {
     let rest = line.strip_prefix("@group(0) @binding(")?;
     let (index, rest) = rest.split_once(") var")?;
     let (name, of) = rest.split_once(": ")?;
-    let handle = match of.split_once(';')?.0 {
-        "Plane" => Some(plane),
+    let of = of.split_once(';')?.0;
+    let handle = match if of == "Plane" { plane } else { of } {
         "texture_2d<u32>" => Some(BindingKind::Texture),
+        "texture_2d<f32>" => Some(BindingKind::Sampled),
         "texture_storage_2d<rgba32uint, write>" => Some(BindingKind::TextureWrite),
         "sampler" => Some(BindingKind::Sampler),
         _ => None,

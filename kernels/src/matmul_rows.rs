@@ -8,7 +8,7 @@ use crate::{
     matvec, padded,
     parts::{
         FINISH_STORE, Finish, GATES, GELU, HALVES_UNPACK, INPUT_PLAIN, REDUCE_NONE, SILU, STATE,
-        XS, XS_ALONE, XS_SHARED, XS_STORAGE, XS_UNIFORM,
+        SUBGROUP, XS, XS_ALONE, XS_SHARED, XS_STORAGE, XS_UNIFORM,
     },
     random::Random,
 };
@@ -25,7 +25,7 @@ pub static MATMUL_ROWS: Kernel = Kernel {
     variants: &[
         Variant {
             name: "lanes4",
-            parts: &[&XS_SHARED, &HALVES_UNPACK],
+            parts: &[&SUBGROUP, &XS_SHARED, &HALVES_UNPACK],
             consts: &[("LANES", 4), ("ROWS", 8)],
             software: true,
         },

@@ -11,8 +11,8 @@ use crate::{
     parts::{
         FINISH, FINISH_ADD, FINISH_GATE, FINISH_GEGATE, FINISH_GEGLU, FINISH_GLU, FINISH_STORE,
         Finish, GROUP_ALONE, GROUP_SHARED, HALVES_BITS, HALVES_UNPACK, INPUT, INPUT_NORM,
-        INPUT_NORM_UNIFORM, INPUT_PLAIN, REDUCE_NONE, REDUCE_SUBGROUP, REDUCE_WORKGROUP, STATE, X,
-        X_SINGLE, X_STORAGE, X_UNIFORM,
+        INPUT_NORM_UNIFORM, INPUT_PLAIN, REDUCE_NONE, REDUCE_SUBGROUP, REDUCE_WORKGROUP, STATE,
+        SUBGROUP, X, X_SINGLE, X_STORAGE, X_UNIFORM,
     },
     pointwise::{gelu, silu},
     random::Random,
@@ -27,7 +27,7 @@ pub static MATVEC: Kernel = Kernel {
     variants: &[
         Variant {
             name: "lanes4",
-            parts: &[&GROUP_SHARED, &HALVES_UNPACK],
+            parts: &[&SUBGROUP, &GROUP_SHARED, &HALVES_UNPACK],
             consts: &[("LANES", 4), ("SPLIT", 1), ("ROWS", 16)],
             software: true,
         },

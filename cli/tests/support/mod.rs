@@ -5,6 +5,7 @@ use std::{
     fs,
     path::{Path, PathBuf},
     process::{Command, Output, Stdio},
+    sync::OnceLock,
 };
 
 pub mod hub;
@@ -28,6 +29,17 @@ pub fn lantern(cache: &Path) -> Command {
         .env("LANTERN_TUNING", "off") // it would be done anew for each test
         .env("HF_ENDPOINT", "http://127.0.0.1:1")
         .stdin(Stdio::null());
+    command
+}
+
+/// The same on llvmpipe, the quicker of the software adapters, where that is.
+pub fn on_quicker(cache: &Path) -> Command {
+    static THERE: OnceLock<bool> = OnceLock::new();
+    let there = || run(lantern(cache).arg("devices")).1.contains("llvmpipe");
+    let mut command = lantern(cache);
+    if *THERE.get_or_init(there) {
+        command.env("LANTERN_ADAPTER", "llvmpipe");
+    }
     command
 }
 

@@ -69,8 +69,6 @@ pub static GROUP_ALONE: Part = Part::new("", include_str!("group_alone.wgsl"));
 /// The same, read by the four lanes of a subgroup together.
 pub static GROUP_SHARED: Part = Part {
     uses: &[&LANES_SHARE],
-    subgroups: true,
-    whole_subgroup: true,
     ..Part::new("", include_str!("group_shared.wgsl"))
 };
 /// The activations of a group that `matmul_rows` reads, every lane by itself.
@@ -78,17 +76,10 @@ pub static XS_ALONE: Part = Part::new("", include_str!("xs_alone.wgsl"));
 /// The same, read by the four lanes of a subgroup together.
 pub static XS_SHARED: Part = Part {
     uses: &[&LANES_SHARE],
-    subgroups: true,
-    whole_subgroup: true,
     ..Part::new("", include_str!("xs_shared.wgsl"))
 };
-/// How the four lanes of a subgroup read activations together.
-static LANES_SHARE: Part = Part {
-    uses: &[&SUBGROUP],
-    subgroups: true,
-    whole_subgroup: true,
-    ..Part::new("", include_str!("lanes_share.wgsl"))
-};
+/// How the four lanes of a [`SUBGROUP`] read activations together.
+static LANES_SHARE: Part = Part::new("", include_str!("lanes_share.wgsl"));
 
 /// f16 as numbers by arithmetic on their bits: exact everywhere.
 pub static HALVES_BITS: Part = Part::new("", include_str!("halves_bits.wgsl"));
