@@ -42,8 +42,8 @@ struct Report {
 pub fn run(args: &Args) -> Result {
     interrupt::listen();
     let file = args.load.quantised(open(&args.model)?)?;
-    let engine = Arc::new(load::open_engine(&args.load.gpu)?);
-    tuning::recall(&engine, args.load.tuning == Mode::Auto);
+    let gpu = Arc::new(load::open_gpu(&args.load.gpu)?);
+    tuning::recall(&gpu, args.load.tuning == Mode::Auto);
     if args.load.gpu_memory.is_some() {
         notes::warning(
             "--gpu-memory is left out of account: what streams is as fast as the file can be read",
@@ -54,12 +54,12 @@ pub fn run(args: &Args) -> Result {
     }
     notes::note("measuring a few layers of these sizes");
     let options = args.load.options();
-    let estimate = block_on(engine.estimate(&file, &options, &mut interrupt::control))?;
+    let estimate = block_on(gpu.estimate(&file, &options, &mut interrupt::control))?;
     let report = Report {
-        past_error: predictions::past(&engine),
+        past_error: predictions::past(&gpu),
         estimate,
     };
-    predictions::predicted(&engine, &report.estimate, &options);
+    predictions::predicted(&gpu, &report.estimate, &options);
     if args.json {
         output::json(&report)?;
     } else {

@@ -1,7 +1,7 @@
 //! `lantern devices`: the adapters of this machine, and what of them matters here.
 
 use indicatif::DecimalBytes;
-use lantern_engine::{AdapterDescription, Engine, EngineOptions};
+use lantern_engine::{AdapterDescription, Gpu, GpuOptions};
 use pollster::block_on;
 
 use crate::{failure::Result, output};
@@ -16,13 +16,13 @@ pub struct Args {
 
 /// Lists them.
 pub fn run(args: &Args) -> Result {
-    let adapters = block_on(Engine::adapters());
+    let adapters = block_on(Gpu::adapters());
     if args.json {
         output::json(&adapters)?;
     }
     if adapters.is_empty() {
-        // The engine knows what to install on this system, and says it where an engine is asked for.
-        block_on(Engine::new(&EngineOptions::default()))?;
+        // The engine knows what to install on this system, and says it where a GPU is asked for.
+        block_on(Gpu::new(&GpuOptions::default()))?;
     }
     if args.json {
         return Ok(());

@@ -7,7 +7,7 @@ use std::{
 };
 
 use indicatif::DecimalBytes;
-use lantern_engine::{AdapterDescription, Engine, EngineOptions};
+use lantern_engine::{AdapterDescription, Gpu, GpuOptions};
 use pollster::block_on;
 use serde::Serialize;
 
@@ -96,7 +96,7 @@ const BROWSERS: [(&str, &str); 4] = [
 
 /// Looks and prints; an error where something is bad.
 pub fn run(args: &Args) -> Result {
-    let adapters = block_on(Engine::adapters());
+    let adapters = block_on(Gpu::adapters());
     let mut findings = drivers();
     findings.extend(loader(!adapters.is_empty()));
     findings.extend(gpus(&adapters));
@@ -263,7 +263,7 @@ fn gpus(adapters: &[AdapterDescription]) -> Vec<Finding> {
         }
     }
     if adapters.is_empty() {
-        let why = block_on(Engine::new(&EngineOptions::default())).err();
+        let why = block_on(Gpu::new(&GpuOptions::default())).err();
         let why = why.map_or_else(String::new, |error| error.to_string());
         findings.push(finding(State::Bad, "adapters", "none", &why));
     } else if !hardware {

@@ -10,7 +10,7 @@ use std::{
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use indicatif::DecimalBytes;
 use lantern_engine::{
-    CacheType, Engine, EngineOptions, Error, LoadOptions, Model, ModelFile, Precision, Session,
+    CacheType, Error, Gpu, GpuOptions, LoadOptions, Model, ModelFile, Precision, Session,
 };
 use pollster::block_on;
 use serde::Serialize;
@@ -129,7 +129,7 @@ fn adapter(text: &str) -> std::result::Result<(PathBuf, f32), String> {
 /// A model whose weights are on the GPU.
 pub struct Loaded {
     /// The device it is on.
-    pub engine: Arc<Engine>,
+    pub gpu: Arc<Gpu>,
     /// The model.
     pub model: Model,
     /// How long opening the device and loading took.
@@ -196,32 +196,32 @@ pub fn load(file: &ModelFile, args: &LoadArgs) -> Result<Loaded> {
         ModelFile::open(path)?;
     }
     let start = Instant::now();
-    let engine = Arc::new(open_engine(&args.gpu)?);
-    load_onto(engine, start, file, args, &args.options())
+    let gpu = Arc::new(open_gpu(&args.gpu)?);
+    load_onto(gpu, start, file, args, &args.options())
 }
 
 /// As [`load`], on an adapter that was opened at `start`.
 pub fn load_onto(
-    engine: Arc<Engine>,
+    gpu: Arc<Gpu>,
     start: Instant,
     file: &ModelFile,
     args: &LoadArgs,
     options: &LoadOptions,
 ) -> Result<Loaded> {
-    tuning::recall(&engine, args.tuning == Mode::Auto);
-    tuning::warn(&engine);
-    tuning::recall_pipelines(&engine);
+    tuning::recall(&gpu, args.tuning == Mode::Auto);
+    tuning::warn(&gpu);
+    tuning::recall_pipelines(&gpu);
     let mut progress = Progress::bytes("loading", file.len());
     let mut show = |done, total| {
         progress.set(done, total);
         interrupt::control()
     };
-    let model = block_on(Model::load(&engine, file, options, &mut show))?;
+    let model = block_on(Model::load(&gpu, file, options, &mut show))?;
     progress.finish();
     let duration = start.elapsed();
-    tuning::try_variants(&engine, &model)?;
-    tuning::apply(&engine, &model, args.tuning)?;
-    tuning::keep_pipelines(&engine);
+    tuning::try_variants(&gpu, &model)?;
+    tuning::apply(&gpu, &model, args.tuning)?;
+    tuning::keep_pipelines(&gpu);
     notes::detail(&format!(
         "loaded in {:.2} s, context {} tokens",
         duration.as_secs_f64(),
@@ -237,29 +237,29 @@ pub fn load_onto(
         ));
     }
     Ok(Loaded {
-        engine,
+        gpu,
         model,
         duration,
     })
 }
 
 /// Opens the adapter that the flags name.
-pub fn open_engine(args: &AdapterArgs) -> Result<Engine> {
-    open_engine_with(args, EngineOptions::default())
+pub fn open_gpu(args: &AdapterArgs) -> Result<Gpu> {
+    open_gpu_with(args, GpuOptions::default())
 }
 
 /// The same, where the verb has options of its own.
-pub fn open_engine_with(args: &AdapterArgs, options: EngineOptions) -> Result<Engine> {
+pub fn open_gpu_with(args: &AdapterArgs, options: GpuOptions) -> Result<Gpu> {
     let adapter = args.adapter.clone().filter(|name| !name.trim().is_empty());
     let faults = std::env::var("LANTERN_FAULTS").unwrap_or_default(); // for tests
     let faults = faults.split_whitespace().map(str::to_owned).collect();
-    let options = EngineOptions {
+    let options = GpuOptions {
         adapter,
         faults,
         ..options
     };
-    let engine = block_on(Engine::new(&options))?;
-    let used = engine.adapter();
+    let gpu = block_on(Gpu::new(&options))?;
+    let used = gpu.adapter();
     notes::note(&format!(
         "adapter: {} ({}, {})",
         used.name, used.backend, used.kind
@@ -269,7 +269,7 @@ pub fn open_engine_with(args: &AdapterArgs, options: EngineOptions) -> Result<En
             "this adapter computes on the CPU, which is slow; `lantern devices` lists all there are",
         );
     }
-    Ok(engine)
+    Ok(gpu)
 }
 
 #[cfg(test)]

@@ -31,7 +31,7 @@ pub fn run(args: &Args) -> Result {
             "--width {width} is more than the context of {context} tokens; raise --context"
         )));
     }
-    let engine = load::open_engine(&args.load.gpu)?;
-    let plan = file.plan(&engine, &options, width)?;
+    let gpu = load::open_gpu(&args.load.gpu)?;
+    let plan = file.plan(&gpu, &options, width)?;
     output::line(plan.to_string().trim_end())
 }

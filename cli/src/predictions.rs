@@ -4,7 +4,7 @@
 use std::fs;
 
 use lantern_engine::{
-    Engine, Estimate, LoadOptions, Precision,
+    Estimate, Gpu, LoadOptions, Precision,
     bench::report::{LoadedReport, Report},
 };
 use serde::{Deserialize, Serialize};
@@ -46,8 +46,8 @@ pub struct PastError {
 }
 
 /// Remembers a prediction.
-pub fn predicted(engine: &Engine, estimate: &Estimate, options: &LoadOptions) {
-    let mut all = read(engine);
+pub fn predicted(gpu: &Gpu, estimate: &Estimate, options: &LoadOptions) {
+    let mut all = read(gpu);
     let new = Prediction {
         model: estimate.name.clone(),
         bytes: estimate.file_bytes,
@@ -62,11 +62,11 @@ pub fn predicted(engine: &Engine, estimate: &Estimate, options: &LoadOptions) {
     all.retain(|known| known.key() != new.key() || known.measured.is_some());
     all.push(new);
     let surplus = all.len().saturating_sub(MOST);
-    write(engine, &all[surplus..]);
+    write(gpu, &all[surplus..]);
 }
 
 /// Holds a measurement against what was predicted of the same model, where anything was.
-pub fn measured(engine: &Engine, report: &Report) {
+pub fn measured(gpu: &Gpu, report: &Report) {
     let speed = |test: &str| {
         let mut rows = report.measured.rows.iter();
         let row = rows.find(|row| row.depth == 0 && row.test.starts_with(test));
@@ -80,18 +80,18 @@ pub fn measured(engine: &Engine, report: &Report) {
     let Some(loaded) = report.loaded.as_ref().filter(as_predicted) else {
         return;
     };
-    let mut all = read(engine);
+    let mut all = read(gpu);
     let model = &report.model;
     let key = (&*model.name, model.bytes, report.precision, &*loaded.cache);
     if let Some(known) = all.iter_mut().rev().find(|known| known.key() == key) {
         known.measured = Some(Speeds { prefill, decode });
-        write(engine, &all);
+        write(gpu, &all);
     }
 }
 
 /// How far predictions on this adapter were off; none where none was ever measured.
-pub fn past(engine: &Engine) -> Option<PastError> {
-    let all = read(engine);
+pub fn past(gpu: &Gpu) -> Option<PastError> {
+    let all = read(gpu);
     let pairs = all
         .iter()
         .filter_map(|known| Some((known.predicted, known.measured?)));
@@ -113,16 +113,16 @@ impl Prediction {
     }
 }
 
-fn read(engine: &Engine) -> Vec<Prediction> {
-    let path = tuning::file(engine).map(|path| path.with_extension("predictions.json"));
+fn read(gpu: &Gpu) -> Vec<Prediction> {
+    let path = tuning::file(gpu).map(|path| path.with_extension("predictions.json"));
     let text = path.ok().and_then(|path| fs::read_to_string(path).ok());
     text.and_then(|text| serde_json::from_str(&text).ok())
         .unwrap_or_default()
 }
 
 /// What cannot be kept is no loss but that of its error.
-fn write(engine: &Engine, all: &[Prediction]) {
-    let (Ok(path), Ok(text)) = (tuning::file(engine), serde_json::to_string_pretty(all)) else {
+fn write(gpu: &Gpu, all: &[Prediction]) {
+    let (Ok(path), Ok(text)) = (tuning::file(gpu), serde_json::to_string_pretty(all)) else {
         return;
     };
     let _ = tuning::write(&path.with_extension("predictions.json"), text.as_bytes());

@@ -1,6 +1,6 @@
 //! `lantern selftest`: every kernel variant that an adapter can run, against its CPU twin.
 
-use lantern_engine::{AdapterDescription, Engine, SelfTestRow};
+use lantern_engine::{AdapterDescription, Gpu, SelfTestRow};
 use pollster::block_on;
 
 use crate::{
@@ -41,7 +41,7 @@ struct Report {
 pub fn run(args: &Args) -> Result {
     interrupt::listen();
     let adapters = if args.all {
-        let all = block_on(Engine::adapters());
+        let all = block_on(Gpu::adapters());
         all.iter().map(|a| Some(a.index.to_string())).collect()
     } else {
         vec![args.gpu.adapter.clone()]
@@ -81,8 +81,8 @@ pub fn rows(
     gpu: &AdapterArgs,
     kernels: &[String],
 ) -> Result<(AdapterDescription, Vec<SelfTestRow>)> {
-    let engine = load::open_engine(gpu)?;
-    tuning::recall(&engine, true);
+    let gpu = load::open_gpu(gpu)?;
+    tuning::recall(&gpu, true);
     let mut rows: Vec<SelfTestRow> = Vec::new();
     let mut progress: Option<Progress> = None;
     let mut each = |row, total: usize| {
@@ -91,12 +91,12 @@ pub fn rows(
         bar.set(rows.len() as u64, total as u64);
         interrupt::control()
     };
-    block_on(engine.selftest(kernels, &mut each))?;
+    block_on(gpu.selftest(kernels, &mut each))?;
     if let Some(bar) = progress {
         bar.finish();
     }
-    tuning::keep(&engine, &engine.tuning())?;
-    Ok((engine.adapter().clone(), rows))
+    tuning::keep(&gpu, &gpu.tuning())?;
+    Ok((gpu.adapter().clone(), rows))
 }
 
 fn print(report: &Report, further: bool) -> Result {

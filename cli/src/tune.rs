@@ -41,8 +41,8 @@ pub fn run(args: &Args) -> Result {
     };
     let loaded = load::load(&file, &load)?;
     let (found, rows) = tuning::measure(&loaded.model, f64::from(args.seconds))?;
-    tuning::keep(&loaded.engine, &found)?;
-    let kept = tuning::file(&loaded.engine)?.display().to_string();
+    tuning::keep(&loaded.gpu, &found)?;
+    let kept = tuning::file(&loaded.gpu)?.display().to_string();
     if args.json {
         return output::json(&Report {
             tuning: &found,

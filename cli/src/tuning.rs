@@ -7,7 +7,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use lantern_engine::{AdapterDescription, Engine, Error, Model, TRIAL_SECONDS, TunedRow, Tuning};
+use lantern_engine::{AdapterDescription, Error, Gpu, Model, TRIAL_SECONDS, TunedRow, Tuning};
 use pollster::block_on;
 
 use crate::{
@@ -29,20 +29,20 @@ pub enum Mode {
     Off,
 }
 
-/// Has the engine use what is kept of its adapter: which variants compute right there, and are fastest.
-pub fn recall(engine: &Engine, tuned: bool) {
-    let Some(mut kept) = read(engine.adapter()) else {
+/// Has the GPU use what is kept of its adapter: which variants compute right there, and are fastest.
+pub fn recall(gpu: &Gpu, tuned: bool) {
+    let Some(mut kept) = read(gpu.adapter()) else {
         return;
     };
     if !tuned {
         kept.choices.clear();
     }
-    engine.set_tuning(&kept); // passed over where it is of another driver or version
+    gpu.set_tuning(&kept); // passed over where it is of another driver or version
 }
 
 /// Says which variants are left out because of what is known of them.
-pub fn warn(engine: &Engine) {
-    for (name, wrong) in engine.tuning().trials {
+pub fn warn(gpu: &Gpu) {
+    for (name, wrong) in gpu.tuning().trials {
         if let Some(wrong) = wrong {
             notes::warning(&format!(
                 "{name} is not used: it computed wrong on this adapter ({wrong}); `lantern selftest` tries it again"
@@ -53,15 +53,15 @@ pub fn warn(engine: &Engine) {
 
 /// Tries the variants that `model` is about to use, those that were not tried here before. What computes wrong is not
 /// used, and said.
-pub fn try_variants(engine: &Engine, model: &Model) -> Result {
-    let before = engine.tuning().trials.len();
+pub fn try_variants(gpu: &Gpu, model: &Model) -> Result {
+    let before = gpu.tuning().trials.len();
     let mut each = |name: &str| {
         notes::detail(&format!("trying {name}"));
         interrupt::control()
     };
     let replaced = block_on(model.try_variants(TRIAL_SECONDS, &mut each));
-    if engine.tuning().trials.len() > before {
-        keep(engine, &engine.tuning())?; // also where there is no way on, so that the next start says so at once
+    if gpu.tuning().trials.len() > before {
+        keep(gpu, &gpu.tuning())?; // also where there is no way on, so that the next start says so at once
     }
     for replaced in replaced? {
         notes::warning(&replaced.to_string());
@@ -69,18 +69,18 @@ pub fn try_variants(engine: &Engine, model: &Model) -> Result {
     Ok(())
 }
 
-/// Has the engine use the fastest variants for `model`: those that are kept, or those that are measured now.
-pub fn apply(engine: &Engine, model: &Model, mode: Mode) -> Result {
+/// Has the GPU use the fastest variants for `model`: those that are kept, or those that are measured now.
+pub fn apply(gpu: &Gpu, model: &Model, mode: Mode) -> Result {
     if mode == Mode::Off {
         return Ok(());
     }
-    let known = engine.tuning().choices;
+    let known = gpu.tuning().choices;
     if model.shapes().iter().all(|shape| known.contains_key(shape)) {
         return Ok(());
     }
     notes::note("measuring which kernels are fastest here, once for this adapter and model");
     match measure(model, SECONDS) {
-        Ok((tuning, _)) => keep(engine, &tuning),
+        Ok((tuning, _)) => keep(gpu, &tuning),
         Err(Failure::Engine(error @ Error::DoesNotFit(_))) => {
             notes::warning(&format!("the default kernels are used: {error}"));
             Ok(())
@@ -109,10 +109,10 @@ pub fn measure(model: &Model, seconds: f64) -> Result<(Tuning, Vec<TunedRow>)> {
 }
 
 /// Uses choices and writes them to their file, beside those for other models.
-pub fn keep(engine: &Engine, tuning: &Tuning) -> Result {
-    engine.set_tuning(tuning);
-    let path = file(engine)?;
-    let text = serde_json::to_string_pretty(&engine.tuning())
+pub fn keep(gpu: &Gpu, tuning: &Tuning) -> Result {
+    gpu.set_tuning(tuning);
+    let path = file(gpu)?;
+    let text = serde_json::to_string_pretty(&gpu.tuning())
         .map_err(|error| Failure::Message(format!("{}: {error}", path.display())))?;
     let written = write(&path, text.as_bytes());
     // What cannot be kept is measured again next time, and no reason to stop now.
@@ -123,14 +123,14 @@ pub fn keep(engine: &Engine, tuning: &Tuning) -> Result {
 }
 
 /// Has the driver begin with the pipelines that it kept at the last start.
-pub fn recall_pipelines(engine: &Engine) {
-    let kept = pipelines(engine).and_then(|path| fs::read(path).ok());
-    engine.set_pipeline_cache(kept.as_deref());
+pub fn recall_pipelines(gpu: &Gpu) {
+    let kept = pipelines(gpu).and_then(|path| fs::read(path).ok());
+    gpu.set_pipeline_cache(kept.as_deref());
 }
 
 /// Keeps what the driver has compiled, where that is more than it kept before.
-pub fn keep_pipelines(engine: &Engine) {
-    let (Some(path), Some(now)) = (pipelines(engine), engine.pipeline_cache()) else {
+pub fn keep_pipelines(gpu: &Gpu) {
+    let (Some(path), Some(now)) = (pipelines(gpu), gpu.pipeline_cache()) else {
         return;
     };
     let before = fs::metadata(&path).map_or(0, |kept| kept.len());
@@ -149,8 +149,8 @@ pub fn write(path: &Path, bytes: &[u8]) -> Result {
     })
 }
 
-fn pipelines(engine: &Engine) -> Option<PathBuf> {
-    Some(file(engine).ok()?.with_extension("pipelines"))
+fn pipelines(gpu: &Gpu) -> Option<PathBuf> {
+    Some(file(gpu).ok()?.with_extension("pipelines"))
 }
 
 /// Variants that computed wrong on an adapter, and what was wrong, as far as is kept.
@@ -169,8 +169,8 @@ fn read(adapter: &AdapterDescription) -> Option<Tuning> {
 }
 
 /// One file for each adapter, named so that a person finds it.
-pub fn file(engine: &Engine) -> Result<PathBuf> {
-    file_of(engine.adapter())
+pub fn file(gpu: &Gpu) -> Result<PathBuf> {
+    file_of(gpu.adapter())
 }
 
 fn file_of(adapter: &AdapterDescription) -> Result<PathBuf> {

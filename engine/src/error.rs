@@ -35,7 +35,7 @@ pub enum Error {
     /// The device reported an error while working, or a shader does not compile.
     #[error("{0}")]
     Device(String),
-    /// The device was lost: unplugged, its driver restarted, taken away by the browser. A new engine may do.
+    /// The device was lost: unplugged, its driver restarted, taken away by the browser. A new [`crate::Gpu`] may do.
     #[error("{0}")]
     DeviceLost(String),
     /// The caller asked to stop.

@@ -17,7 +17,7 @@ pub use file::ModelFile;
 pub use gpu::ceiling::Ceilings;
 pub use gpu::counting::Counters;
 pub use gpu::device::{
-    AdapterDescription, AdapterFeatures, AdapterLimits, BrowserAdapter, Engine, EngineOptions,
+    AdapterDescription, AdapterFeatures, AdapterLimits, BrowserAdapter, Gpu, GpuOptions,
 };
 pub use gpu::selftest::{SelfTest, SelfTestRow};
 pub use gpu::times::KernelTime;

@@ -21,11 +21,11 @@ fn with(cache: CacheType) -> LoadOptions {
 #[test]
 fn fewer_bits_are_off_by_as_much_as_they_should() {
     for adapter in adapters::all() {
-        let engine = adapters::open(&adapter);
+        let gpu = adapters::open(&adapter);
         for name in ["formats/F16", "families/gemma3"] {
             let path = folder(&format!("{name}.gguf"));
             let logits = |cache| {
-                let model = load(&engine, &path, &with(cache));
+                let model = load(&gpu, &path, &with(cache));
                 let mut session = block_on(model.session()).unwrap();
                 let fed = feed_all(&mut session, &reference(&path).tokens);
                 feed(&mut session, &[1]); // a decoded token reads what prefill wrote
@@ -65,12 +65,12 @@ fn fewer_bits_are_off_by_as_much_as_they_should() {
 
 #[test]
 fn blocks_want_heads_of_whole_blocks() {
-    let engine = adapters::open(&adapters::main());
+    let gpu = adapters::open(&adapters::main());
     let path = folder("families").join("llama-mha-tied.gguf");
     let file = lantern_engine::ModelFile::open(&path).unwrap();
     let mut each = |_, _| std::ops::ControlFlow::Continue(());
     let options = with(CacheType::Q8_0);
-    let loading = lantern_engine::Model::load(&engine, &file, &options, &mut each);
+    let loading = lantern_engine::Model::load(&gpu, &file, &options, &mut each);
     let error = block_on(loading).err().expect("heads of 40").to_string();
     assert!(error.contains("take f16"), "{error}");
 }

@@ -3,7 +3,7 @@
 
 use std::{fs, ops::ControlFlow, sync::Arc, time::Instant};
 
-use lantern_engine::{Engine, EngineOptions, Error, LoadOptions, Model, ModelFile, file::Source};
+use lantern_engine::{Error, Gpu, GpuOptions, LoadOptions, Model, ModelFile, file::Source};
 use pollster::block_on;
 
 use crate::support::{adapters, models::folder};
@@ -70,17 +70,12 @@ fn place(bytes: &[u8], name: &str) -> Option<usize> {
     at.map(|at| at + 8)
 }
 
-fn refusal(engine: &Arc<Engine>, bytes: Vec<u8>) -> String {
+fn refusal(gpu: &Arc<Gpu>, bytes: Vec<u8>) -> String {
     let start = Instant::now();
     let load = || -> Result<Model, Error> {
         let file = ModelFile::from_source(Source::from_bytes(bytes))?;
         let progress = &mut |_, _| ControlFlow::Continue(());
-        block_on(Model::load(
-            engine,
-            &file,
-            &LoadOptions::default(),
-            progress,
-        ))
+        block_on(Model::load(gpu, &file, &LoadOptions::default(), progress))
     };
     let message = load().map_or_else(|e| e.to_string(), |_| "it was loaded".into());
     assert!(start.elapsed().as_secs() < 30, "{message}: too slow");
@@ -89,12 +84,9 @@ fn refusal(engine: &Arc<Engine>, bytes: Vec<u8>) -> String {
 
 #[test]
 fn gpu_what_disagrees_with_itself_is_refused() {
-    let engine = Arc::new(adapters::engine(
-        &adapters::main(),
-        EngineOptions::default(),
-    ));
+    let gpu = Arc::new(adapters::gpu(&adapters::main(), GpuOptions::default()));
     let read = |family| fs::read(folder("families").join(format!("{family}.gguf"))).unwrap();
-    assert_eq!(refusal(&engine, read("llama")), "it was loaded");
+    assert_eq!(refusal(&gpu, read("llama")), "it was loaded");
     let mut wrong = Vec::new();
     for &(family, key, value, piece) in METADATA {
         let sound = read(family);
@@ -105,7 +97,7 @@ fn gpu_what_disagrees_with_itself_is_refused() {
         let mut bytes = sound.clone();
         let value_at = at + key.len() + 4; // behind the type's number
         bytes[value_at..value_at + 4].copy_from_slice(&value.to_le_bytes());
-        let message = refusal(&engine, bytes);
+        let message = refusal(&gpu, bytes);
         if !message.contains(piece) {
             wrong.push(format!("{key} = {value}: {message:?} instead of {piece:?}"));
         }
@@ -115,7 +107,7 @@ fn gpu_what_disagrees_with_itself_is_refused() {
         let at = place(&sound, name).unwrap();
         let mut bytes = sound.clone();
         bytes[at..at + name.len()].copy_from_slice(other.as_bytes());
-        let message = refusal(&engine, bytes);
+        let message = refusal(&gpu, bytes);
         if !message.contains(piece) {
             wrong.push(format!("{name}: {message:?} instead of {piece:?}"));
         }

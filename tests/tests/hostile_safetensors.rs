@@ -9,7 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use lantern_engine::{EngineOptions, LoadOptions, Model, ModelFile};
+use lantern_engine::{GpuOptions, LoadOptions, Model, ModelFile};
 use pollster::block_on;
 use safetensors::Dtype;
 use serde_json::{Value as Json, json};
@@ -394,8 +394,8 @@ fn shards_that_are_not_there_are_refused() {
 /// What only the model can find: missing tensors, shapes against the configuration, experts that are not all there.
 #[test]
 fn gpu_folders_that_disagree_with_themselves_are_refused() {
-    let engine = adapters::engine(&adapters::main(), EngineOptions::default());
-    let engine = Arc::new(engine);
+    let gpu = adapters::gpu(&adapters::main(), GpuOptions::default());
+    let gpu = Arc::new(gpu);
     let export = |name: &str| {
         let gguf = models::folder("families").join(format!("{name}.gguf"));
         let folder = folder(&format!("disagrees-{name}"));
@@ -410,7 +410,7 @@ fn gpu_folders_that_disagree_with_themselves_are_refused() {
         fs::write(&path, config.to_string()).unwrap();
         let options = LoadOptions::default();
         let load = |file| {
-            block_on(Model::load(&engine, &file, &options, &mut |_, _| {
+            block_on(Model::load(&gpu, &file, &options, &mut |_, _| {
                 ControlFlow::Continue(())
             }))
         };

@@ -3,7 +3,7 @@
 
 use std::{fs, ops::ControlFlow, path::Path, str::FromStr, sync::Arc};
 
-use lantern_engine::{Engine, LoadOptions, Model, ModelFile, Precision, SamplerOptions, Tokenizer};
+use lantern_engine::{Gpu, LoadOptions, Model, ModelFile, Precision, SamplerOptions, Tokenizer};
 use safetensors::Dtype;
 use serde_json::{Value as Json, json};
 
@@ -16,14 +16,14 @@ use crate::support::{
     nmse, shared,
 };
 
-fn engine() -> Arc<Engine> {
+fn gpu() -> Arc<Gpu> {
     adapters::open(&adapters::main())
 }
 
 /// Exact to the references of llama.cpp, from which the folders are written in 32 bits.
 #[test]
 fn families_from_safetensors() {
-    let engine = engine();
+    let gpu = gpu();
     let options = LoadOptions {
         precision: Precision::Exact,
         ..LoadOptions::default()
@@ -35,7 +35,7 @@ fn families_from_safetensors() {
         export(&ModelFile::open(&path).unwrap(), &folder, Dtype::F32, 2);
         let file = ModelFile::open(&folder).unwrap();
         assert_eq!(file.format(), "safetensors");
-        let model = load_file(&engine, &file, &options);
+        let model = load_file(&gpu, &file, &options);
         let reference = reference(&path);
         let mut session = pollster::block_on(model.session()).unwrap();
         let error = nmse(&feed_all(&mut session, &reference.tokens), &logits(&path));
@@ -69,7 +69,7 @@ fn bfloat16_from_safetensors() {
         let reordered = ["attn_q", "attn_k"].iter().any(|n| tensor.name.contains(n));
         assert!(reordered || bytes == own_bytes, "{}", tensor.name);
     }
-    let model = load_file(&engine(), &file, &LoadOptions::default());
+    let model = load_file(&gpu(), &file, &LoadOptions::default());
     let mut session = pollster::block_on(model.session()).unwrap();
     let tokens = reference(&path).tokens;
     let error = nmse(&feed_all(&mut session, &tokens), &logits(&path));
@@ -79,7 +79,7 @@ fn bfloat16_from_safetensors() {
 /// Quantised while it is read, a folder has the bytes of its GGUF file quantised, experts too.
 #[test]
 fn quantised_while_loading() {
-    let engine = engine();
+    let gpu = gpu();
     for (name, stored, most) in [
         ("qwen2", "q8_0", 1e-3),
         ("qwen3moe", "q8_0", 1e-2),
@@ -105,7 +105,7 @@ fn quantised_while_loading() {
         }
         let layers = gguf.config().unwrap().layers as usize;
         assert!(matrices >= 4 * layers, "{matrices}");
-        let model = load_file(&engine, &file, &LoadOptions::default());
+        let model = load_file(&gpu, &file, &LoadOptions::default());
         let mut session = pollster::block_on(model.session()).unwrap();
         let error = nmse(
             &feed_all(&mut session, &reference(&path).tokens),
@@ -128,7 +128,7 @@ fn gpt2_of_another_width_is_refused() {
     let folder = folder("gpt2-width");
     let path = models::folder("families").join("gpt2.gguf");
     export(&ModelFile::open(&path).unwrap(), &folder, Dtype::F32, 1);
-    let (engine, options) = (engine(), LoadOptions::default());
+    let (gpu, options) = (gpu(), LoadOptions::default());
     let config = folder.join("config.json");
     let whole: Json = serde_json::from_str(&fs::read_to_string(&config).unwrap()).unwrap();
     for (inner, wanted) in [(json!(128), "[64, 128]"), (Json::Null, "[64, 256]")] {
@@ -137,7 +137,7 @@ fn gpt2_of_another_width_is_refused() {
         fs::write(&config, changed.to_string()).unwrap();
         let file = ModelFile::open(&folder).unwrap();
         let progress = &mut |_, _| ControlFlow::Continue(());
-        let load = Model::load(&engine, &file, &options, progress);
+        let load = Model::load(&gpu, &file, &options, progress);
         let error = pollster::block_on(load).err().unwrap().to_string();
         assert!(error.contains("blk.0.ffn_up.weight"), "{error}");
         assert!(error.contains(wanted), "{error}");
@@ -184,7 +184,7 @@ fn smollm2_from_safetensors() {
         tokenizer.encode(&reference.text, true).unwrap(),
         reference.tokens
     );
-    let model = load_file(&engine(), &file, &LoadOptions::default());
+    let model = load_file(&gpu(), &file, &LoadOptions::default());
     let mut session = pollster::block_on(model.session()).unwrap();
     models::feed(&mut session, &reference.tokens);
     let drawn = generate(

@@ -2,7 +2,7 @@
 
 use std::{ops::ControlFlow, time::Instant};
 
-use lantern_engine::{EngineOptions, SelfTestRow};
+use lantern_engine::{GpuOptions, SelfTestRow};
 use lantern_kernels::ALL;
 
 use crate::support::adapters;
@@ -67,12 +67,12 @@ fn check(part: usize) {
     let part: Vec<String> = part.into_iter().map(str::to_owned).collect();
     let mut failures = Vec::new();
     for adapter in adapters::all() {
-        let options = EngineOptions {
+        let options = GpuOptions {
             checked: true,
             cooperative: true,
-            ..EngineOptions::default()
+            ..GpuOptions::default()
         };
-        let engine = adapters::engine(&adapter, options);
+        let gpu = adapters::gpu(&adapter, options);
         let mut start = Instant::now();
         let mut cases = 0;
         let mut each = |row: SelfTestRow, _: usize| {
@@ -84,7 +84,7 @@ fn check(part: usize) {
             start = Instant::now();
             ControlFlow::Continue(())
         };
-        pollster::block_on(engine.selftest(&part, &mut each)).unwrap();
+        pollster::block_on(gpu.selftest(&part, &mut each)).unwrap();
         assert!(cases > 50, "{}: {cases} cases", adapter.name);
     }
     assert!(

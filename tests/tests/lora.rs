@@ -154,8 +154,8 @@ fn compare(
     let metadata = file.metadata();
     let architecture = metadata.text("general.architecture").unwrap().unwrap();
     let tokens = reference(&folder("families").join(family)).tokens;
-    let engine = adapters::open(description);
-    let model = load_file(&engine, file, &exact());
+    let gpu = adapters::open(description);
+    let model = load_file(&gpu, file, &exact());
     let loaded = [0, 1].map(|i| {
         let path = saved(
             &format!("{family}-{i}"),
@@ -178,7 +178,7 @@ fn compare(
             &format!("{family}-merged"),
             &written(metadata_of(file), &whole, None),
         );
-        let mut wanted = block_on(load(&engine, &path, &exact()).session()).unwrap();
+        let mut wanted = block_on(load(&gpu, &path, &exact()).session()).unwrap();
         fs::remove_file(path).unwrap();
         let error = nmse(
             &feed_all(&mut session, &tokens),
@@ -229,8 +229,8 @@ fn adapters_beside_gates_and_ups_stored_unlike_are_adapters_merged() {
 #[test]
 fn adapters_that_do_not_fit_are_refused() {
     let (file, tensors) = base("llama");
-    let engine = adapters::open(&adapters::main());
-    let model = load_file(&engine, &file, &exact());
+    let gpu = adapters::open(&adapters::main());
+    let model = load_file(&gpu, &file, &exact());
     let refused = |what: &str, bytes: &[u8], says: &str| {
         let path = saved(what, bytes);
         let error = block_on(model.adapter(&ModelFile::open(&path).unwrap())).err();

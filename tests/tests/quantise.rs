@@ -33,7 +33,7 @@ fn quantised(from: &str, kind: &str) -> PathBuf {
 /// The reference's own blocks differ from its weights as much; with the tokens drawn at random there is some luck in it.
 #[test]
 fn as_near_to_the_weights_as_the_reference() {
-    let engine = adapters::open(&adapters::main());
+    let gpu = adapters::open(&adapters::main());
     let exact = LoadOptions {
         precision: Precision::Exact,
         ..LoadOptions::default()
@@ -42,7 +42,7 @@ fn as_near_to_the_weights_as_the_reference() {
     let whole = logits(&folder("formats/F32"));
     for kind in ModelFile::quantised_types() {
         let path = quantised("formats/F32", kind);
-        let model = load(&engine, &path, &exact);
+        let model = load(&gpu, &path, &exact);
         let mut session = block_on(model.session()).unwrap();
         let error = nmse(&feed_all(&mut session, &tokens), &whole);
         let theirs = nmse(

@@ -22,7 +22,7 @@ const END: &str = "<!-- end of what runs -->";
 /// Families down, stored types across. A cross is a model of that family, its matrices of that type, for which a plan was
 /// made; that the two sides of it compute right is what the references say, where a family and a type have theirs.
 fn table() -> String {
-    let engine = adapters::open(&adapters::main());
+    let gpu = adapters::open(&adapters::main());
     let upper = |format: &Format| format.name.to_uppercase();
     let mut lines = Vec::new();
     let row = |first: &str, cell: &dyn Fn(&Format) -> String| {
@@ -48,7 +48,7 @@ fn table() -> String {
         lines.push(row(&names.join(", "), &|format| {
             let model = wider(&file, format);
             for width in [1, 32] {
-                let plan = model.plan(&engine, &LoadOptions::default(), width);
+                let plan = model.plan(&gpu, &LoadOptions::default(), width);
                 let plan = plan.unwrap_or_else(|e| panic!("{} {}: {e}", family.name, format.name));
                 assert!(plan.dispatches.len() > 10);
             }

@@ -3,7 +3,7 @@
 use std::{path::Path, sync::Arc};
 
 use lantern_engine::{
-    AdapterDescription, Engine, EngineOptions, LoadOptions, ModelFile, Precision, SamplerOptions,
+    AdapterDescription, Gpu, GpuOptions, LoadOptions, ModelFile, Precision, SamplerOptions,
     file::Source,
 };
 
@@ -16,9 +16,9 @@ use crate::support::{
 };
 
 /// NMSE of all logits, and the first greedy token that differs where the reference is sure of it.
-fn compare(engine: &Arc<Engine>, path: &Path, precision: Precision) -> (f64, Option<usize>) {
+fn compare(gpu: &Arc<Gpu>, path: &Path, precision: Precision) -> (f64, Option<usize>) {
     let model = load(
-        engine,
+        gpu,
         path,
         &LoadOptions {
             precision,
@@ -41,35 +41,35 @@ fn compare(engine: &Arc<Engine>, path: &Path, precision: Precision) -> (f64, Opt
 fn check(kind: &str, names: &[&str], precision: Precision, most: f64) {
     let mut failures = Vec::new();
     for adapter in adapters::all() {
-        let engine = open(&adapter, &[]);
-        failures.extend(check_on(&engine, kind, names, precision, most));
+        let gpu = open(&adapter, &[]);
+        failures.extend(check_on(&gpu, kind, names, precision, most));
     }
     assert!(failures.is_empty(), "{}", failures.join("\n"));
 }
 
-/// An engine with checked shaders that prefers the variants named.
-fn open(adapter: &AdapterDescription, variants: &[&str]) -> Arc<Engine> {
-    let options = EngineOptions {
+/// A GPU with checked shaders that prefers the variants named.
+fn open(adapter: &AdapterDescription, variants: &[&str]) -> Arc<Gpu> {
+    let options = GpuOptions {
         checked: true,
         variants: variants.iter().map(ToString::to_string).collect(),
-        ..EngineOptions::default()
+        ..GpuOptions::default()
     };
-    Arc::new(adapters::engine(adapter, options))
+    Arc::new(adapters::gpu(adapter, options))
 }
 
-/// Compares every file on one engine; what is wrong.
+/// Compares every file on one GPU; what is wrong.
 fn check_on(
-    engine: &Arc<Engine>,
+    gpu: &Arc<Gpu>,
     kind: &str,
     names: &[&str],
     precision: Precision,
     most: f64,
 ) -> Vec<String> {
     let mut failures = Vec::new();
-    let adapter = &engine.adapter().name;
+    let adapter = &gpu.adapter().name;
     for name in names {
         let path = folder(kind).join(format!("{name}.gguf"));
-        let (error, differs) = compare(engine, &path, precision);
+        let (error, differs) = compare(gpu, &path, precision);
         println!("{adapter:<40} {name:<24} NMSE {error:.2e}");
         if error > most || differs.is_some() {
             failures.push(format!(
@@ -129,7 +129,7 @@ fn formats_default() {
 /// the file leaves out, are 1.
 #[test]
 fn aliases_compute_what_their_families_do() {
-    let engine = open(&adapters::main(), &[]);
+    let gpu = open(&adapters::main(), &[]);
     for (name, alias) in [
         ("llama", "mistral"),
         ("mixtral", "mixtral"),
@@ -148,7 +148,7 @@ fn aliases_compute_what_their_families_do() {
         let architecture = copy.metadata().text("general.architecture").unwrap();
         assert_eq!(architecture, Some(alias));
         let computed = |file: &ModelFile| {
-            let model = load_file(&engine, file, &LoadOptions::default());
+            let model = load_file(&gpu, file, &LoadOptions::default());
             let mut session = pollster::block_on(model.session()).unwrap();
             feed_all(&mut session, &reference(&path).tokens)
         };
@@ -184,8 +184,8 @@ fn default_with_each_variant_asked_for() {
         }
         for (name, files) in names {
             println!("{name}:");
-            let engine = open(&adapter, &[name]);
-            let found = check_on(&engine, "formats", files, Precision::Default, 1e-4);
+            let gpu = open(&adapter, &[name]);
+            let found = check_on(&gpu, "formats", files, Precision::Default, 1e-4);
             failures.extend(found.into_iter().map(|what| format!("{name}: {what}")));
         }
     }

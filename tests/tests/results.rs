@@ -3,7 +3,7 @@
 use std::{fs, path::PathBuf, sync::Arc};
 
 use lantern_engine::{
-    BenchOptions, EngineOptions, HeadSeconds, LoadOptions, ModelFile,
+    BenchOptions, GpuOptions, HeadSeconds, LoadOptions, ModelFile,
     bench::report::{Host, Report, schema},
 };
 use pollster::block_on;
@@ -73,14 +73,14 @@ fn every_result_kept_here_is_one() {
 #[test]
 fn what_is_measured_is_a_result() {
     for adapter in adapters::all() {
-        let engine = Arc::new(adapters::engine(&adapter, EngineOptions::default()));
+        let gpu = Arc::new(adapters::gpu(&adapter, GpuOptions::default()));
         let whole = ModelFile::synthetic("smollm2-135m:q4_0").unwrap();
         let few = whole.outline(2).unwrap();
         let options = LoadOptions {
             context: Some(64),
             ..LoadOptions::default()
         };
-        let model = load_file(&engine, &few, &options);
+        let model = load_file(&gpu, &few, &options);
         let mut session = block_on(model.session()).unwrap();
         let bench = BenchOptions {
             prompt: vec![8],
@@ -103,7 +103,7 @@ fn what_is_measured_is_a_result() {
             token: 0.0,
         };
         measured
-            .reckon(nothing, &engine, (&few, &whole), &options)
+            .reckon(nothing, &gpu, (&few, &whole), &options)
             .unwrap();
         for (row, few) in measured.rows.iter().zip(&few_layers.rows) {
             let share = row.tokens_per_second.mean / few.tokens_per_second.mean;
@@ -125,21 +125,21 @@ fn what_is_measured_is_a_result() {
 #[test]
 fn an_estimate_knows_what_a_model_takes() {
     for adapter in adapters::all() {
-        let engine = Arc::new(adapters::engine(&adapter, EngineOptions::default()));
+        let gpu = Arc::new(adapters::gpu(&adapter, GpuOptions::default()));
         let file = ModelFile::synthetic("smollm2-135m:q8_0").unwrap();
         let options = LoadOptions {
             context: Some(128),
             ..LoadOptions::default()
         };
         let mut go = || std::ops::ControlFlow::Continue(());
-        let estimate = block_on(engine.estimate(&file, &options, &mut go)).unwrap();
-        assert_eq!(engine.counters().gpu_bytes, 0, "what it ran is gone");
-        let model = load_file(&engine, &file, &options);
+        let estimate = block_on(gpu.estimate(&file, &options, &mut go)).unwrap();
+        assert_eq!(gpu.counters().gpu_bytes, 0, "what it ran is gone");
+        let model = load_file(&gpu, &file, &options);
         let session = block_on(model.session()).unwrap();
         assert_eq!(estimate.weight_bytes, model.weight_bytes());
         assert_eq!(estimate.cache_bytes, model.cache_bytes());
         let all = estimate.weight_bytes + estimate.cache_bytes + estimate.workspace_bytes;
-        let really = engine.counters().gpu_bytes;
+        let really = gpu.counters().gpu_bytes;
         let off = all.abs_diff(really) as f64 / really as f64;
         assert!(off < 0.02, "{all} bytes estimated, {really} taken");
         assert!(estimate.decode_tokens_per_second > 0.0 && estimate.fits == Some(true));

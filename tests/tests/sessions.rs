@@ -3,8 +3,7 @@
 use std::{ops::ControlFlow, sync::Arc};
 
 use lantern_engine::{
-    Engine, EngineOptions, Error, Generated, LoadOptions, Model, ModelFile, Precision,
-    SamplerOptions,
+    Error, Generated, Gpu, GpuOptions, LoadOptions, Model, ModelFile, Precision, SamplerOptions,
 };
 use pollster::block_on;
 
@@ -14,9 +13,9 @@ use crate::support::{
     nmse,
 };
 
-fn model(options: EngineOptions, load_options: &LoadOptions) -> Model {
-    let engine: Arc<Engine> = Arc::new(adapters::engine(&adapters::main(), options));
-    load(&engine, &folder("formats").join("Q4_1.gguf"), load_options)
+fn model(options: GpuOptions, load_options: &LoadOptions) -> Model {
+    let gpu: Arc<Gpu> = Arc::new(adapters::gpu(&adapters::main(), options));
+    load(&gpu, &folder("formats").join("Q4_1.gguf"), load_options)
 }
 
 fn exact(chunk: Option<usize>) -> LoadOptions {
@@ -40,7 +39,7 @@ fn logits(model: &Model, tokens: &[u32]) -> Vec<f32> {
 
 #[test]
 fn prefill_in_any_chunks_agrees_with_token_by_token() {
-    let one = model(EngineOptions::default(), &exact(Some(1)));
+    let one = model(GpuOptions::default(), &exact(Some(1)));
     let mut session = block_on(one.session()).unwrap();
     for token in prompt() {
         feed(&mut session, &[token]);
@@ -48,7 +47,7 @@ fn prefill_in_any_chunks_agrees_with_token_by_token() {
     let wanted = block_on(session.logits()).unwrap();
     let greedy = generate(&mut session, 12, &SamplerOptions::greedy());
     for chunk in [1, 2, 3, 7, 8, 9, 16, 31, 64, 70, 200] {
-        let model = model(EngineOptions::default(), &exact(Some(chunk)));
+        let model = model(GpuOptions::default(), &exact(Some(chunk)));
         let mut session = block_on(model.session()).unwrap();
         feed(&mut session, &prompt());
         let error = nmse(&block_on(session.logits()).unwrap(), &wanted);
@@ -63,16 +62,16 @@ fn prefill_in_any_chunks_agrees_with_token_by_token() {
 
 #[test]
 fn every_kind_of_variant_agrees() {
-    let wanted = logits(&model(EngineOptions::default(), &exact(None)), &prompt());
+    let wanted = logits(&model(GpuOptions::default(), &exact(None)), &prompt());
     for names in [
         &["subgroup", "subgroup64", "subgroup32", "tile64"][..],
         &["workgroup", "workgroup64", "workgroup32"],
     ] {
         let variants = names.iter().map(ToString::to_string).collect();
         let forced = model(
-            EngineOptions {
+            GpuOptions {
                 variants,
-                ..EngineOptions::default()
+                ..GpuOptions::default()
             },
             &exact(None),
         );
@@ -86,17 +85,17 @@ fn without_f16_and_without_subgroups() {
     let path = folder("formats").join("Q4_1.gguf");
     for adapter in adapters::all() {
         let run = |f16, subgroups, precision| {
-            let options = EngineOptions {
+            let options = GpuOptions {
                 f16,
                 subgroups,
-                ..EngineOptions::default()
+                ..GpuOptions::default()
             };
             let load_options = LoadOptions {
                 precision,
                 ..LoadOptions::default()
             };
-            let engine = Arc::new(adapters::engine(&adapter, options));
-            logits(&load(&engine, &path, &load_options), &prompt())
+            let gpu = Arc::new(adapters::gpu(&adapter, options));
+            logits(&load(&gpu, &path, &load_options), &prompt())
         };
         let wanted = run(true, true, Precision::Exact);
         for (f16, subgroups) in [(false, false), (false, true), (true, false)] {
@@ -111,7 +110,7 @@ fn without_f16_and_without_subgroups() {
 
 #[test]
 fn two_runs_are_equal_bit_for_bit() {
-    let model = model(EngineOptions::default(), &LoadOptions::default());
+    let model = model(GpuOptions::default(), &LoadOptions::default());
     assert_eq!(logits(&model, &prompt()), logits(&model, &prompt()));
     let sampler = SamplerOptions {
         temperature: 1.5,
@@ -145,7 +144,7 @@ fn two_runs_are_equal_bit_for_bit() {
 
 #[test]
 fn penalties_change_what_is_drawn() {
-    let model = model(EngineOptions::default(), &LoadOptions::default());
+    let model = model(GpuOptions::default(), &LoadOptions::default());
     let run = |sampler: &SamplerOptions| {
         let mut session = block_on(model.session()).unwrap();
         feed(&mut session, &prompt());
@@ -171,7 +170,7 @@ fn penalties_change_what_is_drawn() {
 
 #[test]
 fn forked_and_rewound_sessions_equal_a_fresh_one() {
-    let model = model(EngineOptions::default(), &LoadOptions::default());
+    let model = model(GpuOptions::default(), &LoadOptions::default());
     let (first, rest) = (prompt()[..40].to_vec(), prompt()[40..].to_vec());
     let mut fresh = block_on(model.session()).unwrap();
     feed(&mut fresh, &first);
@@ -199,7 +198,7 @@ fn forked_and_rewound_sessions_equal_a_fresh_one() {
 
 #[test]
 fn a_drawn_token_is_part_of_the_session() {
-    let model = model(EngineOptions::default(), &exact(None));
+    let model = model(GpuOptions::default(), &exact(None));
     let mut session = block_on(model.session()).unwrap();
     feed(&mut session, &prompt());
     let mut all = generate(&mut session, 5, &SamplerOptions::greedy());
@@ -218,7 +217,7 @@ fn a_drawn_token_is_part_of_the_session() {
 
 #[test]
 fn all_logits_agree_with_the_last() {
-    let model = model(EngineOptions::default(), &exact(None));
+    let model = model(GpuOptions::default(), &exact(None));
     let mut session = block_on(model.session()).unwrap();
     let all = feed_all(&mut session, &prompt());
     let last = &all[all.len() - all.len() / 70..];
@@ -228,7 +227,7 @@ fn all_logits_agree_with_the_last() {
 #[test]
 fn the_context_has_an_end() {
     let model = model(
-        EngineOptions::default(),
+        GpuOptions::default(),
         &LoadOptions {
             context: Some(80),
             ..LoadOptions::default()
@@ -264,7 +263,7 @@ fn bad_input_is_refused_with_a_reason() {
         chunk: Some(32),
         ..LoadOptions::default()
     };
-    let model = model(EngineOptions::default(), &chunks);
+    let model = model(GpuOptions::default(), &chunks);
     let mut session = block_on(model.session()).unwrap();
     let none = &mut |_, _| ControlFlow::Continue(());
     assert_eq!(
@@ -298,22 +297,21 @@ fn weights_above_the_binding_limit_are_split() {
         ..exact(None)
     };
     for textures in [true, false] {
-        let engine = |max_binding| {
-            let limited = EngineOptions {
+        let gpu = |max_binding| {
+            let limited = GpuOptions {
                 max_binding,
                 textures,
-                ..EngineOptions::default()
+                ..GpuOptions::default()
             };
-            Arc::new(adapters::engine(&adapter, limited))
+            Arc::new(adapters::gpu(&adapter, limited))
         };
-        let (whole, split) = (engine(None), engine(Some(64 << 10)));
+        let (whole, split) = (gpu(None), gpu(Some(64 << 10)));
         for name in [
             "F32", "F16", "Q4_0", "Q5_1", "Q8_0", "Q2_K", "Q5_K", "MXFP4",
         ] {
             let path = folder("formats").join(format!("{name}.gguf"));
             let file = ModelFile::open(&path).unwrap();
-            let dispatches =
-                |engine: &Engine| file.plan(engine, &options, 1).unwrap().dispatches.len();
+            let dispatches = |gpu: &Gpu| file.plan(gpu, &options, 1).unwrap().dispatches.len();
             let more = dispatches(&split) - dispatches(&whole);
             assert!(name != "F32" || more > 0, "{name} is not split");
             let wanted = logits(&load(&whole, &path, &options), &prompt());
@@ -326,10 +324,10 @@ fn weights_above_the_binding_limit_are_split() {
 /// What decoding costs on any adapter: one pass, one submission, one read-back for each batch, and nothing made.
 #[test]
 fn decoding_makes_nothing() {
-    let model = model(EngineOptions::default(), &LoadOptions::default());
+    let model = model(GpuOptions::default(), &LoadOptions::default());
     let mut session = block_on(model.session()).unwrap();
     let made = |model: &Model| {
-        let c = model.engine().counters();
+        let c = model.gpu().counters();
         (
             c.buffers_created,
             c.bind_groups_created,
@@ -345,9 +343,9 @@ fn decoding_makes_nothing() {
     for (batch, rounds) in [(1, 21), (4, 6)] {
         session.set_tokens_per_readback(Some(batch));
         block_on(session.logits()).unwrap();
-        let before = model.engine().counters();
+        let before = model.gpu().counters();
         generate(&mut session, 21, &SamplerOptions::default());
-        let after = model.engine().counters();
+        let after = model.gpu().counters();
         assert_eq!(made(&model), at_start);
         assert_eq!(after.passes - before.passes, rounds);
         assert_eq!(after.submissions - before.submissions, rounds);
@@ -357,7 +355,7 @@ fn decoding_makes_nothing() {
 
 #[test]
 fn how_many_tokens_a_reading_brings_changes_nothing() {
-    let model = model(EngineOptions::default(), &LoadOptions::default());
+    let model = model(GpuOptions::default(), &LoadOptions::default());
     let drawn = |batch, sampler: &SamplerOptions, stop: usize| {
         let mut session = block_on(model.session()).unwrap();
         session.set_tokens_per_readback(batch);
@@ -397,7 +395,7 @@ fn a_batch_ends_with_the_context() {
         context: Some(80),
         ..LoadOptions::default()
     };
-    let model = model(EngineOptions::default(), &options);
+    let model = model(GpuOptions::default(), &options);
     let mut session = block_on(model.session()).unwrap();
     session.set_tokens_per_readback(Some(16));
     feed(&mut session, &prompt());
@@ -412,7 +410,7 @@ fn a_batch_ends_with_the_context() {
 #[test]
 fn a_saved_session_goes_on_as_it_would_have() {
     for load_options in [exact(None), LoadOptions::default()] {
-        let model = model(EngineOptions::default(), &load_options);
+        let model = model(GpuOptions::default(), &load_options);
         let mut session = block_on(model.session()).unwrap();
         feed(&mut session, &prompt());
         generate(&mut session, 5, &SamplerOptions::default());
@@ -443,11 +441,8 @@ fn a_saved_session_goes_on_as_it_would_have() {
 #[test]
 fn a_saved_session_of_another_model_is_refused() {
     let of = |name: &str, options: &LoadOptions| {
-        let engine = Arc::new(adapters::engine(
-            &adapters::main(),
-            EngineOptions::default(),
-        ));
-        let model = load(&engine, &folder("formats").join(name), options);
+        let gpu = Arc::new(adapters::gpu(&adapters::main(), GpuOptions::default()));
+        let model = load(&gpu, &folder("formats").join(name), options);
         block_on(model.session()).unwrap()
     };
     let mut session = of("Q4_1.gguf", &exact(None));

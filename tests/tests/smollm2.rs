@@ -3,8 +3,7 @@
 use std::{path::Path, sync::Arc};
 
 use lantern_engine::{
-    AdapterDescription, Engine, EngineOptions, LoadOptions, Model, ModelFile, Precision,
-    SamplerOptions,
+    AdapterDescription, Gpu, GpuOptions, LoadOptions, Model, ModelFile, Precision, SamplerOptions,
 };
 use pollster::block_on;
 
@@ -29,21 +28,21 @@ fn open(
     path: &Path,
     precision: Precision,
     variants: &[&str],
-) -> (Arc<Engine>, Model) {
-    let options = EngineOptions {
+) -> (Arc<Gpu>, Model) {
+    let options = GpuOptions {
         variants: variants.iter().map(ToString::to_string).collect(),
-        ..EngineOptions::default()
+        ..GpuOptions::default()
     };
-    let engine = Arc::new(adapters::engine(adapter, options));
+    let gpu = Arc::new(adapters::gpu(adapter, options));
     let model = load(
-        &engine,
+        &gpu,
         path,
         &LoadOptions {
             precision,
             ..LoadOptions::default()
         },
     );
-    (engine, model)
+    (gpu, model)
 }
 
 /// Logits within `most` of the reference, and the same greedy tokens, for each case.
@@ -123,22 +122,22 @@ fn default_logits_and_tokens_in_integers() {
 #[test]
 fn split_at_1_mib() {
     let Some(path) = default_model() else { return };
-    let options = EngineOptions {
+    let options = GpuOptions {
         max_binding: Some(1 << 20),
         textures: false,
-        ..EngineOptions::default()
+        ..GpuOptions::default()
     };
-    let engine = Arc::new(adapters::engine(&adapters::main(), options));
+    let gpu = Arc::new(adapters::gpu(&adapters::main(), options));
     let load_options = LoadOptions {
         context: Some(64),
         ..LoadOptions::default()
     };
     let plan = ModelFile::open(&path)
         .unwrap()
-        .plan(&engine, &load_options, 1)
+        .plan(&gpu, &load_options, 1)
         .unwrap();
     assert!(plan.dispatches.len() > 215, "nothing is split");
-    let model = load(&engine, &path, &load_options);
+    let model = load(&gpu, &path, &load_options);
     let reference = reference(&folder("smollm2").join("france"));
     let mut session = block_on(model.session()).unwrap();
     feed(&mut session, &reference.tokens);
@@ -152,8 +151,8 @@ fn dispatches_of_a_token() {
     let Some(path) = default_model() else { return };
     let file = ModelFile::open(&path).unwrap();
     for adapter in adapters::all() {
-        let engine = adapters::engine(&adapter, EngineOptions::default());
-        let plan = file.plan(&engine, &LoadOptions::default(), 1).unwrap();
+        let gpu = adapters::gpu(&adapter, GpuOptions::default());
+        let plan = file.plan(&gpu, &LoadOptions::default(), 1).unwrap();
         let of = |layer| plan.dispatches.iter().filter(|d| d.layer == layer).count();
         assert!((0..30).all(|layer| of(Some(layer)) <= 7) && of(None) <= 5);
     }

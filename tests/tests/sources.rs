@@ -10,7 +10,7 @@ use std::{
 };
 
 use lantern_engine::{
-    EngineOptions, Error, LoadOptions, Model, ModelFile, Result,
+    Error, GpuOptions, LoadOptions, Model, ModelFile, Result,
     file::{Remote, Source, Value},
 };
 use pollster::block_on;
@@ -50,12 +50,9 @@ fn slow(bytes: Vec<u8>) -> (Source, Asked) {
 }
 
 fn logits(file: &ModelFile, tokens: &[u32]) -> Vec<f32> {
-    let engine = Arc::new(adapters::engine(
-        &adapters::main(),
-        EngineOptions::default(),
-    ));
+    let gpu = Arc::new(adapters::gpu(&adapters::main(), GpuOptions::default()));
     let model = block_on(Model::load(
-        &engine,
+        &gpu,
         file,
         &LoadOptions::default(),
         &mut |_, _| ControlFlow::Continue(()),

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use lantern_engine::{EngineOptions, LoadOptions, ModelFile, Precision, SamplerOptions};
+use lantern_engine::{GpuOptions, LoadOptions, ModelFile, Precision, SamplerOptions};
 use pollster::block_on;
 
 use crate::support::{
@@ -15,10 +15,7 @@ use crate::support::{
 /// keeps the GPU for long, and whose number changes nothing.
 #[test]
 fn pipelines_come_ahead_and_prefill_in_parts() {
-    let engine = Arc::new(adapters::engine(
-        &adapters::main(),
-        EngineOptions::default(),
-    ));
+    let gpu = Arc::new(adapters::gpu(&adapters::main(), GpuOptions::default()));
     let file = ModelFile::synthetic("smollm2-135m:q8_0")
         .unwrap()
         .outline(2)
@@ -28,14 +25,14 @@ fn pipelines_come_ahead_and_prefill_in_parts() {
         chunk: Some(256),
         ..LoadOptions::default()
     };
-    let model = load_file(&engine, &file, &options);
-    let compiled = engine.counters().pipelines_compiled;
+    let model = load_file(&gpu, &file, &options);
+    let compiled = gpu.counters().pipelines_compiled;
     assert!(compiled > 10, "{compiled} pipelines");
     let mut session = block_on(model.session()).unwrap();
     let tokens: Vec<u32> = (0..256).collect();
-    let before = engine.counters().submissions;
+    let before = gpu.counters().submissions;
     feed(&mut session, &tokens);
-    let parts = engine.counters().submissions - before;
+    let parts = gpu.counters().submissions - before;
     // 256 tokens through 7 million weights and a head: 4 billion operations, a billion a submission before any is timed.
     assert!((3..=20).contains(&parts), "{parts} submissions");
     let wanted = block_on(session.logits()).unwrap();
@@ -43,7 +40,7 @@ fn pipelines_come_ahead_and_prefill_in_parts() {
     feed(&mut session, &tokens);
     assert_eq!(block_on(session.logits()).unwrap(), wanted);
     generate(&mut session, 2, &SamplerOptions::greedy());
-    assert_eq!(engine.counters().pipelines_compiled, compiled);
+    assert_eq!(gpu.counters().pipelines_compiled, compiled);
 }
 
 /// Far into the context a decoded token's attention is split; it is the same as that of a prompt's last token, whichever
@@ -62,19 +59,19 @@ fn attention_in_parts_agrees_with_that_of_a_prompt() {
     let tokens: Vec<u32> = (0..601).map(|i| i * 7 % 500).collect();
     for adapter in adapters::all() {
         for subgroups in [true, false] {
-            let engine = EngineOptions {
+            let gpu = GpuOptions {
                 subgroups,
-                ..EngineOptions::default()
+                ..GpuOptions::default()
             };
-            let engine = Arc::new(adapters::engine(&adapter, engine));
-            let model = load_file(&engine, &file, &options);
+            let gpu = Arc::new(adapters::gpu(&adapter, gpu));
+            let model = load_file(&gpu, &file, &options);
             let mut session = block_on(model.session()).unwrap();
             feed(&mut session, &tokens);
             let wanted = block_on(session.logits()).unwrap();
             session.rewind(600).unwrap();
-            let before = engine.counters().dispatches;
+            let before = gpu.counters().dispatches;
             feed(&mut session, &tokens[600..]);
-            let dispatches = engine.counters().dispatches - before;
+            let dispatches = gpu.counters().dispatches - before;
             assert_eq!(dispatches, 2 * 7 + 2, "two layers, each with a join");
             let error = nmse(&block_on(session.logits()).unwrap(), &wanted);
             let name = &adapter.name;

@@ -3,7 +3,7 @@
 use std::{ops::ControlFlow, path::Path, sync::Arc};
 
 use lantern_engine::{
-    Engine, EngineOptions, Error, LoadOptions, Model, ModelFile, Precision, SamplerOptions,
+    Error, Gpu, GpuOptions, LoadOptions, Model, ModelFile, Precision, SamplerOptions,
 };
 use pollster::block_on;
 
@@ -26,10 +26,10 @@ fn options(gpu_memory: Option<u64>) -> LoadOptions {
     }
 }
 
-fn try_load(engine: &Arc<Engine>, path: &Path, options: &LoadOptions) -> Result<Model, Error> {
+fn try_load(gpu: &Arc<Gpu>, path: &Path, options: &LoadOptions) -> Result<Model, Error> {
     let file = ModelFile::open(path).unwrap();
     let mut each = |_, _| ControlFlow::Continue(());
-    block_on(Model::load(engine, &file, options, &mut each))
+    block_on(Model::load(gpu, &file, options, &mut each))
 }
 
 /// The megabytes, in bytes, that the refusal of too few names.
@@ -45,7 +45,7 @@ fn least(refused: &Error) -> u64 {
 #[test]
 fn streamed_layers_compute_what_others_do() {
     for (number, adapter) in adapters::all().iter().enumerate() {
-        let engine = adapters::open(adapter);
+        let gpu = adapters::open(adapter);
         let mut streamed = 0;
         for entry in std::fs::read_dir(folder("families")).unwrap() {
             let path = entry.unwrap().path();
@@ -57,11 +57,11 @@ fn streamed_layers_compute_what_others_do() {
                 continue;
             }
             let tokens = reference(&path).tokens;
-            let whole = load(&engine, &path, &options(None));
-            let before = engine.counters().gpu_bytes;
-            let refused = try_load(&engine, &path, &options(Some(LEAST)));
+            let whole = load(&gpu, &path, &options(None));
+            let before = gpu.counters().gpu_bytes;
+            let refused = try_load(&gpu, &path, &options(Some(LEAST)));
             let budget = least(&refused.err().expect("nothing fits so few bytes"));
-            let model = try_load(&engine, &path, &options(Some(budget))).unwrap();
+            let model = try_load(&gpu, &path, &options(Some(budget))).unwrap();
             let Some(streaming) = model.streaming() else {
                 continue; // of so few layers two on their way are nearly all
             };
@@ -69,7 +69,7 @@ fn streamed_layers_compute_what_others_do() {
             assert!(streaming.layers > 0 && streaming.bytes_per_second > 0.0);
             assert_eq!(model.fingerprint(), whole.fingerprint());
             let mut session = block_on(model.session()).unwrap();
-            let taken = engine.counters().gpu_bytes - before;
+            let taken = gpu.counters().gpu_bytes - before;
             assert!(taken <= budget, "{taken} of {budget}: {}", path.display());
             let mut plain = block_on(whole.session()).unwrap();
             let logits = feed_all(&mut session, &tokens);
@@ -90,15 +90,15 @@ fn streamed_layers_compute_what_others_do() {
 fn a_model_in_32_mib_says_the_same() {
     let Some(path) = default_model() else { return };
     for adapter in adapters::all() {
-        let engine = adapters::open(&adapter);
+        let gpu = adapters::open(&adapter);
         let short = |gpu_memory| LoadOptions {
             context: Some(128),
             ..options(gpu_memory)
         };
-        let model = load(&engine, &path, &short(Some(32 << 20)));
-        let bytes = engine.counters().gpu_bytes;
+        let model = load(&gpu, &path, &short(Some(32 << 20)));
+        let bytes = gpu.counters().gpu_bytes;
         let mut session = block_on(model.session()).unwrap();
-        assert!(engine.counters().gpu_bytes <= 32 << 20, "{bytes} before");
+        assert!(gpu.counters().gpu_bytes <= 32 << 20, "{bytes} before");
         let expected = reference(&folder("smollm2").join("france"));
         feed(&mut session, &expected.tokens);
         let drawn = generate(&mut session, 4, &SamplerOptions::greedy());
@@ -124,14 +124,14 @@ fn what_turns_out_not_to_fit_streams() {
     };
     for adapter in adapters::all() {
         let memory_max = 48 << 20; // of 85 MB
-        let engine = adapters::engine(
+        let gpu = adapters::gpu(
             &adapter,
-            EngineOptions {
+            GpuOptions {
                 memory_max: Some(memory_max),
-                ..EngineOptions::default()
+                ..GpuOptions::default()
             },
         );
-        let model = load_file(&Arc::new(engine), &file, &short);
+        let model = load_file(&Arc::new(gpu), &file, &short);
         let (streaming, budget) = (model.streaming().unwrap(), model.budget().unwrap());
         assert!(streaming.bytes_per_pass > 0 && budget < memory_max);
         let mut session = block_on(model.session()).unwrap();
@@ -170,12 +170,12 @@ fn a_file_of_gigabytes_takes_little_memory() {
     let file = hollow("llama-3b:q5_0", &path);
     assert!(file.len() > 2 << 30);
     let adapter = &adapters::all()[0];
-    let engine = adapters::open(adapter);
+    let gpu = adapters::open(adapter);
     let few = LoadOptions {
         context: Some(64),
         ..options(Some(BUDGET))
     };
-    let model = load_file(&engine, &file, &few);
+    let model = load_file(&gpu, &file, &few);
     std::fs::remove_file(&path).unwrap(); // what is mapped stays
     let mut session = block_on(model.session()).unwrap();
     feed(&mut session, &[1, 2, 3]);
@@ -197,11 +197,11 @@ fn status_bytes(key: &str) -> u64 {
 #[test]
 fn where_all_fits_nothing_streams() {
     let adapter = &adapters::all()[0];
-    let engine = adapters::open(adapter);
+    let gpu = adapters::open(adapter);
     let path = folder("families").join("llama.gguf");
-    let model = load(&engine, &path, &options(Some(1 << 40)));
+    let model = load(&gpu, &path, &options(Some(1 << 40)));
     assert!(model.streaming().is_none());
-    let none = try_load(&engine, &path, &options(Some(0))).err().unwrap();
+    let none = try_load(&gpu, &path, &options(Some(0))).err().unwrap();
     assert!(none.to_string().contains("try a smaller context"), "{none}");
 }
 
@@ -209,7 +209,7 @@ fn where_all_fits_nothing_streams() {
 #[test]
 fn random_weights_are_the_same_wherever_they_are_drawn() {
     for adapter in adapters::all() {
-        let engine = adapters::open(&adapter);
+        let gpu = adapters::open(&adapter);
         let types = if adapter.name.contains("SwiftShader") {
             1
         } else {
@@ -224,7 +224,7 @@ fn random_weights_are_the_same_wherever_they_are_drawn() {
                     ..options(gpu_memory)
                 };
                 let mut each = |_, _| ControlFlow::Continue(());
-                block_on(Model::load(&engine, &file, &options, &mut each))
+                block_on(Model::load(&gpu, &file, &options, &mut each))
             };
             let refused = all_at(Some(LEAST)).err().unwrap();
             let streamed = all_at(Some(least(&refused))).unwrap();

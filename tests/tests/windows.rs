@@ -27,10 +27,10 @@ fn text(length: u32) -> Vec<u32> {
 #[test]
 fn a_ring_says_what_a_whole_cache_says() {
     for adapter in adapters::all() {
-        let engine = adapters::open(&adapter);
+        let gpu = adapters::open(&adapter);
         let (ring, whole) = (
-            load(&engine, &folder("families").join(MODEL), &options(16)),
-            load(&engine, &folder("families").join(MODEL), &options(256)),
+            load(&gpu, &folder("families").join(MODEL), &options(16)),
+            load(&gpu, &folder("families").join(MODEL), &options(256)),
         );
         assert!(
             ring.cache_bytes() * 2 < whole.cache_bytes(),
@@ -51,8 +51,8 @@ fn a_ring_says_what_a_whole_cache_says() {
 #[test]
 fn what_a_ring_has_lost_is_computed_again() {
     for adapter in adapters::all() {
-        let engine = adapters::open(&adapter);
-        let model = load(&engine, &folder("families").join(MODEL), &options(16));
+        let gpu = adapters::open(&adapter);
+        let model = load(&gpu, &folder("families").join(MODEL), &options(16));
         let mut session = block_on(model.session()).unwrap();
         feed(&mut session, &text(130));
         for position in [129, 120, 64, 30, 3] {
@@ -77,8 +77,8 @@ fn what_a_ring_has_lost_is_computed_again() {
 #[test]
 fn a_saved_session_has_its_rings() {
     for adapter in adapters::all() {
-        let engine = adapters::open(&adapter);
-        let model = load(&engine, &folder("families").join(MODEL), &options(16));
+        let gpu = adapters::open(&adapter);
+        let model = load(&gpu, &folder("families").join(MODEL), &options(16));
         let mut session = block_on(model.session()).unwrap();
         feed(&mut session, &text(100));
         let saved = session.save();
@@ -93,7 +93,7 @@ fn a_saved_session_has_its_rings() {
             generate(&mut restored, 20, &SamplerOptions::greedy()),
             wanted
         );
-        let other = load(&engine, &folder("families").join(MODEL), &options(64));
+        let other = load(&gpu, &folder("families").join(MODEL), &options(64));
         let refused = block_on(other.session())
             .unwrap()
             .restore(&saved)

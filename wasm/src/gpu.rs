@@ -4,8 +4,7 @@ use std::{ops::ControlFlow, sync::Arc};
 
 use js_sys::Function;
 use lantern_engine::{
-    BrowserAdapter, CacheType, Engine, EngineOptions, LoadOptions, ModelFile, Precision,
-    SelfTestRow,
+    BrowserAdapter, CacheType, GpuOptions, LoadOptions, ModelFile, Precision, SelfTestRow,
 };
 use serde::Deserialize;
 use wasm_bindgen::prelude::*;
@@ -47,7 +46,7 @@ fn yes() -> bool {
 /// A device.
 #[wasm_bindgen]
 pub struct Gpu {
-    pub(crate) engine: Arc<Engine>,
+    pub(crate) inner: Arc<lantern_engine::Gpu>,
 }
 
 #[wasm_bindgen]
@@ -60,34 +59,34 @@ impl Gpu {
             software: options.software,
             subgroups: options.subgroups,
         };
-        let options = EngineOptions {
+        let options = GpuOptions {
             browser: Some(browser),
             f16: options.f16,
             textures: options.textures,
             max_binding: options.max_binding,
             faults: options.faults,
             timestamps: true,
-            ..EngineOptions::default()
+            ..GpuOptions::default()
         };
-        let engine = Engine::new(&options).await?;
+        let gpu = lantern_engine::Gpu::new(&options).await?;
         Ok(Gpu {
-            engine: Arc::new(engine),
+            inner: Arc::new(gpu),
         })
     }
 
     /// The adapter, as JSON.
     pub fn adapter(&self) -> Result<String> {
-        Ok(serde_json::to_string(self.engine.adapter())?)
+        Ok(serde_json::to_string(self.inner.adapter())?)
     }
 
     /// What was measured of the adapter, as JSON: which variants compute right, and which are fastest.
     pub fn measured(&self) -> Result<String> {
-        Ok(serde_json::to_string(&self.engine.tuning())?)
+        Ok(serde_json::to_string(&self.inner.tuning())?)
     }
 
     /// Takes over what [`Gpu::measured`] said before. False where it is of another adapter, driver or version.
     pub fn recall(&self, measured: &str) -> Result<bool> {
-        Ok(self.engine.set_tuning(&serde_json::from_str(measured)?))
+        Ok(self.inner.set_tuning(&serde_json::from_str(measured)?))
     }
 
     /// Kernels against their CPU twins; `each(row, total)` gets a row as JSON for every variant and how many there will
@@ -100,7 +99,7 @@ impl Gpu {
                 _ => ControlFlow::Break(()),
             }
         };
-        Ok(self.engine.selftest(&only, &mut told).await?)
+        Ok(self.inner.selftest(&only, &mut told).await?)
     }
 
     /// What the model of these files would take and do here, as JSON; of the files only the header is read. `stop()` is
@@ -128,12 +127,12 @@ impl Gpu {
             Ok(answer) if !answer.is_truthy() => ControlFlow::Continue(()),
             _ => ControlFlow::Break(()),
         };
-        let estimate = self.engine.estimate(&file, &options, &mut each).await?;
+        let estimate = self.inner.estimate(&file, &options, &mut each).await?;
         Ok(serde_json::to_string(&estimate)?)
     }
 
     /// What was done so far, as JSON.
     pub fn counters(&self) -> Result<String> {
-        Ok(serde_json::to_string(&self.engine.counters())?)
+        Ok(serde_json::to_string(&self.inner.counters())?)
     }
 }

@@ -75,7 +75,7 @@ impl LoadedModel {
         let sources = sources.into_iter().map(source).collect();
         let file = ModelFile::read(sources).await?;
         let mut told = |done: u64, total: u64| asked(&progress, done as f64, total as f64);
-        let model = Model::load(&gpu.engine, &file, &options, &mut told).await?;
+        let model = Model::load(&gpu.inner, &file, &options, &mut told).await?;
         prepare(&model, tuning_seconds, &tuning, &notice).await?;
         let session = model.session().await?;
         let (tokenizer, template) = (file.tokenizer(), file.chat_template());
@@ -214,7 +214,7 @@ async fn prepare(model: &Model, seconds: f64, tuning: &Function, notice: &Functi
         // What a listener throws is no reason not to go on.
         let _ = notice.call1(&JsValue::NULL, &replaced.to_string().into());
     }
-    let known = model.engine().tuning().choices;
+    let known = model.gpu().tuning().choices;
     if seconds <= 0.0 || model.shapes().iter().all(|shape| known.contains_key(shape)) {
         return Ok(());
     }
@@ -225,7 +225,7 @@ async fn prepare(model: &Model, seconds: f64, tuning: &Function, notice: &Functi
     };
     match model.tune(seconds, &mut told).await {
         Ok(found) => {
-            model.engine().set_tuning(&found);
+            model.gpu().set_tuning(&found);
             Ok(())
         }
         Err(Error::DoesNotFit(_)) => Ok(()), // there is no room for a second session: the defaults do

@@ -17,7 +17,7 @@ pub fn run(names: &[String], args: &LoadArgs, format: Format) -> Result {
     interrupt::listen();
     let all = names.iter().any(|name| name == "all");
     let only = if all { &[] } else { names };
-    let engine = load::open_engine(&args.gpu)?;
+    let gpu = load::open_gpu(&args.gpu)?;
     let mut progress: Option<Progress> = None;
     let mut times: Vec<KernelTime> = Vec::new();
     let mut each = |time, total: usize| {
@@ -26,7 +26,7 @@ pub fn run(names: &[String], args: &LoadArgs, format: Format) -> Result {
         bar.set(times.len() as u64, total as u64);
         interrupt::control()
     };
-    block_on(engine.kernel_times(only, &mut each))?;
+    block_on(gpu.kernel_times(only, &mut each))?;
     if let Some(bar) = progress {
         bar.finish();
     }

@@ -8,7 +8,7 @@ mod synthetic;
 use std::{sync::Arc, time::Instant};
 
 use lantern_engine::{
-    BenchOptions, Config, Engine, EngineOptions, LoadOptions, ModelFile, SelfTest, Session,
+    BenchOptions, Config, Gpu, GpuOptions, LoadOptions, ModelFile, SelfTest, Session,
     bench::report::{Host, Report, schema},
 };
 use pollster::block_on;
@@ -137,7 +137,7 @@ pub fn run(args: &Args) -> Result {
         return report::print(args.format(), &[report]);
     }
     let mut reports = Vec::new();
-    for adapter in block_on(Engine::adapters()) {
+    for adapter in block_on(Gpu::adapters()) {
         let mut load = args.load.clone();
         load.gpu.adapter = Some(adapter.index.to_string());
         reports.push(report_of(args, &load, &file)?);
@@ -165,19 +165,19 @@ fn measured_on(
     options: &LoadOptions,
 ) -> Result<Report> {
     let start = Instant::now();
-    let engine = EngineOptions {
+    let gpu = GpuOptions {
         timestamps: args.profile,
-        ..EngineOptions::default()
+        ..GpuOptions::default()
     };
-    let engine = Arc::new(load::open_engine_with(&load.gpu, engine)?);
+    let gpu = Arc::new(load::open_gpu_with(&load.gpu, gpu)?);
     let report = if args.synthetic.is_some() {
-        synthetic::run(args, load, file, options, &engine)?
+        synthetic::run(args, load, file, options, &gpu)?
     } else {
-        let loaded = load::load_onto(engine.clone(), start, file, load, options)?;
+        let loaded = load::load_onto(gpu.clone(), start, file, load, options)?;
         let mut session = load::session(&loaded.model, &args.load)?;
         measure(args, &loaded, &mut session, file)?
     };
-    predictions::measured(&engine, &report);
+    predictions::measured(&gpu, &report);
     Ok(report)
 }
 

@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Instant};
 
-use lantern_engine::{Config, Engine, Error, LoadOptions, ModelFile, bench::report::Report};
+use lantern_engine::{Config, Error, Gpu, LoadOptions, ModelFile, bench::report::Report};
 use pollster::block_on;
 
 use super::{Args, measure};
@@ -21,13 +21,13 @@ pub fn run(
     load: &LoadArgs,
     file: &ModelFile,
     options: &LoadOptions,
-    engine: &Arc<Engine>,
+    gpu: &Arc<Gpu>,
 ) -> Result<Report> {
     let all = Config::of(file)?.layers;
-    let mut layers = fitting(file, engine)?;
+    let mut layers = fitting(file, gpu)?;
     loop {
         let some = file.outline(layers)?;
-        match load::load_onto(engine.clone(), Instant::now(), &some, load, options) {
+        match load::load_onto(gpu.clone(), Instant::now(), &some, load, options) {
             Ok(loaded) => {
                 let mut session = block_on(loaded.model.session())?;
                 let mut report = measure(args, &loaded, &mut session, &some)?;
@@ -40,7 +40,7 @@ pub fn run(
                     report.model.layers = all;
                     let head = block_on(session.head_seconds())?;
                     let files = (&some, file);
-                    report.measured.reckon(head, engine, files, options)?;
+                    report.measured.reckon(head, gpu, files, options)?;
                 }
                 return Ok(report);
             }
@@ -52,9 +52,9 @@ pub fn run(
 }
 
 /// Layers that the adapter's memory has room for; all, where it does not say how much that is.
-fn fitting(file: &ModelFile, engine: &Engine) -> Result<u32> {
+fn fitting(file: &ModelFile, gpu: &Gpu) -> Result<u32> {
     let all = Config::of(file)?.layers;
-    let Some(memory) = engine.memory_bytes() else {
+    let Some(memory) = gpu.memory_bytes() else {
         return Ok(all);
     };
     let layer = (file.len() - file.outline(1)?.len()) / u64::from(all.max(2) - 1);

@@ -169,7 +169,7 @@ fn pack(bytes: &[u8], args: &CommonArgs) -> Result<Container> {
         tokens: tokens.len() as u64,
         model: loaded.model.fingerprint(),
         name: loaded.model.config().name.clone(),
-        adapter: loaded.engine.adapter().name.clone(),
+        adapter: loaded.gpu.adapter().name.clone(),
         way: predictor.way(),
         payload: words.iter().flat_map(|word| word.to_le_bytes()).collect(),
         ..stored.clone()
@@ -211,7 +211,7 @@ fn unpack(container: &Container, name: &str, args: &CommonArgs) -> Result<Vec<u8
             predictor.way()
         )));
     }
-    if container.adapter != loaded.engine.adapter().name {
+    if container.adapter != loaded.gpu.adapter().name {
         notes::warning(&format!(
             "it was packed on {:?}; where this adapter computes otherwise, the checksum will say so",
             container.adapter

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::{BenchOptions, bytes_in};
 use crate::{
-    Config, Engine, LoadOptions, Model, ModelFile, Result,
+    Config, Gpu, LoadOptions, Model, ModelFile, Result,
     model::{block::Layout, load::cache_layer_bytes, weights::Matrix},
 };
 
@@ -58,14 +58,14 @@ pub struct Estimate {
     pub decode_tokens_per_second: f64,
 }
 
-impl Engine {
+impl Gpu {
     /// What the model of `file` would take and do here; of the file only the header is read. `each` is asked now and then
     /// whether to stop.
     ///
     /// # Errors
     /// What loading the model would meet: a family or a stored type that is not run, a context that no binding holds.
     pub async fn estimate(
-        self: &Arc<Engine>,
+        self: &Arc<Gpu>,
         file: &ModelFile,
         options: &LoadOptions,
         each: &mut dyn FnMut() -> ControlFlow<()>,
@@ -120,7 +120,7 @@ impl Engine {
 
     /// Runs a model of the same shapes with few layers.
     async fn small(
-        self: &Arc<Engine>,
+        self: &Arc<Gpu>,
         file: &ModelFile,
         options: &LoadOptions,
         each: &mut dyn FnMut() -> ControlFlow<()>,

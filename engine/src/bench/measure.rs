@@ -70,7 +70,7 @@ impl<'a> Bench<'a> {
         } else {
             None
         };
-        let ceilings = self.session.model.engine.ceilings().await?;
+        let ceilings = self.session.model.gpu.ceilings().await?;
         let rows = samples.into_iter().map(|row| self.against(row, &ceilings));
         let rows = rows.collect();
         Ok(Measured {
@@ -197,11 +197,11 @@ impl<'a> Bench<'a> {
         self.session.rewind(self.depth)?;
         self.feed(1).await?;
         self.session.logits().await?;
-        let engine = self.session.model.engine.clone();
+        let gpu = self.session.model.gpu.clone();
         let (told, done, total) = (&mut self.each, &mut self.done, self.total);
         let mut start = None;
         let mut each = |_| {
-            start.get_or_insert_with(|| (Instant::now(), engine.counters()));
+            start.get_or_insert_with(|| (Instant::now(), gpu.counters()));
             *done += 1;
             told(*done, total)
         };
@@ -211,7 +211,7 @@ impl<'a> Bench<'a> {
         let (start, before) = start.expect("a token was drawn");
         let seconds = start.elapsed().as_secs_f64();
         self.decoded += count;
-        self.spent = sum(&self.spent, &before, &engine.counters());
+        self.spent = sum(&self.spent, &before, &gpu.counters());
         Ok(seconds)
     }
 
@@ -235,7 +235,7 @@ impl<'a> Bench<'a> {
     fn counters(&self) -> CountersReport {
         let model = Model(self.session.model.clone());
         let per_token = |count: u64| count as f64 / self.decoded.max(1) as f64;
-        let (spent, now) = (&self.spent, model.engine().counters());
+        let (spent, now) = (&self.spent, model.gpu().counters());
         let (weight_bytes, cache_bytes) = (model.weight_bytes(), model.cache_bytes());
         CountersReport {
             dispatches_per_token: per_token(spent.dispatches),

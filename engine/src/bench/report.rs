@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    AdapterDescription, Ceilings, Config, Engine, Error, LoadOptions, ModelFile, Precision,
+    AdapterDescription, Ceilings, Config, Error, Gpu, LoadOptions, ModelFile, Precision,
     ProfileRow, Result, Session,
     gpu::selftest::{SelfTest, SelfTestRow},
     session::tune::HeadSeconds,
@@ -237,7 +237,7 @@ impl Measured {
     pub fn reckon(
         &mut self,
         head: HeadSeconds,
-        engine: &Engine,
+        gpu: &Gpu,
         (some, whole): (&ModelFile, &ModelFile),
         options: &LoadOptions,
     ) -> Result<()> {
@@ -246,13 +246,13 @@ impl Measured {
             let (width, units, head) = match row.ceiling {
                 // A prompt has one head, at its end.
                 Ceiling::F32 => {
-                    let chunk = some.chunk(engine, options)?;
+                    let chunk = some.chunk(gpu, options)?;
                     (chunk, row.tokens() as f64, head.prompt)
                 }
                 Ceiling::Read => (1, 1.0, head.token),
             };
             let least = |file: &ModelFile| -> Result<f64> {
-                let plan = file.plan(engine, options, width)?;
+                let plan = file.plan(gpu, options, width)?;
                 Ok(plan.seconds(width as u32, row.depth as u32, &self.ceilings))
             };
             row.expected_tokens_per_second *= least(some)? / least(whole)?;
@@ -288,12 +288,12 @@ impl LoadedReport {
 
 impl SelfTest {
     /// What became of the variants that were tried on this adapter.
-    fn of_trials(engine: &Engine) -> SelfTest {
+    fn of_trials(gpu: &Gpu) -> SelfTest {
         let mut test = SelfTest {
             whole: Some(false),
             ..SelfTest::default()
         };
-        for (name, wrong) in engine.tuning().trials {
+        for (name, wrong) in gpu.tuning().trials {
             let Some(wrong) = wrong else {
                 test.passed += 1;
                 continue;
@@ -317,7 +317,7 @@ impl Report {
     /// Of what was measured in `session`, on a model whose file has `bytes`.
     pub fn new(session: &Session, bytes: u64, host: Host, measured: Measured) -> Report {
         let model = &session.model;
-        let engine: &Engine = &model.engine;
+        let gpu: &Gpu = &model.gpu;
         Report {
             schema: SCHEMA.to_owned(),
             lantern: env!("CARGO_PKG_VERSION").to_owned(),
@@ -325,7 +325,7 @@ impl Report {
                 .strftime("%Y-%m-%dT%H:%M:%SZ")
                 .to_string(),
             host,
-            adapter: engine.adapter().clone(),
+            adapter: gpu.adapter().clone(),
             model: ModelReport {
                 name: model.config.name.clone(),
                 family: model.config.family.clone(),
@@ -336,9 +336,9 @@ impl Report {
                 layers_measured: model.config.layers,
             },
             precision: model.precision,
-            variants: engine.tuning().choices,
+            variants: gpu.tuning().choices,
             loaded: Some(LoadedReport::of(session)),
-            selftest: Some(SelfTest::of_trials(engine)),
+            selftest: Some(SelfTest::of_trials(gpu)),
             measured,
         }
     }

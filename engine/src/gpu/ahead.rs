@@ -10,7 +10,7 @@ use std::{
 use lantern_kernels::{Shader, Target};
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::device::{Engine, TARGET, on_thread};
+use super::device::{Gpu, TARGET, on_thread};
 use crate::{Error, Result};
 
 /// Compilers at work at most.
@@ -25,7 +25,7 @@ type Outcomes = Vec<(String, Option<String>)>;
 /// Compilers at work.
 pub(crate) struct Ahead(Vec<JoinHandle<Outcomes>>);
 
-impl Engine {
+impl Gpu {
     /// Compiles those of `shaders` that are not compiled yet. Natively on threads; what a browser is asked to compile it
     /// compiles in a process of its own, so there nothing is done ahead.
     pub(crate) fn compile_ahead(self: &Arc<Self>, shaders: Vec<Shader>) -> Ahead {
@@ -43,7 +43,7 @@ impl Engine {
         let threads = threads.min(THREADS_MAX).min(left.len());
         let left = Arc::new(Mutex::new(left));
         let work = |_| {
-            let (engine, left) = (self.clone(), left.clone());
+            let (gpu, left) = (self.clone(), left.clone());
             on_thread(move || {
                 let mut outcomes = Vec::new();
                 loop {
@@ -51,14 +51,14 @@ impl Engine {
                     let Some((label, shader)) = next else {
                         return outcomes;
                     };
-                    outcomes.push((label, engine.compile_now(&shader)));
+                    outcomes.push((label, gpu.compile_now(&shader)));
                 }
             })
         };
         Ahead((0..threads).map(work).collect())
     }
 
-    /// Has the driver begin with what [`Engine::pipeline_cache`] gave before, if anything. To be called before anything
+    /// Has the driver begin with what [`Gpu::pipeline_cache`] gave before, if anything. To be called before anything
     /// is compiled; where the adapter has no such cache, or the data is damaged, nothing is begun with.
     pub fn set_pipeline_cache(&self, kept: Option<&[u8]>) {
         let data = kept.and_then(|kept| {

@@ -6,7 +6,7 @@ use std::sync::{
 };
 
 use super::{
-    device::Engine,
+    device::Gpu,
     signal::{Told, signal},
     texture::Texture,
 };
@@ -35,7 +35,7 @@ pub(crate) struct Mark {
 /// Bytes that go to the GPU before it must have taken them: what the upload of weights costs on the host.
 const STAGING_BYTES: u64 = 8 << 20;
 
-impl Engine {
+impl Gpu {
     /// A buffer of zeros, `size` bytes rounded up to 4.
     ///
     /// # Errors
@@ -151,7 +151,7 @@ impl Engine {
         self.check()
     }
 
-    /// Reads `count` words of a buffer made by [`Engine::readback`], after all that was submitted.
+    /// Reads `count` words of a buffer made by [`Gpu::readback`], after all that was submitted.
     pub(crate) async fn map_words(&self, buffer: &Buffer, count: usize) -> Result<Vec<u32>> {
         let range = 0..(count * 4) as u64;
         let (done, told) = signal();
@@ -199,32 +199,32 @@ impl Engine {
 
 /// Writes to buffers through a bounded amount of staging.
 pub(crate) struct Upload<'e> {
-    engine: &'e Engine,
+    gpu: &'e Gpu,
     pending: u64,
     /// Staging is handed over without waiting for it.
     ahead: bool,
 }
 
 impl<'e> Upload<'e> {
-    pub fn new(engine: &'e Engine) -> Upload<'e> {
+    pub fn new(gpu: &'e Gpu) -> Upload<'e> {
         Upload {
-            engine,
+            gpu,
             pending: 0,
             ahead: false,
         }
     }
 
     /// One that does not wait: whoever writes bounds how much is under way.
-    pub fn ahead(engine: &'e Engine) -> Upload<'e> {
+    pub fn ahead(gpu: &'e Gpu) -> Upload<'e> {
         Upload {
             ahead: true,
-            ..Upload::new(engine)
+            ..Upload::new(gpu)
         }
     }
 
     /// Writes bytes, a multiple of 4 of them, and waits where too many are under way.
     pub async fn write(&mut self, buffer: &Buffer, offset: u64, bytes: &[u8]) -> Result<()> {
-        self.engine.queue.write_buffer(&buffer.raw, offset, bytes);
+        self.gpu.queue.write_buffer(&buffer.raw, offset, bytes);
         self.count(bytes.len()).await
     }
 
@@ -235,7 +235,7 @@ impl<'e> Upload<'e> {
         offset: u64,
         bytes: &[u8],
     ) -> Result<()> {
-        self.engine.write_plane(texture, offset, bytes);
+        self.gpu.write_plane(texture, offset, bytes);
         self.count(bytes.len()).await
     }
 
@@ -246,7 +246,7 @@ impl<'e> Upload<'e> {
         }
         if self.ahead {
             self.pending = 0;
-            self.engine.queue.submit([]);
+            self.gpu.queue.submit([]);
         } else {
             self.finish().await?;
         }
@@ -256,7 +256,7 @@ impl<'e> Upload<'e> {
     /// Waits until all is written.
     pub async fn finish(&mut self) -> Result<()> {
         self.pending = 0;
-        self.engine.queue.submit([]);
-        self.engine.wait().await
+        self.gpu.queue.submit([]);
+        self.gpu.wait().await
     }
 }

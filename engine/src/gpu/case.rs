@@ -9,7 +9,7 @@ use lantern_kernels::{
 
 use super::{
     buffer::Buffer,
-    device::Engine,
+    device::Gpu,
     pipeline::{Found, Pipeline},
     texture::Memory,
 };
@@ -38,7 +38,7 @@ struct Ready {
 /// Data of a case by name, and how many words it has.
 type Named = (String, Memory, usize);
 
-impl Engine {
+impl Gpu {
     /// Runs `case` of `kernel` in `variant`; the contents of the kernel's outputs afterwards, in its order.
     pub async fn run_case(
         &self,

@@ -11,7 +11,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use web_time::Instant;
 
-use super::{case::Alone, device::Engine, pipeline::Found, texture::Memory};
+use super::{case::Alone, device::Gpu, pipeline::Found, texture::Memory};
 use crate::Result;
 
 /// What an adapter can do at all, by measurement.
@@ -38,7 +38,7 @@ const ROUNDS: usize = 3;
 /// Lanes that compute at once.
 const LANES: u32 = 1 << 14;
 
-impl Engine {
+impl Gpu {
     /// Measures them: about a second on an adapter that runs on the CPU, less on others.
     pub async fn ceilings(&self) -> Result<Ceilings> {
         let (read_bytes_per_second, read_by) = self.read_ceiling().await?;

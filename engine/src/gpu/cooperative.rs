@@ -29,6 +29,6 @@ pub(super) fn leave(asked: bool) -> wgpu::ExperimentalFeatures {
     if !asked {
         return wgpu::ExperimentalFeatures::disabled();
     }
-    // SAFETY: it is off unless `EngineOptions::cooperative` asks for it, which says so; faults are to be reported.
+    // SAFETY: it is off unless `GpuOptions::cooperative` asks for it, which says so; faults are to be reported.
     unsafe { wgpu::ExperimentalFeatures::enabled() }
 }

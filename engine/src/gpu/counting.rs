@@ -1,4 +1,4 @@
-//! What an engine counts of itself.
+//! Counters of a GPU: submissions, compilations, bytes.
 
 use std::sync::{
     Arc,
@@ -7,9 +7,9 @@ use std::sync::{
 
 use serde::Serialize;
 
-use super::device::Engine;
+use super::device::Gpu;
 
-/// Counted since the engine was made.
+/// Counted since the GPU was opened.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct Counters {
     /// Compute dispatches recorded.
@@ -43,7 +43,7 @@ pub(crate) struct Counting {
     pub gpu_bytes: Arc<AtomicU64>,
 }
 
-impl Engine {
+impl Gpu {
     /// What was done so far.
     pub fn counters(&self) -> Counters {
         let c = &self.counting;

@@ -1,4 +1,4 @@
-//! Adapters, and the device that an [`Engine`] works on. The only file that asks what it was compiled for.
+//! Adapters, and the device that a [`Gpu`] works on. The only file that asks what it was compiled for.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -71,13 +71,13 @@ pub struct AdapterFeatures {
     pub timestamps: bool,
 }
 
-/// What an [`Engine`] is to use; the defaults are all of the best adapter.
+/// Options of a [`Gpu`]; by default everything that the best adapter has.
 #[derive(Debug, Clone)]
 #[expect(
     clippy::struct_excessive_bools,
     reason = "independent switches, each off in some test"
 )]
-pub struct EngineOptions {
+pub struct GpuOptions {
     /// Name (part of it, in any case) or index of the adapter; none: the first in the order of preference.
     pub adapter: Option<String>,
     /// Lowers the binding size limit, bytes.
@@ -115,9 +115,9 @@ pub struct BrowserAdapter {
     pub subgroups: bool,
 }
 
-impl Default for EngineOptions {
+impl Default for GpuOptions {
     fn default() -> Self {
-        EngineOptions {
+        GpuOptions {
             adapter: None,
             max_binding: None,
             f16: true,
@@ -135,10 +135,10 @@ impl Default for EngineOptions {
 }
 
 /// A device, and what has been compiled for it.
-pub struct Engine {
+pub struct Gpu {
     pub(crate) device: wgpu::Device,
     pub(crate) queue: wgpu::Queue,
-    pub(crate) options: EngineOptions,
+    pub(crate) options: GpuOptions,
     pub(crate) counting: Counting,
     pub(crate) pipelines: Mutex<HashMap<String, Arc<Pipeline>>>,
     pub(super) cache: OnceLock<wgpu::PipelineCache>,
@@ -256,7 +256,7 @@ fn no_adapter() -> Error {
     Error::NoAdapter(advice.to_string())
 }
 
-impl Engine {
+impl Gpu {
     /// Every adapter, in the order of preference.
     pub async fn adapters() -> Vec<AdapterDescription> {
         found()
@@ -271,7 +271,7 @@ impl Engine {
     ///
     /// # Errors
     /// [`Error::NoAdapter`] where there is none, or none of that name; [`Error::Device`] where it refuses.
-    pub async fn new(options: &EngineOptions) -> Result<Engine> {
+    pub async fn new(options: &GpuOptions) -> Result<Gpu> {
         let adapters = found().await;
         let chosen = match &options.adapter {
             None => adapters.first().map(|a| (0, a)).ok_or_else(no_adapter)?,
@@ -319,7 +319,7 @@ impl Engine {
         let failures = Failures::of(&device);
         let options = options.clone();
         let (counting, pipelines) = (Counting::default(), Mutex::default());
-        Ok(Engine {
+        Ok(Gpu {
             device,
             queue,
             options,
@@ -418,7 +418,7 @@ impl Engine {
     }
 }
 
-impl Drop for Engine {
+impl Drop for Gpu {
     fn drop(&mut self) {
         self.device.destroy();
     }

@@ -25,7 +25,7 @@ impl Failures {
             first.error.get_or_insert_with(|| error.to_string());
         }));
         device.set_device_lost_callback(move |reason, message| {
-            // Destroyed: by an engine that goes, which hears no more of it, or by somebody else in the same page.
+            // Destroyed: by a `Gpu` that is dropped, which hears no more of it, or by somebody else in the same page.
             if reason != wgpu::DeviceLostReason::Destroyed {
                 log::error!("the device was lost: {message}");
             }

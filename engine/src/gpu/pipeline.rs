@@ -11,7 +11,7 @@ use lantern_kernels::{Binding, BindingKind, Shader, link::link};
 
 use super::{
     buffer::Buffer,
-    device::{Engine, TARGET},
+    device::{Gpu, TARGET},
 };
 use crate::{Error, Result};
 
@@ -53,7 +53,7 @@ pub(crate) struct Pipeline {
     pub bindings: Vec<Binding>,
 }
 
-impl Engine {
+impl Gpu {
     /// The compiled forms of `shaders`, in their order; each is compiled on first use, all at once.
     pub(crate) async fn pipelines(&self, shaders: &[&Shader]) -> Result<Vec<Arc<Pipeline>>> {
         let mut under_way = Vec::new();

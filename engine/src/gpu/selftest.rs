@@ -6,7 +6,7 @@ use lantern_kernels::{ALL, Case, Kernel, Variant, quantise, store};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{device::Engine, known};
+use super::{device::Gpu, known};
 use crate::{Error, Result};
 
 /// What became of one variant of a kernel.
@@ -53,7 +53,7 @@ impl SelfTest {
     }
 }
 
-impl Engine {
+impl Gpu {
     /// Runs the cases of every kernel, in every variant that this adapter can run. `only`: those kernels alone, or all
     /// where none is named. `each(row, total)` sees every row, and how many there will be; it stops by
     /// breaking. What fails is not used in plans from then on.

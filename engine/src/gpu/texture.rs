@@ -9,7 +9,7 @@ use lantern_kernels::{Format, Target, formats::TEXTURE_WIDTH};
 
 use super::{
     buffer::Buffer,
-    device::{Engine, TARGET},
+    device::{Gpu, TARGET},
     pipeline::Found,
 };
 use crate::{Error, Result};
@@ -49,7 +49,7 @@ impl Drop for Texture {
     }
 }
 
-impl Engine {
+impl Gpu {
     /// Whether weights and caches go into textures where they can: adapters on the CPU gather from those far faster.
     pub(crate) fn textures(&self) -> bool {
         self.software() && self.options.textures

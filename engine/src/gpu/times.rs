@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 
 use serde::Serialize;
 
-use super::{device::Engine, selftest::kernels};
+use super::{device::Gpu, selftest::kernels};
 use crate::{Error, Result};
 
 /// How long a case takes in one variant of its kernel.
@@ -25,12 +25,12 @@ pub struct KernelTime {
 /// Dispatches of a round.
 const TIMES: u32 = 8;
 
-impl Engine {
+impl Gpu {
     /// Times the cases of the kernels named in `only`, or of all, in every variant that this adapter can run.
     /// `each(time, total)` sees them as they come, and how many there will be; breaking it ends in [`Error::Aborted`].
     ///
     /// # Errors
-    /// As [`Engine::selftest`], and whatever the device reports.
+    /// As [`Gpu::selftest`], and whatever the device reports.
     pub async fn kernel_times(
         &self,
         only: &[String],

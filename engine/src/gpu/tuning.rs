@@ -1,12 +1,12 @@
 //! Which variant of a kernel serves which shape best on one adapter, and which compute right: found by measurement, kept by
-//! whoever runs the engine; and one rule that is not measured.
+//! whoever runs the GPU; and one rule that is not measured.
 
 use std::{collections::BTreeMap, sync::MutexGuard};
 
 use lantern_kernels::{Kernel, Variant};
 use serde::{Deserialize, Serialize};
 
-use super::device::Engine;
+use super::device::Gpu;
 
 /// What was measured on an adapter.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -20,7 +20,7 @@ pub struct Tuning {
     pub trials: BTreeMap<String, Option<String>>,
 }
 
-impl Engine {
+impl Gpu {
     /// What a tuning must be of to hold here.
     pub fn tuning_of(&self) -> String {
         let adapter = self.adapter();

@@ -10,7 +10,7 @@ use super::{
     weights::Matrix,
 };
 use crate::{
-    Engine, Error, ModelFile, Result,
+    Error, Gpu, ModelFile, Result,
     file::{TensorInfo, named},
 };
 
@@ -136,7 +136,7 @@ pub struct Layer {
 }
 
 struct Builder<'a> {
-    engine: &'a Engine,
+    gpu: &'a Gpu,
     file: &'a ModelFile,
     matrices: Vec<Matrix>,
     vectors: Vec<Vector>,
@@ -172,7 +172,7 @@ impl Builder<'_> {
 
     fn matrix(&mut self, tensors: Vec<TensorInfo>, interleaved: bool) -> Result<MatrixId> {
         self.matrices
-            .push(Matrix::new(self.engine, tensors, interleaved)?);
+            .push(Matrix::new(self.gpu, tensors, interleaved)?);
         Ok(self.matrices.len() - 1)
     }
 
@@ -428,13 +428,13 @@ impl Layout {
     ///
     /// # Errors
     /// [`Error::BadFile`] for missing tensors and wrong shapes, [`Error::Unsupported`] for tensors that would be ignored.
-    pub fn of(engine: &Engine, file: &ModelFile, config: &Config) -> Result<Layout> {
-        Layout::find(engine, file, config).map_err(|error| named(file.label(), error))
+    pub fn of(gpu: &Gpu, file: &ModelFile, config: &Config) -> Result<Layout> {
+        Layout::find(gpu, file, config).map_err(|error| named(file.label(), error))
     }
 
-    fn find(engine: &Engine, file: &ModelFile, config: &Config) -> Result<Layout> {
+    fn find(gpu: &Gpu, file: &ModelFile, config: &Config) -> Result<Layout> {
         let mut builder = Builder {
-            engine,
+            gpu,
             file,
             matrices: vec![],
             vectors: vec![],

@@ -16,7 +16,7 @@ use super::{
     weights::{ALIGNMENT, Matrix, Stored},
 };
 use crate::{
-    Engine, Error, ModelFile, Result, Session,
+    Error, Gpu, ModelFile, Result, Session,
     gpu::{
         buffer::{Buffer, Upload},
         pipeline::{Found, Range},
@@ -34,12 +34,12 @@ const MEMORY_SHARE: f64 = 0.9;
 /// of which attention needs up to four a position.
 const CONTEXT_SOFTWARE_MAX: u64 = 16_384;
 
-/// A model on an engine; cheap to clone.
+/// A model on a GPU; cheap to clone.
 #[derive(Clone)]
 pub struct Model(pub(crate) Arc<Loaded>);
 
 pub(crate) struct Loaded {
-    pub engine: Arc<Engine>,
+    pub gpu: Arc<Gpu>,
     pub config: Config,
     pub layout: Layout,
     pub precision: Precision,
@@ -68,51 +68,50 @@ impl Model {
     /// Layers of a file on this machine that do not fit stream: into [`LoadOptions::gpu_memory`]; without, into what memory
     /// the adapter says that it has, or, where it says nothing and some allocation fails, into what there was.
     pub async fn load(
-        engine: &Arc<Engine>,
+        gpu: &Arc<Gpu>,
         file: &ModelFile,
         options: &LoadOptions,
         progress: &mut dyn FnMut(u64, u64) -> ControlFlow<()>,
     ) -> Result<Model> {
         let most = |bytes: u64| (bytes as f64 * MEMORY_SHARE) as u64;
         let may_stream = options.gpu_memory.is_none() && file.is_local();
-        let known = engine.memory_bytes().filter(|_| may_stream).map(most);
-        let before = engine.counters().gpu_bytes;
+        let known = gpu.memory_bytes().filter(|_| may_stream).map(most);
+        let before = gpu.counters().gpu_bytes;
         let mut peak = before;
         let mut watched = |done, total| {
-            peak = peak.max(engine.counters().gpu_bytes);
+            peak = peak.max(gpu.counters().gpu_bytes);
             progress(done, total)
         };
         let budget = options.gpu_memory.or(known);
-        match Model::load_within(engine, file, options, budget, &mut watched).await {
+        match Model::load_within(gpu, file, options, budget, &mut watched).await {
             Err(Error::DoesNotFit(_)) if may_stream && peak > before => {
                 let budget = Some(most(peak - before));
-                Model::load_within(engine, file, options, budget, progress).await
+                Model::load_within(gpu, file, options, budget, progress).await
             }
             loaded => loaded,
         }
     }
 
     async fn load_within(
-        engine: &Arc<Engine>,
+        gpu: &Arc<Gpu>,
         file: &ModelFile,
         options: &LoadOptions,
         budget: Option<u64>,
         progress: &mut dyn FnMut(u64, u64) -> ControlFlow<()>,
     ) -> Result<Model> {
         let config = Config::of(file)?;
-        let mut layout = Layout::of(engine, file, &config)?;
+        let mut layout = Layout::of(gpu, file, &config)?;
         let context = options.context_of(&config);
-        check_context(engine, &config, options.cache_type(), context)?;
-        let chunk = options.chunk_on(engine, context);
-        let mut upload = Upload::new(engine);
+        check_context(gpu, &config, options.cache_type(), context)?;
+        let chunk = options.chunk_on(gpu, context);
+        let mut upload = Upload::new(gpu);
         let (vectors, vector_places, vector_bytes) =
-            load_vectors(engine, file, &layout, &mut upload).await?;
+            load_vectors(gpu, file, &layout, &mut upload).await?;
         let passes = (options.precision, context, chunk);
-        let slots = slots(engine, &config, file, &layout, passes, &mut upload).await?;
+        let slots = slots(gpu, &config, file, &layout, passes, &mut upload).await?;
         let taken = slots.iter().map(|(_, buffer)| buffer.size).sum::<u64>() + vectors.size;
-        let units = streamed(engine, &config, &mut layout, options, (budget, taken))?;
-        let compiling =
-            engine.compile_ahead(builder(engine, &config, &layout, options, chunk).shaders());
+        let units = streamed(gpu, &config, &mut layout, options, (budget, taken))?;
+        let compiling = gpu.compile_ahead(builder(gpu, &config, &layout, options, chunk).shaders());
 
         let total = layout.weight_bytes();
         let mut done = 0;
@@ -123,12 +122,12 @@ impl Model {
             progress(done, total)
         };
         let mut loading = Loading {
-            engine,
+            gpu,
             file,
             layout: &layout,
             units: &units,
             upload,
-            drawing: Drawing::of(engine, file).await?,
+            drawing: Drawing::of(gpu, file).await?,
             read: (0, 0.0),
         };
         let matrices = loading.matrices(&mut each).await?;
@@ -139,12 +138,12 @@ impl Model {
             None
         } else {
             let all = &layout.matrices;
-            Some(Stream::new(engine, file, all, units, config.layers, read).await?)
+            Some(Stream::new(gpu, file, all, units, config.layers, read).await?)
         };
         compiling.finish()?;
-        let (engine, precision, cache) = (engine.clone(), options.precision, options.cache_type());
+        let (gpu, precision, cache) = (gpu.clone(), options.precision, options.cache_type());
         let loaded = Loaded {
-            engine,
+            gpu,
             config,
             layout,
             precision,
@@ -167,9 +166,9 @@ impl Model {
         &self.0.config
     }
 
-    /// The engine it is on.
-    pub fn engine(&self) -> &Arc<Engine> {
-        &self.0.engine
+    /// The GPU that it is on.
+    pub fn gpu(&self) -> &Arc<Gpu> {
+        &self.0.gpu
     }
 
     /// Positions that a session has.
@@ -232,8 +231,8 @@ impl ModelFile {
     }
 
     /// Tokens of a prefill pass with these options.
-    pub fn chunk(&self, engine: &Engine, options: &LoadOptions) -> Result<usize> {
-        Ok(options.chunk_on(engine, self.context(options)?))
+    pub fn chunk(&self, gpu: &Gpu, options: &LoadOptions) -> Result<usize> {
+        Ok(options.chunk_on(gpu, self.context(options)?))
     }
 
     /// Refuses tokens that there are none of, and more than a session has room for; before any weight is read.
@@ -248,10 +247,10 @@ impl ModelFile {
 
     /// The dispatches of one decoded token (width 1, drawing included), or of a prefill pass with its last logits;
     /// reads no weights.
-    pub fn plan(&self, engine: &Engine, options: &LoadOptions, width: usize) -> Result<Plan> {
+    pub fn plan(&self, gpu: &Gpu, options: &LoadOptions, width: usize) -> Result<Plan> {
         let config = Config::of(self)?;
-        let layout = Layout::of(engine, self, &config)?;
-        let builder = builder(engine, &config, &layout, options, width);
+        let layout = Layout::of(gpu, self, &config)?;
+        let builder = builder(gpu, &config, &layout, options, width);
         let kind = if width == 1 {
             Width::Decode
         } else {
@@ -274,7 +273,7 @@ impl Loaded {
     pub fn builder_with<'a>(&'a self, adapters: &'a [(Adapter, f32)]) -> Builder<'a> {
         Builder {
             adapters,
-            engine: &self.engine,
+            gpu: &self.gpu,
             config: &self.config,
             layout: &self.layout,
             precision: self.precision,
@@ -344,7 +343,7 @@ impl Loaded {
 
 /// What streams, where the model does not fit into what it may take, of which `taken` bytes are taken already.
 fn streamed(
-    engine: &Engine,
+    gpu: &Gpu,
     config: &Config,
     layout: &mut Layout,
     options: &LoadOptions,
@@ -353,8 +352,8 @@ fn streamed(
     let Some(budget) = budget else {
         return Ok(vec![]);
     };
-    let chunk = options.chunk_on(engine, options.context_of(config));
-    let builder = builder(engine, config, layout, options, chunk);
+    let chunk = options.chunk_on(gpu, options.context_of(config));
+    let builder = builder(gpu, config, layout, options, chunk);
     let Some((matrices, division)) = divide(&builder, budget, taken)? else {
         return Ok(vec![]);
     };
@@ -364,14 +363,14 @@ fn streamed(
 
 /// Builds plans of a model that is not loaded, for passes of `chunk` tokens.
 fn builder<'a>(
-    engine: &'a Engine,
+    gpu: &'a Gpu,
     config: &'a Config,
     layout: &'a Layout,
     options: &LoadOptions,
     chunk: usize,
 ) -> Builder<'a> {
     Builder {
-        engine,
+        gpu,
         adapters: &[],
         config,
         layout,
@@ -403,7 +402,7 @@ pub(crate) fn cache_layer_bytes(config: &Config, cache: CacheType, context: usiz
     context as u64 * cache.bytes(u64::from(config.kv_heads * config.head_size))
 }
 
-impl Engine {
+impl Gpu {
     /// The longest context that a layer's keys, or its values, have room for.
     pub(crate) fn context_most(&self, config: &Config, cache: CacheType) -> u64 {
         let position = cache_layer_bytes(config, cache, 1);
@@ -420,7 +419,7 @@ impl Engine {
     }
 }
 
-fn check_context(engine: &Engine, config: &Config, cache: CacheType, context: usize) -> Result<()> {
+fn check_context(gpu: &Gpu, config: &Config, cache: CacheType, context: usize) -> Result<()> {
     if cache.block_words().is_some() && !config.head_size.is_multiple_of(BLOCK as u32) {
         return Err(Error::BadInput(format!(
             "a cache in blocks of {BLOCK} needs heads of a multiple of that, and these have {}: take f16",
@@ -438,9 +437,9 @@ fn check_context(engine: &Engine, config: &Config, cache: CacheType, context: us
             "the model has learned {most} positions; a context of {context} was asked for"
         )));
     }
-    let most = engine.context_most(config, cache);
+    let most = gpu.context_most(config, cache);
     if context as u64 > most {
-        let name = &engine.adapter().name;
+        let name = &gpu.adapter().name;
         return Err(Error::DoesNotFit(format!(
             "{name} has room for a context of {most}; {context} were asked for"
         )));
@@ -450,7 +449,7 @@ fn check_context(engine: &Engine, config: &Config, cache: CacheType, context: us
 
 /// All vectors in one buffer, where each lies, and the buffer's bytes.
 async fn load_vectors(
-    engine: &Engine,
+    gpu: &Gpu,
     file: &ModelFile,
     layout: &Layout,
     upload: &mut Upload<'_>,
@@ -463,7 +462,7 @@ async fn load_vectors(
         bytes.extend_from_slice(bytemuck::cast_slice(&values));
         bytes.resize(bytes.len().next_multiple_of(ALIGNMENT as usize), 0);
     }
-    let buffer = engine
+    let buffer = gpu
         .storage_or_uniform("vectors", bytes.len() as u64)
         .await?;
     upload.write(&buffer, 0, &bytes).await?;

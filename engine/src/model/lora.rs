@@ -98,10 +98,10 @@ impl Model {
                 scale,
             });
             for half in [a, b] {
-                matrices.push(Matrix::new(&model.engine, vec![half.flat()?], false)?);
+                matrices.push(Matrix::new(&model.gpu, vec![half.flat()?], false)?);
             }
         }
-        let mut upload = Upload::new(&model.engine);
+        let mut upload = Upload::new(&model.gpu);
         let mut stored = Vec::new();
         let mut hash = Xxh3::new();
         for matrix in &matrices {
@@ -111,7 +111,7 @@ impl Model {
             };
             stored.push(
                 matrix
-                    .load_all(&model.engine, file, &mut upload, &mut each)
+                    .load_all(&model.gpu, file, &mut upload, &mut each)
                     .await?,
             );
         }

@@ -8,7 +8,7 @@ use lantern_kernels::{
 
 use super::weights::{Each, Matrix, Piece, Stored};
 use crate::{
-    Engine, Error, ModelFile, Result,
+    Error, Gpu, ModelFile, Result,
     file::Noise,
     gpu::{
         buffer::Buffer,
@@ -21,7 +21,7 @@ const CHUNK_BYTES: u64 = 8 << 20;
 
 /// The random weights of a model on their way to the GPU.
 pub(super) struct Drawing<'a> {
-    engine: &'a Engine,
+    gpu: &'a Gpu,
     noise: &'a Noise,
     shader: Shader,
     tables: Vec<Table>,
@@ -38,16 +38,16 @@ struct Table {
 
 impl<'a> Drawing<'a> {
     /// Of a file whose weights are random.
-    pub async fn of(engine: &'a Engine, file: &'a ModelFile) -> Result<Option<Drawing<'a>>> {
+    pub async fn of(gpu: &'a Gpu, file: &'a ModelFile) -> Result<Option<Drawing<'a>>> {
         let Some(noise) = file.noise() else {
             return Ok(None);
         };
         Ok(Some(Drawing {
-            engine,
+            gpu,
             noise,
-            shader: Shader::new(&NOISE, engine.variant(&NOISE), &[], &[]),
+            shader: Shader::new(&NOISE, gpu.variant(&NOISE), &[], &[]),
             tables: vec![],
-            scratch: engine.storage("noise", CHUNK_BYTES).await?,
+            scratch: gpu.storage("noise", CHUNK_BYTES).await?,
         }))
     }
 
@@ -58,7 +58,7 @@ impl<'a> Drawing<'a> {
         piece: Piece,
         each: &mut Each<'_>,
     ) -> Result<Stored> {
-        let stored = matrix.make(self.engine, piece).await?;
+        let stored = matrix.make(self.gpu, piece).await?;
         let (planes, _) = matrix.planes(piece);
         let table = self.table(matrix).await?;
         for (index, &(start, size)) in planes.iter().enumerate() {
@@ -75,10 +75,10 @@ impl<'a> Drawing<'a> {
                 let from = &self.tables[table].planes[index];
                 self.draw(&params, from, buffer).await?;
                 if let Stored::Textures(textures) = &stored {
-                    self.engine
+                    self.gpu
                         .copy_plane(buffer.0, &textures[index], first, bytes);
                 }
-                self.engine.wait().await?;
+                self.gpu.wait().await?;
             }
         }
         // What it is made of says all that there is to know.
@@ -109,10 +109,10 @@ impl<'a> Drawing<'a> {
         };
         let bytes = bytes_of_params(params);
         let alone = self
-            .engine
+            .gpu
             .alone(&self.shader, &bytes, params.groups, found)
             .await?;
-        self.engine.dispatch_times(&alone.single, 1);
+        self.gpu.dispatch_times(&alone.single, 1);
         Ok(())
     }
 
@@ -139,8 +139,8 @@ impl<'a> Drawing<'a> {
         }
         let mut buffers = Vec::new();
         for plane in planes {
-            let buffer = self.engine.storage("table", plane.len() as u64).await?;
-            self.engine.queue.write_buffer(&buffer.raw, 0, &plane);
+            let buffer = self.gpu.storage("table", plane.len() as u64).await?;
+            self.gpu.queue.write_buffer(&buffer.raw, 0, &plane);
             buffers.push(buffer);
         }
         self.tables.push(Table {

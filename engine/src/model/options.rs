@@ -5,7 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::config::Config;
-use crate::Engine;
+use crate::Gpu;
 
 /// How exactly to compute.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
@@ -85,8 +85,8 @@ pub struct LoadOptions {
 
 impl LoadOptions {
     /// Tokens of a prefill pass.
-    pub(super) fn chunk_on(&self, engine: &Engine, context: usize) -> usize {
-        let suiting = if engine.software() { 32 } else { 256 };
+    pub(super) fn chunk_on(&self, gpu: &Gpu, context: usize) -> usize {
+        let suiting = if gpu.software() { 32 } else { 256 };
         self.chunk.unwrap_or(suiting).clamp(1, context)
     }
 

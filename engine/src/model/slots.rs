@@ -9,14 +9,14 @@ use super::{
     vector::values,
 };
 use crate::{
-    Engine, Error, ModelFile, Result,
+    Error, Gpu, ModelFile, Result,
     gpu::buffer::{Buffer, Upload},
     plan::{dispatch::Slot, integer::packed_bytes, linear::xs_bound},
 };
 
 /// Slots that sessions share, for passes of `chunk` tokens.
 pub(super) async fn slots(
-    engine: &Engine,
+    gpu: &Gpu,
     config: &Config,
     file: &ModelFile,
     layout: &Layout,
@@ -28,13 +28,13 @@ pub(super) async fn slots(
     // where a slot with longer rows shares their shader.
     let row = |width: u32| {
         let bytes = u64::from(padded(width)) * 4;
-        let last = (8 * bytes).max(xs_bound(engine, config));
+        let last = (8 * bytes).max(xs_bound(gpu, config));
         (chunk.next_multiple_of(8) as u64 - 8) * bytes + last
     };
     let widest = (config.heads * config.head_size)
         .max(config.width)
         .max(config.ffn_width);
-    let packed = chunk as u64 * packed_bytes(engine, precision, widest);
+    let packed = chunk as u64 * packed_bytes(gpu, precision, widest);
     let mut sizes = vec![
         (Slot::Angles, angles[0].len() as u64 * 4),
         (Slot::X, row(config.width)),
@@ -50,7 +50,7 @@ pub(super) async fn slots(
             .get(1)
             .map(|local| (Slot::LocalAngles, local.len() as u64 * 4)),
     );
-    let most = engine.adapter().limits.max_storage_buffer_binding_size;
+    let most = gpu.adapter().limits.max_storage_buffer_binding_size;
     let mut slots = Vec::new();
     for (slot, size) in sizes {
         if size > most {
@@ -64,7 +64,7 @@ pub(super) async fn slots(
                 slot.name()
             )));
         }
-        slots.push((slot, engine.storage_or_uniform(slot.name(), size).await?));
+        slots.push((slot, gpu.storage_or_uniform(slot.name(), size).await?));
     }
     for (place, angles) in [Slot::Angles, Slot::LocalAngles].into_iter().zip(&angles) {
         let (_, buffer) = slots

@@ -12,7 +12,7 @@ use super::{
     weights::{Each, Matrix, Piece, STRIP_BYTES, Stored},
 };
 use crate::{
-    Engine, Error, ModelFile, Result,
+    Error, Gpu, ModelFile, Result,
     gpu::buffer::{Buffer, Mark, Upload},
     plan::{
         build::{Builder, Width},
@@ -217,7 +217,7 @@ impl Stream {
     /// Makes the buffers that units take turns in, and measures how fast they are filled. `read` is how many bytes of the
     /// file were read in how many seconds.
     pub async fn new(
-        engine: &Engine,
+        gpu: &Gpu,
         file: &ModelFile,
         matrices: &[Matrix],
         units: Vec<Unit>,
@@ -227,10 +227,10 @@ impl Stream {
         let mut turns = [vec![], vec![]];
         for (half, sizes) in turns.iter_mut().zip(turn_bytes(matrices, &units)) {
             for size in sizes {
-                half.push(engine.storage("weights that come by", size).await?);
+                half.push(gpu.storage("weights that come by", size).await?);
             }
         }
-        let writing = writing_speed(engine, &turns[0]).await?;
+        let writing = writing_speed(gpu, &turns[0]).await?;
         let reading = read.0 as f64 / read.1.max(1e-9);
         let outputs = units.iter().filter(|unit| unit.0.len() == 1).count();
         let resting = if units.len() > turns.len() {
@@ -301,7 +301,7 @@ impl Drop for Running<'_> {
 impl Running<'_> {
     /// Brings a unit to the GPU where it is not there: on its way while the one before is computed with, once the one
     /// before that is done.
-    pub async fn bring(&self, engine: &Engine, matrices: &[Matrix], unit: usize) -> Result<()> {
+    pub async fn bring(&self, gpu: &Gpu, matrices: &[Matrix], unit: usize) -> Result<()> {
         let (stream, half) = (self.0, unit % 2);
         if stream.state().held[half] == Some(unit) {
             return Ok(());
@@ -312,9 +312,9 @@ impl Running<'_> {
             state.computed[half].take()
         };
         if let Some(computed) = computed {
-            engine.reach(computed).await?;
+            gpu.reach(computed).await?;
         }
-        let mut upload = Upload::ahead(engine);
+        let mut upload = Upload::ahead(gpu);
         for (buffer, &(id, piece)) in stream.turns[half].iter().zip(&stream.units[unit].0) {
             let matrix = &matrices[id];
             let piece = matrix.pieces[piece];
@@ -337,7 +337,7 @@ impl Stream {
     /// Reads those rows of `embedding` that tokens have, and writes them to `buffer`, one after the other.
     pub async fn look_up(
         &self,
-        engine: &Engine,
+        gpu: &Gpu,
         rows: &Matrix,
         tokens: &[u32],
         buffer: &Buffer,
@@ -355,15 +355,15 @@ impl Stream {
         }
         bytes.resize(whole * size, 0);
         let place = (rows.pieces[0], 0, whole as u32);
-        rows.write(&bytes, place, buffer, &mut Upload::ahead(engine))
+        rows.write(&bytes, place, buffer, &mut Upload::ahead(gpu))
             .await
     }
 }
 
 /// Bytes a second that go to buffers.
-async fn writing_speed(engine: &Engine, buffers: &[Buffer]) -> Result<f64> {
+async fn writing_speed(gpu: &Gpu, buffers: &[Buffer]) -> Result<f64> {
     let zeros = vec![0u8; STRIP_BYTES];
-    let mut upload = Upload::new(engine);
+    let mut upload = Upload::new(gpu);
     upload.finish().await?;
     let start = Instant::now();
     let mut written = 0;
@@ -383,7 +383,7 @@ async fn writing_speed(engine: &Engine, buffers: &[Buffer]) -> Result<f64> {
 
 /// Weights on their way from the file when the model is loaded.
 pub(super) struct Loading<'a> {
-    pub engine: &'a Engine,
+    pub gpu: &'a Gpu,
     pub file: &'a ModelFile,
     pub layout: &'a Layout,
     /// What streams.
@@ -416,10 +416,10 @@ impl Loading<'_> {
         index: usize,
         each: &mut Each<'_>,
     ) -> Result<Option<Stored>> {
-        let (engine, file, matrix) = (self.engine, self.file, &self.layout.matrices[id]);
+        let (gpu, file, matrix) = (self.gpu, self.file, &self.layout.matrices[id]);
         let piece = matrix.pieces[index];
         if id >= self.layout.stored {
-            let rows = engine.storage(&matrix.name, matrix.planes(piece).1).await?;
+            let rows = gpu.storage(&matrix.name, matrix.planes(piece).1).await?;
             return Ok(Some(Stored::Buffer(rows)));
         }
         let place = |unit: &Unit| unit.0.iter().position(|&at| at == (id, index));
@@ -429,7 +429,7 @@ impl Loading<'_> {
             if let Some(drawing) = self.drawing.as_mut().filter(|_| drawable(matrix)) {
                 return Ok(Some(drawing.load(matrix, piece, each).await?));
             }
-            let stored = matrix.load(engine, file, piece, &mut self.upload, each);
+            let stored = matrix.load(gpu, file, piece, &mut self.upload, each);
             return Ok(Some(stored.await?));
         }
         let start = Instant::now();

@@ -9,7 +9,7 @@ use lantern_kernels::{
 };
 
 use crate::{
-    Engine, Error, ModelFile, Result,
+    Error, Gpu, ModelFile, Result,
     file::TensorInfo,
     gpu::{
         buffer::{Buffer, Upload},
@@ -81,16 +81,16 @@ pub(crate) const ALIGNMENT: u64 = 256;
 pub(crate) const STRIP_BYTES: usize = 2 << 20;
 
 impl Matrix {
-    /// A matrix of `tensors`, each (rows, cols) of the same format, in pieces that fit `engine`.
-    pub fn new(engine: &Engine, tensors: Vec<TensorInfo>, interleaved: bool) -> Result<Matrix> {
+    /// A matrix of `tensors`, each (rows, cols) of the same format, in pieces that fit `gpu`.
+    pub fn new(gpu: &Gpu, tensors: Vec<TensorInfo>, interleaved: bool) -> Result<Matrix> {
         let format = format_of(&tensors[0])?;
         let name = join_names(&tensors);
         let (cols, rows): (u32, u32) = (
             tensors[0].shape[0] as u32,
             tensors.iter().map(|t| t.shape[1] as u32).sum(),
         );
-        let limits = &engine.adapter().limits;
-        let textured = engine.textures();
+        let limits = &gpu.adapter().limits;
+        let textured = gpu.textures();
         let (order, together) = (order(textured), together(textured));
         let row_bytes = |plane| {
             format
@@ -279,27 +279,27 @@ impl Matrix {
     /// Makes and fills every piece, as [`Matrix::load`] does one.
     pub(crate) async fn load_all(
         &self,
-        engine: &Engine,
+        gpu: &Gpu,
         file: &ModelFile,
         upload: &mut Upload<'_>,
         each: &mut Each<'_>,
     ) -> Result<Vec<Stored>> {
         let mut pieces = Vec::new();
         for &piece in &self.pieces {
-            pieces.push(self.load(engine, file, piece, upload, each).await?);
+            pieces.push(self.load(gpu, file, piece, upload, each).await?);
         }
         Ok(pieces)
     }
 
     /// Makes one piece, of zeros.
-    pub(crate) async fn make(&self, engine: &Engine, piece: Piece) -> Result<Stored> {
+    pub(crate) async fn make(&self, gpu: &Gpu, piece: Piece) -> Result<Stored> {
         let (planes, size) = self.planes(piece);
         if !self.textured {
-            return Ok(Stored::Buffer(engine.storage(&self.name, size).await?));
+            return Ok(Stored::Buffer(gpu.storage(&self.name, size).await?));
         }
         let mut textures = Vec::new();
         for (plane, (_, bytes)) in planes.into_iter().enumerate() {
-            let texture = engine.plane_texture(&self.name, self.format, plane, bytes);
+            let texture = gpu.plane_texture(&self.name, self.format, plane, bytes);
             textures.push(texture.await?);
         }
         Ok(Stored::Textures(textures))
@@ -308,13 +308,13 @@ impl Matrix {
     /// Makes and fills one piece; `each` sees the stored bytes, and breaking it ends in [`Error::Aborted`].
     pub(crate) async fn load(
         &self,
-        engine: &Engine,
+        gpu: &Gpu,
         file: &ModelFile,
         piece: Piece,
         upload: &mut Upload<'_>,
         each: &mut Each<'_>,
     ) -> Result<Stored> {
-        let stored = self.make(engine, piece).await?;
+        let stored = self.make(gpu, piece).await?;
         for (first, rows) in self.strips(piece) {
             let bytes = self.gather(file, piece.row_start + first, rows).await?;
             match &stored {

@@ -124,13 +124,13 @@ impl Builder<'_> {
 
     /// Whether a layer's keys and values are kept in textures.
     pub(crate) fn cache_textured(&self, layer: u32) -> bool {
-        let (config, engine) = (self.config, self.engine);
+        let (config, gpu) = (self.config, self.gpu);
         let (_, places) = self.window(layer);
         let bytes = cache_layer_bytes(config, self.cache, places as usize);
         let halves = config.rope_pairs == Pairs::Halves;
         let texels = rope::whole_texels(config.head_size, config.turned_pairs(layer), halves);
-        let suits = self.cache == CacheType::F16 && texels && engine.cache_texture_holds(bytes);
-        suits && engine.textures()
+        let suits = self.cache == CacheType::F16 && texels && gpu.cache_texture_holds(bytes);
+        suits && gpu.textures()
     }
 
     /// How attention reads the cache.
@@ -155,7 +155,7 @@ impl Builder<'_> {
             &attention_positions::ATTENTION_POSITIONS
         };
         let suits = many || self.config.head_size.is_multiple_of(attention::EIGHT);
-        if suits && self.engine.has_variant(special) {
+        if suits && self.gpu.has_variant(special) {
             special
         } else {
             &attention::ATTENTION
@@ -225,7 +225,7 @@ impl Builder<'_> {
     /// Whether attention far into the context is split while decoding.
     pub(crate) fn splits(&self) -> bool {
         let join = &attention_join::ATTENTION_JOIN;
-        self.context >= LONG && self.engine.able(join).next().is_some()
+        self.context >= LONG && self.gpu.able(join).next().is_some()
     }
 
     /// Bytes of what attention finds in parts of the positions.

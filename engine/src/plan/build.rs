@@ -12,7 +12,7 @@ use super::{
     linear::Linear,
 };
 use crate::{
-    Engine, Precision, SamplerOptions,
+    Gpu, Precision, SamplerOptions,
     model::{
         block::{Layout, MatrixId},
         config::Config,
@@ -45,7 +45,7 @@ pub enum Rows {
 /// Builds the plans of one model.
 pub struct Builder<'a> {
     /// Picks variants.
-    pub engine: &'a Engine,
+    pub gpu: &'a Gpu,
     /// The model's numbers.
     pub config: &'a Config,
     /// Its weights.
@@ -185,8 +185,8 @@ impl Builder<'_> {
         parts: &[&'static Part],
         consts: &[(&'static str, u32)],
     ) -> Shader {
-        let first = Shader::new(kernel, self.engine.variant(kernel), parts, consts);
-        let variant = self.engine.variant_for(kernel, &first.shape());
+        let first = Shader::new(kernel, self.gpu.variant(kernel), parts, consts);
+        let variant = self.gpu.variant_for(kernel, &first.shape());
         Shader { variant, ..first }
     }
 
@@ -196,7 +196,7 @@ impl Builder<'_> {
 
     /// Tiles of f16 where the adapter gains by them.
     pub(super) fn scalar(&self) -> &'static Part {
-        let f16 = self.engine.adapter().features.shader_f16 && !self.engine.software();
+        let f16 = self.gpu.adapter().features.shader_f16 && !self.gpu.software();
         if f16 && !self.exact() {
             &SCALAR_F16
         } else {

@@ -12,7 +12,7 @@ use super::{
     dispatch::{Bind, Dispatch, Slot},
     linear::Linear,
 };
-use crate::{Engine, Precision};
+use crate::{Gpu, Precision};
 
 /// The kernels that read packed activations.
 const KERNELS: [&Kernel; 2] = [
@@ -21,8 +21,8 @@ const KERNELS: [&Kernel; 2] = [
 ];
 
 /// Bytes of `width` packed activations, if any linear layer may read such.
-pub(crate) fn packed_bytes(engine: &Engine, precision: Precision, width: u32) -> u64 {
-    let asked = KERNELS.iter().any(|kernel| engine.asked(kernel).is_some());
+pub(crate) fn packed_bytes(gpu: &Gpu, precision: Precision, width: u32) -> u64 {
+    let asked = KERNELS.iter().any(|kernel| gpu.asked(kernel).is_some());
     if precision == Precision::Exact || !asked {
         return 0;
     }
@@ -38,7 +38,7 @@ impl Builder<'_> {
     /// Whether `linear` is to be computed by `kernel`, one of these.
     fn integer(&self, kernel: &'static Kernel, linear: &Linear) -> bool {
         let format = self.matrix(linear.matrix).format;
-        !self.exact() && format.has_bytes() && self.engine.asked(kernel).is_some()
+        !self.exact() && format.has_bytes() && self.gpu.asked(kernel).is_some()
     }
 
     /// The last token's layer in integers; false, and nothing done, where that is not asked for.

@@ -14,7 +14,7 @@ use super::{
     dispatch::{Bind, Dispatch, Slot},
 };
 use crate::{
-    Engine,
+    Gpu,
     model::{
         block::{MatrixId, Norm, VectorId},
         config::Config,
@@ -60,8 +60,8 @@ fn xs_bytes(width: u32) -> u64 {
 
 /// Bytes that `matmul_rows` binds of each slot whose eight tokens fit a uniform buffer: as many as the widest of these has,
 /// for a shader has their number as a constant, and so one serves all. None where uniform buffers do not pay.
-pub(crate) fn xs_bound(engine: &Engine, config: &Config) -> u64 {
-    let most = engine.uniform_most();
+pub(crate) fn xs_bound(gpu: &Gpu, config: &Config) -> u64 {
+    let most = gpu.uniform_most();
     let widths = [
         config.width,
         config.heads * config.head_size,
@@ -99,17 +99,16 @@ impl Builder<'_> {
         if self.matmul_integer(&linear, all) {
             return;
         }
-        let engine = self.engine;
+        let gpu = self.gpu;
         let kernel = &matmul_cooperative::MATMUL_COOPERATIVE;
         let part = self.matrix(linear.matrix).part();
-        if !self.exact() && engine.asked(kernel).is_some() {
+        if !self.exact() && gpu.asked(kernel).is_some() {
             self.matmul(
                 &linear,
                 &self.shader(kernel, &[part, linear.finish], &[]),
                 all,
             );
-        } else if engine.has_variant(&matmul_rows::MATMUL_ROWS)
-            && engine.asked(&matmul::MATMUL).is_none()
+        } else if gpu.has_variant(&matmul_rows::MATMUL_ROWS) && gpu.asked(&matmul::MATMUL).is_none()
         {
             self.matmul_rows(&linear, tokens, all);
         } else {
@@ -120,7 +119,7 @@ impl Builder<'_> {
 
     /// Whether this adapter reads `bytes` of activations best from a uniform buffer, and they fit one.
     pub(super) fn uniform(&self, bytes: u64) -> bool {
-        bytes <= self.engine.uniform_most()
+        bytes <= self.gpu.uniform_most()
     }
 
     /// For the last token of a pass, or, where `single`, for the only one.
@@ -184,7 +183,7 @@ impl Builder<'_> {
         let (xs, size): (&'static Part, u64) = match (self.uniform(own), linear.x) {
             (false, _) => (&XS_STORAGE, own),
             (true, Slot::Rank) => (&XS_UNIFORM, own),
-            (true, _) => (&XS_UNIFORM, xs_bound(self.engine, self.config)),
+            (true, _) => (&XS_UNIFORM, xs_bound(self.gpu, self.config)),
         };
         let parts = [matrix.part(), xs, self.activated(&SILU, &GELU)];
         let shader = self.shader(

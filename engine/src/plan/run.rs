@@ -9,7 +9,7 @@ use lantern_kernels::Shader;
 
 use super::dispatch::{Bind, Dispatch, Plan};
 use crate::{
-    Engine, Result,
+    Gpu, Result,
     gpu::{
         buffer::Buffer,
         pipeline::{Found, Pipeline, Range as BufferRange},
@@ -30,9 +30,9 @@ pub(crate) struct Prepared {
 }
 
 impl Prepared {
-    pub async fn new(engine: &Engine, plan: Plan, lookup: &impl Lookup) -> Result<Prepared> {
+    pub async fn new(gpu: &Gpu, plan: Plan, lookup: &impl Lookup) -> Result<Prepared> {
         let usage = wgpu::BufferUsages::UNIFORM | wgpu::BufferUsages::COPY_DST;
-        let params = engine
+        let params = gpu
             .buffer("params", plan.dispatches.len() as u64 * ALIGNMENT, usage)
             .await?;
         let mut all = vec![0u8; params.size as usize];
@@ -43,9 +43,9 @@ impl Prepared {
         {
             place[..dispatch.params.len()].copy_from_slice(&dispatch.params);
         }
-        engine.queue.write_buffer(&params.raw, 0, &all);
+        gpu.queue.write_buffer(&params.raw, 0, &all);
         let shaders: Vec<&Shader> = plan.dispatches.iter().map(|d| &d.shader).collect();
-        let pipelines = engine.pipelines(&shaders).await?;
+        let pipelines = gpu.pipelines(&shaders).await?;
         let mut steps = Vec::new();
         for ((index, dispatch), pipeline) in plan.dispatches.iter().enumerate().zip(pipelines) {
             let start = index as u64 * ALIGNMENT;
@@ -54,7 +54,7 @@ impl Prepared {
                 start,
                 size: Some(dispatch.params.len() as u64),
             };
-            let group = bind_group(engine, dispatch, &pipeline, own, lookup);
+            let group = bind_group(gpu, dispatch, &pipeline, own, lookup);
             steps.push((pipeline, group));
         }
         Ok(Prepared {
@@ -65,17 +65,16 @@ impl Prepared {
     }
 
     /// Changes the parameters of dispatch `index`.
-    pub fn set_params(&self, engine: &Engine, index: usize, bytes: &[u8]) {
-        engine
-            .queue
+    pub fn set_params(&self, gpu: &Gpu, index: usize, bytes: &[u8]) {
+        gpu.queue
             .write_buffer(&self.params.raw, index as u64 * ALIGNMENT, bytes);
     }
 
     /// Records every dispatch for a pass of `tokens`.
-    pub fn record(&self, engine: &Engine, pass: &mut wgpu::ComputePass<'_>, tokens: u32) {
+    pub fn record(&self, gpu: &Gpu, pass: &mut wgpu::ComputePass<'_>, tokens: u32) {
         for (index, dispatch) in self.plan.dispatches.iter().enumerate() {
             if dispatch.token_start < tokens {
-                self.record_one(engine, pass, index, tokens);
+                self.record_one(gpu, pass, index, tokens);
             }
         }
     }
@@ -83,7 +82,7 @@ impl Prepared {
     /// Records dispatch `index`.
     pub fn record_one(
         &self,
-        engine: &Engine,
+        gpu: &Gpu,
         pass: &mut wgpu::ComputePass<'_>,
         index: usize,
         tokens: u32,
@@ -98,7 +97,7 @@ impl Prepared {
         pass.set_bind_group(0, group, &[]);
         let [x, y, z] = self.plan.dispatches[index].grid(tokens);
         pass.dispatch_workgroups(x, y, z);
-        engine.counting.dispatches.fetch_add(1, Relaxed);
+        gpu.counting.dispatches.fetch_add(1, Relaxed);
     }
 }
 
@@ -121,7 +120,7 @@ impl<'p> Part<'p> {
 }
 
 fn bind_group(
-    engine: &Engine,
+    gpu: &Gpu,
     dispatch: &Dispatch,
     pipeline: &Pipeline,
     params: BufferRange<'_>,
@@ -153,10 +152,10 @@ fn bind_group(
             (found, _) => found,
         }
     };
-    engine.bind_group(&label, pipeline, found)
+    gpu.bind_group(&label, pipeline, found)
 }
 
-impl Engine {
+impl Gpu {
     /// Records one compute pass of several plans, each with its number of tokens.
     pub(crate) fn pass(&self, encoder: &mut wgpu::CommandEncoder, plans: &[(&Prepared, u32)]) {
         let mut pass = self.begin(encoder);

@@ -15,9 +15,9 @@ impl Cache {
             for what in ["keys", "values"] {
                 let label = format!("{what} of layer {layer}");
                 all.push(if textured {
-                    Memory::Texture(model.engine.cache_texture(&label, size).await?)
+                    Memory::Texture(model.gpu.cache_texture(&label, size).await?)
                 } else {
-                    Memory::Buffer(model.engine.storage(&label, size).await?)
+                    Memory::Buffer(model.gpu.storage(&label, size).await?)
                 });
             }
         }

@@ -47,7 +47,7 @@ impl Session {
         if by_chance {
             let params = sampler.params(self.model.config.vocabulary);
             self.sample
-                .set_params(&self.model.engine, 0, &bytes_of_params(&params));
+                .set_params(&self.model.gpu, 0, &bytes_of_params(&params));
             self.mark_seen();
         }
         let draw = if by_chance {
@@ -89,7 +89,7 @@ impl Session {
 
     /// One pass, one submission and one read-back; the `batch` tokens that it drew, `number` were drawn before.
     async fn step(&self, draw: &Prepared, number: usize, batch: usize) -> Result<Vec<u32>> {
-        let engine = &self.model.engine;
+        let gpu = &self.model.gpu;
         let first = self.tokens.len() - 1; // the position of the last token
         let streams = self.model.stream.is_some();
         if streams && number > 0 {
@@ -97,7 +97,7 @@ impl Session {
             let plans = [(self.decode_at(first), 1)];
             self.run(&plans, first, u64::MAX).await?;
         }
-        let mut encoder = engine.encoder();
+        let mut encoder = gpu.encoder();
         let mut plans = Vec::new();
         for position in first..first + batch {
             // The first is drawn from the logits that are there.
@@ -105,12 +105,12 @@ impl Session {
             plans.extend((!there).then(|| (self.decode_at(position), 1)));
             plans.push((draw, 1));
         }
-        engine.pass(&mut encoder, &plans);
+        gpu.pass(&mut encoder, &plans);
         let (ring, readback) = (self.buffers.slot(Slot::Drawn), &self.buffers.readback);
         let start = (number % RING) as u64 * 4;
         encoder.copy_buffer_to_buffer(&ring.raw, start, &readback.raw, 0, batch as u64 * 4);
-        engine.submit(encoder);
-        engine.map_words(readback, batch).await
+        gpu.submit(encoder);
+        gpu.map_words(readback, batch).await
     }
 
     /// Tells the sampler which tokens there were.
@@ -126,7 +126,7 @@ impl Session {
         }
         let buffer = &self.buffers.slot(Slot::Seen).raw;
         self.model
-            .engine
+            .gpu
             .queue
             .write_buffer(buffer, 0, bytemuck::cast_slice(&seen));
     }

@@ -130,7 +130,7 @@ impl Plans {
             buffers,
             adapters,
         };
-        let ready = async |plan| Prepared::new(&model.engine, plan, &bound).await;
+        let ready = async |plan| Prepared::new(&model.gpu, plan, &bound).await;
         Ok(Plans {
             decode: ready(builder.step(Width::Decode)).await?,
             decode_long: if builder.splits() {
@@ -163,7 +163,7 @@ impl Buffers {
                 .position(|(s, buffer)| *s == slot && buffer.size >= size);
             if there.is_none() && rank > 0 {
                 self.slots.retain(|(s, _)| *s != slot);
-                let buffer = model.engine.storage_or_uniform(slot.name(), size).await?;
+                let buffer = model.gpu.storage_or_uniform(slot.name(), size).await?;
                 self.slots.push((slot, buffer));
             }
         }
@@ -183,9 +183,9 @@ impl Buffers {
         ];
         let mut slots = Vec::new();
         for (slot, size) in sizes {
-            slots.push((slot, model.engine.storage(slot.name(), size).await?));
+            slots.push((slot, model.gpu.storage(slot.name(), size).await?));
         }
-        let readback = model.engine.readback("readback", vocabulary).await?;
+        let readback = model.gpu.readback("readback", vocabulary).await?;
         Ok(Buffers {
             cache: Cache::new(model).await?,
             slots,
@@ -212,8 +212,8 @@ impl Session {
             adapters: &[],
         };
         let neutral = sampler::SamplerOptions::greedy().params(model.config.vocabulary);
-        let greedy = Prepared::new(&model.engine, builder.greedy(), &bound).await?;
-        let sample = Prepared::new(&model.engine, builder.sample(&neutral), &bound).await?;
+        let greedy = Prepared::new(&model.gpu, builder.greedy(), &bound).await?;
+        let sample = Prepared::new(&model.gpu, builder.sample(&neutral), &bound).await?;
         let mut session = Session {
             model,
             tokens: vec![],
@@ -292,16 +292,16 @@ impl Session {
 
     /// Seconds that it takes to read a word from the GPU when that has nothing else to do.
     async fn reading_seconds(&self) -> Result<f64> {
-        let engine = &self.model.engine;
-        engine.wait().await?;
+        let gpu = &self.model.gpu;
+        gpu.wait().await?;
         let mut least = f64::MAX;
         for _ in 0..2 {
             let start = Instant::now();
-            let mut encoder = engine.encoder();
+            let mut encoder = gpu.encoder();
             let (ring, readback) = (self.buffers.slot(Slot::Drawn), &self.buffers.readback);
             encoder.copy_buffer_to_buffer(&ring.raw, 0, &readback.raw, 0, 4);
-            engine.submit(encoder);
-            engine.map_words(readback, 1).await?;
+            gpu.submit(encoder);
+            gpu.map_words(readback, 1).await?;
             least = least.min(start.elapsed().as_secs_f64());
         }
         Ok(least)
@@ -378,8 +378,8 @@ impl Session {
         if !self.adapters.is_empty() {
             fork.set_adapters(&self.adapters).await?;
         }
-        let engine = &self.model.engine;
-        let mut encoder = engine.encoder();
+        let gpu = &self.model.gpu;
+        let mut encoder = gpu.encoder();
         self.buffers
             .cache
             .copy_to(&fork.buffers.cache, &mut encoder);
@@ -388,8 +388,8 @@ impl Session {
             fork.buffers.slot(Slot::Logits),
         );
         encoder.copy_buffer_to_buffer(&from.raw, 0, &to.raw, 0, from.size);
-        engine.submit(encoder);
-        engine.wait().await?;
+        gpu.submit(encoder);
+        gpu.wait().await?;
         fork.tokens.clone_from(&self.tokens);
         fork.drawn.clone_from(&self.drawn);
         (fork.cached, fork.written, fork.fresh) = (self.cached, self.written, self.fresh);
@@ -398,7 +398,7 @@ impl Session {
 
     fn write_tokens(&self, tokens: &[u32]) {
         let buffer = &self.buffers.slot(Slot::Tokens).raw;
-        let queue = &self.model.engine.queue;
+        let queue = &self.model.gpu.queue;
         queue.write_buffer(buffer, 0, bytemuck::cast_slice(tokens));
     }
 
@@ -407,7 +407,7 @@ impl Session {
         let state = [position as u32, count as u32, 0, 0];
         let buffer = &self.buffers.slot(Slot::State).raw;
         self.model
-            .engine
+            .gpu
             .queue
             .write_buffer(buffer, 0, bytemuck::cast_slice(&state));
     }

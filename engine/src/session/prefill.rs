@@ -91,9 +91,9 @@ impl Session {
     /// Logits, (vocabulary), after the last token.
     pub async fn logits(&mut self) -> Result<Vec<f32>> {
         self.settle().await?;
-        let engine = &self.model.engine;
+        let gpu = &self.model.gpu;
         let count = self.model.config.vocabulary as usize;
-        let mut encoder = engine.encoder();
+        let mut encoder = gpu.encoder();
         let logits = self.buffers.slot(Slot::Logits);
         encoder.copy_buffer_to_buffer(
             &logits.raw,
@@ -102,8 +102,8 @@ impl Session {
             0,
             count as u64 * 4,
         );
-        engine.submit(encoder);
-        let words = engine.map_words(&self.buffers.readback, count).await?;
+        gpu.submit(encoder);
+        let words = gpu.map_words(&self.buffers.readback, count).await?;
         Ok(bytemuck::cast_vec(words))
     }
 
@@ -158,7 +158,7 @@ impl Session {
         self.fresh = last;
         self.cached += count;
         self.written = self.written.max(self.cached);
-        self.model.engine.wait().await?;
+        self.model.gpu.wait().await?;
         if !single {
             self.operations_per_second =
                 operations as f64 / start.elapsed().as_secs_f64().max(1e-6);
@@ -176,10 +176,10 @@ impl Session {
     pub(super) async fn make_every(&self, adapters: &[(Adapter, f32)]) -> Result<Every> {
         let rows = self.model.chunk.min(EVERY_ROWS);
         let size = rows as u64 * u64::from(padded(self.model.config.vocabulary)) * 4;
-        let engine = &self.model.engine;
+        let gpu = &self.model.gpu;
         let (logits, readback) = (
-            engine.storage("all logits", size).await?,
-            engine.readback("all logits", size).await?,
+            gpu.storage("all logits", size).await?,
+            gpu.readback("all logits", size).await?,
         );
         let plan = self
             .model
@@ -193,7 +193,7 @@ impl Session {
             },
             &logits,
         );
-        let head = Prepared::new(engine, plan, &bound).await?;
+        let head = Prepared::new(gpu, plan, &bound).await?;
         Ok(Every {
             head,
             logits,
@@ -212,7 +212,7 @@ impl Session {
         while self.cached < self.tokens.len() {
             let count = (self.tokens.len() - self.cached).min(rows);
             self.begin(self.cached, count).await?;
-            let engine = &self.model.engine;
+            let gpu = &self.model.gpu;
             let tokens = count as u32;
             let plans = [
                 (&self.plans.prefill, tokens),
@@ -221,11 +221,11 @@ impl Session {
             ];
             let most = (self.operations_per_second * SUBMISSION_SECONDS) as u64;
             self.run(&plans, self.cached, most).await?;
-            let mut encoder = engine.encoder();
+            let mut encoder = gpu.encoder();
             let size = (count * stride * 4) as u64;
             encoder.copy_buffer_to_buffer(&every.logits.raw, 0, &every.readback.raw, 0, size);
-            engine.submit(encoder);
-            let words = engine.map_words(&every.readback, count * stride).await?;
+            gpu.submit(encoder);
+            let words = gpu.map_words(&every.readback, count * stride).await?;
             let first = self.cached;
             self.cached += count;
             self.written = self.written.max(self.cached);

@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::Session;
-use crate::{Error, Result, gpu::device::Engine, plan::run::Prepared};
+use crate::{Error, Result, gpu::device::Gpu, plan::run::Prepared};
 
 /// The dispatches of a pass that are the same shader.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
@@ -31,7 +31,7 @@ impl Session {
     /// Rows of the same shader are one, the dearest first.
     ///
     /// # Errors
-    /// [`Error::Unsupported`] where the adapter has no timestamps, or the engine was opened without.
+    /// [`Error::Unsupported`] where the adapter has no timestamps, or the GPU was opened without.
     pub async fn profile_decode(&mut self, rounds: usize) -> Result<Vec<ProfileRow>> {
         self.settle().await?;
         let position = self.cached - 1;
@@ -64,12 +64,12 @@ impl Session {
                 "layers of this model stream: there is no telling how long a kernel took; give it more GPU memory".into(),
             ));
         }
-        let engine = &self.model.engine;
+        let gpu = &self.model.gpu;
         let mut rows: Vec<ProfileRow> = Vec::new();
         for (prepared, tokens) in plans {
             let mut all = Vec::new();
             for _ in 0..rounds {
-                all.push(engine.times(prepared, *tokens).await?);
+                all.push(gpu.times(prepared, *tokens).await?);
             }
             for (index, dispatch) in prepared.plan.dispatches.iter().enumerate() {
                 let load = dispatch.load(*tokens, position as u32);
@@ -102,7 +102,7 @@ impl Session {
     }
 }
 
-impl Engine {
+impl Gpu {
     /// Seconds of each dispatch of a pass; 0 for those that it leaves out.
     async fn times(&self, prepared: &Prepared, tokens: u32) -> Result<Vec<f64>> {
         if !self

@@ -124,8 +124,8 @@ impl Session {
     pub async fn read_piece(&self, index: usize) -> Result<Vec<u8>> {
         let (memory, start) = self.place_of(index);
         let bytes = self.piece_bytes(index);
-        let engine = &self.model.engine;
-        let words = engine.read_memory(memory, start, bytes.div_ceil(4)).await?;
+        let gpu = &self.model.gpu;
+        let words = gpu.read_memory(memory, start, bytes.div_ceil(4)).await?;
         Ok(bytemuck::cast_slice(&words)[..bytes].to_vec())
     }
 
@@ -190,7 +190,7 @@ impl Session {
         let mut whole = bytes.to_vec();
         whole.resize(bytes.len().next_multiple_of(4), 0);
         let (memory, start) = self.place_of(index);
-        self.model.engine.write_memory(memory, start, &whole);
+        self.model.gpu.write_memory(memory, start, &whole);
         Ok(())
     }
 }

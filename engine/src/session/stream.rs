@@ -21,10 +21,10 @@ impl Session {
         position: usize,
         most: u64,
     ) -> Result<u64> {
-        let (engine, position) = (&self.model.engine, position as u32);
+        let (gpu, position) = (&self.model.gpu, position as u32);
         let Some(stream) = &self.model.stream else {
             let whole: Vec<Part> = plans.iter().map(Part::whole).collect();
-            return Ok(engine.submit_parts(&whole, position, most).0);
+            return Ok(gpu.submit_parts(&whole, position, most).0);
         };
         let running = stream.begin()?;
         let mut all = 0;
@@ -32,16 +32,16 @@ impl Session {
             for (unit, dispatches) in stretches(&prepared.plan, stream) {
                 if let Some(unit) = unit {
                     let matrices = &self.model.layout.matrices;
-                    running.bring(engine, matrices, unit).await?;
+                    running.bring(gpu, matrices, unit).await?;
                 }
                 let part = Part {
                     prepared,
                     dispatches,
                     tokens,
                 };
-                let (operations, last) = engine.submit_parts(&[part], position, most);
+                let (operations, last) = gpu.submit_parts(&[part], position, most);
                 if let Some(unit) = unit {
-                    running.computes(unit, engine.mark(last));
+                    running.computes(unit, gpu.mark(last));
                 }
                 all += operations;
             }
@@ -57,7 +57,7 @@ impl Session {
             return Ok(());
         };
         let (rows, buffer) = model.looked_up();
-        stream.look_up(&model.engine, rows, tokens, buffer).await?;
+        stream.look_up(&model.gpu, rows, tokens, buffer).await?;
         let places: Vec<u32> = (0..tokens.len() as u32).collect();
         self.write_tokens(&places);
         Ok(())

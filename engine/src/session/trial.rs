@@ -7,7 +7,7 @@ use lantern_kernels::{Case, Part, Shader};
 use web_time::Instant;
 
 use crate::{
-    Engine, Error, Result,
+    Error, Gpu, Result,
     gpu::selftest::SelfTestRow,
     model::load::Model,
     plan::dispatch::{Dispatch, Plan},
@@ -56,17 +56,17 @@ impl Model {
         each: &mut dyn FnMut(&str) -> ControlFlow<()>,
     ) -> Result<Vec<Replaced>> {
         let start = Instant::now();
-        let engine = self.engine();
+        let gpu = self.gpu();
         let mut wrong: Vec<(String, SelfTestRow)> = Vec::new();
         let mut plans = self.0.builder().plans();
-        while let Some(shader) = untried(engine, &plans) {
+        while let Some(shader) = untried(gpu, &plans) {
             if start.elapsed().as_secs_f64() > seconds && wrong.is_empty() {
                 break;
             }
             if each(&trial_name(&shader)).is_break() {
                 return Err(Error::Aborted);
             }
-            let Some(row) = engine.trial(&shader).await? else {
+            let Some(row) = gpu.trial(&shader).await? else {
                 continue;
             };
             wrong.push((shader.shape(), row));
@@ -75,10 +75,10 @@ impl Model {
         }
         let used = || plans.iter().flat_map(|plan| &plan.dispatches);
         for Dispatch { shader, .. } in used() {
-            if let Some(wrong) = engine.failure(shader.kernel, shader.variant) {
+            if let Some(wrong) = gpu.failure(shader.kernel, shader.variant) {
                 return Err(Error::Device(format!(
                     "{} computes {} wrong, and nothing here stands in for it ({wrong}): another driver, or a newer one, may help",
-                    engine.adapter().name,
+                    gpu.adapter().name,
                     shader.kernel.name
                 )));
             }
@@ -97,8 +97,8 @@ impl Model {
 }
 
 /// The first shader of the plans that was not tried on this adapter.
-fn untried(engine: &Engine, plans: &[Plan]) -> Option<Shader> {
-    let trials = engine.trials();
+fn untried(gpu: &Gpu, plans: &[Plan]) -> Option<Shader> {
+    let trials = gpu.trials();
     let mut shaders = plans.iter().flat_map(|plan| &plan.dispatches);
     let found = shaders.find(|d| !trials.contains_key(&trial_name(&d.shader)));
     found.map(|dispatch| dispatch.shader.clone())
@@ -112,7 +112,7 @@ pub(crate) fn trial_name(shader: &Shader) -> String {
     name.trim_end().to_owned()
 }
 
-impl Engine {
+impl Gpu {
     /// Runs the case that is most like `shader`, in the first part above all; the first of those. What was wrong, if anything.
     pub(crate) async fn trial(&self, shader: &Shader) -> Result<Option<SelfTestRow>> {
         let alike = |case: &Case| {

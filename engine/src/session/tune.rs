@@ -57,7 +57,7 @@ impl Model {
 
     /// Measures which variant serves each shape best, for about `seconds`; what there is no time for keeps its default.
     /// `each(row, shapes)` sees every measurement and how many shapes there are. The choices hold for sessions that are
-    /// made after [`crate::Engine::set_tuning`].
+    /// made after [`crate::Gpu::set_tuning`].
     ///
     /// # Errors
     /// [`Error::Aborted`] where `each` breaks; what a session may meet.
@@ -68,9 +68,9 @@ impl Model {
     ) -> Result<Tuning> {
         let session = self.session().await?; // for its buffers
         let start = Instant::now();
-        let engine = &self.0.engine;
+        let gpu = &self.0.gpu;
         let mut tuning = Tuning {
-            of: engine.tuning_of(),
+            of: gpu.tuning_of(),
             ..Tuning::default()
         };
         let all = dispatches(&self.0);
@@ -78,7 +78,7 @@ impl Model {
         for (dispatch, tokens) in all {
             let shape = dispatch.shader.shape();
             let mut best: Option<(f64, &str)> = None;
-            for variant in engine.made_for(dispatch.shader.kernel) {
+            for variant in gpu.made_for(dispatch.shader.kernel) {
                 if start.elapsed().as_secs_f64() > seconds {
                     best.get_or_insert((0.0, variant.name));
                     break;
@@ -103,7 +103,7 @@ impl Model {
                 tuning.choices.insert(shape, name.to_owned());
             }
         }
-        tuning.trials.clone_from(&engine.trials());
+        tuning.trials.clone_from(&gpu.trials());
         Ok(tuning)
     }
 }
@@ -116,7 +116,7 @@ fn dispatches(model: &Loaded) -> Vec<(Dispatch, u32)> {
     let mut found = Vec::new();
     for Plan { dispatches, tokens } in plans {
         for dispatch in dispatches {
-            let choice = model.engine.made_for(dispatch.shader.kernel).count() > 1;
+            let choice = model.gpu.made_for(dispatch.shader.kernel).count() > 1;
             if choice && seen.insert(dispatch.shader.shape()) {
                 found.push((dispatch, tokens));
             }
@@ -134,7 +134,7 @@ impl Session {
             buffers: &self.buffers,
         };
         let plan = self.model.builder().head(Width::Decode, Rows::Last);
-        let token = Prepared::new(&self.model.engine, plan, &bound).await?;
+        let token = Prepared::new(&self.model.gpu, plan, &bound).await?;
         self.set_state(0, 1);
         let least = async |head| {
             let mut least = f64::MAX;
@@ -155,12 +155,12 @@ impl Session {
         dispatch: &Dispatch,
         variant: &'static lantern_kernels::Variant,
     ) -> Result<bool> {
-        let (engine, shader) = (&self.model.engine, &dispatch.shader);
+        let (gpu, shader) = (&self.model.gpu, &dispatch.shader);
         let shader = Shader::new(shader.kernel, variant, &shader.parts, &shader.consts);
-        let known = engine.trials().get(&trial_name(&shader)).cloned();
+        let known = gpu.trials().get(&trial_name(&shader)).cloned();
         match known {
             Some(wrong) => Ok(wrong.is_none()),
-            None => Ok(engine.trial(&shader).await?.is_none()),
+            None => Ok(gpu.trial(&shader).await?.is_none()),
         }
     }
 
@@ -171,7 +171,7 @@ impl Session {
         tokens: u32,
         variant: &'static lantern_kernels::Variant,
     ) -> Result<f64> {
-        let engine = &self.model.engine;
+        let gpu = &self.model.gpu;
         let shader = &dispatch.shader;
         let dispatch = Dispatch {
             shader: Shader::new(shader.kernel, variant, &shader.parts, &shader.consts),
@@ -186,7 +186,7 @@ impl Session {
             model: &self.model,
             buffers: &self.buffers,
         };
-        let prepared = Prepared::new(engine, plan, &bound).await?;
+        let prepared = Prepared::new(gpu, plan, &bound).await?;
         self.set_state(0, tokens as usize);
         let mut times = 1;
         let mut least = self.round(&prepared, tokens, times).await?; // also compiles
@@ -201,12 +201,12 @@ impl Session {
     }
 
     async fn round(&self, prepared: &Prepared, tokens: u32, times: usize) -> Result<f64> {
-        let engine = &self.model.engine;
-        let mut encoder = engine.encoder();
-        engine.pass(&mut encoder, &vec![(prepared, tokens); times]);
+        let gpu = &self.model.gpu;
+        let mut encoder = gpu.encoder();
+        gpu.pass(&mut encoder, &vec![(prepared, tokens); times]);
         let start = Instant::now();
-        engine.submit(encoder);
-        engine.wait().await?;
+        gpu.submit(encoder);
+        gpu.wait().await?;
         Ok(start.elapsed().as_secs_f64())
     }
 }

@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use lantern_engine::{AdapterDescription, Engine, EngineOptions};
+use lantern_engine::{AdapterDescription, Gpu, GpuOptions};
 
 /// Every adapter. Under CI both software adapters must be there; elsewhere there must be one.
 pub fn all() -> Vec<AdapterDescription> {
-    let adapters = pollster::block_on(Engine::adapters());
+    let adapters = pollster::block_on(Gpu::adapters());
     assert!(
         !adapters.is_empty(),
         "no adapter: run `cargo verify`, which installs a software driver"
@@ -30,16 +30,16 @@ pub fn main() -> AdapterDescription {
     quick.unwrap_or(&adapters[0]).clone()
 }
 
-/// An engine on `adapter`, with the other options given.
-pub fn engine(adapter: &AdapterDescription, options: EngineOptions) -> Engine {
-    let options = EngineOptions {
+/// A GPU of `adapter`, with the other options given.
+pub fn gpu(adapter: &AdapterDescription, options: GpuOptions) -> Gpu {
+    let options = GpuOptions {
         adapter: Some(adapter.index.to_string()),
         ..options
     };
-    pollster::block_on(Engine::new(&options)).unwrap_or_else(|e| panic!("{}: {e}", adapter.name))
+    pollster::block_on(Gpu::new(&options)).unwrap_or_else(|e| panic!("{}: {e}", adapter.name))
 }
 
-/// An engine on `adapter` as users have it.
-pub fn open(adapter: &AdapterDescription) -> Arc<Engine> {
-    Arc::new(engine(adapter, EngineOptions::default()))
+/// A GPU of `adapter` as users have it.
+pub fn open(adapter: &AdapterDescription) -> Arc<Gpu> {
+    Arc::new(gpu(adapter, GpuOptions::default()))
 }

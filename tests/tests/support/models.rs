@@ -7,7 +7,7 @@ use std::{
     sync::Arc,
 };
 
-use lantern_engine::{Engine, LoadOptions, Model, ModelFile, SamplerOptions, Session};
+use lantern_engine::{Gpu, LoadOptions, Model, ModelFile, SamplerOptions, Session};
 use pollster::block_on;
 use serde::Deserialize;
 
@@ -58,12 +58,12 @@ pub fn logits(path: &Path) -> Vec<f32> {
         .collect()
 }
 
-pub fn load(engine: &Arc<Engine>, path: &Path, options: &LoadOptions) -> Model {
-    load_file(engine, &ModelFile::open(path).unwrap(), options)
+pub fn load(gpu: &Arc<Gpu>, path: &Path, options: &LoadOptions) -> Model {
+    load_file(gpu, &ModelFile::open(path).unwrap(), options)
 }
 
-pub fn load_file(engine: &Arc<Engine>, file: &ModelFile, options: &LoadOptions) -> Model {
-    block_on(Model::load(engine, file, options, &mut |_, _| {
+pub fn load_file(gpu: &Arc<Gpu>, file: &ModelFile, options: &LoadOptions) -> Model {
+    block_on(Model::load(gpu, file, options, &mut |_, _| {
         ControlFlow::Continue(())
     }))
     .unwrap()
