@@ -1,4 +1,4 @@
-//! `lantern chat`: a conversation. What the model has read stays in its cache, so each turn feeds only what is new.
+//! `lantern chat`: a conversation. What the model has read stays in its cache, so each turn prefills only what is new.
 
 use std::{fs, path::Path};
 
@@ -195,7 +195,7 @@ fn ends_chat(failure: &Failure) -> bool {
     lost || matches!(failure, Failure::BrokenPipe) || !lines::interactive()
 }
 
-/// Tokens that the cache can keep. At least one is left to feed: the logits come from the last one fed.
+/// Tokens that the cache can keep. At least one is left to prefill: the logits come from the last one.
 fn common_prefix(tokens: &[u32], cached: &[u32]) -> usize {
     let same = tokens
         .iter()
@@ -260,7 +260,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_token_is_always_left_to_feed() {
+    fn one_token_is_always_left_to_prefill() {
         assert_eq!(common_prefix(&[1, 2, 3], &[1, 2, 4, 5]), 2);
         assert_eq!(common_prefix(&[1, 2, 3], &[1, 2, 3, 4]), 2);
         assert_eq!(common_prefix(&[1, 2, 3], &[]), 0);

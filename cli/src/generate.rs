@@ -1,4 +1,4 @@
-//! One answer: feed a prompt, draw tokens until something ends it, and measure. Run and chat both speak through this.
+//! One answer: prefill a prompt, sample tokens until something ends it, and measure. Run and chat both speak through this.
 
 use std::{
     ops::ControlFlow,
@@ -63,25 +63,25 @@ pub struct Answer {
     pub text: String,
     /// Why it ended.
     pub stop_reason: StopReason,
-    /// Tokens that were fed before.
+    /// Tokens that were in the cache before.
     pub prefill_tokens: usize,
     /// Feeding them.
     pub prefill: Duration,
     /// Drawing all but the first, which costs no pass of its own.
     pub decode: Duration,
-    /// From the start of feeding to the first token drawn.
+    /// From the start of prefill to the first token sampled.
     pub first_token: Option<Duration>,
 }
 
 /// Feeds `tokens`, showing progress. Interrupted where Ctrl-C comes before the end.
-pub fn feed(session: &mut Session, tokens: &[u32]) -> Result<Duration> {
+pub fn prefill(session: &mut Session, tokens: &[u32]) -> Result<Duration> {
     let start = Instant::now();
     let mut progress = Progress::count("prefill", tokens.len() as u64);
     let mut show = |done: usize, total: usize| {
         progress.set(done as u64, total as u64);
         interrupt::control()
     };
-    block_on(session.feed(tokens, &mut show))?;
+    block_on(session.prefill(tokens, &mut show))?;
     progress.finish();
     Ok(start.elapsed())
 }
@@ -96,7 +96,7 @@ pub fn answer(
 ) -> Result<Answer> {
     interrupt::listen();
     let start = Instant::now();
-    let prefill = feed(session, prompt)?;
+    let prefill = prefill(session, prompt)?;
     let mut answer = Answer {
         tokens: Vec::new(),
         text: String::new(),

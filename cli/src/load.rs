@@ -62,7 +62,7 @@ pub struct LoadArgs {
     pub lora: Vec<(PathBuf, f32)>,
     /// Prompt tokens computed in one pass [default: the engine's choice]
     #[arg(long, value_name = "N", value_parser = numbers::from_one, allow_negative_numbers = true)]
-    pub chunk: Option<NonZeroUsize>,
+    pub prefill_batch: Option<NonZeroUsize>,
     /// Whether to use the kernel variants that measure fastest on this adapter, and to measure them on first use
     #[arg(
         long,
@@ -156,7 +156,7 @@ impl LoadArgs {
             precision: self.precision.into(),
             cache: self.cache,
             context: self.context.map(NonZeroUsize::get),
-            chunk: self.chunk.map(NonZeroUsize::get),
+            prefill_batch: self.prefill_batch.map(NonZeroUsize::get),
             gpu_memory: self.gpu_memory,
         }
     }

@@ -18,7 +18,7 @@ use crate::{
 pub struct Args {
     #[command(flatten)]
     model: NamedModelArgs,
-    /// Token ids to feed, with commas or spaces between; `lantern tokenize --ids` prints such a list
+    /// Token ids to prefill, with commas or spaces between; `lantern tokenize --ids` prints such a list
     #[arg(long, value_name = "IDS", value_parser = ids, allow_hyphen_values = true)]
     tokens: Ids,
     /// Logits at every position, not only after the last token
@@ -73,7 +73,7 @@ pub fn run(args: &Args) -> Result {
                 .map_err(|error| Failure::io(&args.output, error))
         };
         if !args.all {
-            generate::feed(&mut session, tokens)?;
+            generate::prefill(&mut session, tokens)?;
             return put(&block_on(session.logits())?);
         }
         let mut failed = Ok(());
@@ -89,9 +89,9 @@ pub fn run(args: &Args) -> Result {
                 ControlFlow::Break(())
             }
         };
-        let fed = block_on(session.feed_all(tokens, &mut sink));
+        let done = block_on(session.prefill_all(tokens, &mut sink));
         failed?;
-        Ok(fed?)
+        Ok(done?)
     })?;
     notes::note(&format!(
         "{rows} × {} logits written to {}",

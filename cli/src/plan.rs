@@ -14,7 +14,7 @@ use crate::{
 pub struct Args {
     #[command(flatten)]
     model: ModelArgs,
-    /// Tokens in the pass: 1 is a step of decode, more a chunk of prefill
+    /// Tokens in the pass: 1 is a step of decode, more a batch of prefill
     #[arg(long, value_name = "N", default_value = "1", value_parser = numbers::from_one, allow_negative_numbers = true)]
     width: NonZeroUsize,
     #[command(flatten)]

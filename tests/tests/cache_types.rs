@@ -5,7 +5,7 @@ use pollster::block_on;
 
 use crate::support::{
     adapters,
-    models::{feed, feed_all, folder, load, reference},
+    models::{prefill, prefill_all, folder, load, reference},
     nmse,
 };
 
@@ -27,11 +27,11 @@ fn fewer_bits_are_off_by_as_much_as_they_should() {
             let logits = |cache| {
                 let model = load(&gpu, &path, &with(cache));
                 let mut session = block_on(model.session()).unwrap();
-                let fed = feed_all(&mut session, &reference(&path).tokens);
-                feed(&mut session, &[1]); // a decoded token reads what prefill wrote
+                let all = prefill_all(&mut session, &reference(&path).tokens);
+                prefill(&mut session, &[1]); // a decoded token reads what prefill wrote
                 (
                     model.cache_bytes(),
-                    [fed, block_on(session.logits()).unwrap()].concat(),
+                    [all, block_on(session.logits()).unwrap()].concat(),
                 )
             };
             let (whole_bytes, wanted) = logits(CacheType::F32);

@@ -12,7 +12,7 @@ use crate::support::{
     adapters,
     default_model::default_model,
     hugging_face::{export, export_tokenizer, folder, tokenizer_metadata},
-    models::{self, feed_all, generate, load_file, logits, reference},
+    models::{self, prefill_all, generate, load_file, logits, reference},
     nmse, shared,
 };
 
@@ -38,7 +38,7 @@ fn families_from_safetensors() {
         let model = load_file(&gpu, &file, &options);
         let reference = reference(&path);
         let mut session = pollster::block_on(model.session()).unwrap();
-        let error = nmse(&feed_all(&mut session, &reference.tokens), &logits(&path));
+        let error = nmse(&prefill_all(&mut session, &reference.tokens), &logits(&path));
         let greedy = SamplerOptions::greedy();
         let drawn = generate(&mut session, reference.greedy.len(), &greedy);
         println!("{name:<24} NMSE {error:.2e}");
@@ -72,7 +72,7 @@ fn bfloat16_from_safetensors() {
     let model = load_file(&gpu(), &file, &LoadOptions::default());
     let mut session = pollster::block_on(model.session()).unwrap();
     let tokens = reference(&path).tokens;
-    let error = nmse(&feed_all(&mut session, &tokens), &logits(&path));
+    let error = nmse(&prefill_all(&mut session, &tokens), &logits(&path));
     assert!(error < 1e-4, "NMSE {error:.2e}");
 }
 
@@ -108,7 +108,7 @@ fn quantised_while_loading() {
         let model = load_file(&gpu, &file, &LoadOptions::default());
         let mut session = pollster::block_on(model.session()).unwrap();
         let error = nmse(
-            &feed_all(&mut session, &reference(&path).tokens),
+            &prefill_all(&mut session, &reference(&path).tokens),
             &logits(&path),
         );
         println!("{name} {stored}: NMSE {error:.2e}");
@@ -186,7 +186,7 @@ fn smollm2_from_safetensors() {
     );
     let model = load_file(&gpu(), &file, &LoadOptions::default());
     let mut session = pollster::block_on(model.session()).unwrap();
-    models::feed(&mut session, &reference.tokens);
+    models::prefill(&mut session, &reference.tokens);
     let drawn = generate(
         &mut session,
         reference.greedy.len(),

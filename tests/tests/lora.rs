@@ -15,7 +15,7 @@ use crate::support::{
     adapters,
     copies::{Entries, metadata_of},
     gguf::{self, Gguf},
-    models::{feed_all, folder, generate, load, load_file, reference},
+    models::{prefill_all, folder, generate, load, load_file, reference},
     nmse,
 };
 
@@ -181,8 +181,8 @@ fn compare(
         let mut wanted = block_on(load(&gpu, &path, &exact()).session()).unwrap();
         fs::remove_file(path).unwrap();
         let error = nmse(
-            &feed_all(&mut session, &tokens),
-            &feed_all(&mut wanted, &tokens),
+            &prefill_all(&mut session, &tokens),
+            &prefill_all(&mut wanted, &tokens),
         );
         let what = format!(
             "{}: {family} {factors:?}: NMSE {error:.2e}",

@@ -12,7 +12,7 @@ use pollster::block_on;
 
 use crate::support::{
     adapters,
-    models::{feed_all, folder, load, logits, reference},
+    models::{prefill_all, folder, load, logits, reference},
     nmse,
 };
 
@@ -44,7 +44,7 @@ fn as_near_to_the_weights_as_the_reference() {
         let path = quantised("formats/F32", kind);
         let model = load(&gpu, &path, &exact);
         let mut session = block_on(model.session()).unwrap();
-        let error = nmse(&feed_all(&mut session, &tokens), &whole);
+        let error = nmse(&prefill_all(&mut session, &tokens), &whole);
         let theirs = nmse(
             &logits(&folder(&format!("formats/{}", kind.to_uppercase()))),
             &whole,

@@ -11,7 +11,7 @@ use crate::support::{
     adapters,
     copies::{metadata_of, with_metadata},
     gguf,
-    models::{feed_all, folder, generate, load, load_file, logits, reference},
+    models::{prefill_all, folder, generate, load, load_file, logits, reference},
     nmse,
 };
 
@@ -27,7 +27,7 @@ fn compare(gpu: &Arc<Gpu>, path: &Path, precision: Precision) -> (f64, Option<us
     );
     let reference = reference(path);
     let mut session = pollster::block_on(model.session()).unwrap();
-    let error = nmse(&feed_all(&mut session, &reference.tokens), &logits(path));
+    let error = nmse(&prefill_all(&mut session, &reference.tokens), &logits(path));
     let drawn = generate(
         &mut session,
         reference.greedy.len(),
@@ -150,7 +150,7 @@ fn aliases_compute_what_their_families_do() {
         let computed = |file: &ModelFile| {
             let model = load_file(&gpu, file, &LoadOptions::default());
             let mut session = pollster::block_on(model.session()).unwrap();
-            feed_all(&mut session, &reference(&path).tokens)
+            prefill_all(&mut session, &reference(&path).tokens)
         };
         assert_eq!(computed(&copy), computed(&file), "{alias}");
     }

@@ -9,7 +9,7 @@ use pollster::block_on;
 
 use crate::support::{
     adapters,
-    models::{feed, feed_all, folder, generate, load, reference},
+    models::{prefill, prefill_all, folder, generate, load, reference},
     nmse,
 };
 
@@ -18,10 +18,10 @@ fn model(options: GpuOptions, load_options: &LoadOptions) -> Model {
     load(&gpu, &folder("formats").join("Q4_1.gguf"), load_options)
 }
 
-fn exact(chunk: Option<usize>) -> LoadOptions {
+fn exact(prefill_batch: Option<usize>) -> LoadOptions {
     LoadOptions {
         precision: Precision::Exact,
-        chunk,
+        prefill_batch,
         ..LoadOptions::default()
     }
 }
@@ -33,7 +33,7 @@ fn prompt() -> Vec<u32> {
 
 fn logits(model: &Model, tokens: &[u32]) -> Vec<f32> {
     let mut session = block_on(model.session()).unwrap();
-    feed(&mut session, tokens);
+    prefill(&mut session, tokens);
     block_on(session.logits()).unwrap()
 }
 
@@ -42,20 +42,20 @@ fn prefill_in_any_chunks_agrees_with_token_by_token() {
     let one = model(GpuOptions::default(), &exact(Some(1)));
     let mut session = block_on(one.session()).unwrap();
     for token in prompt() {
-        feed(&mut session, &[token]);
+        prefill(&mut session, &[token]);
     }
     let wanted = block_on(session.logits()).unwrap();
     let greedy = generate(&mut session, 12, &SamplerOptions::greedy());
-    for chunk in [1, 2, 3, 7, 8, 9, 16, 31, 64, 70, 200] {
-        let model = model(GpuOptions::default(), &exact(Some(chunk)));
+    for prefill_batch in [1, 2, 3, 7, 8, 9, 16, 31, 64, 70, 200] {
+        let model = model(GpuOptions::default(), &exact(Some(prefill_batch)));
         let mut session = block_on(model.session()).unwrap();
-        feed(&mut session, &prompt());
+        prefill(&mut session, &prompt());
         let error = nmse(&block_on(session.logits()).unwrap(), &wanted);
-        assert!(error <= 1e-9, "chunks of {chunk}: NMSE {error:.2e}");
+        assert!(error <= 1e-9, "batches of {prefill_batch}: NMSE {error:.2e}");
         assert_eq!(
             generate(&mut session, 12, &SamplerOptions::greedy()),
             greedy,
-            "chunks of {chunk}"
+            "batches of {prefill_batch}"
         );
     }
 }
@@ -119,7 +119,7 @@ fn two_runs_are_equal_bit_for_bit() {
     };
     let run = |sampler: &SamplerOptions| {
         let mut session = block_on(model.session()).unwrap();
-        feed(&mut session, &prompt());
+        prefill(&mut session, &prompt());
         generate(&mut session, 40, sampler)
     };
     assert_eq!(run(&sampler), run(&sampler));
@@ -147,7 +147,7 @@ fn penalties_change_what_is_drawn() {
     let model = model(GpuOptions::default(), &LoadOptions::default());
     let run = |sampler: &SamplerOptions| {
         let mut session = block_on(model.session()).unwrap();
-        feed(&mut session, &prompt());
+        prefill(&mut session, &prompt());
         generate(&mut session, 60, sampler)
     };
     let repeats = |tokens: &[u32]| {
@@ -173,14 +173,14 @@ fn forked_and_rewound_sessions_equal_a_fresh_one() {
     let model = model(GpuOptions::default(), &LoadOptions::default());
     let (first, rest) = (prompt()[..40].to_vec(), prompt()[40..].to_vec());
     let mut fresh = block_on(model.session()).unwrap();
-    feed(&mut fresh, &first);
+    prefill(&mut fresh, &first);
     let early = block_on(fresh.logits()).unwrap();
     let mut fork = block_on(fresh.fork()).unwrap();
-    feed(&mut fresh, &rest);
+    prefill(&mut fresh, &rest);
     let wanted = block_on(fresh.logits()).unwrap();
 
     assert_eq!(block_on(fork.logits()).unwrap(), early);
-    feed(&mut fork, &rest);
+    prefill(&mut fork, &rest);
     assert_eq!(block_on(fork.logits()).unwrap(), wanted);
 
     generate(&mut fork, 9, &SamplerOptions::greedy());
@@ -191,7 +191,7 @@ fn forked_and_rewound_sessions_equal_a_fresh_one() {
         early,
         "logits are computed again after a rewind"
     );
-    feed(&mut fork, &rest);
+    prefill(&mut fork, &rest);
     assert_eq!(block_on(fork.logits()).unwrap(), wanted);
     assert!(fork.rewind(71).is_err());
 }
@@ -200,11 +200,11 @@ fn forked_and_rewound_sessions_equal_a_fresh_one() {
 fn a_drawn_token_is_part_of_the_session() {
     let model = model(GpuOptions::default(), &exact(None));
     let mut session = block_on(model.session()).unwrap();
-    feed(&mut session, &prompt());
+    prefill(&mut session, &prompt());
     let mut all = generate(&mut session, 5, &SamplerOptions::greedy());
     all.extend(generate(&mut session, 5, &SamplerOptions::greedy()));
     let mut whole = block_on(model.session()).unwrap();
-    feed(&mut whole, &prompt());
+    prefill(&mut whole, &prompt());
     assert_eq!(generate(&mut whole, 10, &SamplerOptions::greedy()), all);
     assert_eq!(session.tokens()[70..], all);
     let tokens: Vec<u32> = prompt().into_iter().chain(all).collect();
@@ -219,7 +219,7 @@ fn a_drawn_token_is_part_of_the_session() {
 fn all_logits_agree_with_the_last() {
     let model = model(GpuOptions::default(), &exact(None));
     let mut session = block_on(model.session()).unwrap();
-    let all = feed_all(&mut session, &prompt());
+    let all = prefill_all(&mut session, &prompt());
     let last = &all[all.len() - all.len() / 70..];
     assert!(nmse(&block_on(session.logits()).unwrap(), last) <= 1e-9);
 }
@@ -235,7 +235,7 @@ fn the_context_has_an_end() {
     );
     let mut session = block_on(model.session()).unwrap();
     let long: Vec<u32> = prompt().into_iter().cycle().take(81).collect();
-    let error = block_on(session.feed(&long, &mut |_, _| ControlFlow::Continue(()))).unwrap_err();
+    let error = block_on(session.prefill(&long, &mut |_, _| ControlFlow::Continue(()))).unwrap_err();
     assert!(
         matches!(
             error,
@@ -247,7 +247,7 @@ fn the_context_has_an_end() {
         "{error}"
     );
     assert_eq!(session.position(), 0, "nothing was done");
-    feed(&mut session, &prompt());
+    prefill(&mut session, &prompt());
     let mut drawn = 0;
     let end = block_on(session.generate(100, &SamplerOptions::greedy(), &mut |_| {
         drawn += 1;
@@ -260,14 +260,14 @@ fn the_context_has_an_end() {
 #[test]
 fn bad_input_is_refused_with_a_reason() {
     let chunks = LoadOptions {
-        chunk: Some(32),
+        prefill_batch: Some(32),
         ..LoadOptions::default()
     };
     let model = model(GpuOptions::default(), &chunks);
     let mut session = block_on(model.session()).unwrap();
     let none = &mut |_, _| ControlFlow::Continue(());
     assert_eq!(
-        block_on(session.feed(&[999_999], none)).unwrap_err().code(),
+        block_on(session.prefill(&[999_999], none)).unwrap_err().code(),
         "bad-input"
     );
     assert_eq!(block_on(session.logits()).unwrap_err().code(), "bad-input");
@@ -278,7 +278,7 @@ fn bad_input_is_refused_with_a_reason() {
     let error =
         block_on(session.generate(1, &sampler, &mut |_| ControlFlow::Continue(()))).unwrap_err();
     assert!(error.to_string().contains("top-p"), "{error}");
-    let stopped = block_on(session.feed(&prompt().repeat(3), &mut |_, _| ControlFlow::Break(())))
+    let stopped = block_on(session.prefill(&prompt().repeat(3), &mut |_, _| ControlFlow::Break(())))
         .unwrap_err();
     assert_eq!(stopped.code(), "aborted");
     assert!(
@@ -293,7 +293,7 @@ fn weights_above_the_binding_limit_are_split() {
     let adapter = adapters::main();
     let options = LoadOptions {
         context: Some(100),
-        chunk: Some(32), // activations of more do not fit so little either
+        prefill_batch: Some(32), // activations of more do not fit so little either
         ..exact(None)
     };
     for textures in [true, false] {
@@ -335,10 +335,10 @@ fn decoding_makes_nothing() {
         )
     };
     let at_start = made(&model);
-    feed(&mut session, &prompt());
+    prefill(&mut session, &prompt());
     generate(&mut session, 2, &SamplerOptions::default());
     session.rewind(40).unwrap();
-    feed_all(&mut session, &prompt());
+    prefill_all(&mut session, &prompt());
     // The first token is drawn alone, from logits that are there.
     for (batch, rounds) in [(1, 21), (4, 6)] {
         session.set_tokens_per_readback(Some(batch));
@@ -359,7 +359,7 @@ fn how_many_tokens_a_reading_brings_changes_nothing() {
     let drawn = |batch, sampler: &SamplerOptions, stop: usize| {
         let mut session = block_on(model.session()).unwrap();
         session.set_tokens_per_readback(batch);
-        feed(&mut session, &prompt());
+        prefill(&mut session, &prompt());
         let mut all = Vec::new();
         // Stopped within a batch, then on: what lay beyond the stop is forgotten.
         let mut each = |token| {
@@ -398,7 +398,7 @@ fn a_batch_ends_with_the_context() {
     let model = model(GpuOptions::default(), &options);
     let mut session = block_on(model.session()).unwrap();
     session.set_tokens_per_readback(Some(16));
-    feed(&mut session, &prompt());
+    prefill(&mut session, &prompt());
     let mut count = 0;
     let end = block_on(session.generate(100, &SamplerOptions::greedy(), &mut |_| {
         count += 1;
@@ -412,7 +412,7 @@ fn a_saved_session_goes_on_as_it_would_have() {
     for load_options in [exact(None), LoadOptions::default()] {
         let model = model(GpuOptions::default(), &load_options);
         let mut session = block_on(model.session()).unwrap();
-        feed(&mut session, &prompt());
+        prefill(&mut session, &prompt());
         generate(&mut session, 5, &SamplerOptions::default());
         let saved = session.save();
         let text = serde_json::to_string(&saved).unwrap();
@@ -421,7 +421,7 @@ fn a_saved_session_goes_on_as_it_would_have() {
             .collect();
 
         let mut other = block_on(model.session()).unwrap();
-        feed(&mut other, &[9, 8, 7]);
+        prefill(&mut other, &[9, 8, 7]);
         other
             .restore(&serde_json::from_str(&text).unwrap())
             .unwrap();
@@ -446,7 +446,7 @@ fn a_saved_session_of_another_model_is_refused() {
         block_on(model.session()).unwrap()
     };
     let mut session = of("Q4_1.gguf", &exact(None));
-    feed(&mut session, &prompt());
+    prefill(&mut session, &prompt());
     let saved = session.save();
     let short = LoadOptions {
         context: Some(32),

@@ -10,7 +10,7 @@ use pollster::block_on;
 use crate::support::{
     adapters,
     default_model::default_model,
-    models::{feed, feed_all, folder, generate, load, logits, reference},
+    models::{prefill, prefill_all, folder, generate, load, logits, reference},
     nmse,
 };
 
@@ -64,7 +64,7 @@ fn check_with(
         let place = folder("smollm2").join(case);
         let reference = reference(&place);
         let mut session = block_on(model.session()).unwrap();
-        feed(&mut session, &reference.tokens);
+        prefill(&mut session, &reference.tokens);
         let error = nmse(&block_on(session.logits()).unwrap(), &logits(&place));
         let drawn = generate(
             &mut session,
@@ -140,7 +140,7 @@ fn split_at_1_mib() {
     let model = load(&gpu, &path, &load_options);
     let reference = reference(&folder("smollm2").join("france"));
     let mut session = block_on(model.session()).unwrap();
-    feed(&mut session, &reference.tokens);
+    prefill(&mut session, &reference.tokens);
     let drawn = generate(&mut session, 8, &SamplerOptions::greedy());
     assert_eq!(reference.first_wrong(&drawn), None, "{drawn:?}");
 }
@@ -192,7 +192,7 @@ fn perplexity() {
     let reference = reference(&folder("smollm2").join("licence-2k"));
     let mut session = block_on(model.session()).unwrap();
     let sum = nll(
-        &feed_all(&mut session, &reference.tokens),
+        &prefill_all(&mut session, &reference.tokens),
         &reference.tokens,
     );
     let perplexity = |sum: f64| (sum / reference.nll_count as f64).exp();

@@ -18,7 +18,7 @@ use pollster::block_on;
 use crate::support::{
     adapters,
     gguf::{self, ARRAY, BOOL, F64, Gguf, I64, U64, counted, text, value},
-    models::{feed_all, folder, reference},
+    models::{prefill_all, folder, reference},
 };
 
 /// Ranges that were asked for.
@@ -58,7 +58,7 @@ fn logits(file: &ModelFile, tokens: &[u32]) -> Vec<f32> {
         &mut |_, _| ControlFlow::Continue(()),
     ));
     let mut session = block_on(model.unwrap().session()).unwrap();
-    feed_all(&mut session, tokens)
+    prefill_all(&mut session, tokens)
 }
 
 #[test]

@@ -7,7 +7,7 @@ use pollster::block_on;
 
 use crate::support::{
     adapters,
-    models::{feed, generate, load_file},
+    models::{prefill, generate, load_file},
     nmse,
 };
 
@@ -22,7 +22,7 @@ fn pipelines_come_ahead_and_prefill_in_parts() {
         .unwrap();
     let options = LoadOptions {
         context: Some(1024),
-        chunk: Some(256),
+        prefill_batch: Some(256),
         ..LoadOptions::default()
     };
     let model = load_file(&gpu, &file, &options);
@@ -31,13 +31,13 @@ fn pipelines_come_ahead_and_prefill_in_parts() {
     let mut session = block_on(model.session()).unwrap();
     let tokens: Vec<u32> = (0..256).collect();
     let before = gpu.counters().submissions;
-    feed(&mut session, &tokens);
+    prefill(&mut session, &tokens);
     let parts = gpu.counters().submissions - before;
     // 256 tokens through 7 million weights and a head: 4 billion operations, a billion a submission before any is timed.
     assert!((3..=20).contains(&parts), "{parts} submissions");
     let wanted = block_on(session.logits()).unwrap();
     session.rewind(0).unwrap();
-    feed(&mut session, &tokens);
+    prefill(&mut session, &tokens);
     assert_eq!(block_on(session.logits()).unwrap(), wanted);
     generate(&mut session, 2, &SamplerOptions::greedy());
     assert_eq!(gpu.counters().pipelines_compiled, compiled);
@@ -66,11 +66,11 @@ fn attention_in_parts_agrees_with_that_of_a_prompt() {
             let gpu = Arc::new(adapters::gpu(&adapter, gpu));
             let model = load_file(&gpu, &file, &options);
             let mut session = block_on(model.session()).unwrap();
-            feed(&mut session, &tokens);
+            prefill(&mut session, &tokens);
             let wanted = block_on(session.logits()).unwrap();
             session.rewind(600).unwrap();
             let before = gpu.counters().dispatches;
-            feed(&mut session, &tokens[600..]);
+            prefill(&mut session, &tokens[600..]);
             let dispatches = gpu.counters().dispatches - before;
             assert_eq!(dispatches, 2 * 7 + 2, "two layers, each with a join");
             let error = nmse(&block_on(session.logits()).unwrap(), &wanted);

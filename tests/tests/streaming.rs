@@ -12,7 +12,7 @@ use crate::support::{
     copies::metadata_of,
     default_model::default_model,
     gguf::{self, Gguf},
-    models::{feed, feed_all, folder, generate, load, load_file, reference},
+    models::{prefill, prefill_all, folder, generate, load, load_file, reference},
     nmse,
 };
 
@@ -72,8 +72,8 @@ fn streamed_layers_compute_what_others_do() {
             let taken = gpu.counters().gpu_bytes - before;
             assert!(taken <= budget, "{taken} of {budget}: {}", path.display());
             let mut plain = block_on(whole.session()).unwrap();
-            let logits = feed_all(&mut session, &tokens);
-            let error = nmse(&logits, &feed_all(&mut plain, &tokens));
+            let logits = prefill_all(&mut session, &tokens);
+            let error = nmse(&logits, &prefill_all(&mut plain, &tokens));
             assert!(error < 1e-12, "{}: NMSE {error:.2e}", path.display());
             let greedy = SamplerOptions::greedy();
             assert_eq!(
@@ -100,7 +100,7 @@ fn a_model_in_32_mib_says_the_same() {
         let mut session = block_on(model.session()).unwrap();
         assert!(gpu.counters().gpu_bytes <= 32 << 20, "{bytes} before");
         let expected = reference(&folder("smollm2").join("france"));
-        feed(&mut session, &expected.tokens);
+        prefill(&mut session, &expected.tokens);
         let drawn = generate(&mut session, 4, &SamplerOptions::greedy());
         assert_eq!(expected.first_wrong(&drawn), None, "{}", adapter.name);
         // Back to the start, in another session, and one beside it.
@@ -136,7 +136,7 @@ fn what_turns_out_not_to_fit_streams() {
         assert!(streaming.bytes_per_pass > 0 && budget < memory_max);
         let mut session = block_on(model.session()).unwrap();
         let expected = reference(&folder("smollm2").join("france"));
-        feed(&mut session, &expected.tokens);
+        prefill(&mut session, &expected.tokens);
         let drawn = generate(&mut session, 2, &SamplerOptions::greedy());
         assert_eq!(expected.first_wrong(&drawn), None, "{}", adapter.name);
     }
@@ -178,7 +178,7 @@ fn a_file_of_gigabytes_takes_little_memory() {
     let model = load_file(&gpu, &file, &few);
     std::fs::remove_file(&path).unwrap(); // what is mapped stays
     let mut session = block_on(model.session()).unwrap();
-    feed(&mut session, &[1, 2, 3]);
+    prefill(&mut session, &[1, 2, 3]);
     // Of logits that are all alike the first is drawn.
     assert_eq!(generate(&mut session, 2, &SamplerOptions::greedy()), [0, 0]);
     // The adapter is a CPU: its memory is this process's. Two layers may be on their way twice.
@@ -231,7 +231,7 @@ fn random_weights_are_the_same_wherever_they_are_drawn() {
             assert!(streamed.streaming().is_some());
             let logits = |model: Model| {
                 let mut session = block_on(model.session()).unwrap();
-                feed_all(&mut session, &[1, 2, 3])
+                prefill_all(&mut session, &[1, 2, 3])
             };
             let (streamed, drawn) = (logits(streamed), logits(all_at(None).unwrap()));
             assert!(drawn.iter().any(|v| *v != 0.0));

@@ -9,7 +9,7 @@ use pollster::block_on;
 use crate::support::{
     adapters,
     default_model::default_model,
-    models::{feed, folder, generate, load, logits, reference},
+    models::{prefill, folder, generate, load, logits, reference},
     nmse,
 };
 
@@ -32,7 +32,7 @@ fn each_variant_by_force_gives_the_reference() {
             };
             let model = load(&gpu, &path, &options);
             let mut session = block_on(model.session()).unwrap();
-            feed(&mut session, &reference.tokens);
+            prefill(&mut session, &reference.tokens);
             let error = nmse(&block_on(session.logits()).unwrap(), &logits(&place));
             assert!(error <= most, "{variant}: NMSE {error:.2e}");
             let drawn = generate(&mut session, 3, &SamplerOptions::greedy());

@@ -5,17 +5,17 @@ use pollster::block_on;
 
 use crate::support::{
     adapters,
-    models::{feed, feed_all, folder, generate, load},
+    models::{prefill, prefill_all, folder, generate, load},
     nmse,
 };
 
 /// Windows of 8; a ring of 40 places in short passes, of the whole context in long ones.
 const MODEL: &str = "gemma3.gguf";
 
-fn options(chunk: usize) -> LoadOptions {
+fn options(prefill_batch: usize) -> LoadOptions {
     LoadOptions {
         precision: Precision::Exact,
-        chunk: Some(chunk),
+        prefill_batch: Some(prefill_batch),
         ..LoadOptions::default()
     }
 }
@@ -38,9 +38,9 @@ fn a_ring_says_what_a_whole_cache_says() {
         );
         let logits = [ring, whole].map(|model| {
             let mut session = block_on(model.session()).unwrap();
-            let fed = feed_all(&mut session, &text(150));
+            let all = prefill_all(&mut session, &text(150));
             let drawn = generate(&mut session, 60, &SamplerOptions::greedy());
-            (fed, drawn)
+            (all, drawn)
         });
         let error = nmse(&logits[0].0, &logits[1].0);
         assert!(error < 1e-11, "{}: NMSE {error:.2e}", adapter.name);
@@ -54,11 +54,11 @@ fn what_a_ring_has_lost_is_computed_again() {
         let gpu = adapters::open(&adapter);
         let model = load(&gpu, &folder("families").join(MODEL), &options(16));
         let mut session = block_on(model.session()).unwrap();
-        feed(&mut session, &text(130));
+        prefill(&mut session, &text(130));
         for position in [129, 120, 64, 30, 3] {
             session.rewind(position).unwrap();
             let mut fresh = block_on(model.session()).unwrap();
-            feed(&mut fresh, &text(position as u32));
+            prefill(&mut fresh, &text(position as u32));
             let (a, b) = (
                 block_on(session.logits()).unwrap(),
                 block_on(fresh.logits()).unwrap(),
@@ -69,7 +69,7 @@ fn what_a_ring_has_lost_is_computed_again() {
                 "{} at {position}: NMSE {error:.2e}",
                 adapter.name
             );
-            feed(&mut session, &text(130)[position..]);
+            prefill(&mut session, &text(130)[position..]);
         }
     }
 }
@@ -80,7 +80,7 @@ fn a_saved_session_has_its_rings() {
         let gpu = adapters::open(&adapter);
         let model = load(&gpu, &folder("families").join(MODEL), &options(16));
         let mut session = block_on(model.session()).unwrap();
-        feed(&mut session, &text(100));
+        prefill(&mut session, &text(100));
         let saved = session.save();
         let mut restored = block_on(model.session()).unwrap();
         restored.restore(&saved).unwrap();

@@ -94,7 +94,7 @@ export class Lantern {
     return this.connection.call('estimate', [plain(source), rest], { signal });
   }
 
-  /** Measures the speed of a model of this engine: tokens fed a second (`pp`), tokens drawn a second (`tg`). Empties its session. */
+  /** Measures the speed of a model of this engine: tokens prefilled a second (`pp`), tokens generated a second (`tg`). Empties its session. */
   async bench(model: Model, options: BenchOptions = {}): Promise<BenchReport> {
     if (!this.models.has(model)) throw new LanternError('bad-input', 'this is no model of this engine');
     const { signal, onProgress, ...rest } = options;

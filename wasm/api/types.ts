@@ -174,7 +174,7 @@ export interface SavedSession {
   saved: number;
 }
 
-/** A row of a benchmark: `ppN`, N tokens fed, or `tgN`, N tokens drawn. */
+/** A row of a benchmark: `ppN`, N tokens prefilled, or `tgN`, N tokens generated. */
 export interface BenchRow {
   test: string;
   /** Tokens in the cache before. */

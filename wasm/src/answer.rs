@@ -1,4 +1,4 @@
-//! One answer: what of the prompt is new is fed, then tokens are drawn until something ends it.
+//! One answer: what of the prompt is new is prefilled, then tokens are sampled until something ends it.
 
 use std::ops::ControlFlow;
 
@@ -107,10 +107,10 @@ impl LoadedModel {
         let sampler = options.sampler();
         sampler.validate()?;
         let mut answer = Answer::new(prompt, drawn);
-        match answer.feed(self, &progress).await {
+        match answer.prefill(self, &progress).await {
             Err(Error::Aborted) => answer.finish_reason = Some("aborted"),
-            fed => {
-                fed?;
+            result => {
+                result?;
                 answer.draw(self, &options, &sampler, &emit).await?;
             }
         }
@@ -129,7 +129,7 @@ struct Answer {
     text: String,
     finish_reason: Option<&'static str>,
     start: Instant,
-    fed: Option<Instant>,
+    prefilled: Option<Instant>,
     first: Option<Instant>,
     last: Option<Instant>,
 }
@@ -146,14 +146,14 @@ impl Answer {
             text: String::new(),
             finish_reason: None,
             start: Instant::now(),
-            fed: None,
+            prefilled: None,
             first: None,
             last: None,
         }
     }
 
     /// Feeds what the session does not hold; at least the last token, which the next is drawn from.
-    async fn feed(
+    async fn prefill(
         &mut self,
         model: &mut LoadedModel,
         progress: &Function,
@@ -171,9 +171,9 @@ impl Answer {
         self.cached = same.min(self.all.len().saturating_sub(1));
         session.rewind(self.cached)?;
         let mut told = |done: usize, total: usize| asked(progress, done as f64, total as f64);
-        session.feed(&self.all[self.cached..], &mut told).await?;
+        session.prefill(&self.all[self.cached..], &mut told).await?;
         session.mark_drawn(self.prompt);
-        self.fed = Some(Instant::now());
+        self.prefilled = Some(Instant::now());
         Ok(())
     }
 
@@ -252,11 +252,11 @@ impl Answer {
                 0.0
             }
         };
-        let prompt_ms = milliseconds(self.start, self.fed);
+        let prompt_ms = milliseconds(self.start, self.prefilled);
         let predicted_ms = self
             .first
             .map_or(0.0, |first| milliseconds(first, self.last));
-        let fed = self.all.len() - self.drawn - self.cached;
+        let prefilled = self.all.len() - self.drawn - self.cached;
         Completion {
             text: self.text,
             finish_reason: self.finish_reason.unwrap_or("length"),
@@ -269,7 +269,7 @@ impl Answer {
             timings: Timings {
                 first_token_ms: milliseconds(self.start, self.first),
                 prompt_ms,
-                prompt_per_second: per_second(fed, prompt_ms),
+                prompt_per_second: per_second(prefilled, prompt_ms),
                 predicted_ms,
                 predicted_per_second: per_second(self.drawn.saturating_sub(1), predicted_ms),
                 tokens_per_readback,

@@ -120,7 +120,7 @@ impl Gpu {
             precision,
             cache: kv_cache,
             gpu_memory: None,
-            chunk: None,
+            prefill_batch: None,
         };
         let file = ModelFile::read(sources.into_iter().map(source).collect()).await?;
         let mut each = || match stop.call0(&JsValue::NULL) {

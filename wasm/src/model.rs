@@ -69,7 +69,7 @@ impl LoadedModel {
             context: options.context,
             precision: options.precision,
             cache: options.kv_cache,
-            chunk: None,
+            prefill_batch: None,
             gpu_memory: None,
         };
         let sources = sources.into_iter().map(source).collect();
@@ -144,7 +144,7 @@ impl LoadedModel {
     pub async fn logits(&mut self, tokens: Vec<u32>, progress: Function) -> Result<Vec<f32>> {
         self.session.rewind(0)?;
         let mut told = |done: usize, total: usize| asked(&progress, done as f64, total as f64);
-        self.session.feed(&tokens, &mut told).await?;
+        self.session.prefill(&tokens, &mut told).await?;
         Ok(self.session.logits().await?)
     }
 

@@ -1,23 +1,23 @@
-// How long a benchmark still takes. Tokens of a prompt are fed many at a time and those of an answer are drawn one by one,
+// How long a benchmark still takes. Tokens of a prompt are prefilled many at a time and those of an answer are sampled one by one,
 // so each kind has a speed of its own. Numbers only: nothing here touches the page.
 
 /** Tokens of decode that the engine runs before anything counts. */
 const WARM_UP = 8;
 
-/** What a benchmark goes through, in the engine's order: how many tokens are fed or drawn. `warm` does not count. */
+/** What a benchmark goes through, in the engine's order: how many tokens are prefilled or sampled. `warm` does not count. */
 function stepsOf({ prompt_tokens, generated_tokens, depths, repetitions }) {
   const prompts = prompt_tokens.filter((count) => count > 0);
   const answers = generated_tokens.filter((count) => count > 0);
   const sorted = [...new Set(depths)].sort((a, b) => a - b);
   const times = (list) => Array(repetitions).fill(list).flat();
-  // After a prompt one token is drawn; before an answer one is fed and one drawn.
-  const fed = (tokens, warm = false) => [{ kind: 'fed', tokens: tokens + 1, warm }];
-  const drawn = (tokens, warm = false) => [{ kind: 'drawn', tokens: tokens + 2, warm }];
-  const steps = [...fed(prompts[0] ?? WARM_UP, true), ...drawn(WARM_UP, true)];
+  // After a prompt one token is sampled; before an answer one is prefilled and one sampled.
+  const prefilled = (tokens, warm = false) => [{ kind: 'prefilled', tokens: tokens + 1, warm }];
+  const sampled = (tokens, warm = false) => [{ kind: 'sampled', tokens: tokens + 2, warm }];
+  const steps = [...prefilled(prompts[0] ?? WARM_UP, true), ...sampled(WARM_UP, true)];
   sorted.forEach((depth, index) => {
-    steps.push({ kind: 'fed', tokens: depth - (sorted[index - 1] ?? 0), warm: false });
-    for (const count of prompts) steps.push(...times(fed(count)));
-    for (const count of answers) steps.push(...times(drawn(count)));
+    steps.push({ kind: 'prefilled', tokens: depth - (sorted[index - 1] ?? 0), warm: false });
+    for (const count of prompts) steps.push(...times(prefilled(count)));
+    for (const count of answers) steps.push(...times(sampled(count)));
   });
   return steps;
 }

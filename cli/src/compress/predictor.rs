@@ -79,16 +79,16 @@ impl Predictor {
             let kept = tokens[tokens.len() - tokens.len() / 4..].to_vec();
             self.session.rewind(0)?;
             for token in kept {
-                self.feed(token)?;
+                self.prefill(token)?;
             }
         }
-        self.feed(token)
+        self.prefill(token)
     }
 
-    fn feed(&mut self, token: u32) -> Result {
+    fn prefill(&mut self, token: u32) -> Result {
         Ok(block_on(
             self.session
-                .feed(&[token], &mut |_, _| ControlFlow::Continue(())),
+                .prefill(&[token], &mut |_, _| ControlFlow::Continue(())),
         )?)
     }
 }

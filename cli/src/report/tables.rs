@@ -150,7 +150,7 @@ fn setups(results: &Results) -> Table {
 }
 
 fn speeds(results: &Results) -> Table {
-    let note = "pp: tokens of a prompt fed. tg: tokens generated. Depth: tokens in the cache before. The ceiling is what the adapter reads \
+    let note = "pp: tokens of a prompt prefilled. tg: tokens generated. Depth: tokens in the cache before. The ceiling is what the adapter reads \
                 or computes a second at most; expected at most: the speed if every dispatch reached it.";
     let columns = [
         "test",

@@ -74,9 +74,9 @@ impl Gpu {
         let layout = Layout::of(self, file, &config)?;
         let context = file.context(options)?;
         let weight_bytes: u64 = layout.weight_bytes();
-        let chunk = file.chunk(self, options)?;
+        let prefill_batch = file.prefill_batch(self, options)?;
         let position = cache_layer_bytes(&config, options.cache_type(), 1);
-        let cache_bytes = config.cache_bytes(options.cache_type(), context, chunk);
+        let cache_bytes = config.cache_bytes(options.cache_type(), context, prefill_batch);
         let global = (0..config.layers).filter(|&layer| config.window_of(layer).is_none());
         let growing = 2 * position * global.count().max(1) as u64; // bytes of another position
         let memory_bytes = self.memory_bytes();
@@ -131,7 +131,7 @@ impl Gpu {
         let enough = BYTES.saturating_sub(one).div_ceil(layer) + 1;
         let some = (enough.min(u64::from(layers)) as u32).max(LAYERS.min(layers));
         let outline = file.outline(some)?;
-        let prompt = PROMPT.min(file.chunk(self, options)?);
+        let prompt = PROMPT.min(file.prefill_batch(self, options)?);
         let bench = BenchOptions {
             prompt: vec![prompt],
             generated: vec![DRAWN],

@@ -28,7 +28,7 @@ pub(super) struct Bench<'a> {
     /// Of each prefill: its tokens, the depth, and seconds from its start to the first token after it.
     first_tokens: Vec<((usize, usize), f64)>,
     each: &'a mut dyn FnMut(usize, usize) -> ControlFlow<()>,
-    /// Tokens fed and drawn so far, and those that will have been at the end.
+    /// Tokens prefilled and sampled so far, and those that will have been at the end.
     done: usize,
     total: usize,
 }
@@ -101,7 +101,7 @@ impl<'a> Bench<'a> {
         let mut rows = Vec::new();
         for &depth in &self.options.depths {
             self.session.rewind(self.depth)?;
-            self.feed(depth - self.depth).await?;
+            self.prefill_tokens(depth - self.depth).await?;
             self.depth = depth;
             for test in self.options.tests() {
                 let mut tokens_per_second = Vec::new();
@@ -174,11 +174,11 @@ impl<'a> Bench<'a> {
         Ok(profile)
     }
 
-    /// Seconds to feed `count` tokens and have the logits after the last. Then draws a token, for the time to the first.
+    /// Seconds to prefill `count` tokens and have the logits after the last. Then samples a token, for the time to the first.
     async fn prefill(&mut self, count: usize) -> Result<f64> {
         self.session.rewind(self.depth)?;
         let start = Instant::now();
-        self.feed(count).await?;
+        self.prefill_tokens(count).await?;
         self.session.logits().await?;
         let seconds = start.elapsed().as_secs_f64();
         let greedy = SamplerOptions::greedy();
@@ -195,7 +195,7 @@ impl<'a> Bench<'a> {
     /// Seconds of `count` passes that each draw a token, after one that is drawn from logits that are there.
     async fn decode(&mut self, count: usize) -> Result<f64> {
         self.session.rewind(self.depth)?;
-        self.feed(1).await?;
+        self.prefill_tokens(1).await?;
         self.session.logits().await?;
         let gpu = self.session.model.gpu.clone();
         let (told, done, total) = (&mut self.each, &mut self.done, self.total);
@@ -216,7 +216,7 @@ impl<'a> Bench<'a> {
     }
 
     /// Ids that repeat nothing, so that no cache of anybody's flatters the figures.
-    async fn feed(&mut self, count: usize) -> Result<()> {
+    async fn prefill_tokens(&mut self, count: usize) -> Result<()> {
         let position = self.session.position() as u32;
         let vocabulary = self.session.model.config.vocabulary.max(1);
         let id = |index: u32| (position + index).wrapping_mul(2_654_435_761) % vocabulary;
@@ -225,8 +225,8 @@ impl<'a> Bench<'a> {
             return Ok(());
         }
         let (told, done, total) = (&mut self.each, self.done, self.total);
-        let mut show = |fed: usize, _: usize| told(done + fed, total);
-        self.session.feed(&tokens, &mut show).await?;
+        let mut show = |prefilled: usize, _: usize| told(done + prefilled, total);
+        self.session.prefill(&tokens, &mut show).await?;
         self.done += count;
         Ok(())
     }
@@ -286,9 +286,9 @@ fn sum(total: &Counters, before: &Counters, after: &Counters) -> Counters {
     }
 }
 
-/// Tokens that are fed and drawn, warm-up included, for the progress bar.
+/// Tokens that are prefilled and sampled, warm-up included, for the progress bar.
 fn tokens_in_all(options: &BenchOptions) -> usize {
-    let drawn = |count| count + 2; // one is fed before, one drawn before the clock runs
+    let drawn = |count| count + 2; // one is prefilled before, one sampled before the clock runs
     let of = |test: Test| match test {
         Test::Prefill(count) => count + 1,
         Test::Decode(count) => drawn(count),

@@ -15,7 +15,7 @@ use crate::{Error, Result, Session};
 /// What to measure.
 #[derive(Debug, Clone)]
 pub struct BenchOptions {
-    /// Tokens of each prompt that is fed; none of 0.
+    /// Tokens of each prompt that is prefilled; none of 0.
     pub prompt: Vec<usize>,
     /// Tokens of each answer that is drawn; none of 0.
     pub generated: Vec<usize>,
@@ -29,7 +29,7 @@ pub struct BenchOptions {
     pub load_seconds: f64,
 }
 
-/// What a row measures: tokens fed, or drawn.
+/// What a row measures: tokens prefilled, or generated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Test {
     Prefill(usize),
@@ -40,7 +40,7 @@ impl BenchOptions {
     /// Positions that the measurements take.
     pub fn positions(&self) -> usize {
         let longest = |counts: &[usize]| counts.iter().copied().max().unwrap_or(0);
-        // A prompt is followed by the first token of an answer; before N timed tokens one is fed and one drawn.
+        // A prompt is followed by the first token of an answer; before N timed tokens one is prefilled and one sampled.
         let (prompt, drawn) = (longest(&self.prompt), longest(&self.generated));
         longest(&self.depths) + (prompt + 1).max(drawn + 2).max(2 * WARM_UP)
     }

@@ -83,7 +83,8 @@ pub struct LoadedReport {
     /// Positions of a session.
     pub context: usize,
     /// Tokens of a prefill pass, at most.
-    pub chunk: usize,
+    #[serde(rename = "chunk")] // its name in lantern-bench/1, which kept results are in
+    pub prefill_batch: usize,
     /// How keys and values are kept: `f16`, `q8_0`, …
     pub cache: String,
     /// Layers that come from the file in every pass, for want of GPU memory.
@@ -112,7 +113,7 @@ pub struct Measured {
 /// One thing that was measured.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct Row {
-    /// `ppN`: N tokens fed; `tgN`: N tokens drawn.
+    /// `ppN`: N tokens prefilled; `tgN`: N tokens generated.
     pub test: String,
     /// Tokens in the cache before.
     pub depth: usize,
@@ -246,8 +247,8 @@ impl Measured {
             let (width, units, head) = match row.ceiling {
                 // A prompt has one head, at its end.
                 Ceiling::F32 => {
-                    let chunk = some.chunk(gpu, options)?;
-                    (chunk, row.tokens() as f64, head.prompt)
+                    let prefill_batch = some.prefill_batch(gpu, options)?;
+                    (prefill_batch, row.tokens() as f64, head.prompt)
                 }
                 Ceiling::Read => (1, 1.0, head.token),
             };
@@ -278,7 +279,7 @@ impl LoadedReport {
         let model = &session.model;
         LoadedReport {
             context: model.context,
-            chunk: model.chunk,
+            prefill_batch: model.prefill_batch,
             cache: model.cache.name().to_owned(),
             layers_streamed: model.stream.as_ref().map_or(0, |s| s.about().layers),
             adapters: session.adapter_names(),

@@ -194,17 +194,17 @@ impl Config {
             .filter(|_| !(layer + 1).is_multiple_of(self.global_every))
     }
 
-    /// Positions that a layer's cache has room for, of `context`, in passes of up to `chunk` tokens: a layer with a window
+    /// Positions that a layer's cache has room for, of `context`, in passes of up to `prefill_batch` tokens: a layer with a window
     /// keeps that, and what a pass or an overshoot of drawn tokens writes before it is read.
-    pub(crate) fn places(&self, layer: u32, context: usize, chunk: usize) -> usize {
-        let ring = |window: u32| window as usize + chunk.max(OVERSHOOT);
+    pub(crate) fn places(&self, layer: u32, context: usize, prefill_batch: usize) -> usize {
+        let ring = |window: u32| window as usize + prefill_batch.max(OVERSHOOT);
         self.window_of(layer)
             .map_or(context, |window| ring(window).min(context))
     }
 
-    /// Bytes of the keys and values of all layers, for `context` positions in passes of up to `chunk` tokens.
-    pub fn cache_bytes(&self, cache: CacheType, context: usize, chunk: usize) -> u64 {
-        let layer = |layer| 2 * cache_layer_bytes(self, cache, self.places(layer, context, chunk));
+    /// Bytes of the keys and values of all layers, for `context` positions in passes of up to `prefill_batch` tokens.
+    pub fn cache_bytes(&self, cache: CacheType, context: usize, prefill_batch: usize) -> u64 {
+        let layer = |layer| 2 * cache_layer_bytes(self, cache, self.places(layer, context, prefill_batch));
         (0..self.layers).map(layer).sum()
     }
 

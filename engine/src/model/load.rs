@@ -45,7 +45,7 @@ pub(crate) struct Loaded {
     pub precision: Precision,
     pub cache: CacheType,
     pub context: usize,
-    pub chunk: usize,
+    pub prefill_batch: usize,
     /// Buffers of each matrix's pieces.
     matrices: Vec<Vec<Stored>>,
     /// What comes from the file whenever it is needed.
@@ -55,7 +55,7 @@ pub(crate) struct Loaded {
     /// All vectors, each at its offset.
     vectors: Buffer,
     vector_places: Vec<(u64, u64)>,
-    /// Slots that sessions share, for a pass of `chunk` tokens.
+    /// Slots that sessions share, for a pass of `prefill_batch` tokens.
     slots: Vec<(Slot, Buffer)>,
     /// Of all bytes of its weights.
     hash: u64,
@@ -103,15 +103,15 @@ impl Model {
         let mut layout = Layout::of(gpu, file, &config)?;
         let context = options.context_of(&config);
         check_context(gpu, &config, options.cache_type(), context)?;
-        let chunk = options.chunk_on(gpu, context);
+        let prefill_batch = options.prefill_batch_on(gpu, context);
         let mut upload = Upload::new(gpu);
         let (vectors, vector_places, vector_bytes) =
             load_vectors(gpu, file, &layout, &mut upload).await?;
-        let passes = (options.precision, context, chunk);
+        let passes = (options.precision, context, prefill_batch);
         let slots = slots(gpu, &config, file, &layout, passes, &mut upload).await?;
         let taken = slots.iter().map(|(_, buffer)| buffer.size).sum::<u64>() + vectors.size;
         let units = streamed(gpu, &config, &mut layout, options, (budget, taken))?;
-        let compiling = gpu.compile_ahead(builder(gpu, &config, &layout, options, chunk).shaders());
+        let compiling = gpu.compile_ahead(builder(gpu, &config, &layout, options, prefill_batch).shaders());
 
         let total = layout.weight_bytes();
         let mut done = 0;
@@ -149,7 +149,7 @@ impl Model {
             precision,
             cache,
             context,
-            chunk,
+            prefill_batch,
             matrices,
             stream,
             budget,
@@ -177,8 +177,8 @@ impl Model {
     }
 
     /// Tokens of a prefill pass.
-    pub fn chunk(&self) -> usize {
-        self.0.chunk
+    pub fn prefill_batch(&self) -> usize {
+        self.0.prefill_batch
     }
 
     /// Tells its weights from those of any other model.
@@ -209,8 +209,8 @@ impl Model {
     /// Bytes of a session's keys and values.
     pub fn cache_bytes(&self) -> u64 {
         let loaded = &self.0;
-        let (context, chunk) = (loaded.context, loaded.chunk);
-        loaded.config.cache_bytes(loaded.cache, context, chunk)
+        let (context, prefill_batch) = (loaded.context, loaded.prefill_batch);
+        loaded.config.cache_bytes(loaded.cache, context, prefill_batch)
     }
 
     /// How keys and values are kept.
@@ -231,8 +231,8 @@ impl ModelFile {
     }
 
     /// Tokens of a prefill pass with these options.
-    pub fn chunk(&self, gpu: &Gpu, options: &LoadOptions) -> Result<usize> {
-        Ok(options.chunk_on(gpu, self.context(options)?))
+    pub fn prefill_batch(&self, gpu: &Gpu, options: &LoadOptions) -> Result<usize> {
+        Ok(options.prefill_batch_on(gpu, self.context(options)?))
     }
 
     /// Refuses tokens that there are none of, and more than a session has room for; before any weight is read.
@@ -279,7 +279,7 @@ impl Loaded {
             precision: self.precision,
             cache: self.cache,
             context: self.context as u32,
-            chunk: self.chunk as u32,
+            prefill_batch: self.prefill_batch as u32,
         }
     }
 
@@ -304,7 +304,7 @@ impl Loaded {
 
     /// Positions that a layer's cache has room for.
     pub fn places(&self, layer: u32) -> usize {
-        self.config.places(layer, self.context, self.chunk)
+        self.config.places(layer, self.context, self.prefill_batch)
     }
 
     /// Bytes that a position takes in the keys, or the values, of a layer.
@@ -352,8 +352,8 @@ fn streamed(
     let Some(budget) = budget else {
         return Ok(vec![]);
     };
-    let chunk = options.chunk_on(gpu, options.context_of(config));
-    let builder = builder(gpu, config, layout, options, chunk);
+    let prefill_batch = options.prefill_batch_on(gpu, options.context_of(config));
+    let builder = builder(gpu, config, layout, options, prefill_batch);
     let Some((matrices, division)) = divide(&builder, budget, taken)? else {
         return Ok(vec![]);
     };
@@ -361,13 +361,13 @@ fn streamed(
     Ok(division.units)
 }
 
-/// Builds plans of a model that is not loaded, for passes of `chunk` tokens.
+/// Builds plans of a model that is not loaded, for passes of `prefill_batch` tokens.
 fn builder<'a>(
     gpu: &'a Gpu,
     config: &'a Config,
     layout: &'a Layout,
     options: &LoadOptions,
-    chunk: usize,
+    prefill_batch: usize,
 ) -> Builder<'a> {
     Builder {
         gpu,
@@ -377,7 +377,7 @@ fn builder<'a>(
         precision: options.precision,
         cache: options.cache_type(),
         context: options.context_of(config) as u32,
-        chunk: chunk as u32,
+        prefill_batch: prefill_batch as u32,
     }
 }
 

@@ -77,7 +77,7 @@ pub struct LoadOptions {
     /// Positions of a session; none: the model's own, at most [`CONTEXT_DEFAULT_MAX`].
     pub context: Option<usize>,
     /// Tokens of a prefill pass; none: what suits the adapter.
-    pub chunk: Option<usize>,
+    pub prefill_batch: Option<usize>,
     /// Bytes on the GPU that the model and one session may take; layers that do not fit come from the file whenever a pass
     /// needs them. None: what the adapter has; see [`Model::load`](crate::Model::load).
     pub gpu_memory: Option<u64>,
@@ -85,9 +85,9 @@ pub struct LoadOptions {
 
 impl LoadOptions {
     /// Tokens of a prefill pass.
-    pub(super) fn chunk_on(&self, gpu: &Gpu, context: usize) -> usize {
+    pub(super) fn prefill_batch_on(&self, gpu: &Gpu, context: usize) -> usize {
         let suiting = if gpu.software() { 32 } else { 256 };
-        self.chunk.unwrap_or(suiting).clamp(1, context)
+        self.prefill_batch.unwrap_or(suiting).clamp(1, context)
     }
 
     /// How keys and values are kept.

@@ -14,13 +14,13 @@ use crate::{
     plan::{dispatch::Slot, integer::packed_bytes, linear::xs_bound},
 };
 
-/// Slots that sessions share, for passes of `chunk` tokens.
+/// Slots that sessions share, for passes of `prefill_batch` tokens.
 pub(super) async fn slots(
     gpu: &Gpu,
     config: &Config,
     file: &ModelFile,
     layout: &Layout,
-    (precision, context, chunk): (Precision, usize, usize),
+    (precision, context, prefill_batch): (Precision, usize, usize),
     upload: &mut Upload<'_>,
 ) -> Result<Vec<(Slot, Buffer)>> {
     let angles = angles(config, file, layout, context).await?;
@@ -29,12 +29,12 @@ pub(super) async fn slots(
     let row = |width: u32| {
         let bytes = u64::from(padded(width)) * 4;
         let last = (8 * bytes).max(xs_bound(gpu, config));
-        (chunk.next_multiple_of(8) as u64 - 8) * bytes + last
+        (prefill_batch.next_multiple_of(8) as u64 - 8) * bytes + last
     };
     let widest = (config.heads * config.head_size)
         .max(config.width)
         .max(config.ffn_width);
-    let packed = chunk as u64 * packed_bytes(gpu, precision, widest);
+    let packed = prefill_batch as u64 * packed_bytes(gpu, precision, widest);
     let mut sizes = vec![
         (Slot::Angles, angles[0].len() as u64 * 4),
         (Slot::X, row(config.width)),
@@ -44,7 +44,7 @@ pub(super) async fn slots(
         (Slot::Gated, row(config.ffn_width)),
     ];
     sizes.extend((packed > 0).then_some((Slot::Packed, packed)));
-    sizes.extend(expert_slots(config, chunk));
+    sizes.extend(expert_slots(config, prefill_batch));
     sizes.extend(
         angles
             .get(1)
@@ -79,15 +79,15 @@ pub(super) async fn slots(
 }
 
 /// Slots of a mixture of experts, and their bytes.
-fn expert_slots(config: &Config, chunk: usize) -> Vec<(Slot, u64)> {
+fn expert_slots(config: &Config, prefill_batch: usize) -> Vec<(Slot, u64)> {
     let Some(experts) = config.experts else {
         return vec![];
     };
-    let pairs = chunk as u64 * u64::from(experts.used) * 4;
+    let pairs = prefill_batch as u64 * u64::from(experts.used) * 4;
     vec![
         (
             Slot::Router,
-            chunk.next_multiple_of(8) as u64 * u64::from(padded(experts.count)) * 4,
+            prefill_batch.next_multiple_of(8) as u64 * u64::from(padded(experts.count)) * 4,
         ),
         (Slot::Chosen, pairs),
         (Slot::Shares, pairs),

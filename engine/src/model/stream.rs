@@ -120,7 +120,7 @@ pub(super) fn divide(
     }
     let mut matrices = layout.matrices.clone();
     let units = units(builder, &mut matrices);
-    let rows = matrices[layout.embedding].some_rows(builder.chunk);
+    let rows = matrices[layout.embedding].some_rows(builder.prefill_batch);
     let always = layout
         .positions
         .map_or(0, |id| layout.matrices[id].stored_bytes());
@@ -195,17 +195,17 @@ fn session_bytes(builder: &Builder<'_>, dispatches: usize) -> u64 {
     let Builder {
         config,
         context,
-        chunk,
+        prefill_batch,
         cache,
         ..
     } = builder;
     let vocabulary = u64::from(config.vocabulary.next_multiple_of(32)) * 4;
     let parts = builder.parts_bytes();
-    config.cache_bytes(*cache, *context as usize, *chunk as usize)
+    config.cache_bytes(*cache, *context as usize, *prefill_batch as usize)
         + vocabulary * (LOGITS + EVERY)
         + parts
         + dispatches as u64 * PARAMS
-        + u64::from(*chunk) * 4
+        + u64::from(*prefill_batch) * 4
         + PARAMS
 }
 

@@ -110,7 +110,7 @@ impl Builder<'_> {
     fn window(&self, layer: u32) -> (u32, u32) {
         let places = self
             .config
-            .places(layer, self.context as usize, self.chunk as usize);
+            .places(layer, self.context as usize, self.prefill_batch as usize);
         (self.config.window_of(layer).unwrap_or(0), places as u32)
     }
 

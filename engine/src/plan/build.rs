@@ -59,7 +59,7 @@ pub struct Builder<'a> {
     /// Positions that a session has.
     pub context: u32,
     /// Tokens of the widest pass.
-    pub chunk: u32,
+    pub prefill_batch: u32,
 }
 
 impl Builder<'_> {
@@ -83,13 +83,13 @@ impl Builder<'_> {
         }
     }
 
-    /// Every plan that a session runs; `chunk` tokens are the widest pass.
+    /// Every plan that a session runs; `prefill_batch` tokens are the widest pass.
     pub fn plans(&self) -> Vec<Plan> {
-        let chunk = Width::Prefill(self.chunk);
+        let prefill = Width::Prefill(self.prefill_batch);
         let neutral = SamplerOptions::greedy().params(self.config.vocabulary);
-        let mut plans = vec![self.step(Width::Decode), self.step(chunk)];
+        let mut plans = vec![self.step(Width::Decode), self.step(prefill)];
         plans.extend(self.splits().then(|| self.step(Width::DecodeLong)));
-        plans.push(self.head(chunk, Rows::All));
+        plans.push(self.head(prefill, Rows::All));
         plans.extend([self.greedy(), self.sample(&neutral)]);
         plans
     }

@@ -41,7 +41,7 @@ const OPERATIONS_PER_SECOND: f64 = 1e10;
 pub struct Session {
     pub(crate) model: Arc<Loaded>,
     tokens: Vec<u32>,
-    /// Which of `tokens` were drawn here, and not fed.
+    /// Which of `tokens` were sampled here, and not prefilled.
     drawn: Vec<bool>,
     /// How many of `tokens` are in the cache; the last may be missing.
     cached: usize,
@@ -124,7 +124,7 @@ impl Lookup for Bound<'_> {
 impl Plans {
     async fn new(model: &Loaded, buffers: &Buffers, adapters: &[(Adapter, f32)]) -> Result<Plans> {
         let builder = model.builder_with(adapters);
-        let chunk = Width::Prefill(model.chunk as u32);
+        let prefill = Width::Prefill(model.prefill_batch as u32);
         let bound = Bound {
             model,
             buffers,
@@ -138,8 +138,8 @@ impl Plans {
             } else {
                 None
             },
-            prefill: ready(builder.body(chunk)).await?,
-            head: ready(builder.head(chunk, Rows::Last)).await?,
+            prefill: ready(builder.body(prefill)).await?,
+            head: ready(builder.head(prefill, Rows::Last)).await?,
         })
     }
 }
@@ -149,7 +149,7 @@ impl Buffers {
     async fn make_room(&mut self, model: &Loaded, rank: u32) -> Result<()> {
         // Each expert that a token uses has rows of its own.
         let used = model.config.experts.map_or(1, |experts| experts.used);
-        let rows = model.chunk.next_multiple_of(8) as u64 * u64::from(used);
+        let rows = model.prefill_batch.next_multiple_of(8) as u64 * u64::from(used);
         let row = |width: u32| rows * u64::from(padded(width)) * 4;
         let both = row(2 * model.config.ffn_width);
         for (slot, size) in [
@@ -174,7 +174,7 @@ impl Buffers {
         let vocabulary = u64::from(padded(model.config.vocabulary)) * 4;
         let sizes = [
             (Slot::State, 16),
-            (Slot::Tokens, model.chunk as u64 * 4),
+            (Slot::Tokens, model.prefill_batch as u64 * 4),
             (Slot::Drawn, RING as u64 * 4),
             (Slot::Logits, vocabulary),
             (Slot::Scores, vocabulary),
@@ -279,10 +279,10 @@ impl Session {
 
     /// The same for a prompt of `tokens` from `position` on, in passes as wide as this model's are.
     pub fn prefill_load(&self, tokens: usize, position: usize, ceilings: &Ceilings) -> (Load, f64) {
-        let (head, chunk) = (&self.plans.head.plan, self.model.chunk);
+        let (head, prefill_batch) = (&self.plans.head.plan, self.model.prefill_batch);
         let mut all = (head.load(1, 0), head.seconds(1, 0, ceilings));
-        for start in (0..tokens).step_by(chunk) {
-            let (count, place) = (chunk.min(tokens - start) as u32, (position + start) as u32);
+        for start in (0..tokens).step_by(prefill_batch) {
+            let (count, place) = (prefill_batch.min(tokens - start) as u32, (position + start) as u32);
             let plan = &self.plans.prefill.plan;
             all.0 = all.0.and(plan.load(count, place));
             all.1 += plan.seconds(count, place, ceilings);

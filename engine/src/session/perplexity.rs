@@ -23,7 +23,7 @@ impl Session {
             }
             progress(done)
         };
-        self.feed_all(tokens, &mut sink).await?;
+        self.prefill_all(tokens, &mut sink).await?;
         if sum.is_finite() {
             return Ok(sum);
         }
@@ -36,7 +36,7 @@ impl Session {
 /// Log-softmax at `token`, in f64, with the largest logit taken out so that nothing overflows.
 fn log_probability(logits: &[f32], token: usize) -> f64 {
     let Some(logit) = logits.get(token) else {
-        return f64::NAN; // refused when it was fed: no such token
+        return f64::NAN; // refused before prefill: no such token
     };
     let most = f64::from(logits.iter().copied().fold(f32::NEG_INFINITY, f32::max));
     let sum: f64 = logits

@@ -45,12 +45,12 @@ impl Lookup for WithLogits<'_> {
 }
 
 impl Session {
-    /// Adds tokens to the cache. `progress(done, total)` counts tokens after every chunk; breaking it ends in
-    /// [`Error::Aborted`], with the chunks done so far kept.
+    /// Adds tokens to the cache. `progress(done, total)` counts tokens after every batch; breaking it ends in
+    /// [`Error::Aborted`], with the batches done so far kept.
     ///
     /// # Errors
     /// [`Error::ContextFull`] and [`Error::BadInput`] before any work.
-    pub async fn feed(
+    pub async fn prefill(
         &mut self,
         tokens: &[u32],
         progress: &mut dyn FnMut(usize, usize) -> ControlFlow<()>,
@@ -60,9 +60,9 @@ impl Session {
         let (total, first) = (self.tokens.len() - self.cached, self.cached);
         let single = total == 1;
         while self.cached < self.tokens.len() {
-            let count = (self.tokens.len() - self.cached).min(self.model.chunk);
+            let count = (self.tokens.len() - self.cached).min(self.model.prefill_batch);
             let last = self.cached + count == self.tokens.len();
-            self.chunk(count, single, last).await?;
+            self.prefill_batch(count, single, last).await?;
             if progress(self.cached - first, total).is_break() && !last {
                 self.rewind(self.cached)?;
                 return Err(Error::Aborted);
@@ -71,8 +71,8 @@ impl Session {
         Ok(())
     }
 
-    /// As [`Session::feed`], and hands out the logits, (vocabulary), after every token: `sink(position, logits)`.
-    pub async fn feed_all(
+    /// As [`Session::prefill`], and hands out the logits, (vocabulary), after every token: `sink(position, logits)`.
+    pub async fn prefill_all(
         &mut self,
         tokens: &[u32],
         sink: &mut dyn FnMut(usize, &[f32]) -> ControlFlow<()>,
@@ -83,7 +83,7 @@ impl Session {
         }
         self.take(tokens);
         let every = self.every.take().expect("made with the session");
-        let result = self.feed_every(&every, sink).await;
+        let result = self.prefill_every(&every, sink).await;
         self.every = Some(every);
         result
     }
@@ -107,11 +107,11 @@ impl Session {
         Ok(bytemuck::cast_vec(words))
     }
 
-    /// Brings the cache and the logits up to the last token: one that was drawn is fed, one before a rewind again.
+    /// Brings the cache and the logits up to the last token: one that was sampled is prefilled, one before a rewind again.
     pub(super) async fn settle(&mut self) -> Result<()> {
         if self.tokens.is_empty() {
             return Err(Error::BadInput(
-                "the session is empty: feed it a token first".into(),
+                "the session is empty: prefill a token first".into(),
             ));
         }
         if self.fresh && self.cached == self.tokens.len() {
@@ -121,8 +121,8 @@ impl Session {
         self.cached = self.cached.min(self.tokens.len() - 1);
         while self.cached < self.tokens.len() {
             let left = self.tokens.len() - self.cached;
-            let count = left.min(self.model.chunk);
-            self.chunk(count, drawn && left == 1, count == left).await?;
+            let count = left.min(self.model.prefill_batch);
+            self.prefill_batch(count, drawn && left == 1, count == left).await?;
         }
         Ok(())
     }
@@ -143,8 +143,8 @@ impl Session {
         self.drawn.resize(self.tokens.len(), false);
     }
 
-    /// Feeds the next `count` tokens; as a decoded token where `single`, with their last logits where `last`.
-    async fn chunk(&mut self, count: usize, single: bool, last: bool) -> Result<()> {
+    /// Computes the next `count` tokens; as a decoded token where `single`, with their last logits where `last`.
+    async fn prefill_batch(&mut self, count: usize, single: bool, last: bool) -> Result<()> {
         self.begin(self.cached, count).await?;
         let many = [(&self.plans.prefill, count as u32), (&self.plans.head, 1)];
         let plans = if single {
@@ -174,7 +174,7 @@ impl Session {
     }
 
     pub(super) async fn make_every(&self, adapters: &[(Adapter, f32)]) -> Result<Every> {
-        let rows = self.model.chunk.min(EVERY_ROWS);
+        let rows = self.model.prefill_batch.min(EVERY_ROWS);
         let size = rows as u64 * u64::from(padded(self.model.config.vocabulary)) * 4;
         let gpu = &self.model.gpu;
         let (logits, readback) = (
@@ -201,7 +201,7 @@ impl Session {
         })
     }
 
-    async fn feed_every(
+    async fn prefill_every(
         &mut self,
         every: &Every,
         sink: &mut dyn FnMut(usize, &[f32]) -> ControlFlow<()>,

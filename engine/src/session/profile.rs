@@ -46,7 +46,7 @@ impl Session {
     /// As [`Session::profile_decode`].
     pub async fn profile_prefill(&mut self, rounds: usize) -> Result<Vec<ProfileRow>> {
         self.settle().await?;
-        let count = self.cached.min(self.model.chunk);
+        let count = self.cached.min(self.model.prefill_batch);
         let position = self.cached - count;
         self.begin(position, count).await?;
         let plans = [(&self.plans.prefill, count as u32), (&self.plans.head, 1)];

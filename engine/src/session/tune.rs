@@ -110,7 +110,7 @@ impl Model {
 
 /// A dispatch of each shape for which there is a choice, with the tokens of its pass. Decoding comes first.
 fn dispatches(model: &Loaded) -> Vec<(Dispatch, u32)> {
-    let widths = [Width::Decode, Width::Prefill(model.chunk as u32)];
+    let widths = [Width::Decode, Width::Prefill(model.prefill_batch as u32)];
     let plans = widths.map(|width| model.builder().step(width));
     let mut seen = BTreeSet::new();
     let mut found = Vec::new();

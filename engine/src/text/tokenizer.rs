@@ -34,7 +34,7 @@ enum Method {
 
 impl Tokenizer {
     /// Builds what a file's metadata describes. A file without a tokenizer gives one whose every question for tokens is an error, so that
-    /// such a model can still be fed ids.
+    /// such a model still takes ids.
     ///
     /// # Errors
     /// [`Error::Unsupported`] for a kind of tokenizer or pre-tokenizer that is not known, [`Error::BadFile`] for a vocabulary that makes
@@ -126,7 +126,7 @@ impl Tokenizer {
     fn append(&self, text: &str, specials: &Specials, tokens: &mut Vec<u32>) -> Result<()> {
         if matches!(self.method, Method::None) {
             return Err(Error::Unsupported(
-                "the model has no tokenizer: it can be fed token ids, but no text".to_owned(),
+                "the model has no tokenizer: it takes token ids, but no text".to_owned(),
             ));
         }
         let mut starts = true;

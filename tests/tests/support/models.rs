@@ -69,14 +69,14 @@ pub fn load_file(gpu: &Arc<Gpu>, file: &ModelFile, options: &LoadOptions) -> Mod
     .unwrap()
 }
 
-pub fn feed(session: &mut Session, tokens: &[u32]) {
-    block_on(session.feed(tokens, &mut |_, _| ControlFlow::Continue(()))).unwrap();
+pub fn prefill(session: &mut Session, tokens: &[u32]) {
+    block_on(session.prefill(tokens, &mut |_, _| ControlFlow::Continue(()))).unwrap();
 }
 
 /// Feeds `tokens`; the logits after each.
-pub fn feed_all(session: &mut Session, tokens: &[u32]) -> Vec<f32> {
+pub fn prefill_all(session: &mut Session, tokens: &[u32]) -> Vec<f32> {
     let mut all = Vec::new();
-    block_on(session.feed_all(tokens, &mut |_, row| {
+    block_on(session.prefill_all(tokens, &mut |_, row| {
         all.extend_from_slice(row);
         ControlFlow::Continue(())
     }))
