@@ -8,7 +8,7 @@ use serde_json::json;
 use crate::{
     failure::{Failure, Result},
     files,
-    generate::{self, Drawing, StopReason},
+    generate::{self, Drawing, FinishReason},
     interrupt,
     lines::{self, Line, Lines},
     load::{self, LoadArgs},
@@ -143,21 +143,21 @@ impl Chat<'_> {
         if answered.is_err() {
             self.messages.pop();
         }
-        let (text, stop_reason) = answered?;
+        let (text, finish_reason) = answered?;
         self.messages.push(Message::new("assistant", &text));
-        match stop_reason {
-            StopReason::Context => {
+        match finish_reason {
+            FinishReason::ContextFull => {
                 notes::warning(
                     "the context is full; /reset starts anew, --context gives more room",
                 );
             }
-            StopReason::Interrupted if !lines::interactive() => return Err(Failure::Interrupted),
+            FinishReason::Interrupted if !lines::interactive() => return Err(Failure::Interrupted),
             _ => {}
         }
         Ok(())
     }
 
-    fn answer(&mut self) -> Result<(String, StopReason)> {
+    fn answer(&mut self) -> Result<(String, FinishReason)> {
         let tokens = prompt::tokens(self.template, self.tokenizer, &self.messages)?;
         let context = self.session.context();
         if tokens.len() >= context {
@@ -185,7 +185,7 @@ impl Chat<'_> {
         if notes::verbose() {
             answer.note_timings();
         }
-        Ok((answer.text, answer.stop_reason))
+        Ok((answer.text, answer.finish_reason))
     }
 }
 

@@ -6,7 +6,7 @@ use std::{
 };
 
 use indicatif::DecimalBytes;
-use lantern_engine::{Generated, Model, SamplerOptions, Session, Streaming, TextStream, Tokenizer};
+use lantern_engine::{Model, SamplerOptions, Session, Streaming, TextStream, Tokenizer};
 use pollster::block_on;
 use serde::Serialize;
 
@@ -16,16 +16,14 @@ use crate::{
 
 /// Why an answer ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum StopReason {
-    /// The model drew a token that ends the text.
-    End,
+#[serde(rename_all = "kebab-case")]
+pub enum FinishReason {
     /// As many tokens as were asked for.
     Length,
-    /// A stop string.
+    /// An end token or a stop string.
     Stop,
     /// No room in the context.
-    Context,
+    ContextFull,
     /// Ctrl-C.
     Interrupted,
 }
@@ -62,7 +60,7 @@ pub struct Answer {
     /// Their text, without end tokens and stop strings.
     pub text: String,
     /// Why it ended.
-    pub stop_reason: StopReason,
+    pub finish_reason: FinishReason,
     /// Tokens that were in the cache before.
     pub prefill_tokens: usize,
     /// Feeding them.
@@ -100,7 +98,7 @@ pub fn answer(
     let mut answer = Answer {
         tokens: Vec::new(),
         text: String::new(),
-        stop_reason: StopReason::Length,
+        finish_reason: FinishReason::Length,
         prefill_tokens: prompt.len(),
         prefill,
         decode: Duration::ZERO,
@@ -130,10 +128,10 @@ fn draw(
         if !end && !tokenizer.is_special(token) {
             failed = hand_on(&stream.push(token), &mut answer.text, emit);
         }
-        reason = match (end, stream.stopped()) {
-            (true, _) => Some(StopReason::End),
-            (_, true) => Some(StopReason::Stop),
-            _ => interrupt::asked().then_some(StopReason::Interrupted),
+        reason = if end || stream.stopped() {
+            Some(FinishReason::Stop)
+        } else {
+            interrupt::asked().then_some(FinishReason::Interrupted)
         };
         let over = reason.is_some() || failed.is_err();
         if over {
@@ -145,13 +143,14 @@ fn draw(
     // Without a limit the context's end is the limit: asking for as many tokens as it holds always reaches it.
     let count = drawing.count.unwrap_or(session.context());
     let generated = match count {
-        0 => Generated::Count,
+        0 => lantern_engine::FinishReason::Length,
         count => block_on(session.generate(count, &drawing.sampler, &mut each))?,
     };
     failed?;
-    answer.stop_reason = reason.unwrap_or(match generated {
-        Generated::ContextFull => StopReason::Context,
-        Generated::Count | Generated::Stopped => StopReason::Length,
+    answer.finish_reason = reason.unwrap_or(match generated {
+        lantern_engine::FinishReason::Length => FinishReason::Length,
+        lantern_engine::FinishReason::Stop => FinishReason::Stop,
+        lantern_engine::FinishReason::ContextFull => FinishReason::ContextFull,
     });
     hand_on(&stream.finish(), &mut answer.text, emit)
 }
@@ -203,7 +202,7 @@ impl Answer {
             counted(self.prefill_tokens, "token"),
             self.prefill.as_secs_f64(),
             per_second(self.prefill_tokens, self.prefill),
-            self.stop_reason.in_words(),
+            self.finish_reason.in_words(),
         ));
     }
 }
@@ -213,14 +212,13 @@ pub fn streaming_bound(streaming: &Streaming) -> f64 {
     streaming.bytes_per_second / (streaming.bytes_per_pass as f64).max(1.0)
 }
 
-impl StopReason {
+impl FinishReason {
     fn in_words(self) -> &'static str {
         match self {
-            StopReason::End => "the text ended",
-            StopReason::Length => "as many tokens as asked for",
-            StopReason::Stop => "a stop text came",
-            StopReason::Context => "the context is full",
-            StopReason::Interrupted => "interrupted",
+            FinishReason::Length => "as many tokens as asked for",
+            FinishReason::Stop => "the text ended",
+            FinishReason::ContextFull => "the context is full",
+            FinishReason::Interrupted => "interrupted",
         }
     }
 }

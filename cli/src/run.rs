@@ -15,7 +15,7 @@ use serde::Serialize;
 use crate::{
     failure::{Failure, Result},
     files,
-    generate::{self, Answer, Drawing, StopReason, per_second, streaming_bound},
+    generate::{self, Answer, Drawing, FinishReason, per_second, streaming_bound},
     load::{self, LoadArgs, Loaded},
     model::ModelArgs,
     notes, output,
@@ -60,7 +60,7 @@ struct Report<'a> {
     prompt_tokens: &'a [u32],
     tokens: &'a [u32],
     text: &'a str,
-    stop_reason: StopReason,
+    finish_reason: FinishReason,
     timings: Timings,
 }
 
@@ -104,7 +104,7 @@ pub fn run(args: &Args) -> Result {
     }
     answer.note_timings();
     answer.note_streaming(&loaded.model);
-    if answer.stop_reason == StopReason::Interrupted {
+    if answer.finish_reason == FinishReason::Interrupted {
         Err(Failure::Interrupted)
     } else {
         Ok(())
@@ -219,14 +219,14 @@ fn report<'a>(prompt_tokens: &'a [u32], answer: &'a Answer, loaded: &Loaded) -> 
     let Answer {
         tokens,
         text,
-        stop_reason,
+        finish_reason,
         ..
     } = answer;
     Report {
         prompt_tokens,
         tokens,
         text,
-        stop_reason: *stop_reason,
+        finish_reason: *finish_reason,
         timings,
     }
 }

@@ -45,7 +45,7 @@ fn gpu_run_says_the_reference() {
     assert_eq!(report["prompt_tokens"], wanted["tokens"]);
     let greedy = &wanted["greedy"].as_array().unwrap()[..6];
     assert_eq!(report["tokens"].as_array().unwrap(), greedy);
-    assert_eq!(report["stop_reason"], "length");
+    assert_eq!(report["finish_reason"], "length");
     let rate = &report["timings"]["decode_tokens_per_second"];
     assert!(rate.as_f64().unwrap() > 0.0);
     // Without --json, stdout is the text, and nothing else.
@@ -91,8 +91,8 @@ fn gpu_the_context_is_kept() {
     );
     let full = ["--raw", "--context", "12", "--ignore-end", "-p", words];
     assert_eq!(
-        json(verb("run", &model).args(full))["stop_reason"],
-        "context"
+        json(verb("run", &model).args(full))["finish_reason"],
+        "context-full"
     );
 }
 

@@ -32,7 +32,7 @@ pub use model::{
 pub use plan::cost::Load;
 pub use session::{
     Session,
-    decode::Generated,
+    decode::FinishReason,
     profile::ProfileRow,
     sampler::SamplerOptions,
     saved::Saved,

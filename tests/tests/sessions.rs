@@ -3,7 +3,7 @@
 use std::{ops::ControlFlow, sync::Arc};
 
 use lantern_engine::{
-    Error, Generated, Gpu, GpuOptions, LoadOptions, Model, ModelFile, Precision, SamplerOptions,
+    Error, FinishReason, Gpu, GpuOptions, LoadOptions, Model, ModelFile, Precision, SamplerOptions,
 };
 use pollster::block_on;
 
@@ -253,7 +253,7 @@ fn the_context_has_an_end() {
         drawn += 1;
         ControlFlow::Continue(())
     }));
-    assert_eq!((end.unwrap(), drawn), (Generated::ContextFull, 10));
+    assert_eq!((end.unwrap(), drawn), (FinishReason::ContextFull, 10));
     assert!(block_on(session.logits()).is_ok());
 }
 
@@ -371,7 +371,7 @@ fn how_many_tokens_a_reading_brings_changes_nothing() {
             }
         };
         let end = block_on(session.generate(90, sampler, &mut each)).unwrap();
-        assert_eq!(end, Generated::Stopped);
+        assert_eq!(end, FinishReason::Stop);
         assert_eq!(session.position(), prompt().len() + stop);
         all.extend(generate(&mut session, 70, sampler));
         (all, block_on(session.logits()).unwrap())
@@ -404,7 +404,7 @@ fn a_batch_ends_with_the_context() {
         count += 1;
         ControlFlow::Continue(())
     }));
-    assert_eq!((end.unwrap(), count), (Generated::ContextFull, 10));
+    assert_eq!((end.unwrap(), count), (FinishReason::ContextFull, 10));
 }
 
 #[test]

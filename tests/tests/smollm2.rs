@@ -59,7 +59,7 @@ fn check_with(
     most: f64,
 ) {
     let Some(path) = default_model() else { return };
-    let (_engine, model) = open(adapter, &path, precision, variants);
+    let (_gpu, model) = open(adapter, &path, precision, variants);
     for case in cases {
         let place = folder("smollm2").join(case);
         let reference = reference(&place);
@@ -188,7 +188,7 @@ fn nll(logits: &[f32], tokens: &[u32]) -> f64 {
 #[test]
 fn perplexity() {
     let Some(path) = default_model() else { return };
-    let (_engine, model) = open(&adapters::main(), &path, Precision::Default, &[]);
+    let (_gpu, model) = open(&adapters::main(), &path, Precision::Default, &[]);
     let reference = reference(&folder("smollm2").join("licence-2k"));
     let mut session = block_on(model.session()).unwrap();
     let sum = nll(

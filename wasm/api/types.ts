@@ -131,7 +131,7 @@ export interface ChatOptions extends CompletionOptions {
 export interface Completion {
   text: string;
   tokens: number[];
-  finish_reason: 'stop' | 'length' | 'aborted';
+  finish_reason: 'stop' | 'length' | 'context-full' | 'aborted';
   usage: { prompt_tokens: number; completion_tokens: number; total_tokens: number; cached_tokens: number };
   timings: {
     /** Milliseconds from the call to the first token. */

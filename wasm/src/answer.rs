@@ -3,7 +3,7 @@
 use std::ops::ControlFlow;
 
 use js_sys::Function;
-use lantern_engine::{Error, Generated, SamplerOptions, TextStream};
+use lantern_engine::{Error, FinishReason, SamplerOptions, TextStream};
 use serde::{Deserialize, Serialize};
 use wasm_bindgen::prelude::*;
 use web_time::Instant;
@@ -227,9 +227,10 @@ impl Answer {
         };
         let room = session.context(); // asking for as many as the context holds always reaches its end
         let generated = session.generate(count.min(room), sampler, &mut each).await;
-        let ended = generated?;
-        if ended != Generated::Stopped {
-            self.finish_reason = Some("length");
+        match generated? {
+            FinishReason::Length => self.finish_reason = Some("length"),
+            FinishReason::ContextFull => self.finish_reason = Some("context-full"),
+            FinishReason::Stop => {} // said by whoever stopped it
         }
         let rest = stream.finish();
         if !rest.is_empty() {

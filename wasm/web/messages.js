@@ -117,6 +117,7 @@ export class MessageList {
   #stats({ stats, model }) {
     const parts = [
       stats.finish === 'length' && 'cut off: the limit was reached',
+      stats.finish === 'context-full' && 'cut off: the context is full',
       stats.finish === 'aborted' && 'stopped',
       stats.per_second > 0 && `${count(stats.per_second, 1)} tokens/s`,
       stats.first_ms > 0 && `first after ${count(stats.first_ms / 1000, stats.first_ms < 10000 ? 2 : 0)} s`,

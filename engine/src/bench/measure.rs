@@ -9,7 +9,7 @@ use super::{
     report::{Ceiling, CountersReport, FirstToken, Measured, Profile, Rate, Row},
 };
 use crate::{
-    Ceilings, Counters, Error, Generated, Result, SamplerOptions, Session, model::load::Model,
+    Ceilings, Counters, Error, FinishReason, Result, SamplerOptions, Session, model::load::Model,
 };
 
 /// Tokens of decode before anything counts: enough that every pipeline has run once.
@@ -264,11 +264,11 @@ fn asked(answer: ControlFlow<()>) -> Result<()> {
 }
 
 /// A sample counts where as many tokens came as were asked for.
-fn complete(generated: Generated) -> Result<()> {
-    match generated {
-        Generated::Count => Ok(()),
-        Generated::Stopped => Err(Error::Aborted),
-        Generated::ContextFull => Err(Error::BadInput("the context is too short".to_owned())),
+fn complete(reason: FinishReason) -> Result<()> {
+    match reason {
+        FinishReason::Length => Ok(()),
+        FinishReason::Stop => Err(Error::Aborted),
+        FinishReason::ContextFull => Err(Error::BadInput("the context is too short".to_owned())),
     }
 }
 

@@ -15,12 +15,12 @@ use crate::{
 /// Why generation ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Generated {
-    /// As many tokens as asked for were drawn.
-    Count,
-    /// The callback said so.
-    Stopped,
-    /// The context has no room for another.
+pub enum FinishReason {
+    /// As many tokens as asked for were sampled.
+    Length,
+    /// The caller stopped it: an end token, a stop string.
+    Stop,
+    /// The context has no room for another token.
     ContextFull,
 }
 
@@ -33,13 +33,13 @@ impl Session {
         count: usize,
         sampler: &SamplerOptions,
         each: &mut dyn FnMut(u32) -> ControlFlow<()>,
-    ) -> Result<Generated> {
+    ) -> Result<FinishReason> {
         sampler.validate()?;
         if count == 0 {
-            return Ok(Generated::Count);
+            return Ok(FinishReason::Length);
         }
         if self.tokens.len() >= self.model.context {
-            return Ok(Generated::ContextFull);
+            return Ok(FinishReason::ContextFull);
         }
         self.settle().await?;
         self.set_state(self.cached - 1, 1);
@@ -77,14 +77,14 @@ impl Session {
                 number += 1;
                 // What the batch holds beyond is forgotten: the next pass writes over its places in the cache.
                 if each(token).is_break() {
-                    return Ok(Generated::Stopped);
+                    return Ok(FinishReason::Stop);
                 }
             }
             if self.tokens.len() == self.model.context && number < count {
-                return Ok(Generated::ContextFull);
+                return Ok(FinishReason::ContextFull);
             }
         }
-        Ok(Generated::Count)
+        Ok(FinishReason::Length)
     }
 
     /// One pass, one submission and one read-back; the `batch` tokens that it drew, `number` were drawn before.
