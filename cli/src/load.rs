@@ -58,7 +58,7 @@ pub struct LoadArgs {
     #[arg(long, value_name = "SIZE", value_parser = gpu_memory)]
     pub gpu_memory: Option<u64>,
     /// A LoRA adapter to compute with (GGUF), and how much of it, 1 if not said; may be given several times
-    #[arg(long, value_name = "FILE[=FACTOR]", value_parser = adapter)]
+    #[arg(long, value_name = "FILE[=FACTOR]", value_parser = lora)]
     pub lora: Vec<(PathBuf, f32)>,
     /// Prompt tokens computed in one pass [default: the engine's choice]
     #[arg(long, value_name = "N", value_parser = numbers::from_one, allow_negative_numbers = true)]
@@ -113,7 +113,7 @@ fn gpu_memory(text: &str) -> std::result::Result<u64, String> {
 }
 
 /// `FILE` or `FILE=FACTOR`.
-fn adapter(text: &str) -> std::result::Result<(PathBuf, f32), String> {
+fn lora(text: &str) -> std::result::Result<(PathBuf, f32), String> {
     match text.rsplit_once('=') {
         // A file may have `=` in its name.
         Some((path, factor)) if !Path::new(text).exists() => match factor.parse::<f32>() {
@@ -162,7 +162,7 @@ impl LoadArgs {
     }
 }
 
-/// A session that computes with the adapters asked for.
+/// A session that computes with the LoRA adapters asked for.
 pub fn session(model: &Model, args: &LoadArgs) -> Result<Session> {
     let session = block_on(model.session());
     let mut session = session.map_err(|error| match error {
@@ -172,18 +172,18 @@ pub fn session(model: &Model, args: &LoadArgs) -> Result<Session> {
         )),
         other => other,
     })?;
-    let mut adapters = Vec::new();
+    let mut loras = Vec::new();
     for (path, factor) in &args.lora {
         let file = ModelFile::open(path)?;
-        let adapter = block_on(model.adapter(&file));
+        let lora = block_on(model.load_lora(&file));
         let named = |error| match error {
             Error::BadFile(why) => Error::BadFile(format!("{}: {why}", path.display())),
             other => other,
         };
-        adapters.push((adapter.map_err(named)?, *factor));
+        loras.push((lora.map_err(named)?, *factor));
     }
-    if !adapters.is_empty() {
-        block_on(session.set_adapters(&adapters))?;
+    if !loras.is_empty() {
+        block_on(session.set_loras(&loras))?;
     }
     Ok(session)
 }

@@ -76,7 +76,7 @@ pub fn measured(gpu: &Gpu, report: &Report) {
         return;
     };
     // What streams, and what an adapter adds, is not predicted.
-    let as_predicted = |l: &&LoadedReport| l.layers_streamed == 0 && l.adapters.is_empty();
+    let as_predicted = |l: &&LoadedReport| l.layers_streamed == 0 && l.loras.is_empty();
     let Some(loaded) = report.loaded.as_ref().filter(as_predicted) else {
         return;
     };

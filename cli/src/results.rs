@@ -59,8 +59,8 @@ pub fn loading(report: &Report) -> String {
     if loaded.layers_streamed > 0 {
         words.push(counted(loaded.layers_streamed, "layer") + " streamed");
     }
-    let adapters = loaded.adapters.iter();
-    words.extend(adapters.map(|(hash, factor)| format!("LoRA {hash} × {factor}")));
+    let loras = loaded.loras.iter();
+    words.extend(loras.map(|(hash, factor)| format!("LoRA {hash} × {factor}")));
     words.join(", ")
 }
 

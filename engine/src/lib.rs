@@ -25,7 +25,7 @@ pub use gpu::tuning::Tuning;
 pub use model::{
     config::Config,
     load::Model,
-    lora::Adapter,
+    lora::Lora,
     options::{CacheType, LoadOptions, Precision},
     stream::Streaming,
 };

@@ -5,7 +5,7 @@ use pollster::block_on;
 
 use crate::support::{
     adapters,
-    models::{prefill, prefill_all, folder, load, reference},
+    models::{folder, load, prefill, prefill_all, reference},
     nmse,
 };
 

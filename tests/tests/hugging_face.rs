@@ -12,7 +12,7 @@ use crate::support::{
     adapters,
     default_model::default_model,
     hugging_face::{export, export_tokenizer, folder, tokenizer_metadata},
-    models::{self, prefill_all, generate, load_file, logits, reference},
+    models::{self, generate, load_file, logits, prefill_all, reference},
     nmse, shared,
 };
 
@@ -38,7 +38,10 @@ fn families_from_safetensors() {
         let model = load_file(&gpu, &file, &options);
         let reference = reference(&path);
         let mut session = pollster::block_on(model.session()).unwrap();
-        let error = nmse(&prefill_all(&mut session, &reference.tokens), &logits(&path));
+        let error = nmse(
+            &prefill_all(&mut session, &reference.tokens),
+            &logits(&path),
+        );
         let greedy = SamplerOptions::greedy();
         let drawn = generate(&mut session, reference.greedy.len(), &greedy);
         println!("{name:<24} NMSE {error:.2e}");

@@ -1,4 +1,4 @@
-//! Adapters beside weights against the same adapters merged into them, on the CPU, in f64.
+//! LoRA adapters beside weights against the same merged into them, on the CPU, in f64.
 
 use std::{
     fs,
@@ -15,7 +15,7 @@ use crate::support::{
     adapters,
     copies::{Entries, metadata_of},
     gguf::{self, Gguf},
-    models::{prefill_all, folder, generate, load, load_file, reference},
+    models::{folder, generate, load, load_file, prefill_all, reference},
     nmse,
 };
 
@@ -106,7 +106,7 @@ fn low_rank(tensors: &[Tensor], seed: u64) -> Vec<Tensor> {
     all
 }
 
-fn adapter_file(family: &str, tensors: &[Tensor]) -> Vec<u8> {
+fn lora_file(family: &str, tensors: &[Tensor]) -> Vec<u8> {
     let text = |v: &str| gguf::text(v.as_bytes());
     let metadata = vec![
         (b"general.type".to_vec(), text("adapter")),
@@ -121,8 +121,8 @@ fn adapter_file(family: &str, tensors: &[Tensor]) -> Vec<u8> {
 }
 
 /// W + factor alpha / rank B A
-fn merged(tensors: &mut [Tensor], adapter: &[Tensor], factor: f32) {
-    for pair in adapter.chunks_exact(2) {
+fn merged(tensors: &mut [Tensor], lora: &[Tensor], factor: f32) {
+    for pair in lora.chunks_exact(2) {
         let name = pair[0].0.strip_suffix(".lora_a").unwrap();
         let (_, shape, weights) = tensors.iter_mut().find(|t| t.0 == name).unwrap();
         let (cols, rows, rank) = (shape[0] as usize, shape[1] as usize, RANK as usize);
@@ -144,7 +144,7 @@ fn merged(tensors: &mut [Tensor], adapter: &[Tensor], factor: f32) {
     }
 }
 
-/// Two adapters at once, in prefill and decode; then one of them; then none.
+/// Two LoRAs at once, in prefill and decode; then one of them; then none.
 fn compare(
     family: &str,
     (file, tensors): &(ModelFile, Vec<Tensor>),
@@ -157,23 +157,20 @@ fn compare(
     let gpu = adapters::open(description);
     let model = load_file(&gpu, file, &exact());
     let loaded = [0, 1].map(|i| {
-        let path = saved(
-            &format!("{family}-{i}"),
-            &adapter_file(architecture, &both[i]),
-        );
-        let adapter = block_on(model.adapter(&ModelFile::open(&path).unwrap())).unwrap();
+        let path = saved(&format!("{family}-{i}"), &lora_file(architecture, &both[i]));
+        let lora = block_on(model.load_lora(&ModelFile::open(&path).unwrap())).unwrap();
         fs::remove_file(path).unwrap();
-        adapter
+        lora
     });
     let mut session = block_on(model.session()).unwrap();
     for factors in [[1.0, -0.5], [0.0, 2.0], [0.0, 0.0]] {
         let pairs = loaded.iter().cloned().zip(factors);
         let used: Vec<_> = pairs.filter(|(_, factor)| *factor != 0.0).collect();
-        block_on(session.set_adapters(&used)).unwrap();
+        block_on(session.set_loras(&used)).unwrap();
         let mut whole = tensors.clone();
         both.iter()
             .zip(factors)
-            .for_each(|(adapter, factor)| merged(&mut whole, adapter, factor));
+            .for_each(|(lora, factor)| merged(&mut whole, lora, factor));
         let path = saved(
             &format!("{family}-merged"),
             &written(metadata_of(file), &whole, None),
@@ -196,7 +193,7 @@ fn compare(
 }
 
 #[test]
-fn adapters_beside_weights_are_adapters_merged() {
+fn loras_beside_weights_are_loras_merged() {
     for family in ["llama", "mixtral"] {
         for description in adapters::all() {
             compare(family, &base(family), &description);
@@ -209,7 +206,7 @@ fn adapters_beside_weights_are_adapters_merged() {
 
 /// Gates and ups that are stored unlike are two matrices.
 #[test]
-fn adapters_beside_gates_and_ups_stored_unlike_are_adapters_merged() {
+fn loras_beside_gates_and_ups_stored_unlike_are_loras_merged() {
     let (file, mut tensors) = base("llama");
     let ups = tensors
         .iter_mut()
@@ -227,13 +224,13 @@ fn adapters_beside_gates_and_ups_stored_unlike_are_adapters_merged() {
 }
 
 #[test]
-fn adapters_that_do_not_fit_are_refused() {
+fn loras_that_do_not_fit_are_refused() {
     let (file, tensors) = base("llama");
     let gpu = adapters::open(&adapters::main());
     let model = load_file(&gpu, &file, &exact());
     let refused = |what: &str, bytes: &[u8], says: &str| {
         let path = saved(what, bytes);
-        let error = block_on(model.adapter(&ModelFile::open(&path).unwrap())).err();
+        let error = block_on(model.load_lora(&ModelFile::open(&path).unwrap())).err();
         fs::remove_file(path).unwrap();
         let error = error
             .unwrap_or_else(|| panic!("{what} is taken"))
@@ -244,15 +241,15 @@ fn adapters_that_do_not_fit_are_refused() {
     let changed = |change: &dyn Fn(&mut Vec<Tensor>)| {
         let mut tensors = sound.clone();
         change(&mut tensors);
-        adapter_file("llama", &tensors)
+        lora_file("llama", &tensors)
     };
-    refused("family", &adapter_file("qwen2", &sound), "qwen2");
+    refused("family", &lora_file("qwen2", &sound), "qwen2");
     refused(
         "model",
         &written(metadata_of(&file), &tensors, None),
         "no LoRA adapter",
     );
-    refused("empty", &adapter_file("llama", &[]), "no tensors");
+    refused("empty", &lora_file("llama", &[]), "no tensors");
     refused("half", &changed(&|t| t.truncate(1)), "lora_b is missing");
     refused(
         "name",
@@ -273,13 +270,13 @@ fn adapters_that_do_not_fit_are_refused() {
     let embedding = [token("lora_a", [64, RANK]), token("lora_b", [RANK, 128])];
     refused(
         "embedding",
-        &adapter_file("llama", &embedding),
+        &lora_file("llama", &embedding),
         "are not run here",
     );
 }
 
 #[test]
-fn adapters_of_experts_that_do_not_fit_are_refused() {
+fn loras_of_experts_that_do_not_fit_are_refused() {
     let (file, tensors) = base("qwen3moe");
     let model = load_file(&adapters::open(&adapters::main()), &file, &exact());
     for (rank, count, says) in [(4, 3, "do not fit"), (6, 8, "multiples of 4")] {
@@ -294,8 +291,8 @@ fn adapters_of_experts_that_do_not_fit_are_refused() {
             let values = vec![0.0; shape.iter().product::<u64>() as usize];
             (format!("{name}.{half}"), shape.to_vec(), values)
         });
-        let path = saved("experts", &adapter_file("qwen3moe", &pair));
-        let error = block_on(model.adapter(&ModelFile::open(&path).unwrap())).err();
+        let path = saved("experts", &lora_file("qwen3moe", &pair));
+        let error = block_on(model.load_lora(&ModelFile::open(&path).unwrap())).err();
         fs::remove_file(path).unwrap();
         let error = error.unwrap().to_string();
         assert!(error.contains(says), "{error}");

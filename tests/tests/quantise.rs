@@ -12,7 +12,7 @@ use pollster::block_on;
 
 use crate::support::{
     adapters,
-    models::{prefill_all, folder, load, logits, reference},
+    models::{folder, load, logits, prefill_all, reference},
     nmse,
 };
 

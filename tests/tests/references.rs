@@ -11,7 +11,7 @@ use crate::support::{
     adapters,
     copies::{metadata_of, with_metadata},
     gguf,
-    models::{prefill_all, folder, generate, load, load_file, logits, reference},
+    models::{folder, generate, load, load_file, logits, prefill_all, reference},
     nmse,
 };
 

@@ -112,7 +112,7 @@ fn what_is_measured_is_a_result() {
         let report = Report::new(&session, few.len(), Host::default(), measured);
         let loaded = report.loaded.as_ref().unwrap();
         assert_eq!((loaded.context, loaded.cache.as_str()), (64, "f16"));
-        assert_eq!((loaded.layers_streamed, loaded.adapters.len()), (0, 0));
+        assert_eq!((loaded.layers_streamed, loaded.loras.len()), (0, 0));
         let tested = report.selftest.as_ref().unwrap();
         assert!(tested.whole == Some(false) && tested.failed.is_empty());
         let text = serde_json::to_string(&report).unwrap();

@@ -9,7 +9,7 @@ use pollster::block_on;
 
 use crate::support::{
     adapters,
-    models::{prefill, prefill_all, folder, generate, load, reference},
+    models::{folder, generate, load, prefill, prefill_all, reference},
     nmse,
 };
 
@@ -51,7 +51,10 @@ fn prefill_in_any_chunks_agrees_with_token_by_token() {
         let mut session = block_on(model.session()).unwrap();
         prefill(&mut session, &prompt());
         let error = nmse(&block_on(session.logits()).unwrap(), &wanted);
-        assert!(error <= 1e-9, "batches of {prefill_batch}: NMSE {error:.2e}");
+        assert!(
+            error <= 1e-9,
+            "batches of {prefill_batch}: NMSE {error:.2e}"
+        );
         assert_eq!(
             generate(&mut session, 12, &SamplerOptions::greedy()),
             greedy,
@@ -235,7 +238,8 @@ fn the_context_has_an_end() {
     );
     let mut session = block_on(model.session()).unwrap();
     let long: Vec<u32> = prompt().into_iter().cycle().take(81).collect();
-    let error = block_on(session.prefill(&long, &mut |_, _| ControlFlow::Continue(()))).unwrap_err();
+    let error =
+        block_on(session.prefill(&long, &mut |_, _| ControlFlow::Continue(()))).unwrap_err();
     assert!(
         matches!(
             error,
@@ -267,7 +271,9 @@ fn bad_input_is_refused_with_a_reason() {
     let mut session = block_on(model.session()).unwrap();
     let none = &mut |_, _| ControlFlow::Continue(());
     assert_eq!(
-        block_on(session.prefill(&[999_999], none)).unwrap_err().code(),
+        block_on(session.prefill(&[999_999], none))
+            .unwrap_err()
+            .code(),
         "bad-input"
     );
     assert_eq!(block_on(session.logits()).unwrap_err().code(), "bad-input");
@@ -278,8 +284,9 @@ fn bad_input_is_refused_with_a_reason() {
     let error =
         block_on(session.generate(1, &sampler, &mut |_| ControlFlow::Continue(()))).unwrap_err();
     assert!(error.to_string().contains("top-p"), "{error}");
-    let stopped = block_on(session.prefill(&prompt().repeat(3), &mut |_, _| ControlFlow::Break(())))
-        .unwrap_err();
+    let stopped =
+        block_on(session.prefill(&prompt().repeat(3), &mut |_, _| ControlFlow::Break(())))
+            .unwrap_err();
     assert_eq!(stopped.code(), "aborted");
     assert!(
         session.position() > 0 && session.position() < 210,

@@ -10,7 +10,7 @@ use pollster::block_on;
 use crate::support::{
     adapters,
     default_model::default_model,
-    models::{prefill, prefill_all, folder, generate, load, logits, reference},
+    models::{folder, generate, load, logits, prefill, prefill_all, reference},
     nmse,
 };
 

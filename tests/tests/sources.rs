@@ -18,7 +18,7 @@ use pollster::block_on;
 use crate::support::{
     adapters,
     gguf::{self, ARRAY, BOOL, F64, Gguf, I64, U64, counted, text, value},
-    models::{prefill_all, folder, reference},
+    models::{folder, prefill_all, reference},
 };
 
 /// Ranges that were asked for.

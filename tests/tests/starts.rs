@@ -7,7 +7,7 @@ use pollster::block_on;
 
 use crate::support::{
     adapters,
-    models::{prefill, generate, load_file},
+    models::{generate, load_file, prefill},
     nmse,
 };
 

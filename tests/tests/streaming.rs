@@ -12,7 +12,7 @@ use crate::support::{
     copies::metadata_of,
     default_model::default_model,
     gguf::{self, Gguf},
-    models::{prefill, prefill_all, folder, generate, load, load_file, reference},
+    models::{folder, generate, load, load_file, prefill, prefill_all, reference},
     nmse,
 };
 

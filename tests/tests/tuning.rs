@@ -9,7 +9,7 @@ use pollster::block_on;
 use crate::support::{
     adapters,
     default_model::default_model,
-    models::{prefill, folder, generate, load, logits, reference},
+    models::{folder, generate, load, logits, prefill, reference},
     nmse,
 };
 

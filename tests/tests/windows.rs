@@ -5,7 +5,7 @@ use pollster::block_on;
 
 use crate::support::{
     adapters,
-    models::{prefill, prefill_all, folder, generate, load},
+    models::{folder, generate, load, prefill, prefill_all},
     nmse,
 };
 

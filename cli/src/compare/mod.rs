@@ -297,7 +297,12 @@ fn judge(rows: &mut [Compared]) {
 fn changed(setup: &Setup, before: &Side, after: &Side) -> Vec<Changed> {
     let passes = |side: &Side| {
         let of = side.loaded.as_ref();
-        of.map(|l| [("context", l.context as f64), ("prefill batch", l.prefill_batch as f64)])
+        of.map(|l| {
+            [
+                ("context", l.context as f64),
+                ("prefill batch", l.prefill_batch as f64),
+            ]
+        })
     };
     // Older results do not say.
     let passes = passes(before).zip(passes(after));
@@ -432,7 +437,7 @@ mod tests {
             prefill_batch: 32,
             cache: cache.to_owned(),
             layers_streamed: 0,
-            adapters: vec![],
+            loras: vec![],
         };
         let with = |loaded| {
             let mut found = sample::found();

@@ -30,7 +30,7 @@ impl Predictor {
             session: load::session(model, args)?,
             vocabulary: model.config().vocabulary as usize,
             way: format!(
-                "precision {:?}, cache {:?}, context {}, {} adapters",
+                "precision {:?}, cache {:?}, context {}, {} LoRA adapters",
                 model.precision(),
                 model.cache_type(),
                 model.context(),

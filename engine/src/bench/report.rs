@@ -90,7 +90,8 @@ pub struct LoadedReport {
     /// Layers that come from the file in every pass, for want of GPU memory.
     pub layers_streamed: usize,
     /// LoRA adapters: XXH3 of their weights, in hexadecimal, and the factor on each.
-    pub adapters: Vec<(String, f32)>,
+    #[serde(rename = "adapters")] // its name in lantern-bench/1
+    pub loras: Vec<(String, f32)>,
 }
 
 /// What was measured.
@@ -282,7 +283,7 @@ impl LoadedReport {
             prefill_batch: model.prefill_batch,
             cache: model.cache.name().to_owned(),
             layers_streamed: model.stream.as_ref().map_or(0, |s| s.about().layers),
-            adapters: session.adapter_names(),
+            loras: session.lora_fingerprints(),
         }
     }
 }

@@ -204,7 +204,8 @@ impl Config {
 
     /// Bytes of the keys and values of all layers, for `context` positions in passes of up to `prefill_batch` tokens.
     pub fn cache_bytes(&self, cache: CacheType, context: usize, prefill_batch: usize) -> u64 {
-        let layer = |layer| 2 * cache_layer_bytes(self, cache, self.places(layer, context, prefill_batch));
+        let layer =
+            |layer| 2 * cache_layer_bytes(self, cache, self.places(layer, context, prefill_batch));
         (0..self.layers).map(layer).sum()
     }
 

@@ -8,7 +8,7 @@ use xxhash_rust::xxh3::Xxh3;
 use super::{
     block::Layout,
     config::Config,
-    lora::Adapter,
+    lora::Lora,
     noise::Drawing,
     options::{CacheType, LoadOptions, Precision},
     slots::slots,
@@ -111,7 +111,8 @@ impl Model {
         let slots = slots(gpu, &config, file, &layout, passes, &mut upload).await?;
         let taken = slots.iter().map(|(_, buffer)| buffer.size).sum::<u64>() + vectors.size;
         let units = streamed(gpu, &config, &mut layout, options, (budget, taken))?;
-        let compiling = gpu.compile_ahead(builder(gpu, &config, &layout, options, prefill_batch).shaders());
+        let compiling =
+            gpu.compile_ahead(builder(gpu, &config, &layout, options, prefill_batch).shaders());
 
         let total = layout.weight_bytes();
         let mut done = 0;
@@ -210,7 +211,9 @@ impl Model {
     pub fn cache_bytes(&self) -> u64 {
         let loaded = &self.0;
         let (context, prefill_batch) = (loaded.context, loaded.prefill_batch);
-        loaded.config.cache_bytes(loaded.cache, context, prefill_batch)
+        loaded
+            .config
+            .cache_bytes(loaded.cache, context, prefill_batch)
     }
 
     /// How keys and values are kept.
@@ -269,10 +272,10 @@ impl Loaded {
         self.builder_with(&[])
     }
 
-    /// For sessions with these adapters.
-    pub fn builder_with<'a>(&'a self, adapters: &'a [(Adapter, f32)]) -> Builder<'a> {
+    /// For sessions with these LoRAs.
+    pub fn builder_with<'a>(&'a self, loras: &'a [(Lora, f32)]) -> Builder<'a> {
         Builder {
-            adapters,
+            loras,
             gpu: &self.gpu,
             config: &self.config,
             layout: &self.layout,
@@ -371,7 +374,7 @@ fn builder<'a>(
 ) -> Builder<'a> {
     Builder {
         gpu,
-        adapters: &[],
+        loras: &[],
         config,
         layout,
         precision: options.precision,

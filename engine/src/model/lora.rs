@@ -18,11 +18,11 @@ use crate::{
     gpu::{buffer::Upload, pipeline::Found},
 };
 
-/// An adapter on a model's GPU; cheap to clone.
+/// LoRA adapter on a model's GPU; cheap to clone.
 #[derive(Clone)]
-pub struct Adapter(pub(crate) Arc<Lora>);
+pub struct Lora(pub(crate) Arc<LoraWeights>);
 
-pub(crate) struct Lora {
+pub(crate) struct LoraWeights {
     /// Of the model that it was loaded for.
     model: String,
     /// Of all bytes of its matrices.
@@ -40,7 +40,7 @@ pub(crate) struct Pair {
     pub tensor: usize,
     /// The first row of the tensor in the matrix, where rows do not alternate.
     pub row_start: u32,
-    /// Index of A (rank, cols) in the adapter's matrices; B (rows, rank) follows it. Of experts, one after the other.
+    /// Index of A (rank, cols) in its matrices; B (rows, rank) follows it. Of experts, one after the other.
     pub a: usize,
     /// Rows of A, for each expert.
     pub rank: u32,
@@ -57,7 +57,7 @@ struct Place {
     shape: Vec<u64>,
 }
 
-impl Lora {
+impl LoraWeights {
     /// A plane of a piece of a matrix.
     pub fn weights(&self, matrix: usize, piece: usize, plane: &str) -> Found<'_> {
         self.stored[matrix][piece].plane(&self.matrices[matrix], piece, plane)
@@ -70,12 +70,12 @@ impl Lora {
 }
 
 impl Model {
-    /// Brings an adapter to the GPU.
+    /// Loads a LoRA adapter onto the GPU.
     ///
     /// # Errors
     /// [`Error::BadFile`] where the file is none, or is for other shapes; [`Error::Unsupported`] where it changes what
     /// cannot be changed here.
-    pub async fn adapter(&self, file: &ModelFile) -> Result<Adapter> {
+    pub async fn load_lora(&self, file: &ModelFile) -> Result<Lora> {
         let model = &self.0;
         let alpha = alpha_of(file, &model.config.family)?;
         let (mut pairs, mut matrices) = (Vec::new(), Vec::new());
@@ -116,7 +116,7 @@ impl Model {
             );
         }
         upload.finish().await?;
-        Ok(Adapter(Arc::new(Lora {
+        Ok(Lora(Arc::new(LoraWeights {
             model: model.fingerprint(),
             hash: hash.digest(),
             pairs,
@@ -126,7 +126,7 @@ impl Model {
     }
 }
 
-/// An adapter's alpha, where it is one for models of the family `own`.
+/// Alpha of a LoRA, where it is one for models of the family `own`.
 fn alpha_of(file: &ModelFile, own: &str) -> Result<f32> {
     let metadata = file.metadata();
     let kind = (
@@ -151,7 +151,7 @@ fn alpha_of(file: &ModelFile, own: &str) -> Result<f32> {
     alpha.ok_or_else(|| Error::BadFile("metadata adapter.lora.alpha is missing".into()))
 }
 
-/// GGUF adapters have rows in the order of GGUF's models.
+/// LoRA adapters in GGUF have rows in the order of GGUF's models.
 fn check_order(name: &str, config: &Config) -> Result<()> {
     let family = FAMILIES.iter().find(|family| family.name == config.family);
     let turned = [".attn_q.", ".attn_k."]
@@ -165,7 +165,7 @@ fn check_order(name: &str, config: &Config) -> Result<()> {
     Ok(())
 }
 
-impl Adapter {
+impl Lora {
     /// Tells it from any other.
     pub(crate) fn fingerprint(&self) -> String {
         format!("{:016x}", self.0.hash)
@@ -227,7 +227,7 @@ fn rank_of(name: &str, a: &TensorInfo, b: &TensorInfo, base: &[u64]) -> Result<u
 }
 
 impl Loaded {
-    /// Where the tensor `name` lies, if an adapter can be computed beside it.
+    /// Where the tensor `name` lies, if a LoRA can be computed beside it.
     fn place_of(&self, name: &str) -> Result<Place> {
         let named = |tensor: &TensorInfo| tensor.name == name;
         let has = |matrix: &Matrix| matrix.tensors.iter().any(named);

@@ -16,7 +16,7 @@ use crate::{
     model::{
         block::{Layout, MatrixId},
         config::Config,
-        lora::Adapter,
+        lora::Lora,
         options::CacheType,
         weights::Matrix,
     },
@@ -51,7 +51,7 @@ pub struct Builder<'a> {
     /// Its weights.
     pub layout: &'a Layout,
     /// What is computed beside them, and the factor on each.
-    pub adapters: &'a [(Adapter, f32)],
+    pub loras: &'a [(Lora, f32)],
     /// Exact or default arithmetic.
     pub precision: Precision,
     /// How keys and values are kept.
@@ -204,12 +204,12 @@ impl Builder<'_> {
         }
     }
 
-    /// A matrix of the model, or of an adapter: those of adapters have the numbers after its own.
+    /// Matrix of the model or of a LoRA; those of LoRAs are numbered after the model's.
     pub(super) fn matrix(&self, id: MatrixId) -> &Matrix {
-        let adapters = self.adapters.iter();
-        let more = adapters.flat_map(|(adapter, _)| &adapter.0.matrices);
+        let loras = self.loras.iter();
+        let more = loras.flat_map(|(lora, _)| &lora.0.matrices);
         let mut all = self.layout.matrices.iter().chain(more);
-        all.nth(id).expect("a matrix of the model or of an adapter")
+        all.nth(id).expect("a matrix of the model or of a LoRA")
     }
 
     fn embed(&self) -> Vec<Dispatch> {

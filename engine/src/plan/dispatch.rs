@@ -34,11 +34,11 @@ pub enum Slot {
     Parts,
     /// The gated product, (tokens, ffn width).
     Gated,
-    /// What an adapter's A made, (tokens, rank).
+    /// Output of a LoRA's A, (tokens, rank).
     Rank,
-    /// Gate and up by turns, where adapters add to them, (tokens, 2 ffn width).
+    /// Gate and up by turns, where LoRAs add to them, (tokens, 2 ffn width).
     GateUp,
-    /// What adapters add to gates, and to ups, (tokens, 2 ffn width).
+    /// What LoRAs add to gates, and to ups, (tokens, 2 ffn width).
     Delta,
     /// How much each expert suits, (tokens, experts).
     Router,

@@ -75,7 +75,7 @@ pub(crate) fn xs_bound(gpu: &Gpu, config: &Config) -> u64 {
 }
 
 impl Builder<'_> {
-    /// The layer, and what adapters add to it.
+    /// The layer, and what LoRAs add to it.
     pub(super) fn linear(&self, linear: Linear, width: Width, all: &mut Vec<Dispatch>) {
         self.plain(linear, width, all);
         self.adapted(&linear, width, all);

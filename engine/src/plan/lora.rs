@@ -1,4 +1,4 @@
-//! What adapters add beside a linear layer: y += scale B (A x).
+//! What LoRAs add beside a linear layer: y += scale B (A x).
 
 use lantern_kernels::{
     bytes_of_params, glu, padded,
@@ -18,19 +18,19 @@ use crate::model::{
 };
 
 impl Builder<'_> {
-    /// What adapters have beside the matrix `target`: the number of A, the factor, and the pair.
+    /// What LoRAs have beside the matrix `target`: the number of A, the factor, and the pair.
     fn pairs(&self, target: MatrixId) -> Vec<(MatrixId, f32, &Pair)> {
         let mut found = Vec::new();
         let mut first = self.layout.matrices.len();
-        for (adapter, factor) in self.adapters {
-            let pairs = adapter.0.pairs.iter().filter(|pair| pair.target == target);
+        for (lora, factor) in self.loras {
+            let pairs = lora.0.pairs.iter().filter(|pair| pair.target == target);
             found.extend(pairs.map(|pair| (first + pair.a, factor * pair.scale, pair)));
-            first += adapter.0.matrices.len();
+            first += lora.0.matrices.len();
         }
         found
     }
 
-    /// Whether an adapter has something beside `target`.
+    /// Whether a LoRA has something beside `target`.
     pub(super) fn is_adapted(&self, target: MatrixId) -> bool {
         !self.pairs(target).is_empty()
     }
@@ -76,7 +76,7 @@ impl Builder<'_> {
         self.plain(up, width.unwrap_or(Width::Decode), all);
     }
 
-    /// A gated unit that adapters add to: gate and up are rows of one matrix that alternate, or two matrices.
+    /// A gated unit that LoRAs add to: gate and up are rows of one matrix that alternate, or two matrices.
     pub(super) fn gated_adapted(
         &self,
         gate_up: &[MatrixId],
@@ -86,7 +86,7 @@ impl Builder<'_> {
     ) {
         let ffn = self.config.ffn_width;
         let (both, delta) = ((Slot::GateUp, 2 * ffn), (Slot::Delta, 2 * ffn));
-        // Nothing is added where an adapter has but one of the two.
+        // Nothing is added where a LoRA has but one of the two.
         all.push(self.pointwise(delta, None, &ACTIVATE_SCALE, 0.0));
         if let [matrix] = gate_up {
             self.plain(Linear::stored(*matrix, x, both), width, all);
@@ -108,7 +108,7 @@ impl Builder<'_> {
         all.push(self.glu(1, Slot::Gated));
     }
 
-    /// What adapters add to the layer of `chosen`.
+    /// What LoRAs add to the layer of `chosen`.
     pub(super) fn chosen_adapted(
         &self,
         experts: Experts,
@@ -138,7 +138,7 @@ impl Builder<'_> {
         }
     }
 
-    /// Gate and up of the chosen experts, which adapters add to.
+    /// Gate and up of the chosen experts, which LoRAs add to.
     pub(super) fn experts_gated_adapted(
         &self,
         experts: Experts,

@@ -22,7 +22,7 @@ use web_time::Instant;
 use crate::{
     Ceilings, Error, Result,
     gpu::{buffer::Buffer, pipeline::Found},
-    model::{block::MatrixId, load::Loaded, lora::Adapter},
+    model::{block::MatrixId, load::Loaded, lora::Lora},
     plan::{
         build::{LONG, Rows, Width},
         cost::Load,
@@ -51,7 +51,7 @@ pub struct Session {
     fresh: bool,
     buffers: Buffers,
     /// What is computed beside the model's layers, and the factor on each.
-    adapters: Vec<(Adapter, f32)>,
+    loras: Vec<(Lora, f32)>,
     plans: Plans,
     greedy: Prepared,
     sample: Prepared,
@@ -85,20 +85,20 @@ struct Buffers {
 struct Bound<'s> {
     model: &'s Loaded,
     buffers: &'s Buffers,
-    adapters: &'s [(Adapter, f32)],
+    loras: &'s [(Lora, f32)],
 }
 
 impl Bound<'_> {
-    /// A plane of a piece of a matrix; those of adapters have the numbers after the model's own.
+    /// A plane of a piece of a matrix; those of LoRAs have the numbers after the model's own.
     fn weights(&self, id: MatrixId, piece: usize, name: &str) -> Found<'_> {
         let own = self.model.layout.matrices.len();
         let Some(mut left) = id.checked_sub(own) else {
             return self.model.weights(id, piece, name);
         };
-        for (adapter, _) in self.adapters {
-            let count = adapter.0.matrices.len();
+        for (lora, _) in self.loras {
+            let count = lora.0.matrices.len();
             if left < count {
-                return adapter.0.weights(left, piece, name);
+                return lora.0.weights(left, piece, name);
             }
             left -= count;
         }
@@ -122,13 +122,13 @@ impl Lookup for Bound<'_> {
 }
 
 impl Plans {
-    async fn new(model: &Loaded, buffers: &Buffers, adapters: &[(Adapter, f32)]) -> Result<Plans> {
-        let builder = model.builder_with(adapters);
+    async fn new(model: &Loaded, buffers: &Buffers, loras: &[(Lora, f32)]) -> Result<Plans> {
+        let builder = model.builder_with(loras);
         let prefill = Width::Prefill(model.prefill_batch as u32);
         let bound = Bound {
             model,
             buffers,
-            adapters,
+            loras,
         };
         let ready = async |plan| Prepared::new(&model.gpu, plan, &bound).await;
         Ok(Plans {
@@ -145,7 +145,7 @@ impl Plans {
 }
 
 impl Buffers {
-    /// Slots that adapters of up to `rank` need.
+    /// Slots that LoRAs of up to `rank` need.
     async fn make_room(&mut self, model: &Loaded, rank: u32) -> Result<()> {
         // Each expert that a token uses has rows of its own.
         let used = model.config.experts.map_or(1, |experts| experts.used);
@@ -209,7 +209,7 @@ impl Session {
         let bound = Bound {
             model: &model,
             buffers: &buffers,
-            adapters: &[],
+            loras: &[],
         };
         let neutral = sampler::SamplerOptions::greedy().params(model.config.vocabulary);
         let greedy = Prepared::new(&model.gpu, builder.greedy(), &bound).await?;
@@ -222,7 +222,7 @@ impl Session {
             written: 0,
             fresh: false,
             buffers,
-            adapters: vec![],
+            loras: vec![],
             plans,
             greedy,
             sample,
@@ -235,26 +235,26 @@ impl Session {
         Ok(session)
     }
 
-    /// Computes with these adapters from now on, each with a factor on what it adds; with none, as the model is. The
+    /// Computes with these LoRAs from now on, each with a factor on what it adds; with none, as the model is. The
     /// session becomes empty, for its cache was made with others.
     ///
     /// # Errors
     /// [`Error::BadInput`] where one was loaded for another model; then nothing is changed.
-    pub async fn set_adapters(&mut self, adapters: &[(Adapter, f32)]) -> Result<()> {
+    pub async fn set_loras(&mut self, loras: &[(Lora, f32)]) -> Result<()> {
         let model = self.model.clone();
-        if !adapters
+        if !loras
             .iter()
-            .all(|(adapter, factor)| adapter.is_for(&model) && factor.is_finite())
+            .all(|(lora, factor)| lora.is_for(&model) && factor.is_finite())
         {
             return Err(Error::BadInput(
-                "an adapter is of another model, or its factor is no number".into(),
+                "a LoRA adapter is of another model, or its factor is no number".into(),
             ));
         }
-        let rank = adapters.iter().map(|(adapter, _)| adapter.0.rank()).max();
+        let rank = loras.iter().map(|(lora, _)| lora.0.rank()).max();
         self.buffers.make_room(&model, rank.unwrap_or(0)).await?;
-        let plans = Plans::new(&model, &self.buffers, adapters).await?;
-        self.every = Some(Box::new(self.make_every(adapters).await?));
-        (self.plans, self.adapters) = (plans, adapters.to_vec());
+        let plans = Plans::new(&model, &self.buffers, loras).await?;
+        self.every = Some(Box::new(self.make_every(loras).await?));
+        (self.plans, self.loras) = (plans, loras.to_vec());
         self.rewind(0)
     }
 
@@ -282,7 +282,10 @@ impl Session {
         let (head, prefill_batch) = (&self.plans.head.plan, self.model.prefill_batch);
         let mut all = (head.load(1, 0), head.seconds(1, 0, ceilings));
         for start in (0..tokens).step_by(prefill_batch) {
-            let (count, place) = (prefill_batch.min(tokens - start) as u32, (position + start) as u32);
+            let (count, place) = (
+                prefill_batch.min(tokens - start) as u32,
+                (position + start) as u32,
+            );
             let plan = &self.plans.prefill.plan;
             all.0 = all.0.and(plan.load(count, place));
             all.1 += plan.seconds(count, place, ceilings);
@@ -375,8 +378,8 @@ impl Session {
     /// A second session with the same tokens and cache.
     pub async fn fork(&self) -> Result<Session> {
         let mut fork = Session::new(self.model.clone()).await?;
-        if !self.adapters.is_empty() {
-            fork.set_adapters(&self.adapters).await?;
+        if !self.loras.is_empty() {
+            fork.set_loras(&self.loras).await?;
         }
         let gpu = &self.model.gpu;
         let mut encoder = gpu.encoder();

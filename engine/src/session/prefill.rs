@@ -9,7 +9,7 @@ use super::{Bound, Session};
 use crate::{
     Error, Result,
     gpu::{buffer::Buffer, pipeline::Found},
-    model::{load::admit, lora::Adapter},
+    model::{load::admit, lora::Lora},
     plan::{
         build::{Rows, Width},
         dispatch::{Bind, Slot},
@@ -122,7 +122,8 @@ impl Session {
         while self.cached < self.tokens.len() {
             let left = self.tokens.len() - self.cached;
             let count = left.min(self.model.prefill_batch);
-            self.prefill_batch(count, drawn && left == 1, count == left).await?;
+            self.prefill_batch(count, drawn && left == 1, count == left)
+                .await?;
         }
         Ok(())
     }
@@ -173,7 +174,7 @@ impl Session {
         Ok(())
     }
 
-    pub(super) async fn make_every(&self, adapters: &[(Adapter, f32)]) -> Result<Every> {
+    pub(super) async fn make_every(&self, loras: &[(Lora, f32)]) -> Result<Every> {
         let rows = self.model.prefill_batch.min(EVERY_ROWS);
         let size = rows as u64 * u64::from(padded(self.model.config.vocabulary)) * 4;
         let gpu = &self.model.gpu;
@@ -183,13 +184,13 @@ impl Session {
         );
         let plan = self
             .model
-            .builder_with(adapters)
+            .builder_with(loras)
             .head(Width::Prefill(rows as u32), Rows::All);
         let bound = WithLogits(
             Bound {
                 model: &self.model,
                 buffers: &self.buffers,
-                adapters,
+                loras,
             },
             &logits,
         );

@@ -18,9 +18,9 @@ pub struct Saved {
     precision: Precision,
     #[serde(default = "before")]
     cache: CacheType,
-    /// Of its adapters, and the factor on each.
-    #[serde(default)]
-    adapters: Vec<(String, f32)>,
+    /// Of its LoRAs, and the factor on each.
+    #[serde(rename = "adapters", default)] // as kept sessions have it
+    loras: Vec<(String, f32)>,
     tokens: Vec<u32>,
     /// Positions of the tokens that were drawn.
     drawn: Vec<usize>,
@@ -57,7 +57,7 @@ impl Session {
             fingerprint: self.model.fingerprint(),
             precision: self.model.precision,
             cache: self.model.cache,
-            adapters: self.adapter_names(),
+            loras: self.lora_fingerprints(),
             tokens: self.tokens.clone(),
             drawn: marked.map(|(position, _)| position).collect(),
             cached: self.cached,
@@ -66,11 +66,11 @@ impl Session {
         }
     }
 
-    /// Its adapters, as hashes of their weights, and the factor on each.
-    pub(crate) fn adapter_names(&self) -> Vec<(String, f32)> {
-        let adapters = self.adapters.iter();
-        adapters
-            .map(|(adapter, factor)| (adapter.fingerprint(), *factor))
+    /// Its LoRAs, as hashes of their weights, and the factor on each.
+    pub(crate) fn lora_fingerprints(&self) -> Vec<(String, f32)> {
+        let loras = self.loras.iter();
+        loras
+            .map(|(lora, factor)| (lora.fingerprint(), *factor))
             .collect()
     }
 
@@ -160,7 +160,7 @@ impl Session {
                 model.context
             ));
         }
-        if saved.adapters != self.adapter_names() {
+        if saved.loras != self.lora_fingerprints() {
             return refused("it was computed with other adapters");
         }
         if saved.rings != self.rings() {

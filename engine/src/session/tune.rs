@@ -129,7 +129,7 @@ impl Session {
     /// Seconds of the last norm and the logits, the least of some rounds: what a pass takes beside its layers.
     pub async fn head_seconds(&self) -> Result<HeadSeconds> {
         let bound = Bound {
-            adapters: &[],
+            loras: &[],
             model: &self.model,
             buffers: &self.buffers,
         };
@@ -182,7 +182,7 @@ impl Session {
             tokens,
         };
         let bound = Bound {
-            adapters: &[],
+            loras: &[],
             model: &self.model,
             buffers: &self.buffers,
         };
