@@ -23,7 +23,7 @@ const METADATA: &[(&str, &str, u32, &str)] = &[
     ("llama", "llama.context_length", 0, "context_length is 0"),
     ("llama", "llama.context_length", u32::MAX, "context_length is"),
     ("llama", "llama.vocab_size", 999, "vocab_size is 999"),
-    ("llama", "llama.rope.dimension_count", 4096, "cannot turn in pairs"),
+    ("llama", "llama.rope.dimension_count", 4096, "cannot be rotated in pairs"),
     ("llama", "llama.rope.freq_base", 0x7fc0_0000, "NaN"),
     ("llama", "llama.rope.freq_base", 0, "not above 0"),
     ("llama", "llama.attention.layer_norm_rms_epsilon", 0x7fc0_0000, "NaN"),

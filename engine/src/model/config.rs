@@ -4,7 +4,7 @@ use lantern_kernels::experts::MOST_USED;
 use serde::Serialize;
 
 use super::{
-    families::{self, Activation, Family, Pairs},
+    families::{self, Activation, Family, RopeStyle},
     load::cache_layer_bytes,
     options::CacheType,
     rope::{Rope, Scaling},
@@ -40,18 +40,18 @@ pub struct Config {
     pub context: u32,
     /// Rotary embedding.
     pub rope: Rope,
-    /// Which values it turns together.
-    pub rope_pairs: Pairs,
+    /// Which values of a head it rotates together.
+    pub rope_style: RopeStyle,
     /// Rotary embedding of layers with a window, where it is another.
     pub local_rope: Option<Rope>,
     /// Layers whose number, from 1, this divides have none. 0: all have.
-    pub unturned_every: u32,
+    pub no_rope_interval: u32,
     /// Positions that have a learned embedding, where they have one; then there is no rotary embedding.
     pub learned_positions: Option<u32>,
     /// Positions that layers with a window attend to.
     pub window: Option<u32>,
     /// Layers whose number, from 1, this divides have no window.
-    pub global_every: u32,
+    pub sliding_window_pattern: u32,
     /// LayerNorm in the place of RMSNorm.
     pub layer_norm: bool,
     /// The norms' epsilon.
@@ -144,11 +144,11 @@ impl Config {
             _ => keys.required("feed_forward_length")?,
         };
         let rope = Rope::of(file, prefix, head_size)?;
-        let rope_pairs = pairs(file, family)?;
-        if rope_pairs == Pairs::Halves && !(rope.dimensions / 2).is_multiple_of(4) {
-            let turned = rope.dimensions;
+        let rope_style = rope_style(file, family)?;
+        if rope_style == RopeStyle::NeoX && !(rope.dimensions / 2).is_multiple_of(4) {
+            let rotated = rope.dimensions;
             return Err(Error::Unsupported(format!(
-                "RoPE over {turned} values of a head: with pairs as {prefix} has them, only multiples of 8 are run here"
+                "RoPE over {rotated} values of a head: with pairs as {prefix} has them, only multiples of 8 are run here"
             )));
         }
         let local_rope = local_rope(&keys, family, &rope)?;
@@ -171,12 +171,12 @@ impl Config {
             vocabulary: vocabulary(file, prefix)?,
             context: keys.required("context_length")?,
             rope,
-            rope_pairs,
+            rope_style,
             local_rope,
-            unturned_every: family.unturned_every,
+            no_rope_interval: family.no_rope_interval,
             learned_positions: learned.map(|rows| u32::try_from(rows).unwrap_or(u32::MAX)),
-            window: window.filter(|_| family.global_every > 1),
-            global_every: family.global_every,
+            window: window.filter(|_| family.sliding_window_pattern > 1),
+            sliding_window_pattern: family.sliding_window_pattern,
             layer_norm: family.layer_norm,
             norm_epsilon: norm_epsilon(file, prefix, family.layer_norm)?,
             scales: scales(&keys, family, (width, heads, head_size, layers))?,
@@ -191,7 +191,7 @@ impl Config {
     /// The window of a layer.
     pub(crate) fn window_of(&self, layer: u32) -> Option<u32> {
         self.window
-            .filter(|_| !(layer + 1).is_multiple_of(self.global_every))
+            .filter(|_| !(layer + 1).is_multiple_of(self.sliding_window_pattern))
     }
 
     /// Positions that a layer's cache has room for, of `context`, in passes of up to `prefill_batch` tokens: a layer with a window
@@ -209,12 +209,12 @@ impl Config {
         (0..self.layers).map(layer).sum()
     }
 
-    /// Pairs of a head that turn in a layer.
-    pub(crate) fn turned_pairs(&self, layer: u32) -> u32 {
-        let every = self.unturned_every;
-        let unturned =
+    /// Pairs of a head that RoPE rotates in a layer.
+    pub(crate) fn rotated_pairs(&self, layer: u32) -> u32 {
+        let every = self.no_rope_interval;
+        let no_rope =
             self.learned_positions.is_some() || every > 0 && (layer + 1).is_multiple_of(every);
-        if unturned {
+        if no_rope {
             0
         } else {
             self.rope.dimensions / 2
@@ -268,14 +268,14 @@ fn experts(keys: &Keys) -> Result<Option<Experts>> {
     Ok(Some(Experts { count, used }))
 }
 
-/// The family's pairs, unless the file says otherwise.
-fn pairs(file: &ModelFile, family: &Family) -> Result<Pairs> {
-    match file.metadata().text("lantern.rope_pairs")? {
-        None => Ok(family.pairs),
-        Some("halves") => Ok(Pairs::Halves),
-        Some("neighbours") => Ok(Pairs::Neighbours),
+/// The family's RoPE style, unless the file says otherwise.
+fn rope_style(file: &ModelFile, family: &Family) -> Result<RopeStyle> {
+    match file.metadata().text("lantern.rope_style")? {
+        None => Ok(family.rope_style),
+        Some("neox") => Ok(RopeStyle::NeoX),
+        Some("interleaved") => Ok(RopeStyle::Interleaved),
         Some(other) => Err(Error::BadFile(format!(
-            "metadata lantern.rope_pairs is {}, neither halves nor neighbours",
+            "metadata lantern.rope_style is {}, neither interleaved nor neox",
             short(other)
         ))),
     }

@@ -5,14 +5,14 @@ use serde::Serialize;
 
 use crate::{Error, Result, file::Metadata};
 
-/// Which values of a head RoPE turns together.
+/// Which values of a head RoPE rotates together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Pairs {
-    /// Neighbours.
-    Neighbours,
+#[serde(rename_all = "lowercase")]
+pub enum RopeStyle {
+    /// Neighbours: (0, 1), (2, 3), …, as the RoFormer paper has them.
+    Interleaved,
     /// One of the first half with one of the second, as GPT-NeoX has them.
-    Halves,
+    NeoX,
 }
 
 /// The activation of an MLP.
@@ -32,8 +32,8 @@ pub struct Family {
     pub name: &'static str,
     /// Other architectures that differ in name alone, and prefix their keys with it.
     pub aliases: &'static [&'static str],
-    /// Which values RoPE turns together.
-    pub pairs: Pairs,
+    /// Which values of a head RoPE rotates together.
+    pub rope_style: RopeStyle,
     /// LayerNorm in the place of RMSNorm.
     pub layer_norm: bool,
     /// The activation of the MLP.
@@ -41,11 +41,11 @@ pub struct Family {
     /// Embeddings are scaled by the square root of their width.
     pub scaled_embedding: bool,
     /// Layers whose number, from 1, this divides attend to every position; the others to the file's window. 1: all do.
-    pub global_every: u32,
+    pub sliding_window_pattern: u32,
     /// RoPE's base in layers with a window, where it is another.
     pub local_rope_base: Option<f32>,
     /// Layers whose number, from 1, this divides have no RoPE. 0: all have.
-    pub unturned_every: u32,
+    pub no_rope_interval: u32,
     /// Soft caps of scores and logits where the file names none.
     pub caps: Option<(f32, f32)>,
     /// In models of so many layers, scores are scaled by the width that a query head has of the stream, not by its own.
@@ -56,13 +56,13 @@ pub struct Family {
 pub const LLAMA: Family = Family {
     name: "llama",
     aliases: &["mistral", "mixtral"],
-    pairs: Pairs::Neighbours,
+    rope_style: RopeStyle::Interleaved,
     layer_norm: false,
     activation: Activation::Silu,
     scaled_embedding: false,
-    global_every: 1,
+    sliding_window_pattern: 1,
     local_rope_base: None,
-    unturned_every: 0,
+    no_rope_interval: 0,
     caps: None,
     wide_scale_layers: 0,
 };
@@ -70,7 +70,7 @@ pub const LLAMA: Family = Family {
 /// Llama with RoPE's pairs as GPT-NeoX has them.
 const NEOX: Family = Family {
     aliases: &[],
-    pairs: Pairs::Halves,
+    rope_style: RopeStyle::NeoX,
     ..LLAMA
 };
 
@@ -98,14 +98,14 @@ pub const FAMILIES: &[Family] = &[
     },
     Family {
         name: "gemma2",
-        global_every: 2,
+        sliding_window_pattern: 2,
         caps: Some((50.0, 30.0)),
         wide_scale_layers: 46,
         ..GEMMA
     },
     Family {
         name: "gemma3",
-        global_every: 6,
+        sliding_window_pattern: 6,
         local_rope_base: Some(10_000.0),
         wide_scale_layers: 62,
         ..GEMMA
@@ -117,7 +117,7 @@ pub const FAMILIES: &[Family] = &[
     Family {
         name: "smollm3",
         aliases: &[],
-        unturned_every: 4,
+        no_rope_interval: 4,
         ..LLAMA
     },
     Family {

@@ -154,10 +154,10 @@ fn alpha_of(file: &ModelFile, own: &str) -> Result<f32> {
 /// LoRA adapters in GGUF have rows in the order of GGUF's models.
 fn check_order(name: &str, config: &Config) -> Result<()> {
     let family = FAMILIES.iter().find(|family| family.name == config.family);
-    let turned = [".attn_q.", ".attn_k."]
+    let rotated = [".attn_q.", ".attn_k."]
         .iter()
         .any(|part| name.contains(part));
-    if turned && family.is_some_and(|family| family.pairs != config.rope_pairs) {
+    if rotated && family.is_some_and(|family| family.rope_style != config.rope_style) {
         return Err(Error::Unsupported(format!(
             "{name}: the adapter has its rows in the order of GGUF files, and the model is in safetensors; use a GGUF file of the model"
         )));

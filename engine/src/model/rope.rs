@@ -12,11 +12,11 @@ use crate::{Error, ModelFile, Result};
 pub struct Rope {
     /// Base of the frequencies.
     pub base: f32,
-    /// Values of a head that turn; two make a pair.
+    /// Values of a head that are rotated; two make a pair.
     pub dimensions: u32,
     /// What is done for contexts longer than trained.
     pub scaling: Scaling,
-    /// Factor on the length of what turns.
+    /// Factor on the length of what is rotated.
     pub length: f32,
     /// Context before any stretching.
     pub original_context: u32,
@@ -59,7 +59,7 @@ impl Rope {
         let dimensions = metadata.u32(&key("dimension_count"))?.unwrap_or(head_size);
         if dimensions > head_size || dimensions % 2 != 0 {
             return Err(Error::BadFile(format!(
-                "{dimensions} of a head's {head_size} values cannot turn in pairs"
+                "{dimensions} of a head's {head_size} values cannot be rotated in pairs"
             )));
         }
         let factor = || positive("scaling.factor", float("scaling.factor", 1.0)?);
@@ -105,12 +105,12 @@ impl Rope {
     /// Cosine and sine, (context, pairs, 2). `factors`, where there are any, divide the frequencies, (pairs).
     pub(crate) fn angles(&self, context: usize, factors: Option<&[f32]>) -> Vec<f32> {
         let pairs = (self.dimensions / 2) as usize;
-        let turns: Vec<(f64, f64)> = (0..pairs)
-            .map(|pair| self.turn(pair, factors.map(|f| f[pair])))
+        let rotations: Vec<(f64, f64)> = (0..pairs)
+            .map(|pair| self.rotation(pair, factors.map(|f| f[pair])))
             .collect();
         let mut table = Vec::with_capacity(context * pairs * 2);
         for position in 0..context {
-            for &(frequency, length) in &turns {
+            for &(frequency, length) in &rotations {
                 let angle = position as f64 * frequency;
                 table.extend([(angle.cos() * length) as f32, (angle.sin() * length) as f32]);
             }
@@ -119,7 +119,7 @@ impl Rope {
     }
 
     /// Radians a position, and the factor on the length, of one pair.
-    fn turn(&self, pair: usize, factor: Option<f32>) -> (f64, f64) {
+    fn rotation(&self, pair: usize, factor: Option<f32>) -> (f64, f64) {
         let dimensions = f64::from(self.dimensions);
         let (base, length) = (f64::from(self.base), f64::from(self.length));
         let plain = base.powf(-2.0 * pair as f64 / dimensions) / f64::from(factor.unwrap_or(1.0));

@@ -1,4 +1,4 @@
-//! Attention on its way into a plan: positions turned, the cache written, and read by the kernel that suits the adapter.
+//! Attention on its way into a plan: positions rotated, the cache written, and read by the kernel that suits the adapter.
 
 use lantern_kernels::{
     Kernel, Part, attention, attention_join, attention_positions, attention_tokens,
@@ -17,18 +17,18 @@ use super::{
     cost::Cost,
     dispatch::{Bind, Dispatch, Slot},
 };
-use crate::model::{families::Pairs, load::cache_layer_bytes, options::CacheType};
+use crate::model::{families::RopeStyle, load::cache_layer_bytes, options::CacheType};
 
 impl Builder<'_> {
     pub(super) fn rope(&self, layer: u32, all: &mut Vec<Dispatch>) {
         let config = self.config;
-        // Keys that are not stored as they are turn in place, as queries do, and are quantised after that.
+        // Keys that are not stored as they are are rotated in place, as queries are, and are quantised after that.
         let blocks = self.cache.block_words().is_some();
         let (window, places) = self.window(layer);
         let params = rope::Params {
             heads: config.heads + if blocks { config.kv_heads } else { 0 },
             kv_heads: if blocks { 0 } else { config.kv_heads },
-            pairs: config.turned_pairs(layer),
+            pairs: config.rotated_pairs(layer),
             stride: padded(config.qkv_width()),
             window,
             places,
@@ -53,7 +53,7 @@ impl Builder<'_> {
         };
         let parts = [
             store,
-            if config.rope_pairs == Pairs::Halves {
+            if config.rope_style == RopeStyle::NeoX {
                 &HALVES
             } else {
                 &NEIGHBOURS
@@ -127,8 +127,8 @@ impl Builder<'_> {
         let (config, gpu) = (self.config, self.gpu);
         let (_, places) = self.window(layer);
         let bytes = cache_layer_bytes(config, self.cache, places as usize);
-        let halves = config.rope_pairs == Pairs::Halves;
-        let texels = rope::whole_texels(config.head_size, config.turned_pairs(layer), halves);
+        let halves = config.rope_style == RopeStyle::NeoX;
+        let texels = rope::whole_texels(config.head_size, config.rotated_pairs(layer), halves);
         let suits = self.cache == CacheType::F16 && texels && gpu.cache_texture_holds(bytes);
         suits && gpu.textures()
     }

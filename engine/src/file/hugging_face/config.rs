@@ -214,7 +214,7 @@ pub(super) fn metadata(config: &Object, row: &Row) -> Result<BTreeMap<String, Va
     }
     let text = |text: &str| Value::Text(text.to_owned());
     all.insert("general.architecture".into(), text(row.family));
-    all.insert("lantern.rope_pairs".into(), text("halves"));
+    all.insert("lantern.rope_style".into(), text("neox"));
     if row.norm_offset {
         all.insert("lantern.norm_offset".into(), Value::Float(1.0));
     }
@@ -250,7 +250,7 @@ fn check(config: &Object, family: &Family) -> Result<()> {
             return Err(config.unsupported(key, &format!("only {wanted} is run here")));
         }
     }
-    let every = u64::from(family.global_every);
+    let every = u64::from(family.sliding_window_pattern);
     for key in ["sliding_window_pattern", "_sliding_window_pattern"] {
         if config.whole(key)?.is_some_and(|there| there != every) {
             let only = format!("only {every} is run here in {}", family.name);
@@ -270,7 +270,7 @@ fn check_layers(config: &Object, family: &Family) -> Result<()> {
         .flatten()
         .enumerate()
     {
-        let wanted = if divides(family.global_every, index) {
+        let wanted = if divides(family.sliding_window_pattern, index) {
             "full_attention"
         } else {
             "sliding_attention"
@@ -280,15 +280,15 @@ fn check_layers(config: &Object, family: &Family) -> Result<()> {
             return Err(config.unsupported("layer_types", &only));
         }
     }
-    for (index, turned) in config
+    for (index, rotated) in config
         .list("no_rope_layers")?
         .into_iter()
         .flatten()
         .enumerate()
     {
         // The list has a 1 for layers with RoPE, whatever its name says.
-        let wanted = u64::from(!divides(family.unturned_every, index));
-        if turned.as_u64() != Some(wanted) {
+        let wanted = u64::from(!divides(family.no_rope_interval, index));
+        if rotated.as_u64() != Some(wanted) {
             let only = format!("layer {index} of {} is run with {wanted}", family.name);
             return Err(config.unsupported("no_rope_layers", &only));
         }

@@ -67,7 +67,7 @@ pub(super) fn read(config: &Object) -> Result<Rope> {
     Ok(rope)
 }
 
-/// Values of a head that turn.
+/// Values of a head that are rotated.
 fn dimensions(config: &Object, part: Option<f64>) -> Result<u64> {
     let heads = config.whole("num_attention_heads")?.unwrap_or(1).max(1);
     let usual = config.whole("hidden_size")?.unwrap_or(0) / heads;
