@@ -19,11 +19,11 @@ const UNITS: usize = 4096;
 struct Shape {
     name: &'static str,
     layers: u64,
-    width: u64,
+    dim: u64,
     heads: u64,
     kv_heads: u64,
-    head_size: u64,
-    ffn_width: u64,
+    head_dim: u64,
+    ffn_dim: u64,
     vocabulary: u64,
     context: u64,
     /// Logits come from the embedding's own matrix.
@@ -31,15 +31,15 @@ struct Shape {
 }
 
 macro_rules! shapes {
-    ($($name:literal $layers:literal $width:literal $heads:literal / $kv_heads:literal x $head_size:literal $ffn:literal $vocabulary:literal $context:literal $tied:literal)*) => {
+    ($($name:literal $layers:literal $dim:literal $heads:literal / $kv_heads:literal x $head_dim:literal $ffn:literal $vocabulary:literal $context:literal $tied:literal)*) => {
         &[$(Shape {
-            name: $name, layers: $layers, width: $width, heads: $heads, kv_heads: $kv_heads, head_size: $head_size,
-            ffn_width: $ffn, vocabulary: $vocabulary, context: $context, tied: $tied,
+            name: $name, layers: $layers, dim: $dim, heads: $heads, kv_heads: $kv_heads, head_dim: $head_dim,
+            ffn_dim: $ffn, vocabulary: $vocabulary, context: $context, tied: $tied,
         }),*]
     };
 }
 
-/// Known models, as their publishers' `config.json` has them: layers, width, heads / key heads x head size, MLP,
+/// Known models, as their publishers' `config.json` has them: layers, dim, heads / key heads x head_dim, MLP,
 /// vocabulary, context, tied.
 const SHAPES: &[Shape] = shapes! {
     "smollm2-135m"  30  576  9 / 3 x 64   1536  49152  8192   true
@@ -142,14 +142,14 @@ impl Shape {
             text("architecture", "llama".to_owned()),
             text("name", format!("{} {stored}, synthetic", self.name)),
             number("block_count", self.layers),
-            number("embedding_length", self.width),
+            number("embedding_length", self.dim),
             number("attention.head_count", self.heads),
             number("attention.head_count_kv", self.kv_heads),
-            number("attention.key_length", self.head_size),
-            number("attention.value_length", self.head_size),
-            number("feed_forward_length", self.ffn_width),
+            number("attention.key_length", self.head_dim),
+            number("attention.value_length", self.head_dim),
+            number("feed_forward_length", self.ffn_dim),
             number("context_length", self.context),
-            number("rope.dimension_count", self.head_size),
+            number("rope.dimension_count", self.head_dim),
             float("attention.layer_norm_rms_epsilon", 1e-5),
             float("rope.freq_base", 1e4),
         ];
@@ -166,24 +166,24 @@ impl Shape {
             part: 0,
         };
         let matrix = |name: &str, cols, rows| tensor(name.to_owned(), kind, vec![cols, rows]);
-        let norm = |name: &str| tensor(name.to_owned(), TensorType::F32, vec![self.width]);
+        let norm = |name: &str| tensor(name.to_owned(), TensorType::F32, vec![self.dim]);
         let mut all = vec![
-            matrix("token_embd", self.width, self.vocabulary),
+            matrix("token_embd", self.dim, self.vocabulary),
             norm("output_norm"),
         ];
-        all.extend((!self.tied).then(|| matrix("output", self.width, self.vocabulary)));
-        let (queries, keys) = (self.heads * self.head_size, self.kv_heads * self.head_size);
+        all.extend((!self.tied).then(|| matrix("output", self.dim, self.vocabulary)));
+        let (queries, keys) = (self.heads * self.head_dim, self.kv_heads * self.head_dim);
         for layer in 0..self.layers {
             let named = |name: &str| format!("blk.{layer}.{name}");
             all.push(norm(&named("attn_norm")));
-            all.push(matrix(&named("attn_q"), self.width, queries));
-            all.push(matrix(&named("attn_k"), self.width, keys));
-            all.push(matrix(&named("attn_v"), self.width, keys));
-            all.push(matrix(&named("attn_output"), queries, self.width));
+            all.push(matrix(&named("attn_q"), self.dim, queries));
+            all.push(matrix(&named("attn_k"), self.dim, keys));
+            all.push(matrix(&named("attn_v"), self.dim, keys));
+            all.push(matrix(&named("attn_output"), queries, self.dim));
             all.push(norm(&named("ffn_norm")));
-            all.push(matrix(&named("ffn_gate"), self.width, self.ffn_width));
-            all.push(matrix(&named("ffn_up"), self.width, self.ffn_width));
-            all.push(matrix(&named("ffn_down"), self.ffn_width, self.width));
+            all.push(matrix(&named("ffn_gate"), self.dim, self.ffn_dim));
+            all.push(matrix(&named("ffn_up"), self.dim, self.ffn_dim));
+            all.push(matrix(&named("ffn_down"), self.ffn_dim, self.dim));
         }
         all
     }

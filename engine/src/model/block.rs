@@ -176,15 +176,15 @@ impl Builder<'_> {
         Ok(self.matrices.len() - 1)
     }
 
-    fn vector(&mut self, name: &str, width: u32) -> Result<VectorId> {
-        self.vectors_joined(&[(name.to_string(), width)], 1.0)
+    fn vector(&mut self, name: &str, dim: u32) -> Result<VectorId> {
+        self.vectors_joined(&[(name.to_string(), dim)], 1.0)
     }
 
     /// Vectors one after the other as one, times `factor`.
     fn vectors_joined(&mut self, parts: &[(String, u32)], factor: f32) -> Result<VectorId> {
         let tensors = parts
             .iter()
-            .map(|(name, width)| self.tensor(name, &[*width]))
+            .map(|(name, dim)| self.tensor(name, &[*dim]))
             .collect::<Result<_>>()?;
         let is_norm = parts.iter().all(|(name, _)| name.ends_with("norm.weight"));
         let offset = if is_norm { self.norm_offset } else { 0.0 };
@@ -196,25 +196,19 @@ impl Builder<'_> {
         Ok(self.vectors.len() - 1)
     }
 
-    fn vector_if_there(&mut self, name: &str, width: u32) -> Result<Option<VectorId>> {
-        self.has(name).then(|| self.vector(name, width)).transpose()
+    fn vector_if_there(&mut self, name: &str, dim: u32) -> Result<Option<VectorId>> {
+        self.has(name).then(|| self.vector(name, dim)).transpose()
     }
 
     /// A norm, where there is one; its bias only LayerNorm has.
-    fn norm(
-        &mut self,
-        stem: &str,
-        width: u32,
-        factor: f32,
-        config: &Config,
-    ) -> Result<Option<Norm>> {
+    fn norm(&mut self, stem: &str, dim: u32, factor: f32, config: &Config) -> Result<Option<Norm>> {
         let (weight, bias) = (format!("{stem}.weight"), format!("{stem}.bias"));
         if !self.has(&weight) {
             return Ok(None);
         }
-        let weight = self.vectors_joined(&[(weight, width)], factor)?;
+        let weight = self.vectors_joined(&[(weight, dim)], factor)?;
         let bias = if config.layer_norm {
-            Some(self.vectors_joined(&[(bias, width)], factor)?)
+            Some(self.vectors_joined(&[(bias, dim)], factor)?)
         } else {
             None
         };
@@ -230,9 +224,9 @@ impl Builder<'_> {
 
     fn layer(&mut self, config: &Config, index: u32) -> Result<Layer> {
         let name = |part: &str| format!("blk.{index}.{part}");
-        let width = config.width;
-        let q_width = config.heads * config.head_size;
-        let attention_norm = self.norm(&name("attn_norm"), width, 1.0, config)?;
+        let dim = config.dim;
+        let q_dim = config.heads * config.head_dim;
+        let attention_norm = self.norm(&name("attn_norm"), dim, 1.0, config)?;
         let (qkv, qkv_bias) = self.qkv(config, index)?;
         let attention_post = name("post_attention_norm.weight");
         let ffn_post = name("post_ffw_norm.weight");
@@ -241,11 +235,11 @@ impl Builder<'_> {
             qkv,
             qkv_bias,
             qk_norm: self.qk_norm(config, index)?,
-            attention_output: self.affine(&name("attn_output"), q_width, width)?,
-            attention_post: self.vector_if_there(&attention_post, width)?,
-            ffn_norm: self.norm(&name("ffn_norm"), width, 1.0, config)?,
+            attention_output: self.affine(&name("attn_output"), q_dim, dim)?,
+            attention_post: self.vector_if_there(&attention_post, dim)?,
+            ffn_norm: self.norm(&name("ffn_norm"), dim, 1.0, config)?,
             ffn: self.ffn(config, index)?,
-            ffn_post: self.vector_if_there(&ffn_post, width)?,
+            ffn_post: self.vector_if_there(&ffn_post, dim)?,
         };
         if matches!(layer.ffn, Ffn::Experts(..))
             && (layer.ffn_norm.is_none() || layer.ffn_post.is_some())
@@ -274,14 +268,10 @@ impl Builder<'_> {
 
     /// Queries, keys and values, in one tensor or three, and their biases.
     fn qkv(&mut self, config: &Config, index: u32) -> Result<(Joined, Option<VectorId>)> {
-        let kv_width = config.kv_heads * config.head_size;
-        let q_width = config.heads * config.head_size;
-        let fused = [("attn_qkv", config.qkv_width())];
-        let three = [
-            ("attn_q", q_width),
-            ("attn_k", kv_width),
-            ("attn_v", kv_width),
-        ];
+        let kv_dim = config.kv_heads * config.head_dim;
+        let q_dim = config.heads * config.head_dim;
+        let fused = [("attn_qkv", config.qkv_dim())];
+        let three = [("attn_q", q_dim), ("attn_k", kv_dim), ("attn_v", kv_dim)];
         let parts: &[(&str, u32)] = if self.has(&format!("blk.{index}.attn_qkv.weight")) {
             &fused
         } else {
@@ -290,8 +280,7 @@ impl Builder<'_> {
         let mut weights = Vec::new();
         let mut biases = Vec::new();
         for &(part, rows) in parts {
-            weights
-                .push(self.tensor(&format!("blk.{index}.{part}.weight"), &[config.width, rows])?);
+            weights.push(self.tensor(&format!("blk.{index}.{part}.weight"), &[config.dim, rows])?);
             biases.push((format!("blk.{index}.{part}.bias"), rows));
         }
         let bias = if biases.iter().any(|(name, _)| self.has(name)) {
@@ -308,39 +297,39 @@ impl Builder<'_> {
         let Some(found) = self.file.tensor(&q) else {
             return Ok(None);
         };
-        let head = config.head_size;
-        let (q_width, kv_width) = (config.heads * head, config.kv_heads * head);
+        let head = config.head_dim;
+        let (q_dim, kv_dim) = (config.heads * head, config.kv_heads * head);
         Ok(Some(if found.shape == [u64::from(head)] {
             QkNorm::Heads(self.vectors_joined(&[(q, head), (k, head)], 1.0)?)
         } else {
-            QkNorm::Whole(self.vector(&q, q_width)?, self.vector(&k, kv_width)?)
+            QkNorm::Whole(self.vector(&q, q_dim)?, self.vector(&k, kv_dim)?)
         }))
     }
 
     fn ffn(&mut self, config: &Config, index: u32) -> Result<Ffn> {
         let name = |part: &str| format!("blk.{index}.{part}");
         let weight = |part: &str| format!("blk.{index}.{part}.weight");
-        let (width, ffn) = (config.width, config.ffn_width);
+        let (dim, ffn) = (config.dim, config.ffn_dim);
         if let Some(experts) = config.experts {
             return self.experts(config, experts, index);
         }
         if self.has(&weight("ffn_gate")) {
-            let gate = self.tensor(&weight("ffn_gate"), &[width, ffn])?;
-            let up = self.tensor(&weight("ffn_up"), &[width, ffn])?;
+            let gate = self.tensor(&weight("ffn_gate"), &[dim, ffn])?;
+            let up = self.tensor(&weight("ffn_up"), &[dim, ffn])?;
             let gate_up = self.gate_up(gate, up)?;
             return Ok(Ffn::Gated(
                 gate_up,
-                self.affine(&name("ffn_down"), ffn, width)?,
+                self.affine(&name("ffn_down"), ffn, dim)?,
             ));
         }
         // Gate and up in one tensor, the gate first.
         let up = self.file.tensor(&weight("ffn_up"));
-        if up.is_some_and(|t| t.shape == [u64::from(width), u64::from(ffn) * 2]) {
-            let both = self.tensor(&weight("ffn_up"), &[width, 2 * ffn])?;
+        if up.is_some_and(|t| t.shape == [u64::from(dim), u64::from(ffn) * 2]) {
+            let both = self.tensor(&weight("ffn_up"), &[dim, 2 * ffn])?;
             let gate_up = self.gate_up(both.rows(0, ffn), both.rows(ffn, ffn))?;
             return Ok(Ffn::Gated(
                 gate_up,
-                self.affine(&name("ffn_down"), ffn, width)?,
+                self.affine(&name("ffn_down"), ffn, dim)?,
             ));
         }
         // Only GELU's families have an MLP without a gate.
@@ -349,8 +338,8 @@ impl Builder<'_> {
             return Err(Error::BadFile(format!("tensor {missing} is missing")));
         }
         Ok(Ffn::Plain(
-            self.affine(&name("ffn_up"), width, ffn)?,
-            self.affine(&name("ffn_down"), ffn, width)?,
+            self.affine(&name("ffn_up"), dim, ffn)?,
+            self.affine(&name("ffn_down"), ffn, dim)?,
         ))
     }
 
@@ -368,17 +357,17 @@ impl Builder<'_> {
     /// The rows of all experts one after the other, gate and up alternating.
     fn experts(&mut self, config: &Config, experts: Experts, index: u32) -> Result<Ffn> {
         let weight = |part: &str| format!("blk.{index}.{part}.weight");
-        let (width, ffn, count) = (config.width, config.ffn_width, experts.count);
-        if !width.is_multiple_of(4) || !ffn.is_multiple_of(4) {
+        let (dim, ffn, count) = (config.dim, config.ffn_dim, experts.count);
+        if !dim.is_multiple_of(4) || !ffn.is_multiple_of(4) {
             return Err(Error::Unsupported(format!(
-                "experts of {width} and {ffn}: only multiples of 4 are run here"
+                "experts of {dim} and {ffn}: only multiples of 4 are run here"
             )));
         }
-        let router = self.tensor(&weight("ffn_gate_inp"), &[width, count])?;
+        let router = self.tensor(&weight("ffn_gate_inp"), &[dim, count])?;
         let router = self.matrix(vec![router], false)?;
-        let gate = self.tensor(&weight("ffn_gate_exps"), &[width, ffn, count])?;
-        let up = self.tensor(&weight("ffn_up_exps"), &[width, ffn, count])?;
-        let down = self.tensor(&weight("ffn_down_exps"), &[ffn, width, count])?;
+        let gate = self.tensor(&weight("ffn_gate_exps"), &[dim, ffn, count])?;
+        let up = self.tensor(&weight("ffn_up_exps"), &[dim, ffn, count])?;
+        let down = self.tensor(&weight("ffn_down_exps"), &[ffn, dim, count])?;
         if gate.kind != up.kind {
             let (gate, up) = (gate.kind.name(), up.kind.name());
             return Err(Error::Unsupported(format!(
@@ -441,13 +430,13 @@ impl Layout {
             used: HashSet::new(),
             norm_offset: file.metadata().f32("lantern.norm_offset")?.unwrap_or(0.0),
         };
-        let shape = [config.width, config.vocabulary];
+        let shape = [config.dim, config.vocabulary];
         let embedding = builder.tensor("token_embd.weight", &shape)?;
         let embedding = builder.matrix(vec![embedding], false)?;
         let positions = match config.learned_positions {
             None => None,
             Some(rows) => {
-                let tensor = builder.tensor("position_embd.weight", &[config.width, rows])?;
+                let tensor = builder.tensor("position_embd.weight", &[config.dim, rows])?;
                 Some(builder.matrix(vec![tensor], false)?)
             }
         };
@@ -455,8 +444,7 @@ impl Layout {
             .map(|i| builder.layer(config, i))
             .collect::<Result<_>>()?;
         // Logits are linear in what the last norm makes.
-        let output_norm =
-            builder.norm("output_norm", config.width, config.scales.logits, config)?;
+        let output_norm = builder.norm("output_norm", config.dim, config.scales.logits, config)?;
         let output_norm = output_norm
             .ok_or_else(|| Error::BadFile("tensor output_norm.weight is missing".into()))?;
         let output = if file.tensor("output.weight").is_none() {

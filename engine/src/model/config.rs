@@ -20,16 +20,16 @@ pub struct Config {
     pub name: String,
     /// Blocks.
     pub layers: u32,
-    /// Width of the residual stream.
-    pub width: u32,
+    /// Size of the residual stream: hidden_size.
+    pub dim: u32,
     /// Query heads.
     pub heads: u32,
     /// Key and value heads.
     pub kv_heads: u32,
-    /// Values of a head.
-    pub head_size: u32,
-    /// Width of the MLP; of one expert, where there are experts.
-    pub ffn_width: u32,
+    /// Values of a head, of its queries and keys alike.
+    pub head_dim: u32,
+    /// Size of the hidden layer of the MLP, or of one expert where there are experts.
+    pub ffn_dim: u32,
     /// Mixture of experts in the place of the MLP.
     pub experts: Option<Experts>,
     /// The activation of the MLP.
@@ -131,19 +131,19 @@ impl Config {
     fn read(file: &ModelFile) -> Result<Config> {
         let (family, prefix) = families::family(file.metadata())?;
         let keys = Keys { file, prefix };
-        let (width, heads) = (
+        let (dim, heads) = (
             keys.required("embedding_length")?,
             keys.required("attention.head_count")?,
         );
         let kv_heads = keys.optional("attention.head_count_kv")?.unwrap_or(heads);
-        let head_size = head_size(&keys, width, (heads, kv_heads))?;
+        let head_dim = head_dim(&keys, dim, (heads, kv_heads))?;
         let layers = keys.required("block_count")?;
         let experts = experts(&keys)?;
-        let ffn_width = match (experts, keys.optional("expert_feed_forward_length")?) {
+        let ffn_dim = match (experts, keys.optional("expert_feed_forward_length")?) {
             (Some(_), Some(own)) => own,
             _ => keys.required("feed_forward_length")?,
         };
-        let rope = Rope::of(file, prefix, head_size)?;
+        let rope = Rope::of(file, prefix, head_dim)?;
         let rope_style = rope_style(file, family)?;
         if rope_style == RopeStyle::NeoX && !(rope.dimensions / 2).is_multiple_of(4) {
             let rotated = rope.dimensions;
@@ -161,11 +161,11 @@ impl Config {
             family: family.name.to_string(),
             name,
             layers,
-            width,
+            dim,
             heads,
             kv_heads,
-            head_size,
-            ffn_width,
+            head_dim,
+            ffn_dim,
             experts,
             activation: family.activation,
             vocabulary: vocabulary(file, prefix)?,
@@ -179,13 +179,13 @@ impl Config {
             sliding_window_pattern: family.sliding_window_pattern,
             layer_norm: family.layer_norm,
             norm_epsilon: norm_epsilon(file, prefix, family.layer_norm)?,
-            scales: scales(&keys, family, (width, heads, head_size, layers))?,
+            scales: scales(&keys, family, (dim, heads, head_dim, layers))?,
         })
     }
 
-    /// Width of the queries, keys and values of a token together.
-    pub(crate) fn qkv_width(&self) -> u32 {
-        (self.heads + 2 * self.kv_heads) * self.head_size
+    /// Values of the queries, keys and values of a token together.
+    pub(crate) fn qkv_dim(&self) -> u32 {
+        (self.heads + 2 * self.kv_heads) * self.head_dim
     }
 
     /// The window of a layer.
@@ -214,11 +214,7 @@ impl Config {
         let every = self.no_rope_interval;
         let no_rope =
             self.learned_positions.is_some() || every > 0 && (layer + 1).is_multiple_of(every);
-        if no_rope {
-            0
-        } else {
-            self.rope.dimensions / 2
-        }
+        if no_rope { 0 } else { self.rope.dimensions / 2 }
     }
 
     /// The residual stream is kept without the factor on what layers add to it: norms undo any factor, if their epsilon
@@ -231,23 +227,23 @@ impl Config {
 /// Tokens that may be in a cache beyond what is then kept of them.
 pub(crate) const OVERSHOOT: usize = 32;
 
-fn head_size(keys: &Keys, width: u32, (heads, kv_heads): (u32, u32)) -> Result<u32> {
-    let head_size = keys.optional("attention.key_length")?;
-    let head_size = head_size.unwrap_or(width / heads);
+fn head_dim(keys: &Keys, dim: u32, (heads, kv_heads): (u32, u32)) -> Result<u32> {
+    let head_dim = keys.optional("attention.key_length")?;
+    let head_dim = head_dim.unwrap_or(dim / heads);
     let value_size = keys.optional("attention.value_length")?;
-    let value_size = value_size.unwrap_or(head_size);
+    let value_size = value_size.unwrap_or(head_dim);
     if heads % kv_heads != 0 {
         return Err(Error::BadFile(format!(
             "{heads} query heads do not share {kv_heads} key heads evenly"
         )));
     }
-    if head_size % 4 != 0 || head_size == 0 || head_size > 1024 || value_size != head_size {
-        let sizes = format!("heads of {head_size} keys and {value_size} values");
+    if head_dim % 4 != 0 || head_dim == 0 || head_dim > 1024 || value_size != head_dim {
+        let sizes = format!("heads of {head_dim} keys and {value_size} values");
         return Err(Error::Unsupported(format!(
             "{sizes}: only equal multiples of 4 up to 1024 are run here"
         )));
     }
-    Ok(head_size)
+    Ok(head_dim)
 }
 
 fn experts(keys: &Keys) -> Result<Option<Experts>> {
@@ -295,18 +291,18 @@ fn local_rope(keys: &Keys, family: &Family, rope: &Rope) -> Result<Option<Rope>>
 fn scales(
     keys: &Keys,
     family: &Family,
-    (width, heads, head_size, layers): (u32, u32, u32, u32),
+    (dim, heads, head_dim, layers): (u32, u32, u32, u32),
 ) -> Result<Scales> {
     let one = |key: &str| Ok::<f32, Error>(keys.factor(key)?.unwrap_or(1.0));
     let usual = if family.scaled_embedding {
-        (width as f32).sqrt()
+        (dim as f32).sqrt()
     } else {
         1.0
     };
     let scaled = if layers == family.wide_scale_layers {
-        width / heads
+        dim / heads
     } else {
-        head_size
+        head_dim
     };
     let attention = keys.factor("attention.scale")?;
     let (score_cap, logit_cap) = family.caps.unzip();

@@ -402,7 +402,7 @@ pub(crate) fn admit(tokens: &[u32], held: usize, vocabulary: u32, context: usize
 
 /// Bytes of the keys, or the values, of one layer.
 pub(crate) fn cache_layer_bytes(config: &Config, cache: CacheType, context: usize) -> u64 {
-    context as u64 * cache.bytes(u64::from(config.kv_heads * config.head_size))
+    context as u64 * cache.bytes(u64::from(config.kv_heads * config.head_dim))
 }
 
 impl Gpu {
@@ -423,10 +423,10 @@ impl Gpu {
 }
 
 fn check_context(gpu: &Gpu, config: &Config, cache: CacheType, context: usize) -> Result<()> {
-    if cache.block_words().is_some() && !config.head_size.is_multiple_of(BLOCK as u32) {
+    if cache.block_words().is_some() && !config.head_dim.is_multiple_of(BLOCK as u32) {
         return Err(Error::BadInput(format!(
             "a cache in blocks of {BLOCK} needs heads of a multiple of that, and these have {}: take f16",
-            config.head_size
+            config.head_dim
         )));
     }
     if context == 0 {

@@ -46,7 +46,7 @@ pub enum Scaling {
 
 impl Rope {
     /// What the metadata says under `family`.rope.
-    pub(crate) fn of(file: &ModelFile, family: &str, head_size: u32) -> Result<Rope> {
+    pub(crate) fn of(file: &ModelFile, family: &str, head_dim: u32) -> Result<Rope> {
         let metadata = file.metadata();
         let key = |name: &str| format!("{family}.rope.{name}");
         let float = |name: &str, default: f32| {
@@ -56,10 +56,10 @@ impl Rope {
             let problem = || Error::BadFile(format!("metadata {} is {v}, not above 0", key(name)));
             (v > 0.0).then_some(v).ok_or_else(problem)
         };
-        let dimensions = metadata.u32(&key("dimension_count"))?.unwrap_or(head_size);
-        if dimensions > head_size || dimensions % 2 != 0 {
+        let dimensions = metadata.u32(&key("dimension_count"))?.unwrap_or(head_dim);
+        if dimensions > head_dim || dimensions % 2 != 0 {
             return Err(Error::BadFile(format!(
-                "{dimensions} of a head's {head_size} values cannot be rotated in pairs"
+                "{dimensions} of a head's {head_dim} values cannot be rotated in pairs"
             )));
         }
         let factor = || positive("scaling.factor", float("scaling.factor", 1.0)?);

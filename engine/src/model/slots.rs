@@ -26,22 +26,22 @@ pub(super) async fn slots(
     let angles = angles(config, file, layout, context).await?;
     // Kernels that take eight tokens at a time bind all eight rows, whether there is a token for each or not; and more
     // where a slot with longer rows shares their shader.
-    let row = |width: u32| {
-        let bytes = u64::from(padded(width)) * 4;
+    let row = |dim: u32| {
+        let bytes = u64::from(padded(dim)) * 4;
         let last = (8 * bytes).max(xs_bound(gpu, config));
         (prefill_batch.next_multiple_of(8) as u64 - 8) * bytes + last
     };
-    let widest = (config.heads * config.head_size)
-        .max(config.width)
-        .max(config.ffn_width);
+    let widest = (config.heads * config.head_dim)
+        .max(config.dim)
+        .max(config.ffn_dim);
     let packed = prefill_batch as u64 * packed_bytes(gpu, precision, widest);
     let mut sizes = vec![
         (Slot::Angles, angles[0].len() as u64 * 4),
-        (Slot::X, row(config.width)),
-        (Slot::H, row(config.width)),
-        (Slot::Qkv, row(config.qkv_width())),
-        (Slot::Attention, row(config.heads * config.head_size)),
-        (Slot::Gated, row(config.ffn_width)),
+        (Slot::X, row(config.dim)),
+        (Slot::H, row(config.dim)),
+        (Slot::Qkv, row(config.qkv_dim())),
+        (Slot::Attention, row(config.heads * config.head_dim)),
+        (Slot::Gated, row(config.ffn_dim)),
     ];
     sizes.extend((packed > 0).then_some((Slot::Packed, packed)));
     sizes.extend(expert_slots(config, prefill_batch));
@@ -91,8 +91,8 @@ fn expert_slots(config: &Config, prefill_batch: usize) -> Vec<(Slot, u64)> {
         ),
         (Slot::Chosen, pairs),
         (Slot::Shares, pairs),
-        (Slot::ExpertsUp, pairs * u64::from(padded(config.ffn_width))),
-        (Slot::ExpertsOut, pairs * u64::from(padded(config.width))),
+        (Slot::ExpertsUp, pairs * u64::from(padded(config.ffn_dim))),
+        (Slot::ExpertsOut, pairs * u64::from(padded(config.dim))),
     ]
 }
 

@@ -39,16 +39,16 @@ impl Vector {
 /// A small tensor as f32.
 pub(crate) async fn values(file: &ModelFile, tensor: &TensorInfo) -> Result<Vec<f32>> {
     let format = format_of(tensor)?;
-    let width = tensor.weights() as u32;
-    if !width.is_multiple_of(format.block) {
+    let dim = tensor.weights() as u32;
+    if !dim.is_multiple_of(format.block) {
         return Err(Error::BadFile(format!(
-            "{} has {width} values, no whole blocks",
+            "{} has {dim} values, no whole blocks",
             tensor.name
         )));
     }
     let stored = file.data(tensor, 0..tensor.bytes).await?;
-    let mut values = format.decode_rows(&stored, 1, width);
-    values.truncate(width as usize);
+    let mut values = format.decode_rows(&stored, 1, dim);
+    values.truncate(dim as usize);
     match values.iter().find(|v| !v.is_finite()) {
         Some(v) => Err(Error::BadFile(format!("{} holds {v}", tensor.name))),
         None => Ok(values),

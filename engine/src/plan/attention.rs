@@ -29,7 +29,7 @@ impl Builder<'_> {
             heads: config.heads + if blocks { config.kv_heads } else { 0 },
             kv_heads: if blocks { 0 } else { config.kv_heads },
             pairs: config.rotated_pairs(layer),
-            stride: padded(config.qkv_width()),
+            stride: padded(config.qkv_dim()),
             window,
             places,
         };
@@ -60,8 +60,8 @@ impl Builder<'_> {
             },
             self.window_part(layer),
         ];
-        let shader = self.shader(&rope::ROPE, &parts, &[("HEAD", config.head_size)]);
-        let values = (params.heads + 2 * params.kv_heads) * config.head_size;
+        let shader = self.shader(&rope::ROPE, &parts, &[("HEAD", config.head_dim)]);
+        let values = (params.heads + 2 * params.kv_heads) * config.head_dim;
         let what = if blocks { "in place" } else { "into the cache" };
         let params = bytes_of_params(&params);
         let units = rope::units(values, store);
@@ -76,10 +76,10 @@ impl Builder<'_> {
         let config = self.config;
         let (window, places) = self.window(layer);
         let params = store::Params {
-            start: config.heads * config.head_size,
-            blocks: config.kv_heads * config.head_size / BLOCK as u32,
-            head_blocks: config.head_size / BLOCK as u32,
-            stride: padded(config.qkv_width()),
+            start: config.heads * config.head_dim,
+            blocks: config.kv_heads * config.head_dim / BLOCK as u32,
+            head_blocks: config.head_dim / BLOCK as u32,
+            stride: padded(config.qkv_dim()),
             window,
             places,
         };
@@ -128,7 +128,7 @@ impl Builder<'_> {
         let (_, places) = self.window(layer);
         let bytes = cache_layer_bytes(config, self.cache, places as usize);
         let halves = config.rope_style == RopeStyle::NeoX;
-        let texels = rope::whole_texels(config.head_size, config.rotated_pairs(layer), halves);
+        let texels = rope::whole_texels(config.head_dim, config.rotated_pairs(layer), halves);
         let suits = self.cache == CacheType::F16 && texels && gpu.cache_texture_holds(bytes);
         suits && gpu.textures()
     }
@@ -147,14 +147,14 @@ impl Builder<'_> {
     /// The kernel that suits the adapter.
     fn attention_kernel(&self, width: Width) -> &'static Kernel {
         let many = !width.is_decode()
-            && self.config.head_size <= attention_tokens::HEAD_MAX
+            && self.config.head_dim <= attention_tokens::HEAD_MAX
             && self.context <= attention_tokens::CONTEXT_MAX;
         let special = if many {
             &attention_tokens::ATTENTION_TOKENS
         } else {
             &attention_positions::ATTENTION_POSITIONS
         };
-        let suits = many || self.config.head_size.is_multiple_of(attention::EIGHT);
+        let suits = many || self.config.head_dim.is_multiple_of(attention::EIGHT);
         if suits && self.gpu.has_variant(special) {
             special
         } else {
@@ -165,12 +165,12 @@ impl Builder<'_> {
     pub(super) fn attention(&self, layer: u32, width: Width, all: &mut Vec<Dispatch>) {
         let config = self.config;
         let group = config.heads / config.kv_heads;
-        let heads = attention::heads_together(config.head_size, group);
+        let heads = attention::heads_together(config.head_dim, group);
         let (window, places) = self.window(layer);
         let params = attention::Params {
             kv_heads: config.kv_heads,
-            q_stride: padded(config.qkv_width()),
-            y_stride: padded(config.heads * config.head_size),
+            q_stride: padded(config.qkv_dim()),
+            y_stride: padded(config.heads * config.head_dim),
             scale: config.scales.attention,
             cap: config.scales.score_cap.unwrap_or(0.0),
             window,
@@ -198,16 +198,16 @@ impl Builder<'_> {
             ("state", Bind::Slot(Slot::State)),
         ];
         let mut consts = vec![
-            ("HEAD", config.head_size),
+            ("HEAD", config.head_dim),
             ("GROUP", group),
             ("HEADS", heads),
         ];
         consts.extend(split.then_some(("PARTS", attention_join::PARTS)));
         let shader = self.shader(kernel, &parts, &consts);
-        let what = format!("{} heads of {}", config.heads, config.head_size);
+        let what = format!("{} heads of {}", config.heads, config.head_dim);
         let cost = Cost {
             position_bytes: cache_layer_bytes(config, self.cache, 1) * 2,
-            position_operations: 4 * u64::from(config.heads * config.head_size),
+            position_operations: 4 * u64::from(config.heads * config.head_dim),
             window,
             ..Cost::default()
         };
@@ -236,12 +236,12 @@ impl Builder<'_> {
             0
         };
         let config = self.config;
-        u64::from(config.heads * parts * (config.head_size + 2)) * 4
+        u64::from(config.heads * parts * (config.head_dim + 2)) * 4
     }
 
     fn attention_join(&self) -> Dispatch {
         let consts = [
-            ("HEAD", self.config.head_size),
+            ("HEAD", self.config.head_dim),
             ("PARTS", attention_join::PARTS),
         ];
         let shader = self.shader(&attention_join::ATTENTION_JOIN, &[], &consts);

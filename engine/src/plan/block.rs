@@ -22,7 +22,7 @@ use crate::model::{
 
 impl Builder<'_> {
     pub(super) fn block(&self, layer: &Layer, width: Width, index: u32, all: &mut Vec<Dispatch>) {
-        let qkv = (Slot::Qkv, self.config.qkv_width());
+        let qkv = (Slot::Qkv, self.config.qkv_dim());
         let x = self.input(layer.attention_norm, width, all);
         for &(matrix, y_start) in &layer.qkv {
             let linear = Linear::stored(matrix, x, qkv);
@@ -47,7 +47,7 @@ impl Builder<'_> {
             }
             Ffn::Plain(up, down) => {
                 let x = self.input(layer.ffn_norm, width, all);
-                let gated = (Slot::Gated, self.config.ffn_width);
+                let gated = (Slot::Gated, self.config.ffn_dim);
                 self.linear(Linear::stored(up.matrix, x, gated), width, all);
                 all.push(self.pointwise(gated, up.bias, &GELU, 0.0)); // no other family is without a gate
                 self.onto_stream(*down, Slot::Gated, layer.ffn_post, width, all);
@@ -81,7 +81,7 @@ impl Builder<'_> {
 
     /// h = norm(x)
     pub(super) fn norm(&self, norm: &Norm, all: &mut Vec<Dispatch>) {
-        let p = norm::Params::rows(self.config.width, self.config.stream_epsilon());
+        let p = norm::Params::rows(self.config.dim, self.config.stream_epsilon());
         let statistics = if self.config.layer_norm {
             &NORM_LAYER
         } else {
@@ -128,7 +128,7 @@ impl Builder<'_> {
 
     fn qk_norm(&self, norm: QkNorm, all: &mut Vec<Dispatch>) {
         let config = self.config;
-        let stride = padded(config.qkv_width());
+        let stride = padded(config.qkv_dim());
         let (heads, kv_heads) = (config.heads, config.kv_heads);
         let mut push = |weight, cols, start, split, groups| {
             let (eps, x_stride, y_stride) = (config.norm_epsilon, stride, stride);
@@ -144,11 +144,11 @@ impl Builder<'_> {
             all.push(self.norm_of(weight, parts, (Slot::Qkv, Slot::Qkv), p, groups));
         };
         match norm {
-            QkNorm::Heads(weight) => push(weight, config.head_size, 0, heads, heads + kv_heads),
+            QkNorm::Heads(weight) => push(weight, config.head_dim, 0, heads, heads + kv_heads),
             QkNorm::Whole(q, k) => {
-                let q_width = heads * config.head_size;
-                push(q, q_width, 0, 1, 1);
-                push(k, kv_heads * config.head_size, q_width, 1, 1);
+                let q_dim = heads * config.head_dim;
+                push(q, q_dim, 0, 1, 1);
+                push(k, kv_heads * config.head_dim, q_dim, 1, 1);
             }
         }
     }
@@ -204,7 +204,7 @@ impl Builder<'_> {
         width: Width,
         all: &mut Vec<Dispatch>,
     ) {
-        let cols = self.config.width;
+        let cols = self.config.dim;
         let (y, finish): (_, &'static Part) = if post.is_some() {
             (Slot::H, &FINISH_STORE)
         } else {
@@ -238,7 +238,7 @@ impl Builder<'_> {
             &[&FINISH_STORE, self.activated(&FINISH_GATE, &FINISH_GEGATE)]
         };
         for (&matrix, &finish) in gate_up.iter().zip(finishes) {
-            let linear = Linear::stored(matrix, x, (Slot::Gated, self.config.ffn_width));
+            let linear = Linear::stored(matrix, x, (Slot::Gated, self.config.ffn_dim));
             self.linear(Linear { finish, ..linear }, width, all);
         }
     }

@@ -26,19 +26,19 @@ pub enum Slot {
     H,
     /// What a linear layer reads, as bytes, (tokens, groups); only where products of integers were asked for.
     Packed,
-    /// Queries, keys and values, (tokens, heads + 2 kv heads, head size).
+    /// Queries, keys and values, (tokens, heads + 2 kv heads, head_dim).
     Qkv,
-    /// What attention found, (tokens, heads, head size).
+    /// What attention found, (tokens, heads, head_dim).
     Attention,
-    /// What it found in parts of the positions, (heads, parts, head size + 2).
+    /// What it found in parts of the positions, (heads, parts, head_dim + 2).
     Parts,
-    /// The gated product, (tokens, ffn width).
+    /// The gated product, (tokens, ffn_dim).
     Gated,
     /// Output of a LoRA's A, (tokens, rank).
     Rank,
-    /// Gate and up by turns, where LoRAs add to them, (tokens, 2 ffn width).
+    /// Gate and up by turns, where LoRAs add to them, (tokens, 2 ffn_dim).
     GateUp,
-    /// What LoRAs add to gates, and to ups, (tokens, 2 ffn width).
+    /// What LoRAs add to gates, and to ups, (tokens, 2 ffn_dim).
     Delta,
     /// How much each expert suits, (tokens, experts).
     Router,
@@ -46,7 +46,7 @@ pub enum Slot {
     Chosen,
     /// How much each of them counts, (tokens, used).
     Shares,
-    /// Their gated products, (tokens, used, ffn width).
+    /// Their gated products, (tokens, used, ffn_dim).
     ExpertsUp,
     /// What they found, (tokens, used, width).
     ExpertsOut,

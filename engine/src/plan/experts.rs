@@ -36,7 +36,7 @@ impl Builder<'_> {
         width: Width,
         all: &mut Vec<Dispatch>,
     ) {
-        let (cols, ffn) = (self.config.width, self.config.ffn_width);
+        let (cols, ffn) = (self.config.dim, self.config.ffn_dim);
         let router = Linear::stored(router, (Slot::H, None), (Slot::Router, experts.count));
         self.linear(router, width, all);
         all.push(self.route(experts));
@@ -92,7 +92,7 @@ impl Builder<'_> {
 
     /// x += what they found.
     fn combine(&self, experts: Experts) -> Dispatch {
-        let cols = self.config.width;
+        let cols = self.config.dim;
         let what = format!("{} of {} experts", experts.used, experts.count);
         let params = combine::Params {
             cols,

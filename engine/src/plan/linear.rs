@@ -62,11 +62,7 @@ fn xs_bytes(width: u32) -> u64 {
 /// for a shader has their number as a constant, and so one serves all. None where uniform buffers do not pay.
 pub(crate) fn xs_bound(gpu: &Gpu, config: &Config) -> u64 {
     let most = gpu.uniform_most();
-    let widths = [
-        config.width,
-        config.heads * config.head_size,
-        config.ffn_width,
-    ];
+    let widths = [config.dim, config.heads * config.head_dim, config.ffn_dim];
     let fitting = widths
         .into_iter()
         .map(xs_bytes)
@@ -269,9 +265,9 @@ impl Builder<'_> {
     /// Width of a row of a slot that linear layers read.
     pub(super) fn width_of(&self, slot: Slot) -> u32 {
         match slot {
-            Slot::X | Slot::H => self.config.width,
-            Slot::Attention => self.config.heads * self.config.head_size,
-            Slot::Gated => self.config.ffn_width,
+            Slot::X | Slot::H => self.config.dim,
+            Slot::Attention => self.config.heads * self.config.head_dim,
+            Slot::Gated => self.config.ffn_dim,
             other => panic!("no linear layer reads {other:?}"),
         }
     }

@@ -84,7 +84,7 @@ impl Builder<'_> {
         width: Width,
         all: &mut Vec<Dispatch>,
     ) {
-        let ffn = self.config.ffn_width;
+        let ffn = self.config.ffn_dim;
         let (both, delta) = ((Slot::GateUp, 2 * ffn), (Slot::Delta, 2 * ffn));
         // Nothing is added where a LoRA has but one of the two.
         all.push(self.pointwise(delta, None, &ACTIVATE_SCALE, 0.0));
@@ -130,7 +130,7 @@ impl Builder<'_> {
             let up = Chosen {
                 matrix: a + 1,
                 x: (Slot::Rank, 1),
-                y_start: pair.tensor as u32 * self.config.ffn_width,
+                y_start: pair.tensor as u32 * self.config.ffn_dim,
                 finish: &FINISH_ADD,
                 ..*chosen
             };
@@ -145,7 +145,7 @@ impl Builder<'_> {
         gate_up: MatrixId,
         all: &mut Vec<Dispatch>,
     ) {
-        let ffn = self.config.ffn_width;
+        let ffn = self.config.ffn_dim;
         let both = Chosen {
             matrix: gate_up,
             x: (Slot::H, 0),
@@ -163,7 +163,7 @@ impl Builder<'_> {
 
     /// The gated unit of what lies in two slots, `each` times for a token.
     fn glu(&self, each: u32, y: Slot) -> Dispatch {
-        let ffn = self.config.ffn_width;
+        let ffn = self.config.ffn_dim;
         let params = glu::Params {
             cols: ffn,
             each,

@@ -151,7 +151,7 @@ impl Buffers {
         let used = model.config.experts.map_or(1, |experts| experts.used);
         let rows = model.prefill_batch.next_multiple_of(8) as u64 * u64::from(used);
         let row = |width: u32| rows * u64::from(padded(width)) * 4;
-        let both = row(2 * model.config.ffn_width);
+        let both = row(2 * model.config.ffn_dim);
         for (slot, size) in [
             (Slot::Rank, row(rank)),
             (Slot::GateUp, both),

@@ -83,7 +83,7 @@ pub fn export(file: &ModelFile, folder: &Path, stored: Dtype, shards: usize) {
         let mut values = values(file, tensor);
         let part = tensor.name.split('.').nth(2).unwrap_or_default();
         if permuted && ["attn_q", "attn_k"].contains(&part) {
-            values = unpermuted(&values, tensor, config.head_size as usize);
+            values = unpermuted(&values, tensor, config.head_dim as usize);
         }
         if tensor.name.ends_with("norm.weight") {
             for v in &mut values {
@@ -245,17 +245,17 @@ fn description(file: &ModelFile, config: &Config) -> Json {
         });
     }
     let mut all = json!({
-        "num_hidden_layers": config.layers, "hidden_size": config.width,
+        "num_hidden_layers": config.layers, "hidden_size": config.dim,
         "num_attention_heads": config.heads, "num_key_value_heads": config.kv_heads,
-        "head_dim": config.head_size, "intermediate_size": config.ffn_width,
+        "head_dim": config.head_dim, "intermediate_size": config.ffn_dim,
         "max_position_embeddings": config.context, "vocab_size": config.vocabulary,
         "rms_norm_eps": config.norm_epsilon, "rope_theta": config.rope.base, "rope_scaling": scaling,
         "tie_word_embeddings": file.tensor("output.weight").is_none(), "torch_dtype": "float32",
     });
     if config.family == "gpt2" {
-        let inner = (config.ffn_width != 4 * config.width).then_some(config.ffn_width);
+        let inner = (config.ffn_dim != 4 * config.dim).then_some(config.ffn_dim);
         return json!({
-            "n_layer": config.layers, "n_embd": config.width, "n_head": config.heads, "n_inner": inner,
+            "n_layer": config.layers, "n_embd": config.dim, "n_head": config.heads, "n_inner": inner,
             "n_positions": config.context, "vocab_size": config.vocabulary, "activation_function": "gelu_new",
             "layer_norm_epsilon": config.norm_epsilon,
         });
@@ -279,7 +279,7 @@ fn description(file: &ModelFile, config: &Config) -> Json {
     let experts = config.experts.map(|experts| {
         json!({
             "num_experts": experts.count, "num_experts_per_tok": experts.used,
-            "moe_intermediate_size": config.ffn_width, "norm_topk_prob": true,
+            "moe_intermediate_size": config.ffn_dim, "norm_topk_prob": true,
         })
     });
     for (key, value) in [Some(more), experts]
