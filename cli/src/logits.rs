@@ -95,7 +95,7 @@ pub fn run(args: &Args) -> Result {
     })?;
     notes::note(&format!(
         "{rows} × {} logits written to {}",
-        loaded.model.config().vocabulary,
+        loaded.model.config().vocab_size,
         args.output.display()
     ));
     Ok(())

@@ -41,7 +41,7 @@ describe('the engine in Chromium', { timeout: 600_000 }, () => {
     assert.ok(server.fetched.bytes >= seen.info.size, `${server.fetched.bytes} bytes`);
     assert.ok(seen.stages.includes('download') && seen.stages.includes('upload'), `${seen.stages}`);
     assert.ok(seen.stages.includes('tune'), `${seen.stages}`);
-    assert.ok(seen.info.chat && seen.info.vocabulary === 49152);
+    assert.ok(seen.info.chat && seen.info.vocab_size === 49152);
     assert.equal(seen.adapter.features.shader_f16, false); // so all of this is without
     assert.ok(seen.counters.wasm_bytes < 96 * MEGABYTE, `${seen.counters.wasm_bytes} bytes of wasm`);
   });

@@ -170,7 +170,7 @@ fn smollm2_from_safetensors() {
     assert_eq!(ids, other.encode(&text, true).unwrap());
     assert_eq!(tokenizer.decode(&ids), text);
     let ends = |tokenizer: &Tokenizer| -> Vec<u32> {
-        (0..tokenizer.vocabulary() as u32)
+        (0..tokenizer.vocab_size() as u32)
             .filter(|&id| tokenizer.is_end(id))
             .collect()
     };
@@ -237,7 +237,7 @@ fn tokenizers_are_those_of_their_crate_and_of_llama_cpp() {
             .len();
         let metadata = tokenizer_metadata(&folder, tokens);
         let tokenizer = Tokenizer::from_metadata(&metadata).unwrap();
-        assert_eq!(tokenizer.vocabulary(), tokens, "{name}");
+        assert_eq!(tokenizer.vocab_size(), tokens, "{name}");
         let json = fs::read_to_string(folder.join("tokenizer.json")).unwrap();
         let theirs = tokenizers::Tokenizer::from_str(&json).unwrap();
         let cases = crate::tokenizers::cases(&place, name);

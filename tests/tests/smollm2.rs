@@ -175,8 +175,8 @@ fn ids() {
 
 /// Negative log-likelihood of each token but the first, summed in f64.
 fn nll(logits: &[f32], tokens: &[u32]) -> f64 {
-    let vocabulary = logits.len() / tokens.len();
-    let rows = logits.chunks_exact(vocabulary).zip(&tokens[1..]);
+    let vocab_size = logits.len() / tokens.len();
+    let rows = logits.chunks_exact(vocab_size).zip(&tokens[1..]);
     let row = |(row, &next): (&[f32], &u32)| {
         let most = f64::from(row.iter().copied().fold(f32::MIN, f32::max));
         let total: f64 = row.iter().map(|&v| (f64::from(v) - most).exp()).sum();

@@ -208,7 +208,7 @@ fn with_tokens(model: &str, tokens: &[&str], key: &str, value: Value) -> Tokeniz
 }
 
 fn ends(tokenizer: &Tokenizer) -> Vec<&str> {
-    let ids = 0..tokenizer.vocabulary() as u32;
+    let ids = 0..tokenizer.vocab_size() as u32;
     let ends = ids.filter(|&id| tokenizer.is_end(id));
     ends.filter_map(|id| tokenizer.text(id)).collect()
 }
@@ -350,7 +350,7 @@ fn a_model_without_a_tokenizer_says_so_when_text_is_asked_for() {
             tokenizer.encode_rendered("x"),
             Err(Error::Unsupported(_))
         ));
-        assert_eq!((tokenizer.bytes(0), tokenizer.vocabulary()), (vec![], 0));
+        assert_eq!((tokenizer.bytes(0), tokenizer.vocab_size()), (vec![], 0));
     }
 }
 
@@ -385,7 +385,7 @@ proptest! {
         set("merges", Value::Texts(if bos % 2 == 0 { merges } else { Vec::new() }));
         if let Ok(tokenizer) = Tokenizer::from_metadata(&metadata) {
             for token in tokenizer.encode(&text, bos % 8 > 3).unwrap() {
-                prop_assert!((token as usize) < tokenizer.vocabulary());
+                prop_assert!((token as usize) < tokenizer.vocab_size());
             }
         }
     }

@@ -83,7 +83,7 @@ export interface ModelInfo {
   /** Tokens that the model was made for. */
   context_trained: number;
   layers: number;
-  vocabulary: number;
+  vocab_size: number;
   /** Whether the file has a chat template, which `chat` needs. */
   chat: boolean;
   precision: 'default' | 'exact';

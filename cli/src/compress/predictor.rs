@@ -20,7 +20,7 @@ const CODER_BITS: f64 = 64.0;
 /// A model on its way through a text.
 pub struct Predictor {
     session: Session,
-    vocabulary: usize,
+    vocab_size: usize,
     way: String,
 }
 
@@ -28,7 +28,7 @@ impl Predictor {
     pub fn new(model: &Model, bos: Option<u32>, args: &LoadArgs) -> Result<Predictor> {
         let mut predictor = Predictor {
             session: load::session(model, args)?,
-            vocabulary: model.config().vocabulary as usize,
+            vocab_size: model.config().vocab_size as usize,
             way: format!(
                 "precision {:?}, cache {:?}, context {}, {} LoRA adapters",
                 model.precision(),
@@ -49,7 +49,7 @@ impl Predictor {
     /// The most tokens that so many bytes of code may stand for: since every other keeps its chance, even the likeliest token
     /// takes a little of a bit.
     pub fn tokens_in(&self, bytes: usize) -> f64 {
-        let others = (self.vocabulary - 1) as f64 * LEAST_CHANCE;
+        let others = (self.vocab_size - 1) as f64 * LEAST_CHANCE;
         let bits = -(1.0 - others).log2();
         (bytes as f64 * 8.0 + CODER_BITS) / bits.max(f64::MIN_POSITIVE)
     }
@@ -57,7 +57,7 @@ impl Predictor {
     /// The distribution of the next token; nothing is expected before the first.
     pub fn expected(&mut self) -> Result<DefaultContiguousCategoricalEntropyModel> {
         let likely: Vec<f64> = if self.session.position() == 0 {
-            vec![1.0; self.vocabulary]
+            vec![1.0; self.vocab_size]
         } else {
             let logits = block_on(self.session.logits())?;
             let most = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);

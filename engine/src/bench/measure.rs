@@ -218,8 +218,8 @@ impl<'a> Bench<'a> {
     /// Ids that repeat nothing, so that no cache of anybody's flatters the figures.
     async fn prefill_tokens(&mut self, count: usize) -> Result<()> {
         let position = self.session.position() as u32;
-        let vocabulary = self.session.model.config.vocabulary.max(1);
-        let id = |index: u32| (position + index).wrapping_mul(2_654_435_761) % vocabulary;
+        let vocab_size = self.session.model.config.vocab_size.max(1);
+        let id = |index: u32| (position + index).wrapping_mul(2_654_435_761) % vocab_size;
         let tokens: Vec<u32> = (0..count as u32).map(id).collect();
         if tokens.is_empty() {
             return Ok(());

@@ -24,23 +24,23 @@ struct Shape {
     kv_heads: u64,
     head_dim: u64,
     ffn_dim: u64,
-    vocabulary: u64,
+    vocab_size: u64,
     context: u64,
     /// Logits come from the embedding's own matrix.
     tied: bool,
 }
 
 macro_rules! shapes {
-    ($($name:literal $layers:literal $dim:literal $heads:literal / $kv_heads:literal x $head_dim:literal $ffn:literal $vocabulary:literal $context:literal $tied:literal)*) => {
+    ($($name:literal $layers:literal $dim:literal $heads:literal / $kv_heads:literal x $head_dim:literal $ffn:literal $vocab_size:literal $context:literal $tied:literal)*) => {
         &[$(Shape {
             name: $name, layers: $layers, dim: $dim, heads: $heads, kv_heads: $kv_heads, head_dim: $head_dim,
-            ffn_dim: $ffn, vocabulary: $vocabulary, context: $context, tied: $tied,
+            ffn_dim: $ffn, vocab_size: $vocab_size, context: $context, tied: $tied,
         }),*]
     };
 }
 
 /// Known models, as their publishers' `config.json` has them: layers, dim, heads / key heads x head_dim, MLP,
-/// vocabulary, context, tied.
+/// vocab_size, context, tied.
 const SHAPES: &[Shape] = shapes! {
     "smollm2-135m"  30  576  9 / 3 x 64   1536  49152  8192   true
     "smollm2-360m"  32  960 15 / 5 x 64   2560  49152  8192   true
@@ -168,10 +168,10 @@ impl Shape {
         let matrix = |name: &str, cols, rows| tensor(name.to_owned(), kind, vec![cols, rows]);
         let norm = |name: &str| tensor(name.to_owned(), TensorType::F32, vec![self.dim]);
         let mut all = vec![
-            matrix("token_embd", self.dim, self.vocabulary),
+            matrix("token_embd", self.dim, self.vocab_size),
             norm("output_norm"),
         ];
-        all.extend((!self.tied).then(|| matrix("output", self.dim, self.vocabulary)));
+        all.extend((!self.tied).then(|| matrix("output", self.dim, self.vocab_size)));
         let (queries, keys) = (self.heads * self.head_dim, self.kv_heads * self.head_dim);
         for layer in 0..self.layers {
             let named = |name: &str| format!("blk.{layer}.{name}");

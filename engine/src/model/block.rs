@@ -430,7 +430,7 @@ impl Layout {
             used: HashSet::new(),
             norm_offset: file.metadata().f32("lantern.norm_offset")?.unwrap_or(0.0),
         };
-        let shape = [config.dim, config.vocabulary];
+        let shape = [config.dim, config.vocab_size];
         let embedding = builder.tensor("token_embd.weight", &shape)?;
         let embedding = builder.matrix(vec![embedding], false)?;
         let positions = match config.learned_positions {

@@ -34,8 +34,8 @@ pub struct Config {
     pub experts: Option<Experts>,
     /// The activation of the MLP.
     pub activation: Activation,
-    /// Tokens that there are.
-    pub vocabulary: u32,
+    /// Tokens of the vocabulary: rows of the embedding.
+    pub vocab_size: u32,
     /// Positions that the model was trained for.
     pub context: u32,
     /// Rotary embedding.
@@ -168,7 +168,7 @@ impl Config {
             ffn_dim,
             experts,
             activation: family.activation,
-            vocabulary: vocabulary(file, prefix)?,
+            vocab_size: vocab_size(file, prefix)?,
             context: keys.required("context_length")?,
             rope,
             rope_style,
@@ -335,26 +335,26 @@ fn norm_epsilon(file: &ModelFile, prefix: &str, layer_norm: bool) -> Result<f32>
 }
 
 /// Rows of the embedding, which the metadata and the tokenizer must not contradict.
-fn vocabulary(file: &ModelFile, prefix: &str) -> Result<u32> {
+fn vocab_size(file: &ModelFile, prefix: &str) -> Result<u32> {
     let embedding = file.tensor("token_embd.weight");
     let embedding =
         embedding.ok_or_else(|| Error::BadFile("tensor token_embd.weight is missing".into()))?;
     let rows = embedding.shape.get(1).copied().unwrap_or(0);
-    let vocabulary = u32::try_from(rows).ok().filter(|&v| v > 0 && v <= LARGEST);
-    let vocabulary =
-        vocabulary.ok_or_else(|| Error::BadFile(format!("token_embd.weight has {rows} rows")))?;
+    let vocab_size = u32::try_from(rows).ok().filter(|&v| v > 0 && v <= LARGEST);
+    let vocab_size =
+        vocab_size.ok_or_else(|| Error::BadFile(format!("token_embd.weight has {rows} rows")))?;
     let claimed = file.metadata().u32(&format!("{prefix}.vocab_size"))?;
-    if let Some(claimed) = claimed.filter(|&claimed| claimed != vocabulary) {
+    if let Some(claimed) = claimed.filter(|&claimed| claimed != vocab_size) {
         return Err(Error::BadFile(format!(
             "metadata {prefix}.vocab_size is {claimed}, but token_embd.weight has {rows} rows"
         )));
     }
     let tokens = file.metadata().texts("tokenizer.ggml.tokens")?;
     let tokens = tokens.map_or(0, <[String]>::len);
-    if tokens > vocabulary as usize {
+    if tokens > vocab_size as usize {
         return Err(Error::BadFile(format!(
             "the tokenizer has {tokens} tokens, but token_embd.weight has {rows} rows"
         )));
     }
-    Ok(vocabulary)
+    Ok(vocab_size)
 }

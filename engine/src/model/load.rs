@@ -245,7 +245,7 @@ impl ModelFile {
     pub fn admit(&self, tokens: &[u32], options: &LoadOptions) -> Result<()> {
         let config = Config::of(self)?;
         let context = options.context_of(&config);
-        admit(tokens, tokens.len(), config.vocabulary, context)
+        admit(tokens, tokens.len(), config.vocab_size, context)
     }
 
     /// The dispatches of one decoded token (width 1, drawing included), or of a prefill pass with its last logits;
@@ -385,10 +385,10 @@ fn builder<'a>(
 }
 
 /// Refuses `tokens`, of which the session then holds `held`, by the vocabulary and the context.
-pub(crate) fn admit(tokens: &[u32], held: usize, vocabulary: u32, context: usize) -> Result<()> {
-    if let Some(token) = tokens.iter().find(|&&t| t >= vocabulary) {
+pub(crate) fn admit(tokens: &[u32], held: usize, vocab_size: u32, context: usize) -> Result<()> {
+    if let Some(token) = tokens.iter().find(|&&t| t >= vocab_size) {
         return Err(Error::BadInput(format!(
-            "there is no token {token}: the vocabulary has {vocabulary}"
+            "there is no token {token}: the vocabulary has {vocab_size}"
         )));
     }
     if held > context {

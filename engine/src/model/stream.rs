@@ -199,10 +199,10 @@ fn session_bytes(builder: &Builder<'_>, dispatches: usize) -> u64 {
         cache,
         ..
     } = builder;
-    let vocabulary = u64::from(config.vocabulary.next_multiple_of(32)) * 4;
+    let logits_bytes = u64::from(config.vocab_size.next_multiple_of(32)) * 4;
     let parts = builder.parts_bytes();
     config.cache_bytes(*cache, *context as usize, *prefill_batch as usize)
-        + vocabulary * (LOGITS + EVERY)
+        + logits_bytes * (LOGITS + EVERY)
         + parts
         + dispatches as u64 * PARAMS
         + u64::from(*prefill_batch) * 4

@@ -86,7 +86,7 @@ impl Builder<'_> {
     /// Every plan that a session runs; `prefill_batch` tokens are the widest pass.
     pub fn plans(&self) -> Vec<Plan> {
         let prefill = Width::Prefill(self.prefill_batch);
-        let neutral = SamplerOptions::greedy().params(self.config.vocabulary);
+        let neutral = SamplerOptions::greedy().params(self.config.vocab_size);
         let mut plans = vec![self.step(Width::Decode), self.step(prefill)];
         plans.extend(self.splits().then(|| self.step(Width::DecodeLong)));
         plans.push(self.head(prefill, Rows::All));
@@ -115,7 +115,7 @@ impl Builder<'_> {
         } else {
             (Slot::X, Some(self.layout.output_norm.weight))
         };
-        let logits = (Slot::Logits, self.config.vocabulary);
+        let logits = (Slot::Logits, self.config.vocab_size);
         let linear = Linear::stored(self.layout.output, x, logits);
         let mut dispatches = Vec::new();
         match (width, rows) {
@@ -137,7 +137,7 @@ impl Builder<'_> {
     /// Drawing the likeliest token.
     pub fn greedy(&self) -> Plan {
         let params = argmax::Params {
-            vocabulary: self.config.vocabulary,
+            vocabulary: self.config.vocab_size,
         };
         let mut binds = vec![("logits", Bind::Slot(Slot::Logits))];
         binds.extend(DRAWING);

@@ -50,11 +50,11 @@ pub enum Slot {
     ExpertsUp,
     /// What they found, (tokens, used, width).
     ExpertsOut,
-    /// (rows, vocabulary): of the last token, or of every one of a pass.
+    /// (rows, vocab_size): of the last token, or of every one of a pass.
     Logits,
-    /// Logits after penalties, (vocabulary).
+    /// Logits after penalties, (vocab_size).
     Scores,
-    /// How often each token was seen, (vocabulary).
+    /// How often each token was seen, (vocab_size).
     Seen,
 }
 

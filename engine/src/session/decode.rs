@@ -45,7 +45,7 @@ impl Session {
         self.set_state(self.cached - 1, 1);
         let by_chance = !sampler.is_greedy();
         if by_chance {
-            let params = sampler.params(self.model.config.vocabulary);
+            let params = sampler.params(self.model.config.vocab_size);
             self.sample
                 .set_params(&self.model.gpu, 0, &bytes_of_params(&params));
             self.mark_seen();
@@ -115,7 +115,7 @@ impl Session {
 
     /// Tells the sampler which tokens there were.
     fn mark_seen(&self) {
-        let mut seen = vec![0u32; self.model.config.vocabulary as usize];
+        let mut seen = vec![0u32; self.model.config.vocab_size as usize];
         for (&token, &drawn) in self.tokens.iter().zip(&self.drawn) {
             let times = &mut seen[token as usize];
             *times = if drawn {

@@ -171,21 +171,21 @@ impl Buffers {
     }
 
     async fn new(model: &Loaded) -> Result<Buffers> {
-        let vocabulary = u64::from(padded(model.config.vocabulary)) * 4;
+        let logits_bytes = u64::from(padded(model.config.vocab_size)) * 4;
         let sizes = [
             (Slot::State, 16),
             (Slot::Tokens, model.prefill_batch as u64 * 4),
             (Slot::Drawn, RING as u64 * 4),
-            (Slot::Logits, vocabulary),
-            (Slot::Scores, vocabulary),
-            (Slot::Seen, vocabulary),
+            (Slot::Logits, logits_bytes),
+            (Slot::Scores, logits_bytes),
+            (Slot::Seen, logits_bytes),
             (Slot::Parts, model.builder().parts_bytes()),
         ];
         let mut slots = Vec::new();
         for (slot, size) in sizes {
             slots.push((slot, model.gpu.storage(slot.name(), size).await?));
         }
-        let readback = model.gpu.readback("readback", vocabulary).await?;
+        let readback = model.gpu.readback("readback", logits_bytes).await?;
         Ok(Buffers {
             cache: Cache::new(model).await?,
             slots,
@@ -211,7 +211,7 @@ impl Session {
             buffers: &buffers,
             loras: &[],
         };
-        let neutral = sampler::SamplerOptions::greedy().params(model.config.vocabulary);
+        let neutral = sampler::SamplerOptions::greedy().params(model.config.vocab_size);
         let greedy = Prepared::new(&model.gpu, builder.greedy(), &bound).await?;
         let sample = Prepared::new(&model.gpu, builder.sample(&neutral), &bound).await?;
         let mut session = Session {

@@ -71,7 +71,7 @@ impl Session {
         Ok(())
     }
 
-    /// As [`Session::prefill`], and hands out the logits, (vocabulary), after every token: `sink(position, logits)`.
+    /// As [`Session::prefill`], and hands out the logits, (vocab_size), after every token: `sink(position, logits)`.
     pub async fn prefill_all(
         &mut self,
         tokens: &[u32],
@@ -88,11 +88,11 @@ impl Session {
         result
     }
 
-    /// Logits, (vocabulary), after the last token.
+    /// Logits, (vocab_size), after the last token.
     pub async fn logits(&mut self) -> Result<Vec<f32>> {
         self.settle().await?;
         let gpu = &self.model.gpu;
-        let count = self.model.config.vocabulary as usize;
+        let count = self.model.config.vocab_size as usize;
         let mut encoder = gpu.encoder();
         let logits = self.buffers.slot(Slot::Logits);
         encoder.copy_buffer_to_buffer(
@@ -134,7 +134,7 @@ impl Session {
         admit(
             tokens,
             held,
-            self.model.config.vocabulary,
+            self.model.config.vocab_size,
             self.model.context,
         )
     }
@@ -176,7 +176,7 @@ impl Session {
 
     pub(super) async fn make_every(&self, loras: &[(Lora, f32)]) -> Result<Every> {
         let rows = self.model.prefill_batch.min(EVERY_ROWS);
-        let size = rows as u64 * u64::from(padded(self.model.config.vocabulary)) * 4;
+        let size = rows as u64 * u64::from(padded(self.model.config.vocab_size)) * 4;
         let gpu = &self.model.gpu;
         let (logits, readback) = (
             gpu.storage("all logits", size).await?,
@@ -207,8 +207,8 @@ impl Session {
         every: &Every,
         sink: &mut dyn FnMut(usize, &[f32]) -> ControlFlow<()>,
     ) -> Result<()> {
-        let vocabulary = self.model.config.vocabulary;
-        let stride = padded(vocabulary) as usize;
+        let vocab_size = self.model.config.vocab_size;
+        let stride = padded(vocab_size) as usize;
         let rows = every.head.plan.tokens as usize;
         while self.cached < self.tokens.len() {
             let count = (self.tokens.len() - self.cached).min(rows);
@@ -233,7 +233,7 @@ impl Session {
             self.fresh = true;
             let all: &[f32] = bytemuck::cast_slice(&words);
             for (row, logits) in all.chunks_exact(stride).enumerate() {
-                if sink(first + row, &logits[..vocabulary as usize]).is_break() {
+                if sink(first + row, &logits[..vocab_size as usize]).is_break() {
                     self.rewind(self.cached)?;
                     return Err(Error::Aborted);
                 }

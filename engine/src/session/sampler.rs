@@ -84,10 +84,10 @@ impl SamplerOptions {
     }
 
     /// As the kernel has them; temperature 0 keeps only the likeliest.
-    pub(crate) fn params(&self, vocabulary: u32) -> Params {
+    pub(crate) fn params(&self, vocab_size: u32) -> Params {
         let cold = self.temperature == 0.0;
         Params {
-            vocabulary,
+            vocabulary: vocab_size,
             top_k: if cold { 1 } else { self.top_k },
             top_p: self.top_p,
             min_p: self.min_p,

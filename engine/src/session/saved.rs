@@ -166,7 +166,7 @@ impl Session {
         if saved.rings != self.rings() {
             return refused("its windows were kept in another size");
         }
-        let unknown = |&token: &u32| token >= model.config.vocabulary;
+        let unknown = |&token: &u32| token >= model.config.vocab_size;
         if saved.cached > held || saved.written < saved.cached || saved.tokens.iter().any(unknown) {
             return Err(damaged());
         }

@@ -188,7 +188,7 @@ impl Tokenizer {
     }
 
     /// How many tokens there are; 0 for a model without a tokenizer.
-    pub fn vocabulary(&self) -> usize {
+    pub fn vocab_size(&self) -> usize {
         self.vocabulary.texts.len()
     }
 

@@ -97,7 +97,7 @@ class Model {
       context,
       context_trained: 8192,
       layers: 30,
-      vocabulary: 49152,
+      vocab_size: 49152,
       chat: true,
       precision: 'default',
       weight_bytes: SIZE,

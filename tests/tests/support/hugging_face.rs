@@ -248,7 +248,7 @@ fn description(file: &ModelFile, config: &Config) -> Json {
         "num_hidden_layers": config.layers, "hidden_size": config.dim,
         "num_attention_heads": config.heads, "num_key_value_heads": config.kv_heads,
         "head_dim": config.head_dim, "intermediate_size": config.ffn_dim,
-        "max_position_embeddings": config.context, "vocab_size": config.vocabulary,
+        "max_position_embeddings": config.context, "vocab_size": config.vocab_size,
         "rms_norm_eps": config.norm_epsilon, "rope_theta": config.rope.base, "rope_scaling": scaling,
         "tie_word_embeddings": file.tensor("output.weight").is_none(), "torch_dtype": "float32",
     });
@@ -256,7 +256,7 @@ fn description(file: &ModelFile, config: &Config) -> Json {
         let inner = (config.ffn_dim != 4 * config.dim).then_some(config.ffn_dim);
         return json!({
             "n_layer": config.layers, "n_embd": config.dim, "n_head": config.heads, "n_inner": inner,
-            "n_positions": config.context, "vocab_size": config.vocabulary, "activation_function": "gelu_new",
+            "n_positions": config.context, "vocab_size": config.vocab_size, "activation_function": "gelu_new",
             "layer_norm_epsilon": config.norm_epsilon,
         });
     }
