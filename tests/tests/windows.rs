@@ -9,7 +9,7 @@ use crate::support::{
     nmse,
 };
 
-/// Windows of 8; a ring of 40 places in short passes, of the whole context in long ones.
+/// Windows of 8; a ring of 40 cells in short passes, of the whole context in long ones.
 const MODEL: &str = "gemma3.gguf";
 
 fn options(prefill_batch: usize) -> LoadOptions {

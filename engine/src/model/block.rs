@@ -357,17 +357,17 @@ impl Builder<'_> {
     /// The rows of all experts one after the other, gate and up alternating.
     fn experts(&mut self, config: &Config, experts: Experts, index: u32) -> Result<Ffn> {
         let weight = |part: &str| format!("blk.{index}.{part}.weight");
-        let (dim, ffn, count) = (config.dim, config.ffn_dim, experts.count);
+        let (dim, ffn, n_experts) = (config.dim, config.ffn_dim, experts.n_experts);
         if !dim.is_multiple_of(4) || !ffn.is_multiple_of(4) {
             return Err(Error::Unsupported(format!(
                 "experts of {dim} and {ffn}: only multiples of 4 are run here"
             )));
         }
-        let router = self.tensor(&weight("ffn_gate_inp"), &[dim, count])?;
+        let router = self.tensor(&weight("ffn_gate_inp"), &[dim, n_experts])?;
         let router = self.matrix(vec![router], false)?;
-        let gate = self.tensor(&weight("ffn_gate_exps"), &[dim, ffn, count])?;
-        let up = self.tensor(&weight("ffn_up_exps"), &[dim, ffn, count])?;
-        let down = self.tensor(&weight("ffn_down_exps"), &[ffn, dim, count])?;
+        let gate = self.tensor(&weight("ffn_gate_exps"), &[dim, ffn, n_experts])?;
+        let up = self.tensor(&weight("ffn_up_exps"), &[dim, ffn, n_experts])?;
+        let down = self.tensor(&weight("ffn_down_exps"), &[ffn, dim, n_experts])?;
         if gate.kind != up.kind {
             let (gate, up) = (gate.kind.name(), up.kind.name());
             return Err(Error::Unsupported(format!(

@@ -56,20 +56,20 @@ pub struct Config {
     pub layer_norm: bool,
     /// The norms' epsilon.
     pub norm_epsilon: f32,
-    /// Factors and caps on the way.
+    /// Factors on activations, and softcaps.
     pub scales: Scales,
 }
 
-/// Experts of a layer.
+/// Mixture of experts of a layer.
 #[derive(Debug, Clone, Copy, Serialize)]
 pub struct Experts {
-    /// How many there are.
-    pub count: u32,
-    /// How many a token uses.
-    pub used: u32,
+    /// Experts of a layer.
+    pub n_experts: u32,
+    /// Experts that the router picks for a token.
+    pub top_k: u32,
 }
 
-/// Factors and caps on the way.
+/// Factors on activations, and softcaps.
 #[derive(Debug, Clone, Copy, Serialize)]
 pub struct Scales {
     /// On embeddings.
@@ -80,10 +80,10 @@ pub struct Scales {
     pub attention: f32,
     /// On logits.
     pub logits: f32,
-    /// What scores are soft-capped to.
-    pub score_cap: Option<f32>,
-    /// What logits are soft-capped to.
-    pub logit_cap: Option<f32>,
+    /// Softcap of attention scores: c tanh(score / c).
+    pub score_softcap: Option<f32>,
+    /// Softcap of logits.
+    pub logit_softcap: Option<f32>,
 }
 
 /// Larger numbers than any model has; products of two stay far from overflow.
@@ -194,9 +194,9 @@ impl Config {
             .filter(|_| !(layer + 1).is_multiple_of(self.sliding_window_pattern))
     }
 
-    /// Positions that a layer's cache has room for, of `context`, in passes of up to `prefill_batch` tokens: a layer with a window
+    /// Cells of a layer's cache: positions that it has room for, of `context`, in passes of up to `prefill_batch` tokens: a layer with a window
     /// keeps that, and what a pass or an overshoot of drawn tokens writes before it is read.
-    pub(crate) fn places(&self, layer: u32, context: usize, prefill_batch: usize) -> usize {
+    pub(crate) fn cells(&self, layer: u32, context: usize, prefill_batch: usize) -> usize {
         let ring = |window: u32| window as usize + prefill_batch.max(OVERSHOOT);
         self.window_of(layer)
             .map_or(context, |window| ring(window).min(context))
@@ -205,7 +205,7 @@ impl Config {
     /// Bytes of the keys and values of all layers, for `context` positions in passes of up to `prefill_batch` tokens.
     pub fn cache_bytes(&self, cache: CacheType, context: usize, prefill_batch: usize) -> u64 {
         let layer =
-            |layer| 2 * cache_layer_bytes(self, cache, self.places(layer, context, prefill_batch));
+            |layer| 2 * cache_layer_bytes(self, cache, self.cells(layer, context, prefill_batch));
         (0..self.layers).map(layer).sum()
     }
 
@@ -252,16 +252,16 @@ fn experts(keys: &Keys) -> Result<Option<Experts>> {
     if matches!(keys.file.metadata().u32(&key)?, None | Some(0)) {
         return Ok(None);
     }
-    let (count, used) = (
+    let (n_experts, top_k) = (
         keys.required("expert_count")?,
         keys.required("expert_used_count")?,
     );
-    if used > count || used >= MOST_USED {
+    if top_k > n_experts || top_k >= MOST_USED {
         return Err(Error::Unsupported(format!(
-            "{used} of {count} experts for a token: fewer than {MOST_USED} are run here"
+            "{top_k} of {n_experts} experts for a token: fewer than {MOST_USED} are run here"
         )));
     }
-    Ok(Some(Experts { count, used }))
+    Ok(Some(Experts { n_experts, top_k }))
 }
 
 /// The family's RoPE style, unless the file says otherwise.
@@ -305,14 +305,14 @@ fn scales(
         head_dim
     };
     let attention = keys.factor("attention.scale")?;
-    let (score_cap, logit_cap) = family.caps.unzip();
+    let (score_softcap, logit_softcap) = family.softcaps.unzip();
     Ok(Scales {
         embedding: usual * one("embedding_scale")?,
         residual: one("residual_scale")?,
         attention: attention.unwrap_or(1.0 / (scaled.max(1) as f32).sqrt()),
         logits: 1.0 / one("logit_scale")?,
-        score_cap: keys.factor("attn_logit_softcapping")?.or(score_cap),
-        logit_cap: keys.factor("final_logit_softcapping")?.or(logit_cap),
+        score_softcap: keys.factor("attn_logit_softcapping")?.or(score_softcap),
+        logit_softcap: keys.factor("final_logit_softcapping")?.or(logit_softcap),
     })
 }
 

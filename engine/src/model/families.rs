@@ -46,8 +46,8 @@ pub struct Family {
     pub local_rope_base: Option<f32>,
     /// Layers whose number, from 1, this divides have no RoPE. 0: all have.
     pub no_rope_interval: u32,
-    /// Soft caps of scores and logits where the file names none.
-    pub caps: Option<(f32, f32)>,
+    /// Softcaps of scores and logits where the file names none.
+    pub softcaps: Option<(f32, f32)>,
     /// In models of so many layers, scores are scaled by the width that a query head has of the stream, not by its own.
     pub wide_scale_layers: u32,
 }
@@ -63,7 +63,7 @@ pub const LLAMA: Family = Family {
     sliding_window_pattern: 1,
     local_rope_base: None,
     no_rope_interval: 0,
-    caps: None,
+    softcaps: None,
     wide_scale_layers: 0,
 };
 
@@ -99,7 +99,7 @@ pub const FAMILIES: &[Family] = &[
     Family {
         name: "gemma2",
         sliding_window_pattern: 2,
-        caps: Some((50.0, 30.0)),
+        softcaps: Some((50.0, 30.0)),
         wide_scale_layers: 46,
         ..GEMMA
     },

@@ -302,12 +302,12 @@ impl Loaded {
 
     /// Bytes of the keys, or the values, of a layer.
     pub fn cache_bytes(&self, layer: u32) -> u64 {
-        cache_layer_bytes(&self.config, self.cache, self.places(layer))
+        cache_layer_bytes(&self.config, self.cache, self.cells(layer))
     }
 
     /// Positions that a layer's cache has room for.
-    pub fn places(&self, layer: u32) -> usize {
-        self.config.places(layer, self.context, self.prefill_batch)
+    pub fn cells(&self, layer: u32) -> usize {
+        self.config.cells(layer, self.context, self.prefill_batch)
     }
 
     /// Bytes that a position takes in the keys, or the values, of a layer.
@@ -458,10 +458,10 @@ async fn load_vectors(
     upload: &mut Upload<'_>,
 ) -> Result<(Buffer, Vec<(u64, u64)>, Vec<u8>)> {
     let mut bytes: Vec<u8> = Vec::new();
-    let mut places = Vec::new();
+    let mut sizes = Vec::new();
     for vector in &layout.vectors {
         let values = vector.values(file).await?;
-        places.push((bytes.len() as u64, values.len() as u64 * 4));
+        sizes.push((bytes.len() as u64, values.len() as u64 * 4));
         bytes.extend_from_slice(bytemuck::cast_slice(&values));
         bytes.resize(bytes.len().next_multiple_of(ALIGNMENT as usize), 0);
     }
@@ -469,5 +469,5 @@ async fn load_vectors(
         .storage_or_uniform("vectors", bytes.len() as u64)
         .await?;
     upload.write(&buffer, 0, &bytes).await?;
-    Ok((buffer, places, bytes))
+    Ok((buffer, sizes, bytes))
 }

@@ -266,7 +266,7 @@ impl Loaded {
     fn experts_of(&self, id: MatrixId) -> Option<u32> {
         self.layout.layers.iter().find_map(|layer| match layer.ffn {
             Ffn::Experts(experts, _, gate_up, down) => {
-                [gate_up, down].contains(&id).then_some(experts.count)
+                [gate_up, down].contains(&id).then_some(experts.n_experts)
             }
             _ => None,
         })

@@ -83,11 +83,11 @@ fn expert_slots(config: &Config, prefill_batch: usize) -> Vec<(Slot, u64)> {
     let Some(experts) = config.experts else {
         return vec![];
     };
-    let pairs = prefill_batch as u64 * u64::from(experts.used) * 4;
+    let pairs = prefill_batch as u64 * u64::from(experts.top_k) * 4;
     vec![
         (
             Slot::Router,
-            prefill_batch.next_multiple_of(8) as u64 * u64::from(padded(experts.count)) * 4,
+            prefill_batch.next_multiple_of(8) as u64 * u64::from(padded(experts.n_experts)) * 4,
         ),
         (Slot::Chosen, pairs),
         (Slot::Shares, pairs),

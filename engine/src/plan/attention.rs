@@ -24,14 +24,14 @@ impl Builder<'_> {
         let config = self.config;
         // Keys that are not stored as they are are rotated in place, as queries are, and are quantised after that.
         let blocks = self.cache.block_words().is_some();
-        let (window, places) = self.window(layer);
+        let (window, cells) = self.window(layer);
         let params = rope::Params {
             heads: config.heads + if blocks { config.kv_heads } else { 0 },
             kv_heads: if blocks { 0 } else { config.kv_heads },
             pairs: config.rotated_pairs(layer),
             stride: padded(config.qkv_dim()),
             window,
-            places,
+            places: cells,
         };
         let local = config.local_rope.is_some() && config.window_of(layer).is_some();
         let angles = if local {
@@ -74,14 +74,14 @@ impl Builder<'_> {
     /// Keys and values into a cache of blocks.
     fn store(&self, layer: u32) -> Dispatch {
         let config = self.config;
-        let (window, places) = self.window(layer);
+        let (window, cells) = self.window(layer);
         let params = store::Params {
             start: config.heads * config.head_dim,
             blocks: config.kv_heads * config.head_dim / BLOCK as u32,
             head_blocks: config.head_dim / BLOCK as u32,
             stride: padded(config.qkv_dim()),
             window,
-            places,
+            places: cells,
         };
         let binds = vec![
             ("keys", Bind::Keys(layer)),
@@ -106,12 +106,12 @@ impl Builder<'_> {
         )
     }
 
-    /// The window of a layer, and the places of its cache.
+    /// The window of a layer, and the cells of its cache.
     fn window(&self, layer: u32) -> (u32, u32) {
-        let places = self
+        let cells = self
             .config
-            .places(layer, self.context as usize, self.prefill_batch as usize);
-        (self.config.window_of(layer).unwrap_or(0), places as u32)
+            .cells(layer, self.context as usize, self.prefill_batch as usize);
+        (self.config.window_of(layer).unwrap_or(0), cells as u32)
     }
 
     fn window_part(&self, layer: u32) -> &'static Part {
@@ -125,8 +125,8 @@ impl Builder<'_> {
     /// Whether a layer's keys and values are kept in textures.
     pub(crate) fn cache_textured(&self, layer: u32) -> bool {
         let (config, gpu) = (self.config, self.gpu);
-        let (_, places) = self.window(layer);
-        let bytes = cache_layer_bytes(config, self.cache, places as usize);
+        let (_, cells) = self.window(layer);
+        let bytes = cache_layer_bytes(config, self.cache, cells as usize);
         let halves = config.rope_style == RopeStyle::NeoX;
         let texels = rope::whole_texels(config.head_dim, config.rotated_pairs(layer), halves);
         let suits = self.cache == CacheType::F16 && texels && gpu.cache_texture_holds(bytes);
@@ -166,21 +166,21 @@ impl Builder<'_> {
         let config = self.config;
         let group = config.heads / config.kv_heads;
         let heads = attention::heads_together(config.head_dim, group);
-        let (window, places) = self.window(layer);
+        let (window, cells) = self.window(layer);
         let params = attention::Params {
             kv_heads: config.kv_heads,
             q_stride: padded(config.qkv_dim()),
             y_stride: padded(config.heads * config.head_dim),
             scale: config.scales.attention,
-            cap: config.scales.score_cap.unwrap_or(0.0),
+            cap: config.scales.score_softcap.unwrap_or(0.0),
             window,
-            places,
+            places: cells,
         };
         let window = config.window_of(layer);
         let split = width == Width::DecodeLong && self.splits() && window.is_none_or(|w| w >= LONG);
         let kernel = self.attention_kernel(width);
-        let capped = config.scales.score_cap.is_some();
-        let scores: &'static Part = if capped {
+        let softcapped = config.scales.score_softcap.is_some();
+        let scores: &'static Part = if softcapped {
             &SCORES_CAPPED
         } else {
             &SCORES_PLAIN

@@ -125,8 +125,8 @@ impl Builder<'_> {
             }
             _ => self.linear(linear, width, &mut dispatches),
         }
-        if let Some(cap) = self.config.scales.logit_cap {
-            dispatches.push(self.pointwise(logits, None, &ACTIVATE_CAP, cap));
+        if let Some(softcap) = self.config.scales.logit_softcap {
+            dispatches.push(self.pointwise(logits, None, &ACTIVATE_CAP, softcap));
         }
         Plan {
             dispatches,

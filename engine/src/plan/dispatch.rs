@@ -42,13 +42,13 @@ pub enum Slot {
     Delta,
     /// How much each expert suits, (tokens, experts).
     Router,
-    /// The experts of each token, (tokens, used).
+    /// The experts of each token, (tokens, top_k).
     Chosen,
-    /// How much each of them counts, (tokens, used).
+    /// How much each of them counts, (tokens, top_k).
     Shares,
-    /// Their gated products, (tokens, used, ffn_dim).
+    /// Their gated products, (tokens, top_k, ffn_dim).
     ExpertsUp,
-    /// What they found, (tokens, used, width).
+    /// What they found, (tokens, top_k, dim).
     ExpertsOut,
     /// (rows, vocab_size): of the last token, or of every one of a pass.
     Logits,

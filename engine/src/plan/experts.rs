@@ -37,7 +37,7 @@ impl Builder<'_> {
         all: &mut Vec<Dispatch>,
     ) {
         let (cols, ffn) = (self.config.dim, self.config.ffn_dim);
-        let router = Linear::stored(router, (Slot::H, None), (Slot::Router, experts.count));
+        let router = Linear::stored(router, (Slot::H, None), (Slot::Router, experts.n_experts));
         self.linear(router, width, all);
         all.push(self.route(experts));
         if self.is_adapted(gate_up) {
@@ -66,10 +66,10 @@ impl Builder<'_> {
 
     /// Which experts see each token.
     fn route(&self, experts: Experts) -> Dispatch {
-        let stride = padded(experts.count);
+        let stride = padded(experts.n_experts);
         let params = route::Params {
-            experts: experts.count,
-            used: experts.used,
+            experts: experts.n_experts,
+            used: experts.top_k,
             stride,
         };
         let binds = vec![
@@ -79,7 +79,7 @@ impl Builder<'_> {
             ("state", Bind::Slot(Slot::State)),
         ];
         let shader = self.shader(&route::ROUTE, &[], &[]);
-        let what = format!("{} of {} experts", experts.used, experts.count);
+        let what = format!("{} of {} experts", experts.top_k, experts.n_experts);
         dispatch(
             shader,
             &what,
@@ -93,10 +93,10 @@ impl Builder<'_> {
     /// x += what they found.
     fn combine(&self, experts: Experts) -> Dispatch {
         let cols = self.config.dim;
-        let what = format!("{} of {} experts", experts.used, experts.count);
+        let what = format!("{} of {} experts", experts.top_k, experts.n_experts);
         let params = combine::Params {
             cols,
-            used: experts.used,
+            used: experts.top_k,
             stride: padded(cols),
         };
         let binds = vec![
@@ -118,7 +118,7 @@ impl Builder<'_> {
     /// A layer of the chosen experts.
     pub(super) fn chosen(
         &self,
-        Experts { count, used }: Experts,
+        Experts { n_experts, top_k }: Experts,
         chosen: &Chosen,
         all: &mut Vec<Dispatch>,
     ) {
@@ -130,14 +130,14 @@ impl Builder<'_> {
             finish,
         } = chosen;
         let matrix = self.matrix(id);
-        let (rows, cols) = (matrix.rows / count, matrix.cols);
+        let (rows, cols) = (matrix.rows / n_experts, matrix.cols);
         for (index, piece) in matrix.pieces.iter().enumerate() {
             let params = experts::Params {
                 rows,
                 cols,
                 row_start: piece.row_start,
                 piece_rows: piece.rows,
-                used,
+                used: top_k,
                 x_each,
                 y_start,
                 y_stride: padded(y_width),
@@ -152,12 +152,12 @@ impl Builder<'_> {
             let shader = self.shader(&experts::EXPERTS, &[matrix.part(), finish], &[]);
             let what = format!("{} ({rows}×{cols})", matrix.name);
             let flow = format!("{} → {}", x.name(), y.name());
-            let (params, units) = (bytes_of_params(&params), experts::units(rows, used));
+            let (params, units) = (bytes_of_params(&params), experts::units(rows, top_k));
             let mut dispatch = dispatch(shader, &what, &flow, binds, params, units);
             let share = |all: u64| all * u64::from(piece.rows) / u64::from(matrix.rows);
             dispatch.cost = Cost {
-                bytes: share(matrix.bytes()) * u64::from(used) / u64::from(count),
-                operations: share(2 * u64::from(rows) * u64::from(cols) * u64::from(used)),
+                bytes: share(matrix.bytes()) * u64::from(top_k) / u64::from(n_experts),
+                operations: share(2 * u64::from(rows) * u64::from(cols) * u64::from(top_k)),
                 ..Cost::default()
             };
             all.push(dispatch);

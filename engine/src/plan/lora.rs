@@ -125,7 +125,7 @@ impl Builder<'_> {
                 ..*chosen
             };
             self.chosen(experts, &down, all);
-            let ranks = (Slot::Rank, experts.used * padded(rank));
+            let ranks = (Slot::Rank, experts.top_k * padded(rank));
             all.push(self.pointwise(ranks, None, &ACTIVATE_SCALE, factor));
             let up = Chosen {
                 matrix: a + 1,
@@ -154,11 +154,11 @@ impl Builder<'_> {
             finish: &FINISH_STORE,
         };
         self.chosen(experts, &both, all);
-        let deltas = (Slot::Delta, experts.used * padded(2 * ffn));
+        let deltas = (Slot::Delta, experts.top_k * padded(2 * ffn));
         all.push(self.pointwise(deltas, None, &ACTIVATE_SCALE, 0.0));
         let y = (Slot::Delta, 2 * ffn);
         self.chosen_adapted(experts, &Chosen { y, ..both }, all);
-        all.push(self.glu(experts.used, Slot::ExpertsUp));
+        all.push(self.glu(experts.top_k, Slot::ExpertsUp));
     }
 
     /// The gated unit of what lies in two slots, `each` times for a token.

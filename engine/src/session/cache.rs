@@ -1,4 +1,4 @@
-//! The KV cache: keys and values of every layer, (kv heads, places, head_dim), allocated once: a place for each
+//! The KV cache: keys and values of every layer, (kv_heads, cells, head_dim), allocated once: a cell for each
 //! position, or a ring of them where a layer has a window. In textures where an adapter reads those faster.
 
 use crate::{Result, gpu::texture::Memory, model::load::Loaded};

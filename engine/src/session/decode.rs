@@ -75,7 +75,7 @@ impl Session {
                 self.drawn.push(true);
                 self.fresh = false;
                 number += 1;
-                // What the batch holds beyond is forgotten: the next pass writes over its places in the cache.
+                // What the batch holds beyond is forgotten: the next pass writes over its cells in the cache.
                 if each(token).is_break() {
                     return Ok(FinishReason::Stop);
                 }

@@ -148,8 +148,8 @@ impl Buffers {
     /// Slots that LoRAs of up to `rank` need.
     async fn make_room(&mut self, model: &Loaded, rank: u32) -> Result<()> {
         // Each expert that a token uses has rows of its own.
-        let used = model.config.experts.map_or(1, |experts| experts.used);
-        let rows = model.prefill_batch.next_multiple_of(8) as u64 * u64::from(used);
+        let top_k = model.config.experts.map_or(1, |experts| experts.top_k);
+        let rows = model.prefill_batch.next_multiple_of(8) as u64 * u64::from(top_k);
         let row = |width: u32| rows * u64::from(padded(width)) * 4;
         let both = row(2 * model.config.ffn_dim);
         for (slot, size) in [
@@ -366,7 +366,7 @@ impl Session {
             let Some(window) = model.config.window_of(layer) else {
                 return false;
             };
-            let kept_from = self.written.saturating_sub(model.places(layer));
+            let kept_from = self.written.saturating_sub(model.cells(layer));
             // The last token may be computed again, too.
             kept_from > self.cached.saturating_sub(window as usize + 1)
         };

@@ -27,7 +27,7 @@ pub struct Saved {
     cached: usize,
     #[serde(default)]
     written: usize,
-    /// Places of each layer's cache that differ from the context.
+    /// Cells of each layer's cache, where they differ from the context.
     #[serde(default)]
     rings: Vec<(u32, usize)>,
 }
@@ -80,7 +80,7 @@ impl Session {
             self.model
                 .config
                 .window_of(layer)
-                .map(|_| (layer, self.model.places(layer)))
+                .map(|_| (layer, self.model.cells(layer)))
         };
         layers.filter_map(ring).collect()
     }
@@ -103,8 +103,8 @@ impl Session {
     /// The memory that piece `index` is in, and where it starts there.
     fn place_of(&self, index: usize) -> (&Memory, u64) {
         let heads = self.model.config.kv_heads as usize;
-        let places = self.model.places(self.layer_of(index));
-        let start = (index % heads * places) as u64 * self.head_bytes();
+        let cells = self.model.cells(self.layer_of(index));
+        let start = (index % heads * cells) as u64 * self.head_bytes();
         (self.buffers.cache.piece(index / heads), start)
     }
 
@@ -112,12 +112,12 @@ impl Session {
     pub fn piece_bytes(&self, index: usize) -> usize {
         let layer = self.layer_of(index);
         let ring = self.model.config.window_of(layer).is_some();
-        let places = if ring {
-            self.written.min(self.model.places(layer))
+        let cells = if ring {
+            self.written.min(self.model.cells(layer))
         } else {
             self.cached
         };
-        self.head_bytes() as usize * places
+        self.head_bytes() as usize * cells
     }
 
     /// Piece `index`, [`Session::piece_bytes`] of it.

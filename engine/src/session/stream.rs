@@ -58,8 +58,8 @@ impl Session {
         };
         let (rows, buffer) = model.looked_up();
         stream.look_up(&model.gpu, rows, tokens, buffer).await?;
-        let places: Vec<u32> = (0..tokens.len() as u32).collect();
-        self.write_tokens(&places);
+        let positions: Vec<u32> = (0..tokens.len() as u32).collect();
+        self.write_tokens(&positions);
         Ok(())
     }
 }

@@ -264,7 +264,7 @@ fn description(file: &ModelFile, config: &Config) -> Json {
     let more = match config.family.as_str() {
         "gemma2" | "gemma3" => json!({
             "sliding_window": config.window, "query_pre_attn_scalar": scales.attention.powi(-2),
-            "attn_logit_softcapping": scales.score_cap, "final_logit_softcapping": scales.logit_cap,
+            "attn_logit_softcapping": scales.score_softcap, "final_logit_softcapping": scales.logit_softcap,
             "hidden_activation": "gelu_pytorch_tanh",
         }),
         "granite" => json!({
@@ -278,7 +278,7 @@ fn description(file: &ModelFile, config: &Config) -> Json {
     };
     let experts = config.experts.map(|experts| {
         json!({
-            "num_experts": experts.count, "num_experts_per_tok": experts.used,
+            "num_experts": experts.n_experts, "num_experts_per_tok": experts.top_k,
             "moe_intermediate_size": config.ffn_dim, "norm_topk_prob": true,
         })
     });
