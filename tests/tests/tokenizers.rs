@@ -121,7 +121,7 @@ fn special_tokens_are_parsed_and_added_where_asked_for() {
     assert!(llama.is_end(128_001) && llama.is_end(128_009) && !llama.is_end(128_006));
     assert!(llama.is_special(128_006) && !llama.is_special(882));
     assert_eq!(llama.bytes(128_009), b"<|eot_id|>");
-    assert_eq!(llama.vocabulary(), 128_256);
+    assert_eq!(llama.vocab_size(), 128_256);
 
     let spm = tokenizer("llama-spm").unwrap();
     assert_eq!(spm.encode("Hi<s>Hi", true).unwrap(), [1, 6324, 1, 6324]);
