@@ -45,7 +45,7 @@ pub struct LoadArgs {
     /// Tokens that prompt and answer may have together [default: the model's own limit, at most 4096]
     #[arg(long, value_name = "N", value_parser = numbers::from_one, allow_negative_numbers = true)]
     pub context: Option<NonZeroUsize>,
-    /// `default` is whatever is fast on this adapter, `exact` computes and caches in 32 bits
+    /// `mixed` keeps keys and values in 16 bits and computes in 16 where that is faster, `exact` computes and caches in 32 bits
     #[arg(long, value_enum, default_value_t)]
     pub precision: PrecisionArg,
     /// Quantise matrices while they are loaded
@@ -80,14 +80,14 @@ pub struct LoadArgs {
 #[serde(rename_all = "lowercase")]
 pub enum PrecisionArg {
     #[default]
-    Default,
+    Mixed,
     Exact,
 }
 
 impl From<PrecisionArg> for Precision {
     fn from(precision: PrecisionArg) -> Precision {
         match precision {
-            PrecisionArg::Default => Precision::Default,
+            PrecisionArg::Mixed => Precision::Mixed,
             PrecisionArg::Exact => Precision::Exact,
         }
     }

@@ -46,7 +46,7 @@ pub fn read(path: &Path) -> Result<Vec<Found>> {
 /// as usual goes unsaid.
 pub fn loading(report: &Report) -> String {
     let usual = match report.precision {
-        Precision::Default => "f16",
+        Precision::Mixed => "f16",
         Precision::Exact => "f32",
     };
     let mut words = vec![format!("{:?} precision", report.precision).to_lowercase()];

@@ -96,7 +96,7 @@ fn exact_logits_and_tokens() {
 
 #[test]
 fn default_logits_and_tokens() {
-    check(&adapters::main(), Precision::Default, CASES, 1e-4);
+    check(&adapters::main(), Precision::Mixed, CASES, 1e-4);
 }
 
 #[test]
@@ -106,7 +106,7 @@ fn exact_logits_and_tokens_on_the_slower_adapter() {
 
 #[test]
 fn default_logits_and_tokens_on_the_slower_adapter() {
-    check(&slow(), Precision::Default, &["france"], 1e-4);
+    check(&slow(), Precision::Mixed, &["france"], 1e-4);
 }
 
 /// Products of integers, which are only used where they are asked for.
@@ -115,7 +115,7 @@ fn default_logits_and_tokens_in_integers() {
     let variants = ["integer_rows", "integer_tile64"];
     let cases = ["france", "code", "unicode"];
     let adapter = adapters::main();
-    check_with(&adapter, Precision::Default, &variants, &cases, 1e-4);
+    check_with(&adapter, Precision::Mixed, &variants, &cases, 1e-4);
 }
 
 /// Weights in pieces of 1 MiB, as buffers: the same tokens, in more dispatches.
@@ -188,7 +188,7 @@ fn nll(logits: &[f32], tokens: &[u32]) -> f64 {
 #[test]
 fn perplexity() {
     let Some(path) = default_model() else { return };
-    let (_gpu, model) = open(&adapters::main(), &path, Precision::Default, &[]);
+    let (_gpu, model) = open(&adapters::main(), &path, Precision::Mixed, &[]);
     let reference = reference(&folder("smollm2").join("licence-2k"));
     let mut session = block_on(model.session()).unwrap();
     let sum = nll(

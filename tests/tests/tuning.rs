@@ -24,7 +24,7 @@ fn each_variant_by_force_gives_the_reference() {
             ..GpuOptions::default()
         };
         let gpu = Arc::new(adapters::gpu(&adapters::main(), options));
-        for (precision, most) in [(Precision::Default, 1e-4), (Precision::Exact, 1e-6)] {
+        for (precision, most) in [(Precision::Mixed, 1e-4), (Precision::Exact, 1e-6)] {
             let options = LoadOptions {
                 precision,
                 context: Some(128),

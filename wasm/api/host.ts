@@ -203,7 +203,7 @@ export class Host {
       sha256: hasher,
     });
     try {
-      const { context, precision = 'default', kv_cache } = options;
+      const { context, precision = 'mixed', kv_cache } = options;
       const wanted = JSON.stringify({ context, precision, kv_cache });
       return JSON.parse(await gpu.estimate(sources, wanted, () => call.signal.aborted));
     } catch (error) {
@@ -273,7 +273,7 @@ export class Host {
     };
     let model: LoadedModel | undefined;
     try {
-      const { context, precision = 'default', kv_cache, tune = true } = options;
+      const { context, precision = 'mixed', kv_cache, tune = true } = options;
       // Where nothing can be kept, looking for the fastest kernels anew each time would not pay.
       const tuning_seconds = tune && this.adapter?.kept ? TUNING_SECONDS : 0;
       const wanted = JSON.stringify({ context, precision, kv_cache, tuning_seconds });

@@ -34,7 +34,7 @@ export interface LoadOptions {
   /** Tokens that prompt and answer may have together; the model's own, at most 4096. */
   context?: number;
   /** `exact` computes in 32-bit floats throughout. */
-  precision?: 'default' | 'exact';
+  precision?: 'mixed' | 'exact';
   /** How keys and values are kept: `f16`, or `f32` where precision is `exact`; `q8_0` takes 56 % of `f16`, `q4_0` 31 %. */
   kv_cache?: 'f32' | 'f16' | 'q8_0' | 'q4_0';
   /** Keep the file for the next visit (the default) or not. */
@@ -86,7 +86,7 @@ export interface ModelInfo {
   vocab_size: number;
   /** Whether the file has a chat template, which `chat` needs. */
   chat: boolean;
-  precision: 'default' | 'exact';
+  precision: 'mixed' | 'exact';
   /** Bytes on the GPU: of the weights, of a session's cache. */
   weight_bytes: number;
   cache_bytes: number;
@@ -202,7 +202,7 @@ export interface BenchReport {
   host: { os: string; arch: string; cpus: number | null; browser: string | null };
   adapter: AdapterInfo;
   model: { name: string; family: string; bytes: number; weights_xxh3: string; synthetic: boolean };
-  precision: 'default' | 'exact';
+  precision: 'mixed' | 'exact';
   /** `adapters`: a hash of each LoRA adapter, and the factor on it. */
   loaded: {
     context: number;

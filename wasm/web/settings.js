@@ -110,7 +110,7 @@ function drawLoading() {
       'Compute exactly',
       '32 bits throughout: slower, and takes more memory.',
       kept.precision === 'exact',
-      (on) => set({ precision: on ? 'exact' : 'default' }),
+      (on) => set({ precision: on ? 'exact' : 'mixed' }),
     ),
   );
 }

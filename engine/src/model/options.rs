@@ -10,12 +10,27 @@ use crate::Gpu;
 /// How exactly to compute.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
+#[schemars(transform = allow_default)]
 pub enum Precision {
     /// A cache of f16, and f16 tiles where the adapter gains by them; sums in f32.
     #[default]
-    Default,
+    #[serde(alias = "default")]
+    // as older results of lantern-bench/1 and older callers name it
+    Mixed,
     /// f32 throughout.
     Exact,
+}
+
+/// Has the schema of results allow the alias of [`Precision::Mixed`].
+fn allow_default(schema: &mut schemars::Schema) {
+    let names = schema.get_mut("oneOf").and_then(|all| all.as_array_mut());
+    names.into_iter().for_each(|names| {
+        names.push(serde_json::json!({
+            "type": "string",
+            "const": "default",
+            "description": "`mixed`, as older results name it.",
+        }));
+    });
 }
 
 /// How keys and values are kept.
@@ -94,7 +109,7 @@ impl LoadOptions {
     pub fn cache_type(&self) -> CacheType {
         let usual = match self.precision {
             Precision::Exact => CacheType::F32,
-            Precision::Default => CacheType::F16,
+            Precision::Mixed => CacheType::F16,
         };
         self.cache.unwrap_or(usual)
     }

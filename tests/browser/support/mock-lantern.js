@@ -99,7 +99,7 @@ class Model {
       layers: 30,
       vocab_size: 49152,
       chat: true,
-      precision: 'default',
+      precision: 'mixed',
       weight_bytes: SIZE,
       cache_bytes: 1e6,
     };
