@@ -75,7 +75,7 @@ fn what_is_measured_is_a_result() {
     for adapter in adapters::all() {
         let gpu = Arc::new(adapters::gpu(&adapter, GpuOptions::default()));
         let whole = ModelFile::synthetic("smollm2-135m:q4_0").unwrap();
-        let few = whole.outline(2).unwrap();
+        let few = whole.synthetic_layers(2).unwrap();
         let options = LoadOptions {
             context: Some(64),
             ..LoadOptions::default()

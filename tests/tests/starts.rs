@@ -18,7 +18,7 @@ fn pipelines_come_ahead_and_prefill_in_parts() {
     let gpu = Arc::new(adapters::gpu(&adapters::main(), GpuOptions::default()));
     let file = ModelFile::synthetic("smollm2-135m:q8_0")
         .unwrap()
-        .outline(2)
+        .synthetic_layers(2)
         .unwrap();
     let options = LoadOptions {
         context: Some(1024),
@@ -49,7 +49,7 @@ fn pipelines_come_ahead_and_prefill_in_parts() {
 fn attention_in_parts_agrees_with_that_of_a_prompt() {
     let file = ModelFile::synthetic("smollm2-135m:q8_0")
         .unwrap()
-        .outline(2)
+        .synthetic_layers(2)
         .unwrap();
     let options = LoadOptions {
         precision: Precision::Exact,

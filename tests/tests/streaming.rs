@@ -205,9 +205,9 @@ fn where_all_fits_nothing_streams() {
     assert!(none.to_string().contains("try a smaller context"), "{none}");
 }
 
-/// Random weights that stay are drawn on the GPU; those that stream are read as a file's are.
+/// Random weights that stay are made on the GPU; those that stream are read as a file's are.
 #[test]
-fn random_weights_are_the_same_wherever_they_are_drawn() {
+fn random_weights_are_the_same_wherever_they_are_made() {
     for adapter in adapters::all() {
         let gpu = adapters::open(&adapter);
         let types = if adapter.name.contains("SwiftShader") {
@@ -217,7 +217,7 @@ fn random_weights_are_the_same_wherever_they_are_drawn() {
         };
         for stored in &["q4_0", "q8_0", "f16"][..types] {
             let file = ModelFile::synthetic(&format!("smollm2-135m:{stored}"));
-            let file = file.unwrap().outline(3).unwrap();
+            let file = file.unwrap().synthetic_layers(3).unwrap();
             let all_at = |gpu_memory| {
                 let options = LoadOptions {
                     context: Some(64),
@@ -233,9 +233,9 @@ fn random_weights_are_the_same_wherever_they_are_drawn() {
                 let mut session = block_on(model.session()).unwrap();
                 prefill_all(&mut session, &[1, 2, 3])
             };
-            let (streamed, drawn) = (logits(streamed), logits(all_at(None).unwrap()));
-            assert!(drawn.iter().any(|v| *v != 0.0));
-            assert!(drawn == streamed, "{}: {stored}", adapter.name);
+            let (streamed, made) = (logits(streamed), logits(all_at(None).unwrap()));
+            assert!(made.iter().any(|v| *v != 0.0));
+            assert!(made == streamed, "{}: {stored}", adapter.name);
         }
     }
 }

@@ -26,7 +26,7 @@ pub fn run(
     let all = Config::of(file)?.layers;
     let mut layers = fitting(file, gpu)?;
     loop {
-        let some = file.outline(layers)?;
+        let some = file.synthetic_layers(layers)?;
         match load::load_onto(gpu.clone(), Instant::now(), &some, load, options) {
             Ok(loaded) => {
                 let mut session = block_on(loaded.model.session())?;
@@ -57,8 +57,8 @@ fn fitting(file: &ModelFile, gpu: &Gpu) -> Result<u32> {
     let Some(memory) = gpu.memory_bytes() else {
         return Ok(all);
     };
-    let layer = (file.len() - file.outline(1)?.len()) / u64::from(all.max(2) - 1);
-    let rest = file.outline(1)?.len().saturating_sub(layer);
+    let layer = (file.len() - file.synthetic_layers(1)?.len()) / u64::from(all.max(2) - 1);
+    let rest = file.synthetic_layers(1)?.len().saturating_sub(layer);
     let room = (memory as f64 * MEMORY_SHARE) as u64;
     let count = room.saturating_sub(rest) / layer.max(1);
     Ok((count.min(u64::from(all)) as u32).max(1))

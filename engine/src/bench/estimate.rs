@@ -126,11 +126,11 @@ impl Gpu {
         each: &mut dyn FnMut() -> ControlFlow<()>,
     ) -> Result<Small> {
         let layers = Config::of(file)?.layers;
-        let one = file.outline(1)?.len();
-        let layer = file.outline(2)?.len().saturating_sub(one).max(1);
+        let one = file.synthetic_layers(1)?.len();
+        let layer = file.synthetic_layers(2)?.len().saturating_sub(one).max(1);
         let enough = BYTES.saturating_sub(one).div_ceil(layer) + 1;
         let some = (enough.min(u64::from(layers)) as u32).max(LAYERS.min(layers));
-        let outline = file.outline(some)?;
+        let synthetic = file.synthetic_layers(some)?;
         let prompt = PROMPT.min(file.prefill_batch(self, options)?);
         let bench = BenchOptions {
             prompt: vec![prompt],
@@ -147,7 +147,7 @@ impl Gpu {
             ..options.clone()
         };
         let before = self.counters().gpu_bytes;
-        let model = Model::load(self, &outline, &short, &mut |_, _| each()).await?;
+        let model = Model::load(self, &synthetic, &short, &mut |_, _| each()).await?;
         model.try_variants(f64::INFINITY, &mut |_| each()).await?;
         let mut session = model.session().await?;
         let used = self.counters().gpu_bytes - before;

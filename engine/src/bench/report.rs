@@ -69,7 +69,7 @@ pub struct ModelReport {
     pub bytes: u64,
     /// XXH3 of its weights as they are stored, in hexadecimal: the same model has the same anywhere.
     pub weights_xxh3: String,
-    /// Its weights were drawn at random: only its speed means anything.
+    /// Its weights are random: only its speed means anything.
     pub synthetic: bool,
     /// Its layers.
     pub layers: u32,

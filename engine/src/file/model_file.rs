@@ -9,7 +9,7 @@ use std::{
     sync::Arc,
 };
 
-use super::{Header, Metadata, Source, TensorInfo, hugging_face, outline::Noise, split};
+use super::{Header, Metadata, Source, TensorInfo, hugging_face, split, synthetic::Noise};
 use crate::{ChatTemplate, Config, Error, Result, Tokenizer};
 
 /// Bytes of a remote file that are read to find its header, and by how much more each time it is longer.
@@ -28,7 +28,7 @@ pub struct ModelFile {
     transposed: HashSet<String>,
     /// What tensors are made of that are quantised when they are read; their offsets count from their own start.
     originals: HashMap<String, TensorInfo>,
-    /// What its weights are drawn from, where they are random.
+    /// Random units that its weights are made of, where they are random.
     noise: Option<Arc<Noise>>,
 }
 
@@ -81,12 +81,12 @@ impl ModelFile {
     }
 
     /// The same, of random weights.
-    pub(super) fn drawn(self, noise: Arc<Noise>) -> ModelFile {
+    pub(super) fn with_noise(self, noise: Arc<Noise>) -> ModelFile {
         let noise = Some(noise);
         ModelFile { noise, ..self }
     }
 
-    /// What the weights are drawn from, where they are random, and none is made of another type.
+    /// Random units that the weights are made of, where they are random, and none is made of another type.
     pub(crate) fn noise(&self) -> Option<&Noise> {
         self.noise.as_deref().filter(|_| self.originals.is_empty())
     }

@@ -9,8 +9,8 @@ use super::{
     block::Layout,
     config::Config,
     lora::Lora,
-    noise::Drawing,
     options::{CacheType, LoadOptions, Precision},
+    random::RandomLoader,
     slots::slots,
     stream::{Loading, Stream, Streaming, Unit, divide},
     weights::{ALIGNMENT, Matrix, Stored},
@@ -128,7 +128,7 @@ impl Model {
             layout: &layout,
             units: &units,
             upload,
-            drawing: Drawing::of(gpu, file).await?,
+            random: RandomLoader::of(gpu, file).await?,
             read: (0, 0.0),
         };
         let matrices = loading.matrices(&mut each).await?;

@@ -8,7 +8,7 @@ use web_time::Instant;
 
 use super::{
     block::{Layout, MatrixId},
-    noise::{Drawing, drawable},
+    random::{RandomLoader, can_fill},
     weights::{Each, Matrix, Piece, STRIP_BYTES, Stored},
 };
 use crate::{
@@ -390,7 +390,7 @@ pub(super) struct Loading<'a> {
     pub units: &'a [Unit],
     pub upload: Upload<'a>,
     /// Where the weights are random.
-    pub drawing: Option<Drawing<'a>>,
+    pub random: Option<RandomLoader<'a>>,
     /// Bytes of what streams that were read, and in how many seconds.
     pub read: (u64, f64),
 }
@@ -426,8 +426,8 @@ impl Loading<'_> {
         let mut units = self.units.iter().enumerate();
         let turn = units.find_map(|(number, unit)| Some(Stored::Turns(number % 2, place(unit)?)));
         if turn.is_none() && self.layout.aside != Some(id) {
-            if let Some(drawing) = self.drawing.as_mut().filter(|_| drawable(matrix)) {
-                return Ok(Some(drawing.load(matrix, piece, each).await?));
+            if let Some(random) = self.random.as_mut().filter(|_| can_fill(matrix)) {
+                return Ok(Some(random.load(matrix, piece, each).await?));
             }
             let stored = matrix.load(gpu, file, piece, &mut self.upload, each);
             return Ok(Some(stored.await?));

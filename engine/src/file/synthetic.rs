@@ -1,5 +1,5 @@
-//! Models without their weights: the header of a file, or of a known shape, over bytes drawn at random. They run as fast as
-//! the real ones, and say nothing. For measuring before a download, and without one. Weights that stay on the GPU are drawn
+//! Models without their weights: the header of a file, or of a known shape, over random bytes. They run as fast as
+//! the real ones, and say nothing. For measuring before a download, and without one. Weights that stay on the GPU are made
 //! there; read as a file, they are the same.
 
 use std::{ops::Range, pin::Pin, sync::Arc};
@@ -94,14 +94,14 @@ impl ModelFile {
             )));
         }
         let metadata = shape.metadata(&kind.name().to_lowercase());
-        Ok(outlined(metadata, tensors))
+        Ok(with_random_weights(metadata, tensors))
     }
 
     /// The same model with only its first `layers` layers, and random weights.
     ///
     /// # Errors
     /// What [`Config::of`] finds wrong with the file.
-    pub fn outline(&self, layers: u32) -> Result<ModelFile> {
+    pub fn synthetic_layers(&self, layers: u32) -> Result<ModelFile> {
         let config = Config::of(self)?;
         let mut metadata = self.metadata().clone();
         let key = format!("{}.block_count", config.family);
@@ -109,7 +109,7 @@ impl ModelFile {
         metadata.0.insert(key, Value::Unsigned(layers));
         let kept = |tensor: &&TensorInfo| layer_of(&tensor.name).is_none_or(|layer| layer < layers);
         let tensors = self.tensors().iter().filter(kept).cloned().collect();
-        Ok(outlined(metadata, tensors))
+        Ok(with_random_weights(metadata, tensors))
     }
 }
 
@@ -118,7 +118,7 @@ fn layer_of(name: &str) -> Option<u64> {
     name.strip_prefix("blk.")?.split_once('.')?.0.parse().ok()
 }
 
-fn outlined(metadata: Metadata, mut tensors: Vec<TensorInfo>) -> ModelFile {
+fn with_random_weights(metadata: Metadata, mut tensors: Vec<TensorInfo>) -> ModelFile {
     let mut end = 0;
     for tensor in &mut tensors {
         (tensor.offset, tensor.part) = (end, 0);
@@ -130,7 +130,7 @@ fn outlined(metadata: Metadata, mut tensors: Vec<TensorInfo>) -> ModelFile {
     let header = Header::of(metadata, tensors).expect("tensors of different names");
     let (joints, transposed) = Default::default();
     let file = ModelFile::of_parts(label, header, vec![source], joints, transposed);
-    file.drawn(noise)
+    file.with_noise(noise)
 }
 
 impl Shape {
@@ -189,7 +189,7 @@ impl Shape {
     }
 }
 
-/// Random units in the place of weights: each is one of a table's, drawn by its place.
+/// Random units in the place of weights: each is one of a table's, chosen by its place.
 #[derive(Debug)]
 pub(crate) struct Noise {
     /// Where each tensor begins, and which of `tables` fills it.
@@ -259,7 +259,7 @@ impl Noise {
         table.map_or(&[], |table| &table.bytes)
     }
 
-    /// The number of the unit of `unit_bytes` at `offset`, by which it is drawn.
+    /// The number of the unit of `unit_bytes` at `offset`, by which it is chosen.
     pub fn number(offset: u64, unit_bytes: u64) -> u32 {
         (offset / unit_bytes) as u32
     }
@@ -280,8 +280,8 @@ impl Remote for Arc<Noise> {
         while bytes.len() < length {
             let number = Noise::number(start + unit * size, size);
             let choice = noise::drawn(number) % table.units();
-            let drawn = &table.bytes[(u64::from(choice) * size) as usize..][..size as usize];
-            let rest = &drawn[skip as usize..];
+            let chosen = &table.bytes[(u64::from(choice) * size) as usize..][..size as usize];
+            let rest = &chosen[skip as usize..];
             bytes.extend_from_slice(&rest[..rest.len().min(length - bytes.len())]);
             (unit, skip) = (unit + 1, 0);
         }
@@ -309,11 +309,11 @@ mod tests {
     }
 
     #[test]
-    fn an_outline_has_fewer_layers() {
+    fn a_synthetic_model_of_fewer_layers_has_these_alone() {
         let file = ModelFile::synthetic("smollm2-135m:q8_0").unwrap();
-        let outline = file.outline(2).unwrap();
-        assert_eq!(Config::of(&outline).unwrap().layers, 2);
-        assert_eq!(outline.tensors().len(), 2 + 2 * 9);
+        let synthetic = file.synthetic_layers(2).unwrap();
+        assert_eq!(Config::of(&synthetic).unwrap().layers, 2);
+        assert_eq!(synthetic.tensors().len(), 2 + 2 * 9);
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! Random weights, drawn on the GPU where they stay; see [`crate::file`]'s outlines.
+//! Random weights of synthetic models, made on the GPU where they stay; see [`crate::ModelFile::synthetic`].
 
 use lantern_kernels::{
     Shader, bytes_of_params,
@@ -16,16 +16,16 @@ use crate::{
     },
 };
 
-/// Bytes that one dispatch draws; whole rows of any texture.
+/// Bytes that one dispatch fills; whole rows of any texture.
 const CHUNK_BYTES: u64 = 8 << 20;
 
 /// The random weights of a model on their way to the GPU.
-pub(super) struct Drawing<'a> {
+pub(super) struct RandomLoader<'a> {
     gpu: &'a Gpu,
     noise: &'a Noise,
     shader: Shader,
     tables: Vec<Table>,
-    /// What planes in textures are drawn into first.
+    /// Planes in textures are made here first.
     scratch: Buffer,
 }
 
@@ -36,13 +36,13 @@ struct Table {
     planes: Vec<Buffer>,
 }
 
-impl<'a> Drawing<'a> {
-    /// Of a file whose weights are random.
-    pub async fn of(gpu: &'a Gpu, file: &'a ModelFile) -> Result<Option<Drawing<'a>>> {
+impl<'a> RandomLoader<'a> {
+    /// Loader of the random weights of a file, where they are random.
+    pub async fn of(gpu: &'a Gpu, file: &'a ModelFile) -> Result<Option<RandomLoader<'a>>> {
         let Some(noise) = file.noise() else {
             return Ok(None);
         };
-        Ok(Some(Drawing {
+        Ok(Some(RandomLoader {
             gpu,
             noise,
             shader: Shader::new(&NOISE, gpu.variant(&NOISE), &[], &[]),
@@ -73,7 +73,7 @@ impl<'a> Drawing<'a> {
                     _ => (&self.scratch, 0),
                 };
                 let from = &self.tables[table].planes[index];
-                self.draw(&params, from, buffer).await?;
+                self.fill(&params, from, buffer).await?;
                 if let Stored::Textures(textures) = &stored {
                     self.gpu
                         .copy_plane(buffer.0, &textures[index], first, bytes);
@@ -91,8 +91,8 @@ impl<'a> Drawing<'a> {
         Ok(stored)
     }
 
-    /// Draws into a buffer from byte `start` on.
-    async fn draw(
+    /// Fills a buffer with random units, from byte `start` on.
+    async fn fill(
         &self,
         params: &Params,
         table: &Buffer,
@@ -153,12 +153,12 @@ impl<'a> Drawing<'a> {
 }
 
 /// Whether rows are whole units of as few tensors as the kernel takes.
-pub(super) fn drawable(matrix: &Matrix) -> bool {
+pub(super) fn can_fill(matrix: &Matrix) -> bool {
     let tensors = if matrix.interleaved { 2..=2 } else { 1..=3 };
     matrix.cols.is_multiple_of(matrix.format.unit()) && tensors.contains(&matrix.tensors.len())
 }
 
-/// Of a plane of a piece, but for what is drawn at once and from how many units.
+/// Of a plane of a piece, but for what is filled at once and from how many units.
 fn params(matrix: &Matrix, piece: Piece, plane: usize) -> Params {
     let (format, tensors) = (matrix.format, &matrix.tensors);
     let plane = &format.planes[plane];
