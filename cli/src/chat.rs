@@ -8,7 +8,7 @@ use serde_json::json;
 use crate::{
     failure::{Failure, Result},
     files,
-    generate::{self, Drawing, FinishReason},
+    generate::{self, FinishReason, Sampling},
     interrupt,
     lines::{self, Line, Lines},
     load::{self, LoadArgs},
@@ -51,7 +51,7 @@ struct Chat<'a> {
     session: Session,
     tokenizer: &'a Tokenizer,
     template: &'a ChatTemplate,
-    drawing: Drawing<'a>,
+    sampling: Sampling<'a>,
 }
 
 /// What a line asks for.
@@ -62,7 +62,7 @@ enum Next {
 
 /// Talks until the lines end.
 pub fn run(args: &Args) -> Result {
-    let drawing = Drawing::new(&args.sampling)?;
+    let sampling = Sampling::new(&args.sampling)?;
     let file = args.load.open(args.model.model.as_deref())?;
     let tokenizer = file.tokenizer()?;
     let missing = || {
@@ -76,7 +76,7 @@ pub fn run(args: &Args) -> Result {
         session,
         tokenizer: &tokenizer,
         template: &template,
-        drawing,
+        sampling,
     };
     chat.set_system(args.system.as_deref().unwrap_or_default());
     if lines::interactive() {
@@ -178,7 +178,7 @@ impl Chat<'_> {
             &mut self.session,
             self.tokenizer,
             new,
-            &self.drawing,
+            &self.sampling,
             &mut emit,
         )?;
         output::line("")?;

@@ -28,11 +28,11 @@ pub enum FinishReason {
     Interrupted,
 }
 
-/// What an answer is drawn with.
-pub struct Drawing<'a> {
+/// How an answer is sampled, and what ends it.
+pub struct Sampling<'a> {
     /// The sampler.
     pub sampler: SamplerOptions,
-    /// Most tokens; None is until the context is full.
+    /// Limit of tokens; None is until the context is full.
     pub count: Option<usize>,
     /// Texts that end the answer.
     pub stops: &'a [String],
@@ -40,11 +40,11 @@ pub struct Drawing<'a> {
     pub ignore_end: bool,
 }
 
-impl Drawing<'_> {
+impl Sampling<'_> {
     /// What the flags ask for, checked.
-    pub fn new(args: &SamplingArgs) -> Result<Drawing<'_>> {
+    pub fn new(args: &SamplingArgs) -> Result<Sampling<'_>> {
         let sampler = args.options()?;
-        Ok(Drawing {
+        Ok(Sampling {
             sampler,
             count: args.count,
             stops: &args.stop,
@@ -53,9 +53,9 @@ impl Drawing<'_> {
     }
 }
 
-/// What was drawn, and how long it took.
+/// What was sampled, and how long it took.
 pub struct Answer {
-    /// Every token drawn, the one that ended the text included.
+    /// Every token sampled, the one that ended the text included.
     pub tokens: Vec<u32>,
     /// Their text, without end tokens and stop strings.
     pub text: String,
@@ -63,15 +63,15 @@ pub struct Answer {
     pub finish_reason: FinishReason,
     /// Tokens that were in the cache before.
     pub prefill_tokens: usize,
-    /// Feeding them.
+    /// Time of prefill.
     pub prefill: Duration,
-    /// Drawing all but the first, which costs no pass of its own.
+    /// Sampling all but the first, which costs no pass of its own.
     pub decode: Duration,
     /// From the start of prefill to the first token sampled.
     pub first_token: Option<Duration>,
 }
 
-/// Feeds `tokens`, showing progress. Interrupted where Ctrl-C comes before the end.
+/// Prefills `tokens`, showing progress. Interrupted where Ctrl-C comes before the end.
 pub fn prefill(session: &mut Session, tokens: &[u32]) -> Result<Duration> {
     let start = Instant::now();
     let mut progress = Progress::count("prefill", tokens.len() as u64);
@@ -84,12 +84,12 @@ pub fn prefill(session: &mut Session, tokens: &[u32]) -> Result<Duration> {
     Ok(start.elapsed())
 }
 
-/// Feeds `prompt` and draws the answer. `emit` gets the text piece by piece; its failure ends the answer.
+/// Prefills `prompt` and samples the answer. `emit` gets the text piece by piece; its failure ends the answer.
 pub fn answer(
     session: &mut Session,
     tokenizer: &Tokenizer,
     prompt: &[u32],
-    drawing: &Drawing,
+    sampling: &Sampling,
     emit: &mut dyn FnMut(&str) -> Result,
 ) -> Result<Answer> {
     interrupt::listen();
@@ -104,27 +104,27 @@ pub fn answer(
         decode: Duration::ZERO,
         first_token: None,
     };
-    draw(session, tokenizer, drawing, &mut answer, emit, start)?;
+    sample(session, tokenizer, sampling, &mut answer, emit, start)?;
     let first = answer.first_token.unwrap_or_else(|| start.elapsed());
     answer.decode = start.elapsed().saturating_sub(first);
     Ok(answer)
 }
 
-fn draw(
+fn sample(
     session: &mut Session,
     tokenizer: &Tokenizer,
-    drawing: &Drawing,
+    sampling: &Sampling,
     answer: &mut Answer,
     emit: &mut dyn FnMut(&str) -> Result,
     start: Instant,
 ) -> Result {
-    let mut stream = TextStream::new(tokenizer, drawing.stops.to_vec());
+    let mut stream = TextStream::new(tokenizer, sampling.stops.to_vec());
     let mut failed = Ok(());
     let mut reason = None;
     let mut each = |token: u32| {
         answer.first_token.get_or_insert_with(|| start.elapsed());
         answer.tokens.push(token);
-        let end = tokenizer.is_end(token) && !drawing.ignore_end;
+        let end = tokenizer.is_end(token) && !sampling.ignore_end;
         if !end && !tokenizer.is_special(token) {
             failed = hand_on(&stream.push(token), &mut answer.text, emit);
         }
@@ -141,10 +141,10 @@ fn draw(
         }
     };
     // Without a limit the context's end is the limit: asking for as many tokens as it holds always reaches it.
-    let count = drawing.count.unwrap_or(session.context());
+    let count = sampling.count.unwrap_or(session.context());
     let generated = match count {
         0 => lantern_engine::FinishReason::Length,
-        count => block_on(session.generate(count, &drawing.sampler, &mut each))?,
+        count => block_on(session.generate(count, &sampling.sampler, &mut each))?,
     };
     failed?;
     answer.finish_reason = reason.unwrap_or(match generated {
@@ -169,10 +169,10 @@ impl Answer {
         per_second(self.tokens.len().saturating_sub(1), self.decode)
     }
 
-    /// What was drawn against what reading the weights that stream allows, on stderr.
+    /// What was sampled against what reading the weights that stream allows, on stderr.
     pub fn note_streaming(&self, model: &Model) {
-        let drew = self.tokens.len() > 1;
-        let Some(streaming) = model.streaming().filter(|_| drew) else {
+        let sampled = self.tokens.len() > 1;
+        let Some(streaming) = model.streaming().filter(|_| sampled) else {
             return;
         };
         let (rate, bound) = (self.decode_rate(), streaming_bound(&streaming));
@@ -186,19 +186,19 @@ impl Answer {
 
     /// One line of measurements on stderr.
     pub fn note_timings(&self) {
-        let drawn = self.tokens.len();
+        let sampled = self.tokens.len();
         let first = self.first_token.map_or(String::new(), |first| {
             format!(", first token after {:.2} s", first.as_secs_f64())
         });
-        // The first token is drawn from the prefill's logits; what is timed are the passes of the others.
-        let rate = if drawn > 1 {
+        // The first token is sampled from the prefill's logits; what is timed are the passes of the others.
+        let rate = if sampled > 1 {
             let (seconds, rate) = (self.decode.as_secs_f64(), self.decode_rate());
             format!(" in {seconds:.2} s ({rate:.1} tokens/s after the first)")
         } else {
             String::new()
         };
         notes::note(&format!(
-            "prefill {} in {:.2} s ({:.1} tokens/s), decode {drawn}{rate}{first}; {}",
+            "prefill {} in {:.2} s ({:.1} tokens/s), decode {sampled}{rate}{first}; {}",
             counted(self.prefill_tokens, "token"),
             self.prefill.as_secs_f64(),
             per_second(self.prefill_tokens, self.prefill),
@@ -207,7 +207,7 @@ impl Answer {
     }
 }
 
-/// Tokens a second that a model which streams could draw at most, by what reading its bytes takes.
+/// Tokens a second that a model which streams could generate at most, by what reading its bytes takes.
 pub fn streaming_bound(streaming: &Streaming) -> f64 {
     streaming.bytes_per_second / (streaming.bytes_per_pass as f64).max(1.0)
 }

@@ -15,7 +15,7 @@ use serde::Serialize;
 use crate::{
     failure::{Failure, Result},
     files,
-    generate::{self, Answer, Drawing, FinishReason, per_second, streaming_bound},
+    generate::{self, Answer, FinishReason, Sampling, per_second, streaming_bound},
     load::{self, LoadArgs, Loaded},
     model::ModelArgs,
     notes, output,
@@ -82,7 +82,7 @@ struct Timings {
 /// Generates.
 pub fn run(args: &Args) -> Result {
     let text = prompt_text(args)?;
-    let drawing = Drawing::new(&args.sampling)?;
+    let sampling = Sampling::new(&args.sampling)?;
     let file = args.load.open(args.model.model.as_deref())?;
     let tokenizer = file.tokenizer()?;
     let tokens = prompt_tokens(args, &file, &tokenizer, &text)?;
@@ -96,7 +96,7 @@ pub fn run(args: &Args) -> Result {
             output::text(piece)
         }
     };
-    let answer = generate::answer(&mut session, &tokenizer, &tokens, &drawing, &mut emit)?;
+    let answer = generate::answer(&mut session, &tokenizer, &tokens, &sampling, &mut emit)?;
     if args.json {
         output::json(&report(&tokens, &answer, &loaded))?;
     } else {

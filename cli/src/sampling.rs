@@ -1,4 +1,4 @@
-//! The flags that choose how tokens are drawn, shared by run and chat.
+//! The flags that choose how tokens are sampled, shared by run and chat.
 
 use std::hash::{BuildHasher, Hasher, RandomState};
 
@@ -9,7 +9,7 @@ use crate::{
     notes, numbers,
 };
 
-/// How tokens are drawn, how many, and what ends the text.
+/// How tokens are sampled, how many, and what ends the text.
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Sampling")]
 pub struct SamplingArgs {
@@ -33,7 +33,7 @@ pub struct SamplingArgs {
         allow_negative_numbers = true
     )]
     temperature: f32,
-    /// Draw from the K most likely tokens; 0 is all
+    /// Sample from the K most likely tokens; 0 is all
     #[arg(
         long,
         value_name = "K",
@@ -41,7 +41,7 @@ pub struct SamplingArgs {
         allow_negative_numbers = true
     )]
     top_k: u32,
-    /// Draw from the fewest tokens that have this probability together; 1 is all
+    /// Sample from the fewest tokens that have this probability together; 1 is all
     #[arg(
         long,
         value_name = "P",

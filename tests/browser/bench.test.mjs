@@ -25,7 +25,7 @@ test('time left: each kind of token has its speed, and what ran for the first ti
   const options = { prompt_tokens: [8], generated_tokens: [4], depths: [0], repetitions: 2 };
   const total = 9 + 10 + 2 * 9 + 2 * 6;
   const time = new TimeLeft(options, 0);
-  assert.equal(time.after(9, total, 9000), undefined, 'nothing was drawn yet');
+  assert.equal(time.after(9, total, 9000), undefined, 'nothing was sampled yet');
   assert.equal(time.after(19, total, 19000), 30, 'a second a token so far');
   assert.equal(time.after(28, total, 19900), 0.9 + 12, 'a prompt is ten times as fast');
   assert.equal(time.after(37, total, 20800), 12);

@@ -42,14 +42,14 @@ describe('families and formats in Chromium', { timeout: 600_000 }, () => {
       const bytes = readFileSync(join(REFERENCES, `${file}.f32`));
       const all = new Float32Array(bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.length));
       const expected = all.slice(-all.length / tokens.length); // after the last token
-      const { logits, drawn } = await page.evaluate(
+      const { logits, sampled } = await page.evaluate(
         async ([url, tokens, max_tokens]) => {
           const model = await lantern.load(url, { precision: 'exact', tune: false, cache: false });
           const logits = await model.logits(tokens);
           const answer = model.complete(tokens, { temperature: 0, max_tokens, ignore_eos: true });
-          const { tokens: drawn } = await answer.completion;
+          const { tokens: sampled } = await answer.completion;
           await model.unload();
-          return { logits: [...logits], drawn };
+          return { logits: [...logits], sampled };
         },
         [`/reference/${file}.gguf`, tokens, greedy.length],
       );
@@ -57,8 +57,8 @@ describe('families and formats in Chromium', { timeout: 600_000 }, () => {
       assert.ok(error <= 1e-6, `NMSE ${error.toExponential(2)}`);
       const unsure = margin.findIndex((least) => least < 1e-3); // from there on the reference may go either way
       const sure = unsure < 0 ? greedy.length : unsure;
-      assert.deepEqual(drawn.slice(0, sure), greedy.slice(0, sure));
-      assert.equal(drawn.length, greedy.length);
+      assert.deepEqual(sampled.slice(0, sure), greedy.slice(0, sure));
+      assert.equal(sampled.length, greedy.length);
     });
   }
 });

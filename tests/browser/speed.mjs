@@ -10,12 +10,12 @@ import { engines, origin } from './support/engine.mjs';
 const LANTERN = fileURLToPath(new URL('../../target/release/lantern', import.meta.url));
 const SWIFTSHADER = '/usr/lib/chromium/vk_swiftshader_icd.json';
 const PROMPT = 32;
-const DRAWN = 16;
+const SAMPLED = 16;
 const rounds = Number(process.argv[2] ?? 5);
 
 async function native() {
   const env = { ...process.env, VK_DRIVER_FILES: SWIFTSHADER, VK_ICD_FILENAMES: SWIFTSHADER };
-  const args = ['bench', '--json', '-q', '-p', PROMPT, '-n', DRAWN, '-r', 1].map(String);
+  const args = ['bench', '--json', '-q', '-p', PROMPT, '-n', SAMPLED, '-r', 1].map(String);
   const { stdout } = await promisify(execFile)(LANTERN, args, { env });
   return JSON.parse(stdout);
 }
@@ -32,7 +32,7 @@ try {
   for (let round = 0; round < rounds; round += 1) {
     about = await native();
     all.native.push(Object.fromEntries(about.rows.map((row) => [row.test, row.tokens_per_second.mean])));
-    const options = { prompt_tokens: PROMPT, generated_tokens: DRAWN, repetitions: 1 };
+    const options = { prompt_tokens: PROMPT, generated_tokens: SAMPLED, repetitions: 1 };
     const { rows } = await page.evaluate((options) => lantern.bench(model, options), options);
     all.chromium.push(Object.fromEntries(rows.map((row) => [row.test, row.tokens_per_second.mean])));
     console.error(`round ${round + 1}`, all.native.at(-1), all.chromium.at(-1));
@@ -43,7 +43,7 @@ try {
 }
 
 const median = (values) => values.sort((a, b) => a - b)[values.length >> 1];
-const summary = [`pp${PROMPT}`, `tg${DRAWN}`].map((test) => {
+const summary = [`pp${PROMPT}`, `tg${SAMPLED}`].map((test) => {
   const of = (side) => median(all[side].map((row) => row[test]));
   const ratios = all.native.map((row, round) => all.chromium[round][test] / row[test]);
   return { test, native: of('native'), chromium: of('chromium'), ratio: median(ratios) };

@@ -43,9 +43,9 @@ fn families_from_safetensors() {
             &logits(&path),
         );
         let greedy = SamplerOptions::greedy();
-        let drawn = generate(&mut session, reference.greedy.len(), &greedy);
+        let sampled = generate(&mut session, reference.greedy.len(), &greedy);
         println!("{name:<24} NMSE {error:.2e}");
-        let wrong = reference.first_wrong(&drawn);
+        let wrong = reference.first_wrong(&sampled);
         if error > 1e-6 || wrong.is_some() {
             failures.push(format!(
                 "{name}: NMSE {error:.2e}, greedy differs at {wrong:?}"
@@ -190,12 +190,12 @@ fn smollm2_from_safetensors() {
     let model = load_file(&gpu(), &file, &LoadOptions::default());
     let mut session = pollster::block_on(model.session()).unwrap();
     models::prefill(&mut session, &reference.tokens);
-    let drawn = generate(
+    let sampled = generate(
         &mut session,
         reference.greedy.len(),
         &SamplerOptions::greedy(),
     );
-    assert_eq!(reference.first_wrong(&drawn), None, "{drawn:?}");
+    assert_eq!(reference.first_wrong(&sampled), None, "{sampled:?}");
     fs::remove_dir_all(folder).unwrap();
 }
 

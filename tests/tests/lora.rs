@@ -187,8 +187,8 @@ fn compare(
         );
         println!("{what}");
         assert!(error < 1e-9, "{what}");
-        let drawn = |session| generate(session, 8, &SamplerOptions::greedy());
-        assert_eq!(drawn(&mut session), drawn(&mut wanted), "{what}");
+        let sampled = |session| generate(session, 8, &SamplerOptions::greedy());
+        assert_eq!(sampled(&mut session), sampled(&mut wanted), "{what}");
     }
 }
 

@@ -30,7 +30,7 @@ fn quantised(from: &str, kind: &str) -> PathBuf {
     path
 }
 
-/// The reference's own blocks differ from its weights as much; with the tokens drawn at random there is some luck in it.
+/// The reference's own blocks differ from its weights as much; with the tokens chosen at random there is some luck in it.
 #[test]
 fn as_near_to_the_weights_as_the_reference() {
     let gpu = adapters::open(&adapters::main());

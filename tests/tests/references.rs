@@ -28,13 +28,13 @@ fn compare(gpu: &Arc<Gpu>, path: &Path, precision: Precision) -> (f64, Option<us
     let reference = reference(path);
     let mut session = pollster::block_on(model.session()).unwrap();
     let error = nmse(&prefill_all(&mut session, &reference.tokens), &logits(path));
-    let drawn = generate(
+    let sampled = generate(
         &mut session,
         reference.greedy.len(),
         &SamplerOptions::greedy(),
     );
-    assert_eq!(drawn.len(), reference.greedy.len());
-    (error, reference.first_wrong(&drawn))
+    assert_eq!(sampled.len(), reference.greedy.len());
+    (error, reference.first_wrong(&sampled))
 }
 
 /// Compares every file on every adapter; NMSE at most `most`.

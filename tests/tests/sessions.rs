@@ -252,12 +252,12 @@ fn the_context_has_an_end() {
     );
     assert_eq!(session.position(), 0, "nothing was done");
     prefill(&mut session, &prompt());
-    let mut drawn = 0;
+    let mut sampled = 0;
     let end = block_on(session.generate(100, &SamplerOptions::greedy(), &mut |_| {
-        drawn += 1;
+        sampled += 1;
         ControlFlow::Continue(())
     }));
-    assert_eq!((end.unwrap(), drawn), (FinishReason::ContextFull, 10));
+    assert_eq!((end.unwrap(), sampled), (FinishReason::ContextFull, 10));
     assert!(block_on(session.logits()).is_ok());
 }
 
@@ -346,7 +346,7 @@ fn decoding_makes_nothing() {
     generate(&mut session, 2, &SamplerOptions::default());
     session.rewind(40).unwrap();
     prefill_all(&mut session, &prompt());
-    // The first token is drawn alone, from logits that are there.
+    // The first token is sampled alone, from logits that are there.
     for (batch, rounds) in [(1, 21), (4, 6)] {
         session.set_tokens_per_readback(Some(batch));
         block_on(session.logits()).unwrap();
@@ -363,7 +363,7 @@ fn decoding_makes_nothing() {
 #[test]
 fn how_many_tokens_a_reading_brings_changes_nothing() {
     let model = model(GpuOptions::default(), &LoadOptions::default());
-    let drawn = |batch, sampler: &SamplerOptions, stop: usize| {
+    let sampled = |batch, sampler: &SamplerOptions, stop: usize| {
         let mut session = block_on(model.session()).unwrap();
         session.set_tokens_per_readback(batch);
         prefill(&mut session, &prompt());
@@ -389,9 +389,9 @@ fn how_many_tokens_a_reading_brings_changes_nothing() {
         ..SamplerOptions::default()
     };
     for sampler in [SamplerOptions::greedy(), penalised] {
-        let wanted = drawn(Some(1), &sampler, 10);
+        let wanted = sampled(Some(1), &sampler, 10);
         for batch in [Some(2), Some(7), Some(16), None] {
-            assert_eq!(drawn(batch, &sampler, 10), wanted, "{batch:?}");
+            assert_eq!(sampled(batch, &sampler, 10), wanted, "{batch:?}");
         }
     }
 }

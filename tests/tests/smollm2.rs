@@ -66,7 +66,7 @@ fn check_with(
         let mut session = block_on(model.session()).unwrap();
         prefill(&mut session, &reference.tokens);
         let error = nmse(&block_on(session.logits()).unwrap(), &logits(&place));
-        let drawn = generate(
+        let sampled = generate(
             &mut session,
             reference.greedy.len(),
             &SamplerOptions::greedy(),
@@ -74,9 +74,9 @@ fn check_with(
         println!("{:<40} {case:<12} NMSE {error:.2e}", adapter.name);
         assert!(error <= most, "{}: {case}: NMSE {error:.2e}", adapter.name);
         assert_eq!(
-            reference.first_wrong(&drawn),
+            reference.first_wrong(&sampled),
             None,
-            "{}: {case}: {drawn:?}",
+            "{}: {case}: {sampled:?}",
             adapter.name
         );
     }
@@ -141,11 +141,11 @@ fn split_at_1_mib() {
     let reference = reference(&folder("smollm2").join("france"));
     let mut session = block_on(model.session()).unwrap();
     prefill(&mut session, &reference.tokens);
-    let drawn = generate(&mut session, 8, &SamplerOptions::greedy());
-    assert_eq!(reference.first_wrong(&drawn), None, "{drawn:?}");
+    let sampled = generate(&mut session, 8, &SamplerOptions::greedy());
+    assert_eq!(reference.first_wrong(&sampled), None, "{sampled:?}");
 }
 
-/// Seven dispatches a layer and five around them at most, drawing included.
+/// Seven dispatches a layer and five around them at most, sampling included.
 #[test]
 fn dispatches_of_a_token() {
     let Some(path) = default_model() else { return };

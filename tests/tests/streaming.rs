@@ -101,13 +101,13 @@ fn a_model_in_32_mib_says_the_same() {
         assert!(gpu.counters().gpu_bytes <= 32 << 20, "{bytes} before");
         let expected = reference(&folder("smollm2").join("france"));
         prefill(&mut session, &expected.tokens);
-        let drawn = generate(&mut session, 4, &SamplerOptions::greedy());
-        assert_eq!(expected.first_wrong(&drawn), None, "{}", adapter.name);
+        let sampled = generate(&mut session, 4, &SamplerOptions::greedy());
+        assert_eq!(expected.first_wrong(&sampled), None, "{}", adapter.name);
         // Back to the start, in another session, and one beside it.
         let mut fork = block_on(session.fork()).unwrap();
         session.rewind(expected.tokens.len()).unwrap();
         let again = generate(&mut session, 4, &SamplerOptions::greedy());
-        assert_eq!(again, drawn);
+        assert_eq!(again, sampled);
         generate(&mut fork, 1, &SamplerOptions::greedy());
         assert!(model.streaming().unwrap().bytes_per_pass > model.weight_bytes() / 2);
     }
@@ -137,8 +137,8 @@ fn what_turns_out_not_to_fit_streams() {
         let mut session = block_on(model.session()).unwrap();
         let expected = reference(&folder("smollm2").join("france"));
         prefill(&mut session, &expected.tokens);
-        let drawn = generate(&mut session, 2, &SamplerOptions::greedy());
-        assert_eq!(expected.first_wrong(&drawn), None, "{}", adapter.name);
+        let sampled = generate(&mut session, 2, &SamplerOptions::greedy());
+        assert_eq!(expected.first_wrong(&sampled), None, "{}", adapter.name);
     }
 }
 
@@ -179,7 +179,7 @@ fn a_file_of_gigabytes_takes_little_memory() {
     std::fs::remove_file(&path).unwrap(); // what is mapped stays
     let mut session = block_on(model.session()).unwrap();
     prefill(&mut session, &[1, 2, 3]);
-    // Of logits that are all alike the first is drawn.
+    // Of logits that are all alike the first is sampled.
     assert_eq!(generate(&mut session, 2, &SamplerOptions::greedy()), [0, 0]);
     // The adapter is a CPU: its memory is this process's. Two layers may be on their way twice.
     let peak = status_bytes("VmHWM:");

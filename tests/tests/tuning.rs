@@ -35,8 +35,12 @@ fn each_variant_by_force_gives_the_reference() {
             prefill(&mut session, &reference.tokens);
             let error = nmse(&block_on(session.logits()).unwrap(), &logits(&place));
             assert!(error <= most, "{variant}: NMSE {error:.2e}");
-            let drawn = generate(&mut session, 3, &SamplerOptions::greedy());
-            assert_eq!(reference.first_wrong(&drawn), None, "{variant}: {drawn:?}");
+            let sampled = generate(&mut session, 3, &SamplerOptions::greedy());
+            assert_eq!(
+                reference.first_wrong(&sampled),
+                None,
+                "{variant}: {sampled:?}"
+            );
         }
     }
 }

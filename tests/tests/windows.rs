@@ -39,8 +39,8 @@ fn a_ring_says_what_a_whole_cache_says() {
         let logits = [ring, whole].map(|model| {
             let mut session = block_on(model.session()).unwrap();
             let all = prefill_all(&mut session, &text(150));
-            let drawn = generate(&mut session, 60, &SamplerOptions::greedy());
-            (all, drawn)
+            let sampled = generate(&mut session, 60, &SamplerOptions::greedy());
+            (all, sampled)
         });
         let error = nmse(&logits[0].0, &logits[1].0);
         assert!(error < 1e-11, "{}: NMSE {error:.2e}", adapter.name);

@@ -162,15 +162,15 @@ export class Host {
   private answer(call: Call, id: number, prompt: Prompt, options: Record<string, unknown>): Promise<unknown> {
     const { stop = [], seed = Math.floor(Math.random() * 2 ** 32), ...rest } = options;
     const wanted = JSON.stringify({ ...rest, seed, stop: typeof stop === 'string' ? [stop] : stop });
-    const drawn: number[] = []; // what a lost GPU had drawn is where the next goes on
+    const sampled: number[] = []; // what a lost GPU had sampled is where the next goes on
     const emit = (piece: string, token: number | undefined) => {
-      if (token !== undefined) drawn.push(token);
+      if (token !== undefined) sampled.push(token);
       if (piece) call.emit(piece);
       return call.signal.aborted;
     };
     return this.with(id, call, async (model) => {
       const tokens = tokensOf(prompt, model);
-      const before = Uint32Array.from(drawn);
+      const before = Uint32Array.from(sampled);
       return JSON.parse(await model.answer(tokens, before, wanted, emit, () => call.signal.aborted));
     });
   }

@@ -98,7 +98,7 @@ export interface Message {
   [key: string]: unknown;
 }
 
-/** How an answer is drawn. */
+/** How an answer is sampled. */
 export interface CompletionOptions {
   /** 0 always takes the likeliest token. Default 0.8. */
   temperature?: number;
@@ -225,7 +225,7 @@ export interface BenchReport {
 export interface BenchOptions {
   /** Tokens of the prompt, or several; 128. 0 leaves it out. */
   prompt_tokens?: number | number[];
-  /** Tokens drawn, or several; 32. 0 leaves it out. */
+  /** Tokens generated, or several; 32. 0 leaves it out. */
   generated_tokens?: number | number[];
   /** Tokens in the cache before, or several; 0. */
   depths?: number | number[];

@@ -10,7 +10,7 @@ use web_time::Instant;
 
 use crate::{LoadedModel, error::Result, model::asked};
 
-/// How to draw; names as OpenAI has them, and what is missing as llama.cpp has it.
+/// How to sample; names as OpenAI has them, and what is missing as llama.cpp has it.
 #[derive(Deserialize)]
 #[serde(default, deny_unknown_fields)]
 struct Options {
@@ -92,13 +92,13 @@ struct Timings {
 
 #[wasm_bindgen]
 impl LoadedModel {
-    /// Draws an answer to `prompt`, of which `drawn` was drawn before a device was lost. `emit(piece, token)` gets every
+    /// Samples an answer to `prompt`, of which `sampled` was sampled before a device was lost. `emit(piece, token)` gets every
     /// token with the text that is certain since the last; `progress(done, total)` counts tokens of the prompt; both stop
     /// by returning true. Resolves to a `Completion` as JSON.
     pub async fn answer(
         &mut self,
         prompt: Vec<u32>,
-        drawn: Vec<u32>,
+        sampled: Vec<u32>,
         options: String,
         emit: Function,
         progress: Function,
@@ -106,12 +106,12 @@ impl LoadedModel {
         let options: Options = serde_json::from_str(&options)?;
         let sampler = options.sampler();
         sampler.validate()?;
-        let mut answer = Answer::new(prompt, drawn);
+        let mut answer = Answer::new(prompt, sampled);
         match answer.prefill(self, &progress).await {
             Err(Error::Aborted) => answer.finish_reason = Some("aborted"),
             result => {
                 result?;
-                answer.draw(self, &options, &sampler, &emit).await?;
+                answer.sample(self, &options, &sampler, &emit).await?;
             }
         }
         let completion = answer.completion(self.session.tokens_per_readback());
@@ -123,8 +123,8 @@ impl LoadedModel {
 struct Answer {
     prompt: usize,
     all: Vec<u32>,
-    /// Tokens of `all` that were drawn in this call.
-    drawn: usize,
+    /// Tokens of `all` that were sampled in this call.
+    sampled: usize,
     cached: usize,
     text: String,
     finish_reason: Option<&'static str>,
@@ -135,13 +135,13 @@ struct Answer {
 }
 
 impl Answer {
-    fn new(mut prompt: Vec<u32>, drawn: Vec<u32>) -> Answer {
+    fn new(mut prompt: Vec<u32>, sampled: Vec<u32>) -> Answer {
         let length = prompt.len();
-        prompt.extend(drawn);
+        prompt.extend(sampled);
         Answer {
             prompt: length,
             all: prompt,
-            drawn: 0,
+            sampled: 0,
             cached: 0,
             text: String::new(),
             finish_reason: None,
@@ -152,7 +152,7 @@ impl Answer {
         }
     }
 
-    /// Feeds what the session does not hold; at least the last token, which the next is drawn from.
+    /// Prefills what the session does not hold; at least the last token, whose logits the next is sampled from.
     async fn prefill(
         &mut self,
         model: &mut LoadedModel,
@@ -172,12 +172,12 @@ impl Answer {
         session.rewind(self.cached)?;
         let mut told = |done: usize, total: usize| asked(progress, done as f64, total as f64);
         session.prefill(&self.all[self.cached..], &mut told).await?;
-        session.mark_drawn(self.prompt);
+        session.mark_sampled(self.prompt);
         self.prefilled = Some(Instant::now());
         Ok(())
     }
 
-    async fn draw(
+    async fn sample(
         &mut self,
         model: &mut LoadedModel,
         options: &Options,
@@ -203,7 +203,7 @@ impl Answer {
             self.last = Some(Instant::now());
             self.first = self.first.or(self.last);
             self.all.push(token);
-            self.drawn += 1;
+            self.sampled += 1;
             let end = tokenizer.is_end(token) && !options.ignore_eos;
             let hidden = end || tokenizer.is_special(token);
             let piece = if hidden {
@@ -257,7 +257,7 @@ impl Answer {
         let predicted_ms = self
             .first
             .map_or(0.0, |first| milliseconds(first, self.last));
-        let prefilled = self.all.len() - self.drawn - self.cached;
+        let prefilled = self.all.len() - self.sampled - self.cached;
         Completion {
             text: self.text,
             finish_reason: self.finish_reason.unwrap_or("length"),
@@ -272,7 +272,7 @@ impl Answer {
                 prompt_ms,
                 prompt_per_second: per_second(prefilled, prompt_ms),
                 predicted_ms,
-                predicted_per_second: per_second(self.drawn.saturating_sub(1), predicted_ms),
+                predicted_per_second: per_second(self.sampled.saturating_sub(1), predicted_ms),
                 tokens_per_readback,
             },
             tokens,

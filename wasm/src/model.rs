@@ -1,4 +1,4 @@
-//! A model on the GPU, with the one session that answers are drawn in.
+//! A model on the GPU, with the one session that answers are sampled in.
 
 use std::{collections::BTreeSet, ops::ControlFlow};
 

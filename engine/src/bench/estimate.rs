@@ -17,8 +17,8 @@ const LAYERS: u32 = 4;
 const BYTES: u64 = 64 << 20;
 /// Tokens of the prompt at most; a pass of it, where a pass has fewer.
 const PROMPT: usize = 128;
-/// Tokens that are really drawn: a token takes the same each time.
-const DRAWN: usize = 16;
+/// Tokens that are really sampled: a token takes the same each time.
+const SAMPLED: usize = 16;
 const REPETITIONS: usize = 3;
 
 /// What a model would take and do on an adapter.
@@ -52,7 +52,7 @@ pub struct Estimate {
     pub context_trained: u32,
     /// Positions that there is room for, by the adapter's limits and its memory where that is known.
     pub context_possible: usize,
-    /// Tokens a second of a prompt, of as many tokens as fit a pass, 128 at most; and of tokens drawn after none.
+    /// Tokens a second of a prompt, of as many tokens as fit a pass, 128 at most; and of tokens sampled after none.
     pub prefill_tokens_per_second: f64,
     /// See `prefill_tokens_per_second`.
     pub decode_tokens_per_second: f64,
@@ -134,7 +134,7 @@ impl Gpu {
         let prompt = PROMPT.min(file.prefill_batch(self, options)?);
         let bench = BenchOptions {
             prompt: vec![prompt],
-            generated: vec![DRAWN],
+            generated: vec![SAMPLED],
             depths: vec![0],
             repetitions: REPETITIONS,
             profile: false,

@@ -139,7 +139,7 @@ impl<'a> Bench<'a> {
         };
         let (load, seconds) = match test {
             Test::Prefill(_) => self.session.prefill_load(count, depth, ceilings),
-            // A token in the middle of those that were drawn stands for all.
+            // A token in the middle of those that were sampled stands for all.
             Test::Decode(_) => {
                 let (load, seconds) = self.session.decode_load(depth + 1 + count / 2, ceilings);
                 (load.times(count as u64), seconds * count as f64)
@@ -183,16 +183,16 @@ impl<'a> Bench<'a> {
         let seconds = start.elapsed().as_secs_f64();
         let greedy = SamplerOptions::greedy();
         let mut go = |_| ControlFlow::Continue(());
-        let drawn = self.session.generate(1, &greedy, &mut go).await?;
+        let sampled = self.session.generate(1, &greedy, &mut go).await?;
         let first = start.elapsed().as_secs_f64();
         self.first_tokens.push(((count, self.depth), first));
-        complete(drawn)?;
+        complete(sampled)?;
         self.done += 1;
         asked((self.each)(self.done, self.total))?;
         Ok(seconds)
     }
 
-    /// Seconds of `count` passes that each draw a token, after one that is drawn from logits that are there.
+    /// Seconds of `count` passes that each sample a token, after one that is sampled from logits that are there.
     async fn decode(&mut self, count: usize) -> Result<f64> {
         self.session.rewind(self.depth)?;
         self.prefill_tokens(1).await?;
@@ -206,9 +206,9 @@ impl<'a> Bench<'a> {
             told(*done, total)
         };
         let greedy = SamplerOptions::greedy();
-        let drawn = self.session.generate(count + 1, &greedy, &mut each).await?;
-        complete(drawn)?;
-        let (start, before) = start.expect("a token was drawn");
+        let sampled = self.session.generate(count + 1, &greedy, &mut each).await?;
+        complete(sampled)?;
+        let (start, before) = start.expect("a token was sampled");
         let seconds = start.elapsed().as_secs_f64();
         self.decoded += count;
         self.spent = sum(&self.spent, &before, &gpu.counters());
@@ -288,13 +288,13 @@ fn sum(total: &Counters, before: &Counters, after: &Counters) -> Counters {
 
 /// Tokens that are prefilled and sampled, warm-up included, for the progress bar.
 fn tokens_in_all(options: &BenchOptions) -> usize {
-    let drawn = |count| count + 2; // one is prefilled before, one sampled before the clock runs
+    let sampled = |count| count + 2; // one is prefilled before, one sampled before the clock runs
     let of = |test: Test| match test {
         Test::Prefill(count) => count + 1,
-        Test::Decode(count) => drawn(count),
+        Test::Decode(count) => sampled(count),
     };
     let round: usize = options.tests().into_iter().map(of).sum();
-    let warm_up = warm_up_width(options) + 1 + drawn(WARM_UP);
+    let warm_up = warm_up_width(options) + 1 + sampled(WARM_UP);
     let deepest = options.depths.last().unwrap_or(&0);
     deepest + warm_up + options.depths.len() * options.repetitions * round
 }

@@ -17,7 +17,7 @@ use crate::{Error, Result, Session};
 pub struct BenchOptions {
     /// Tokens of each prompt that is prefilled; none of 0.
     pub prompt: Vec<usize>,
-    /// Tokens of each answer that is drawn; none of 0.
+    /// Tokens of each answer that is sampled; none of 0.
     pub generated: Vec<usize>,
     /// Tokens in the cache before each sample, rising.
     pub depths: Vec<usize>,
@@ -41,14 +41,14 @@ impl BenchOptions {
     pub fn positions(&self) -> usize {
         let longest = |counts: &[usize]| counts.iter().copied().max().unwrap_or(0);
         // A prompt is followed by the first token of an answer; before N timed tokens one is prefilled and one sampled.
-        let (prompt, drawn) = (longest(&self.prompt), longest(&self.generated));
-        longest(&self.depths) + (prompt + 1).max(drawn + 2).max(2 * WARM_UP)
+        let (prompt, sampled) = (longest(&self.prompt), longest(&self.generated));
+        longest(&self.depths) + (prompt + 1).max(sampled + 2).max(2 * WARM_UP)
     }
 
     fn tests(&self) -> Vec<Test> {
         let prompts = self.prompt.iter().map(|&count| Test::Prefill(count));
-        let drawn = self.generated.iter().map(|&count| Test::Decode(count));
-        prompts.chain(drawn).collect()
+        let sampled = self.generated.iter().map(|&count| Test::Decode(count));
+        prompts.chain(sampled).collect()
     }
 
     fn check(&self, session: &Session) -> Result<()> {

@@ -175,13 +175,13 @@ impl Rate {
 /// From a prompt to the first token of its answer, milliseconds.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize, JsonSchema)]
 pub struct FirstToken {
-    /// Mean of the samples of the first prompt, each with a token drawn after it.
+    /// Mean of the samples of the first prompt, each with a token sampled after it.
     pub warm: f64,
     /// Opening the device, loading, and the first prefill, which runs every pipeline for the first time.
     pub cold: f64,
 }
 
-/// Differences around the decode samples, per token drawn: all 0 where there was no decode. And memory.
+/// Differences around the decode samples, per token sampled: all 0 where there was no decode. And memory.
 #[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
 pub struct CountersReport {
     /// Compute dispatches.

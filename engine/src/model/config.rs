@@ -195,7 +195,7 @@ impl Config {
     }
 
     /// Cells of a layer's cache: positions that it has room for, of `context`, in passes of up to `prefill_batch` tokens: a layer with a window
-    /// keeps that, and what a pass or an overshoot of drawn tokens writes before it is read.
+    /// keeps that, and what a pass or an overshoot of sampled tokens writes before it is read.
     pub(crate) fn cells(&self, layer: u32, context: usize, prefill_batch: usize) -> usize {
         let ring = |window: u32| window as usize + prefill_batch.max(OVERSHOOT);
         self.window_of(layer)

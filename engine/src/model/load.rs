@@ -248,7 +248,7 @@ impl ModelFile {
         admit(tokens, tokens.len(), config.vocab_size, context)
     }
 
-    /// The dispatches of one decoded token (width 1, drawing included), or of a prefill pass with its last logits;
+    /// The dispatches of one decoded token (width 1, sampling included), or of a prefill pass with its last logits;
     /// reads no weights.
     pub fn plan(&self, gpu: &Gpu, options: &LoadOptions, width: usize) -> Result<Plan> {
         let config = Config::of(self)?;

@@ -134,13 +134,13 @@ impl Builder<'_> {
         }
     }
 
-    /// Drawing the likeliest token.
+    /// Sampling the likeliest token.
     pub fn greedy(&self) -> Plan {
         let params = argmax::Params {
             vocabulary: self.config.vocab_size,
         };
         let mut binds = vec![("logits", Bind::Slot(Slot::Logits))];
-        binds.extend(DRAWING);
+        binds.extend(SAMPLING);
         let shader = self.shader(&argmax::ARGMAX, &[], &[]);
         let dispatch = dispatch(
             shader,
@@ -156,14 +156,14 @@ impl Builder<'_> {
         }
     }
 
-    /// Drawing by chance.
+    /// Sampling by chance.
     pub fn sample(&self, params: &sample::Params) -> Plan {
         let mut binds = vec![
             ("logits", Bind::Slot(Slot::Logits)),
             ("scores", Bind::Slot(Slot::Scores)),
             ("seen", Bind::Slot(Slot::Seen)),
         ];
-        binds.extend(DRAWING);
+        binds.extend(SAMPLING);
         let shader = self.shader(&sample::SAMPLE, &[], &[]);
         let dispatch = dispatch(
             shader,
@@ -275,11 +275,11 @@ impl Width {
 /// Positions from which on a token's attention is worth splitting.
 pub const LONG: u32 = 512;
 
-/// What every dispatch that draws a token binds.
-const DRAWING: [(&str, Bind); 3] = [
+/// What every dispatch that samples a token binds.
+const SAMPLING: [(&str, Bind); 3] = [
     ("state", Bind::Slot(Slot::State)),
     ("tokens", Bind::Slot(Slot::Tokens)),
-    ("drawn", Bind::Slot(Slot::Drawn)),
+    ("drawn", Bind::Slot(Slot::Sampled)),
 ];
 
 pub(super) fn dispatch(

@@ -3,7 +3,7 @@
 use super::dispatch::{Dispatch, Plan};
 use crate::Ceilings;
 
-/// What one dispatch takes at least. Norms, embeddings and drawing count as nothing but a dispatch.
+/// What one dispatch takes at least. Norms, embeddings and sampling count as nothing but a dispatch.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Cost {
     /// Bytes of weights that it reads.

@@ -10,12 +10,12 @@ use crate::model::block::{MatrixId, VectorId};
 /// A buffer that is sized once and kept for life.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Slot {
-    /// Position, count and number of tokens drawn.
+    /// Position, count and number of tokens sampled.
     State,
     /// Input of the pass, (tokens).
     Tokens,
-    /// The tokens drawn last, a ring.
-    Drawn,
+    /// The tokens sampled last, a ring.
+    Sampled,
     /// Cosines and sines, (context, pairs, 2).
     Angles,
     /// Those of layers with a window.
@@ -64,7 +64,7 @@ impl Slot {
         match self {
             Slot::State => "state",
             Slot::Tokens => "tokens",
-            Slot::Drawn => "drawn",
+            Slot::Sampled => "sampled",
             Slot::Angles => "angles",
             Slot::LocalAngles => "local angles",
             Slot::X => "x",

@@ -1,4 +1,4 @@
-//! Generating: the GPU draws a token, makes it its own next input and moves on; the CPU only reads what was drawn.
+//! Generating: the GPU samples a token, makes it its own next input and moves on; the CPU only reads what was sampled.
 
 use std::ops::ControlFlow;
 
@@ -25,8 +25,8 @@ pub enum FinishReason {
 }
 
 impl Session {
-    /// Draws up to `count` tokens after the last one; `each(token)` sees every one as it comes, and breaking it stops
-    /// after it. Each drawn token becomes part of the session. How many are drawn for one reading from the GPU is
+    /// Samples up to `count` tokens after the last one; `each(token)` sees every one as it comes, and breaking it stops
+    /// after it. Each sampled token becomes part of the session. How many are sampled for one reading from the GPU is
     /// [`Session::set_tokens_per_readback`]'s; it changes nothing about which.
     pub async fn generate(
         &mut self,
@@ -50,7 +50,7 @@ impl Session {
                 .set_params(&self.model.gpu, 0, &bytes_of_params(&params));
             self.mark_seen();
         }
-        let draw = if by_chance {
+        let sample = if by_chance {
             &self.sample
         } else {
             &self.greedy
@@ -64,15 +64,15 @@ impl Session {
             };
             let batch = together.min(room);
             let start = Instant::now();
-            let drawn = self.step(draw, number, batch).await?;
+            let sampled = self.step(sample, number, batch).await?;
             self.written = self.written.max(self.tokens.len() - 1 + batch);
             if number > 0 {
                 self.pace.learn(batch, start.elapsed().as_secs_f64());
             }
-            for token in drawn {
+            for token in sampled {
                 self.cached = self.tokens.len();
                 self.tokens.push(token);
-                self.drawn.push(true);
+                self.sampled.push(true);
                 self.fresh = false;
                 number += 1;
                 // What the batch holds beyond is forgotten: the next pass writes over its cells in the cache.
@@ -87,8 +87,8 @@ impl Session {
         Ok(FinishReason::Length)
     }
 
-    /// One pass, one submission and one read-back; the `batch` tokens that it drew, `number` were drawn before.
-    async fn step(&self, draw: &Prepared, number: usize, batch: usize) -> Result<Vec<u32>> {
+    /// One pass, one submission and one read-back; the `batch` tokens that it sampled, `number` were sampled before.
+    async fn step(&self, sample: &Prepared, number: usize, batch: usize) -> Result<Vec<u32>> {
         let gpu = &self.model.gpu;
         let first = self.tokens.len() - 1; // the position of the last token
         let streams = self.model.stream.is_some();
@@ -100,13 +100,13 @@ impl Session {
         let mut encoder = gpu.encoder();
         let mut plans = Vec::new();
         for position in first..first + batch {
-            // The first is drawn from the logits that are there.
+            // The first is sampled from the logits that are there.
             let there = streams || number == 0 && position == first;
             plans.extend((!there).then(|| (self.decode_at(position), 1)));
-            plans.push((draw, 1));
+            plans.push((sample, 1));
         }
         gpu.pass(&mut encoder, &plans);
-        let (ring, readback) = (self.buffers.slot(Slot::Drawn), &self.buffers.readback);
+        let (ring, readback) = (self.buffers.slot(Slot::Sampled), &self.buffers.readback);
         let start = (number % RING) as u64 * 4;
         encoder.copy_buffer_to_buffer(&ring.raw, start, &readback.raw, 0, batch as u64 * 4);
         gpu.submit(encoder);
@@ -116,9 +116,9 @@ impl Session {
     /// Tells the sampler which tokens there were.
     fn mark_seen(&self) {
         let mut seen = vec![0u32; self.model.config.vocab_size as usize];
-        for (&token, &drawn) in self.tokens.iter().zip(&self.drawn) {
+        for (&token, &sampled) in self.tokens.iter().zip(&self.sampled) {
             let times = &mut seen[token as usize];
-            *times = if drawn {
+            *times = if sampled {
                 *times + 1
             } else {
                 *times | IN_PROMPT

@@ -31,7 +31,7 @@ use crate::{
     },
 };
 
-/// Tokens that the ring of drawn tokens holds.
+/// Tokens that the ring of sampled tokens holds.
 const RING: usize = 64;
 
 /// Operations a second before any were measured: those of a slow CPU.
@@ -42,7 +42,7 @@ pub struct Session {
     pub(crate) model: Arc<Loaded>,
     tokens: Vec<u32>,
     /// Which of `tokens` were sampled here, and not prefilled.
-    drawn: Vec<bool>,
+    sampled: Vec<bool>,
     /// How many of `tokens` are in the cache; the last may be missing.
     cached: usize,
     /// Positions from 0 on that were written since the cache was empty: rings have lost what lies far before.
@@ -77,7 +77,7 @@ struct Plans {
 struct Buffers {
     cache: Cache,
     slots: Vec<(Slot, Buffer)>,
-    /// One drawn token, or the last logits, on their way to the CPU.
+    /// One sampled token, or the last logits, on their way to the CPU.
     readback: Buffer,
 }
 
@@ -175,7 +175,7 @@ impl Buffers {
         let sizes = [
             (Slot::State, 16),
             (Slot::Tokens, model.prefill_batch as u64 * 4),
-            (Slot::Drawn, RING as u64 * 4),
+            (Slot::Sampled, RING as u64 * 4),
             (Slot::Logits, logits_bytes),
             (Slot::Scores, logits_bytes),
             (Slot::Seen, logits_bytes),
@@ -217,7 +217,7 @@ impl Session {
         let mut session = Session {
             model,
             tokens: vec![],
-            drawn: vec![],
+            sampled: vec![],
             cached: 0,
             written: 0,
             fresh: false,
@@ -301,7 +301,7 @@ impl Session {
         for _ in 0..2 {
             let start = Instant::now();
             let mut encoder = gpu.encoder();
-            let (ring, readback) = (self.buffers.slot(Slot::Drawn), &self.buffers.readback);
+            let (ring, readback) = (self.buffers.slot(Slot::Sampled), &self.buffers.readback);
             encoder.copy_buffer_to_buffer(&ring.raw, 0, &readback.raw, 0, 4);
             gpu.submit(encoder);
             gpu.map_words(readback, 1).await?;
@@ -310,20 +310,23 @@ impl Session {
         Ok(least)
     }
 
-    /// Draws so many tokens (at most 16) before reading them from the GPU; none: as suits what a reading costs here.
+    /// Samples so many tokens (at most 16) before reading them from the GPU; none: as suits what a reading costs here.
     pub fn set_tokens_per_readback(&mut self, tokens: Option<usize>) {
         self.pace.fix(tokens);
     }
 
-    /// The most tokens that were drawn for one reading so far.
+    /// The most tokens that were sampled for one reading so far.
     pub fn tokens_per_readback(&self) -> usize {
         self.pace.largest()
     }
 
-    /// Takes the tokens from `position` on for ones that were drawn here, as penalties count them: an answer goes on that
+    /// Takes the tokens from `position` on for ones that were sampled here, as penalties count them: an answer goes on that
     /// was begun in another session.
-    pub fn mark_drawn(&mut self, position: usize) {
-        self.drawn.iter_mut().skip(position).for_each(|d| *d = true);
+    pub fn mark_sampled(&mut self, position: usize) {
+        self.sampled
+            .iter_mut()
+            .skip(position)
+            .for_each(|d| *d = true);
     }
 
     /// How many tokens it holds.
@@ -351,7 +354,7 @@ impl Session {
         }
         if position < held {
             self.tokens.truncate(position);
-            self.drawn.truncate(position);
+            self.sampled.truncate(position);
             self.cached = self.cached.min(position);
             self.fresh = false;
             self.keep_rings();
@@ -394,7 +397,7 @@ impl Session {
         gpu.submit(encoder);
         gpu.wait().await?;
         fork.tokens.clone_from(&self.tokens);
-        fork.drawn.clone_from(&self.drawn);
+        fork.sampled.clone_from(&self.sampled);
         (fork.cached, fork.written, fork.fresh) = (self.cached, self.written, self.fresh);
         Ok(fork)
     }

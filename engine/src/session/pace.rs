@@ -1,4 +1,4 @@
-//! How many tokens to draw before reading them from the GPU. Reading costs a round trip, in Firefox about 100 ms: with
+//! How many tokens to sample before reading them from the GPU. Reading costs a round trip, in Firefox about 100 ms: with
 //! one for each token a fast GPU would spend its time waiting.
 
 use super::RING;
@@ -43,8 +43,8 @@ impl Pace {
         self.largest
     }
 
-    /// Tokens to draw next, when `number` were drawn. The first comes alone, so that it comes at once; no batch passes the
-    /// end of the ring that tokens are drawn into.
+    /// Tokens to sample next, when `number` were sampled. The first comes alone, so that it comes at once; no batch passes the
+    /// end of the ring that tokens are sampled into.
     pub fn batch(&mut self, number: usize) -> usize {
         let wanted = match (self.fixed, self.token) {
             (Some(fixed), _) => fixed,

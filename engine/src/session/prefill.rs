@@ -21,7 +21,7 @@ use crate::{
 const EVERY_ROWS: usize = 16;
 
 /// Seconds that a submission takes at about most: drivers take a GPU that is busy for seconds for hung, and a screen that
-/// it also draws stands still meanwhile.
+/// it also samples stands still meanwhile.
 const SUBMISSION_SECONDS: f64 = 0.1;
 
 /// What it takes to have the logits of every token.
@@ -117,12 +117,12 @@ impl Session {
         if self.fresh && self.cached == self.tokens.len() {
             return Ok(());
         }
-        let drawn = self.cached < self.tokens.len();
+        let sampled = self.cached < self.tokens.len();
         self.cached = self.cached.min(self.tokens.len() - 1);
         while self.cached < self.tokens.len() {
             let left = self.tokens.len() - self.cached;
             let count = left.min(self.model.prefill_batch);
-            self.prefill_batch(count, drawn && left == 1, count == left)
+            self.prefill_batch(count, sampled && left == 1, count == left)
                 .await?;
         }
         Ok(())
@@ -141,7 +141,7 @@ impl Session {
 
     fn take(&mut self, tokens: &[u32]) {
         self.tokens.extend_from_slice(tokens);
-        self.drawn.resize(self.tokens.len(), false);
+        self.sampled.resize(self.tokens.len(), false);
     }
 
     /// Computes the next `count` tokens; as a decoded token where `single`, with their last logits where `last`.

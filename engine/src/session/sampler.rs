@@ -1,11 +1,11 @@
-//! How tokens are drawn. The drawing itself is the kernels `argmax` and `sample`.
+//! How tokens are sampled. The sampling itself is the kernels `argmax` and `sample`.
 
 use lantern_kernels::sample::Params;
 use serde::Serialize;
 
 use crate::{Error, Result};
 
-/// How tokens are drawn: penalties, then top-k, top-p, min-p, then temperature, as llama.cpp orders them.
+/// How tokens are sampled: penalties, then top-k, top-p, min-p, then temperature, as llama.cpp orders them.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct SamplerOptions {
     /// 0 always takes the likeliest; larger is more varied.
@@ -18,11 +18,11 @@ pub struct SamplerOptions {
     pub min_p: f32,
     /// Divides positive logits of tokens seen, multiplies negative ones; 1 for none.
     pub repeat_penalty: f32,
-    /// Subtracted for each time that a token was drawn.
+    /// Subtracted for each time that a token was sampled.
     pub frequency_penalty: f32,
-    /// Subtracted once from tokens drawn.
+    /// Subtracted once from tokens sampled.
     pub presence_penalty: f32,
-    /// The same seed on the same adapter draws the same.
+    /// The same seed on the same adapter samples the same.
     pub seed: u64,
 }
 

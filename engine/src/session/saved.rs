@@ -22,8 +22,9 @@ pub struct Saved {
     #[serde(rename = "adapters", default)] // as kept sessions have it
     loras: Vec<(String, f32)>,
     tokens: Vec<u32>,
-    /// Positions of the tokens that were drawn.
-    drawn: Vec<usize>,
+    /// Positions of the tokens that were sampled.
+    #[serde(rename = "drawn")] // as kept sessions have it
+    sampled: Vec<usize>,
     cached: usize,
     #[serde(default)]
     written: usize,
@@ -51,7 +52,11 @@ impl Saved {
 impl Session {
     /// What is to be kept beside the pieces.
     pub fn save(&self) -> Saved {
-        let marked = self.drawn.iter().enumerate().filter(|(_, drawn)| **drawn);
+        let marked = self
+            .sampled
+            .iter()
+            .enumerate()
+            .filter(|(_, sampled)| **sampled);
         Saved {
             version: VERSION,
             fingerprint: self.model.fingerprint(),
@@ -59,7 +64,7 @@ impl Session {
             cache: self.model.cache,
             loras: self.lora_fingerprints(),
             tokens: self.tokens.clone(),
-            drawn: marked.map(|(position, _)| position).collect(),
+            sampled: marked.map(|(position, _)| position).collect(),
             cached: self.cached,
             written: self.written,
             rings: self.rings(),
@@ -171,10 +176,10 @@ impl Session {
             return Err(damaged());
         }
         self.tokens.clone_from(&saved.tokens);
-        self.drawn = vec![false; held];
-        for &position in &saved.drawn {
-            if let Some(drawn) = self.drawn.get_mut(position) {
-                *drawn = true;
+        self.sampled = vec![false; held];
+        for &position in &saved.sampled {
+            if let Some(sampled) = self.sampled.get_mut(position) {
+                *sampled = true;
             }
         }
         (self.cached, self.written) = (saved.cached, saved.written);

@@ -1,7 +1,7 @@
 //! Text in and out: tokenizer, chat template, and a stream that never cuts a character.
 //!
 //! Everything is built from the metadata of a model file; what is done, and in which order, is llama.cpp's, because that is what the makers
-//! of such files test against. Not here: which tokens a model draws.
+//! of such files test against. Not here: which tokens a model samples.
 
 mod byte_pairs;
 mod pretokenizers;

@@ -26,14 +26,14 @@ pub struct Reference {
 }
 
 impl Reference {
-    /// The first drawn token that differs where the reference is sure of it: a margin below 1e-3 ends the comparison.
-    pub fn first_wrong(&self, drawn: &[u32]) -> Option<usize> {
+    /// The first sampled token that differs where the reference is sure of it: a margin below 1e-3 ends the comparison.
+    pub fn first_wrong(&self, sampled: &[u32]) -> Option<usize> {
         let sure = self
             .margin
             .iter()
             .position(|&m| m < 1e-3)
             .unwrap_or(self.greedy.len());
-        (0..sure.min(drawn.len())).find(|&i| drawn[i] != self.greedy[i])
+        (0..sure.min(sampled.len())).find(|&i| sampled[i] != self.greedy[i])
     }
 }
 
@@ -85,11 +85,11 @@ pub fn prefill_all(session: &mut Session, tokens: &[u32]) -> Vec<f32> {
 }
 
 pub fn generate(session: &mut Session, count: usize, sampler: &SamplerOptions) -> Vec<u32> {
-    let mut drawn = Vec::new();
+    let mut sampled = Vec::new();
     block_on(session.generate(count, sampler, &mut |token| {
-        drawn.push(token);
+        sampled.push(token);
         ControlFlow::Continue(())
     }))
     .unwrap();
-    drawn
+    sampled
 }
