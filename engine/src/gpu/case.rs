@@ -10,7 +10,7 @@ use lantern_kernels::{
 use super::{
     buffer::Buffer,
     device::Gpu,
-    pipeline::{Found, Pipeline},
+    pipeline::{BindingResource, Pipeline},
     texture::Memory,
 };
 use crate::Result;
@@ -100,7 +100,7 @@ impl Gpu {
         shader: &Shader,
         params: &[u8],
         units: u32,
-        found: impl Fn(&str) -> Found<'b>,
+        found: impl Fn(&str) -> BindingResource<'b>,
     ) -> Result<Alone> {
         let pipeline = self.pipelines(&[shader]).await?.remove(0);
         let usage = wgpu::BufferUsages::UNIFORM | wgpu::BufferUsages::COPY_DST;

@@ -11,7 +11,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use web_time::Instant;
 
-use super::{case::Alone, device::Gpu, pipeline::Found, texture::Memory};
+use super::{case::Alone, device::Gpu, pipeline::BindingResource, texture::Memory};
 use crate::Result;
 
 /// What an adapter can do at all, by measurement.
@@ -69,7 +69,7 @@ impl Gpu {
                 let shader = Shader::new(&read::READ, variant, &[part], &[]);
                 let params = bytes_of_params(&read::Params { lanes });
                 let found = |name: &str| match name {
-                    "sums" => Found::from(&sums),
+                    "sums" => BindingResource::from(&sums),
                     _ => (&memory).into(),
                 };
                 let ready = self.alone(&shader, &params, lanes, found).await?;

@@ -34,15 +34,15 @@ impl<'b> From<&'b Buffer> for Range<'b> {
     }
 }
 
-/// What a name of a kernel is bound to.
-pub(crate) enum Found<'b> {
+/// Part of a buffer, or a texture, that a shader sees under a name.
+pub(crate) enum BindingResource<'b> {
     Range(Range<'b>),
     Texture(&'b wgpu::TextureView),
 }
 
-impl<'b> From<&'b Buffer> for Found<'b> {
-    fn from(buffer: &'b Buffer) -> Found<'b> {
-        Found::Range(buffer.into())
+impl<'b> From<&'b Buffer> for BindingResource<'b> {
+    fn from(buffer: &'b Buffer) -> BindingResource<'b> {
+        BindingResource::Range(buffer.into())
     }
 }
 
@@ -121,7 +121,7 @@ impl Gpu {
         &self,
         label: &str,
         pipeline: &Pipeline,
-        found: impl Fn(&Binding) -> Found<'b>,
+        found: impl Fn(&Binding) -> BindingResource<'b>,
     ) -> wgpu::BindGroup {
         let entry = |binding: &Binding| {
             if binding.kind == BindingKind::Sampler {
@@ -135,8 +135,8 @@ impl Gpu {
                 };
             }
             let resource = match found(binding) {
-                Found::Texture(view) => wgpu::BindingResource::TextureView(view),
-                Found::Range(Range {
+                BindingResource::Texture(view) => wgpu::BindingResource::TextureView(view),
+                BindingResource::Range(Range {
                     buffer,
                     start,
                     size,

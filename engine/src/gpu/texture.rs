@@ -10,7 +10,7 @@ use lantern_kernels::{Format, Target, formats::TEXTURE_WIDTH};
 use super::{
     buffer::Buffer,
     device::{Gpu, TARGET},
-    pipeline::Found,
+    pipeline::BindingResource,
 };
 use crate::{Error, Result};
 
@@ -23,11 +23,11 @@ pub(crate) enum Memory {
     Texture(Texture),
 }
 
-impl<'m> From<&'m Memory> for Found<'m> {
-    fn from(memory: &'m Memory) -> Found<'m> {
+impl<'m> From<&'m Memory> for BindingResource<'m> {
+    fn from(memory: &'m Memory) -> BindingResource<'m> {
         match memory {
             Memory::Buffer(buffer) => buffer.into(),
-            Memory::Texture(texture) => Found::Texture(&texture.view),
+            Memory::Texture(texture) => BindingResource::Texture(&texture.view),
         }
     }
 }

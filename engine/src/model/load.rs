@@ -19,7 +19,7 @@ use crate::{
     Error, Gpu, ModelFile, Result, Session,
     gpu::{
         buffer::{Buffer, Upload},
-        pipeline::{Found, Range},
+        pipeline::{BindingResource, Range},
     },
     plan::{
         build::{Builder, Width},
@@ -316,7 +316,7 @@ impl Loaded {
     }
 
     /// A plane of a piece of a matrix.
-    pub fn weights(&self, matrix: usize, piece: usize, plane: &str) -> Found<'_> {
+    pub fn weights(&self, matrix: usize, piece: usize, plane: &str) -> BindingResource<'_> {
         let about = &self.layout.matrices[matrix];
         match (&self.matrices[matrix][piece], &self.stream) {
             (&Stored::Turns(half, place), Some(stream)) => {
@@ -326,9 +326,9 @@ impl Loaded {
         }
     }
 
-    pub fn vector(&self, index: usize) -> Found<'_> {
+    pub fn vector(&self, index: usize) -> BindingResource<'_> {
         let (start, size) = self.vector_places[index];
-        Found::Range(Range {
+        BindingResource::Range(Range {
             buffer: &self.vectors,
             start,
             size: Some(size),
@@ -336,7 +336,7 @@ impl Loaded {
     }
 
     /// A slot that sessions share.
-    pub fn slot(&self, slot: Slot) -> Option<Found<'_>> {
+    pub fn slot(&self, slot: Slot) -> Option<BindingResource<'_>> {
         self.slots
             .iter()
             .find(|(s, _)| *s == slot)

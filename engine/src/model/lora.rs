@@ -15,7 +15,7 @@ use super::{
 use crate::{
     Error, ModelFile, Result,
     file::TensorInfo,
-    gpu::{buffer::Upload, pipeline::Found},
+    gpu::{buffer::Upload, pipeline::BindingResource},
 };
 
 /// LoRA adapter on a model's GPU; cheap to clone.
@@ -59,7 +59,7 @@ struct Place {
 
 impl LoraWeights {
     /// A plane of a piece of a matrix.
-    pub fn weights(&self, matrix: usize, piece: usize, plane: &str) -> Found<'_> {
+    pub fn weights(&self, matrix: usize, piece: usize, plane: &str) -> BindingResource<'_> {
         self.stored[matrix][piece].plane(&self.matrices[matrix], piece, plane)
     }
 

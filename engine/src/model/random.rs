@@ -12,7 +12,7 @@ use crate::{
     file::Noise,
     gpu::{
         buffer::Buffer,
-        pipeline::{Found, Range},
+        pipeline::{BindingResource, Range},
     },
 };
 
@@ -100,8 +100,8 @@ impl<'a> RandomLoader<'a> {
     ) -> Result<()> {
         let size = Some(u64::from(params.groups) * 16);
         let found = |name: &str| match name {
-            "table" => Found::from(table),
-            _ => Found::Range(Range {
+            "table" => BindingResource::from(table),
+            _ => BindingResource::Range(Range {
                 buffer,
                 start,
                 size,

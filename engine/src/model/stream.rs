@@ -16,7 +16,7 @@ use crate::{
     gpu::buffer::{Buffer, Mark, Upload},
     plan::{
         build::{Builder, Width},
-        dispatch::{Bind, Plan},
+        dispatch::{Binding, Plan},
     },
 };
 
@@ -176,8 +176,8 @@ fn units(builder: &Builder<'_>, matrices: &mut [Matrix]) -> Vec<Unit> {
 fn layer_unit(body: &Plan, matrices: &[Matrix], layer: u32) -> Unit {
     let dispatches = body.dispatches.iter().filter(|d| d.layer == Some(layer));
     let mut pieces = Vec::new();
-    for (_, bind) in dispatches.flat_map(|d| &d.binds) {
-        if let Bind::Weights(matrix, piece) = *bind
+    for (_, binding) in dispatches.flat_map(|d| &d.binds) {
+        if let Binding::Weights(matrix, piece) = *binding
             && !pieces.contains(&(matrix, piece))
         {
             pieces.push((matrix, piece));

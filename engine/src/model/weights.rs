@@ -13,7 +13,7 @@ use crate::{
     file::TensorInfo,
     gpu::{
         buffer::{Buffer, Upload},
-        pipeline::{Found, Range},
+        pipeline::{BindingResource, Range},
         texture::Texture,
     },
 };
@@ -54,10 +54,10 @@ pub(crate) enum Stored {
 
 impl Stored {
     /// A plane of this piece of `matrix`.
-    pub fn plane(&self, matrix: &Matrix, piece: usize, plane: &str) -> Found<'_> {
+    pub fn plane(&self, matrix: &Matrix, piece: usize, plane: &str) -> BindingResource<'_> {
         let index = matrix.plane(plane);
         match self {
-            Stored::Textures(textures) => Found::Texture(&textures[index].view),
+            Stored::Textures(textures) => BindingResource::Texture(&textures[index].view),
             Stored::Buffer(buffer) => matrix.range(piece, index, buffer),
             Stored::Turns(..) => panic!("{} has no buffer of its own", matrix.name),
         }
@@ -147,9 +147,14 @@ impl Matrix {
     }
 
     /// Plane `index` of a piece that lies in `buffer`.
-    pub(crate) fn range<'b>(&self, piece: usize, index: usize, buffer: &'b Buffer) -> Found<'b> {
+    pub(crate) fn range<'b>(
+        &self,
+        piece: usize,
+        index: usize,
+        buffer: &'b Buffer,
+    ) -> BindingResource<'b> {
         let (start, size) = self.planes(self.pieces[piece]).0[index];
-        Found::Range(Range {
+        BindingResource::Range(Range {
             buffer,
             start,
             size: Some(size),

@@ -15,7 +15,7 @@ use lantern_kernels::{
 use super::{
     build::{Builder, LONG, Width, dispatch},
     cost::Cost,
-    dispatch::{Bind, Dispatch, Slot},
+    dispatch::{Binding, Dispatch, Slot},
 };
 use crate::model::{families::RopeStyle, load::cache_layer_bytes, options::CacheType};
 
@@ -40,11 +40,11 @@ impl Builder<'_> {
             Slot::Angles
         };
         let binds = vec![
-            ("angles", Bind::Slot(angles)),
-            ("qkv", Bind::Slot(Slot::Qkv)),
-            ("keys", Bind::Keys(layer)),
-            ("values", Bind::Values(layer)),
-            ("state", Bind::Slot(Slot::State)),
+            ("angles", Binding::Slot(angles)),
+            ("qkv", Binding::Slot(Slot::Qkv)),
+            ("keys", Binding::Keys(layer)),
+            ("values", Binding::Values(layer)),
+            ("state", Binding::Slot(Slot::State)),
         ];
         let store = match self.cache {
             CacheType::F16 if self.cache_textured(layer) => &STORE_F16_TEXTURE,
@@ -84,10 +84,10 @@ impl Builder<'_> {
             places: cells,
         };
         let binds = vec![
-            ("keys", Bind::Keys(layer)),
-            ("values", Bind::Values(layer)),
-            ("qkv", Bind::Slot(Slot::Qkv)),
-            ("state", Bind::Slot(Slot::State)),
+            ("keys", Binding::Keys(layer)),
+            ("values", Binding::Values(layer)),
+            ("qkv", Binding::Slot(Slot::Qkv)),
+            ("state", Binding::Slot(Slot::State)),
         ];
         let blocks = if self.cache == CacheType::Q8_0 {
             &BLOCKS_Q8_0
@@ -191,11 +191,11 @@ impl Builder<'_> {
         }
         let y = if split { Slot::Parts } else { Slot::Attention };
         let binds = vec![
-            ("qkv", Bind::Slot(Slot::Qkv)),
-            ("keys", Bind::Keys(layer)),
-            ("values", Bind::Values(layer)),
-            ("y", Bind::Slot(y)),
-            ("state", Bind::Slot(Slot::State)),
+            ("qkv", Binding::Slot(Slot::Qkv)),
+            ("keys", Binding::Keys(layer)),
+            ("values", Binding::Values(layer)),
+            ("y", Binding::Slot(y)),
+            ("state", Binding::Slot(Slot::State)),
         ];
         let mut consts = vec![
             ("HEAD", config.head_dim),
@@ -246,8 +246,8 @@ impl Builder<'_> {
         ];
         let shader = self.shader(&attention_join::ATTENTION_JOIN, &[], &consts);
         let binds = vec![
-            ("partial", Bind::Slot(Slot::Parts)),
-            ("y", Bind::Slot(Slot::Attention)),
+            ("partial", Binding::Slot(Slot::Parts)),
+            ("y", Binding::Slot(Slot::Attention)),
         ];
         let what = format!("{} parts", attention_join::PARTS);
         dispatch(

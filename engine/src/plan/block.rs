@@ -12,7 +12,7 @@ use lantern_kernels::{
 
 use super::{
     build::{Builder, Width, dispatch},
-    dispatch::{Bind, Dispatch, Slot},
+    dispatch::{Binding, Dispatch, Slot},
     linear::Linear,
 };
 use crate::model::{
@@ -96,7 +96,7 @@ impl Builder<'_> {
         );
         dispatch
             .binds
-            .extend(norm.bias.map(|bias| ("norm_bias", Bind::Vector(bias))));
+            .extend(norm.bias.map(|bias| ("norm_bias", Binding::Vector(bias))));
         all.push(dispatch);
     }
 
@@ -109,9 +109,9 @@ impl Builder<'_> {
         groups: u32,
     ) -> Dispatch {
         let binds = vec![
-            ("norm_weight", Bind::Vector(weight)),
-            ("x", Bind::Slot(x)),
-            ("y", Bind::Slot(y)),
+            ("norm_weight", Binding::Vector(weight)),
+            ("x", Binding::Slot(x)),
+            ("y", Binding::Slot(y)),
         ];
         let what = format!("{} ({})", self.layout.vectors[weight].name(), params.cols);
         let shader = self.shader(&norm::NORM, &parts, &[]);
@@ -166,8 +166,8 @@ impl Builder<'_> {
             stride: padded(cols),
             factor,
         };
-        let mut binds = vec![("y", Bind::Slot(slot))];
-        binds.extend(bias.map(|bias| ("bias", Bind::Vector(bias))));
+        let mut binds = vec![("y", Binding::Slot(slot))];
+        binds.extend(bias.map(|bias| ("bias", Binding::Vector(bias))));
         let shift = if bias.is_some() {
             &SHIFT_BIAS
         } else {

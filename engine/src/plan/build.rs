@@ -8,7 +8,7 @@ use lantern_kernels::{
 
 use super::{
     cost::Cost,
-    dispatch::{Bind, Dispatch, Plan, Slot},
+    dispatch::{Binding, Dispatch, Plan, Slot},
     linear::Linear,
 };
 use crate::{
@@ -139,7 +139,7 @@ impl Builder<'_> {
         let params = argmax::Params {
             vocabulary: self.config.vocab_size,
         };
-        let mut binds = vec![("logits", Bind::Slot(Slot::Logits))];
+        let mut binds = vec![("logits", Binding::Slot(Slot::Logits))];
         binds.extend(SAMPLING);
         let shader = self.shader(&argmax::ARGMAX, &[], &[]);
         let dispatch = dispatch(
@@ -159,9 +159,9 @@ impl Builder<'_> {
     /// Sampling by chance.
     pub fn sample(&self, params: &sample::Params) -> Plan {
         let mut binds = vec![
-            ("logits", Bind::Slot(Slot::Logits)),
-            ("scores", Bind::Slot(Slot::Scores)),
-            ("seen", Bind::Slot(Slot::Seen)),
+            ("logits", Binding::Slot(Slot::Logits)),
+            ("scores", Binding::Slot(Slot::Scores)),
+            ("seen", Binding::Slot(Slot::Seen)),
         ];
         binds.extend(SAMPLING);
         let shader = self.shader(&sample::SAMPLE, &[], &[]);
@@ -238,10 +238,10 @@ impl Builder<'_> {
                 scale: scale / self.config.scales.residual,
             };
             let binds = vec![
-                ("weights", Bind::Weights(id, index)),
-                ("tokens", Bind::Slot(Slot::Tokens)),
-                ("x", Bind::Slot(Slot::X)),
-                ("state", Bind::Slot(Slot::State)),
+                ("weights", Binding::Weights(id, index)),
+                ("tokens", Binding::Slot(Slot::Tokens)),
+                ("x", Binding::Slot(Slot::X)),
+                ("state", Binding::Slot(Slot::State)),
             ];
             let shader = self.shader(&embed::EMBED, &[matrix.part(), of], &[]);
             let what = format!("{} ({}×{cols})", matrix.name, piece.rows);
@@ -276,17 +276,17 @@ impl Width {
 pub const LONG: u32 = 512;
 
 /// What every dispatch that samples a token binds.
-const SAMPLING: [(&str, Bind); 3] = [
-    ("state", Bind::Slot(Slot::State)),
-    ("tokens", Bind::Slot(Slot::Tokens)),
-    ("drawn", Bind::Slot(Slot::Sampled)),
+const SAMPLING: [(&str, Binding); 3] = [
+    ("state", Binding::Slot(Slot::State)),
+    ("tokens", Binding::Slot(Slot::Tokens)),
+    ("drawn", Binding::Slot(Slot::Sampled)),
 ];
 
 pub(super) fn dispatch(
     shader: Shader,
     what: &str,
     flow: &str,
-    binds: Vec<(&'static str, Bind)>,
+    binds: Vec<(&'static str, Binding)>,
     params: Vec<u8>,
     units: u32,
 ) -> Dispatch {

@@ -89,9 +89,9 @@ impl Slot {
     }
 }
 
-/// What is bound to a name of a kernel.
+/// Tensor, vector or cache that a dispatch binds to a name of its kernel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Bind {
+pub enum Binding {
     /// A slot.
     Slot(Slot),
     /// All planes of a piece of a matrix, each under its own name.
@@ -116,7 +116,7 @@ pub struct Dispatch {
     /// From which slots to which.
     pub flow: String,
     /// Names of the kernel and what is bound to them.
-    pub binds: Vec<(&'static str, Bind)>,
+    pub binds: Vec<(&'static str, Binding)>,
     /// The parameter struct's bytes.
     pub params: Vec<u8>,
     /// Units, for the grid.

@@ -9,7 +9,7 @@ use lantern_kernels::{
 use super::{
     build::{Builder, Width, dispatch},
     cost::Cost,
-    dispatch::{Bind, Dispatch, Slot},
+    dispatch::{Binding, Dispatch, Slot},
     linear::Linear,
 };
 use crate::model::{block::MatrixId, config::Experts};
@@ -73,10 +73,10 @@ impl Builder<'_> {
             stride,
         };
         let binds = vec![
-            ("router", Bind::Slot(Slot::Router)),
-            ("chosen", Bind::Slot(Slot::Chosen)),
-            ("shares", Bind::Slot(Slot::Shares)),
-            ("state", Bind::Slot(Slot::State)),
+            ("router", Binding::Slot(Slot::Router)),
+            ("chosen", Binding::Slot(Slot::Chosen)),
+            ("shares", Binding::Slot(Slot::Shares)),
+            ("state", Binding::Slot(Slot::State)),
         ];
         let shader = self.shader(&route::ROUTE, &[], &[]);
         let what = format!("{} of {} experts", experts.top_k, experts.n_experts);
@@ -100,9 +100,9 @@ impl Builder<'_> {
             stride: padded(cols),
         };
         let binds = vec![
-            ("y", Bind::Slot(Slot::ExpertsOut)),
-            ("x", Bind::Slot(Slot::X)),
-            ("shares", Bind::Slot(Slot::Shares)),
+            ("y", Binding::Slot(Slot::ExpertsOut)),
+            ("x", Binding::Slot(Slot::X)),
+            ("shares", Binding::Slot(Slot::Shares)),
         ];
         let shader = self.shader(&combine::COMBINE, &[], &[]);
         dispatch(
@@ -143,11 +143,11 @@ impl Builder<'_> {
                 y_stride: padded(y_width),
             };
             let binds = vec![
-                ("weights", Bind::Weights(id, index)),
-                ("x", Bind::Slot(x)),
-                ("y", Bind::Slot(y)),
-                ("chosen", Bind::Slot(Slot::Chosen)),
-                ("state", Bind::Slot(Slot::State)),
+                ("weights", Binding::Weights(id, index)),
+                ("x", Binding::Slot(x)),
+                ("y", Binding::Slot(y)),
+                ("chosen", Binding::Slot(Slot::Chosen)),
+                ("state", Binding::Slot(Slot::State)),
             ];
             let shader = self.shader(&experts::EXPERTS, &[matrix.part(), finish], &[]);
             let what = format!("{} ({rows}×{cols})", matrix.name);

@@ -9,7 +9,7 @@ use lantern_kernels::{
 
 use super::{
     build::{Builder, dispatch},
-    dispatch::{Bind, Dispatch, Slot},
+    dispatch::{Binding, Dispatch, Slot},
     linear::Linear,
 };
 use crate::{Gpu, Precision};
@@ -95,11 +95,15 @@ impl Builder<'_> {
             last: u32::from(last),
         };
         let mut binds = vec![
-            ("x", Bind::Slot(linear.x)),
-            ("packed", Bind::Slot(Slot::Packed)),
-            ("state", Bind::Slot(Slot::State)),
+            ("x", Binding::Slot(linear.x)),
+            ("packed", Binding::Slot(Slot::Packed)),
+            ("state", Binding::Slot(Slot::State)),
         ];
-        binds.extend(linear.norm.map(|norm| ("norm_weight", Bind::Vector(norm))));
+        binds.extend(
+            linear
+                .norm
+                .map(|norm| ("norm_weight", Binding::Vector(norm))),
+        );
         let input: &'static Part = if linear.norm.is_some() {
             &INPUT_NORM
         } else {

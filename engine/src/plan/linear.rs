@@ -11,7 +11,7 @@ use lantern_kernels::{
 use super::{
     build::{Builder, Width, dispatch},
     cost::Cost,
-    dispatch::{Bind, Dispatch, Slot},
+    dispatch::{Binding, Dispatch, Slot},
 };
 use crate::{
     Gpu,
@@ -243,12 +243,16 @@ impl Builder<'_> {
                     piece.row_start
                 };
             let mut binds = vec![
-                ("weights", Bind::Weights(linear.matrix, index)),
-                ("x", Bind::Slot(linear.x)),
-                ("y", Bind::Slot(linear.y)),
-                ("state", Bind::Slot(Slot::State)),
+                ("weights", Binding::Weights(linear.matrix, index)),
+                ("x", Binding::Slot(linear.x)),
+                ("y", Binding::Slot(linear.y)),
+                ("state", Binding::Slot(Slot::State)),
             ];
-            binds.extend(linear.norm.map(|norm| ("norm_weight", Bind::Vector(norm))));
+            binds.extend(
+                linear
+                    .norm
+                    .map(|norm| ("norm_weight", Binding::Vector(norm))),
+            );
             let what = format!("{name} ({}×{})", piece.rows, matrix.cols);
             let flow = format!("{} → {}", linear.x.name(), linear.y.name());
             let params = params(piece.rows, matrix.cols, y_start);

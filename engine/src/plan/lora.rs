@@ -7,7 +7,7 @@ use lantern_kernels::{
 
 use super::{
     build::{Builder, Width, dispatch},
-    dispatch::{Bind, Dispatch, Slot},
+    dispatch::{Binding, Dispatch, Slot},
     experts::Chosen,
     linear::Linear,
 };
@@ -172,9 +172,9 @@ impl Builder<'_> {
         };
         let shader = self.shader(&glu::GLU, &[self.activated(&SILU, &GELU)], &[]);
         let binds = vec![
-            ("x", Bind::Slot(Slot::GateUp)),
-            ("delta", Bind::Slot(Slot::Delta)),
-            ("y", Bind::Slot(y)),
+            ("x", Binding::Slot(Slot::GateUp)),
+            ("delta", Binding::Slot(Slot::Delta)),
+            ("y", Binding::Slot(y)),
         ];
         let flow = format!("gate up → {}", y.name());
         let params = bytes_of_params(&params);

@@ -7,19 +7,19 @@ use std::{
 
 use lantern_kernels::Shader;
 
-use super::dispatch::{Bind, Dispatch, Plan};
+use super::dispatch::{Binding, Dispatch, Plan};
 use crate::{
     Gpu, Result,
     gpu::{
         buffer::Buffer,
-        pipeline::{Found, Pipeline, Range as BufferRange},
+        pipeline::{BindingResource, Pipeline, Range as BufferRange},
     },
     model::weights::ALIGNMENT,
 };
 
 /// Where a session has what dispatches bind: `name` tells the planes of weights apart.
 pub(crate) trait Lookup {
-    fn find(&self, bind: Bind, name: &str) -> Found<'_>;
+    fn find(&self, binding: Binding, name: &str) -> BindingResource<'_>;
 }
 
 /// A plan that can be recorded.
@@ -130,20 +130,20 @@ fn bind_group(
     let found = |binding: &lantern_kernels::Binding| {
         let name = binding.name.as_str();
         if name == "params" {
-            return Found::Range(params);
+            return BindingResource::Range(params);
         }
         let wanted = if name.starts_with("w_") {
             "weights"
         } else {
             name
         };
-        let bind = dispatch.binds.iter().find(|(n, _)| *n == wanted);
-        let bind = bind
+        let binding = dispatch.binds.iter().find(|(n, _)| *n == wanted);
+        let binding = binding
             .unwrap_or_else(|| panic!("{label}: nothing is bound to {name}"))
             .1;
-        match (lookup.find(bind, name), dispatch.x_range) {
-            (Found::Range(range), Some((start, size))) if name == "x" => {
-                Found::Range(BufferRange {
+        match (lookup.find(binding, name), dispatch.x_range) {
+            (BindingResource::Range(range), Some((start, size))) if name == "x" => {
+                BindingResource::Range(BufferRange {
                     start,
                     size: Some(size),
                     ..range

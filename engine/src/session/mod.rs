@@ -21,12 +21,12 @@ use web_time::Instant;
 
 use crate::{
     Ceilings, Error, Result,
-    gpu::{buffer::Buffer, pipeline::Found},
+    gpu::{buffer::Buffer, pipeline::BindingResource},
     model::{block::MatrixId, load::Loaded, lora::Lora},
     plan::{
         build::{LONG, Rows, Width},
         cost::Load,
-        dispatch::{Bind, Slot},
+        dispatch::{Binding, Slot},
         run::{Lookup, Prepared},
     },
 };
@@ -90,7 +90,7 @@ struct Bound<'s> {
 
 impl Bound<'_> {
     /// A plane of a piece of a matrix; those of LoRAs have the numbers after the model's own.
-    fn weights(&self, id: MatrixId, piece: usize, name: &str) -> Found<'_> {
+    fn weights(&self, id: MatrixId, piece: usize, name: &str) -> BindingResource<'_> {
         let own = self.model.layout.matrices.len();
         let Some(mut left) = id.checked_sub(own) else {
             return self.model.weights(id, piece, name);
@@ -107,13 +107,13 @@ impl Bound<'_> {
 }
 
 impl Lookup for Bound<'_> {
-    fn find(&self, bind: Bind, name: &str) -> Found<'_> {
-        match bind {
-            Bind::Weights(matrix, piece) => self.weights(matrix, piece, name),
-            Bind::Vector(index) => self.model.vector(index),
-            Bind::Keys(layer) => self.buffers.cache.keys(layer).into(),
-            Bind::Values(layer) => self.buffers.cache.values(layer).into(),
-            Bind::Slot(slot) => {
+    fn find(&self, binding: Binding, name: &str) -> BindingResource<'_> {
+        match binding {
+            Binding::Weights(matrix, piece) => self.weights(matrix, piece, name),
+            Binding::Vector(index) => self.model.vector(index),
+            Binding::Keys(layer) => self.buffers.cache.keys(layer).into(),
+            Binding::Values(layer) => self.buffers.cache.values(layer).into(),
+            Binding::Slot(slot) => {
                 let shared = self.model.slot(slot);
                 shared.unwrap_or_else(|| self.buffers.slot(slot).into())
             }

@@ -8,11 +8,11 @@ use web_time::Instant;
 use super::{Bound, Session};
 use crate::{
     Error, Result,
-    gpu::{buffer::Buffer, pipeline::Found},
+    gpu::{buffer::Buffer, pipeline::BindingResource},
     model::{load::admit, lora::Lora},
     plan::{
         build::{Rows, Width},
-        dispatch::{Bind, Slot},
+        dispatch::{Binding, Slot},
         run::{Lookup, Prepared},
     },
 };
@@ -35,11 +35,11 @@ pub(super) struct Every {
 struct WithLogits<'s>(Bound<'s>, &'s Buffer);
 
 impl Lookup for WithLogits<'_> {
-    fn find(&self, bind: Bind, name: &str) -> Found<'_> {
-        if bind == Bind::Slot(Slot::Logits) {
+    fn find(&self, binding: Binding, name: &str) -> BindingResource<'_> {
+        if binding == Binding::Slot(Slot::Logits) {
             self.1.into()
         } else {
-            self.0.find(bind, name)
+            self.0.find(binding, name)
         }
     }
 }

@@ -8,7 +8,7 @@ use crate::{
     Result,
     model::{load::Loaded, stream::Stream},
     plan::{
-        dispatch::{Bind, Plan},
+        dispatch::{Binding, Plan},
         run::{Part, Prepared},
     },
 };
@@ -68,8 +68,8 @@ impl Session {
 fn stretches(plan: &Plan, stream: &Stream) -> Vec<(Option<usize>, Range<usize>)> {
     let mut all: Vec<(Option<usize>, Range<usize>)> = vec![];
     for (index, dispatch) in plan.dispatches.iter().enumerate() {
-        let unit = dispatch.binds.iter().find_map(|&(_, bind)| match bind {
-            Bind::Weights(matrix, piece) => stream.unit_of((matrix, piece)),
+        let unit = dispatch.binds.iter().find_map(|&(_, binding)| match binding {
+            Binding::Weights(matrix, piece) => stream.unit_of((matrix, piece)),
             _ => None,
         });
         match all.last_mut() {
