@@ -22,15 +22,15 @@ pub(crate) trait Lookup {
     fn find(&self, binding: Binding, name: &str) -> BindingResource<'_>;
 }
 
-/// A plan that can be recorded.
-pub(crate) struct Prepared {
+/// Plan with its pipelines and bind groups, ready to be recorded.
+pub(crate) struct CompiledPlan {
     pub plan: Plan,
     steps: Vec<(Arc<Pipeline>, wgpu::BindGroup)>,
     params: Buffer,
 }
 
-impl Prepared {
-    pub async fn new(gpu: &Gpu, plan: Plan, lookup: &impl Lookup) -> Result<Prepared> {
+impl CompiledPlan {
+    pub async fn new(gpu: &Gpu, plan: Plan, lookup: &impl Lookup) -> Result<CompiledPlan> {
         let usage = wgpu::BufferUsages::UNIFORM | wgpu::BufferUsages::COPY_DST;
         let params = gpu
             .buffer("params", plan.dispatches.len() as u64 * ALIGNMENT, usage)
@@ -57,7 +57,7 @@ impl Prepared {
             let group = bind_group(gpu, dispatch, &pipeline, own, lookup);
             steps.push((pipeline, group));
         }
-        Ok(Prepared {
+        Ok(CompiledPlan {
             plan,
             steps,
             params,
@@ -103,17 +103,17 @@ impl Prepared {
 
 /// Some dispatches of a plan, for a pass of `tokens`.
 pub(crate) struct Part<'p> {
-    pub prepared: &'p Prepared,
+    pub compiled: &'p CompiledPlan,
     pub dispatches: Range<usize>,
     pub tokens: u32,
 }
 
 impl<'p> Part<'p> {
     /// All of a plan.
-    pub fn whole(&(prepared, tokens): &(&'p Prepared, u32)) -> Part<'p> {
+    pub fn whole(&(compiled, tokens): &(&'p CompiledPlan, u32)) -> Part<'p> {
         Part {
-            prepared,
-            dispatches: 0..prepared.plan.dispatches.len(),
+            compiled,
+            dispatches: 0..compiled.plan.dispatches.len(),
             tokens,
         }
     }
@@ -157,7 +157,7 @@ fn bind_group(
 
 impl Gpu {
     /// Records one compute pass of several plans, each with its number of tokens.
-    pub(crate) fn pass(&self, encoder: &mut wgpu::CommandEncoder, plans: &[(&Prepared, u32)]) {
+    pub(crate) fn pass(&self, encoder: &mut wgpu::CommandEncoder, plans: &[(&CompiledPlan, u32)]) {
         let mut pass = self.begin(encoder);
         for (plan, tokens) in plans {
             plan.record(self, &mut pass, *tokens);
@@ -177,9 +177,9 @@ impl Gpu {
         let mut encoder = self.encoder();
         let mut pass = self.begin(&mut encoder);
         for part in parts {
-            let (prepared, tokens) = (part.prepared, part.tokens);
+            let (compiled, tokens) = (part.compiled, part.tokens);
             for index in part.dispatches.clone() {
-                let load = prepared.plan.dispatches[index].load(tokens, position);
+                let load = compiled.plan.dispatches[index].load(tokens, position);
                 if load.dispatches == 0 {
                     continue; // left out of a pass of so few tokens
                 }
@@ -189,7 +189,7 @@ impl Gpu {
                     pass = self.begin(&mut encoder);
                     together = 0;
                 }
-                prepared.record_one(self, &mut pass, index, tokens);
+                compiled.record_one(self, &mut pass, index, tokens);
                 together += load.operations;
                 all += load.operations;
             }

@@ -9,7 +9,7 @@ use web_time::Instant;
 use super::{RING, Session, sampler::SamplerOptions};
 use crate::{
     Result,
-    plan::{dispatch::Slot, run::Prepared},
+    plan::{dispatch::Slot, run::CompiledPlan},
 };
 
 /// Why generation ended.
@@ -88,7 +88,7 @@ impl Session {
     }
 
     /// One pass, one submission and one read-back; the `batch` tokens that it sampled, `number` were sampled before.
-    async fn step(&self, sample: &Prepared, number: usize, batch: usize) -> Result<Vec<u32>> {
+    async fn step(&self, sample: &CompiledPlan, number: usize, batch: usize) -> Result<Vec<u32>> {
         let gpu = &self.model.gpu;
         let first = self.tokens.len() - 1; // the position of the last token
         let streams = self.model.stream.is_some();

@@ -27,7 +27,7 @@ use crate::{
         build::{LONG, Rows, Width},
         cost::Load,
         dispatch::{Binding, Slot},
-        run::{Lookup, Prepared},
+        run::{CompiledPlan, Lookup},
     },
 };
 
@@ -53,8 +53,8 @@ pub struct Session {
     /// What is computed beside the model's layers, and the factor on each.
     loras: Vec<(Lora, f32)>,
     plans: Plans,
-    greedy: Prepared,
-    sample: Prepared,
+    greedy: CompiledPlan,
+    sample: CompiledPlan,
     every: Option<Box<prefill::Every>>,
     pace: Pace,
     /// How fast the last prefill pass was: so much is submitted at once.
@@ -64,13 +64,13 @@ pub struct Session {
 /// The plans that read weights.
 struct Plans {
     /// One token, with its logits.
-    decode: Prepared,
+    decode: CompiledPlan,
     /// The same far into the context, where that is another plan.
-    decode_long: Option<Prepared>,
+    decode_long: Option<CompiledPlan>,
     /// Many tokens, without.
-    prefill: Prepared,
+    prefill: CompiledPlan,
     /// The logits of the last of them.
-    head: Prepared,
+    head: CompiledPlan,
 }
 
 /// What belongs to one session on the GPU.
@@ -130,7 +130,7 @@ impl Plans {
             buffers,
             loras,
         };
-        let ready = async |plan| Prepared::new(&model.gpu, plan, &bound).await;
+        let ready = async |plan| CompiledPlan::new(&model.gpu, plan, &bound).await;
         Ok(Plans {
             decode: ready(builder.step(Width::Decode)).await?,
             decode_long: if builder.splits() {
@@ -212,8 +212,8 @@ impl Session {
             loras: &[],
         };
         let neutral = sampler::SamplerOptions::greedy().params(model.config.vocab_size);
-        let greedy = Prepared::new(&model.gpu, builder.greedy(), &bound).await?;
-        let sample = Prepared::new(&model.gpu, builder.sample(&neutral), &bound).await?;
+        let greedy = CompiledPlan::new(&model.gpu, builder.greedy(), &bound).await?;
+        let sample = CompiledPlan::new(&model.gpu, builder.sample(&neutral), &bound).await?;
         let mut session = Session {
             model,
             tokens: vec![],
@@ -259,7 +259,7 @@ impl Session {
     }
 
     /// The plan of one token at `position`.
-    fn decode_at(&self, position: usize) -> &Prepared {
+    fn decode_at(&self, position: usize) -> &CompiledPlan {
         let far = self.plans.decode_long.as_ref();
         far.filter(|_| position >= LONG as usize)
             .unwrap_or(&self.plans.decode)

@@ -13,7 +13,7 @@ use crate::{
     plan::{
         build::{Rows, Width},
         dispatch::{Binding, Slot},
-        run::{Lookup, Prepared},
+        run::{CompiledPlan, Lookup},
     },
 };
 
@@ -26,7 +26,7 @@ const SUBMISSION_SECONDS: f64 = 0.1;
 
 /// What it takes to have the logits of every token.
 pub(super) struct Every {
-    head: Prepared,
+    head: CompiledPlan,
     logits: Buffer,
     readback: Buffer,
 }
@@ -194,7 +194,7 @@ impl Session {
             },
             &logits,
         );
-        let head = Prepared::new(gpu, plan, &bound).await?;
+        let head = CompiledPlan::new(gpu, plan, &bound).await?;
         Ok(Every {
             head,
             logits,

@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::Session;
-use crate::{Error, Result, gpu::device::Gpu, plan::run::Prepared};
+use crate::{Error, Result, gpu::device::Gpu, plan::run::CompiledPlan};
 
 /// The dispatches of a pass that are the same shader.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
@@ -55,7 +55,7 @@ impl Session {
 
     async fn profile(
         &self,
-        plans: &[(&Prepared, u32)],
+        plans: &[(&CompiledPlan, u32)],
         position: usize,
         rounds: usize,
     ) -> Result<Vec<ProfileRow>> {
@@ -66,12 +66,12 @@ impl Session {
         }
         let gpu = &self.model.gpu;
         let mut rows: Vec<ProfileRow> = Vec::new();
-        for (prepared, tokens) in plans {
+        for (compiled, tokens) in plans {
             let mut all = Vec::new();
             for _ in 0..rounds {
-                all.push(gpu.times(prepared, *tokens).await?);
+                all.push(gpu.times(compiled, *tokens).await?);
             }
-            for (index, dispatch) in prepared.plan.dispatches.iter().enumerate() {
+            for (index, dispatch) in compiled.plan.dispatches.iter().enumerate() {
                 let load = dispatch.load(*tokens, position as u32);
                 if load.dispatches == 0 {
                     continue;
@@ -104,7 +104,7 @@ impl Session {
 
 impl Gpu {
     /// Seconds of each dispatch of a pass; 0 for those that it leaves out.
-    async fn times(&self, prepared: &Prepared, tokens: u32) -> Result<Vec<f64>> {
+    async fn times(&self, compiled: &CompiledPlan, tokens: u32) -> Result<Vec<f64>> {
         if !self
             .device
             .features()
@@ -115,12 +115,12 @@ impl Gpu {
                 "{name} has no timestamp queries: there is no telling how long a kernel took"
             )));
         }
-        let dispatches = &prepared.plan.dispatches;
+        let dispatches = &compiled.plan.dispatches;
         let runs = |&index: &usize| dispatches[index].token_start < tokens;
         let wanted: Vec<usize> = (0..dispatches.len()).filter(runs).collect();
         let mut seconds = vec![0.0; dispatches.len()];
         for batch in wanted.chunks(BATCH) {
-            let ticks = self.timestamps(prepared, tokens, batch).await?;
+            let ticks = self.timestamps(compiled, tokens, batch).await?;
             let period = f64::from(self.queue.get_timestamp_period()) * 1e-9;
             for (&index, pair) in batch.iter().zip(ticks.chunks_exact(2)) {
                 seconds[index] = pair[1].saturating_sub(pair[0]) as f64 * period;
@@ -132,7 +132,7 @@ impl Gpu {
     /// Before and after each dispatch of `batch`.
     async fn timestamps(
         &self,
-        prepared: &Prepared,
+        compiled: &CompiledPlan,
         tokens: u32,
         batch: &[usize],
     ) -> Result<Vec<u64>> {
@@ -157,7 +157,7 @@ impl Gpu {
                     end_of_pass_write_index: Some(2 * number + 1),
                 }),
             });
-            prepared.record_one(self, &mut pass, index, tokens);
+            compiled.record_one(self, &mut pass, index, tokens);
             self.counting.passes.fetch_add(1, Relaxed);
         }
         encoder.resolve_query_set(&queries, 0..count, &resolved.raw, 0);

@@ -9,7 +9,7 @@ use crate::{
     model::{load::Loaded, stream::Stream},
     plan::{
         dispatch::{Binding, Plan},
-        run::{Part, Prepared},
+        run::{CompiledPlan, Part},
     },
 };
 
@@ -17,7 +17,7 @@ impl Session {
     /// Submits plans, each with its tokens, in submissions of about `most` operations. The operations of all of them.
     pub(super) async fn run(
         &self,
-        plans: &[(&Prepared, u32)],
+        plans: &[(&CompiledPlan, u32)],
         position: usize,
         most: u64,
     ) -> Result<u64> {
@@ -28,14 +28,14 @@ impl Session {
         };
         let running = stream.begin()?;
         let mut all = 0;
-        for &(prepared, tokens) in plans {
-            for (unit, dispatches) in stretches(&prepared.plan, stream) {
+        for &(compiled, tokens) in plans {
+            for (unit, dispatches) in segments(&compiled.plan, stream) {
                 if let Some(unit) = unit {
                     let matrices = &self.model.layout.matrices;
                     running.bring(gpu, matrices, unit).await?;
                 }
                 let part = Part {
-                    prepared,
+                    compiled,
                     dispatches,
                     tokens,
                 };
@@ -65,7 +65,7 @@ impl Session {
 }
 
 /// Dispatches of a plan that compute with one unit, in order; those that compute with none belong to what is before.
-fn stretches(plan: &Plan, stream: &Stream) -> Vec<(Option<usize>, Range<usize>)> {
+fn segments(plan: &Plan, stream: &Stream) -> Vec<(Option<usize>, Range<usize>)> {
     let mut all: Vec<(Option<usize>, Range<usize>)> = vec![];
     for (index, dispatch) in plan.dispatches.iter().enumerate() {
         let unit = dispatch.binds.iter().find_map(|&(_, binding)| match binding {

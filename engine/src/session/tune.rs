@@ -14,7 +14,7 @@ use crate::{
     plan::{
         build::{Rows, Width},
         dispatch::{Dispatch, Plan},
-        run::Prepared,
+        run::CompiledPlan,
     },
 };
 
@@ -134,7 +134,7 @@ impl Session {
             buffers: &self.buffers,
         };
         let plan = self.model.builder().head(Width::Decode, Rows::Last);
-        let token = Prepared::new(&self.model.gpu, plan, &bound).await?;
+        let token = CompiledPlan::new(&self.model.gpu, plan, &bound).await?;
         self.set_state(0, 1);
         let least = async |head| {
             let mut least = f64::MAX;
@@ -186,24 +186,24 @@ impl Session {
             model: &self.model,
             buffers: &self.buffers,
         };
-        let prepared = Prepared::new(gpu, plan, &bound).await?;
+        let compiled = CompiledPlan::new(gpu, plan, &bound).await?;
         self.set_state(0, tokens as usize);
         let mut times = 1;
-        let mut least = self.round(&prepared, tokens, times).await?; // also compiles
+        let mut least = self.round(&compiled, tokens, times).await?; // also compiles
         while least < ROUND && times < 1024 {
             times *= 2;
-            least = self.round(&prepared, tokens, times).await?;
+            least = self.round(&compiled, tokens, times).await?;
         }
         for _ in 1..ROUNDS {
-            least = least.min(self.round(&prepared, tokens, times).await?);
+            least = least.min(self.round(&compiled, tokens, times).await?);
         }
         Ok(least / times as f64)
     }
 
-    async fn round(&self, prepared: &Prepared, tokens: u32, times: usize) -> Result<f64> {
+    async fn round(&self, compiled: &CompiledPlan, tokens: u32, times: usize) -> Result<f64> {
         let gpu = &self.model.gpu;
         let mut encoder = gpu.encoder();
-        gpu.pass(&mut encoder, &vec![(prepared, tokens); times]);
+        gpu.pass(&mut encoder, &vec![(compiled, tokens); times]);
         let start = Instant::now();
         gpu.submit(encoder);
         gpu.wait().await?;
