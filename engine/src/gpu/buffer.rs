@@ -7,7 +7,7 @@ use std::sync::{
 
 use super::{
     device::Gpu,
-    signal::{Told, signal},
+    oneshot::{Receiver, oneshot},
     texture::Texture,
 };
 use crate::{Error, Result, model::weights::STRIP_BYTES};
@@ -26,10 +26,10 @@ impl Drop for Buffer {
     }
 }
 
-/// A place in the order of what was submitted.
-pub(crate) struct Mark {
+/// Point in the order of submissions that can be waited for.
+pub(crate) struct Fence {
     last: wgpu::SubmissionIndex,
-    told: Told<()>,
+    receiver: Receiver<()>,
 }
 
 /// Bytes that go to the GPU before it must have taken them: what the upload of weights costs on the host.
@@ -112,10 +112,10 @@ impl Gpu {
 
     /// Waits until the GPU has done all it was given.
     pub(crate) async fn wait(&self) -> Result<()> {
-        let (done, told) = signal();
-        self.queue.on_submitted_work_done(move || done.give(()));
+        let (sender, receiver) = oneshot();
+        self.queue.on_submitted_work_done(move || sender.send(()));
         self.drive()?;
-        told.await;
+        receiver.await;
         self.check()
     }
 
@@ -132,33 +132,33 @@ impl Gpu {
         self.queue.submit([encoder.finish()])
     }
 
-    /// Marks that `last` was submitted last.
-    pub(crate) fn mark(&self, last: wgpu::SubmissionIndex) -> Mark {
-        let (done, told) = signal();
-        self.queue.on_submitted_work_done(move || done.give(()));
-        Mark { last, told }
+    /// Fence after `last`, which was submitted last.
+    pub(crate) fn fence(&self, last: wgpu::SubmissionIndex) -> Fence {
+        let (sender, receiver) = oneshot();
+        self.queue.on_submitted_work_done(move || sender.send(()));
+        Fence { last, receiver }
     }
 
-    /// Waits until all is done that was submitted before the mark, and for nothing after it.
-    pub(crate) async fn reach(&self, mark: Mark) -> Result<()> {
+    /// Waits until all is done that was submitted before the fence, and for nothing after it.
+    pub(crate) async fn wait_for(&self, fence: Fence) -> Result<()> {
         // Natively nobody calls back unless asked to.
         let polled = self.device.poll(wgpu::PollType::Wait {
-            submission_index: Some(mark.last),
+            submission_index: Some(fence.last),
             timeout: None,
         });
         polled.map_err(|e| Error::Device(format!("{}: {e}", self.adapter().name)))?;
-        mark.told.await;
+        fence.receiver.await;
         self.check()
     }
 
     /// Reads `count` words of a buffer made by [`Gpu::readback`], after all that was submitted.
     pub(crate) async fn map_words(&self, buffer: &Buffer, count: usize) -> Result<Vec<u32>> {
         let range = 0..(count * 4) as u64;
-        let (done, told) = signal();
+        let (sender, receiver) = oneshot();
         buffer
             .raw
             .map_async(wgpu::MapMode::Read, range.clone(), move |result| {
-                done.give(result.is_ok());
+                sender.send(result.is_ok());
             });
         self.drive()?;
         let lost = || {
@@ -167,7 +167,7 @@ impl Gpu {
                 self.adapter().name
             ))
         };
-        if !told.await {
+        if !receiver.await {
             self.check()?; // the reason, where the device gave one
             return Err(lost());
         }

@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     Error, Gpu, ModelFile, Result,
-    gpu::buffer::{Buffer, Mark, Upload},
+    gpu::buffer::{Buffer, Fence, Upload},
     plan::{
         build::{Builder, Width},
         dispatch::{Binding, Plan},
@@ -65,7 +65,7 @@ struct State {
     /// The unit that lies in each half.
     held: [Option<usize>; 2],
     /// What was last computed with each.
-    computed: [Option<Mark>; 2],
+    computed: [Option<Fence>; 2],
 }
 
 /// What a piece takes in a buffer.
@@ -312,7 +312,7 @@ impl Running<'_> {
             state.computed[half].take()
         };
         if let Some(computed) = computed {
-            gpu.reach(computed).await?;
+            gpu.wait_for(computed).await?;
         }
         let mut upload = Upload::ahead(gpu);
         for (buffer, &(id, piece)) in stream.turns[half].iter().zip(&stream.units[unit].0) {
@@ -328,7 +328,7 @@ impl Running<'_> {
     }
 
     /// Tells what was the last to read a unit.
-    pub fn computes(&self, unit: usize, last: Mark) {
+    pub fn computes(&self, unit: usize, last: Fence) {
         self.0.state().computed[unit % 2] = Some(last);
     }
 }

@@ -41,7 +41,7 @@ impl Session {
                 };
                 let (operations, last) = gpu.submit_parts(&[part], position, most);
                 if let Some(unit) = unit {
-                    running.computes(unit, gpu.mark(last));
+                    running.computes(unit, gpu.fence(last));
                 }
                 all += operations;
             }

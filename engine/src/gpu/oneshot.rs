@@ -6,22 +6,22 @@ use std::{
     task::{Context, Poll, Waker},
 };
 
-/// Where a value is given, and a future of it. A giver that is dropped unused leaves the future waiting.
-pub(super) fn signal<T>() -> (Giver<T>, Told<T>) {
+/// Sender of one value, and the future of it. A sender that is dropped unused leaves the future waiting.
+pub(super) fn oneshot<T>() -> (Sender<T>, Receiver<T>) {
     let state = Arc::new(Mutex::new((None, None)));
-    (Giver(state.clone()), Told(state))
+    (Sender(state.clone()), Receiver(state))
 }
 
-/// A value that is given, and who waits for it.
+/// A value that was sent, and who waits for it.
 type State<T> = Arc<Mutex<(Option<T>, Option<Waker>)>>;
 
-/// Gives a value, once.
-pub(super) struct Giver<T>(State<T>);
+/// Sends one value.
+pub(super) struct Sender<T>(State<T>);
 
 /// The future of the value.
-pub(super) struct Told<T>(State<T>);
+pub(super) struct Receiver<T>(State<T>);
 
-impl<T> Future for Told<T> {
+impl<T> Future for Receiver<T> {
     type Output = T;
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<T> {
@@ -34,8 +34,8 @@ impl<T> Future for Told<T> {
     }
 }
 
-impl<T> Giver<T> {
-    pub fn give(self, value: T) {
+impl<T> Sender<T> {
+    pub fn send(self, value: T) {
         let mut state = self.0.lock().expect("not poisoned");
         state.0 = Some(value);
         if let Some(waker) = state.1.take() {
