@@ -174,7 +174,7 @@ fn default_with_each_variant_asked_for() {
         let mut names: Vec<(&str, &[&str])> = Vec::new();
         for kernel in lantern_kernels::ALL {
             let files = files_for(kernel.name);
-            for variant in kernel.variants.iter().filter(|v| has.runs(v)) {
+            for variant in kernel.variants.iter().filter(|v| has.supports(v)) {
                 match names.iter_mut().find(|(name, _)| *name == variant.name) {
                     Some((_, known)) if known.len() < files.len() => *known = files,
                     Some(_) => {}

@@ -65,7 +65,7 @@ impl Gpu {
         let mut best = (0.0, String::new());
         for part in [&read::READ_BUFFER, &read::READ_TEXTURE] {
             let memory = self.memory(part, size).await?;
-            for variant in self.able(&read::READ) {
+            for variant in self.verified(&read::READ) {
                 let shader = Shader::new(&read::READ, variant, &[part], &[]);
                 let params = bytes_of_params(&read::Params { lanes });
                 let found = |name: &str| match name {
@@ -86,7 +86,7 @@ impl Gpu {
         let kernel = &multiply_add::MULTIPLY_ADD;
         let mut best = 0f64;
         let y = self.storage("y", u64::from(LANES) * 4).await?;
-        for variant in self.able(kernel) {
+        for variant in self.verified(kernel) {
             let shader = Shader::new(kernel, variant, &[scalar], &[]);
             let params = multiply_add::Params {
                 lanes: LANES,

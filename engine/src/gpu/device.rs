@@ -342,52 +342,53 @@ impl Gpu {
     /// The variant of `kernel` to use: one that was asked for, else the first made for this kind of adapter that it
     /// can run, else the first that it can run at all.
     pub fn variant(&self, kernel: &'static Kernel) -> &'static Variant {
-        self.asked(kernel)
-            .or_else(|| self.made_for(kernel).next())
-            .or_else(|| self.able(kernel).next())
-            .or_else(|| self.capable(kernel).next()) // none computes right: a trial of the plans says so
+        self.forced(kernel)
+            .or_else(|| self.preferred(kernel).next())
+            .or_else(|| self.verified(kernel).next())
+            .or_else(|| self.supported(kernel).next()) // none computes right: a trial of the plans says so
             .unwrap_or_else(|| panic!("no variant of {} runs here", kernel.name))
     }
 
     /// The variant of `kernel` that was asked for by name, if this adapter can run it.
-    pub fn asked(&self, kernel: &'static Kernel) -> Option<&'static Variant> {
+    pub fn forced(&self, kernel: &'static Kernel) -> Option<&'static Variant> {
         let named = |v: &&Variant| self.options.variants.iter().any(|name| name == v.name);
-        self.able(kernel).find(named)
+        self.verified(kernel).find(named)
     }
 
     /// Whether `kernel` has a variant that was made for this kind of adapter, and runs on it.
     pub fn has_variant(&self, kernel: &'static Kernel) -> bool {
-        self.made_for(kernel).next().is_some()
+        self.preferred(kernel).next().is_some()
     }
 
     /// The variants of `kernel` that this adapter can run, in their order; those left out that computed wrong.
-    pub(crate) fn able(
+    pub(crate) fn verified(
         &self,
         kernel: &'static Kernel,
     ) -> impl Iterator<Item = &'static Variant> + use<'_> {
-        self.capable(kernel)
+        self.supported(kernel)
             .filter(|v| self.failure(kernel, v).is_none())
     }
 
     /// The variants of `kernel` that this adapter can run, whatever they compute.
-    pub(crate) fn capable(
+    pub(crate) fn supported(
         &self,
         kernel: &'static Kernel,
     ) -> impl Iterator<Item = &'static Variant> + use<'_> {
-        kernel.variants.iter().filter(|v| self.runs(v))
+        kernel.variants.iter().filter(|v| self.supports(v))
     }
 
     /// Those of them that were made for this kind of adapter, the default first.
-    pub(crate) fn made_for(
+    pub(crate) fn preferred(
         &self,
         kernel: &'static Kernel,
     ) -> impl Iterator<Item = &'static Variant> + use<'_> {
         let software = self.software();
-        self.able(kernel).filter(move |v| v.software == software)
+        self.verified(kernel)
+            .filter(move |v| v.software == software)
     }
 
     /// Whether this adapter can run the variant.
-    pub fn runs(&self, variant: &Variant) -> bool {
+    pub fn supports(&self, variant: &Variant) -> bool {
         let has = &self.description.features;
         let parts = variant.parts;
         let matrices = |part: &&lantern_kernels::Part| match part.cooperative {

@@ -69,11 +69,11 @@ impl Gpu {
         let wanted = kernels(only)?;
         let total = wanted
             .iter()
-            .map(|kernel| self.capable(kernel).count())
+            .map(|kernel| self.supported(kernel).count())
             .sum();
         for kernel in wanted {
             let cases: Vec<Case> = self.cases(kernel).collect();
-            for variant in self.capable(kernel) {
+            for variant in self.supported(kernel) {
                 let row = self.tested(kernel, variant, &cases).await?;
                 self.conclude(&row);
                 if each(row, total).is_break() {

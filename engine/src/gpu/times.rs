@@ -39,7 +39,7 @@ impl Gpu {
         let mut wanted = Vec::new();
         for kernel in kernels(only)? {
             let cases: Vec<_> = self.cases(kernel).collect();
-            let variants: Vec<_> = self.able(kernel).collect();
+            let variants: Vec<_> = self.verified(kernel).collect();
             wanted.push((kernel, variants, cases));
         }
         let total = wanted.iter().map(|(_, v, c)| v.len() * c.len()).sum();

@@ -57,8 +57,8 @@ impl Gpu {
     /// The variant of `kernel` for a shape: one that was asked for, else the one that was tuned for, else the default.
     pub(crate) fn variant_for(&self, kernel: &'static Kernel, shape: &str) -> &'static Variant {
         let choice = || self.choices().get(shape).cloned();
-        let tuned = || choice().and_then(|name| self.able(kernel).find(|v| v.name == name));
-        self.asked(kernel)
+        let tuned = || choice().and_then(|name| self.verified(kernel).find(|v| v.name == name));
+        self.forced(kernel)
             .or_else(tuned)
             .unwrap_or_else(|| self.variant(kernel))
     }

@@ -225,7 +225,7 @@ impl Builder<'_> {
     /// Whether attention far into the context is split while decoding.
     pub(crate) fn splits(&self) -> bool {
         let join = &attention_join::ATTENTION_JOIN;
-        self.context >= LONG && self.gpu.able(join).next().is_some()
+        self.context >= LONG && self.gpu.verified(join).next().is_some()
     }
 
     /// Bytes of what attention finds in parts of the positions.

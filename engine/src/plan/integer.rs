@@ -22,8 +22,8 @@ const KERNELS: [&Kernel; 2] = [
 
 /// Bytes of `width` packed activations, if any linear layer may read such.
 pub(crate) fn packed_bytes(gpu: &Gpu, precision: Precision, width: u32) -> u64 {
-    let asked = KERNELS.iter().any(|kernel| gpu.asked(kernel).is_some());
-    if precision == Precision::Exact || !asked {
+    let forced = KERNELS.iter().any(|kernel| gpu.forced(kernel).is_some());
+    if precision == Precision::Exact || !forced {
         return 0;
     }
     packed_row(width)
@@ -38,7 +38,7 @@ impl Builder<'_> {
     /// Whether `linear` is to be computed by `kernel`, one of these.
     fn integer(&self, kernel: &'static Kernel, linear: &Linear) -> bool {
         let format = self.matrix(linear.matrix).format;
-        !self.exact() && format.has_bytes() && self.gpu.asked(kernel).is_some()
+        !self.exact() && format.has_bytes() && self.gpu.forced(kernel).is_some()
     }
 
     /// The last token's layer in integers; false, and nothing done, where that is not asked for.

@@ -98,13 +98,14 @@ impl Builder<'_> {
         let gpu = self.gpu;
         let kernel = &matmul_cooperative::MATMUL_COOPERATIVE;
         let part = self.matrix(linear.matrix).part();
-        if !self.exact() && gpu.asked(kernel).is_some() {
+        if !self.exact() && gpu.forced(kernel).is_some() {
             self.matmul(
                 &linear,
                 &self.shader(kernel, &[part, linear.finish], &[]),
                 all,
             );
-        } else if gpu.has_variant(&matmul_rows::MATMUL_ROWS) && gpu.asked(&matmul::MATMUL).is_none()
+        } else if gpu.has_variant(&matmul_rows::MATMUL_ROWS)
+            && gpu.forced(&matmul::MATMUL).is_none()
         {
             self.matmul_rows(&linear, tokens, all);
         } else {

@@ -78,7 +78,7 @@ impl Model {
         for (dispatch, tokens) in all {
             let shape = dispatch.shader.shape();
             let mut best: Option<(f64, &str)> = None;
-            for variant in gpu.made_for(dispatch.shader.kernel) {
+            for variant in gpu.preferred(dispatch.shader.kernel) {
                 if start.elapsed().as_secs_f64() > seconds {
                     best.get_or_insert((0.0, variant.name));
                     break;
@@ -116,7 +116,7 @@ fn dispatches(model: &Loaded) -> Vec<(Dispatch, u32)> {
     let mut found = Vec::new();
     for Plan { dispatches, tokens } in plans {
         for dispatch in dispatches {
-            let choice = model.gpu.made_for(dispatch.shader.kernel).count() > 1;
+            let choice = model.gpu.preferred(dispatch.shader.kernel).count() > 1;
             if choice && seen.insert(dispatch.shader.shape()) {
                 found.push((dispatch, tokens));
             }
