@@ -60,14 +60,14 @@ impl Session {
             let room = (self.model.context - self.tokens.len()).min(count - number);
             let together = match self.model.stream {
                 Some(_) => 1, // what streams comes between two
-                None => self.pace.batch(number),
+                None => self.batching.batch(number),
             };
             let batch = together.min(room);
             let start = Instant::now();
             let sampled = self.step(sample, number, batch).await?;
             self.written = self.written.max(self.tokens.len() - 1 + batch);
             if number > 0 {
-                self.pace.learn(batch, start.elapsed().as_secs_f64());
+                self.batching.learn(batch, start.elapsed().as_secs_f64());
             }
             for token in sampled {
                 self.cached = self.tokens.len();

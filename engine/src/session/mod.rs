@@ -2,10 +2,10 @@
 
 mod cache;
 pub mod decode;
-mod pace;
 mod perplexity;
 mod prefill;
 pub mod profile;
+mod readback;
 pub mod sampler;
 pub mod saved;
 mod stream;
@@ -16,7 +16,7 @@ use std::sync::Arc;
 
 use cache::Cache;
 use lantern_kernels::padded;
-use pace::Pace;
+use readback::ReadbackBatching;
 use web_time::Instant;
 
 use crate::{
@@ -56,7 +56,7 @@ pub struct Session {
     greedy: CompiledPlan,
     sample: CompiledPlan,
     every: Option<Box<prefill::Every>>,
-    pace: Pace,
+    batching: ReadbackBatching,
     /// How fast the last prefill pass was: so much is submitted at once.
     operations_per_second: f64,
 }
@@ -227,11 +227,11 @@ impl Session {
             greedy,
             sample,
             every: None,
-            pace: Pace::new(0.0),
+            batching: ReadbackBatching::new(0.0),
             operations_per_second: OPERATIONS_PER_SECOND,
         };
         session.every = Some(Box::new(session.make_every(&[]).await?));
-        session.pace = Pace::new(session.reading_seconds().await?);
+        session.batching = ReadbackBatching::new(session.reading_seconds().await?);
         Ok(session)
     }
 
@@ -312,12 +312,12 @@ impl Session {
 
     /// Samples so many tokens (at most 16) before reading them from the GPU; none: as suits what a reading costs here.
     pub fn set_tokens_per_readback(&mut self, tokens: Option<usize>) {
-        self.pace.fix(tokens);
+        self.batching.fix(tokens);
     }
 
     /// The most tokens that were sampled for one reading so far.
     pub fn tokens_per_readback(&self) -> usize {
-        self.pace.largest()
+        self.batching.largest()
     }
 
     /// Takes the tokens from `position` on for ones that were sampled here, as penalties count them: an answer goes on that

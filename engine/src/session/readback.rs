@@ -14,7 +14,7 @@ const NEWEST: f64 = 0.25;
 
 /// What is known of the cost of a token and of a reading.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Pace {
+pub(super) struct ReadbackBatching {
     /// Seconds of a reading by itself.
     reading: f64,
     /// Seconds of a token; none before the first measurement.
@@ -25,9 +25,9 @@ pub(super) struct Pace {
     largest: usize,
 }
 
-impl Pace {
-    pub fn new(reading: f64) -> Pace {
-        Pace {
+impl ReadbackBatching {
+    pub fn new(reading: f64) -> ReadbackBatching {
+        ReadbackBatching {
             reading,
             token: None,
             fixed: None,
@@ -76,40 +76,40 @@ impl Pace {
 mod tests {
     use super::*;
 
-    fn paced(reading: f64, token: f64) -> usize {
-        let mut pace = Pace::new(reading);
-        assert_eq!(pace.batch(0), 1);
+    fn batch_of(reading: f64, token: f64) -> usize {
+        let mut batching = ReadbackBatching::new(reading);
+        assert_eq!(batching.batch(0), 1);
         for _ in 0..9 {
-            let batch = pace.batch(1);
-            pace.learn(batch, reading + token * batch as f64);
+            let batch = batching.batch(1);
+            batching.learn(batch, reading + token * batch as f64);
         }
-        pace.batch(1)
+        batching.batch(1)
     }
 
     #[test]
     fn cheap_readings_are_made_for_every_token() {
-        assert_eq!(paced(0.0002, 0.010), 1);
-        assert_eq!(paced(0.0, 0.2), 1);
+        assert_eq!(batch_of(0.0002, 0.010), 1);
+        assert_eq!(batch_of(0.0, 0.2), 1);
     }
 
     #[test]
     fn dear_readings_are_shared_as_far_as_text_still_streams() {
-        assert_eq!(paced(0.002, 0.005), 4);
-        assert_eq!(paced(0.1, 0.010), BATCH_MAX);
-        assert_eq!(paced(0.1, 0.060), 4);
-        assert_eq!(paced(0.1, 0.3), 1);
+        assert_eq!(batch_of(0.002, 0.005), 4);
+        assert_eq!(batch_of(0.1, 0.010), BATCH_MAX);
+        assert_eq!(batch_of(0.1, 0.060), 4);
+        assert_eq!(batch_of(0.1, 0.3), 1);
     }
 
     #[test]
     fn no_batch_passes_the_end_of_the_ring() {
-        let mut pace = Pace::new(0.0);
-        pace.fix(Some(7));
+        let mut batching = ReadbackBatching::new(0.0);
+        batching.fix(Some(7));
         let mut number = 0;
         while number < 3 * RING {
-            let batch = pace.batch(number);
+            let batch = batching.batch(number);
             assert!(batch >= 1 && number % RING + batch <= RING);
             number += batch;
         }
-        assert_eq!(pace.largest(), 7);
+        assert_eq!(batching.largest(), 7);
     }
 }
