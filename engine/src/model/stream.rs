@@ -274,11 +274,11 @@ impl Stream {
         self.state.lock().expect("not poisoned")
     }
 
-    /// Has the buffers to itself from now on.
+    /// Starts a pass, which has the buffers to itself until it ends.
     ///
     /// # Errors
     /// [`Error::BadInput`] where another session computes.
-    pub fn begin(&self) -> Result<Running<'_>> {
+    pub fn start_pass(&self) -> Result<Running<'_>> {
         if std::mem::replace(&mut self.state().running, true) {
             return Err(Error::BadInput(
                 "layers of this model stream, for one session at a time, and another is computing"
@@ -299,9 +299,9 @@ impl Drop for Running<'_> {
 }
 
 impl Running<'_> {
-    /// Brings a unit to the GPU where it is not there: on its way while the one before is computed with, once the one
+    /// Uploads a unit where it is not there: on its way while the one before is computed with, once the one
     /// before that is done.
-    pub async fn bring(&self, gpu: &Gpu, matrices: &[Matrix], unit: usize) -> Result<()> {
+    pub async fn upload_unit(&self, gpu: &Gpu, matrices: &[Matrix], unit: usize) -> Result<()> {
         let (stream, half) = (self.0, unit % 2);
         if stream.state().held[half] == Some(unit) {
             return Ok(());
@@ -319,7 +319,7 @@ impl Running<'_> {
             let matrix = &matrices[id];
             let piece = matrix.pieces[piece];
             matrix
-                .bring(&stream.file, piece, buffer, &mut upload)
+                .upload_piece(&stream.file, piece, buffer, &mut upload)
                 .await?;
         }
         stream.file.release();
@@ -327,8 +327,8 @@ impl Running<'_> {
         Ok(())
     }
 
-    /// Tells what was the last to read a unit.
-    pub fn computes(&self, unit: usize, last: Fence) {
+    /// Sets the fence after the last submission that reads a unit.
+    pub fn set_computed(&self, unit: usize, last: Fence) {
         self.0.state().computed[unit % 2] = Some(last);
     }
 }

@@ -397,7 +397,7 @@ impl Matrix {
     }
 
     /// Fills one piece in a buffer that is there.
-    pub(crate) async fn bring(
+    pub(crate) async fn upload_piece(
         &self,
         file: &ModelFile,
         piece: Piece,

@@ -158,7 +158,7 @@ fn bind_group(
 impl Gpu {
     /// Records one compute pass of several plans, each with its number of tokens.
     pub(crate) fn pass(&self, encoder: &mut wgpu::CommandEncoder, plans: &[(&CompiledPlan, u32)]) {
-        let mut pass = self.begin(encoder);
+        let mut pass = self.begin_pass(encoder);
         for (plan, tokens) in plans {
             plan.record(self, &mut pass, *tokens);
         }
@@ -175,7 +175,7 @@ impl Gpu {
     ) -> (u64, wgpu::SubmissionIndex) {
         let (mut together, mut all) = (0, 0);
         let mut encoder = self.encoder();
-        let mut pass = self.begin(&mut encoder);
+        let mut pass = self.begin_pass(&mut encoder);
         for part in parts {
             let (compiled, tokens) = (part.compiled, part.tokens);
             for index in part.dispatches.clone() {
@@ -186,7 +186,7 @@ impl Gpu {
                 if together > 0 && together + load.operations > most {
                     drop(pass);
                     self.submit(std::mem::replace(&mut encoder, self.encoder()));
-                    pass = self.begin(&mut encoder);
+                    pass = self.begin_pass(&mut encoder);
                     together = 0;
                 }
                 compiled.record_one(self, &mut pass, index, tokens);
@@ -198,7 +198,7 @@ impl Gpu {
         (all, self.submit(encoder))
     }
 
-    fn begin<'e>(&self, encoder: &'e mut wgpu::CommandEncoder) -> wgpu::ComputePass<'e> {
+    fn begin_pass<'e>(&self, encoder: &'e mut wgpu::CommandEncoder) -> wgpu::ComputePass<'e> {
         self.counting.passes.fetch_add(1, Relaxed);
         encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default())
     }

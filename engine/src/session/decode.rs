@@ -41,7 +41,7 @@ impl Session {
         if self.tokens.len() >= self.model.context {
             return Ok(FinishReason::ContextFull);
         }
-        self.settle().await?;
+        self.compute_pending().await?;
         self.set_state(self.cached - 1, 1);
         let by_chance = !sampler.is_greedy();
         if by_chance {
@@ -93,7 +93,7 @@ impl Session {
         let first = self.tokens.len() - 1; // the position of the last token
         let streams = self.model.stream.is_some();
         if streams && number > 0 {
-            self.hand(&self.tokens[first..]).await?;
+            self.upload_tokens(&self.tokens[first..]).await?;
             let plans = [(self.decode_at(first), 1)];
             self.run(&plans, first, u64::MAX).await?;
         }

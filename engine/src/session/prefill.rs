@@ -56,7 +56,7 @@ impl Session {
         progress: &mut dyn FnMut(usize, usize) -> ControlFlow<()>,
     ) -> Result<()> {
         self.admit(tokens)?;
-        self.take(tokens);
+        self.push_tokens(tokens);
         let (total, first) = (self.tokens.len() - self.cached, self.cached);
         let single = total == 1;
         while self.cached < self.tokens.len() {
@@ -79,9 +79,9 @@ impl Session {
     ) -> Result<()> {
         self.admit(tokens)?;
         if !self.tokens.is_empty() {
-            self.settle().await?;
+            self.compute_pending().await?;
         }
-        self.take(tokens);
+        self.push_tokens(tokens);
         let every = self.every.take().expect("made with the session");
         let result = self.prefill_every(&every, sink).await;
         self.every = Some(every);
@@ -90,7 +90,7 @@ impl Session {
 
     /// Logits, (vocab_size), after the last token.
     pub async fn logits(&mut self) -> Result<Vec<f32>> {
-        self.settle().await?;
+        self.compute_pending().await?;
         let gpu = &self.model.gpu;
         let count = self.model.config.vocab_size as usize;
         let mut encoder = gpu.encoder();
@@ -107,8 +107,8 @@ impl Session {
         Ok(bytemuck::cast_vec(words))
     }
 
-    /// Brings the cache and the logits up to the last token: one that was sampled is prefilled, one before a rewind again.
-    pub(super) async fn settle(&mut self) -> Result<()> {
+    /// Computes what is pending, up to the logits after the last token: one that was sampled is prefilled, one before a rewind again.
+    pub(super) async fn compute_pending(&mut self) -> Result<()> {
         if self.tokens.is_empty() {
             return Err(Error::BadInput(
                 "the session is empty: prefill a token first".into(),
@@ -139,14 +139,14 @@ impl Session {
         )
     }
 
-    fn take(&mut self, tokens: &[u32]) {
+    fn push_tokens(&mut self, tokens: &[u32]) {
         self.tokens.extend_from_slice(tokens);
         self.sampled.resize(self.tokens.len(), false);
     }
 
     /// Computes the next `count` tokens; as a decoded token where `single`, with their last logits where `last`.
     async fn prefill_batch(&mut self, count: usize, single: bool, last: bool) -> Result<()> {
-        self.begin(self.cached, count).await?;
+        self.upload_pass(self.cached, count).await?;
         let many = [(&self.plans.prefill, count as u32), (&self.plans.head, 1)];
         let plans = if single {
             &[(self.decode_at(self.cached), 1)]
@@ -167,9 +167,10 @@ impl Session {
         Ok(())
     }
 
-    /// Hands the GPU `count` tokens from `position` on.
-    pub(super) async fn begin(&self, position: usize, count: usize) -> Result<()> {
-        self.hand(&self.tokens[position..][..count]).await?;
+    /// Uploads `count` tokens from `position` on, and the state of a pass over them.
+    pub(super) async fn upload_pass(&self, position: usize, count: usize) -> Result<()> {
+        self.upload_tokens(&self.tokens[position..][..count])
+            .await?;
         self.set_state(position, count);
         Ok(())
     }
@@ -212,7 +213,7 @@ impl Session {
         let rows = every.head.plan.tokens as usize;
         while self.cached < self.tokens.len() {
             let count = (self.tokens.len() - self.cached).min(rows);
-            self.begin(self.cached, count).await?;
+            self.upload_pass(self.cached, count).await?;
             let gpu = &self.model.gpu;
             let tokens = count as u32;
             let plans = [

@@ -33,7 +33,7 @@ impl Session {
     /// # Errors
     /// [`Error::Unsupported`] where the adapter has no timestamps, or the GPU was opened without.
     pub async fn profile_decode(&mut self, rounds: usize) -> Result<Vec<ProfileRow>> {
-        self.settle().await?;
+        self.compute_pending().await?;
         let position = self.cached - 1;
         self.set_state(position, 1);
         let plans = [(self.decode_at(position), 1)];
@@ -45,10 +45,10 @@ impl Session {
     /// # Errors
     /// As [`Session::profile_decode`].
     pub async fn profile_prefill(&mut self, rounds: usize) -> Result<Vec<ProfileRow>> {
-        self.settle().await?;
+        self.compute_pending().await?;
         let count = self.cached.min(self.model.prefill_batch);
         let position = self.cached - count;
-        self.begin(position, count).await?;
+        self.upload_pass(position, count).await?;
         let plans = [(&self.plans.prefill, count as u32), (&self.plans.head, 1)];
         self.profile(&plans, position, rounds).await
     }

@@ -26,13 +26,13 @@ impl Session {
             let whole: Vec<Part> = plans.iter().map(Part::whole).collect();
             return Ok(gpu.submit_parts(&whole, position, most).0);
         };
-        let running = stream.begin()?;
+        let running = stream.start_pass()?;
         let mut all = 0;
         for &(compiled, tokens) in plans {
             for (unit, dispatches) in segments(&compiled.plan, stream) {
                 if let Some(unit) = unit {
                     let matrices = &self.model.layout.matrices;
-                    running.bring(gpu, matrices, unit).await?;
+                    running.upload_unit(gpu, matrices, unit).await?;
                 }
                 let part = Part {
                     compiled,
@@ -41,7 +41,7 @@ impl Session {
                 };
                 let (operations, last) = gpu.submit_parts(&[part], position, most);
                 if let Some(unit) = unit {
-                    running.computes(unit, gpu.fence(last));
+                    running.set_computed(unit, gpu.fence(last));
                 }
                 all += operations;
             }
@@ -49,8 +49,8 @@ impl Session {
         Ok(all)
     }
 
-    /// Hands the GPU the tokens of the next pass: themselves, or the rows of the embedding that were read for them.
-    pub(super) async fn hand(&self, tokens: &[u32]) -> Result<()> {
+    /// Uploads the tokens of the next pass: themselves, or the rows of the embedding that were read for them.
+    pub(super) async fn upload_tokens(&self, tokens: &[u32]) -> Result<()> {
         let model: &Loaded = &self.model;
         let Some(stream) = &model.stream else {
             self.write_tokens(tokens);
@@ -68,10 +68,13 @@ impl Session {
 fn segments(plan: &Plan, stream: &Stream) -> Vec<(Option<usize>, Range<usize>)> {
     let mut all: Vec<(Option<usize>, Range<usize>)> = vec![];
     for (index, dispatch) in plan.dispatches.iter().enumerate() {
-        let unit = dispatch.binds.iter().find_map(|&(_, binding)| match binding {
-            Binding::Weights(matrix, piece) => stream.unit_of((matrix, piece)),
-            _ => None,
-        });
+        let unit = dispatch
+            .binds
+            .iter()
+            .find_map(|&(_, binding)| match binding {
+                Binding::Weights(matrix, piece) => stream.unit_of((matrix, piece)),
+                _ => None,
+            });
         match all.last_mut() {
             Some((before, range)) if unit.is_none() || unit == *before => range.end = index + 1,
             _ => all.push((unit, index..index + 1)),
