@@ -123,7 +123,7 @@ fn rows(report: &Report) -> Vec<Vec<String>> {
                 "{} speeds predicted on this adapter were off by {:.0} % on average, {:.0} % at most",
                 past.count,
                 past.mean * 100.0,
-                past.most * 100.0
+                past.max * 100.0
             )
         },
     );

@@ -45,7 +45,7 @@ fn rows(adapter: &AdapterDescription) -> Vec<Vec<String>> {
     let row = |name: &str, value: String| vec![String::new(), name.to_owned(), value];
     let yes = |is: bool| if is { "yes" } else { "no" }.to_owned();
     let (limits, features) = (&adapter.limits, &adapter.features);
-    let (least, most) = features.subgroup_size;
+    let (min, max) = features.subgroup_size;
     vec![
         vec![
             adapter.index.to_string(),
@@ -83,7 +83,7 @@ fn rows(adapter: &AdapterDescription) -> Vec<Vec<String>> {
         row(
             "subgroups",
             if features.subgroups {
-                format!("yes, {least} to {most} lanes")
+                format!("yes, {min} to {max} lanes")
             } else {
                 yes(false)
             },

@@ -18,15 +18,15 @@ pub fn read_text(path: &Path) -> Result<String> {
         .map_err(|_| Failure::Message(format!("{} is no UTF-8 text", path.display())))
 }
 
-/// The same of a file of at most `most` bytes.
-pub fn read_text_at_most(path: &Path, most: u64) -> Result<String> {
-    String::from_utf8(read_at_most(path, most)?)
+/// The same of a file of at most `max` bytes.
+pub fn read_text_bounded(path: &Path, max: u64) -> Result<String> {
+    String::from_utf8(read_bounded(path, max)?)
         .map_err(|_| Failure::Message(format!("{} is no UTF-8 text", path.display())))
 }
 
-/// At most `most` bytes, of stdin where the path is `-`. A longer file is refused before it is read; a pipe or a device once
+/// At most `max` bytes, of stdin where the path is `-`. A longer file is refused before it is read; a pipe or a device once
 /// it has given as much.
-pub fn read_at_most(path: &Path, most: u64) -> Result<Vec<u8>> {
+pub fn read_bounded(path: &Path, max: u64) -> Result<Vec<u8>> {
     let (source, length): (Box<dyn Read>, u64) = if path == Path::new("-") {
         (Box::new(io::stdin().lock()), 0)
     } else {
@@ -35,13 +35,13 @@ pub fn read_at_most(path: &Path, most: u64) -> Result<Vec<u8>> {
         (Box::new(file), length)
     };
     let mut bytes = Vec::new();
-    if length <= most {
-        let read = source.take(most + 1).read_to_end(&mut bytes);
+    if length <= max {
+        let read = source.take(max + 1).read_to_end(&mut bytes);
         read.map_err(|error| Failure::io(path, error))?;
     }
-    if length.max(bytes.len() as u64) > most {
-        let (name, most) = (path.display(), most >> 20);
-        let problem = format!("{name} is larger than {most} MiB, which no file of this kind is");
+    if length.max(bytes.len() as u64) > max {
+        let (name, max) = (path.display(), max >> 20);
+        let problem = format!("{name} is larger than {max} MiB, which no file of this kind is");
         return Err(Failure::Message(problem));
     }
     Ok(bytes)

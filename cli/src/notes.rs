@@ -61,11 +61,11 @@ pub fn reply(text: &str) {
 }
 
 /// The text as a terminal may have it: what comes from a file can be long, and hold the terminal's own commands.
-/// Control characters become their escapes, but for those in `kept`; what is longer than `most` characters is cut.
-pub fn visible(text: &str, most: usize, kept: &str) -> String {
+/// Control characters become their escapes, but for those in `kept`; what is longer than `max` characters is cut.
+pub fn visible(text: &str, max: usize, kept: &str) -> String {
     let mut shown = String::new();
     for (index, c) in text.chars().enumerate() {
-        if index == most {
+        if index == max {
             shown.push('…');
             break;
         }

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use crate::tuning;
 
 /// Predictions that are remembered for an adapter, the newest ones.
-const MOST: usize = 200;
+const PREDICTIONS_MAX: usize = 200;
 
 /// Tokens a second.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
@@ -42,7 +42,7 @@ pub struct PastError {
     /// Mean of |predicted / measured - 1|.
     pub mean: f64,
     /// The largest of them.
-    pub most: f64,
+    pub max: f64,
 }
 
 /// Remembers a prediction.
@@ -61,7 +61,7 @@ pub fn predicted(gpu: &Gpu, estimate: &Estimate, options: &LoadOptions) {
     };
     all.retain(|known| known.key() != new.key() || known.measured.is_some());
     all.push(new);
-    let surplus = all.len().saturating_sub(MOST);
+    let surplus = all.len().saturating_sub(PREDICTIONS_MAX);
     write(gpu, &all[surplus..]);
 }
 
@@ -102,7 +102,7 @@ pub fn past(gpu: &Gpu) -> Option<PastError> {
     (!errors.is_empty()).then(|| PastError {
         count: errors.len(),
         mean: errors.iter().sum::<f64>() / errors.len() as f64,
-        most: errors.iter().copied().fold(0.0, f64::max),
+        max: errors.iter().copied().fold(0.0, f64::max),
     })
 }
 

@@ -27,7 +27,7 @@ pub struct Found {
 
 /// The results in a file, or in stdin where the path is `-`.
 pub fn read(path: &Path) -> Result<Vec<Found>> {
-    let text = files::read_text_at_most(path, BYTES_MAX)?;
+    let text = files::read_text_bounded(path, BYTES_MAX)?;
     let found = |report| Found {
         file: path.to_owned(),
         report,

@@ -139,9 +139,9 @@ pub struct Long {
     pub lines: usize,
 }
 
-/// Functions of a Rust or WGSL file with more than `most` lines. Leans on the formatter: a body ends with the first `}`
+/// Functions of a Rust or WGSL file with more than `max` lines. Leans on the formatter: a body ends with the first `}`
 /// that is indented as the line with `fn` is.
-pub fn long_functions(source: &Source, most: usize) -> Vec<Long> {
+pub fn long_functions(source: &Source, max: usize) -> Vec<Long> {
     let lines: Vec<&str> = source.text.lines().collect();
     let mut found = Vec::new();
     for (start, line) in lines.iter().enumerate() {
@@ -153,7 +153,7 @@ pub fn long_functions(source: &Source, most: usize) -> Vec<Long> {
             .iter()
             .position(|line| ends_function(line, indent));
         let length = last.map_or(lines.len() - start, |last| last + 1);
-        if length > most {
+        if length > max {
             found.push(Long {
                 place: format!("{}:{} {name}", source.path, start + 1),
                 lines: length,

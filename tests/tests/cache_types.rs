@@ -36,7 +36,7 @@ fn fewer_bits_are_off_by_as_much_as_they_should() {
             };
             let (whole_bytes, wanted) = logits(CacheType::F32);
             let mut before = None;
-            for (cache, bits, most) in [
+            for (cache, bits, max) in [
                 (CacheType::F16, 16, 1e-6),
                 (CacheType::Q8_0, 9, 1e-3),
                 (CacheType::Q4_0, 5, 0.3),
@@ -45,7 +45,7 @@ fn fewer_bits_are_off_by_as_much_as_they_should() {
                 let error = nmse(&found, &wanted);
                 println!("{} {name} {cache:?}: NMSE {error:.2e}", adapter.name);
                 assert!(
-                    error <= most,
+                    error <= max,
                     "{}: {name}: {cache:?}: NMSE {error:.2e}",
                     adapter.name
                 );

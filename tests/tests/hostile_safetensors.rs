@@ -146,8 +146,8 @@ fn refusal(folder: &Path) -> String {
         };
     });
     assert!(start.elapsed() < Duration::from_secs(30), "{message}: slow");
-    let most = used.bytes_max;
-    assert!(most < ALLOCATION_MAX, "{message}: {most} bytes");
+    let max = used.bytes_max;
+    assert!(max < ALLOCATION_MAX, "{message}: {max} bytes");
     message
 }
 

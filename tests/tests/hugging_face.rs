@@ -83,7 +83,7 @@ fn bfloat16_from_safetensors() {
 #[test]
 fn quantised_while_loading() {
     let gpu = gpu();
-    for (name, stored, most) in [
+    for (name, stored, max) in [
         ("qwen2", "q8_0", 1e-3),
         ("qwen3moe", "q8_0", 1e-2),
         ("qwen2", "q4_k", 0.2),
@@ -115,7 +115,7 @@ fn quantised_while_loading() {
             &logits(&path),
         );
         println!("{name} {stored}: NMSE {error:.2e}");
-        assert!(error < most, "{name} {stored}: NMSE {error:.2e}");
+        assert!(error < max, "{name} {stored}: NMSE {error:.2e}");
         let plain = ModelFile::open(&folder).unwrap();
         let write = plain.quantised(stored).unwrap();
         let mut out = Vec::new();

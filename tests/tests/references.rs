@@ -37,12 +37,12 @@ fn compare(gpu: &Arc<Gpu>, path: &Path, precision: Precision) -> (f64, Option<us
     (error, reference.first_wrong(&sampled))
 }
 
-/// Compares every file on every adapter; NMSE at most `most`.
-fn check(kind: &str, names: &[&str], precision: Precision, most: f64) {
+/// Compares every file on every adapter; NMSE at most `max`.
+fn check(kind: &str, names: &[&str], precision: Precision, max: f64) {
     let mut failures = Vec::new();
     for adapter in adapters::all() {
         let gpu = open(&adapter, &[]);
-        failures.extend(check_on(&gpu, kind, names, precision, most));
+        failures.extend(check_on(&gpu, kind, names, precision, max));
     }
     assert!(failures.is_empty(), "{}", failures.join("\n"));
 }
@@ -63,7 +63,7 @@ fn check_on(
     kind: &str,
     names: &[&str],
     precision: Precision,
-    most: f64,
+    max: f64,
 ) -> Vec<String> {
     let mut failures = Vec::new();
     let adapter = &gpu.adapter().name;
@@ -71,7 +71,7 @@ fn check_on(
         let path = folder(kind).join(format!("{name}.gguf"));
         let (error, differs) = compare(gpu, &path, precision);
         println!("{adapter:<40} {name:<24} NMSE {error:.2e}");
-        if error > most || differs.is_some() {
+        if error > max || differs.is_some() {
             failures.push(format!(
                 "{adapter}: {name}: NMSE {error:.2e}, greedy differs at {differs:?}"
             ));

@@ -102,10 +102,10 @@ fn without_f16_and_without_subgroups() {
         };
         let wanted = run(true, true, Precision::Exact);
         for (f16, subgroups) in [(false, false), (false, true), (true, false)] {
-            for (precision, most) in [(Precision::Exact, 1e-9), (Precision::Mixed, 1e-4)] {
+            for (precision, max) in [(Precision::Exact, 1e-9), (Precision::Mixed, 1e-4)] {
                 let error = nmse(&run(f16, subgroups, precision), &wanted);
                 let what = format!("{}: f16 {f16}, subgroups {subgroups}", adapter.name);
-                assert!(error <= most, "{what}, {precision:?}: NMSE {error:.2e}");
+                assert!(error <= max, "{what}, {precision:?}: NMSE {error:.2e}");
             }
         }
     }

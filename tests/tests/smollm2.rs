@@ -45,9 +45,9 @@ fn open(
     (gpu, model)
 }
 
-/// Logits within `most` of the reference, and the same greedy tokens, for each case.
-fn check(adapter: &AdapterDescription, precision: Precision, cases: &[&str], most: f64) {
-    check_with(adapter, precision, &[], cases, most);
+/// Logits within `max` of the reference, and the same greedy tokens, for each case.
+fn check(adapter: &AdapterDescription, precision: Precision, cases: &[&str], max: f64) {
+    check_with(adapter, precision, &[], cases, max);
 }
 
 /// The same with the variants named.
@@ -56,7 +56,7 @@ fn check_with(
     precision: Precision,
     variants: &[&str],
     cases: &[&str],
-    most: f64,
+    max: f64,
 ) {
     let Some(path) = default_model() else { return };
     let (_gpu, model) = open(adapter, &path, precision, variants);
@@ -72,7 +72,7 @@ fn check_with(
             &SamplerOptions::greedy(),
         );
         println!("{:<40} {case:<12} NMSE {error:.2e}", adapter.name);
-        assert!(error <= most, "{}: {case}: NMSE {error:.2e}", adapter.name);
+        assert!(error <= max, "{}: {case}: NMSE {error:.2e}", adapter.name);
         assert_eq!(
             reference.first_wrong(&sampled),
             None,
@@ -178,9 +178,9 @@ fn nll(logits: &[f32], tokens: &[u32]) -> f64 {
     let vocab_size = logits.len() / tokens.len();
     let rows = logits.chunks_exact(vocab_size).zip(&tokens[1..]);
     let row = |(row, &next): (&[f32], &u32)| {
-        let most = f64::from(row.iter().copied().fold(f32::MIN, f32::max));
-        let total: f64 = row.iter().map(|&v| (f64::from(v) - most).exp()).sum();
-        most + total.ln() - f64::from(row[next as usize])
+        let max = f64::from(row.iter().copied().fold(f32::MIN, f32::max));
+        let total: f64 = row.iter().map(|&v| (f64::from(v) - max).exp()).sum();
+        max + total.ln() - f64::from(row[next as usize])
     };
     rows.map(row).sum()
 }

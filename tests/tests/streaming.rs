@@ -16,7 +16,7 @@ use crate::support::{
     nmse,
 };
 
-const LEAST: u64 = 1000; // bytes in which nothing fits
+const TOO_LITTLE: u64 = 1000; // bytes in which nothing fits
 
 fn options(gpu_memory: Option<u64>) -> LoadOptions {
     LoadOptions {
@@ -33,7 +33,7 @@ fn try_load(gpu: &Arc<Gpu>, path: &Path, options: &LoadOptions) -> Result<Model,
 }
 
 /// The megabytes, in bytes, that the refusal of too few names.
-fn least(refused: &Error) -> u64 {
+fn min_budget(refused: &Error) -> u64 {
     let Error::DoesNotFit(why) = refused else {
         panic!("{refused}")
     };
@@ -59,8 +59,8 @@ fn streamed_layers_compute_what_others_do() {
             let tokens = reference(&path).tokens;
             let whole = load(&gpu, &path, &options(None));
             let before = gpu.counters().gpu_bytes;
-            let refused = try_load(&gpu, &path, &options(Some(LEAST)));
-            let budget = least(&refused.err().expect("nothing fits so few bytes"));
+            let refused = try_load(&gpu, &path, &options(Some(TOO_LITTLE)));
+            let budget = min_budget(&refused.err().expect("nothing fits so few bytes"));
             let model = try_load(&gpu, &path, &options(Some(budget))).unwrap();
             let Some(streaming) = model.streaming() else {
                 continue; // of so few layers two on their way are nearly all
@@ -226,8 +226,8 @@ fn random_weights_are_the_same_wherever_they_are_made() {
                 let mut each = |_, _| ControlFlow::Continue(());
                 block_on(Model::load(&gpu, &file, &options, &mut each))
             };
-            let refused = all_at(Some(LEAST)).err().unwrap();
-            let streamed = all_at(Some(least(&refused))).unwrap();
+            let refused = all_at(Some(TOO_LITTLE)).err().unwrap();
+            let streamed = all_at(Some(min_budget(&refused))).unwrap();
             assert!(streamed.streaming().is_some());
             let logits = |model: Model| {
                 let mut session = block_on(model.session()).unwrap();

@@ -24,7 +24,7 @@ fn each_variant_by_force_gives_the_reference() {
             ..GpuOptions::default()
         };
         let gpu = Arc::new(adapters::gpu(&adapters::main(), options));
-        for (precision, most) in [(Precision::Mixed, 1e-4), (Precision::Exact, 1e-6)] {
+        for (precision, max) in [(Precision::Mixed, 1e-4), (Precision::Exact, 1e-6)] {
             let options = LoadOptions {
                 precision,
                 context: Some(128),
@@ -34,7 +34,7 @@ fn each_variant_by_force_gives_the_reference() {
             let mut session = block_on(model.session()).unwrap();
             prefill(&mut session, &reference.tokens);
             let error = nmse(&block_on(session.logits()).unwrap(), &logits(&place));
-            assert!(error <= most, "{variant}: NMSE {error:.2e}");
+            assert!(error <= max, "{variant}: NMSE {error:.2e}");
             let sampled = generate(&mut session, 3, &SamplerOptions::greedy());
             assert_eq!(
                 reference.first_wrong(&sampled),

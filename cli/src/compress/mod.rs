@@ -72,7 +72,7 @@ pub fn compress(args: &CompressArgs) -> Result {
         name.into()
     });
     files::check_new(&target, common.force)?;
-    let bytes = files::read_at_most(&args.file, BYTES_MAX)?;
+    let bytes = files::read_bounded(&args.file, BYTES_MAX)?;
     let packed = pack(&bytes, common)?.to_bytes();
     files::write_whole(&target, |out| {
         out.write_all(&packed)
@@ -100,7 +100,7 @@ pub fn expand(args: &ExpandArgs) -> Result {
         }
     };
     files::check_new(&target, common.force)?;
-    let packed = files::read_at_most(&args.file, BYTES_MAX)?;
+    let packed = files::read_bounded(&args.file, BYTES_MAX)?;
     let container = Container::from_bytes(&packed, &name)?;
     let bytes = unpack(&container, &name, common)?;
     if container.checksum != container::checksum(&bytes) {

@@ -13,7 +13,7 @@ use crate::{
 };
 
 /// The chance that every token keeps, by the coder's precision of 24 bits.
-const LEAST_CHANCE: f64 = 1.0 / (1 << 24) as f64;
+const MIN_CHANCE: f64 = 1.0 / (1 << 24) as f64;
 /// Bits of the coder's state, beside the code.
 const CODER_BITS: f64 = 64.0;
 
@@ -49,7 +49,7 @@ impl Predictor {
     /// The most tokens that so many bytes of code may stand for: since every other keeps its chance, even the likeliest token
     /// takes a little of a bit.
     pub fn tokens_in(&self, bytes: usize) -> f64 {
-        let others = (self.vocab_size - 1) as f64 * LEAST_CHANCE;
+        let others = (self.vocab_size - 1) as f64 * MIN_CHANCE;
         let bits = -(1.0 - others).log2();
         (bytes as f64 * 8.0 + CODER_BITS) / bits.max(f64::MIN_POSITIVE)
     }
@@ -60,8 +60,8 @@ impl Predictor {
             vec![1.0; self.vocab_size]
         } else {
             let logits = block_on(self.session.logits())?;
-            let most = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-            logits.iter().map(|v| f64::from(v - most).exp()).collect()
+            let max = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+            logits.iter().map(|v| f64::from(v - max).exp()).collect()
         };
         // Every token keeps LEAST_CHANCE.
         DefaultContiguousCategoricalEntropyModel::from_floating_point_probabilities_fast(

@@ -263,7 +263,7 @@ fn weight_files(folder: &Path) -> Result<Vec<String>> {
     if !path.is_file() {
         return Ok(vec![WHOLE.to_owned()]);
     }
-    let text = files::read_text_at_most(&path, INDEX_LIMIT)?;
+    let text = files::read_text_bounded(&path, INDEX_LIMIT)?;
     let index: Index = serde_json::from_str(&text)
         .map_err(|error| Failure::Message(format!("{}: {error}", path.display())))?;
     let mut names: Vec<String> = index.weight_map.into_values().collect();

@@ -130,12 +130,12 @@ fn connection(
     let total = rest
         .map(|rest| partial.len() + rest)
         .or(request.expected.bytes);
-    let most = request
+    let max = request
         .expected
         .bytes
         .map_or(u64::MAX, |bytes| bytes - partial.len() + 1); // one too many is seen at the end
     let end = body(
-        response.into_body().into_reader().take(most),
+        response.into_body().into_reader().take(max),
         total,
         partial,
         progress,

@@ -106,12 +106,12 @@ fn anchored(size: u32, colour: RGBColor, h: HPos) -> TextStyle<'static> {
 }
 
 /// The middle left out where there is not the room for all.
-fn shortened(text: &str, most: usize) -> String {
+fn shortened(text: &str, max: usize) -> String {
     let characters: Vec<char> = text.chars().collect();
-    if characters.len() <= most {
+    if characters.len() <= max {
         return text.to_owned();
     }
-    let (start, end) = (most / 2, most - most / 2 - 1);
+    let (start, end) = (max / 2, max - max / 2 - 1);
     let start: String = characters[..start].iter().collect();
     let end: String = characters[characters.len() - end..].iter().collect();
     format!("{start}…{end}")
@@ -125,21 +125,21 @@ fn scatters(bar: &Bar) -> bool {
     sane(bar.deviation)
 }
 
-/// Bars from the left, each under its name. `most`: where the axis ends at least.
-pub fn bars(title: &str, bars: &[Bar], most: f64) -> Result<String> {
+/// Bars from the left, each under its name. `max`: where the axis ends at least.
+pub fn bars(title: &str, bars: &[Bar], max: f64) -> Result<String> {
     const PITCH: u32 = 40; // of a bar: a line of text, the bar, and a gap
     const AXIS: u32 = 30;
     const LETTERS: usize = 52; // in a line, at their size on a phone
     let bars: Vec<&Bar> = bars.iter().filter(|bar| sane(bar.value)).collect();
     let height = bars.len() as u32 * PITCH + AXIS;
     let reach = |bar: &&Bar| bar.value + Some(bar.deviation).filter(|d| sane(*d)).unwrap_or(0.0);
-    let most = bars.iter().map(reach).fold(most.max(1e-9), f64::max) * 1.02;
+    let max = bars.iter().map(reach).fold(max.max(1e-9), f64::max) * 1.02;
     drawn(title, height, |area| {
         let mut chart = ChartBuilder::on(area)
             .margin_right(14)
             .margin_left(4)
             .x_label_area_size(AXIS)
-            .build_cartesian_2d(0.0..most, f64::from(bars.len() as u32)..0.0)?;
+            .build_cartesian_2d(0.0..max, f64::from(bars.len() as u32)..0.0)?;
         chart
             .configure_mesh()
             .disable_y_mesh()
@@ -206,8 +206,8 @@ pub fn lines(title: &str, x_name: &str, lines: &[Line]) -> Result<String> {
     const NAMES: u32 = 96; // for the names, right of the chart
     let points = || lines.iter().flat_map(|line| &line.points);
     let usable = |&&(_, y, deviation): &&(f64, f64, f64)| sane(y) && deviation < SANE.end;
-    let x_most = points().map(|point| point.0).fold(1.0, f64::max);
-    let y_most = points()
+    let x_max = points().map(|point| point.0).fold(1.0, f64::max);
+    let y_max = points()
         .filter(usable)
         .map(|(_, y, deviation)| y + deviation)
         .fold(1e-9, f64::max);
@@ -217,7 +217,7 @@ pub fn lines(title: &str, x_name: &str, lines: &[Line]) -> Result<String> {
             .margin(6)
             .x_label_area_size(44)
             .y_label_area_size(48)
-            .build_cartesian_2d(0.0..x_most * 1.02, 0.0..y_most * 1.05)?;
+            .build_cartesian_2d(0.0..x_max * 1.02, 0.0..y_max * 1.05)?;
         chart
             .configure_mesh()
             .x_labels(5)

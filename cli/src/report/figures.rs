@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// Bars of one chart; the tables have the rest.
-const MOST: usize = 40;
+const BARS_MAX: usize = 40;
 /// Lines of one chart.
 const LINES_MOST: usize = 12;
 /// Kernels with bars of their own.
@@ -130,20 +130,20 @@ fn bars<'a>(
     title: String,
     caption: &str,
     rows: &[(&'a Numbered<'a>, &'a Row)],
-    most: f64,
+    max: f64,
     bar: impl Fn(&(&'a Numbered<'a>, &'a Row)) -> Bar,
 ) -> Result<Figure> {
-    let bars: Vec<Bar> = rows.iter().take(MOST).map(bar).collect();
+    let bars: Vec<Bar> = rows.iter().take(BARS_MAX).map(bar).collect();
     Ok(Figure {
-        svg: charts::bars(&title, &bars, most)?,
+        svg: charts::bars(&title, &bars, max)?,
         title,
-        caption: format!("{caption}{}", cut(rows.len(), MOST)),
+        caption: format!("{caption}{}", cut(rows.len(), BARS_MAX)),
         legend: Vec::new(),
     })
 }
 
-fn cut(count: usize, most: usize) -> String {
-    match count.checked_sub(most) {
+fn cut(count: usize, max: usize) -> String {
+    match count.checked_sub(max) {
         None | Some(0) => String::new(),
         Some(more) => format!(" {more} more are in the table."),
     }
@@ -156,7 +156,7 @@ fn legend(group: &[Numbered]) -> Vec<(usize, String)> {
         let name = format!("{}: {adapter}", one.letter);
         (one.index % charts::COLOURS, name)
     };
-    group.iter().take(MOST).map(entry).collect()
+    group.iter().take(BARS_MAX).map(entry).collect()
 }
 
 /// A line for each test of each result that has several depths.

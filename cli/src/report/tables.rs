@@ -185,21 +185,19 @@ fn depths(results: &Results) -> Table {
     let columns = ["test", "depth", "tokens/s", "of the first"];
     let rows = |report: &Report| {
         let rows = &report.measured.rows;
-        let least_of = |row: &Row| {
+        let shallowest = |row: &Row| {
             let same = || rows.iter().filter(|other| other.test == row.test);
-            let least = same().min_by_key(|other| other.depth)?;
-            same()
-                .any(|other| other.depth > least.depth)
-                .then_some(least)
+            let min = same().min_by_key(|other| other.depth)?;
+            same().any(|other| other.depth > min.depth).then_some(min)
         };
         let cells = |row: &Row| {
-            let least = least_of(row)?;
+            let min = shallowest(row)?;
             let mean = row.tokens_per_second.mean;
             Some(vec![
                 text(&row.test),
                 number(row.depth as f64, 0),
                 number(mean, 2),
-                percent(mean / least.tokens_per_second.mean),
+                percent(mean / min.tokens_per_second.mean),
             ])
         };
         let mut sorted: Vec<&Row> = rows.iter().collect();

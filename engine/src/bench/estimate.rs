@@ -85,7 +85,7 @@ impl Gpu {
         // Textures are filled up to whole rows.
         let workspace_bytes = small.rest_bytes + stored(&layout).saturating_sub(weight_bytes);
         let limit = self.adapter().limits.max_storage_buffer_binding_size;
-        let most = self.context_most(&config, options.cache_type());
+        let max = self.max_context(&config, options.cache_type());
         let by_memory = memory_bytes.map_or(u64::MAX, |memory| {
             memory.saturating_sub(weight_bytes + workspace_bytes) / growing
         });
@@ -103,14 +103,14 @@ impl Gpu {
             largest_binding_bytes: largest.max().unwrap_or(0).max(cache_layer),
             binding_limit_bytes: limit,
             memory_bytes,
-            fits: if context as u64 > most {
+            fits: if context as u64 > max {
                 Some(false) // loading refuses it
             } else {
                 memory_bytes.map(|memory| weight_bytes + cache_bytes + workspace_bytes <= memory)
             },
             context,
             context_trained: config.context,
-            context_possible: most.min(by_memory) as usize,
+            context_possible: max.min(by_memory) as usize,
             prefill_tokens_per_second: small.prefill,
             decode_tokens_per_second: small.decode,
             name: config.name,

@@ -145,7 +145,7 @@ impl<'a> Bench<'a> {
                 (load.times(count as u64), seconds * count as f64)
             }
         };
-        let least = match ceiling {
+        let min = match ceiling {
             Ceiling::F32 => load.operations as f64 / ceilings.f32_operations_per_second,
             Ceiling::Read => load.bytes as f64 / ceilings.read_bytes_per_second,
         };
@@ -153,7 +153,7 @@ impl<'a> Bench<'a> {
             test: format!("{name}{count}"),
             depth,
             ceiling,
-            ceiling_share: least * tokens_per_second.mean / count as f64,
+            ceiling_share: min * tokens_per_second.mean / count as f64,
             expected_tokens_per_second: count as f64 / seconds,
             tokens_per_second,
         }

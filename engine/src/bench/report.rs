@@ -253,11 +253,11 @@ impl Measured {
                 }
                 Ceiling::Read => (1, 1.0, head.token),
             };
-            let least = |file: &ModelFile| -> Result<f64> {
+            let min = |file: &ModelFile| -> Result<f64> {
                 let plan = file.plan(gpu, options, width)?;
                 Ok(plan.seconds(width as u32, row.depth as u32, &self.ceilings))
             };
-            row.expected_tokens_per_second *= least(some)? / least(whole)?;
+            row.expected_tokens_per_second *= min(some)? / min(whole)?;
             let rate = &row.tokens_per_second;
             row.tokens_per_second = rate.reckoned(units, head, layers(some)?, layers(whole)?);
         }

@@ -394,11 +394,11 @@ fn names(tensors: &[TensorInfo]) -> Result<HashMap<String, usize>> {
 
 /// A key or a tensor's name. The document wants ASCII; printable, so that it may stand in a message
 /// or a table as it is.
-fn name(reader: &mut Reader<'_>, most: usize, what: fmt::Arguments<'_>) -> Result<String> {
+fn name(reader: &mut Reader<'_>, max: usize, what: fmt::Arguments<'_>) -> Result<String> {
     let bytes = reader.text(what)?;
-    if bytes.is_empty() || bytes.len() > most {
+    if bytes.is_empty() || bytes.len() > max {
         return Err(Error::BadFile(format!(
-            "{what} has {} bytes, not 1 to {most}",
+            "{what} has {} bytes, not 1 to {max}",
             bytes.len()
         )));
     }

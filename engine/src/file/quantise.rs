@@ -208,9 +208,9 @@ fn mostly(tensors: &[TensorInfo]) -> Option<u64> {
         let of_kind = tensors.iter().filter(|tensor| tensor.kind == kind);
         of_kind.map(TensorInfo::weights).sum()
     };
-    let most = TensorType::all().max_by_key(|&kind| weights(kind))?;
+    let max = TensorType::all().max_by_key(|&kind| weights(kind))?;
     let mut numbers = NUMBERS.into_iter();
-    numbers.find_map(|(kind, number)| (kind == most).then_some(number))
+    numbers.find_map(|(kind, number)| (kind == max).then_some(number))
 }
 
 /// Rows of `from` as rows of `to`, on every thread there is.

@@ -83,14 +83,9 @@ impl<'a> Reader<'a> {
     }
 
     /// A u64 count, held to [`Reader::fits`].
-    pub(super) fn count(
-        &mut self,
-        each: u64,
-        most: u64,
-        what: fmt::Arguments<'_>,
-    ) -> Result<usize> {
+    pub(super) fn count(&mut self, each: u64, max: u64, what: fmt::Arguments<'_>) -> Result<usize> {
         let count = self.u64(format_args!("the number of {what}"))?;
-        self.fits(count, each, most, what)
+        self.fits(count, each, max, what)
     }
 
     /// `count` things that take at least `each` bytes: more than can follow is an error, so that
@@ -99,7 +94,7 @@ impl<'a> Reader<'a> {
         &self,
         count: u64,
         each: u64,
-        most: u64,
+        max: u64,
         what: fmt::Arguments<'_>,
     ) -> Result<usize> {
         let left = self.rest.len() as u64;
@@ -112,9 +107,9 @@ impl<'a> Reader<'a> {
                 "{message}; the file is cut short or damaged"
             )));
         }
-        if count > most {
+        if count > max {
             return Err(Error::BadFile(format!(
-                "{count} {what} are claimed, but at most {most} are read"
+                "{count} {what} are claimed, but at most {max} are read"
             )));
         }
         Ok(count as usize)

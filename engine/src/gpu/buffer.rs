@@ -47,11 +47,11 @@ impl Gpu {
         usage: wgpu::BufferUsages,
     ) -> Result<Buffer> {
         let size = size.max(16).next_multiple_of(4);
-        let most = self.device.limits().max_buffer_size;
+        let max = self.device.limits().max_buffer_size;
         let name = &self.adapter().name;
-        if size > most {
+        if size > max {
             return Err(Error::DoesNotFit(format!(
-                "{label} takes {size} bytes; {name} allows {most} a buffer"
+                "{label} takes {size} bytes; {name} allows {max} a buffer"
             )));
         }
         let scope = self.device.push_error_scope(wgpu::ErrorFilter::OutOfMemory);
@@ -78,8 +78,8 @@ impl Gpu {
     /// Whether a test has it that there is no memory for `size` bytes more.
     pub(super) fn full(&self, size: u64) -> bool {
         let taken = self.counting.gpu_bytes.load(Relaxed);
-        let most = self.options.memory_max;
-        most.is_some_and(|most| taken + size > most)
+        let max = self.options.memory_max;
+        max.is_some_and(|max| taken + size > max)
     }
 
     /// A storage buffer that can be written and read back.

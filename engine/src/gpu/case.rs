@@ -71,14 +71,14 @@ impl Gpu {
         let ready = self.ready(kernel, variant, case).await?;
         self.dispatch_times(&ready.single, 1);
         self.wait().await?;
-        let mut least = f64::MAX;
+        let mut min = f64::MAX;
         for _ in 0..3 {
             let start = Instant::now();
             self.dispatch_times(&ready.single, times);
             self.wait().await?;
-            least = least.min(start.elapsed().as_secs_f64() / f64::from(times));
+            min = min.min(start.elapsed().as_secs_f64() / f64::from(times));
         }
-        Ok(least)
+        Ok(min)
     }
 
     /// Submits `times` dispatches in one pass.

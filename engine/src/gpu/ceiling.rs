@@ -139,11 +139,11 @@ impl Gpu {
             times *= if took * 8.0 < SECONDS { 8 } else { 2 };
             took = self.timed(ready, times).await?;
         }
-        let mut least = took;
+        let mut min = took;
         for _ in 1..ROUNDS {
-            least = least.min(self.timed(ready, times).await?);
+            min = min.min(self.timed(ready, times).await?);
         }
-        Ok(least / f64::from(times))
+        Ok(min / f64::from(times))
     }
 
     /// Seconds of `times` dispatches in one pass.

@@ -149,18 +149,18 @@ impl Gpu {
         let got = self.run_case(kernel, variant, case).await?;
         let mut call = case.call(variant);
         (kernel.twin)(&mut call);
-        let (mut most, mut wrong) = (0f64, None);
+        let (mut max, mut wrong) = (0f64, None);
         for (output, words) in &got {
             let (error, problem) = compare(case, variant, output, words, call.words(output));
             // An error that is no number is the largest of all.
-            most = if error >= most || error.is_nan() {
+            max = if error >= max || error.is_nan() {
                 error
             } else {
-                most
+                max
             };
             wrong = wrong.or_else(|| problem.map(|problem| format!("{output} {problem}")));
         }
-        Ok((if most.is_nan() { f64::MAX } else { most }, wrong))
+        Ok((if max.is_nan() { f64::MAX } else { max }, wrong))
     }
 }
 
@@ -194,7 +194,7 @@ fn compare(
     let part = |name: &str| case.parts.iter().any(|p| p.name == name);
     let blocks = case.parts.iter().find_map(|part| store::words_of(part));
     let floats = || nmse(bytemuck::cast_slice(got), bytemuck::cast_slice(wanted));
-    let (error, most) = match output {
+    let (error, max) = match output {
         "tokens" | "drawn" | "state" | "seen" | "sums" | "plane" => {
             return (0.0, (got != wanted).then(|| "differs".to_owned()));
         }
@@ -216,8 +216,8 @@ fn compare(
         _ => (floats(), 1e-11),
     };
     // Not `>`: an error that is no number is over anything.
-    let within = error <= most;
-    let problem = (!within).then(|| format!("NMSE {error:.2e} is over {most:.0e}"));
+    let within = error <= max;
+    let problem = (!within).then(|| format!("NMSE {error:.2e} is over {max:.0e}"));
     (error, problem)
 }
 

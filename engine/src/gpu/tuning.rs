@@ -86,7 +86,7 @@ impl Gpu {
     /// Bytes that are best read from a uniform buffer at most; none where those do not pay. An adapter on the CPU reads
     /// them at an index that all lanes share faster than storage: llvmpipe does, by far. For `SwiftShader` they are the
     /// same, but what browsers compile shaders with computes such an index by divisions.
-    pub(crate) fn uniform_most(&self) -> u64 {
+    pub(crate) fn max_uniform_bytes(&self) -> u64 {
         let adapter = self.adapter();
         if self.software() && adapter.backend != "browser" {
             adapter.limits.max_uniform_buffer_binding_size

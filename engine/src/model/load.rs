@@ -73,9 +73,9 @@ impl Model {
         options: &LoadOptions,
         progress: &mut dyn FnMut(u64, u64) -> ControlFlow<()>,
     ) -> Result<Model> {
-        let most = |bytes: u64| (bytes as f64 * MEMORY_SHARE) as u64;
+        let max = |bytes: u64| (bytes as f64 * MEMORY_SHARE) as u64;
         let may_stream = options.gpu_memory.is_none() && file.is_local();
-        let known = gpu.memory_bytes().filter(|_| may_stream).map(most);
+        let known = gpu.memory_bytes().filter(|_| may_stream).map(max);
         let before = gpu.counters().gpu_bytes;
         let mut peak = before;
         let mut watched = |done, total| {
@@ -85,7 +85,7 @@ impl Model {
         let budget = options.gpu_memory.or(known);
         match Model::load_within(gpu, file, options, budget, &mut watched).await {
             Err(Error::DoesNotFit(_)) if may_stream && peak > before => {
-                let budget = Some(most(peak - before));
+                let budget = Some(max(peak - before));
                 Model::load_within(gpu, file, options, budget, progress).await
             }
             loaded => loaded,
@@ -407,17 +407,17 @@ pub(crate) fn cache_layer_bytes(config: &Config, cache: CacheType, context: usiz
 
 impl Gpu {
     /// The longest context that a layer's keys, or its values, have room for.
-    pub(crate) fn context_most(&self, config: &Config, cache: CacheType) -> u64 {
+    pub(crate) fn max_context(&self, config: &Config, cache: CacheType) -> u64 {
         let position = cache_layer_bytes(config, cache, 1);
         let limits = &self.adapter().limits;
         let size = limits
             .max_storage_buffer_binding_size
             .min(limits.max_buffer_size);
-        let most = size / position;
+        let max = size / position;
         if self.software() {
-            most.min(CONTEXT_SOFTWARE_MAX)
+            max.min(CONTEXT_SOFTWARE_MAX)
         } else {
-            most
+            max
         }
     }
 }
@@ -432,19 +432,19 @@ fn check_context(gpu: &Gpu, config: &Config, cache: CacheType, context: usize) -
     if context == 0 {
         return Err(Error::BadInput("a context of 0 holds no token".into()));
     }
-    if let Some(most) = config
+    if let Some(max) = config
         .learned_positions
-        .filter(|&most| context > most as usize)
+        .filter(|&max| context > max as usize)
     {
         return Err(Error::BadInput(format!(
-            "the model has learned {most} positions; a context of {context} was asked for"
+            "the model has learned {max} positions; a context of {context} was asked for"
         )));
     }
-    let most = gpu.context_most(config, cache);
-    if context as u64 > most {
+    let max = gpu.max_context(config, cache);
+    if context as u64 > max {
         let name = &gpu.adapter().name;
         return Err(Error::DoesNotFit(format!(
-            "{name} has room for a context of {most}; {context} were asked for"
+            "{name} has room for a context of {max}; {context} were asked for"
         )));
     }
     Ok(())

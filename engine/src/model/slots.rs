@@ -50,17 +50,17 @@ pub(super) async fn slots(
             .get(1)
             .map(|local| (Slot::LocalAngles, local.len() as u64 * 4)),
     );
-    let most = gpu.adapter().limits.max_storage_buffer_binding_size;
+    let max = gpu.adapter().limits.max_storage_buffer_binding_size;
     let mut slots = Vec::new();
     for (slot, size) in sizes {
-        if size > most {
+        if size > max {
             let advice = if [Slot::Angles, Slot::LocalAngles].contains(&slot) {
                 "a smaller context"
             } else {
                 "smaller prefill passes"
             };
             return Err(Error::DoesNotFit(format!(
-                "{} takes {size} of {most} bytes: try {advice}",
+                "{} takes {size} of {max} bytes: try {advice}",
                 slot.name()
             )));
         }

@@ -126,8 +126,8 @@ pub(super) fn divide(
         .map_or(0, |id| layout.matrices[id].stored_bytes());
     let always = always + rows.planes(rows.pieces[0]).1;
     let turns: u64 = turn_bytes(&matrices, &units).iter().flatten().sum();
-    let least = taken + session + always + turns;
-    let Some(mut left) = budget.checked_sub(least) else {
+    let min = taken + session + always + turns;
+    let Some(mut left) = budget.checked_sub(min) else {
         return Err(Error::DoesNotFit(format!(
             "{} MB of GPU memory are too few for {}: a session of {} tokens takes {} MB, two layers on their way {} MB: give {} MB, or try a smaller context or a smaller type of cache",
             in_mb(budget),
@@ -135,7 +135,7 @@ pub(super) fn divide(
             builder.context,
             in_mb(taken + session + always),
             in_mb(turns),
-            in_mb(least)
+            in_mb(min)
         )));
     };
     let stays = |unit: &Unit| {

@@ -101,19 +101,19 @@ impl Matrix {
         let all: u64 = (0..format.planes.len()).map(row_bytes).sum();
         let strips =
             (limits.max_storage_buffer_binding_size / largest).min(limits.max_buffer_size / all);
-        let most = (strips * u64::from(together)).min(u64::from(u32::MAX)) as u32;
-        if most == 0 {
+        let max = (strips * u64::from(together)).min(u64::from(u32::MAX)) as u32;
+        if max == 0 {
             let limit = limits.max_storage_buffer_binding_size;
             return Err(Error::DoesNotFit(format!(
                 "{together} rows of {name} take more than {limit} bytes"
             )));
         }
-        let most = most / together * together;
+        let max = max / together * together;
         let piece = |i: u32| Piece {
-            row_start: i * most,
-            rows: most.min(rows - i * most),
+            row_start: i * max,
+            rows: max.min(rows - i * max),
         };
-        let pieces = (0..rows.div_ceil(most)).map(piece).collect();
+        let pieces = (0..rows.div_ceil(max)).map(piece).collect();
         Ok(Matrix {
             name,
             format,
@@ -171,21 +171,21 @@ impl Matrix {
         together(self.textured)
     }
 
-    /// In pieces of about `most` bytes at most.
-    pub(crate) fn split(&mut self, most: u64) {
+    /// In pieces of about `max` bytes at most.
+    pub(crate) fn split(&mut self, max: u64) {
         let strip = Piece {
             row_start: 0,
             rows: self.together(),
         };
-        let strips = u32::try_from(most / self.planes(strip).1).unwrap_or(u32::MAX);
-        let most = strips.clamp(1, u32::MAX / self.together()) * self.together();
-        if self.pieces.iter().all(|piece| piece.rows <= most) {
+        let strips = u32::try_from(max / self.planes(strip).1).unwrap_or(u32::MAX);
+        let max = strips.clamp(1, u32::MAX / self.together()) * self.together();
+        if self.pieces.iter().all(|piece| piece.rows <= max) {
             return;
         }
-        let starts = (0..self.rows).step_by(most as usize);
+        let starts = (0..self.rows).step_by(max as usize);
         let piece = |row_start| Piece {
             row_start,
-            rows: most.min(self.rows - row_start),
+            rows: max.min(self.rows - row_start),
         };
         self.pieces = starts.map(piece).collect();
     }
@@ -448,8 +448,8 @@ fn together(textured: bool) -> u32 {
 
 /// Threads that pack at once; in a browser there is one.
 fn threads() -> u32 {
-    const MOST: usize = 8;
-    std::thread::available_parallelism().map_or(1, |count| count.get().min(MOST) as u32)
+    const THREADS_MAX: usize = 8;
+    std::thread::available_parallelism().map_or(1, |count| count.get().min(THREADS_MAX) as u32)
 }
 
 /// The format of a tensor, where it is one that runs here.

@@ -61,12 +61,12 @@ fn xs_bytes(width: u32) -> u64 {
 /// Bytes that `matmul_rows` binds of each slot whose eight tokens fit a uniform buffer: as many as the widest of these has,
 /// for a shader has their number as a constant, and so one serves all. None where uniform buffers do not pay.
 pub(crate) fn xs_bound(gpu: &Gpu, config: &Config) -> u64 {
-    let most = gpu.uniform_most();
+    let max = gpu.max_uniform_bytes();
     let widths = [config.dim, config.heads * config.head_dim, config.ffn_dim];
     let fitting = widths
         .into_iter()
         .map(xs_bytes)
-        .filter(|bytes| *bytes <= most);
+        .filter(|bytes| *bytes <= max);
     fitting.max().unwrap_or(0)
 }
 
@@ -116,7 +116,7 @@ impl Builder<'_> {
 
     /// Whether this adapter reads `bytes` of activations best from a uniform buffer, and they fit one.
     pub(super) fn uniform(&self, bytes: u64) -> bool {
-        bytes <= self.gpu.uniform_most()
+        bytes <= self.gpu.max_uniform_bytes()
     }
 
     /// For the last token of a pass, or, where `single`, for the only one.

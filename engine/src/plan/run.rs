@@ -164,14 +164,14 @@ impl Gpu {
         }
     }
 
-    /// Submits parts of plans from position `position` on: a submission of its own for about every `most` operations, so
+    /// Submits parts of plans from position `position` on: a submission of its own for about every `max` operations, so
     /// that none keeps the GPU for so long that a driver's watchdog takes it for hung. The operations of all of them, and
     /// the last submission.
     pub(crate) fn submit_parts(
         &self,
         parts: &[Part<'_>],
         position: u32,
-        most: u64,
+        max: u64,
     ) -> (u64, wgpu::SubmissionIndex) {
         let (mut together, mut all) = (0, 0);
         let mut encoder = self.encoder();
@@ -183,7 +183,7 @@ impl Gpu {
                 if load.dispatches == 0 {
                     continue; // left out of a pass of so few tokens
                 }
-                if together > 0 && together + load.operations > most {
+                if together > 0 && together + load.operations > max {
                     drop(pass);
                     self.submit(std::mem::replace(&mut encoder, self.encoder()));
                     pass = self.begin_pass(&mut encoder);

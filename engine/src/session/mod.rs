@@ -297,7 +297,7 @@ impl Session {
     async fn reading_seconds(&self) -> Result<f64> {
         let gpu = &self.model.gpu;
         gpu.wait().await?;
-        let mut least = f64::MAX;
+        let mut min = f64::MAX;
         for _ in 0..2 {
             let start = Instant::now();
             let mut encoder = gpu.encoder();
@@ -305,9 +305,9 @@ impl Session {
             encoder.copy_buffer_to_buffer(&ring.raw, 0, &readback.raw, 0, 4);
             gpu.submit(encoder);
             gpu.map_words(readback, 1).await?;
-            least = least.min(start.elapsed().as_secs_f64());
+            min = min.min(start.elapsed().as_secs_f64());
         }
-        Ok(least)
+        Ok(min)
     }
 
     /// Samples so many tokens (at most 16) before reading them from the GPU; none: as suits what a reading costs here.

@@ -38,12 +38,12 @@ fn log_probability(logits: &[f32], token: usize) -> f64 {
     let Some(logit) = logits.get(token) else {
         return f64::NAN; // refused before prefill: no such token
     };
-    let most = f64::from(logits.iter().copied().fold(f32::NEG_INFINITY, f32::max));
+    let max = f64::from(logits.iter().copied().fold(f32::NEG_INFINITY, f32::max));
     let sum: f64 = logits
         .iter()
-        .map(|logit| (f64::from(*logit) - most).exp())
+        .map(|logit| (f64::from(*logit) - max).exp())
         .sum();
-    f64::from(*logit) - most - sum.ln()
+    f64::from(*logit) - max - sum.ln()
 }
 
 #[cfg(test)]

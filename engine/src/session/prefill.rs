@@ -154,8 +154,8 @@ impl Session {
             &many[..if last { 2 } else { 1 }]
         };
         let start = Instant::now();
-        let most = (self.operations_per_second * SUBMISSION_SECONDS) as u64;
-        let operations = self.run(plans, self.cached, most).await?;
+        let max = (self.operations_per_second * SUBMISSION_SECONDS) as u64;
+        let operations = self.run(plans, self.cached, max).await?;
         self.fresh = last;
         self.cached += count;
         self.written = self.written.max(self.cached);
@@ -221,8 +221,8 @@ impl Session {
                 (&every.head, tokens),
                 (&self.plans.head, 1),
             ];
-            let most = (self.operations_per_second * SUBMISSION_SECONDS) as u64;
-            self.run(&plans, self.cached, most).await?;
+            let max = (self.operations_per_second * SUBMISSION_SECONDS) as u64;
+            self.run(&plans, self.cached, max).await?;
             let mut encoder = gpu.encoder();
             let size = (count * stride * 4) as u64;
             encoder.copy_buffer_to_buffer(&every.logits.raw, 0, &every.readback.raw, 0, size);

@@ -65,10 +65,10 @@ impl SamplerOptions {
         ];
         match checks
             .iter()
-            .find(|(_, v, least, most)| !(least..=most).contains(&v))
+            .find(|(_, v, min, max)| !(min..=max).contains(&v))
         {
-            Some((name, v, least, most)) => Err(Error::BadInput(format!(
-                "{name} {v} is not between {least} and {most}"
+            Some((name, v, min, max)) => Err(Error::BadInput(format!(
+                "{name} {v} is not between {min} and {max}"
             ))),
             None => Ok(()),
         }

@@ -14,17 +14,17 @@ use crate::{
 };
 
 impl Session {
-    /// Submits plans, each with its tokens, in submissions of about `most` operations. The operations of all of them.
+    /// Submits plans, each with its tokens, in submissions of about `max` operations. The operations of all of them.
     pub(super) async fn run(
         &self,
         plans: &[(&CompiledPlan, u32)],
         position: usize,
-        most: u64,
+        max: u64,
     ) -> Result<u64> {
         let (gpu, position) = (&self.model.gpu, position as u32);
         let Some(stream) = &self.model.stream else {
             let whole: Vec<Part> = plans.iter().map(Part::whole).collect();
-            return Ok(gpu.submit_parts(&whole, position, most).0);
+            return Ok(gpu.submit_parts(&whole, position, max).0);
         };
         let running = stream.start_pass()?;
         let mut all = 0;
@@ -39,7 +39,7 @@ impl Session {
                     dispatches,
                     tokens,
                 };
-                let (operations, last) = gpu.submit_parts(&[part], position, most);
+                let (operations, last) = gpu.submit_parts(&[part], position, max);
                 if let Some(unit) = unit {
                     running.set_computed(unit, gpu.fence(last));
                 }

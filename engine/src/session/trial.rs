@@ -124,7 +124,7 @@ impl Gpu {
         let mut best: Option<((bool, usize), Case)> = None;
         for case in self.cases(shader.kernel) {
             let alike = alike(&case);
-            if best.as_ref().is_none_or(|(most, _)| alike > *most) {
+            if best.as_ref().is_none_or(|(max, _)| alike > *max) {
                 best = Some((alike, case));
             }
             if alike == (true, shader.parts.len()) {

@@ -87,7 +87,7 @@ impl Model {
                     continue;
                 }
                 let seconds = session.time(&dispatch, tokens, variant).await?;
-                if best.is_none_or(|(least, _)| seconds < least * GAIN) {
+                if best.is_none_or(|(min, _)| seconds < min * GAIN) {
                     best = Some((seconds, variant.name));
                 }
                 let row = TunedRow {
@@ -136,16 +136,16 @@ impl Session {
         let plan = self.model.builder().head(Width::Decode, Rows::Last);
         let token = CompiledPlan::new(&self.model.gpu, plan, &bound).await?;
         self.set_state(0, 1);
-        let least = async |head| {
-            let mut least = f64::MAX;
+        let min = async |head| {
+            let mut min = f64::MAX;
             for _ in 0..ROUNDS {
-                least = least.min(self.round(head, 1, HEADS).await? / HEADS as f64);
+                min = min.min(self.round(head, 1, HEADS).await? / HEADS as f64);
             }
-            Ok(least)
+            Ok(min)
         };
         Ok(HeadSeconds {
-            prompt: least(&self.plans.head).await?,
-            token: least(&token).await?,
+            prompt: min(&self.plans.head).await?,
+            token: min(&token).await?,
         })
     }
 
@@ -189,15 +189,15 @@ impl Session {
         let compiled = CompiledPlan::new(gpu, plan, &bound).await?;
         self.set_state(0, tokens as usize);
         let mut times = 1;
-        let mut least = self.round(&compiled, tokens, times).await?; // also compiles
-        while least < ROUND && times < 1024 {
+        let mut min = self.round(&compiled, tokens, times).await?; // also compiles
+        while min < ROUND && times < 1024 {
             times *= 2;
-            least = self.round(&compiled, tokens, times).await?;
+            min = self.round(&compiled, tokens, times).await?;
         }
         for _ in 1..ROUNDS {
-            least = least.min(self.round(&compiled, tokens, times).await?);
+            min = min.min(self.round(&compiled, tokens, times).await?);
         }
-        Ok(least / times as f64)
+        Ok(min / times as f64)
     }
 
     async fn round(&self, compiled: &CompiledPlan, tokens: u32, times: usize) -> Result<f64> {

@@ -53,20 +53,20 @@ impl Folder {
         Source::open(&self.0.join(name))
     }
 
-    /// A file of at most `most` bytes, where it is there.
-    pub fn bytes(&self, name: &str, most: u64) -> Result<Option<Vec<u8>>> {
+    /// A file of at most `max` bytes, where it is there.
+    pub fn bytes(&self, name: &str, max: u64) -> Result<Option<Vec<u8>>> {
         if !self.has(name) {
             return Ok(None);
         }
         let path = self.label(name);
-        let bytes = read(&self.0.join(name), most).map_err(|source| Error::Io {
+        let bytes = read(&self.0.join(name), max).map_err(|source| Error::Io {
             path: path.clone(),
             source,
         })?;
         bytes.map(Some).ok_or_else(|| {
             Error::BadFile(format!(
                 "{path} has more than {} MiB, which no file of this kind has",
-                most >> 20
+                max >> 20
             ))
         })
     }
@@ -79,8 +79,8 @@ impl Folder {
     }
 
     /// The same, as JSON.
-    pub fn json<T: DeserializeOwned>(&self, name: &str, most: u64) -> Result<Option<T>> {
-        let Some(bytes) = self.bytes(name, most)? else {
+    pub fn json<T: DeserializeOwned>(&self, name: &str, max: u64) -> Result<Option<T>> {
+        let Some(bytes) = self.bytes(name, max)? else {
             return Ok(None);
         };
         serde_json::from_slice(&bytes).map(Some).map_err(|error| {
@@ -96,14 +96,14 @@ impl Folder {
     }
 }
 
-/// None where there are more than `most` bytes.
-fn read(path: &Path, most: u64) -> io::Result<Option<Vec<u8>>> {
+/// None where there are more than `max` bytes.
+fn read(path: &Path, max: u64) -> io::Result<Option<Vec<u8>>> {
     let file = File::open(path)?;
-    if file.metadata()?.len() > most {
+    if file.metadata()?.len() > max {
         return Ok(None);
     }
     let mut bytes = Vec::new();
-    file.take(most).read_to_end(&mut bytes)?;
+    file.take(max).read_to_end(&mut bytes)?;
     Ok(Some(bytes))
 }
 
