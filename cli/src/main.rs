@@ -147,7 +147,7 @@ The page is one file that needs no network. Without -o, Markdown goes to stdout.
     /// Say whether a result of bench is slower than an earlier one
     #[command(after_help = compare::HELP)]
     Compare(compare::Args),
-    /// Hold every kernel against its CPU twin on a GPU
+    /// Hold every kernel against its CPU reference on a GPU
     Selftest(selftest::Args),
     /// Measure which kernels are fastest on a GPU, and keep that
     Tune(tune::Args),

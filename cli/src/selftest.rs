@@ -1,4 +1,4 @@
-//! `lantern selftest`: every kernel variant that an adapter can run, against its CPU twin.
+//! `lantern selftest`: every kernel variant that an adapter can run, against its CPU reference.
 
 use lantern_engine::{AdapterDescription, Gpu, SelfTestRow};
 use pollster::block_on;

@@ -170,7 +170,7 @@ describe('failures in Chromium', { timeout: 300_000 }, () => {
     for (const code of codes) assert.match(code, /^bad-input: /);
   });
 
-  test('kernels are tested against their twins', async () => {
+  test('kernels are tested against their references', async () => {
     const seen = await page.evaluate(async () => {
       const told = [];
       const only = ['norm', 'rope'];

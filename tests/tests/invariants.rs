@@ -103,7 +103,7 @@ fn too_long(sources: &[Source]) -> Vec<String> {
     files.chain(functions).collect()
 }
 
-/// Shaders without a twin of the same name beside them, outside the folder of parts.
+/// Shaders without a reference of the same name beside them, outside the folder of parts.
 fn without_twin(sources: &[Source]) -> Vec<String> {
     let shaders = sources
         .iter()
@@ -112,8 +112,8 @@ fn without_twin(sources: &[Source]) -> Vec<String> {
         .map(|shader| shader.path.as_str())
         .filter(|path| !path.starts_with("kernels/src/parts/"))
         .filter(|path| {
-            let twin = path.replace(".wgsl", ".rs");
-            !sources.iter().any(|source| source.path == twin)
+            let reference = path.replace(".wgsl", ".rs");
+            !sources.iter().any(|source| source.path == reference)
         })
         .map(str::to_owned)
         .collect()

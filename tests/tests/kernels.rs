@@ -1,4 +1,4 @@
-//! Every case of every kernel, in every variant that each adapter can run, against the CPU twins.
+//! Every case of every kernel, in every variant that each adapter can run, against the CPU references.
 
 use std::{ops::ControlFlow, time::Instant};
 

@@ -104,7 +104,7 @@ export class Lantern {
     });
   }
 
-  /** Tests every kernel on this GPU against its twin on the CPU; a row for each variant. */
+  /** Tests every kernel on this GPU against its reference on the CPU; a row for each variant. */
   selftest({ only = [], onRow, signal }: SelfTestOptions = {}): Promise<SelfTestRow[]> {
     return this.connection.call<SelfTestRow[], { row: SelfTestRow; done: number; total: number }>('selftest', [only], {
       signal,

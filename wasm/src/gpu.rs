@@ -89,7 +89,7 @@ impl Gpu {
         Ok(self.inner.set_tuning(&serde_json::from_str(measured)?))
     }
 
-    /// Kernels against their CPU twins; `each(row, total)` gets a row as JSON for every variant and how many there will
+    /// Kernels against their CPU references; `each(row, total)` gets a row as JSON for every variant and how many there will
     /// be, and stops by returning true. `only`: names of kernels, or nothing for all.
     pub async fn selftest(&self, only: Vec<String>, each: Function) -> Result<()> {
         let mut told = |row: SelfTestRow, total: usize| {

@@ -52,7 +52,7 @@ function show(title, line = '', { done = 0, total = 0 } = {}) {
 const parts = (...texts) => texts.filter(Boolean).join(' · ');
 const left = (seconds) => seconds !== undefined && Number.isFinite(seconds) && `${duration(seconds)} left`;
 
-/** Every kernel against its twin; what became of them, as a report has it. */
+/** Every kernel against its reference; what became of them, as a report has it. */
 async function selfTest(signal) {
   const title = 'Testing the kernels';
   const begun = performance.now();

@@ -62,7 +62,7 @@ pub struct Args {
     /// memory for are reckoned from the others
     #[arg(long, value_name = "SHAPE:TYPE", conflicts_with_all = ["model", "kernels"])]
     synthetic: Option<String>,
-    /// Test every kernel against its CPU twin first; the result says what became of it
+    /// Test every kernel against its CPU reference first; the result says what became of it
     #[arg(long, conflicts_with = "kernels")]
     selftest: bool,
     /// Print the JSON Schema of results

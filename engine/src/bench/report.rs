@@ -38,7 +38,7 @@ pub struct Report {
     pub loaded: Option<LoadedReport>,
     /// The kernel variant for each shape for which there was a choice, where tuning made one.
     pub variants: BTreeMap<String, String>,
-    /// Kernels against their CPU twins: all of them where that was asked for, else those that were tried on this adapter.
+    /// Kernels against their CPU references: all of them where that was asked for, else those that were tried on this adapter.
     pub selftest: Option<SelfTest>,
     /// What it found.
     #[serde(flatten)]

@@ -145,7 +145,7 @@ pub struct Gpu {
     /// Of the nearest texel.
     pub(super) sampler: OnceLock<wgpu::Sampler>,
     pub(super) choices: Mutex<BTreeMap<String, String>>,
-    /// `kernel.variant parts` of those that were run against their twins here, and what was wrong.
+    /// `kernel.variant parts` of those that were run against their references here, and what was wrong.
     pub(super) trials: Mutex<BTreeMap<String, Option<String>>>,
     description: AdapterDescription,
     failures: Failures,

@@ -1,4 +1,4 @@
-//! Kernels against their CPU twins, on the adapter in use: what a driver gets wrong is found here, and by name.
+//! Kernels against their CPU references, on the adapter in use: what a driver gets wrong is found here, and by name.
 
 use std::ops::ControlFlow;
 
@@ -18,7 +18,7 @@ pub struct SelfTestRow {
     pub variant: String,
     /// Cases that ran.
     pub cases: usize,
-    /// The largest normalised mean square error of an output against its twin's.
+    /// The largest normalised mean square error of an output against its reference's.
     pub nmse: f64,
     /// What was wrong: the case, and how.
     pub failures: Vec<String>,
@@ -33,7 +33,7 @@ pub struct SelfTest {
     /// noted.
     #[serde(default)]
     pub whole: Option<bool>,
-    /// Variants that computed what their twins did.
+    /// Variants that computed what their references did.
     pub passed: usize,
     /// Those that did not; they are not used.
     pub failed: Vec<SelfTestRow>,

@@ -15,7 +15,7 @@ pub struct Tuning {
     pub of: String,
     /// The variant for a shape: a shader's label without its variant.
     pub choices: BTreeMap<String, String>,
-    /// What became of variants that were run against their twins, by `kernel.variant`: nothing, or what was wrong.
+    /// What became of variants that were run against their references, by `kernel.variant`: nothing, or what was wrong.
     #[serde(default)]
     pub trials: BTreeMap<String, Option<String>>,
 }
@@ -68,7 +68,7 @@ impl Gpu {
         self.choices.lock().expect("not poisoned")
     }
 
-    /// What became of variants that were run against their twins, by `kernel.variant`.
+    /// What became of variants that were run against their references, by `kernel.variant`.
     pub(crate) fn trials(&self) -> MutexGuard<'_, BTreeMap<String, Option<String>>> {
         self.trials.lock().expect("not poisoned")
     }

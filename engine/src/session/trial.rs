@@ -1,4 +1,4 @@
-//! Trials: the kernel variants that a model is about to use, each on one small case against its CPU twin, once for an
+//! Trials: the kernel variants that a model is about to use, each on one small case against its CPU reference, once for an
 //! adapter. What computes wrong is left out of plans from then on.
 
 use std::ops::ControlFlow;

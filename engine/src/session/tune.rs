@@ -149,7 +149,7 @@ impl Session {
         })
     }
 
-    /// Whether a variant computes on this adapter what its twin does; tried at most once.
+    /// Whether a variant computes on this adapter what its reference does; tried at most once.
     async fn computes_right(
         &self,
         dispatch: &Dispatch,
