@@ -24,13 +24,13 @@ pub enum Precision {
 /// Has the schema of results allow the alias of [`Precision::Mixed`].
 fn allow_default(schema: &mut schemars::Schema) {
     let names = schema.get_mut("oneOf").and_then(|all| all.as_array_mut());
-    names.into_iter().for_each(|names| {
+    if let Some(names) = names {
         names.push(serde_json::json!({
             "type": "string",
             "const": "default",
             "description": "`mixed`, as older results name it.",
         }));
-    });
+    }
 }
 
 /// How keys and values are kept.
