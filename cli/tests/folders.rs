@@ -42,7 +42,7 @@ fn a_folder_is_a_model() {
     for path in paths {
         let (code, stdout, stderr) = run(lantern(&cache).arg("info").arg(&path));
         assert_eq!(code, 0, "{stderr}");
-        for piece in ["safetensors", "llama", "halves", "F32"] {
+        for piece in ["safetensors", "llama", "neox", "F32"] {
             let there = stdout.contains(piece);
             assert!(there, "{piece}: {stdout}");
         }

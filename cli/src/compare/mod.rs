@@ -447,7 +447,7 @@ mod tests {
         let usual = with(loaded("f16", 64));
         assert_eq!(compare(&[sample::found()], &usual).unwrap().rows.len(), 2);
         let error = compare(&usual, &with(loaded("q8_0", 64))).unwrap_err();
-        let wanted = "the loading (default precision against default precision, q8_0 cache)";
+        let wanted = "the loading (mixed precision against mixed precision, q8_0 cache)";
         assert!(error.to_string().contains(wanted), "{error}");
         let found = compare(&usual, &with(loaded("f16", 128))).unwrap();
         let changed: Vec<&str> = found.counters.iter().map(|c| c.counter).collect();

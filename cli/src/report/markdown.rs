@@ -52,7 +52,7 @@ mod tests {
         let text = text(&Results::of(&found));
         assert!(text.starts_with("# Lantern benchmark report\n\n- Model: Tiny\n"));
         let wanted = [
-            "| A | tiny.json | Tiny | 00ff | default precision | Made Up 9000 | vulkan |",
+            "| A | tiny.json | Tiny | 00ff | mixed precision | Made Up 9000 | vulkan |",
             "| result | adapter | test | depth | tokens/s | ± | samples |",
             "| --- | --- | --- | --: | --: |",
             "| A | Made Up 9000 | pp16 | 0 | 100.00 | 1.00 | 3 | 50.0 % | f32 | 400.0 |",
