@@ -2,8 +2,8 @@
 
 use crate::{
     Call, Case, Kernel, Variant, bytes_of_params,
-    call::words,
-    parts::{REDUCE_SUBGROUP, REDUCE_WORKGROUP, STATE_ADVANCE},
+    call::{ROW_WORDS, ROWS_HEADER, SAMPLED, interleaved, words},
+    parts::{REDUCE_SUBGROUP, REDUCE_WORKGROUP, ROWS_SAMPLED},
     random::Random,
 };
 
@@ -11,7 +11,7 @@ use crate::{
 pub static ARGMAX: Kernel = Kernel {
     name: "argmax",
     source: include_str!("argmax.wgsl"),
-    uses: &[&STATE_ADVANCE],
+    uses: &[&ROWS_SAMPLED],
     sockets: &[],
     variants: &[
         Variant {
@@ -40,7 +40,7 @@ pub static ARGMAX: Kernel = Kernel {
         },
     ],
     params: Params::FIELDS,
-    outputs: &["tokens", "drawn", "state"],
+    outputs: &["sampled", "rows"],
     grid: |_, _, _| [1, 1, 1],
     twin,
     cases: || Box::new(cases().into_iter()),
@@ -54,15 +54,29 @@ crate::params! {
     }
 }
 
-/// Makes `token` the next pass's input, as `state_advance.wgsl` does.
+/// The position of the token that is sampled after the last row of a pass.
+pub(crate) fn next_position(call: &mut Call) -> u32 {
+    call.rows().last().expect("a pass has rows").position + 1
+}
+
+/// Makes `token` the only row of the next pass, as `rows_sampled.wgsl` does.
 pub(crate) fn advance(call: &mut Call, token: u32) {
-    call.words("tokens")[0] = token;
-    let drawn = call.words("state")[2] as usize;
-    let ring = call.words("drawn");
+    let sampled = call.words("rows")[SAMPLED] as usize;
+    let ring = call.words("sampled");
     let length = ring.len();
-    ring[drawn % length] = token;
-    let state = call.words("state");
-    *state = vec![state[0] + state[1], 1, state[2] + 1, state[3]];
+    ring[sampled % length] = token;
+    let position = next_position(call);
+    let sequence = call.rows().last().expect("a pass has rows").sequence;
+    let rows = call.words("rows");
+    rows[0] = 1;
+    rows[SAMPLED] += 1;
+    rows[ROWS_HEADER..][..ROW_WORDS].copy_from_slice(&[token, position, sequence, 0]);
+}
+
+/// The binding `rows` after so many tokens were sampled.
+pub(crate) fn sampled(mut rows: Vec<u32>, count: u32) -> Vec<u32> {
+    rows[SAMPLED] = count;
+    rows
 }
 
 /// The first of the largest of `logits` (vocabulary).
@@ -91,9 +105,8 @@ fn cases() -> Vec<Case> {
             tokens: 1,
             buffers: vec![
                 ("logits", words(&logits)),
-                ("tokens", vec![0; 4]),
-                ("drawn", vec![0; 8]),
-                ("state", vec![20, 5, 9, 0]),
+                ("sampled", vec![0; 8]),
+                ("rows", sampled(interleaved(20, 5), 9)),
             ],
             weights: None,
         }

@@ -9,12 +9,14 @@ use crate::{
     Call, Case, Cases, Kernel, Part, Shader, Variant,
     attention_join::PARTS,
     bytes_of_params,
-    call::{activations, state, words},
+    call::{
+        Cells, ROW_WORDS, ROWS_HEADER, Row, activations, consecutive, interleaved, rows, words,
+    },
     padded,
     parts::{
         CACHE, CACHE_F16, CACHE_F16_TEXTURE, END_PART, END_WHOLE, ENDING, REDUCE_SUBGROUP,
-        REDUCE_WORKGROUP, SCORES, SCORES_CAPPED, SCORES_PLAIN, STATE, SUBGROUP, WINDOW,
-        WINDOW_NONE, WINDOW_RING,
+        REDUCE_WORKGROUP, ROWS, SCORES, SCORES_CAPPED, SCORES_PLAIN, SUBGROUP, WINDOW, WINDOW_NONE,
+        WINDOW_RING,
     },
     random::Random,
     store::{BLOCK, decode, encode, words_of},
@@ -25,7 +27,7 @@ use crate::{
 pub static ATTENTION: Kernel = Kernel {
     name: "attention",
     source: include_str!("attention.wgsl"),
-    uses: &[&STATE],
+    uses: &[&ROWS],
     sockets: &[CACHE, SCORES, WINDOW, ENDING],
     variants: &[
         Variant {
@@ -91,8 +93,10 @@ crate::params! {
         cap: f32,
         /// Positions that a token attends to, for `WINDOW_RING`.
         window: u32,
-        /// Places of the cache, for each head.
-        places: u32,
+        /// Cells of a sequence in a head's cache; the length of its ring, where it has one.
+        cells: u32,
+        /// Cells from a head to the next: sequences × cells.
+        head_cells: u32,
     }
 }
 
@@ -133,9 +137,9 @@ pub(crate) struct Unjoined {
     pub total: f64,
 }
 
-/// Attention of `token` to `positions`, for every query head, from queries in `qkv` (tokens, q_stride) and `keys`, `values`
-/// (context, kv heads, head size).
-pub(crate) fn unjoined(call: &mut Call, token: usize, positions: Range<usize>) -> Vec<Unjoined> {
+/// Attention of row `row` to `positions` of its sequence, for every query head, from queries in `qkv` (rows, q_stride) and
+/// `keys`, `values` (kv heads, sequences × cells, head size).
+pub(crate) fn unjoined(call: &mut Call, row: usize, positions: Range<usize>) -> Vec<Unjoined> {
     let p: Params = call.params();
     let head = call.constant("HEAD") as usize;
     let (keys, values, qkv) = (
@@ -146,14 +150,11 @@ pub(crate) fn unjoined(call: &mut Call, token: usize, positions: Range<usize>) -
     let group = call.constant("GROUP") as usize;
     let kv_heads = p.kv_heads as usize;
     let capped = call.has(&SCORES_CAPPED);
-    let ring = if call.has(&WINDOW_RING) {
-        p.places as usize
-    } else {
-        usize::MAX
-    };
+    let cells = Cells::new(call, p.cells, p.head_cells);
+    let sequence = call.rows()[row].sequence;
     let of_head = |h: usize| {
-        let q = &qkv[token * p.q_stride as usize + h * head..][..head];
-        let at = |position: usize| (h / group * p.places as usize + position % ring) * head;
+        let q = &qkv[row * p.q_stride as usize + h * head..][..head];
+        let at = |position: usize| cells.at(h / group, sequence, position) * head;
         let dot = |k: &[f32]| {
             let products = q.iter().zip(k).map(|(&q, &k)| f64::from(q) * f64::from(k));
             let score = products.sum::<f64>() * f64::from(p.scale);
@@ -201,10 +202,8 @@ pub(crate) fn twin(call: &mut Call) {
     }
     let p: Params = call.params();
     let head = call.constant("HEAD") as usize;
-    let state = call.words("state");
-    let (position, count) = (state[0] as usize, state[1] as usize);
-    for token in 0..count {
-        let count = position + token + 1;
+    for (token, row) in call.rows().into_iter().enumerate() {
+        let count = row.position as usize + 1;
         let found = unjoined(call, token, window_start(call, count)..count);
         let y = &mut call.floats_mut("y")[token * p.y_stride as usize..];
         for (Unjoined { sums, total, .. }, y) in found.iter().zip(y.chunks_exact_mut(head)) {
@@ -241,7 +240,10 @@ fn random_cache(random: &mut Random, part: &'static Part, count: u32) -> Vec<u32
         all.chunks_exact(BLOCK)
             .flat_map(|block| encode(block, words))
             .collect()
-    } else if part.name == "f16" {
+    } else if [&CACHE_F16, &CACHE_F16_TEXTURE]
+        .iter()
+        .any(|f16| std::ptr::eq(*f16, part))
+    {
         all.chunks(2).map(pair).collect()
     } else {
         words(&all)
@@ -322,7 +324,8 @@ fn case_of(
         scale,
         cap: 2.0,
         window,
-        places: position + tokens,
+        cells: position + tokens,
+        head_cells: position + tokens,
     };
     let case = Case {
         name: format!(
@@ -342,7 +345,7 @@ fn case_of(
             ("keys", random_cache(random, part, count)),
             ("values", random_cache(random, part, count)),
             ("y", vec![0; (tokens * y_stride) as usize]),
-            ("state", state(position, tokens)),
+            ("rows", consecutive(position, tokens)),
         ],
         weights: None,
     };
@@ -353,12 +356,16 @@ fn case_of(
 fn capped_window(
     case: &Case,
     params: Params,
-    (head, _, kv_heads, position, tokens): Shape,
+    (head, _, kv_heads, _, tokens): Shape,
     random: &mut Random,
 ) -> Case {
-    let places = params.window + tokens + 3;
-    let count = (position + tokens).max(places) * kv_heads * head;
-    let params = &Params { places, ..params };
+    let cells = params.window + tokens + 3;
+    let params = &Params {
+        cells,
+        head_cells: cells,
+        ..params
+    };
+    let count = cells * kv_heads * head;
     let mut case = case.clone();
     case.name.push_str(", capped, window");
     (case.parts[1], case.parts[2]) = (&SCORES_CAPPED, &WINDOW_RING);
@@ -379,7 +386,7 @@ fn in_texture(mut case: Case) -> Case {
 fn in_parts_twin(call: &mut Call) {
     let (parts, lanes) = (call.constant("PARTS"), call.constant("LANES"));
     let head = call.constant("HEAD") as usize;
-    let count = call.words("state")[0] + 1;
+    let count = call.rows()[0].position + 1;
     let start = window_start(call, count as usize) as u32;
     let step = (count - start).div_ceil(parts * lanes) * lanes;
     let all: Vec<_> = (0..parts)
@@ -399,24 +406,55 @@ fn in_parts_twin(call: &mut Call) {
     }
 }
 
-/// Those of [`cases_with`], and positions in parts.
+/// Cases of [`cases_with`], those that are not long with rows of two sequences too, and positions in parts.
 pub(crate) fn cases_of(caches: &'static [&'static Part], head_max: u32, head_of: u32) -> Cases {
-    Box::new(cases_with(caches, head_max, head_of).flat_map(|mut case| {
+    let mut random = Random::new(18);
+    Box::new(cases_with(caches, head_max, head_of).flat_map(move |case| {
+        let position = first_row(&case).position;
+        let mut all = vec![case];
+        if position <= 100 {
+            all.push(two_sequences(&all[0], &mut random));
+        }
         // Nearer to the start some part would be empty.
-        let far = (case.buffers[4].1[0] >= 100).then(|| in_parts(case.clone()));
-        case.parts.push(&END_WHOLE);
-        [case].into_iter().chain(far)
+        let far = (position >= 100).then(|| all.iter().map(in_parts).collect());
+        all.iter_mut().for_each(|case| case.parts.push(&END_WHOLE));
+        all.into_iter().chain(far.unwrap_or_else(Vec::new))
     }))
 }
 
-/// The case with one token, each head's positions in parts.
-fn in_parts(mut case: Case) -> Case {
+fn first_row(case: &Case) -> Row {
+    *bytemuck::from_bytes(bytemuck::cast_slice(
+        &case.buffers[4].1[ROWS_HEADER..][..ROW_WORDS],
+    ))
+}
+
+/// The case with rows of two sequences by turns.
+fn two_sequences(case: &Case, random: &mut Random) -> Case {
+    let mut case = case.clone();
+    let mut params: Params = bytemuck::pod_read_unaligned(&case.params);
+    params.head_cells = 2 * params.cells;
+    let count = params.kv_heads * params.head_cells * case.consts[0].1;
+    case.name.push_str(", two sequences");
+    case.params = bytes_of_params(&params);
+    for i in [1, 2] {
+        case.buffers[i].1 = random_cache(random, case.parts[0], count);
+    }
+    case.buffers[4].1 = interleaved(first_row(&case).position, case.buffers[4].1[0]);
+    case
+}
+
+/// The case with one row, each head's positions in parts.
+fn in_parts(case: &Case) -> Case {
+    let mut case = case.clone();
     let heads = case.units * case.consts[2].1;
     case.name.push_str(", in parts");
     case.parts.push(&END_PART);
     case.consts.push(("PARTS", PARTS));
     case.tokens = 1;
-    case.buffers[4].1[1] = 1;
+    let Row {
+        position, sequence, ..
+    } = first_row(&case);
+    case.buffers[4].1 = rows(&[(0, position.max(100), sequence)]);
     case.buffers[3].1 = vec![0; (heads * PARTS * (case.consts[0].1 + 2)) as usize];
     case
 }

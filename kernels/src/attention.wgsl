@@ -4,7 +4,7 @@
 // Bound: reads keys and values up to the token once for HEADS heads.
 // Workgroups in z have a part of the positions each. Sockets: cache, scores, window, ending; reduce comes with the variant.
 
-struct Params { kv_heads: u32, q_stride: u32, y_stride: u32, scale: f32, cap: f32, window: u32, places: u32 }
+struct Params { kv_heads: u32, q_stride: u32, y_stride: u32, scale: f32, cap: f32, window: u32, cells: u32, head_cells: u32 }
 
 const PAIRS = HEAD / 2u;                               // of a head: results are written two at a time
 const QUARTER = HEAD / 4u;                             // values are read four at a time
@@ -18,12 +18,13 @@ var<workgroup> shares: array<f32, LANES * HEADS>; // (positions in hand, heads)
 
 @compute @workgroup_size(LANES)
 fn main(at: Invocation, wg: Workgroup) {
-    let kv = wg.id.x * HEADS / GROUP * params.places * QUARTER; // where the head begins in the cache
+    let kv = wg.id.x * HEADS / GROUP * params.head_cells * QUARTER; // where the head begins in the cache
     let token = wg.id.y;
-    if token >= state.count { return; }
+    if token >= rows.count { return; }
     let head = wg.id.x * HEADS;                     // the first of this workgroup
     let q = token * params.q_stride / 4u + head * QUARTER;
-    let count = state.position + token + 1u;
+    let sequence = rows.row[token].sequence;
+    let count = rows.row[token].position + 1u;
     let end = part_start(window_start(count), count, wg.id.z + 1u);
     let begin = part_start(window_start(count), count, wg.id.z);
 
@@ -32,7 +33,7 @@ fn main(at: Invocation, wg: Workgroup) {
     var sums = array<array<vec4f, SHARE>, HEADS>();
     for (var h = 0u; h < HEADS; h++) { most[h] = LEAST; }
     for (var start = begin; start < end; start += LANES) {
-        let place = place_of(min(start + at.lane, end - 1u));
+        let place = cell(sequence, min(start + at.lane, end - 1u));
         let there = start + at.lane < end;
         var scores = array<vec4f, HEADS>();
         for (var i = 0u; i < QUARTER; i++) {
@@ -55,7 +56,7 @@ fn main(at: Invocation, wg: Workgroup) {
             let i = min(s * LANES + at.lane, QUARTER - 1u); // lanes past the end repeat the last
             for (var h = 0u; h < HEADS; h++) { sums[h][s] *= shrink[h]; }
             for (var p = 0u; p < some; p++) {
-                let v = value4(kv + place_of(start + p) * QUARTER + i);
+                let v = value4(kv + cell(sequence, start + p) * QUARTER + i);
                 for (var h = 0u; h < HEADS; h++) { sums[h][s] += shares[p * HEADS + h] * v; }
             }
         }

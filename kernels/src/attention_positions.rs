@@ -3,7 +3,7 @@
 use crate::{
     Kernel,
     attention::{EIGHT, ONE_SUBGROUP, Params, cases_of, parts_grid, twin},
-    parts::{CACHE, ENDING, SCORES, STATE, WINDOW},
+    parts::{CACHE, ENDING, ROWS, SCORES, WINDOW},
 };
 
 /// The kernel; units are query heads / `HEADS`. Constants: `HEAD`, `GROUP`, and `HEADS`, which divides it; `PARTS` for the
@@ -11,7 +11,7 @@ use crate::{
 pub static ATTENTION_POSITIONS: Kernel = Kernel {
     name: "attention_positions",
     source: include_str!("attention_positions.wgsl"),
-    uses: &[&STATE],
+    uses: &[&ROWS],
     sockets: &[CACHE, SCORES, WINDOW, ENDING],
     variants: &ONE_SUBGROUP,
     params: Params::FIELDS,

@@ -5,7 +5,7 @@
 // Workgroups in z have a part of the positions each. Sockets: cache, scores, window, ending; the lanes come with the variant.
 // Loops with constant ends are unrolled.
 
-struct Params { kv_heads: u32, q_stride: u32, y_stride: u32, scale: f32, cap: f32, window: u32, places: u32 }
+struct Params { kv_heads: u32, q_stride: u32, y_stride: u32, scale: f32, cap: f32, window: u32, cells: u32, head_cells: u32 }
 
 const PAIRS = HEAD / 2u;                          // of a head: results are written two at a time
 const EIGHTH = HEAD / 8u;                         // values are read eight at a time
@@ -19,10 +19,11 @@ const LEAST = -3.0e38;                            // WGSL promises no infinities
 @compute @workgroup_size(LANES)
 fn main(at: Invocation, wg: Workgroup) {
     let token = wg.id.y;
-    if token >= state.count { return; }
+    if token >= rows.count { return; }
     let head = wg.id.x * HEADS;                                // the first of this workgroup
-    let kv = head / GROUP * params.places * EIGHTH;            // where it begins in the cache
-    let count = state.position + token + 1u;
+    let kv = head / GROUP * params.head_cells * EIGHTH;        // where it begins in the cache
+    let sequence = rows.row[token].sequence;
+    let count = rows.row[token].position + 1u;
     let end = part_start(window_start(count), count, wg.id.z + 1u);
     let begin = part_start(window_start(count), count, wg.id.z);
 
@@ -41,7 +42,7 @@ fn main(at: Invocation, wg: Workgroup) {
     }
     for (var start = begin; start < end; start += LANES) {
         let there = start + at.lane < end;
-        let k = kv + place_of(min(start + at.lane, end - 1u)) * EIGHTH;
+        let k = kv + cell(sequence, min(start + at.lane, end - 1u)) * EIGHTH;
         var scores = array<vec4f, HEADS>();
         for (var s = 0u; s < STEPS; s++) {
             var some = array<vec4f, HEADS>(); // of a step by itself, for one long sum would round more
@@ -65,7 +66,7 @@ fn main(at: Invocation, wg: Workgroup) {
             for (var s = 0u; s < STEPS; s++) { sums[h][s] = Eight(sums[h][s].a * shrink, sums[h][s].b * shrink); }
         }
         for (var i = 0u; i < LANES; i++) {
-            let v = kv + place_of(min(start + i, end - 1u)) * EIGHTH; // past the end the share is zero
+            let v = kv + cell(sequence, min(start + i, end - 1u)) * EIGHTH; // past the end the share is zero
             var share = array<f32, HEADS>();
             for (var h = 0u; h < HEADS; h++) { share[h] = subgroupShuffle(shares[h], i); }
             for (var s = 0u; s < STEPS; s++) {

@@ -4,7 +4,7 @@
 use crate::{
     Kernel,
     attention::{ONE_SUBGROUP, Params, cases_with, twin},
-    parts::{CACHE, SCORES, STATE, WINDOW},
+    parts::{CACHE, ROWS, SCORES, WINDOW},
 };
 
 /// Larger heads leave loops that llvmpipe's compiler does not unroll; it ends loops, silently, after 65,535 turns in all.
@@ -16,7 +16,7 @@ pub const CONTEXT_MAX: u32 = 7_000;
 pub static ATTENTION_TOKENS: Kernel = Kernel {
     name: "attention_tokens",
     source: include_str!("attention_tokens.wgsl"),
-    uses: &[&STATE],
+    uses: &[&ROWS],
     sockets: &[CACHE, SCORES, WINDOW],
     variants: &ONE_SUBGROUP,
     params: Params::FIELDS,

@@ -1,11 +1,12 @@
 // attention_tokens: attention for LANES tokens, one a lane, and HEADS query heads a workgroup, which is one subgroup.
 // The lanes read a key together, and each has every part of it from the lane that read it; the same for values. So no
-// score crosses lanes. The running maximum and sum follow Milakov & Gimelshein 2018.
+// score crosses lanes. All rows are of one sequence, and their positions follow each other. The running maximum and sum
+// follow Milakov & Gimelshein 2018.
 // Bound: reads keys and values up to the last token once for LANES tokens and HEADS heads.
 // Sockets: cache, scores, window; the lanes come with the variant.
 // Loops with constant ends are unrolled.
 
-struct Params { kv_heads: u32, q_stride: u32, y_stride: u32, scale: f32, cap: f32, window: u32, places: u32 }
+struct Params { kv_heads: u32, q_stride: u32, y_stride: u32, scale: f32, cap: f32, window: u32, cells: u32, head_cells: u32 }
 
 const QUARTER = HEAD / 4u;                        // of a head: values are read four at a time
 const STEPS = (QUARTER + LANES - 1u) / LANES;     // reads of LANES fours
@@ -19,9 +20,11 @@ const LEAST = -3.0e38;                            // WGSL promises no infinities
 fn main(at: Invocation, wg: Workgroup) {
     let token = wg.id.y * LANES + at.lane;
     let head = wg.id.x * HEADS;                                // the first of this workgroup
-    let kv = head / GROUP * params.places * QUARTER;           // where it begins in the cache
-    let count = state.position + token + 1u;
-    let end = state.position + min((wg.id.y + 1u) * LANES, state.count);
+    let kv = head / GROUP * params.head_cells * QUARTER;       // where it begins in the cache
+    let sequence = rows.row[0].sequence;
+    let first = rows.row[0].position;
+    let count = first + token + 1u;
+    let end = first + min((wg.id.y + 1u) * LANES, rows.count);
 
     var q = array<array<vec4f, STEPS * LANES>, HEADS>();             // zero past the head
     var sums = array<array<vec4f, STEPS * LANES>, HEADS>();
@@ -32,8 +35,8 @@ fn main(at: Invocation, wg: Workgroup) {
         let from_four = token * params.q_stride / 4u + (head + h) * QUARTER;
         for (var i = 0u; i < QUARTER; i++) { q[h][i] = qkv[from_four + i] * params.scale; }
     }
-    for (var position = window_start(state.position + wg.id.y * LANES + 1u); position < end; position++) {
-        let from_four = kv + place_of(position) * QUARTER;
+    for (var position = window_start(first + wg.id.y * LANES + 1u); position < end; position++) {
+        let from_four = kv + cell(sequence, position) * QUARTER;
         let there = position < count && position >= window_start(count);
         var scores = array<vec4f, HEADS>();
         for (var s = 0u; s < STEPS; s++) {
@@ -61,7 +64,7 @@ fn main(at: Invocation, wg: Workgroup) {
             }
         }
     }
-    if token >= state.count { return; }
+    if token >= rows.count { return; }
     for (var h = 0u; h < HEADS; h++) {
         let to_four = token * params.y_stride / 4u + (head + h) * QUARTER;
         for (var i = 0u; i < QUARTER; i++) { y[to_four + i] = sums[h][i] / total[h]; }

@@ -2,7 +2,7 @@
 
 use bytemuck::Pod;
 
-use crate::{Format, GROUP, Part, Variant, padded, random::Random};
+use crate::{Format, GROUP, Part, Variant, padded, parts::WINDOW_RING, random::Random};
 
 /// The arguments of a twin: the same names that the kernel binds.
 pub struct Call {
@@ -39,6 +39,13 @@ impl Call {
             .iter()
             .find(|(n, _)| *n == name)
             .map_or_else(|| panic!("no constant {name}"), |&(_, v)| v)
+    }
+
+    /// The rows of the pass.
+    pub fn rows(&mut self) -> Vec<Row> {
+        let words = self.words("rows");
+        let count = words[0] as usize;
+        bytemuck::cast_slice(&words[ROWS_HEADER..])[..count].to_vec()
     }
 
     /// The words of a binding.
@@ -160,9 +167,89 @@ pub fn activations(random: &mut Random, rows: u32, width: u32) -> Vec<u32> {
     words(&all)
 }
 
-/// The state that dispatches of one pass share: position of the first token, tokens in this pass, tokens drawn.
-pub fn state(position: u32, count: u32) -> Vec<u32> {
-    vec![position, count, 0, 0]
+/// Where positions lie in a head's cache: `cell.wgsl` on the CPU.
+pub(crate) struct Cells {
+    cells: usize,
+    head_cells: usize,
+    ring: bool,
+}
+
+impl Cells {
+    /// The cells of a kernel's parameters `cells` and `head_cells`.
+    pub(crate) fn new(call: &Call, cells: u32, head_cells: u32) -> Cells {
+        Cells {
+            cells: cells as usize,
+            head_cells: head_cells as usize,
+            ring: call.has(&WINDOW_RING),
+        }
+    }
+
+    /// The cell of a position of a sequence in the cache of key and value head `head`.
+    pub(crate) fn at(&self, head: usize, sequence: u32, position: usize) -> usize {
+        let own = if self.ring {
+            position % self.cells
+        } else {
+            position
+        };
+        head * self.head_cells + sequence as usize * self.cells + own
+    }
+}
+
+/// Row of a pass, as `rows.wgsl` has it: a token with its position in its sequence.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, bytemuck::Pod, bytemuck::Zeroable)]
+pub struct Row {
+    /// The token.
+    pub token: u32,
+    /// Its position in its sequence, from 0.
+    pub position: u32,
+    /// Number of the sequence, from 0.
+    pub sequence: u32,
+    /// Fills the row up to 16 bytes.
+    pub unused: u32,
+}
+
+/// Words before the first row: how many rows there are, how many tokens were sampled so far, and two that are unused.
+pub const ROWS_HEADER: usize = 4;
+
+/// Which word of those is the number of tokens sampled so far.
+pub const SAMPLED: usize = 1;
+
+/// Words of one [`Row`].
+pub const ROW_WORDS: usize = 4;
+
+/// Bytes of the binding `rows` of passes of up to `count` rows.
+pub const fn rows_bytes(count: u64) -> u64 {
+    4 * (ROWS_HEADER as u64 + ROW_WORDS as u64 * count)
+}
+
+/// The binding `rows` of a pass with these rows, each a token, its position and its sequence, before anything was sampled.
+pub fn rows(rows: &[(u32, u32, u32)]) -> Vec<u32> {
+    let mut words = vec![rows.len() as u32, 0, 0, 0];
+    words.extend(
+        rows.iter()
+            .flat_map(|&(token, position, sequence)| [token, position, sequence, 0]),
+    );
+    words
+}
+
+/// The binding `rows` of a pass of `count` tokens 0 of sequence 0, the first at `position`.
+pub fn consecutive(position: u32, count: u32) -> Vec<u32> {
+    let all: Vec<_> = (position..position + count)
+        .map(|position| (0, position, 0))
+        .collect();
+    rows(&all)
+}
+
+/// The binding `rows` of a pass of `count` rows that belong to sequences 1 and 0 by turns: sequence 0 goes on at `position`,
+/// sequence 1 at half of that. Tokens count up from 0.
+pub fn interleaved(position: u32, count: u32) -> Vec<u32> {
+    let row = |i| match i % 2 {
+        0 => (i, position / 2 + i / 2, 1),
+        _ => (i, position + i / 2, 0),
+    };
+    let all: Vec<_> = (0..count).map(row).collect();
+    rows(&all)
 }
 
 /// Groups of a row.

@@ -2,11 +2,11 @@
 
 use crate::{
     Call, Case, CaseWeights, FORMATS, Kernel, Variant,
-    call::{groups, state},
+    call::{activations, groups, rows},
     formats::FORMAT,
     kernel::lane_grid,
     padded,
-    parts::{HALVES_BITS, HALVES_UNPACK, LOOKUP, OF_POSITIONS, OF_TOKENS, STATE},
+    parts::{HALVES_BITS, HALVES_UNPACK, LOOKUP, OF_POSITIONS, OF_TOKENS, ROWS},
     random::Random,
 };
 
@@ -14,7 +14,7 @@ use crate::{
 pub static EMBED: Kernel = Kernel {
     name: "embed",
     source: include_str!("embed.wgsl"),
-    uses: &[&STATE],
+    uses: &[&ROWS],
     sockets: &[FORMAT, LOOKUP],
     variants: &[
         Variant {
@@ -51,21 +51,17 @@ crate::params! {
     }
 }
 
-/// `x` (tokens, padded cols) from `tokens` (tokens).
+/// `x` (tokens, padded cols) from the tokens of the rows, or with the rows of their positions added.
 fn twin(call: &mut Call) {
     let p: Params = call.params();
-    let (position, count) = (call.words("state")[0], call.words("state")[1]);
     let positions = call.has(&OF_POSITIONS);
-    let tokens = if positions {
-        (position..position + count).collect()
-    } else {
-        call.words("tokens").clone()
-    };
+    let rows = call.rows();
     let weights = std::mem::take(&mut call.weights);
     let stride = padded(p.cols) as usize;
     let x = call.floats_mut("x");
-    for (i, &token) in tokens.iter().take(count as usize).enumerate() {
-        let row = token.wrapping_sub(p.row_start);
+    for (i, row) in rows.iter().enumerate() {
+        let number = if positions { row.position } else { row.token };
+        let row = number.wrapping_sub(p.row_start);
         if row < p.rows {
             let weights = &weights[row as usize * stride..][..stride];
             x[i * stride..][..stride]
@@ -76,15 +72,16 @@ fn twin(call: &mut Call) {
     }
 }
 
-/// Every format; whole and split embeddings; more room than tokens.
+/// Every format; whole and split embeddings; tokens and positions, of two sequences; more room than rows.
 fn cases() -> Vec<Case> {
     let mut random = Random::new(1);
     let mut cases = Vec::new();
     for format in FORMATS {
-        for (cols, row_start, count) in [(format.block * 40, 0, 3), (576, 0, 1), (64, 7, 5)] {
-            let (cols, textured) = (format.whole(cols), cols == 64);
+        for (cols, row_start, count) in [(format.block * 40, 0, 3), (576, 0, 4), (64, 7, 5)] {
+            let (positions, textured) = (cols == 576, cols == 64);
+            let cols = format.whole(cols);
             let weights = CaseWeights::random(format, 20, cols, &mut random);
-            let tokens = [7, 26, 0, 19, 8].to_vec();
+            let all = [(7, 12, 1), (26, 3, 0), (0, 13, 1), (19, 4, 0), (8, 5, 0)];
             cases.push(Case {
                 name: format!("{} {cols} from {row_start}", format.name),
                 parts: vec![
@@ -93,11 +90,7 @@ fn cases() -> Vec<Case> {
                     } else {
                         &format.part
                     },
-                    if count == 1 {
-                        &OF_POSITIONS
-                    } else {
-                        &OF_TOKENS
-                    },
+                    if positions { &OF_POSITIONS } else { &OF_TOKENS },
                 ],
                 consts: vec![],
                 params: bytemuck::bytes_of(&Params {
@@ -110,9 +103,8 @@ fn cases() -> Vec<Case> {
                 units: groups(cols),
                 tokens: 5,
                 buffers: vec![
-                    ("tokens", tokens),
-                    ("x", vec![0; 5 * padded(cols) as usize]),
-                    ("state", state(3, count)),
+                    ("x", activations(&mut random, 5, cols)),
+                    ("rows", rows(&all[..count])),
                 ],
                 weights: Some(weights),
             });

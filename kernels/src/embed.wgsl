@@ -12,7 +12,7 @@ fn main(@builtin(global_invocation_id) at: vec3u) {
     w_begin();
     let groups = (params.cols + 31u) / 32u;
     let token = at.y;
-    if token >= state.count || at.x >= groups { return; }
+    if token >= rows.count || at.x >= groups { return; }
     let row = looked_up(token) - params.row_start; // below row_start it wraps, and is past the end
     if row >= params.rows { return; } // another piece of the embedding has this row
     let scale = w_scale(row, at.x, groups) * params.scale;

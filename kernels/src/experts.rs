@@ -3,13 +3,13 @@
 
 use crate::{
     Call, Case, CaseWeights, FORMATS, Format, Kernel, Part, Variant, bytes_of_params,
-    call::{activations, state},
+    call::{activations, consecutive},
     formats::FORMAT,
     matvec::finish,
     padded,
     parts::{
         FINISH, FINISH_ADD, FINISH_GEGLU, FINISH_GLU, FINISH_STORE, Finish, HALVES_BITS,
-        HALVES_UNPACK, REDUCE_NONE, REDUCE_SUBGROUP, REDUCE_WORKGROUP, STATE,
+        HALVES_UNPACK, REDUCE_NONE, REDUCE_SUBGROUP, REDUCE_WORKGROUP, ROWS,
     },
     random::Random,
 };
@@ -18,7 +18,7 @@ use crate::{
 pub static EXPERTS: Kernel = Kernel {
     name: "experts",
     source: include_str!("experts.wgsl"),
-    uses: &[&STATE],
+    uses: &[&ROWS],
     sockets: &[FORMAT, FINISH],
     variants: &[
         Variant {
@@ -86,7 +86,7 @@ fn twin(call: &mut Call) {
     let p: Params = call.params();
     let (rows, used) = (p.rows as usize, p.used as usize);
     let stride = padded(p.cols) as usize;
-    let pairs = call.words("state")[1] as usize * used;
+    let pairs = call.words("rows")[0] as usize * used;
     let (x, chosen) = (call.floats("x"), call.words("chosen").clone());
     for (pair, &expert) in chosen.iter().take(pairs).enumerate() {
         let x = &x[if p.x_each == 1 { pair } else { pair / used } * stride..][..stride];
@@ -153,7 +153,7 @@ fn case(
             ("x", activations(random, x_rows, cols)),
             ("y", vec![0; (tokens * used * y_stride) as usize]),
             ("chosen", chosen),
-            ("state", state(3, tokens)),
+            ("rows", consecutive(3, tokens)),
         ],
         weights: Some(CaseWeights::random(format, piece_rows, cols, random)),
     }

@@ -16,7 +16,7 @@ struct Params { rows: u32, cols: u32, row_start: u32, piece_rows: u32, used: u32
 fn main(at: Invocation, wg: Workgroup) {
     w_begin();
     let pair = wg.id.y;
-    if pair >= state.count * params.used { return; }
+    if pair >= rows.count * params.used { return; }
     let groups = (params.cols + 31u) / 32u;
     let row = (wg.id.x * (LANES / SPLIT) + at.lane / SPLIT) * 4u; // of the expert
     let first = chosen[pair] * params.rows + row;                 // of the matrix
@@ -25,7 +25,7 @@ fn main(at: Invocation, wg: Workgroup) {
     let start = select(pair / params.used, pair, params.x_each == 1u) * groups;
 
     let four = four_place(place / 4u, groups);
-    let rows = vec4u(row_place(place, groups), row_place(place + 1u, groups),
+    let w_rows = vec4u(row_place(place, groups), row_place(place + 1u, groups),
         row_place(place + 2u, groups), row_place(place + 3u, groups));
     var sums = vec4f(0.0);
     for (var group = at.lane % SPLIT; group < groups; group += SPLIT) {
@@ -33,7 +33,7 @@ fn main(at: Invocation, wg: Workgroup) {
         let total = v.a + v.b + v.c + v.d + v.e + v.f + v.g + v.h;
         let s = w_scales_of(four + four_step(group));
         let met = stepped(v);
-        let at_row = rows + row_step(group);
+        let at_row = w_rows + row_step(group);
         sums += s.scale * vec4f(product(at_row.x, met), product(at_row.y, met), product(at_row.z, met), product(at_row.w, met))
             + s.least * (total.x + total.y + total.z + total.w);
     }

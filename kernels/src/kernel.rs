@@ -43,6 +43,8 @@ pub struct Part {
     pub source: &'static str,
     /// What stands in browsers in its stead, where that differs.
     pub browser: Option<&'static str>,
+    /// Module constants that it is written with.
+    pub consts: &'static [(&'static str, u32)],
     /// Parts that it calls.
     pub uses: &'static [&'static Part],
     /// It needs the `shader-f16` feature.
@@ -71,6 +73,7 @@ impl Part {
             name,
             source,
             browser: None,
+            consts: &[],
             uses: &[],
             f16: false,
             subgroups: false,

@@ -81,17 +81,17 @@ pub fn link(shader: &Shader, target: Target) -> Linked {
     if shader.needs_cooperative() {
         text.push_str("enable wgpu_cooperative_matrix;\n");
     }
-    for (name, value) in shader.variant.consts.iter().chain(&shader.consts) {
+    let parts = shader.all_parts();
+    let of_parts = parts.iter().flat_map(|part| part.consts);
+    let consts = shader.variant.consts.iter().chain(&shader.consts);
+    for (name, value) in consts.chain(of_parts) {
         writeln!(text, "const {name} = {value}u;").expect("writing to a string");
     }
     let mut lines = vec![(1, "constants".to_string())];
-    let parts = shader
-        .all_parts()
-        .into_iter()
-        .map(|part| match (target, part.browser) {
-            (Target::Browser, Some(source)) => (part.name, source),
-            _ => (part.name, part.source),
-        });
+    let parts = parts.into_iter().map(|part| match (target, part.browser) {
+        (Target::Browser, Some(source)) => (part.name, source),
+        _ => (part.name, part.source),
+    });
     for (name, source) in parts.chain([(shader.kernel.name, shader.kernel.source)]) {
         lines.push((text.lines().count() + 1, format!("{name}.wgsl")));
         if source.contains(unroll::MARK) {

@@ -7,7 +7,7 @@ use crate::{
     matvec, padded,
     parts::{
         FINISH, FINISH_ADD, FINISH_GATE, FINISH_GLU, FINISH_STORE, HALVES_BITS, HALVES_UNPACK,
-        INPUT_PLAIN, SCALAR, SCALAR_F16, SCALAR_F32, STATE,
+        INPUT_PLAIN, ROWS, SCALAR, SCALAR_F16, SCALAR_F32,
     },
     random::Random,
 };
@@ -16,7 +16,7 @@ use crate::{
 pub static MATMUL: Kernel = Kernel {
     name: "matmul",
     source: include_str!("matmul.wgsl"),
-    uses: &[&STATE],
+    uses: &[&ROWS],
     sockets: &[FORMAT, FINISH, SCALAR],
     variants: &[
         Variant {
@@ -81,7 +81,7 @@ pub(crate) fn twin(call: &mut Call) {
         y_start: p.y_start,
         eps: 0.0,
     };
-    for token in 0..call.words("state")[1] as usize {
+    for token in 0..call.words("rows")[0] as usize {
         let results = matvec::products(call, &as_matvec, token);
         matvec::finish(
             call,

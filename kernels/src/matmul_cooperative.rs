@@ -6,14 +6,14 @@ use crate::{
     Case, Kernel, Variant,
     formats::FORMAT,
     matmul::{self, Params},
-    parts::{COOPERATIVE_F16, COOPERATIVE_F32, FINISH, HALVES_BITS, SCALAR_F16, STATE},
+    parts::{COOPERATIVE_F16, COOPERATIVE_F32, FINISH, HALVES_BITS, ROWS, SCALAR_F16},
 };
 
 /// The kernel; units are rows.
 pub static MATMUL_COOPERATIVE: Kernel = Kernel {
     name: "matmul_cooperative",
     source: include_str!("matmul_cooperative.wgsl"),
-    uses: &[&STATE],
+    uses: &[&ROWS],
     sockets: &[FORMAT, FINISH],
     variants: &[
         Variant {

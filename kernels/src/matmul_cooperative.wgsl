@@ -35,13 +35,13 @@ fn main(@builtin(workgroup_id) at: vec3u, @builtin(local_invocation_index) lane:
     for (var group = 0u; group < groups; group++) {
         for (var r = lane; r < TILE; r += LANES) { stage_row(r, at.x * TILE + r, group, groups); }
         for (var e = lane; e < 8u * TILE; e += LANES) {
-            let token = min(at.y * TILE + e / 8u, state.count - 1u);
+            let token = min(at.y * TILE + e / 8u, rows.count - 1u);
             put_x(e / 8u * STRIDE + e % 8u * 4u, x[(token * groups + group) * 8u + e % 8u]);
         }
         workgroupBarrier();
         for (var col = 0u; col < 32u; col += SIDE) {
-            let rows0 = coopLoadT<Rows>(&w_tile[own_row * STRIDE + col], STRIDE);
-            let rows1 = coopLoadT<Rows>(&w_tile[(own_row + SIDE) * STRIDE + col], STRIDE);
+            let rows0 = coopLoadT<Weights>(&w_tile[own_row * STRIDE + col], STRIDE);
+            let rows1 = coopLoadT<Weights>(&w_tile[(own_row + SIDE) * STRIDE + col], STRIDE);
             let tokens0 = coopLoad<Tokens>(&x_tile[own_token * STRIDE + col], STRIDE);
             let tokens1 = coopLoad<Tokens>(&x_tile[(own_token + SIDE) * STRIDE + col], STRIDE);
             sums00 = coopMultiplyAdd(rows0, tokens0, sums00);
@@ -107,7 +107,7 @@ fn finish_matrix(area: u32, first_row: u32, first_token: u32, lane: u32) {
     for (var e = lane * 2u; e < AREA; e += SUBGROUP * 2u) {
         let row = first_row + e % SIDE;
         let token = first_token + e / SIDE;
-        if token < state.count && row < params.rows {
+        if token < rows.count && row < params.rows {
             finish(token * params.y_stride + params.y_start, row, vec2f(results[area + e], results[area + e + 1u]));
         }
     }

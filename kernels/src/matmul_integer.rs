@@ -11,7 +11,7 @@ use crate::{
     padded,
     parts::{
         FINISH, FINISH_ADD, FINISH_GATE, FINISH_GLU, FINISH_STORE, HALVES_BITS, INPUT_PLAIN,
-        PACKED, STATE,
+        PACKED, ROWS,
     },
     quantise::packed,
     random::Random,
@@ -21,7 +21,7 @@ use crate::{
 pub static MATMUL_INTEGER: Kernel = Kernel {
     name: "matmul_integer",
     source: include_str!("matmul_integer.wgsl"),
-    uses: &[&PACKED, &STATE],
+    uses: &[&PACKED, &ROWS],
     sockets: &[BYTES, FINISH],
     variants: &[Variant {
         name: "integer_tile64",
@@ -45,7 +45,7 @@ pub static MATMUL_INTEGER: Kernel = Kernel {
 /// `y` (tokens, y_stride) from `x` (tokens, groups).
 fn twin(call: &mut Call) {
     let p: Params = call.params();
-    for token in 0..call.words("state")[1] {
+    for token in 0..call.words("rows")[0] {
         let results = products(call, p.cols, token as usize);
         matvec::finish(call, (token * p.y_stride + p.y_start) as usize, &results);
     }

@@ -26,7 +26,7 @@ fn main(@builtin(workgroup_id) at: vec3u, @builtin(local_invocation_index) lane:
     let first_token = at.y * TILE_TOKENS;
     let lane_row = lane / LANES_T;
     let lane_token = lane % LANES_T;
-    let last_token = state.count - 1u;
+    let last_token = rows.count - 1u;
 
     var sums = array<array<f32, ROWS>, TOKENS>();
     for (var group = 0u; group < groups; group++) {

@@ -7,7 +7,7 @@ use crate::{
     kernel::wide_grid,
     matvec, padded,
     parts::{
-        FINISH_STORE, Finish, GATES, GELU, HALVES_UNPACK, INPUT_PLAIN, REDUCE_NONE, SILU, STATE,
+        FINISH_STORE, Finish, GATES, GELU, HALVES_UNPACK, INPUT_PLAIN, REDUCE_NONE, ROWS, SILU,
         SUBGROUP, XS, XS_ALONE, XS_SHARED, XS_STORAGE, XS_UNIFORM,
     },
     random::Random,
@@ -20,7 +20,7 @@ pub const TOKENS: u32 = 8;
 pub static MATMUL_ROWS: Kernel = Kernel {
     name: "matmul_rows",
     source: include_str!("matmul_rows.wgsl"),
-    uses: &[&STATE],
+    uses: &[&ROWS],
     sockets: &[FORMAT, XS, GATES],
     variants: &[
         Variant {
@@ -80,7 +80,7 @@ fn twin(call: &mut Call) {
     };
     let finishes = [Finish::Store, Finish::Add, Finish::Glu, Finish::Gate];
     let finish = (finishes[p.finish as usize], call.has(&GELU));
-    let end = call.words("state")[1].min(p.token_start + TOKENS);
+    let end = call.words("rows")[0].min(p.token_start + TOKENS);
     for token in p.token_start..end {
         let results = matvec::products(call, &as_matvec, (token - p.token_start) as usize);
         let start = (token * p.y_stride + p.y_start) as usize;

@@ -16,7 +16,7 @@ fn main(at: Invocation, wg: Workgroup) {
     let row = ((wg.id.y * wg.count.x + wg.id.x) * LANES + at.lane) * ROWS;
     let last = params.rows - 1u;
     let four = four_place(min(row, last) / 4u, groups);
-    let rows = places(row, groups);
+    let w_rows = places(row, groups);
     let next_four = four_place(min(row + 4u, last) / 4u, groups);
     let next_rows = places(row + 4u, groups);
 
@@ -29,7 +29,7 @@ fn main(at: Invocation, wg: Workgroup) {
     var token6 = Results();
     var token7 = Results();
     for (var group = 0u; group < groups; group++) {
-        let w = four_rows(four + four_step(group), rows + row_step(group));
+        let w = four_rows(four + four_step(group), w_rows + row_step(group));
         var next = Four();
         if ROWS == 8u { next = four_rows(next_four + four_step(group), next_rows + row_step(group)); }
         token0 = added(token0, w, next, x_group(group, at));
@@ -42,7 +42,7 @@ fn main(at: Invocation, wg: Workgroup) {
         token7 = added(token7, w, next, x_group(group + 7u * groups, at));
     }
     // One token after the other, for each is as much code as a group of its products.
-    let end = min(state.count, params.token_start + 8u);
+    let end = min(rows.count, params.token_start + 8u);
     for (var token = params.token_start; token < end; token++) {
         let start = token * params.y_stride + params.y_start;
         put_four(start, row, token0.low);

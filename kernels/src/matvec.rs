@@ -3,7 +3,7 @@
 
 use crate::{
     Call, Case, CaseWeights, FORMATS, Format, Kernel, Part, Shader, Variant,
-    call::{activations, state, words},
+    call::{activations, consecutive, words},
     formats::FORMAT,
     kernel::wide_grid,
     norm::rms_norm,
@@ -11,7 +11,7 @@ use crate::{
     parts::{
         FINISH, FINISH_ADD, FINISH_GATE, FINISH_GEGATE, FINISH_GEGLU, FINISH_GLU, FINISH_STORE,
         Finish, GROUP_ALONE, GROUP_SHARED, HALVES_BITS, HALVES_UNPACK, INPUT, INPUT_NORM,
-        INPUT_NORM_UNIFORM, INPUT_PLAIN, REDUCE_NONE, REDUCE_SUBGROUP, REDUCE_WORKGROUP, STATE,
+        INPUT_NORM_UNIFORM, INPUT_PLAIN, REDUCE_NONE, REDUCE_SUBGROUP, REDUCE_WORKGROUP, ROWS,
         SUBGROUP, X, X_SINGLE, X_STORAGE, X_UNIFORM,
     },
     pointwise::{gelu, silu},
@@ -22,7 +22,7 @@ use crate::{
 pub static MATVEC: Kernel = Kernel {
     name: "matvec",
     source: include_str!("matvec.wgsl"),
-    uses: &[&STATE],
+    uses: &[&ROWS],
     sockets: &[FORMAT, INPUT, X, FINISH],
     variants: &[
         Variant {
@@ -145,7 +145,7 @@ pub(crate) fn products(call: &mut Call, p: &Params, token: usize) -> Vec<f64> {
 /// `y` (rows) from the last token of `x` (tokens, padded cols).
 fn twin(call: &mut Call) {
     let p: Params = call.params();
-    let token = call.words("state")[1] as usize - 1;
+    let token = call.words("rows")[0] as usize - 1;
     let results = products(call, &p, token);
     finish(call, p.y_start as usize, &results);
 }
@@ -182,7 +182,7 @@ pub(crate) fn case(
             ("x", activations(random, tokens, cols)),
             ("y", activations(random, tokens, rows + y_start)),
             ("norm_weight", words(&random.floats(padded(cols) as usize))),
-            ("state", state(3, tokens)),
+            ("rows", consecutive(3, tokens)),
         ],
         weights: Some(CaseWeights::random(format, rows, cols, random)),
     }

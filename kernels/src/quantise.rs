@@ -3,9 +3,9 @@
 
 use crate::{
     Call, Case, GROUP, Kernel, Socket, Variant,
-    call::{activations, state, words},
+    call::{activations, consecutive, words},
     padded,
-    parts::{INPUT_NORM, INPUT_PLAIN, PACKED, REDUCE_SUBGROUP, REDUCE_WORKGROUP, STATE},
+    parts::{INPUT_NORM, INPUT_PLAIN, PACKED, REDUCE_SUBGROUP, REDUCE_WORKGROUP, ROWS},
     random::Random,
 };
 
@@ -16,7 +16,7 @@ pub const PACKED_WORDS: u32 = 20;
 pub static QUANTISE: Kernel = Kernel {
     name: "quantise",
     source: include_str!("quantise.wgsl"),
-    uses: &[&PACKED, &STATE],
+    uses: &[&PACKED, &ROWS],
     sockets: &[Socket {
         name: "input",
         parts: &[&INPUT_PLAIN, &INPUT_NORM],
@@ -122,7 +122,7 @@ fn twin(call: &mut Call) {
     } else {
         vec![1.0; stride]
     };
-    let count = call.words("state")[1] as usize;
+    let count = call.words("rows")[0] as usize;
     let first = if p.last == 1 { count - 1 } else { 0 };
     let rows = x.chunks_exact(stride).take(count).skip(first);
     let mut all = Vec::new();
@@ -172,7 +172,7 @@ fn cases() -> Vec<Case> {
                             vec![0; (tokens * padded(cols) / GROUP * PACKED_WORDS) as usize],
                         ),
                         ("norm_weight", activations(&mut random, 1, cols)),
-                        ("state", state(3, tokens)),
+                        ("rows", consecutive(3, tokens)),
                     ],
                     weights: None,
                 });

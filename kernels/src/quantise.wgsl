@@ -11,7 +11,7 @@ struct Params { cols: u32, eps: f32, last: u32 }
 @compute @workgroup_size(LANES)
 fn main(at: Invocation, wg: Workgroup) {
     let groups = (params.cols + 31u) / 32u;
-    let start = select(wg.id.y, state.count - 1u, params.last == 1u) * groups;
+    let start = select(wg.id.y, rows.count - 1u, params.last == 1u) * groups;
     var squares = 0.0;
     for (var group = at.lane; group < groups; group += LANES) {
         let v = x[start + group];

@@ -5,11 +5,11 @@ use half::f16;
 
 use crate::{
     Call, Case, Kernel, Part, bytes_of_params,
-    call::{activations, state, words},
+    call::{Cells, activations, consecutive, interleaved, words},
     kernel::{LANES_64, lane_grid},
     padded,
     parts::{
-        HALVES, NEIGHBOURS, PAIRING, STATE, STORE, STORE_F16, STORE_F16_TEXTURE, STORE_F32, WINDOW,
+        HALVES, NEIGHBOURS, PAIRING, ROWS, STORE, STORE_F16, STORE_F16_TEXTURE, STORE_F32, WINDOW,
         WINDOW_NONE, WINDOW_RING,
     },
     random::Random,
@@ -19,7 +19,7 @@ use crate::{
 pub static ROPE: Kernel = Kernel {
     name: "rope",
     source: include_str!("rope.wgsl"),
-    uses: &[&STATE],
+    uses: &[&ROWS],
     sockets: &[STORE, PAIRING, WINDOW],
     variants: &LANES_64,
     params: Params::FIELDS,
@@ -42,8 +42,10 @@ crate::params! {
         stride: u32,
         /// Unused here, for `WINDOW_RING` has it.
         window: u32,
-        /// Places of the cache, for each head.
-        places: u32,
+        /// Cells of a sequence in a head's cache; the length of its ring, where it has one.
+        cells: u32,
+        /// Cells from a head to the next: sequences × cells.
+        head_cells: u32,
     }
 }
 
@@ -72,27 +74,20 @@ fn write_cache(cache: &mut [u32], at: usize, values: &[f32], as_f16: bool) {
     }
 }
 
-/// `qkv` (tokens, stride), `keys` and `values` (kv heads, places, head size), `angles` (context, pairs, 2).
+/// `qkv` (tokens, stride), `keys` and `values` (kv heads, sequences × cells, head size), `angles` (context, pairs, 2).
 fn twin(call: &mut Call) {
     let p: Params = call.params();
     let head = call.constant("HEAD") as usize;
-    let (position, count) = (
-        call.words("state")[0] as usize,
-        call.words("state")[1] as usize,
-    );
     let as_f16 = call.has(&STORE_F16) || call.has(&STORE_F16_TEXTURE);
     let halves = call.has(&HALVES);
-    let ring = if call.has(&WINDOW_RING) {
-        p.places as usize
-    } else {
-        usize::MAX
-    };
+    let cells = Cells::new(call, p.cells, p.head_cells);
     let angles = call.floats("angles");
     let (heads, kv_heads, pairs) = (p.heads as usize, p.kv_heads as usize, p.pairs as usize);
-    for token in 0..count {
+    for (token, row) in call.rows().into_iter().enumerate() {
+        let (sequence, position) = (row.sequence, row.position as usize);
         let turn = |values: &mut [f32]| {
             for pair in 0..pairs {
-                let at = ((position + token) * pairs + pair) * 2;
+                let at = (position * pairs + pair) * 2;
                 let (cos, sin) = (f64::from(angles[at]), f64::from(angles[at + 1]));
                 let (i, j) = if halves {
                     (pair, pair + pairs)
@@ -110,7 +105,7 @@ fn twin(call: &mut Call) {
         let values = row[(heads + kv_heads) * head..][..kv_heads * head].to_vec();
         keys.chunks_exact_mut(head).for_each(turn);
         for kv in 0..kv_heads {
-            let at = (kv * p.places as usize + (position + token) % ring) * head;
+            let at = cells.at(kv, sequence, position) * head;
             let own = kv * head..(kv + 1) * head;
             write_cache(call.words("keys"), at, &keys[own.clone()], as_f16);
             write_cache(call.words("values"), at, &values[own], as_f16);
@@ -118,7 +113,8 @@ fn twin(call: &mut Call) {
     }
 }
 
-/// Head sizes odd in some way, whole, partial and no rotation, both pairings, both caches, a ring, several tokens.
+/// Head sizes odd in some way, whole, partial and no rotation, both pairings, both caches, a ring, rows of one sequence
+/// and of two.
 fn cases() -> Vec<Case> {
     let mut random = Random::new(5);
     let mut cases = Vec::new();
@@ -145,14 +141,21 @@ fn cases() -> Vec<Case> {
             let angles: Vec<f32> = (0..16 * pairs.max(1))
                 .flat_map(|i| [(i as f32).cos(), (i as f32).sin()])
                 .collect();
-            let cache = (16 * kv_heads * head) as usize;
-            let window: &'static Part = if number % 2 == 1 {
-                &WINDOW_RING
+            let (window, cells): (&'static Part, u32) = if number % 2 == 1 {
+                (&WINDOW_RING, 7)
             } else {
-                &WINDOW_NONE
+                (&WINDOW_NONE, 16)
             };
+            let (sequences, rows) = if number % 3 == 2 {
+                (2, interleaved(5, 3))
+            } else {
+                (1, consecutive(5, 3))
+            };
+            let cache = (sequences * cells * kv_heads * head) as usize;
             cases.push(Case {
-                name: format!("{heads}/{kv_heads} heads of {head}, {pairs} pairs"),
+                name: format!(
+                    "{heads}/{kv_heads} heads of {head}, {pairs} pairs, {sequences} sequences"
+                ),
                 parts: vec![store, pairing, window],
                 consts: vec![("HEAD", head)],
                 params: bytes_of_params(&Params {
@@ -161,11 +164,8 @@ fn cases() -> Vec<Case> {
                     pairs,
                     stride,
                     window: 4,
-                    places: if std::ptr::eq(window, &raw const WINDOW_RING) {
-                        7
-                    } else {
-                        16
-                    },
+                    cells,
+                    head_cells: sequences * cells,
                 }),
                 units: units((heads + 2 * kv_heads) * head, store),
                 tokens: 4,
@@ -174,7 +174,7 @@ fn cases() -> Vec<Case> {
                     ("qkv", activations(&mut random, 4, stride)),
                     ("keys", vec![0; cache]),
                     ("values", vec![0; cache]),
-                    ("state", state(5, 3)),
+                    ("rows", rows),
                 ],
                 weights: None,
             });

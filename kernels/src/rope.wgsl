@@ -2,7 +2,7 @@
 // A lane takes FOURS fours of neighbouring values of one head, and what turns with them.
 // Bound: reads and writes q, k and v once. Sockets: store, pairing, window.
 
-struct Params { heads: u32, kv_heads: u32, pairs: u32, stride: u32, window: u32, places: u32 }
+struct Params { heads: u32, kv_heads: u32, pairs: u32, stride: u32, window: u32, cells: u32, head_cells: u32 }
 
 const QUARTER = HEAD / 4u;
 
@@ -15,7 +15,7 @@ struct Four { place: u32, cached: u32, is_key: bool }
 
 @compute @workgroup_size(LANES)
 fn main(@builtin(global_invocation_id) at: vec3u) {
-    if at.y >= state.count { return; }
+    if at.y >= rows.count { return; }
     for (var j = 0u; j < FOURS; j++) { put(at.x * FOURS + j, at.y); }
 }
 
@@ -25,19 +25,19 @@ fn put(i: u32, token: u32) {
     let k_end = q_end + params.kv_heads * QUARTER;
     let v_end = k_end + params.kv_heads * QUARTER;
     if i >= v_end { return; }
+    let row = rows.row[token];
     let place = token * params.stride / 4u + i;
-    let position = state.position + token;
     if i >= k_end {
-        put_value(cache_place(i - k_end, position), qkv[place]);
+        put_value(cache_place(i - k_end, row), qkv[place]);
         return;
     }
     let is_key = i >= q_end;
-    turn(Four(place, cache_place(select(0u, i - q_end, is_key), position), is_key), i % QUARTER, position);
+    turn(Four(place, cache_place(select(0u, i - q_end, is_key), row), is_key), i % QUARTER, row.position);
 }
 
 // Where four `i` of all heads goes.
-fn cache_place(i: u32, position: u32) -> u32 {
-    return (i / QUARTER * params.places + place_of(position)) * QUARTER + i % QUARTER;
+fn cache_place(i: u32, row: Row) -> u32 {
+    return (i / QUARTER * params.head_cells + cell(row.sequence, row.position)) * QUARTER + i % QUARTER;
 }
 
 // Puts the turned values `offset` fours further where they belong.

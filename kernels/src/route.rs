@@ -3,10 +3,10 @@
 
 use crate::{
     Call, Case, Kernel, bytes_of_params,
-    call::{activations, state},
+    call::{activations, consecutive},
     kernel::LANES_32,
     padded,
-    parts::STATE,
+    parts::ROWS,
     random::Random,
 };
 
@@ -14,7 +14,7 @@ use crate::{
 pub static ROUTE: Kernel = Kernel {
     name: "route",
     source: include_str!("route.wgsl"),
-    uses: &[&STATE],
+    uses: &[&ROWS],
     sockets: &[],
     variants: &LANES_32,
     params: Params::FIELDS,
@@ -40,7 +40,7 @@ crate::params! {
 fn twin(call: &mut Call) {
     let p: Params = call.params();
     let (experts, used) = (p.experts as usize, p.used as usize);
-    let count = call.words("state")[1] as usize;
+    let count = call.words("rows")[0] as usize;
     let router = call.floats("router");
     for token in 0..count {
         let logits = &router[token * p.stride as usize..][..experts];
@@ -79,7 +79,7 @@ fn cases() -> Vec<Case> {
                 ("router", router),
                 ("chosen", vec![0; places]),
                 ("shares", vec![0; places]),
-                ("state", state(3, tokens)),
+                ("rows", consecutive(3, tokens)),
             ],
             weights: None,
         });

@@ -13,7 +13,7 @@ const LEAST = -3.0e38; // WGSL promises no infinities
 @compute @workgroup_size(LANES)
 fn main(@builtin(global_invocation_id) at: vec3u) {
     let token = at.x;
-    if token >= state.count { return; }
+    if token >= rows.count { return; }
     let row = token * params.stride;
     var most = 0.0;
     var total = 0.0;

@@ -5,10 +5,10 @@
 
 use crate::{
     Call, Case, Kernel, Variant,
-    argmax::advance,
+    argmax::{advance, next_position, sampled},
     bytes_of_params,
-    call::words,
-    parts::{REDUCE_SUBGROUP, REDUCE_WORKGROUP, STATE_ADVANCE},
+    call::{interleaved, words},
+    parts::{REDUCE_SUBGROUP, REDUCE_WORKGROUP, ROWS_SAMPLED},
     random::Random,
 };
 
@@ -19,7 +19,7 @@ pub const IN_PROMPT: u32 = 1 << 31;
 pub static SAMPLE: Kernel = Kernel {
     name: "sample",
     source: include_str!("sample.wgsl"),
-    uses: &[&STATE_ADVANCE],
+    uses: &[&ROWS_SAMPLED],
     sockets: &[],
     variants: &[
         Variant {
@@ -36,7 +36,7 @@ pub static SAMPLE: Kernel = Kernel {
         },
     ],
     params: Params::FIELDS,
-    outputs: &["seen", "tokens", "drawn", "state"],
+    outputs: &["seen", "sampled", "rows"],
     grid: |_, _, _| [1, 1, 1],
     twin,
     cases: || Box::new(cases().into_iter()),
@@ -135,7 +135,7 @@ pub fn uniform(p: &Params, position: u32) -> f64 {
 fn twin(call: &mut Call) {
     let p: Params = call.params();
     let lanes = call.constant("LANES") as usize;
-    let position = call.words("state")[0] + call.words("state")[1];
+    let position = next_position(call);
     let seen = call.words("seen").clone();
     let shares = distribution(&p, &call.floats("logits"), &seen);
     let mut target = uniform(&p, position);
@@ -208,9 +208,8 @@ fn cases() -> Vec<Case> {
                     ("logits", words(&logits)),
                     ("scores", vec![0; vocabulary as usize]),
                     ("seen", seen),
-                    ("tokens", vec![0; 4]),
-                    ("drawn", vec![0; 8]),
-                    ("state", vec![20, seed, 9, 0]),
+                    ("sampled", vec![0; 8]),
+                    ("rows", sampled(interleaved(20, seed), 9)),
                 ],
                 weights: None,
             });

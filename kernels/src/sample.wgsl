@@ -77,7 +77,7 @@ fn threshold(lowest: u32, goal: f32, most: f32, ones: bool, at: Invocation, wg: 
 
 @compute @workgroup_size(LANES)
 fn main(at: Invocation, wg: Workgroup) {
-    let position = state.position + state.count; // read before the barriers: one lane advances it after them
+    let position = next_position(); // read before the barriers: one lane advances it after them
     var best = -3.0e38;
     for (var i = at.lane; i < params.vocabulary; i += LANES) {
         let v = clamp(penalised(i), -3.0e38, 3.0e38);

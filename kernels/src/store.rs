@@ -3,11 +3,11 @@
 
 use crate::{
     Call, Case, Kernel, Part, bytes_of_params,
-    call::{activations, state},
+    call::{Cells, activations, consecutive, interleaved},
     kernel::{LANES_32, lane_grid},
     padded,
     parts::{
-        BLOCKS, BLOCKS_Q4_0, BLOCKS_Q8_0, CACHE_Q4_0, CACHE_Q8_0, STATE, WINDOW, WINDOW_NONE,
+        BLOCKS, BLOCKS_Q4_0, BLOCKS_Q8_0, CACHE_Q4_0, CACHE_Q8_0, ROWS, WINDOW, WINDOW_NONE,
         WINDOW_RING,
     },
     random::Random,
@@ -17,7 +17,7 @@ use crate::{
 pub static STORE: Kernel = Kernel {
     name: "store",
     source: include_str!("store.wgsl"),
-    uses: &[&STATE],
+    uses: &[&ROWS],
     sockets: &[BLOCKS, WINDOW],
     variants: &LANES_32,
     params: Params::FIELDS,
@@ -40,8 +40,10 @@ crate::params! {
         stride: u32,
         /// Unused here, for `WINDOW_RING` has it.
         window: u32,
-        /// Places of the cache, for each head.
-        places: u32,
+        /// Cells of a sequence in a head's cache; the length of its ring, where it has one.
+        cells: u32,
+        /// Cells from a head to the next: sequences × cells.
+        head_cells: u32,
     }
 }
 
@@ -105,7 +107,7 @@ pub fn encode(values: &[f32], words: usize) -> Vec<u32> {
     block
 }
 
-/// `keys` and `values` (kv heads, places, blocks of a head, words) from `qkv` (tokens, stride).
+/// `keys` and `values` (kv heads, sequences × cells, blocks of a head, words) from `qkv` (tokens, stride).
 fn twin(call: &mut Call) {
     let p: Params = call.params();
     let words = call
@@ -113,55 +115,55 @@ fn twin(call: &mut Call) {
         .iter()
         .find_map(|part| words_of(part))
         .expect("a part with blocks");
-    let (position, count) = (
-        call.words("state")[0] as usize,
-        call.words("state")[1] as usize,
-    );
-    let ring = if call.has(&WINDOW_RING) {
-        p.places as usize
-    } else {
-        usize::MAX
-    };
+    let cells = Cells::new(call, p.cells, p.head_cells);
     let qkv = call.floats("qkv");
     let (blocks, own) = (p.blocks as usize, p.head_blocks as usize);
-    for token in 0..count {
+    for (token, at) in call.rows().into_iter().enumerate() {
         let row = &qkv[token * p.stride as usize + p.start as usize..];
         for (number, values) in row.chunks_exact(BLOCK).take(2 * blocks).enumerate() {
             let name = if number < blocks { "keys" } else { "values" };
             let (head, block) = (number % blocks / own, number % blocks % own);
-            let place = (head * p.places as usize + (position + token) % ring) * own + block;
+            let cell = cells.at(head, at.sequence, at.position as usize);
+            let place = cell * own + block;
             call.words(name)[place * words..][..words].copy_from_slice(&encode(values, words));
         }
     }
 }
 
-/// Both kinds, a ring and none, zeros.
+/// Both kinds, a ring and none, zeros, one sequence and two.
 fn cases() -> Vec<Case> {
     let mut random = Random::new(15);
     let mut cases = Vec::new();
     for part in BLOCKS.parts.iter().copied() {
-        for (blocks, heads, window) in [(6, 4, &WINDOW_NONE), (1, 1, &WINDOW_RING)] {
+        for (blocks, heads, window, cells, sequences) in [
+            (6, 4, &WINDOW_NONE, 16, 1),
+            (1, 1, &WINDOW_RING, 7, 1),
+            (4, 2, &WINDOW_RING, 7, 2),
+        ] {
+            let rows = if sequences == 2 {
+                interleaved(5, 3)
+            } else {
+                consecutive(5, 3)
+            };
             let start = heads * 64;
             let stride = padded(start + 2 * blocks * 32);
             let mut qkv = activations(&mut random, 4, stride);
             qkv[start as usize..][..32].fill(0);
             let words = words_of(part).expect("a part with blocks") as u32;
-            let cache = (16 * blocks * words) as usize;
+            let head_blocks = u32::div_ceil(blocks, 3);
+            let cache = (sequences * cells * blocks.next_multiple_of(head_blocks) * words) as usize;
             cases.push(Case {
-                name: format!("{blocks} blocks {} {}", part.name, window.name),
+                name: format!("{blocks} blocks {} {} {sequences}", part.name, window.name),
                 parts: vec![part, window],
                 consts: vec![],
                 params: bytes_of_params(&Params {
                     start,
                     blocks,
-                    head_blocks: blocks.div_ceil(3),
+                    head_blocks,
                     stride,
                     window: 4,
-                    places: if std::ptr::eq(window, &raw const WINDOW_RING) {
-                        7
-                    } else {
-                        16
-                    },
+                    cells,
+                    head_cells: sequences * cells,
                 }),
                 units: 2 * blocks,
                 tokens: 4,
@@ -169,7 +171,7 @@ fn cases() -> Vec<Case> {
                     ("keys", vec![0; cache]),
                     ("values", vec![0; cache]),
                     ("qkv", qkv),
-                    ("state", state(5, 3)),
+                    ("rows", rows),
                 ],
                 weights: None,
             });

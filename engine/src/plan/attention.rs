@@ -31,7 +31,8 @@ impl Builder<'_> {
             pairs: config.rotated_pairs(layer),
             stride: padded(config.qkv_dim()),
             window,
-            places: cells,
+            cells,
+            head_cells: cells,
         };
         let local = config.local_rope.is_some() && config.window_of(layer).is_some();
         let angles = if local {
@@ -44,7 +45,7 @@ impl Builder<'_> {
             ("qkv", Binding::Slot(Slot::Qkv)),
             ("keys", Binding::Keys(layer)),
             ("values", Binding::Values(layer)),
-            ("state", Binding::Slot(Slot::State)),
+            ("rows", Binding::Slot(Slot::Rows)),
         ];
         let store = match self.cache {
             CacheType::F16 if self.cache_textured(layer) => &STORE_F16_TEXTURE,
@@ -81,13 +82,14 @@ impl Builder<'_> {
             head_blocks: config.head_dim / BLOCK as u32,
             stride: padded(config.qkv_dim()),
             window,
-            places: cells,
+            cells,
+            head_cells: cells,
         };
         let binds = vec![
             ("keys", Binding::Keys(layer)),
             ("values", Binding::Values(layer)),
             ("qkv", Binding::Slot(Slot::Qkv)),
-            ("state", Binding::Slot(Slot::State)),
+            ("rows", Binding::Slot(Slot::Rows)),
         ];
         let blocks = if self.cache == CacheType::Q8_0 {
             &BLOCKS_Q8_0
@@ -174,7 +176,8 @@ impl Builder<'_> {
             scale: config.scales.attention,
             cap: config.scales.score_softcap.unwrap_or(0.0),
             window,
-            places: cells,
+            cells,
+            head_cells: cells,
         };
         let window = config.window_of(layer);
         let split = width == Width::DecodeLong && self.splits() && window.is_none_or(|w| w >= LONG);
@@ -195,7 +198,7 @@ impl Builder<'_> {
             ("keys", Binding::Keys(layer)),
             ("values", Binding::Values(layer)),
             ("y", Binding::Slot(y)),
-            ("state", Binding::Slot(Slot::State)),
+            ("rows", Binding::Slot(Slot::Rows)),
         ];
         let mut consts = vec![
             ("HEAD", config.head_dim),

@@ -239,9 +239,8 @@ impl Builder<'_> {
             };
             let binds = vec![
                 ("weights", Binding::Weights(id, index)),
-                ("tokens", Binding::Slot(Slot::Tokens)),
                 ("x", Binding::Slot(Slot::X)),
-                ("state", Binding::Slot(Slot::State)),
+                ("rows", Binding::Slot(Slot::Rows)),
             ];
             let shader = self.shader(&embed::EMBED, &[matrix.part(), of], &[]);
             let what = format!("{} ({}×{cols})", matrix.name, piece.rows);
@@ -276,10 +275,9 @@ impl Width {
 pub const LONG: u32 = 512;
 
 /// What every dispatch that samples a token binds.
-const SAMPLING: [(&str, Binding); 3] = [
-    ("state", Binding::Slot(Slot::State)),
-    ("tokens", Binding::Slot(Slot::Tokens)),
-    ("drawn", Binding::Slot(Slot::Sampled)),
+const SAMPLING: [(&str, Binding); 2] = [
+    ("rows", Binding::Slot(Slot::Rows)),
+    ("sampled", Binding::Slot(Slot::Sampled)),
 ];
 
 pub(super) fn dispatch(

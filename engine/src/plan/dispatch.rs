@@ -10,10 +10,8 @@ use crate::model::block::{MatrixId, VectorId};
 /// A buffer that is sized once and kept for life.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Slot {
-    /// Position, count and number of tokens sampled.
-    State,
-    /// Input of the pass, (tokens).
-    Tokens,
+    /// Rows of the pass: how many, how many tokens were sampled, and (token, position, sequence) of each.
+    Rows,
     /// The tokens sampled last, a ring.
     Sampled,
     /// Cosines and sines, (context, pairs, 2).
@@ -62,8 +60,7 @@ impl Slot {
     /// Its word in a plan.
     pub fn name(self) -> &'static str {
         match self {
-            Slot::State => "state",
-            Slot::Tokens => "tokens",
+            Slot::Rows => "rows",
             Slot::Sampled => "sampled",
             Slot::Angles => "angles",
             Slot::LocalAngles => "local angles",

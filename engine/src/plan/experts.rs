@@ -76,7 +76,7 @@ impl Builder<'_> {
             ("router", Binding::Slot(Slot::Router)),
             ("chosen", Binding::Slot(Slot::Chosen)),
             ("shares", Binding::Slot(Slot::Shares)),
-            ("state", Binding::Slot(Slot::State)),
+            ("rows", Binding::Slot(Slot::Rows)),
         ];
         let shader = self.shader(&route::ROUTE, &[], &[]);
         let what = format!("{} of {} experts", experts.top_k, experts.n_experts);
@@ -147,7 +147,7 @@ impl Builder<'_> {
                 ("x", Binding::Slot(x)),
                 ("y", Binding::Slot(y)),
                 ("chosen", Binding::Slot(Slot::Chosen)),
-                ("state", Binding::Slot(Slot::State)),
+                ("rows", Binding::Slot(Slot::Rows)),
             ];
             let shader = self.shader(&experts::EXPERTS, &[matrix.part(), finish], &[]);
             let what = format!("{} ({rows}×{cols})", matrix.name);

@@ -97,7 +97,7 @@ impl Builder<'_> {
         let mut binds = vec![
             ("x", Binding::Slot(linear.x)),
             ("packed", Binding::Slot(Slot::Packed)),
-            ("state", Binding::Slot(Slot::State)),
+            ("rows", Binding::Slot(Slot::Rows)),
         ];
         binds.extend(
             linear

@@ -247,7 +247,7 @@ impl Builder<'_> {
                 ("weights", Binding::Weights(linear.matrix, index)),
                 ("x", Binding::Slot(linear.x)),
                 ("y", Binding::Slot(linear.y)),
-                ("state", Binding::Slot(Slot::State)),
+                ("rows", Binding::Slot(Slot::Rows)),
             ];
             binds.extend(
                 linear

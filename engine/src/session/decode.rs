@@ -42,7 +42,8 @@ impl Session {
             return Ok(FinishReason::ContextFull);
         }
         self.compute_pending().await?;
-        self.set_state(self.cached - 1, 1);
+        let last = self.cached - 1;
+        self.write_rows(self.tokens[last..].iter().copied(), last, 0);
         let by_chance = !sampler.is_greedy();
         if by_chance {
             let params = sampler.params(self.model.config.vocab_size);
@@ -93,7 +94,8 @@ impl Session {
         let first = self.tokens.len() - 1; // the position of the last token
         let streams = self.model.stream.is_some();
         if streams && number > 0 {
-            self.upload_tokens(&self.tokens[first..]).await?;
+            self.upload_rows(&self.tokens[first..], first, number)
+                .await?;
             let plans = [(self.decode_at(first), 1)];
             self.run(&plans, first, u64::MAX).await?;
         }

@@ -15,7 +15,10 @@ pub mod tune;
 use std::sync::Arc;
 
 use cache::Cache;
-use lantern_kernels::padded;
+use lantern_kernels::{
+    call::{SAMPLED, rows, rows_bytes},
+    padded,
+};
 use readback::ReadbackBatching;
 use web_time::Instant;
 
@@ -173,8 +176,7 @@ impl Buffers {
     async fn new(model: &Loaded) -> Result<Buffers> {
         let logits_bytes = u64::from(padded(model.config.vocab_size)) * 4;
         let sizes = [
-            (Slot::State, 16),
-            (Slot::Tokens, model.prefill_batch as u64 * 4),
+            (Slot::Rows, rows_bytes(model.prefill_batch as u64)),
             (Slot::Sampled, RING as u64 * 4),
             (Slot::Logits, logits_bytes),
             (Slot::Scores, logits_bytes),
@@ -402,19 +404,13 @@ impl Session {
         Ok(fork)
     }
 
-    fn write_tokens(&self, tokens: &[u32]) {
-        let buffer = &self.buffers.slot(Slot::Tokens).raw;
+    /// Writes the rows of the next pass: tokens from `position` on, after `sampled` tokens of this generation.
+    fn write_rows(&self, tokens: impl Iterator<Item = u32>, position: usize, sampled: usize) {
+        let row = |(i, token)| (token, (position + i) as u32, 0);
+        let mut rows = rows(&tokens.enumerate().map(row).collect::<Vec<_>>());
+        rows[SAMPLED] = sampled as u32;
+        let buffer = &self.buffers.slot(Slot::Rows).raw;
         let queue = &self.model.gpu.queue;
-        queue.write_buffer(buffer, 0, bytemuck::cast_slice(tokens));
-    }
-
-    /// Writes position and count of the next pass.
-    fn set_state(&self, position: usize, count: usize) {
-        let state = [position as u32, count as u32, 0, 0];
-        let buffer = &self.buffers.slot(Slot::State).raw;
-        self.model
-            .gpu
-            .queue
-            .write_buffer(buffer, 0, bytemuck::cast_slice(&state));
+        queue.write_buffer(buffer, 0, bytemuck::cast_slice(&rows));
     }
 }

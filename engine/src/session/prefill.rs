@@ -167,12 +167,10 @@ impl Session {
         Ok(())
     }
 
-    /// Uploads `count` tokens from `position` on, and the state of a pass over them.
+    /// Uploads the rows of a pass over `count` tokens from `position` on.
     pub(super) async fn upload_pass(&self, position: usize, count: usize) -> Result<()> {
-        self.upload_tokens(&self.tokens[position..][..count])
-            .await?;
-        self.set_state(position, count);
-        Ok(())
+        let tokens = &self.tokens[position..][..count];
+        self.upload_rows(tokens, position, 0).await
     }
 
     pub(super) async fn make_every(&self, loras: &[(Lora, f32)]) -> Result<Every> {

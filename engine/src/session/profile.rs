@@ -35,7 +35,7 @@ impl Session {
     pub async fn profile_decode(&mut self, rounds: usize) -> Result<Vec<ProfileRow>> {
         self.compute_pending().await?;
         let position = self.cached - 1;
-        self.set_state(position, 1);
+        self.write_rows(self.tokens[position..].iter().copied(), position, 0);
         let plans = [(self.decode_at(position), 1)];
         self.profile(&plans, position, rounds).await
     }

@@ -49,17 +49,22 @@ impl Session {
         Ok(all)
     }
 
-    /// Uploads the tokens of the next pass: themselves, or the rows of the embedding that were read for them.
-    pub(super) async fn upload_tokens(&self, tokens: &[u32]) -> Result<()> {
+    /// Uploads the rows of the next pass, `tokens` from `position` on: with the tokens themselves, or the rows of the
+    /// embedding that were read for them. `sampled` tokens of this generation were sampled before.
+    pub(super) async fn upload_rows(
+        &self,
+        tokens: &[u32],
+        position: usize,
+        sampled: usize,
+    ) -> Result<()> {
         let model: &Loaded = &self.model;
         let Some(stream) = &model.stream else {
-            self.write_tokens(tokens);
+            self.write_rows(tokens.iter().copied(), position, sampled);
             return Ok(());
         };
         let (rows, buffer) = model.looked_up();
         stream.look_up(&model.gpu, rows, tokens, buffer).await?;
-        let positions: Vec<u32> = (0..tokens.len() as u32).collect();
-        self.write_tokens(&positions);
+        self.write_rows(0..tokens.len() as u32, position, sampled);
         Ok(())
     }
 }

@@ -135,7 +135,7 @@ impl Session {
         };
         let plan = self.model.builder().head(Width::Decode, Rows::Last);
         let token = CompiledPlan::new(&self.model.gpu, plan, &bound).await?;
-        self.set_state(0, 1);
+        self.write_rows(0..1, 0, 0);
         let min = async |head| {
             let mut min = f64::MAX;
             for _ in 0..ROUNDS {
@@ -187,7 +187,7 @@ impl Session {
             buffers: &self.buffers,
         };
         let compiled = CompiledPlan::new(gpu, plan, &bound).await?;
-        self.set_state(0, tokens as usize);
+        self.write_rows((0..tokens).map(|_| 0), 0, 0);
         let mut times = 1;
         let mut min = self.round(&compiled, tokens, times).await?; // also compiles
         while min < ROUND && times < 1024 {

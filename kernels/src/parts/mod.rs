@@ -9,10 +9,10 @@ pub static BITS: Part = Part {
 };
 /// What 32 neighbours of a row are.
 pub static GROUP_TYPES: Part = Part::new("", include_str!("group.wgsl"));
-/// Position, count and tokens of a pass, shared by its dispatches.
-pub static STATE: Part = Part::new("", include_str!("state.wgsl"));
-/// The same, where a kernel advances it.
-pub static STATE_ADVANCE: Part = Part::new("", include_str!("state_advance.wgsl"));
+/// Rows of a pass, shared by its dispatches.
+pub static ROWS: Part = Part::new("", include_str!("rows.wgsl"));
+/// Rows of a pass, where a kernel makes the token that it samples the next pass's only row.
+pub static ROWS_SAMPLED: Part = Part::new("", include_str!("rows_sampled.wgsl"));
 
 /// Where weights lie in buffers.
 pub static PLACES_ROWS: Part = Part::new("", include_str!("places_rows.wgsl"));
@@ -318,11 +318,17 @@ pub const SCORES: Socket = Socket {
     name: "scores",
     parts: &[&SCORES_PLAIN, &SCORES_CAPPED],
 };
-/// Attention to all positions, each in its own place.
-pub static WINDOW_NONE: Part = Part::new("", include_str!("window_none.wgsl"));
-/// Attention to the last `window` positions, in a ring of `ring` places.
-pub static WINDOW_RING: Part = Part::new("window", include_str!("window_ring.wgsl"));
-/// Which positions there are, and where they lie.
+/// Attention to all positions, each in a cell of its own.
+pub static WINDOW_NONE: Part = Part {
+    consts: &[("RING", 0)],
+    ..Part::new("", include_str!("cell.wgsl"))
+};
+/// Attention to the last `window` positions, in a ring of `cells`.
+pub static WINDOW_RING: Part = Part {
+    consts: &[("RING", 1)],
+    ..Part::new("window", include_str!("cell.wgsl"))
+};
+/// Which positions a row sees, and where they lie in the cache: parameters `window`, `cells` and `head_cells`.
 pub const WINDOW: Socket = Socket {
     name: "window",
     parts: &[&WINDOW_NONE, &WINDOW_RING],
