@@ -10,7 +10,7 @@ use crate::{
     attention_join::PARTS,
     bytes_of_params,
     call::{
-        Cells, ROW_WORDS, ROWS_HEADER, Row, activations, consecutive, interleaved, rows, words,
+        CellIndex, ROW_WORDS, ROWS_HEADER, Row, activations, consecutive, interleaved, rows, words,
     },
     padded,
     parts::{
@@ -93,9 +93,9 @@ crate::params! {
         cap: f32,
         /// Positions that a token attends to, for `WINDOW_RING`.
         window: u32,
-        /// Cells of a sequence in a head's cache; the length of its ring, where it has one.
+        /// CellIndex of a sequence in a head's cache; the length of its ring, where it has one.
         cells: u32,
-        /// Cells from a head to the next: sequences × cells.
+        /// CellIndex from a head to the next: sequences × cells.
         head_cells: u32,
     }
 }
@@ -150,7 +150,7 @@ pub(crate) fn unjoined(call: &mut Call, row: usize, positions: Range<usize>) -> 
     let group = call.constant("GROUP") as usize;
     let kv_heads = p.kv_heads as usize;
     let capped = call.has(&SCORES_CAPPED);
-    let cells = Cells::new(call, p.cells, p.head_cells);
+    let cells = CellIndex::new(call, p.cells, p.head_cells);
     let sequence = call.rows()[row].sequence;
     let of_head = |h: usize| {
         let q = &qkv[row * p.q_stride as usize + h * head..][..head];
@@ -417,7 +417,9 @@ pub(crate) fn cases_of(caches: &'static [&'static Part], head_max: u32, head_of:
         }
         // Nearer to the start some part would be empty.
         let far = (position >= 100).then(|| all.iter().map(in_parts).collect());
-        all.iter_mut().for_each(|case| case.parts.push(&END_WHOLE));
+        for case in &mut all {
+            case.parts.push(&END_WHOLE);
+        }
         all.into_iter().chain(far.unwrap_or_else(Vec::new))
     }))
 }

@@ -168,16 +168,16 @@ pub fn activations(random: &mut Random, rows: u32, width: u32) -> Vec<u32> {
 }
 
 /// Where positions lie in a head's cache: `cell.wgsl` on the CPU.
-pub(crate) struct Cells {
+pub(crate) struct CellIndex {
     cells: usize,
     head_cells: usize,
     ring: bool,
 }
 
-impl Cells {
+impl CellIndex {
     /// The cells of a kernel's parameters `cells` and `head_cells`.
-    pub(crate) fn new(call: &Call, cells: u32, head_cells: u32) -> Cells {
-        Cells {
+    pub(crate) fn new(call: &Call, cells: u32, head_cells: u32) -> CellIndex {
+        CellIndex {
             cells: cells as usize,
             head_cells: head_cells as usize,
             ring: call.has(&WINDOW_RING),

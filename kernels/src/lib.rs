@@ -21,8 +21,12 @@ pub mod attention_join;
 pub mod attention_positions;
 pub mod attention_tokens;
 pub mod combine;
+pub mod conv;
+pub mod delta_net;
 pub mod embed;
 pub mod experts;
+pub mod gate;
+pub mod gated_norm;
 pub mod glu;
 pub mod matmul;
 pub mod matmul_cooperative;
@@ -71,6 +75,10 @@ pub const ALL: &[&Kernel] = &[
     &route::ROUTE,
     &experts::EXPERTS,
     &combine::COMBINE,
+    &conv::CONV,
+    &delta_net::DELTA_NET,
+    &gated_norm::GATED_NORM,
+    &gate::GATE,
     &argmax::ARGMAX,
     &sample::SAMPLE,
     &read::READ,

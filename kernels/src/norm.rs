@@ -18,38 +18,41 @@ pub static NORM: Kernel = Kernel {
     source: include_str!("norm.wgsl"),
     uses: &[],
     sockets: &[STATISTICS, RESULT],
-    variants: &[
-        Variant {
-            name: "subgroup8",
-            parts: &[&REDUCE_SUBGROUP],
-            consts: &[("LANES", 8)],
-            software: true,
-        },
-        Variant {
-            name: "workgroup8",
-            parts: &[&REDUCE_WORKGROUP],
-            consts: &[("LANES", 8)],
-            software: true,
-        },
-        Variant {
-            name: "subgroup64",
-            parts: &[&REDUCE_SUBGROUP],
-            consts: &[("LANES", 64)],
-            software: false,
-        },
-        Variant {
-            name: "workgroup64",
-            parts: &[&REDUCE_WORKGROUP],
-            consts: &[("LANES", 64)],
-            software: false,
-        },
-    ],
+    variants: &VARIANTS,
     params: Params::FIELDS,
     outputs: &["y"],
     grid: |_, groups, tokens| [groups, tokens, 1],
     twin,
     cases: || Box::new(cases().into_iter()),
 };
+
+/// A workgroup for each group of columns, by subgroups and without.
+pub(crate) static VARIANTS: [Variant; 4] = [
+    Variant {
+        name: "subgroup8",
+        parts: &[&REDUCE_SUBGROUP],
+        consts: &[("LANES", 8)],
+        software: true,
+    },
+    Variant {
+        name: "workgroup8",
+        parts: &[&REDUCE_WORKGROUP],
+        consts: &[("LANES", 8)],
+        software: true,
+    },
+    Variant {
+        name: "subgroup64",
+        parts: &[&REDUCE_SUBGROUP],
+        consts: &[("LANES", 64)],
+        software: false,
+    },
+    Variant {
+        name: "workgroup64",
+        parts: &[&REDUCE_WORKGROUP],
+        consts: &[("LANES", 64)],
+        software: false,
+    },
+];
 
 crate::params! {
     /// Parameters, as the shader has them.

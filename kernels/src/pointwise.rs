@@ -35,6 +35,11 @@ crate::params! {
     }
 }
 
+/// Logistic function.
+pub(crate) fn sigmoid(v: f64) -> f64 {
+    1.0 / (1.0 + (-v).exp())
+}
+
 /// SiLU.
 pub(crate) fn silu(v: f64) -> f64 {
     v / (1.0 + (-v).exp())

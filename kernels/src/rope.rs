@@ -5,7 +5,7 @@ use half::f16;
 
 use crate::{
     Call, Case, Kernel, Part, bytes_of_params,
-    call::{Cells, activations, consecutive, interleaved, words},
+    call::{CellIndex, activations, consecutive, interleaved, words},
     kernel::{LANES_64, lane_grid},
     padded,
     parts::{
@@ -42,9 +42,9 @@ crate::params! {
         stride: u32,
         /// Unused here, for `WINDOW_RING` has it.
         window: u32,
-        /// Cells of a sequence in a head's cache; the length of its ring, where it has one.
+        /// CellIndex of a sequence in a head's cache; the length of its ring, where it has one.
         cells: u32,
-        /// Cells from a head to the next: sequences × cells.
+        /// CellIndex from a head to the next: sequences × cells.
         head_cells: u32,
     }
 }
@@ -80,7 +80,7 @@ fn twin(call: &mut Call) {
     let head = call.constant("HEAD") as usize;
     let as_f16 = call.has(&STORE_F16) || call.has(&STORE_F16_TEXTURE);
     let halves = call.has(&HALVES);
-    let cells = Cells::new(call, p.cells, p.head_cells);
+    let cells = CellIndex::new(call, p.cells, p.head_cells);
     let angles = call.floats("angles");
     let (heads, kv_heads, pairs) = (p.heads as usize, p.kv_heads as usize, p.pairs as usize);
     for (token, row) in call.rows().into_iter().enumerate() {

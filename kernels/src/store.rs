@@ -3,7 +3,7 @@
 
 use crate::{
     Call, Case, Kernel, Part, bytes_of_params,
-    call::{Cells, activations, consecutive, interleaved},
+    call::{CellIndex, activations, consecutive, interleaved},
     kernel::{LANES_32, lane_grid},
     padded,
     parts::{
@@ -40,9 +40,9 @@ crate::params! {
         stride: u32,
         /// Unused here, for `WINDOW_RING` has it.
         window: u32,
-        /// Cells of a sequence in a head's cache; the length of its ring, where it has one.
+        /// CellIndex of a sequence in a head's cache; the length of its ring, where it has one.
         cells: u32,
-        /// Cells from a head to the next: sequences × cells.
+        /// CellIndex from a head to the next: sequences × cells.
         head_cells: u32,
     }
 }
@@ -115,7 +115,7 @@ fn twin(call: &mut Call) {
         .iter()
         .find_map(|part| words_of(part))
         .expect("a part with blocks");
-    let cells = Cells::new(call, p.cells, p.head_cells);
+    let cells = CellIndex::new(call, p.cells, p.head_cells);
     let qkv = call.floats("qkv");
     let (blocks, own) = (p.blocks as usize, p.head_blocks as usize);
     for (token, at) in call.rows().into_iter().enumerate() {

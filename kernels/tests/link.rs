@@ -29,6 +29,11 @@ fn shaders(kernel: &'static Kernel) -> Vec<Shader> {
             &[("HEAD", 12), ("GROUP", 8), ("HEADS", 8), ("PARTS", 4)],
             &[("HEAD", 128), ("GROUP", 8), ("HEADS", 2), ("PARTS", 4)],
         ],
+        "conv" => &[&[("KERNEL_SIZE", 4)], &[("KERNEL_SIZE", 3)]],
+        "delta_net" => &[
+            &[("KEY_DIM", 128), ("VALUE_DIM", 128)],
+            &[("KEY_DIM", 12), ("VALUE_DIM", 37)],
+        ],
         "attention_join" => &[&[("HEAD", 64), ("PARTS", 4)]],
         "matvec" | "matmul_rows" | "matvec_integer" | "quantise" => &[&[("X_LENGTH", 64)]],
         _ => &[&[]],

@@ -14,6 +14,17 @@ pub static ROWS: Part = Part::new("", include_str!("rows.wgsl"));
 /// Rows of a pass, where a kernel makes the token that it samples the next pass's only row.
 pub static ROWS_SAMPLED: Part = Part::new("", include_str!("rows_sampled.wgsl"));
 
+/// The rows of one sequence, one after the other.
+pub static NEXT_ROW: Part = Part {
+    uses: &[&ROWS],
+    ..Part::new("", include_str!("next_row.wgsl"))
+};
+
+/// Inputs of `delta_net` that every lane reads by itself; the variant's constant `VALUES` is the number of lanes.
+pub static DELTA_ALONE: Part = Part::new("", include_str!("delta_alone.wgsl"));
+/// Inputs of `delta_net` that the lanes of a workgroup read together, for `VALUES` columns.
+pub static DELTA_SHARED: Part = Part::new("", include_str!("delta_shared.wgsl"));
+
 /// Where weights lie in buffers.
 pub static PLACES_ROWS: Part = Part::new("", include_str!("places_rows.wgsl"));
 /// Where they lie in textures.
@@ -240,6 +251,8 @@ impl Finish {
 
 /// SiLU.
 pub static SILU: Part = Part::new("silu", include_str!("silu.wgsl"));
+/// Logistic function.
+pub static SIGMOID: Part = Part::new("sigmoid", include_str!("sigmoid.wgsl"));
 /// GELU.
 pub static GELU: Part = Part::new("gelu", include_str!("gelu.wgsl"));
 /// No activation.
@@ -257,6 +270,11 @@ pub const ACTIVATION: Socket = Socket {
 pub const GATES: Socket = Socket {
     name: "gates",
     parts: &[&SILU, &GELU],
+};
+/// Activation of an output gate.
+pub const OUTPUT_GATES: Socket = Socket {
+    name: "gates",
+    parts: &[&SILU, &SIGMOID],
 };
 /// No bias.
 pub static SHIFT_NONE: Part = Part::new("", include_str!("shift_none.wgsl"));
@@ -287,6 +305,11 @@ pub static NORM_IN_PLACE: Part = Part::new("in_place", include_str!("norm_in_pla
 pub const RESULT: Socket = Socket {
     name: "result",
     parts: &[&NORM_STORE, &NORM_ADD, &NORM_IN_PLACE],
+};
+/// What is normed, and where to, without a residual stream.
+pub const OVERWRITE: Socket = Socket {
+    name: "result",
+    parts: &[&NORM_STORE, &NORM_IN_PLACE],
 };
 
 /// Rows of the tokens, stored.

@@ -1,0 +1,117 @@
+//! Causal depthwise convolution over the rows of a sequence, then SiLU: what mixers with a recurrent state put before it
+//! (Gated Delta Networks, Yang et al. 2024, section 3.4; first in H3, Fu et al. 2022).
+
+use crate::{
+    Call, Case, Kernel, bytes_of_params,
+    call::{ROWS_HEADER, Row, activations, consecutive, interleaved, words},
+    kernel::{LANES_64, wide_grid},
+    padded,
+    parts::{NEXT_ROW, SILU},
+    pointwise::silu,
+    random::Random,
+};
+
+/// The kernel; units are the channels of all sequences. The constant `KERNEL_SIZE` is the width of the convolution.
+pub static CONV: Kernel = Kernel {
+    name: "conv",
+    source: include_str!("conv.wgsl"),
+    uses: &[&NEXT_ROW, &SILU],
+    sockets: &[],
+    variants: &LANES_64,
+    params: Params::FIELDS,
+    outputs: &["y", "conv_state"],
+    grid: |shader, units, _| wide_grid(units.div_ceil(shader.constant("LANES"))),
+    twin,
+    cases: || Box::new(cases().into_iter()),
+};
+
+crate::params! {
+    /// Parameters, as the shader has them.
+    Params {
+        /// Channels of a row.
+        channels: u32,
+        /// From a row's x to the next's, in f32.
+        x_stride: u32,
+        /// Column of x with the first channel.
+        x_start: u32,
+        /// From a row's y to the next's, in f32.
+        y_stride: u32,
+    }
+}
+
+/// `y` (rows, y_stride) from `x` (rows, x_stride) and `conv_weight` (channels, KERNEL_SIZE): `silu(Σ weight[j] · x[t - KERNEL_SIZE + 1 + j])`
+/// over the rows of one sequence. `conv_state` (sequences, KERNEL_SIZE - 1, channels) has the inputs before them, the oldest
+/// first; a row at position 0 has none.
+fn twin(call: &mut Call) {
+    let p: Params = call.params();
+    let size = call.constant("KERNEL_SIZE") as usize;
+    let (channels, kept) = (p.channels as usize, size - 1);
+    let rows = call.rows();
+    let (weight, x) = (call.floats("conv_weight"), call.floats("x"));
+    for sequence in 0..call.units / p.channels {
+        let place = sequence as usize * kept * channels;
+        let mut state = call.floats("conv_state")[place..][..kept * channels].to_vec();
+        let own = |(_, row): &(usize, &Row)| row.sequence == sequence;
+        for (i, row) in rows.iter().enumerate().filter(own) {
+            if row.position == 0 {
+                state.fill(0.0);
+            }
+            state.extend(&x[i * p.x_stride as usize + p.x_start as usize..][..channels]);
+            for channel in 0..channels {
+                let weights = weight[channel * size..][..size].iter();
+                let inputs = state[channel..].iter().step_by(channels);
+                let products = weights.zip(inputs);
+                let sum = products.map(|(&w, &x)| f64::from(w) * f64::from(x)).sum();
+                call.floats_mut("y")[i * p.y_stride as usize + channel] = silu(sum) as f32;
+            }
+            state.drain(..channels);
+        }
+        call.floats_mut("conv_state")[place..][..kept * channels].copy_from_slice(&state);
+    }
+}
+
+/// Sizes of 2 to 4, odd and real numbers of channels, rows fewer than the state keeps, a state that goes on and one that
+/// begins, two sequences in turns beside one without rows, rows beyond the count, values far from zero.
+fn cases() -> Vec<Case> {
+    let mut random = Random::new(18);
+    let mut cases = Vec::new();
+    let mut add = |[size, channels, x_start, sequences]: [u32; 4], rows: Vec<u32>, unused: u32| {
+        let (position, count) = (rows[ROWS_HEADER + 1], rows[0]);
+        let width = x_start + channels;
+        let mut x = random.floats(((count + unused) * padded(width)) as usize);
+        x.iter_mut().step_by(7).for_each(|x| *x *= 200.0);
+        let weight = random.floats((channels * size) as usize);
+        let state = random.floats((sequences * (size - 1) * channels) as usize);
+        cases.push(Case {
+            name: format!(
+                "{channels} channels by {size}, {count} rows of {sequences} sequences from {position}"
+            ),
+            parts: vec![],
+            consts: vec![("KERNEL_SIZE", size)],
+            params: bytes_of_params(&Params {
+                channels,
+                x_stride: padded(width),
+                x_start,
+                y_stride: padded(channels),
+            }),
+            units: channels * sequences,
+            tokens: count + unused,
+            buffers: vec![
+                ("conv_weight", words(&weight)),
+                ("x", words(&x)),
+                ("y", activations(&mut random, count + unused, channels)),
+                ("conv_state", words(&state)),
+                ("rows", rows),
+            ],
+            weights: None,
+        });
+    };
+    for (size, channels) in [(2, 1), (3, 40), (4, 7), (4, 160)] {
+        add([size, channels, 0, 1], consecutive(0, 1), 0);
+        add([size, channels, 3, 1], consecutive(5, 2), 1);
+        add([size, channels, 32, 1], consecutive(0, 9), 3);
+        add([size, channels, 0, 3], interleaved(1, 9), 2);
+    }
+    add([4, 8192, 0, 1], consecutive(70, 5), 0);
+    cases
+}

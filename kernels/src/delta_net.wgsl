@@ -1,0 +1,151 @@
+// delta_net: the gated delta rule (Yang et al. 2024, eq. 10) over the rows of each sequence.
+//     S = decay S; S += k (v - S^T k)^T beta; y = S^T q, with q and k of unit length and q / sqrt(KEY_DIM).
+// A workgroup takes VALUES columns of S of one value head of one sequence, a lane one column and a slice of its keys, which it
+// holds over all rows of the pass. S^T k and S^T q are summed at once: what the row itself adds to S^T q is (k q) times what it
+// adds to S. Bound: reads and writes S once a pass, q and k once for VALUES columns. How lanes share a row's inputs and the
+// sums over keys comes with the variant.
+// Loops with constant ends are unrolled.
+
+// Value head h has key head h / repeat % key_heads.
+struct Params {
+    value_heads: u32, key_heads: u32, repeat: u32, eps: f32,
+    qkv_stride: u32, q_start: u32, k_start: u32, v_start: u32,
+    gates_stride: u32, alpha_start: u32, beta_start: u32, y_stride: u32,
+}
+
+const KEY_FOURS = KEY_DIM / 4u;
+
+@group(0) @binding(0) var<storage, read> qkv: array<vec4f>;             // (rows, qkv_stride / 4)
+@group(0) @binding(1) var<storage, read> gates: array<f32>;             // (rows, gates_stride): logits of alpha and beta
+@group(0) @binding(2) var<storage, read> a: array<f32>;                 // (value_heads): -exp(A_log)
+@group(0) @binding(3) var<storage, read> dt_bias: array<f32>;           // (value_heads)
+@group(0) @binding(4) var<storage, read_write> y: array<f32>;           // (rows, y_stride): (value_heads, VALUE_DIM)
+@group(0) @binding(5) var<storage, read_write> delta_state: array<f32>; // (sequences, value_heads, KEY_DIM, VALUE_DIM)
+@group(0) @binding(8) var<uniform> params: Params;
+
+// What a lane has: a column of a value head's S, and the slice of its keys.
+struct Lane { index: u32, slice: u32, head: u32, value: u32 }
+
+// What a row brings to a column.
+struct Inputs { v: f32, decay: f32, beta: f32 }
+
+// Sums over keys, of q and k as they are.
+struct Sums { sk: f32, sq: f32, kk: f32, qq: f32, kq: f32 }
+
+@compute @workgroup_size(LANES)
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
+    let sequence = group.y / params.value_heads;
+    var row = next_row(0u, sequence);
+    if row >= rows.count { return; }
+
+    let column = group.x * VALUES + lane % VALUES;
+    let value = min(column, VALUE_DIM - 1u);                   // lanes past the end repeat the last
+    let at = Lane(lane, lane / VALUES, group.y % params.value_heads, value);
+    let first = at.slice * SLICE;
+    let place = group.y * KEY_DIM * VALUE_DIM + value;
+    var s = array<vec4f, SLICE>();
+    for (var j = 0u; j < SLICE; j++) {
+        if first + j < KEY_FOURS { s[j] = read_state(place, first + j); }
+    }
+    read_ahead(row, at);
+    while row < rows.count {
+        let inputs = take_row(row, at);
+        let next = next_row(row + 1u, sequence);
+        if next < rows.count { read_ahead(next, at); }
+        if rows.row[row].position == 0u {
+            for (var j = 0u; j < SLICE; j++) { s[j] = vec4f(); }
+        }
+        var sk = vec4f();
+        var sq = vec4f();
+        var kk = vec4f();
+        var qq = vec4f();
+        var kq = vec4f();
+        for (var j = 0u; j < SLICE; j++) {
+            let k = k4(first + j);
+            let q = q4(first + j);
+            sk += s[j] * k;
+            sq += s[j] * q;
+            kk += k * k;
+            qq += q * q;
+            kq += k * q;
+        }
+        let sums = total(Sums(sum4(sk), sum4(sq), sum4(kk), sum4(qq), sum4(kq)), at);
+
+        let k_scale = inverseSqrt(sums.kk + params.eps);
+        let q_scale = inverseSqrt((sums.qq + params.eps) * f32(KEY_DIM));
+        let delta = (inputs.v - inputs.decay * k_scale * sums.sk) * inputs.beta * k_scale;
+        if at.slice == 0u && column < VALUE_DIM {
+            y[row * params.y_stride + at.head * VALUE_DIM + column] = q_scale * (inputs.decay * sums.sq + sums.kq * delta);
+        }
+        for (var j = 0u; j < SLICE; j++) { s[j] = inputs.decay * s[j] + delta * k4(first + j); }
+        row = next;
+    }
+    if column < VALUE_DIM {
+        for (var j = 0u; j < SLICE; j++) {
+            if first + j < KEY_FOURS { write_state(place, first + j, s[j]); }
+        }
+    }
+}
+
+fn sum4(v: vec4f) -> f32 { return dot(v, vec4f(1.0)); }
+
+// Four neighbouring keys of the column at `place`.
+fn read_state(place: u32, four: u32) -> vec4f {
+    let from_state = place + four * 4u * VALUE_DIM;
+    return vec4f(
+        delta_state[from_state],
+        delta_state[from_state + VALUE_DIM],
+        delta_state[from_state + 2u * VALUE_DIM],
+        delta_state[from_state + 3u * VALUE_DIM],
+    );
+}
+
+fn write_state(place: u32, four: u32, v: vec4f) {
+    let to_state = place + four * 4u * VALUE_DIM;
+    delta_state[to_state] = v.x;
+    delta_state[to_state + VALUE_DIM] = v.y;
+    delta_state[to_state + 2u * VALUE_DIM] = v.z;
+    delta_state[to_state + 3u * VALUE_DIM] = v.w;
+}
+
+// Where q of the head's key head lies in a row of qkv, in fours; with k_start in place of q_start its k.
+fn key_place(row: u32, start: u32, head: u32) -> u32 {
+    let key_head = head / params.repeat % params.key_heads;
+    return (row * params.qkv_stride + start + key_head * KEY_DIM) / 4u;
+}
+
+fn value_of(row: u32, at: Lane) -> f32 {
+    let place = row * params.qkv_stride + params.v_start + at.head * VALUE_DIM + at.value;
+    return qkv[place / 4u][place % 4u];
+}
+
+// The decay exp(a softplus(alpha + dt_bias)) and beta of a row.
+fn decay_and_beta(row: u32, head: u32) -> vec2f {
+    let from_gates = row * params.gates_stride + head;
+    let decay = exp_of(a[head] * softplus(gates[from_gates + params.alpha_start] + dt_bias[head]));
+    return vec2f(decay, sigmoid(gates[from_gates + params.beta_start]));
+}
+
+fn sigmoid(x: f32) -> f32 {
+    let e = exp_of(-abs(x));
+    return select(e, 1.0, x >= 0.0) / (1.0 + e);
+}
+
+// log(1 + exp(x)). WGSL's log may be off by 2^-21 near one, so log(1 + e) = 2 atanh(e / (2 + e)) by its series, up to 1/3.
+fn softplus(x: f32) -> f32 {
+    let e = exp_of(-abs(x));
+    let z = e / (2.0 + e);
+    let w = z * z;
+    let series = 1.0 + w * (1.0 / 3.0 + w * (0.2 + w * (1.0 / 7.0 + w * (1.0 / 9.0 + w * (1.0 / 11.0 + w * (1.0 / 13.0 + w / 15.0))))));
+    return max(x, 0.0) + 2.0 * z * series;
+}
+
+// exp of x <= 0, to about one ULP: WGSL's may be off by 3 + 2 |x|, and what a decay is off by grows with every row.
+// By powers of two (ln 2 in two parts, Cody & Waite 1980) and a Taylor polynomial up to ln 2 / 2.
+fn exp_of(x: f32) -> f32 {
+    let bounded = max(x, -87.0);
+    let n = round(bounded * 1.44269504);
+    let r = (bounded - n * 0.693145752) - n * 1.42860677e-6;
+    let p = 1.0 + r * (1.0 + r * (0.5 + r * (1.0 / 6.0 + r * (1.0 / 24.0 + r * (1.0 / 120.0 + r * (1.0 / 720.0 + r / 5040.0))))));
+    return p * bitcast<f32>(u32(i32(n) + 127) << 23u);
+}

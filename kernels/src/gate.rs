@@ -1,0 +1,84 @@
+//! Output gate: rows times the activation of a gate, such as that of Qwen 3.5's attention (Gated Attention for Large
+//! Language Models, Qiu et al. 2025).
+
+use crate::{
+    Call, Case, Kernel, bytes_of_params,
+    call::{activations, words},
+    kernel::{LANES_64, lane_grid},
+    padded,
+    parts::{OUTPUT_GATES, SIGMOID},
+    pointwise::{sigmoid, silu},
+    random::Random,
+};
+
+/// The kernel; units are columns.
+pub static GATE: Kernel = Kernel {
+    name: "gate",
+    source: include_str!("gate.wgsl"),
+    uses: &[],
+    sockets: &[OUTPUT_GATES],
+    variants: &LANES_64,
+    params: Params::FIELDS,
+    outputs: &["y"],
+    grid: lane_grid,
+    twin,
+    cases: || Box::new(cases().into_iter()),
+};
+
+crate::params! {
+    /// Parameters, as the shader has them.
+    Params {
+        /// Columns of y.
+        cols: u32,
+        /// From a row's x to the next's, in f32.
+        x_stride: u32,
+        /// Column of x with the first gate.
+        x_start: u32,
+        /// From a row's y to the next's, in f32.
+        y_stride: u32,
+    }
+}
+
+/// `y` (rows, y_stride) times the activation of `x` (rows, x_stride).
+fn twin(call: &mut Call) {
+    let p: Params = call.params();
+    let x = call.floats("x");
+    let activated = if call.has(&SIGMOID) { sigmoid } else { silu };
+    for row in 0..call.tokens as usize {
+        let x = &x[row * p.x_stride as usize + p.x_start as usize..];
+        let y = &mut call.floats_mut("y")[row * p.y_stride as usize..][..p.cols as usize];
+        for (y, &x) in y.iter_mut().zip(x) {
+            *y = (f64::from(*y) * activated(f64::from(x))) as f32;
+        }
+    }
+}
+
+/// Both activations, widths odd, even and real, gates from a column on, gates far from zero.
+fn cases() -> Vec<Case> {
+    let mut random = Random::new(20);
+    let mut cases = Vec::new();
+    for activation in OUTPUT_GATES.parts {
+        for (cols, x_start, tokens) in [(7, 0, 1), (80, 80, 3), (96, 33, 2), (4096, 0, 2)] {
+            let x_stride = padded(x_start + cols);
+            let mut x = activations(&mut random, tokens, x_stride);
+            x[x_start as usize..][..7]
+                .copy_from_slice(&words(&[1e4, -1e4, 90.0, -90.0, 20.0, -20.0, 0.0]));
+            cases.push(Case {
+                name: format!("{cols} from {x_start} in {tokens} {}", activation.name),
+                parts: vec![activation],
+                consts: vec![],
+                params: bytes_of_params(&Params {
+                    cols,
+                    x_stride,
+                    x_start,
+                    y_stride: padded(cols),
+                }),
+                units: cols,
+                tokens,
+                buffers: vec![("x", x), ("y", activations(&mut random, tokens, cols))],
+                weights: None,
+            });
+        }
+    }
+    cases
+}
