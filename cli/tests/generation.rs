@@ -406,3 +406,49 @@ fn gpu_none_at_all_is_exit_code_3() {
     assert_eq!((code, stdout.as_str()), (3, ""));
     assert!(stderr.contains("mesa-vulkan-drivers"), "{stderr}");
 }
+
+/// Both sides of every op agree, of attention and of a recurrent state; of a faulty kernel the first op is named.
+#[test]
+fn gpu_plan_check_names_the_first_op_that_differs() {
+    let cache = folder("plan-check");
+    let file = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../tests/reference/families-2026/qwen35.gguf")
+        .display()
+        .to_string();
+    let ask = |fault: &str, arguments: &[&str]| {
+        let mut command = on_quicker(&cache);
+        command.env("LANTERN_FAULTS", fault);
+        run(command.args(["plan", &file]).args(arguments))
+    };
+    for width in ["1", "9"] {
+        let (code, told, error) = ask("", &["--check", "--width", width]);
+        assert_eq!(code, 0, "{error}");
+        assert!(
+            told.contains("ops agree with their CPU references"),
+            "{told}"
+        );
+    }
+    // The layer's first op whose kernel returns at once, after others that are right.
+    let (code, told, error) = ask("delta_net.values8", &["--check", "--width", "9"]);
+    assert_eq!(code, 1, "{error}");
+    assert!(
+        told.starts_with("blk.0 ") && told.contains("delta_net.values8") && told.contains("y: "),
+        "{told}"
+    );
+    assert!(error.contains("differs from its CPU reference"), "{error}");
+    let (code, graph, _) = ask("", &["--ops"]);
+    assert_eq!(code, 0);
+    for op in [
+        "embed(",
+        "delta_net(",
+        "attend(",
+        "glu(",
+        "add(",
+        "state 0 conv",
+    ] {
+        assert!(graph.contains(op), "{op} is not in {graph}");
+    }
+    let (code, plan, _) = ask("", &["-v"]);
+    assert_eq!(code, 0);
+    assert!(plan.contains("(norm into linear)"), "{plan}");
+}

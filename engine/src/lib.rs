@@ -6,8 +6,10 @@ pub mod bench;
 mod error;
 pub mod file;
 mod gpu;
+pub mod graph;
 pub mod model;
 pub mod plan;
+mod resident;
 mod session;
 pub mod text;
 
@@ -24,16 +26,16 @@ pub use gpu::times::KernelTime;
 pub use gpu::tuning::Tuning;
 pub use model::{
     config::Config,
-    load::Model,
-    lora::Lora,
     options::{CacheType, LoadOptions, Precision},
-    stream::Streaming,
 };
 pub use plan::cost::Load;
+pub use resident::{load::Model, lora::Lora, stream::Streaming};
 pub use session::{
     Session,
+    check::CheckedDispatch,
     decode::FinishReason,
     profile::ProfileRow,
+    rows::{Row, Sequences},
     sampler::SamplerOptions,
     saved::Saved,
     trial::{Replaced, TRIAL_SECONDS},

@@ -3,11 +3,16 @@
 use std::{
     fs,
     path::PathBuf,
-    sync::atomic::{AtomicUsize, Ordering::Relaxed},
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering::Relaxed},
+    },
 };
 
 use half::f16;
-use lantern_engine::{AdapterDescription, LoadOptions, ModelFile, Precision, SamplerOptions};
+use lantern_engine::{
+    AdapterDescription, Gpu, GpuOptions, LoadOptions, ModelFile, Precision, SamplerOptions,
+};
 use lantern_kernels::random::Random;
 use pollster::block_on;
 
@@ -15,7 +20,7 @@ use crate::support::{
     adapters,
     copies::{Entries, metadata_of},
     gguf::{self, Gguf},
-    models::{folder, generate, load, load_file, prefill_all, reference},
+    models::{folder, generate, load, load_file, prefill, prefill_all, reference},
     nmse,
 };
 
@@ -297,4 +302,41 @@ fn loras_of_experts_that_do_not_fit_are_refused() {
         let error = error.unwrap().to_string();
         assert!(error.contains(says), "{error}");
     }
+}
+
+/// Where there is no memory for what a LoRA computes, the session goes on as it was.
+#[test]
+fn a_lora_that_does_not_fit_changes_nothing() {
+    let (file, tensors) = base("llama");
+    let path = saved("large", &lora_file("llama", &low_rank(&tensors, 1)));
+    let lora_of = ModelFile::open(&path).unwrap();
+    let tokens = reference(&folder("families").join("llama")).tokens;
+    let greedy = SamplerOptions::greedy();
+    let open = |memory_max| {
+        let options = GpuOptions {
+            memory_max,
+            ..GpuOptions::default()
+        };
+        Arc::new(adapters::gpu(&adapters::main(), options))
+    };
+    let ready = |gpu: &Arc<Gpu>| {
+        let model = load_file(gpu, &file, &exact());
+        let lora = block_on(model.load_lora(&lora_of)).unwrap();
+        let mut session = block_on(model.session()).unwrap();
+        prefill(&mut session, &tokens);
+        (session, lora)
+    };
+    let unlimited = open(None);
+    let (mut session, lora) = ready(&unlimited);
+    let taken = unlimited.counters().gpu_bytes;
+    let wanted = generate(&mut session, 12, &greedy);
+    block_on(session.set_loras(&[(lora, 1.0)])).unwrap();
+
+    let limited = open(Some(taken + 1000));
+    let (mut session, lora) = ready(&limited);
+    let error = block_on(session.set_loras(&[(lora, 1.0)])).unwrap_err();
+    assert_eq!(error.code(), "does-not-fit", "{error}");
+    assert_eq!(session.tokens(), tokens);
+    assert_eq!(generate(&mut session, 12, &greedy), wanted);
+    fs::remove_file(path).unwrap();
 }

@@ -105,6 +105,24 @@ pub const FORMATS: &[&str] = &[
     "Q6_K", "IQ4_NL", "IQ4_XS", "IQ3_S", "TQ1_0", "TQ2_0", "MXFP4",
 ];
 
+/// Reference files of families of 2025 and 2026.
+pub const FAMILIES_2026: &[&str] = &[
+    "qwen35",
+    "qwen35-tied-layers",
+    "qwen35-mtp",
+    "qwen35-mtp-own",
+];
+
+#[test]
+fn families_2026_exact() {
+    check("families-2026", FAMILIES_2026, Precision::Exact, 1e-9);
+}
+
+#[test]
+fn families_2026_mixed() {
+    check("families-2026", FAMILIES_2026, Precision::Mixed, 1e-4);
+}
+
 #[test]
 fn families_exact() {
     check("families", FAMILIES, Precision::Exact, 1e-6);

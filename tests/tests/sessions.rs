@@ -421,7 +421,7 @@ fn a_saved_session_goes_on_as_it_would_have() {
         let mut session = block_on(model.session()).unwrap();
         prefill(&mut session, &prompt());
         generate(&mut session, 5, &SamplerOptions::default());
-        let saved = session.save();
+        let saved = session.save().unwrap();
         let text = serde_json::to_string(&saved).unwrap();
         let pieces: Vec<Vec<u8>> = (0..session.pieces())
             .map(|i| block_on(session.read_piece(i)).unwrap())
@@ -454,7 +454,7 @@ fn a_saved_session_of_another_model_is_refused() {
     };
     let mut session = of("Q4_1.gguf", &exact(None));
     prefill(&mut session, &prompt());
-    let saved = session.save();
+    let saved = session.save().unwrap();
     let short = LoadOptions {
         context: Some(32),
         ..exact(None)

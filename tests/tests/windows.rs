@@ -81,7 +81,7 @@ fn a_saved_session_has_its_rings() {
         let model = load(&gpu, &folder("families").join(MODEL), &options(16));
         let mut session = block_on(model.session()).unwrap();
         prefill(&mut session, &text(100));
-        let saved = session.save();
+        let saved = session.save().unwrap();
         let mut restored = block_on(model.session()).unwrap();
         restored.restore(&saved).unwrap();
         for index in 0..session.pieces() {

@@ -154,7 +154,7 @@ impl LoadedModel {
             let message = "the session has read nothing yet: there is nothing to save";
             return Err(Error::BadInput(message.to_owned()).into());
         }
-        Ok(serde_json::to_string(&self.session.save())?)
+        Ok(serde_json::to_string(&self.session.save()?)?)
     }
 
     /// Pieces of the session's cache.
@@ -186,7 +186,8 @@ impl LoadedModel {
 
     /// Forgets the session.
     pub fn reset(&mut self) -> Result<()> {
-        Ok(self.session.rewind(0)?)
+        self.session.rewind(0)?;
+        Ok(())
     }
 }
 

@@ -8,7 +8,8 @@ use serde::Serialize;
 use super::{BenchOptions, bytes_in};
 use crate::{
     Config, Gpu, LoadOptions, Model, ModelFile, Result,
-    model::{block::Layout, load::cache_layer_bytes, weights::Matrix},
+    graph::StateSpec,
+    model::{layout::Layout, mixer, weights::Matrix},
 };
 
 /// Layers that are run at least, where there are so many, and bytes of weights that a token then reads at least: what a
@@ -75,10 +76,17 @@ impl Gpu {
         let context = file.context(options)?;
         let weight_bytes: u64 = layout.weight_bytes();
         let prefill_batch = file.prefill_batch(self, options)?;
-        let position = cache_layer_bytes(&config, options.cache_type(), 1);
-        let cache_bytes = config.cache_bytes(options.cache_type(), context, prefill_batch);
-        let global = (0..config.layers).filter(|&layer| config.window_of(layer).is_none());
-        let growing = 2 * position * global.count().max(1) as u64; // bytes of another position
+        let shape = mixer::Shape {
+            context: context as u32,
+            cache: options.cache_type(),
+            prefill_batch: prefill_batch as u32,
+        };
+        let states = mixer::states(&config, &shape);
+        let cache_bytes = states.iter().map(|state| state.bytes(1)).sum();
+        // Bytes of another position, of a layer at least.
+        let growing = states.iter().map(StateSpec::growing_bytes).sum::<u64>();
+        let position = states.iter().map(StateSpec::position_bytes).max();
+        let growing = growing.max(position.unwrap_or(0)).max(1);
         let memory_bytes = self.memory_bytes();
 
         let small = self.small(file, options, each).await?;
@@ -93,14 +101,14 @@ impl Gpu {
             .matrices
             .iter()
             .flat_map(|matrix| matrix.pieces.iter().map(|&piece| matrix.planes(piece).1));
-        let cache_layer = cache_layer_bytes(&config, options.cache_type(), context);
+        let largest_state = states.iter().map(|state| state.bytes(1)).max();
         Ok(Estimate {
             adapter: self.adapter().name.clone(),
             file_bytes: file.len(),
             weight_bytes,
             cache_bytes,
             workspace_bytes,
-            largest_binding_bytes: largest.max().unwrap_or(0).max(cache_layer),
+            largest_binding_bytes: largest.max().unwrap_or(0).max(largest_state.unwrap_or(0)),
             binding_limit_bytes: limit,
             memory_bytes,
             fits: if context as u64 > max {

@@ -9,7 +9,7 @@ use super::{
     report::{Ceiling, CountersReport, FirstToken, Measured, Profile, Rate, Row},
 };
 use crate::{
-    Ceilings, Counters, Error, FinishReason, Result, SamplerOptions, Session, model::load::Model,
+    Ceilings, Counters, Error, FinishReason, Result, SamplerOptions, Session, resident::load::Model,
 };
 
 /// Tokens of decode before anything counts: enough that every pipeline has run once.

@@ -98,6 +98,12 @@ impl Metadata {
         })
     }
 
+    /// An array of yes and no, as booleans or as integers of which 0 is no.
+    pub fn flags(&self, key: &str) -> Result<Option<Vec<bool>>> {
+        let integers = self.integers(key)?;
+        Ok(integers.map(|all| all.iter().map(|&flag| flag != 0).collect()))
+    }
+
     /// An array of floats. Not necessarily finite ones.
     pub fn floats(&self, key: &str) -> Result<Option<&[f64]>> {
         self.typed(key, "an array of floats", |value| match value {

@@ -107,6 +107,8 @@ impl ModelFile {
         let key = format!("{}.block_count", config.family);
         let layers = u64::from(layers.min(config.layers).max(1));
         metadata.0.insert(key, Value::Unsigned(layers));
+        let drafts = format!("{}.nextn_predict_layers", config.family);
+        metadata.0.remove(&drafts);
         let kept = |tensor: &&TensorInfo| layer_of(&tensor.name).is_none_or(|layer| layer < layers);
         let tensors = self.tensors().iter().filter(kept).cloned().collect();
         Ok(with_random_weights(metadata, tensors))

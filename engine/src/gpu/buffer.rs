@@ -6,11 +6,15 @@ use std::sync::{
 };
 
 use super::{
+    commands::Submission,
     device::Gpu,
     oneshot::{Receiver, oneshot},
     texture::Texture,
 };
-use crate::{Error, Result, model::weights::STRIP_BYTES};
+use crate::{Error, Result};
+
+/// Bytes of a file that are packed and uploaded at a time.
+pub(crate) const STRIP_BYTES: usize = 2 << 20;
 
 /// A buffer that counts itself off, and frees its memory, when it goes; a browser would leave that to its garbage collector.
 pub(crate) struct Buffer {
@@ -133,7 +137,7 @@ impl Gpu {
     }
 
     /// Fence after `last`, which was submitted last.
-    pub(crate) fn fence(&self, last: wgpu::SubmissionIndex) -> Fence {
+    pub(crate) fn fence(&self, Submission(last): Submission) -> Fence {
         let (sender, receiver) = oneshot();
         self.queue.on_submitted_work_done(move || sender.send(()));
         Fence { last, receiver }

@@ -2,7 +2,7 @@
 
 use std::{
     collections::{BTreeMap, HashMap},
-    sync::{Arc, Mutex, OnceLock},
+    sync::{Arc, Mutex, OnceLock, atomic::AtomicU64},
 };
 
 use lantern_kernels::{Cooperative, Kernel, Target, Variant};
@@ -147,6 +147,8 @@ pub struct Gpu {
     pub(super) choices: Mutex<BTreeMap<String, String>>,
     /// `kernel.variant parts` of those that were run against their references here, and what was wrong.
     pub(super) trials: Mutex<BTreeMap<String, Option<String>>>,
+    /// Counts the changes of choices and of failed trials.
+    pub(super) variants_version: AtomicU64,
     description: AdapterDescription,
     failures: Failures,
 }
@@ -329,6 +331,7 @@ impl Gpu {
             sampler: OnceLock::new(),
             choices: Mutex::default(),
             trials: Mutex::default(),
+            variants_version: AtomicU64::new(0),
             description,
             failures,
         })

@@ -4,6 +4,7 @@ mod ahead;
 pub mod buffer;
 pub mod case;
 pub mod ceiling;
+pub mod commands;
 mod cooperative;
 pub mod counting;
 pub mod device;

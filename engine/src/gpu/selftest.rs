@@ -182,7 +182,7 @@ pub(super) fn kernels(only: &[String]) -> Result<Vec<&'static Kernel>> {
 }
 
 /// The error of `got`, and how it differs from `wanted`, if too much: integers exactly, f16 as f16, the rest as f32 within what its arithmetic allows.
-fn compare(
+pub(crate) fn compare(
     case: &Case,
     variant: &Variant,
     output: &str,

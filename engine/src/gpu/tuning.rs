@@ -1,7 +1,7 @@
 //! Which variant of a kernel serves which shape best on one adapter, and which compute right: found by measurement, kept by
 //! whoever runs the GPU; and one rule that is not measured.
 
-use std::{collections::BTreeMap, sync::MutexGuard};
+use std::{collections::BTreeMap, sync::MutexGuard, sync::atomic::Ordering::Relaxed};
 
 use lantern_kernels::{Kernel, Variant};
 use serde::{Deserialize, Serialize};
@@ -51,7 +51,21 @@ impl Gpu {
         }
         self.choices().extend(tuning.choices.clone());
         self.trials().extend(tuning.trials.clone());
+        self.variants_version.fetch_add(1, Relaxed);
         true
+    }
+
+    /// Changes whenever the variants that plans are made of may have: plans of another version are made again.
+    pub(crate) fn variants_version(&self) -> u64 {
+        self.variants_version.load(Relaxed)
+    }
+
+    /// Keeps what became of a variant that was run against its reference: nothing, or what was wrong.
+    pub(crate) fn record_trial(&self, name: String, wrong: Option<String>) {
+        if wrong.is_some() {
+            self.variants_version.fetch_add(1, Relaxed);
+        }
+        self.trials().insert(name, wrong);
     }
 
     /// The variant of `kernel` for a shape: one that was asked for, else the one that was tuned for, else the default.

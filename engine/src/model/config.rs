@@ -4,12 +4,17 @@ use lantern_kernels::experts::MOST_USED;
 use serde::Serialize;
 
 use super::{
-    families::{self, Activation, Family, RopeStyle},
-    load::cache_layer_bytes,
+    families::{self, Family},
+    mixer::{self, Shape, delta_net},
     options::CacheType,
     rope::{Rope, Scaling},
 };
-use crate::{Error, ModelFile, Result, file::named, text::short};
+use crate::{
+    Error, ModelFile, Result,
+    file::named,
+    graph::{Activation, KeyHeads, NormKind, RopeStyle},
+    text::short,
+};
 
 /// A model's numbers, in the terms of the Llama paper.
 #[derive(Debug, Clone, Serialize)]
@@ -31,7 +36,7 @@ pub struct Config {
     /// Size of the hidden layer of the MLP, or of one expert where there are experts.
     pub ffn_dim: u32,
     /// Mixture of experts in the place of the MLP.
-    pub experts: Option<Experts>,
+    pub experts: Option<ExpertsConfig>,
     /// The activation of the MLP.
     pub activation: Activation,
     /// Tokens of the vocabulary: rows of the embedding.
@@ -58,11 +63,22 @@ pub struct Config {
     pub norm_epsilon: f32,
     /// Factors on activations, and softcaps.
     pub scales: Scales,
+    /// Whether attention's result is multiplied with the sigmoid of a gate, which its queries' matrix makes.
+    pub attention_gate: bool,
+    /// Sizes of the gated delta nets that some layers have in the place of attention.
+    pub delta_net: Option<delta_net::Sizes>,
+    /// Layers, from 0, whose mixer has a recurrent state in the place of a cache.
+    pub recurrent_layers: Vec<bool>,
+    /// The name of the norm before the MLP.
+    #[serde(skip)]
+    pub ffn_norm_name: &'static str,
+    /// Blocks after the last that draft further tokens; they are left out.
+    pub draft_layers: u32,
 }
 
 /// Mixture of experts of a layer.
 #[derive(Debug, Clone, Copy, Serialize)]
-pub struct Experts {
+pub struct ExpertsConfig {
     /// Experts of a layer.
     pub n_experts: u32,
     /// Experts that the router picks for a token.
@@ -137,7 +153,12 @@ impl Config {
         );
         let kv_heads = keys.optional("attention.head_count_kv")?.unwrap_or(heads);
         let head_dim = head_dim(&keys, dim, (heads, kv_heads))?;
-        let layers = keys.required("block_count")?;
+        let draft_layers = keys.optional("nextn_predict_layers")?.unwrap_or(0);
+        let layers = keys.required("block_count")?.checked_sub(draft_layers);
+        let layers = layers
+            .filter(|&layers| layers > 0)
+            .ok_or_else(|| Error::BadFile(format!("{draft_layers} draft blocks leave no other")))?;
+        let recurrent_layers = recurrent_layers(&keys, family, layers)?;
         let experts = experts(&keys)?;
         let ffn_dim = match (experts, keys.optional("expert_feed_forward_length")?) {
             (Some(_), Some(own)) => own,
@@ -157,6 +178,7 @@ impl Config {
         let window = keys.optional("attention.sliding_window")?;
         let name = file.metadata().text("general.name")?.unwrap_or(prefix);
         let name = name.to_string();
+        let layer_norm = family.norm == NormKind::Layer;
         Ok(Config {
             family: family.name.to_string(),
             name,
@@ -177,15 +199,15 @@ impl Config {
             learned_positions: learned.map(|rows| u32::try_from(rows).unwrap_or(u32::MAX)),
             window: window.filter(|_| family.sliding_window_pattern > 1),
             sliding_window_pattern: family.sliding_window_pattern,
-            layer_norm: family.layer_norm,
-            norm_epsilon: norm_epsilon(file, prefix, family.layer_norm)?,
+            layer_norm,
+            norm_epsilon: norm_epsilon(file, prefix, layer_norm)?,
             scales: scales(&keys, family, (dim, heads, head_dim, layers))?,
+            attention_gate: family.attention_gate,
+            delta_net: delta_net_sizes(&keys, family)?,
+            recurrent_layers,
+            ffn_norm_name: family.ffn_norm_name,
+            draft_layers,
         })
-    }
-
-    /// Values of the queries, keys and values of a token together.
-    pub(crate) fn qkv_dim(&self) -> u32 {
-        (self.heads + 2 * self.kv_heads) * self.head_dim
     }
 
     /// The window of a layer.
@@ -194,19 +216,22 @@ impl Config {
             .filter(|_| !(layer + 1).is_multiple_of(self.sliding_window_pattern))
     }
 
-    /// Cells of a layer's cache: positions that it has room for, of `context`, in passes of up to `prefill_batch` tokens: a layer with a window
-    /// keeps that, and what a pass or an overshoot of sampled tokens writes before it is read.
-    pub(crate) fn cells(&self, layer: u32, context: usize, prefill_batch: usize) -> usize {
-        let ring = |window: u32| window as usize + prefill_batch.max(OVERSHOOT);
-        self.window_of(layer)
-            .map_or(context, |window| ring(window).min(context))
+    /// Whether a layer's mixer has a recurrent state in the place of a cache.
+    pub(crate) fn is_recurrent(&self, layer: u32) -> bool {
+        let flag = self.recurrent_layers.get(layer as usize);
+        flag.copied().unwrap_or(false)
     }
 
-    /// Bytes of the keys and values of all layers, for `context` positions in passes of up to `prefill_batch` tokens.
+    /// Bytes of what all layers keep of a sequence: keys and values of `context` positions, in passes of up to
+    /// `prefill_batch` tokens, and recurrent states.
     pub fn cache_bytes(&self, cache: CacheType, context: usize, prefill_batch: usize) -> u64 {
-        let layer =
-            |layer| 2 * cache_layer_bytes(self, cache, self.cells(layer, context, prefill_batch));
-        (0..self.layers).map(layer).sum()
+        let shape = Shape {
+            context: context as u32,
+            cache,
+            prefill_batch: prefill_batch as u32,
+        };
+        let states = mixer::states(self, &shape);
+        states.iter().map(|state| state.bytes(1)).sum()
     }
 
     /// Pairs of a head that RoPE rotates in a layer.
@@ -224,8 +249,53 @@ impl Config {
     }
 }
 
-/// Tokens that may be in a cache beyond what is then kept of them.
-pub(crate) const OVERSHOOT: usize = 32;
+/// Which layers have a recurrent state: as the file lists them, or all but every so many.
+fn recurrent_layers(keys: &Keys, family: &Family, layers: u32) -> Result<Vec<bool>> {
+    if !family.delta_net {
+        return Ok(vec![]);
+    }
+    let key = format!("{}.attention.recurrent_layers", keys.prefix);
+    if let Some(flags) = keys.file.metadata().flags(&key)? {
+        if flags.len() < layers as usize {
+            return Err(Error::BadFile(format!(
+                "metadata {key} has {} values for {layers} layers",
+                flags.len()
+            )));
+        }
+        return Ok(flags[..layers as usize].to_vec());
+    }
+    let interval = keys.optional("full_attention_interval")?.unwrap_or(4);
+    let recurrent = |layer: u32| !(layer + 1).is_multiple_of(interval);
+    Ok((0..layers).map(recurrent).collect())
+}
+
+/// Sizes of a family's gated delta nets.
+fn delta_net_sizes(keys: &Keys, family: &Family) -> Result<Option<delta_net::Sizes>> {
+    if !family.delta_net {
+        return Ok(None);
+    }
+    let (values, value_heads) = (
+        keys.required("ssm.inner_size")?,
+        keys.required("ssm.time_step_rank")?,
+    );
+    let (key_dim, key_heads) = (
+        keys.required("ssm.state_size")?,
+        keys.required("ssm.group_count")?,
+    );
+    if values % value_heads != 0 || value_heads % key_heads != 0 || key_dim % 4 != 0 {
+        return Err(Error::Unsupported(format!(
+            "delta nets of {value_heads} value heads over {values} values and {key_heads} key heads of {key_dim}: only even shares, and keys of multiples of 4, are run here"
+        )));
+    }
+    Ok(Some(delta_net::Sizes {
+        conv_kernel: keys.required("ssm.conv_kernel")?,
+        key_heads,
+        value_heads,
+        key_dim,
+        value_dim: values / value_heads,
+        sharing: KeyHeads::Modulo,
+    }))
+}
 
 fn head_dim(keys: &Keys, dim: u32, (heads, kv_heads): (u32, u32)) -> Result<u32> {
     let head_dim = keys.optional("attention.key_length")?;
@@ -246,7 +316,7 @@ fn head_dim(keys: &Keys, dim: u32, (heads, kv_heads): (u32, u32)) -> Result<u32>
     Ok(head_dim)
 }
 
-fn experts(keys: &Keys) -> Result<Option<Experts>> {
+fn experts(keys: &Keys) -> Result<Option<ExpertsConfig>> {
     // A count of 0 is how some files say that there are none.
     let key = format!("{}.expert_count", keys.prefix);
     if matches!(keys.file.metadata().u32(&key)?, None | Some(0)) {
@@ -261,7 +331,7 @@ fn experts(keys: &Keys) -> Result<Option<Experts>> {
             "{top_k} of {n_experts} experts for a token: fewer than {MOST_USED} are run here"
         )));
     }
-    Ok(Some(Experts { n_experts, top_k }))
+    Ok(Some(ExpertsConfig { n_experts, top_k }))
 }
 
 /// The family's RoPE style, unless the file says otherwise.

@@ -1,29 +1,11 @@
 //! The families as a table: a row says what a family adds to Llama. What a file says itself (tied heads, biases, norms after
 //! a layer, norms of queries and keys, experts, RoPE factors) is read from its tensors and metadata, not from here.
 
-use serde::Serialize;
-
-use crate::{Error, Result, file::Metadata};
-
-/// Which values of a head RoPE rotates together.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum RopeStyle {
-    /// Neighbours: (0, 1), (2, 3), …, as the RoFormer paper has them.
-    Interleaved,
-    /// One of the first half with one of the second, as GPT-NeoX has them.
-    NeoX,
-}
-
-/// The activation of an MLP.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Activation {
-    /// SiLU.
-    Silu,
-    /// GELU by its tanh form.
-    Gelu,
-}
+use crate::{
+    Error, Result,
+    file::Metadata,
+    graph::{Activation, NormKind, RopeStyle},
+};
 
 /// What sets a family apart from Llama.
 #[derive(Debug)]
@@ -34,8 +16,8 @@ pub struct Family {
     pub aliases: &'static [&'static str],
     /// Which values of a head RoPE rotates together.
     pub rope_style: RopeStyle,
-    /// LayerNorm in the place of RMSNorm.
-    pub layer_norm: bool,
+    /// What norms divide by.
+    pub norm: NormKind,
     /// The activation of the MLP.
     pub activation: Activation,
     /// Embeddings are scaled by the square root of their width.
@@ -50,6 +32,12 @@ pub struct Family {
     pub softcaps: Option<(f32, f32)>,
     /// In models of so many layers, scores are scaled by the width that a query head has of the stream, not by its own.
     pub wide_scale_layers: u32,
+    /// Attention's result is multiplied with the sigmoid of a gate, which its queries' matrix makes.
+    pub attention_gate: bool,
+    /// Layers have gated delta nets in the place of attention, but for every so many of them.
+    pub delta_net: bool,
+    /// The name of the norm before the MLP.
+    pub ffn_norm_name: &'static str,
 }
 
 /// Llama (Touvron et al. 2023) and what shares its files: Llama 1–3, Mistral, Mixtral, SmolLM and SmolLM2, TinyLlama.
@@ -57,7 +45,7 @@ pub const LLAMA: Family = Family {
     name: "llama",
     aliases: &["mistral", "mixtral"],
     rope_style: RopeStyle::Interleaved,
-    layer_norm: false,
+    norm: NormKind::Rms,
     activation: Activation::Silu,
     scaled_embedding: false,
     sliding_window_pattern: 1,
@@ -65,6 +53,9 @@ pub const LLAMA: Family = Family {
     no_rope_interval: 0,
     softcaps: None,
     wide_scale_layers: 0,
+    attention_gate: false,
+    delta_net: false,
+    ffn_norm_name: "ffn_norm",
 };
 
 /// Llama with RoPE's pairs as GPT-NeoX has them.
@@ -129,9 +120,17 @@ pub const FAMILIES: &[Family] = &[
         name: "olmo2",
         ..NEOX
     },
+    // Qwen 3.5 (dense): gated delta nets, every fourth layer gated attention.
+    Family {
+        name: "qwen35",
+        attention_gate: true,
+        delta_net: true,
+        ffn_norm_name: "post_attention_norm",
+        ..NEOX
+    },
     Family {
         name: "gpt2",
-        layer_norm: true,
+        norm: NormKind::Layer,
         activation: Activation::Gelu,
         ..NEOX
     },

@@ -1,35 +1,17 @@
 //! Low-rank adapters (LoRA, Hu et al. 2021) from GGUF files, as llama.cpp's converter writes them: y += scale B (A x) beside
-//! each layer that one has matrices for. Sessions take and leave them; the model's weights stay as they are.
+//! each layer that one has matrices for.
 
-use std::{collections::BTreeMap, ops::ControlFlow, sync::Arc};
+use std::collections::BTreeMap;
 
-use xxhash_rust::xxh3::Xxh3;
+use super::{config::Config, families::FAMILIES, layout::Layout, weights::Matrix};
+use crate::{Error, Gpu, ModelFile, Result, file::TensorInfo, graph::MatrixId};
 
-use super::{
-    block::{Ffn, MatrixId},
-    config::Config,
-    families::FAMILIES,
-    load::{Loaded, Model},
-    weights::{Matrix, Stored},
-};
-use crate::{
-    Error, ModelFile, Result,
-    file::TensorInfo,
-    gpu::{buffer::Upload, pipeline::BindingResource},
-};
-
-/// LoRA adapter on a model's GPU; cheap to clone.
-#[derive(Clone)]
-pub struct Lora(pub(crate) Arc<LoraWeights>);
-
-pub(crate) struct LoraWeights {
-    /// Of the model that it was loaded for.
-    model: String,
-    /// Of all bytes of its matrices.
-    hash: u64,
+/// LoRA's matrices, and what each pair of them changes.
+pub(crate) struct LoraLayout {
+    /// What is added beside which tensor.
     pub pairs: Vec<Pair>,
+    /// A and B of each pair, one after the other.
     pub matrices: Vec<Matrix>,
-    stored: Vec<Vec<Stored>>,
 }
 
 /// What is added beside a tensor of the model.
@@ -57,31 +39,18 @@ struct Place {
     shape: Vec<u64>,
 }
 
-impl LoraWeights {
-    /// A plane of a piece of a matrix.
-    pub fn weights(&self, matrix: usize, piece: usize, plane: &str) -> BindingResource<'_> {
-        self.stored[matrix][piece].plane(&self.matrices[matrix], piece, plane)
-    }
-
-    /// The largest rank.
-    pub fn rank(&self) -> u32 {
-        self.pairs.iter().map(|pair| pair.rank).max().unwrap_or(0)
-    }
-}
-
-impl Model {
-    /// Loads a LoRA adapter onto the GPU.
+impl LoraLayout {
+    /// Finds where each pair of a file's tensors belongs in a model.
     ///
     /// # Errors
     /// [`Error::BadFile`] where the file is none, or is for other shapes; [`Error::Unsupported`] where it changes what
     /// cannot be changed here.
-    pub async fn load_lora(&self, file: &ModelFile) -> Result<Lora> {
-        let model = &self.0;
-        let alpha = alpha_of(file, &model.config.family)?;
+    pub fn of(gpu: &Gpu, file: &ModelFile, config: &Config, layout: &Layout) -> Result<LoraLayout> {
+        let alpha = alpha_of(file, &config.family)?;
         let (mut pairs, mut matrices) = (Vec::new(), Vec::new());
         for (name, [a, b]) in halves(file)? {
-            check_order(&name, &model.config)?;
-            let place = model.place_of(&name)?;
+            check_order(&name, config)?;
+            let place = layout.place_of(&name)?;
             let rank = rank_of(&name, &a, &b, &place.shape)?;
             // As llama.cpp has it: no alpha is a scale of 1.
             let scale = if alpha == 0.0 {
@@ -98,31 +67,10 @@ impl Model {
                 scale,
             });
             for half in [a, b] {
-                matrices.push(Matrix::new(&model.gpu, vec![half.flat()?], false)?);
+                matrices.push(Matrix::new(gpu, vec![half.flat()?], false)?);
             }
         }
-        let mut upload = Upload::new(&model.gpu);
-        let mut stored = Vec::new();
-        let mut hash = Xxh3::new();
-        for matrix in &matrices {
-            let mut each = |bytes: &[u8], _: u64| {
-                hash.update(bytes);
-                ControlFlow::Continue(())
-            };
-            stored.push(
-                matrix
-                    .load_all(&model.gpu, file, &mut upload, &mut each)
-                    .await?,
-            );
-        }
-        upload.finish().await?;
-        Ok(Lora(Arc::new(LoraWeights {
-            model: model.fingerprint(),
-            hash: hash.digest(),
-            pairs,
-            matrices,
-            stored,
-        })))
+        Ok(LoraLayout { pairs, matrices })
     }
 }
 
@@ -163,18 +111,6 @@ fn check_order(name: &str, config: &Config) -> Result<()> {
         )));
     }
     Ok(())
-}
-
-impl Lora {
-    /// Tells it from any other.
-    pub(crate) fn fingerprint(&self) -> String {
-        format!("{:016x}", self.0.hash)
-    }
-
-    /// Whether it was loaded for `model`.
-    pub(crate) fn is_for(&self, model: &Loaded) -> bool {
-        self.0.model == model.fingerprint()
-    }
 }
 
 /// The tensors by the name of what they change: A and B.
@@ -226,28 +162,35 @@ fn rank_of(name: &str, a: &TensorInfo, b: &TensorInfo, base: &[u64]) -> Result<u
     Ok(rank)
 }
 
-impl Loaded {
+impl Layout {
     /// Where the tensor `name` lies, if a LoRA can be computed beside it.
     fn place_of(&self, name: &str) -> Result<Place> {
         let named = |tensor: &TensorInfo| tensor.name == name;
         let has = |matrix: &Matrix| matrix.tensors.iter().any(named);
-        let mut all = self.layout.matrices.iter();
+        let mut all = self.matrices.iter();
         let Some(id) = all.position(has) else {
             return Err(Error::BadFile(format!(
                 "the adapter changes {name}, which the model does not have"
             )));
         };
-        let embeddings = [Some(self.layout.embedding), self.layout.positions];
-        if embeddings.contains(&Some(id)) || self.layout.aside == Some(id) {
+        let embeddings = [Some(self.embedding), self.positions];
+        if embeddings.contains(&Some(id)) || self.aside == Some(id) {
             return Err(Error::Unsupported(format!(
                 "adapters of {name} are not run here: it is an embedding"
             )));
         }
-        let tensors = &self.layout.matrices[id].tensors;
+        let tensors = &self.matrices[id].tensors;
         let tensor = tensors.iter().position(named).unwrap_or_default();
+        let matrix = &self.matrices[id];
+        let own = matrix.tensors.iter().filter(|t| named(t)).count();
+        if own > 1 && !matrix.interleaved {
+            return Err(Error::Unsupported(format!(
+                "adapters of {name} are not run here: its rows lie in another order than in the file"
+            )));
+        }
         let before = tensors[..tensor].iter();
         // The cuts of one tensor follow each other, in one matrix or several.
-        let matrices = self.layout.matrices.iter();
+        let matrices = self.matrices.iter();
         let cuts = matrices.flat_map(|matrix| matrix.tensors.iter().filter(|t| named(t)));
         let mut shape = tensors[tensor].shape.clone();
         shape[1] = cuts.map(|tensor| tensor.shape[1]).sum();
@@ -264,11 +207,7 @@ impl Loaded {
 
     /// How many experts the rows of a matrix are for.
     fn experts_of(&self, id: MatrixId) -> Option<u32> {
-        self.layout.layers.iter().find_map(|layer| match layer.ffn {
-            Ffn::Experts(experts, _, gate_up, down) => {
-                [gate_up, down].contains(&id).then_some(experts.n_experts)
-            }
-            _ => None,
-        })
+        let mut layers = self.layers.iter();
+        layers.find_map(|layer| layer.ffn.experts_of(id))
     }
 }

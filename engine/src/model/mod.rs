@@ -1,14 +1,15 @@
-//! Models: what a file's header says of one, where its weights lie on the GPU, and the block that is repeated.
+//! Models: what a file's header says of one, which tensors it has, and the graph that they make.
 
 pub mod block;
 pub mod config;
 pub mod families;
-pub mod load;
+pub mod ffn;
+pub mod forward;
+pub mod layout;
 pub mod lora;
+pub mod mixer;
 pub mod options;
-mod random;
 pub mod rope;
-mod slots;
-pub mod stream;
+pub mod tensors;
 pub mod vector;
 pub mod weights;

@@ -73,7 +73,7 @@ impl CacheType {
     }
 
     /// Bytes of `values`.
-    pub(super) fn bytes(self, values: u64) -> u64 {
+    pub(crate) fn bytes(self, values: u64) -> u64 {
         match self.block_words() {
             Some(words) => values / BLOCK as u64 * words as u64 * 4,
             None if self == CacheType::F32 => values * 4,
@@ -100,7 +100,7 @@ pub struct LoadOptions {
 
 impl LoadOptions {
     /// Tokens of a prefill pass.
-    pub(super) fn prefill_batch_on(&self, gpu: &Gpu, context: usize) -> usize {
+    pub(crate) fn prefill_batch_on(&self, gpu: &Gpu, context: usize) -> usize {
         let suiting = if gpu.software() { 32 } else { 256 };
         self.prefill_batch.unwrap_or(suiting).clamp(1, context)
     }
@@ -115,7 +115,7 @@ impl LoadOptions {
     }
 
     /// Positions of a session of this model.
-    pub(super) fn context_of(&self, config: &Config) -> usize {
+    pub(crate) fn context_of(&self, config: &Config) -> usize {
         let own = config.context as usize;
         self.context.unwrap_or(own.min(CONTEXT_DEFAULT_MAX))
     }

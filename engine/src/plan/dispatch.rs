@@ -1,104 +1,37 @@
 //! A dispatch and a plan, as plain data with a text form.
 
-use std::fmt;
+use std::{fmt, ops::Range};
 
 use lantern_kernels::Shader;
 
 use super::cost::Cost;
-use crate::model::block::{MatrixId, VectorId};
+use crate::graph::{MatrixId, Section, StateId, Tensor, VectorId};
 
-/// A buffer that is sized once and kept for life.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Slot {
-    /// Rows of the pass: how many, how many tokens were sampled, and (token, position, sequence) of each.
+/// What is bound to a name of a kernel.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Binding {
+    /// A tensor, before it is known where it lies.
+    Tensor(Tensor),
+    /// A buffer of the model's that tensors take turns in.
+    Activations(usize),
+    /// The logits that a session keeps of a section.
+    Logits(Section),
+    /// The rows of the pass: tokens, positions, sequences.
     Rows,
     /// The tokens sampled last, a ring.
     Sampled,
-    /// Cosines and sines, (context, pairs, 2).
-    Angles,
-    /// Those of layers with a window.
-    LocalAngles,
-    /// The residual stream, (tokens, width).
-    X,
-    /// Normed input of a layer, or what is normed before it is added to the stream, (tokens, width).
-    H,
-    /// What a linear layer reads, as bytes, (tokens, groups); only where products of integers were asked for.
-    Packed,
-    /// Queries, keys and values, (tokens, heads + 2 kv heads, head_dim).
-    Qkv,
-    /// What attention found, (tokens, heads, head_dim).
-    Attention,
-    /// What it found in parts of the positions, (heads, parts, head_dim + 2).
-    Parts,
-    /// The gated product, (tokens, ffn_dim).
-    Gated,
-    /// Output of a LoRA's A, (tokens, rank).
-    Rank,
-    /// Gate and up by turns, where LoRAs add to them, (tokens, 2 ffn_dim).
-    GateUp,
-    /// What LoRAs add to gates, and to ups, (tokens, 2 ffn_dim).
-    Delta,
-    /// How much each expert suits, (tokens, experts).
-    Router,
-    /// The experts of each token, (tokens, top_k).
-    Chosen,
-    /// How much each of them counts, (tokens, top_k).
-    Shares,
-    /// Their gated products, (tokens, top_k, ffn_dim).
-    ExpertsUp,
-    /// What they found, (tokens, top_k, dim).
-    ExpertsOut,
-    /// (rows, vocab_size): of the last token, or of every one of a pass.
-    Logits,
     /// Logits after penalties, (vocab_size).
     Scores,
     /// How often each token was seen, (vocab_size).
     Seen,
-}
-
-impl Slot {
-    /// Its word in a plan.
-    pub fn name(self) -> &'static str {
-        match self {
-            Slot::Rows => "rows",
-            Slot::Sampled => "sampled",
-            Slot::Angles => "angles",
-            Slot::LocalAngles => "local angles",
-            Slot::X => "x",
-            Slot::H => "h",
-            Slot::Packed => "bytes",
-            Slot::Qkv => "qkv",
-            Slot::Attention => "att",
-            Slot::Parts => "parts",
-            Slot::Gated => "up",
-            Slot::Rank => "rank",
-            Slot::GateUp => "gate up",
-            Slot::Delta => "delta",
-            Slot::Router => "router",
-            Slot::Chosen => "chosen",
-            Slot::Shares => "shares",
-            Slot::ExpertsUp => "experts up",
-            Slot::ExpertsOut => "experts",
-            Slot::Logits => "logits",
-            Slot::Scores => "scores",
-            Slot::Seen => "seen",
-        }
-    }
-}
-
-/// Tensor, vector or cache that a dispatch binds to a name of its kernel.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Binding {
-    /// A slot.
-    Slot(Slot),
     /// All planes of a piece of a matrix, each under its own name.
     Weights(MatrixId, usize),
     /// A vector.
     Vector(VectorId),
-    /// The keys of a layer's cache.
-    Keys(u32),
-    /// The values of a layer's cache.
-    Values(u32),
+    /// A table of cosines and sines, (context, pairs, 2).
+    RopeTable(usize),
+    /// What a layer keeps of a session's sequences.
+    State(StateId),
 }
 
 /// One dispatch.
@@ -106,11 +39,13 @@ pub enum Binding {
 pub struct Dispatch {
     /// The block it belongs to.
     pub layer: Option<u32>,
+    /// The part of the pass it belongs to.
+    pub section: Section,
     /// The kernel with its choices.
     pub shader: Shader,
     /// The weights' name and shape, or what it does.
     pub what: String,
-    /// From which slots to which.
+    /// From which tensors to which.
     pub flow: String,
     /// Names of the kernel and what is bound to them.
     pub binds: Vec<(&'static str, Binding)>,
@@ -118,42 +53,82 @@ pub struct Dispatch {
     pub params: Vec<u8>,
     /// Units, for the grid.
     pub units: u32,
-    /// The first token of the pass that it works on.
+    /// The first row of the pass that it works on.
     pub token_start: u32,
-    /// The part of slot x that it binds, in bytes: start and size; all of it where none is given.
+    /// Whether it computes the last row alone, of a pass of any number.
+    pub last_row: bool,
+    /// The part of binding x that it binds, in bytes: start and size; all of it where none is given.
     pub x_range: Option<(u64, u64)>,
     /// What it takes at least.
     pub cost: Cost,
+    /// Names of the rules of lowering that made it what it is.
+    pub rules: Vec<&'static str>,
 }
 
 impl Dispatch {
-    /// Workgroups for a pass of `tokens`.
-    pub fn grid(&self, tokens: u32) -> [u32; 3] {
-        (self.shader.kernel.grid)(&self.shader, self.units, tokens)
+    /// Workgroups for a pass of `rows` rows.
+    pub fn grid(&self, rows: u32) -> [u32; 3] {
+        let rows = if self.last_row { 1 } else { rows };
+        (self.shader.kernel.grid)(&self.shader, self.units, rows)
+    }
+
+    /// What is bound to a name of the kernel; all planes of weights go by one.
+    ///
+    /// # Panics
+    /// Where nothing is.
+    pub fn binding(&self, name: &str) -> Binding {
+        let wanted = if name.starts_with("w_") {
+            "weights"
+        } else {
+            name
+        };
+        let found = self.binds.iter().find(|(name, _)| *name == wanted);
+        let missing = || panic!("{}: nothing is bound to {name}", self.shader.label());
+        found.unwrap_or_else(missing).1
     }
 }
 
-/// Dispatches in order, for passes of up to `tokens` tokens.
+/// Dispatches in order, for passes of up to `rows` rows.
 #[derive(Clone)]
 pub struct Plan {
     /// The dispatches.
     pub dispatches: Vec<Dispatch>,
-    /// Most tokens of a pass.
-    pub tokens: u32,
+    /// Rows of a pass at most.
+    pub rows: u32,
+    /// Bytes of each buffer that its tensors take turns in.
+    pub buffers: Vec<u64>,
+    /// The buffer that the rows of the embedding are written to.
+    pub embedded: Option<usize>,
 }
 
-/// One line a dispatch: block, label, weights, flow, workgroups, bytes of weights.
+impl Plan {
+    /// A plan of dispatches that bind no activations.
+    pub fn of(dispatches: Vec<Dispatch>, rows: u32) -> Plan {
+        Plan {
+            dispatches,
+            rows,
+            buffers: vec![],
+            embedded: None,
+        }
+    }
+
+    /// The dispatches of a section.
+    pub fn section(&self, section: Section) -> Range<usize> {
+        let is = |d: &Dispatch| d.section == section;
+        let first = self.dispatches.iter().position(is).unwrap_or(0);
+        let count = self.dispatches[first..].iter().take_while(|d| is(d));
+        first..first + count.count()
+    }
+}
+
+/// One line a dispatch: block, label, weights, flow, workgroups, bytes of weights; with `{:#}` the rules that fired.
 impl fmt::Display for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for d in &self.dispatches {
             let layer = d
                 .layer
                 .map_or_else(|| "-".to_string(), |l| format!("blk.{l}"));
-            let grid: Vec<String> = d
-                .grid(self.tokens)
-                .iter()
-                .map(ToString::to_string)
-                .collect();
+            let grid: Vec<String> = d.grid(self.rows).iter().map(ToString::to_string).collect();
             let grid = grid.join("×").trim_end_matches("×1").to_string();
             write!(
                 f,
@@ -164,6 +139,9 @@ impl fmt::Display for Plan {
             )?;
             if d.cost.bytes > 0 {
                 write!(f, " {:.2} MB", d.cost.bytes as f64 / 1e6)?;
+            }
+            if f.alternate() && !d.rules.is_empty() {
+                write!(f, "  ({})", d.rules.join(", "))?;
             }
             writeln!(f)?;
         }

@@ -1,12 +1,11 @@
-//! Forward passes as data: a list of dispatches that one can print, compare, time, and run on the CPU.
+//! Lowering a graph to dispatches for one adapter: plain data that one can print, compare, time, and bind to a session.
 
-mod attention;
-mod block;
-pub mod build;
 pub mod cost;
 pub mod dispatch;
-mod experts;
-pub(crate) mod integer;
-pub(crate) mod linear;
-mod lora;
-pub mod run;
+mod emit;
+pub(crate) mod lower;
+mod place;
+pub(crate) mod plans;
+mod rules;
+pub(crate) mod run;
+mod step;

@@ -1,19 +1,16 @@
-//! A plan made ready for one session's buffers: pipelines, bind groups, one uniform buffer. Running it makes nothing.
+//! A plan bound to one session's memory: pipelines, bind groups, one buffer of parameters. Running it makes nothing.
 
-use std::{
-    ops::Range,
-    sync::{Arc, atomic::Ordering::Relaxed},
-};
+use std::{ops::Range, sync::Arc};
 
-use lantern_kernels::Shader;
-
-use super::dispatch::{Binding, Dispatch, Plan};
+use super::dispatch::{Binding, Plan};
 use crate::{
     Gpu, Result,
     gpu::{
         buffer::Buffer,
-        pipeline::{BindingResource, Pipeline, Range as BufferRange},
+        commands::{BoundShader, Pass, Submission},
+        pipeline::{BindingResource, Range as BufferRange},
     },
+    graph::Section,
     model::weights::ALIGNMENT,
 };
 
@@ -22,189 +19,163 @@ pub(crate) trait Lookup {
     fn find(&self, binding: Binding, name: &str) -> BindingResource<'_>;
 }
 
-/// Plan with its pipelines and bind groups, ready to be recorded.
+/// A plan that can be recorded.
 pub(crate) struct CompiledPlan {
-    pub plan: Plan,
-    steps: Vec<(Arc<Pipeline>, wgpu::BindGroup)>,
+    pub plan: Arc<Plan>,
+    shaders: Vec<BoundShader>,
     params: Buffer,
 }
 
 impl CompiledPlan {
-    pub async fn new(gpu: &Gpu, plan: Plan, lookup: &impl Lookup) -> Result<CompiledPlan> {
-        let usage = wgpu::BufferUsages::UNIFORM | wgpu::BufferUsages::COPY_DST;
-        let params = gpu
-            .buffer("params", plan.dispatches.len() as u64 * ALIGNMENT, usage)
-            .await?;
+    pub async fn new(gpu: &Gpu, plan: Arc<Plan>, lookup: &impl Lookup) -> Result<CompiledPlan> {
+        let size = plan.dispatches.len() as u64 * ALIGNMENT;
+        let params = gpu.uniform("params", size).await?;
         let mut all = vec![0u8; params.size as usize];
-        for (dispatch, place) in plan
-            .dispatches
-            .iter()
-            .zip(all.chunks_mut(ALIGNMENT as usize))
-        {
+        let places = all.chunks_mut(ALIGNMENT as usize);
+        for (dispatch, place) in plan.dispatches.iter().zip(places) {
             place[..dispatch.params.len()].copy_from_slice(&dispatch.params);
         }
-        gpu.queue.write_buffer(&params.raw, 0, &all);
-        let shaders: Vec<&Shader> = plan.dispatches.iter().map(|d| &d.shader).collect();
-        let pipelines = gpu.pipelines(&shaders).await?;
-        let mut steps = Vec::new();
-        for ((index, dispatch), pipeline) in plan.dispatches.iter().enumerate().zip(pipelines) {
-            let start = index as u64 * ALIGNMENT;
-            let own = BufferRange {
-                buffer: &params,
-                start,
-                size: Some(dispatch.params.len() as u64),
-            };
-            let group = bind_group(gpu, dispatch, &pipeline, own, lookup);
-            steps.push((pipeline, group));
-        }
+        gpu.write(&params, 0, &all);
+        let shaders: Vec<_> = plan.dispatches.iter().map(|d| &d.shader).collect();
+        let shaders = gpu
+            .bind(&shaders, |index, binding| {
+                resource(&plan, index, &binding.name, &params, lookup)
+            })
+            .await?;
         Ok(CompiledPlan {
             plan,
-            steps,
+            shaders,
             params,
         })
     }
 
     /// Changes the parameters of dispatch `index`.
     pub fn set_params(&self, gpu: &Gpu, index: usize, bytes: &[u8]) {
-        gpu.queue
-            .write_buffer(&self.params.raw, index as u64 * ALIGNMENT, bytes);
+        gpu.write(&self.params, index as u64 * ALIGNMENT, bytes);
     }
 
-    /// Records every dispatch for a pass of `tokens`.
-    pub fn record(&self, gpu: &Gpu, pass: &mut wgpu::ComputePass<'_>, tokens: u32) {
-        for (index, dispatch) in self.plan.dispatches.iter().enumerate() {
-            if dispatch.token_start < tokens {
-                self.record_one(gpu, pass, index, tokens);
+    /// Records every dispatch for a pass of `rows` rows.
+    pub fn record(&self, pass: &mut Pass<'_>, rows: u32) {
+        for index in 0..self.plan.dispatches.len() {
+            if self.plan.dispatches[index].token_start < rows {
+                self.record_one(pass, index, rows);
             }
         }
     }
 
     /// Records dispatch `index`.
-    pub fn record_one(
-        &self,
-        gpu: &Gpu,
-        pass: &mut wgpu::ComputePass<'_>,
-        index: usize,
-        tokens: u32,
-    ) {
+    pub fn record_one(&self, pass: &mut Pass<'_>, index: usize, rows: u32) {
+        let (shader, grid) = self.bound(index, rows);
+        pass.dispatch(shader, grid);
+    }
+
+    /// Dispatch `index` with its workgroups in a pass of `rows` rows.
+    pub fn bound(&self, index: usize, rows: u32) -> (&BoundShader, [u32; 3]) {
         assert!(
-            tokens <= self.plan.tokens,
-            "a pass of {tokens} tokens in a plan for {}",
-            self.plan.tokens
+            rows <= self.plan.rows,
+            "a pass of {rows} rows in a plan for {}",
+            self.plan.rows
         );
-        let (pipeline, group) = &self.steps[index];
-        pass.set_pipeline(&pipeline.compiled);
-        pass.set_bind_group(0, group, &[]);
-        let [x, y, z] = self.plan.dispatches[index].grid(tokens);
-        pass.dispatch_workgroups(x, y, z);
-        gpu.counting.dispatches.fetch_add(1, Relaxed);
+        let grid = self.plan.dispatches[index].grid(rows);
+        (&self.shaders[index], grid)
     }
 }
 
-/// Some dispatches of a plan, for a pass of `tokens`.
-pub(crate) struct Part<'p> {
+/// Some dispatches of a plan, for a pass of `rows` rows.
+#[derive(Clone)]
+pub(crate) struct Segment<'p> {
     pub compiled: &'p CompiledPlan,
     pub dispatches: Range<usize>,
-    pub tokens: u32,
+    pub rows: u32,
 }
 
-impl<'p> Part<'p> {
+impl<'p> Segment<'p> {
     /// All of a plan.
-    pub fn whole(&(compiled, tokens): &(&'p CompiledPlan, u32)) -> Part<'p> {
-        Part {
+    pub fn whole(compiled: &'p CompiledPlan, rows: u32) -> Segment<'p> {
+        Segment {
             compiled,
             dispatches: 0..compiled.plan.dispatches.len(),
-            tokens,
+            rows,
+        }
+    }
+
+    /// One section of a plan.
+    pub fn section(compiled: &'p CompiledPlan, section: Section, rows: u32) -> Segment<'p> {
+        Segment {
+            compiled,
+            dispatches: compiled.plan.section(section),
+            rows,
         }
     }
 }
 
-fn bind_group(
-    gpu: &Gpu,
-    dispatch: &Dispatch,
-    pipeline: &Pipeline,
-    params: BufferRange<'_>,
-    lookup: &impl Lookup,
-) -> wgpu::BindGroup {
-    let label = dispatch.shader.label();
-    let found = |binding: &lantern_kernels::Binding| {
-        let name = binding.name.as_str();
-        if name == "params" {
-            return BindingResource::Range(params);
+fn resource<'b>(
+    plan: &Plan,
+    index: usize,
+    name: &str,
+    params: &'b Buffer,
+    lookup: &'b impl Lookup,
+) -> BindingResource<'b> {
+    let dispatch = &plan.dispatches[index];
+    if name == "params" {
+        return BindingResource::Range(BufferRange {
+            buffer: params,
+            start: index as u64 * ALIGNMENT,
+            size: Some(dispatch.params.len() as u64),
+        });
+    }
+    let binding = dispatch.binding(name);
+    match (lookup.find(binding, name), dispatch.x_range) {
+        (BindingResource::Range(range), Some((start, size))) if name == "x" => {
+            BindingResource::Range(BufferRange {
+                start,
+                size: Some(size),
+                ..range
+            })
         }
-        let wanted = if name.starts_with("w_") {
-            "weights"
-        } else {
-            name
-        };
-        let binding = dispatch.binds.iter().find(|(n, _)| *n == wanted);
-        let binding = binding
-            .unwrap_or_else(|| panic!("{label}: nothing is bound to {name}"))
-            .1;
-        match (lookup.find(binding, name), dispatch.x_range) {
-            (BindingResource::Range(range), Some((start, size))) if name == "x" => {
-                BindingResource::Range(BufferRange {
-                    start,
-                    size: Some(size),
-                    ..range
-                })
-            }
-            (found, _) => found,
-        }
-    };
-    gpu.bind_group(&label, pipeline, found)
+        (found, _) => found,
+    }
 }
 
 impl Gpu {
-    /// Records one compute pass of several plans, each with its number of tokens.
-    pub(crate) fn pass(&self, encoder: &mut wgpu::CommandEncoder, plans: &[(&CompiledPlan, u32)]) {
-        let mut pass = self.begin_pass(encoder);
-        for (plan, tokens) in plans {
-            plan.record(self, &mut pass, *tokens);
-        }
-    }
-
-    /// Submits parts of plans from position `position` on: a submission of its own for about every `max` operations, so
-    /// that none keeps the GPU for so long that a driver's watchdog takes it for hung. The operations of all of them, and
-    /// the last submission.
-    pub(crate) fn submit_parts(
+    /// Submits segments from position `position` on: a submission of its own for about every `max` operations, so that
+    /// none keeps the GPU for so long that a driver's watchdog takes it for hung. The operations of all of them, and the
+    /// last submission.
+    pub(crate) fn submit_segments(
         &self,
-        parts: &[Part<'_>],
+        segments: &[Segment<'_>],
         position: u32,
         max: u64,
-    ) -> (u64, wgpu::SubmissionIndex) {
+    ) -> (u64, Submission) {
         let (mut together, mut all) = (0, 0);
-        let mut encoder = self.encoder();
-        let mut pass = self.begin_pass(&mut encoder);
-        for part in parts {
-            let (compiled, tokens) = (part.compiled, part.tokens);
-            for index in part.dispatches.clone() {
-                let load = compiled.plan.dispatches[index].load(tokens, position);
+        let mut recorded: Vec<(&CompiledPlan, usize, u32)> = vec![];
+        for segment in segments {
+            let (compiled, rows) = (segment.compiled, segment.rows);
+            for index in segment.dispatches.clone() {
+                let load = compiled.plan.dispatches[index].load(rows, position);
                 if load.dispatches == 0 {
-                    continue; // left out of a pass of so few tokens
+                    continue; // left out of a pass of so few rows
                 }
                 if together > 0 && together + load.operations > max {
-                    drop(pass);
-                    self.submit(std::mem::replace(&mut encoder, self.encoder()));
-                    pass = self.begin_pass(&mut encoder);
+                    self.submit_recorded(&mut recorded);
                     together = 0;
                 }
-                compiled.record_one(self, &mut pass, index, tokens);
+                recorded.push((compiled, index, rows));
                 together += load.operations;
                 all += load.operations;
             }
         }
+        (all, self.submit_recorded(&mut recorded))
+    }
+
+    /// Submits one compute pass of these dispatches, and forgets them.
+    fn submit_recorded(&self, recorded: &mut Vec<(&CompiledPlan, usize, u32)>) -> Submission {
+        let mut commands = self.commands();
+        let mut pass = commands.pass();
+        for (compiled, index, rows) in recorded.drain(..) {
+            compiled.record_one(&mut pass, index, rows);
+        }
         drop(pass);
-        (all, self.submit(encoder))
-    }
-
-    fn begin_pass<'e>(&self, encoder: &'e mut wgpu::CommandEncoder) -> wgpu::ComputePass<'e> {
-        self.counting.passes.fetch_add(1, Relaxed);
-        encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default())
-    }
-
-    pub(crate) fn encoder(&self) -> wgpu::CommandEncoder {
-        self.device
-            .create_command_encoder(&wgpu::CommandEncoderDescriptor::default())
+        commands.submit()
     }
 }

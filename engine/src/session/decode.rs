@@ -6,10 +6,11 @@ use lantern_kernels::{bytes_of_params, sample::IN_PROMPT};
 use serde::Serialize;
 use web_time::Instant;
 
-use super::{RING, Session, sampler::SamplerOptions};
+use super::{Session, memory::RING, sampler::SamplerOptions};
 use crate::{
     Result,
-    plan::{dispatch::Slot, run::CompiledPlan},
+    graph::Purpose,
+    plan::run::{CompiledPlan, Segment},
 };
 
 /// Why generation ended.
@@ -25,7 +26,7 @@ pub enum FinishReason {
 }
 
 impl Session {
-    /// Samples up to `count` tokens after the last one; `each(token)` sees every one as it comes, and breaking it stops
+    /// Draws up to `count` tokens after the last one; `each(token)` sees every one as it comes, and breaking it stops
     /// after it. Each sampled token becomes part of the session. How many are sampled for one reading from the GPU is
     /// [`Session::set_tokens_per_readback`]'s; it changes nothing about which.
     pub async fn generate(
@@ -42,20 +43,14 @@ impl Session {
             return Ok(FinishReason::ContextFull);
         }
         self.compute_pending().await?;
-        let last = self.cached - 1;
-        self.write_rows(self.tokens[last..].iter().copied(), last, 0);
+        self.write_rows(self.cached - 1, 1).await?;
         let by_chance = !sampler.is_greedy();
         if by_chance {
             let params = sampler.params(self.model.config.vocab_size);
-            self.sample
-                .set_params(&self.model.gpu, 0, &bytes_of_params(&params));
-            self.mark_seen();
+            let bytes = bytes_of_params(&params);
+            self.compiled.sample.set_params(&self.model.gpu, 0, &bytes);
+            self.write_seen();
         }
-        let sample = if by_chance {
-            &self.sample
-        } else {
-            &self.greedy
-        };
         let mut number = 0;
         while number < count {
             let room = (self.model.context - self.tokens.len()).min(count - number);
@@ -65,7 +60,7 @@ impl Session {
             };
             let batch = together.min(room);
             let start = Instant::now();
-            let sampled = self.step(sample, number, batch).await?;
+            let sampled = self.step(by_chance, number, batch).await?;
             self.written = self.written.max(self.tokens.len() - 1 + batch);
             if number > 0 {
                 self.batching.learn(batch, start.elapsed().as_secs_f64());
@@ -74,9 +69,11 @@ impl Session {
                 self.cached = self.tokens.len();
                 self.tokens.push(token);
                 self.sampled.push(true);
+                self.decoded.push(true);
                 self.fresh = false;
                 number += 1;
-                // What the batch holds beyond is forgotten: the next pass writes over its cells in the cache.
+                // What the batch holds beyond is forgotten: the next pass writes over its cells, and recurrent states are
+                // taken back to where the batch began.
                 if each(token).is_break() {
                     return Ok(FinishReason::Stop);
                 }
@@ -88,48 +85,58 @@ impl Session {
         Ok(FinishReason::Length)
     }
 
-    /// One pass, one submission and one read-back; the `batch` tokens that it sampled, `number` were sampled before.
-    async fn step(&self, sample: &CompiledPlan, number: usize, batch: usize) -> Result<Vec<u32>> {
-        let gpu = &self.model.gpu;
+    /// One pass, one submission and one read-back; the `batch` tokens that it sampled, after `number` before them.
+    async fn step(&mut self, by_chance: bool, number: usize, batch: usize) -> Result<Vec<u32>> {
         let first = self.tokens.len() - 1; // the position of the last token
         let streams = self.model.stream.is_some();
         if streams && number > 0 {
-            self.upload_rows(&self.tokens[first..], first, number)
-                .await?;
-            let plans = [(self.decode_at(first), 1)];
-            self.run(&plans, first, u64::MAX).await?;
+            self.write_rows_after(first, 1, number).await?;
+            let segments = [Segment::whole(self.decode_at(first), 1)];
+            self.run(&segments, first, u64::MAX).await?;
         }
-        let mut encoder = gpu.encoder();
-        let mut plans = Vec::new();
+        let model = self.model.clone();
+        let mut commands = model.gpu.commands();
+        if batch > 1 {
+            // The batch may be stopped within.
+            self.memory.states.keep(&mut commands, Purpose::Batch, None);
+        }
+        let sample: &CompiledPlan = if by_chance {
+            &self.compiled.sample
+        } else {
+            &self.compiled.greedy
+        };
+        let mut pass = commands.pass();
         for position in first..first + batch {
             // The first is sampled from the logits that are there.
             let there = streams || number == 0 && position == first;
-            plans.extend((!there).then(|| (self.decode_at(position), 1)));
-            plans.push((sample, 1));
+            if !there {
+                self.decode_at(position).record(&mut pass, 1);
+            }
+            sample.record(&mut pass, 1);
         }
-        gpu.pass(&mut encoder, &plans);
-        let (ring, readback) = (self.buffers.slot(Slot::Sampled), &self.buffers.readback);
+        drop(pass);
+        let (ring, readback) = (&self.memory.sampled, &self.memory.readback);
         let start = (number % RING) as u64 * 4;
-        encoder.copy_buffer_to_buffer(&ring.raw, start, &readback.raw, 0, batch as u64 * 4);
-        gpu.submit(encoder);
-        gpu.map_words(readback, batch).await
+        commands.copy((ring, start), (readback, 0), batch as u64 * 4);
+        commands.submit();
+        self.memory.states.set_seen(first + batch);
+        self.model.gpu.map_words(&self.memory.readback, batch).await
     }
 
-    /// Tells the sampler which tokens there were.
-    fn mark_seen(&self) {
+    /// Writes how often the sampler's penalties count each token.
+    fn write_seen(&self) {
         let mut seen = vec![0u32; self.model.config.vocab_size as usize];
         for (&token, &sampled) in self.tokens.iter().zip(&self.sampled) {
-            let times = &mut seen[token as usize];
+            let Some(times) = seen.get_mut(token as usize) else {
+                continue; // a row was given in its place
+            };
             *times = if sampled {
                 *times + 1
             } else {
                 *times | IN_PROMPT
             };
         }
-        let buffer = &self.buffers.slot(Slot::Seen).raw;
-        self.model
-            .gpu
-            .queue
-            .write_buffer(buffer, 0, bytemuck::cast_slice(&seen));
+        let gpu = &self.model.gpu;
+        gpu.write(&self.memory.seen, 0, bytemuck::cast_slice(&seen));
     }
 }

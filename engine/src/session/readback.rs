@@ -1,7 +1,7 @@
 //! How many tokens to sample before reading them from the GPU. Reading costs a round trip, in Firefox about 100 ms: with
 //! one for each token a fast GPU would spend its time waiting.
 
-use super::RING;
+use super::memory::RING;
 
 /// Share of the time that reading may take.
 const READING_SHARE: f64 = 0.1;

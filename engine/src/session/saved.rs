@@ -4,10 +4,11 @@
 use serde::{Deserialize, Serialize};
 
 use super::Session;
-use crate::{CacheType, Error, Precision, Result, gpu::texture::Memory};
+use super::states::{Piece, Size};
+use crate::{CacheType, Error, Precision, Result, gpu::texture::Memory, graph::StateKind};
 
 /// The form of [`Saved`] and of the pieces.
-const VERSION: u32 = 3;
+const VERSION: u32 = 4;
 
 /// What a saved session says of itself.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -23,8 +24,13 @@ pub struct Saved {
     loras: Vec<(String, f32)>,
     tokens: Vec<u32>,
     /// Positions of the tokens that were sampled.
-    #[serde(rename = "drawn")] // as kept sessions have it
     sampled: Vec<usize>,
+    /// Positions of the tokens that the plan for one row computes.
+    #[serde(default)]
+    decoded: Vec<usize>,
+    /// Whether the logits after the last token are kept as the last piece.
+    #[serde(default)]
+    logits: bool,
     cached: usize,
     #[serde(default)]
     written: usize,
@@ -51,24 +57,35 @@ impl Saved {
 
 impl Session {
     /// What is to be kept beside the pieces.
-    pub fn save(&self) -> Saved {
-        let marked = self
-            .sampled
-            .iter()
-            .enumerate()
-            .filter(|(_, sampled)| **sampled);
-        Saved {
+    ///
+    /// # Errors
+    /// [`Error::Unsupported`] where rows were given in the place of tokens: they are not kept.
+    pub fn save(&self) -> Result<Saved> {
+        if !self.embedded.is_empty() {
+            return Err(Error::Unsupported(
+                "a session with embedded rows cannot be saved".into(),
+            ));
+        }
+        let cached = self.memory.states.reachable(self.cached);
+        Ok(Saved {
             version: VERSION,
             fingerprint: self.model.fingerprint(),
             precision: self.model.precision,
             cache: self.model.cache,
             loras: self.lora_fingerprints(),
             tokens: self.tokens.clone(),
-            sampled: marked.map(|(position, _)| position).collect(),
-            cached: self.cached,
+            sampled: positions(&self.sampled),
+            decoded: positions(&self.decoded),
+            logits: self.saves_logits(),
+            cached,
             written: self.written,
             rings: self.rings(),
-        }
+        })
+    }
+
+    /// Whether the logits are kept: where the last token cannot be computed again by itself.
+    fn saves_logits(&self) -> bool {
+        self.memory.states.is_recurrent() && self.fresh && self.cached == self.tokens.len()
     }
 
     /// Its LoRAs, as hashes of their weights, and the factor on each.
@@ -79,58 +96,61 @@ impl Session {
             .collect()
     }
 
+    /// Layers whose cells are a ring, and how many those are.
     fn rings(&self) -> Vec<(u32, usize)> {
-        let layers = 0..self.model.config.layers;
-        let ring = |layer| {
-            self.model
-                .config
-                .window_of(layer)
-                .map(|_| (layer, self.model.cells(layer)))
-        };
-        layers.filter_map(ring).collect()
+        let specs = self.memory.states.specs().iter();
+        let ring = specs.filter_map(|spec| match spec.kind {
+            StateKind::PerPosition {
+                cells,
+                window: Some(_),
+                ..
+            } => Some((spec.layer, cells as usize)),
+            _ => None,
+        });
+        ring.collect()
     }
 
-    /// Pieces of the cache: the keys and the values of every layer, each head by itself.
+    /// Pieces of a saved session: of every state that grows by positions, each head by itself; every recurrent state;
+    /// logits where they are kept.
     pub fn pieces(&self) -> usize {
-        2 * (self.model.config.layers * self.model.config.kv_heads) as usize
-    }
-
-    /// The layer of a piece.
-    fn layer_of(&self, index: usize) -> u32 {
-        index as u32 / self.model.config.kv_heads / 2
-    }
-
-    /// Bytes of a position's keys, or values, in a head.
-    fn head_bytes(&self) -> u64 {
-        self.model.cache_position_bytes() / u64::from(self.model.config.kv_heads)
-    }
-
-    /// The memory that piece `index` is in, and where it starts there.
-    fn place_of(&self, index: usize) -> (&Memory, u64) {
-        let heads = self.model.config.kv_heads as usize;
-        let cells = self.model.cells(self.layer_of(index));
-        let start = (index % heads * cells) as u64 * self.head_bytes();
-        (self.buffers.cache.piece(index / heads), start)
+        self.memory.states.pieces().len() + usize::from(self.saves_logits())
     }
 
     /// Bytes of piece `index` of what is cached now.
     pub fn piece_bytes(&self, index: usize) -> usize {
-        let layer = self.layer_of(index);
-        let ring = self.model.config.window_of(layer).is_some();
-        let cells = if ring {
-            self.written.min(self.model.cells(layer))
-        } else {
-            self.cached
-        };
-        self.head_bytes() as usize * cells
+        match self.memory.states.pieces().get(index) {
+            Some(piece) => self.size_of(piece),
+            None => self.model.config.vocab_size as usize * 4,
+        }
+    }
+
+    fn size_of(&self, piece: &Piece) -> usize {
+        match piece.size {
+            Size::Whole(bytes) => bytes,
+            Size::PerCell { bytes, cells, ring } => {
+                let filled = if ring {
+                    self.written.min(cells)
+                } else {
+                    self.memory.states.reachable(self.cached)
+                };
+                bytes * filled
+            }
+        }
     }
 
     /// Piece `index`, [`Session::piece_bytes`] of it.
     pub async fn read_piece(&self, index: usize) -> Result<Vec<u8>> {
-        let (memory, start) = self.place_of(index);
-        let bytes = self.piece_bytes(index);
         let gpu = &self.model.gpu;
-        let words = gpu.read_memory(memory, start, bytes.div_ceil(4)).await?;
+        let bytes = self.piece_bytes(index);
+        let count = bytes.div_ceil(4);
+        let states = &self.memory.states;
+        let words = match states.pieces().get(index) {
+            Some(piece) => {
+                let memory = states.piece_memory(piece, states.reachable(self.cached));
+                gpu.read_memory(memory, piece.start, count).await?
+            }
+            None => gpu.read_words(&self.memory.logits, 0, count).await?,
+        };
         Ok(bytemuck::cast_slice(&words)[..bytes].to_vec())
     }
 
@@ -140,7 +160,22 @@ impl Session {
     /// [`Error::BadInput`] where it is of another model, of another precision or longer than the context,
     /// [`Error::BadFile`] where it is damaged; then nothing is changed.
     pub fn restore(&mut self, saved: &Saved) -> Result<()> {
+        self.check_saved(saved)?;
+        let held = saved.tokens.len();
+        self.tokens.clone_from(&saved.tokens);
+        self.sampled = flags(&saved.sampled, held);
+        self.decoded = flags(&saved.decoded, held);
+        self.embedded.clear();
+        (self.cached, self.written) = (saved.cached, saved.written);
+        self.fresh = saved.logits;
+        self.memory.states.forget_beyond(0);
+        self.memory.states.set_seen(saved.cached);
+        Ok(())
+    }
+
+    fn check_saved(&self, saved: &Saved) -> Result<()> {
         let model = &self.model;
+        let held = saved.tokens.len();
         let refused = |why: &str| {
             Err(Error::BadInput(format!(
                 "the saved session cannot go on here: {why}"
@@ -158,7 +193,6 @@ impl Session {
         if saved.cache != model.cache {
             return refused("its cache is of another type");
         }
-        let held = saved.tokens.len();
         if held > model.context {
             return refused(&format!(
                 "it holds {held} tokens, and the context {}",
@@ -166,24 +200,20 @@ impl Session {
             ));
         }
         if saved.loras != self.lora_fingerprints() {
-            return refused("it was computed with other adapters");
+            return refused("it was computed with other LoRAs");
         }
         if saved.rings != self.rings() {
             return refused("its windows were kept in another size");
         }
         let unknown = |&token: &u32| token >= model.config.vocab_size;
-        if saved.cached > held || saved.written < saved.cached || saved.tokens.iter().any(unknown) {
+        let logits_of = saved.cached == held && self.memory.states.is_recurrent();
+        if saved.cached > held
+            || saved.written < saved.cached
+            || saved.tokens.iter().any(unknown)
+            || saved.logits && !logits_of
+        {
             return Err(damaged());
         }
-        self.tokens.clone_from(&saved.tokens);
-        self.sampled = vec![false; held];
-        for &position in &saved.sampled {
-            if let Some(sampled) = self.sampled.get_mut(position) {
-                *sampled = true;
-            }
-        }
-        (self.cached, self.written) = (saved.cached, saved.written);
-        self.fresh = false;
         Ok(())
     }
 
@@ -194,8 +224,31 @@ impl Session {
         }
         let mut whole = bytes.to_vec();
         whole.resize(bytes.len().next_multiple_of(4), 0);
-        let (memory, start) = self.place_of(index);
-        self.model.gpu.write_memory(memory, start, &whole);
+        let (gpu, states) = (&self.model.gpu, &self.memory.states);
+        match states.pieces().get(index) {
+            Some(piece) => {
+                let memory: &Memory = states.piece_memory(piece, self.cached);
+                gpu.write_memory(memory, piece.start, &whole);
+            }
+            None => gpu.write(&self.memory.logits, 0, &whole),
+        }
         Ok(())
     }
+}
+
+/// Positions of the flags that are set.
+fn positions(flags: &[bool]) -> Vec<usize> {
+    let set = flags.iter().enumerate().filter(|(_, set)| **set);
+    set.map(|(position, _)| position).collect()
+}
+
+/// Flags for `count` tokens, set at these positions; those beyond the end are left out.
+fn flags(positions: &[usize], count: usize) -> Vec<bool> {
+    let mut flags = vec![false; count];
+    for &position in positions {
+        if let Some(flag) = flags.get_mut(position) {
+            *flag = true;
+        }
+    }
+    flags
 }

@@ -9,8 +9,8 @@ use web_time::Instant;
 use crate::{
     Error, Gpu, Result,
     gpu::selftest::SelfTestRow,
-    model::load::Model,
-    plan::dispatch::{Dispatch, Plan},
+    plan::{dispatch::Dispatch, plans::Plans},
+    resident::load::Model,
 };
 
 /// Seconds that trying variants may take at a start.
@@ -58,7 +58,7 @@ impl Model {
         let start = Instant::now();
         let gpu = self.gpu();
         let mut wrong: Vec<(String, SelfTestRow)> = Vec::new();
-        let mut plans = self.0.builder().plans();
+        let mut plans = self.0.plans();
         while let Some(shader) = untried(gpu, &plans) {
             if start.elapsed().as_secs_f64() > seconds && wrong.is_empty() {
                 break;
@@ -71,9 +71,9 @@ impl Model {
             };
             wrong.push((shader.shape(), row));
             // What fails brings other variants into the plans, which are tried in their turn.
-            plans = self.0.builder().plans();
+            plans = self.0.plans();
         }
-        let used = || plans.iter().flat_map(|plan| &plan.dispatches);
+        let used = || plans.dispatches();
         for Dispatch { shader, .. } in used() {
             if let Some(wrong) = gpu.failure(shader.kernel, shader.variant) {
                 return Err(Error::Device(format!(
@@ -97,9 +97,9 @@ impl Model {
 }
 
 /// The first shader of the plans that was not tried on this adapter.
-fn untried(gpu: &Gpu, plans: &[Plan]) -> Option<Shader> {
+fn untried(gpu: &Gpu, plans: &Plans) -> Option<Shader> {
     let trials = gpu.trials();
-    let mut shaders = plans.iter().flat_map(|plan| &plan.dispatches);
+    let mut shaders = plans.dispatches();
     let found = shaders.find(|d| !trials.contains_key(&trial_name(&d.shader)));
     found.map(|dispatch| dispatch.shader.clone())
 }
@@ -135,7 +135,7 @@ impl Gpu {
         let row = self.tested(shader.kernel, shader.variant, &[case]).await?;
         let wrong = (!row.failures.is_empty()).then(|| row.failures.join("; "));
         let failed = wrong.is_some();
-        self.trials().insert(trial_name(shader), wrong);
+        self.record_trial(trial_name(shader), wrong);
         Ok(failed.then_some(row))
     }
 }

@@ -2,20 +2,20 @@
 
 use std::{collections::BTreeSet, ops::ControlFlow};
 
-use lantern_kernels::Shader;
+use lantern_kernels::{Shader, call};
 use serde::Serialize;
 use web_time::Instant;
 
-use super::{Bound, Session, trial::trial_name};
+use super::{Session, trial::trial_name};
 use crate::{
     Error, Result,
     gpu::tuning::Tuning,
-    model::load::{Loaded, Model},
+    graph::Section,
     plan::{
-        build::{Rows, Width},
         dispatch::{Dispatch, Plan},
-        run::CompiledPlan,
+        run::{CompiledPlan, Segment},
     },
+    resident::load::{Loaded, Model},
 };
 
 /// How fast a variant is for a shape.
@@ -75,7 +75,7 @@ impl Model {
         };
         let all = dispatches(&self.0);
         let shapes = all.len();
-        for (dispatch, tokens) in all {
+        for (dispatch, rows) in all {
             let shape = dispatch.shader.shape();
             let mut best: Option<(f64, &str)> = None;
             for variant in gpu.preferred(dispatch.shader.kernel) {
@@ -86,8 +86,8 @@ impl Model {
                 if !session.computes_right(&dispatch, variant).await? {
                     continue;
                 }
-                let seconds = session.time(&dispatch, tokens, variant).await?;
-                if best.is_none_or(|(min, _)| seconds < min * GAIN) {
+                let seconds = session.time(&dispatch, rows, variant).await?;
+                if best.is_none_or(|(least, _)| seconds < least * GAIN) {
                     best = Some((seconds, variant.name));
                 }
                 let row = TunedRow {
@@ -108,17 +108,17 @@ impl Model {
     }
 }
 
-/// A dispatch of each shape for which there is a choice, with the tokens of its pass. Decoding comes first.
+/// A dispatch of each shape for which there is a choice, with the rows of its pass. Decoding comes first.
 fn dispatches(model: &Loaded) -> Vec<(Dispatch, u32)> {
-    let widths = [Width::Decode, Width::Prefill(model.prefill_batch as u32)];
-    let plans = widths.map(|width| model.builder().step(width));
+    let plans = model.plans();
     let mut seen = BTreeSet::new();
     let mut found = Vec::new();
-    for Plan { dispatches, tokens } in plans {
-        for dispatch in dispatches {
+    for plan in [&plans.decode, &plans.prefill] {
+        for dispatch in &plan.dispatches {
             let choice = model.gpu.preferred(dispatch.shader.kernel).count() > 1;
-            if choice && seen.insert(dispatch.shader.shape()) {
-                found.push((dispatch, tokens));
+            let timed = dispatch.section != Section::AllLogits;
+            if choice && timed && seen.insert(dispatch.shader.shape()) {
+                found.push((dispatch.clone(), plan.rows));
             }
         }
     }
@@ -128,28 +128,30 @@ fn dispatches(model: &Loaded) -> Vec<(Dispatch, u32)> {
 impl Session {
     /// Seconds of the last norm and the logits, the least of some rounds: what a pass takes beside its layers.
     pub async fn head_seconds(&self) -> Result<HeadSeconds> {
-        let bound = Bound {
-            loras: &[],
-            model: &self.model,
-            buffers: &self.buffers,
-        };
-        let plan = self.model.builder().head(Width::Decode, Rows::Last);
-        let token = CompiledPlan::new(&self.model.gpu, plan, &bound).await?;
-        self.write_rows(0..1, 0, 0);
-        let min = async |head| {
+        self.write_first_rows(1);
+        let min = async |compiled| {
             let mut min = f64::MAX;
             for _ in 0..ROUNDS {
-                min = min.min(self.round(head, 1, HEADS).await? / HEADS as f64);
+                let head = Segment::section(compiled, Section::LastLogits, 1);
+                min = min.min(self.round(&head, HEADS).await? / HEADS as f64);
             }
             Ok(min)
         };
         Ok(HeadSeconds {
-            prompt: min(&self.plans.head).await?,
-            token: min(&token).await?,
+            prompt: min(&self.compiled.prefill).await?,
+            token: min(&self.compiled.decode).await?,
         })
     }
 
-    /// Whether a variant computes on this adapter what its reference does; tried at most once.
+    /// Writes rows of token 0 from position 0 on, for passes whose results are of no use.
+    fn write_first_rows(&self, count: u32) {
+        let rows: Vec<_> = (0..count).map(|position| (0, position, 0)).collect();
+        let words = call::rows(&rows);
+        let gpu = &self.model.gpu;
+        gpu.write(&self.memory.rows, 0, bytemuck::cast_slice(&words));
+    }
+
+    /// Whether a variant computes on this adapter what its twin does; tried at most once.
     async fn computes_right(
         &self,
         dispatch: &Dispatch,
@@ -168,7 +170,7 @@ impl Session {
     async fn time(
         &self,
         dispatch: &Dispatch,
-        tokens: u32,
+        rows: u32,
         variant: &'static lantern_kernels::Variant,
     ) -> Result<f64> {
         let gpu = &self.model.gpu;
@@ -177,35 +179,35 @@ impl Session {
             shader: Shader::new(shader.kernel, variant, &shader.parts, &shader.consts),
             ..dispatch.clone()
         };
-        let plan = Plan {
-            dispatches: vec![dispatch],
-            tokens,
-        };
-        let bound = Bound {
-            loras: &[],
-            model: &self.model,
-            buffers: &self.buffers,
-        };
-        let compiled = CompiledPlan::new(gpu, plan, &bound).await?;
-        self.write_rows((0..tokens).map(|_| 0), 0, 0);
+        let plan = Plan::of(vec![dispatch], rows);
+        let compiled = CompiledPlan::new(gpu, plan.into(), &self.bound()).await?;
+        let segment = Segment::whole(&compiled, rows);
+        self.write_first_rows(rows);
         let mut times = 1;
-        let mut min = self.round(&compiled, tokens, times).await?; // also compiles
+        let mut min = self.round(&segment, times).await?; // also compiles
         while min < ROUND && times < 1024 {
             times *= 2;
-            min = self.round(&compiled, tokens, times).await?;
+            min = self.round(&segment, times).await?;
         }
         for _ in 1..ROUNDS {
-            min = min.min(self.round(&compiled, tokens, times).await?);
+            min = min.min(self.round(&segment, times).await?);
         }
         Ok(min / times as f64)
     }
 
-    async fn round(&self, compiled: &CompiledPlan, tokens: u32, times: usize) -> Result<f64> {
+    /// Seconds of a segment, so many times in one pass.
+    async fn round(&self, segment: &Segment<'_>, times: usize) -> Result<f64> {
         let gpu = &self.model.gpu;
-        let mut encoder = gpu.encoder();
-        gpu.pass(&mut encoder, &vec![(compiled, tokens); times]);
+        let mut commands = gpu.commands();
+        let mut pass = commands.pass();
+        for _ in 0..times {
+            for index in segment.dispatches.clone() {
+                segment.compiled.record_one(&mut pass, index, segment.rows);
+            }
+        }
+        drop(pass);
         let start = Instant::now();
-        gpu.submit(encoder);
+        commands.submit();
         gpu.wait().await?;
         Ok(start.elapsed().as_secs_f64())
     }

@@ -6,7 +6,8 @@ use std::collections::BTreeMap;
 use super::{super::Value, json::Object};
 use crate::{
     Error, Result,
-    model::families::{Activation, FAMILIES, Family},
+    graph::Activation,
+    model::families::{FAMILIES, Family},
     text::short,
 };
 
@@ -239,6 +240,7 @@ fn check(config: &Object, family: &Family) -> Result<()> {
             Activation::Silu => SILU,
             Activation::Gelu if key == "activation_function" => &GELU[..2],
             Activation::Gelu => GELU,
+            Activation::Sigmoid | Activation::Softcap(_) => &["nothing"],
         };
         if !config.text(key)?.is_some_and(|act| known.contains(&act)) {
             let wanted = format!("only {} is run here in {}", known[0], family.name);

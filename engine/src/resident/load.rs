@@ -1,19 +1,19 @@
 //! A model on the GPU: its weights, the slots that sessions share, and the plans' builder.
 
-use std::{ops::ControlFlow, sync::Arc};
+use std::{
+    ops::ControlFlow,
+    sync::{Arc, Mutex},
+};
 
 use lantern_kernels::store::BLOCK;
 use xxhash_rust::xxh3::Xxh3;
 
 use super::{
-    block::Layout,
-    config::Config,
-    lora::Lora,
-    options::{CacheType, LoadOptions, Precision},
+    about::builder,
+    activations::{Activations, activations},
     random::RandomLoader,
-    slots::slots,
     stream::{Loading, Stream, Streaming, Unit, divide},
-    weights::{ALIGNMENT, Matrix, Stored},
+    weights::Stored,
 };
 use crate::{
     Error, Gpu, ModelFile, Result, Session,
@@ -21,10 +21,14 @@ use crate::{
         buffer::{Buffer, Upload},
         pipeline::{BindingResource, Range},
     },
-    plan::{
-        build::{Builder, Width},
-        dispatch::{Plan, Slot},
+    model::{
+        config::Config,
+        layout::Layout,
+        lora::LoraLayout,
+        options::{CacheType, LoadOptions, Precision},
+        weights::{ALIGNMENT, Matrix},
     },
+    plan::plans::{Builder, Plans},
 };
 
 /// Of the memory that there is, what a model and its session may take.
@@ -55,9 +59,13 @@ pub(crate) struct Loaded {
     /// All vectors, each at its offset.
     vectors: Buffer,
     vector_places: Vec<(u64, u64)>,
-    /// Slots that sessions share, for a pass of `prefill_batch` tokens.
-    slots: Vec<(Slot, Buffer)>,
-    /// Of all bytes of its weights.
+    /// Cosines and sines, (context, pairs, 2), of each table that blocks name.
+    rope_tables: Vec<Buffer>,
+    /// What activations of a pass take turns in; sessions share it.
+    pub activations: Activations,
+    /// The plans, and the version of the adapter's variants that they were made of.
+    plans: Mutex<(u64, Arc<Plans>)>,
+    /// XXH3 of the weight bytes in load order; identifies the model to saved sessions and LoRA.
     hash: u64,
 }
 
@@ -73,9 +81,9 @@ impl Model {
         options: &LoadOptions,
         progress: &mut dyn FnMut(u64, u64) -> ControlFlow<()>,
     ) -> Result<Model> {
-        let max = |bytes: u64| (bytes as f64 * MEMORY_SHARE) as u64;
+        let share = |bytes: u64| (bytes as f64 * MEMORY_SHARE) as u64;
         let may_stream = options.gpu_memory.is_none() && file.is_local();
-        let known = gpu.memory_bytes().filter(|_| may_stream).map(max);
+        let known = gpu.memory_bytes().filter(|_| may_stream).map(share);
         let before = gpu.counters().gpu_bytes;
         let mut peak = before;
         let mut watched = |done, total| {
@@ -85,7 +93,7 @@ impl Model {
         let budget = options.gpu_memory.or(known);
         match Model::load_within(gpu, file, options, budget, &mut watched).await {
             Err(Error::DoesNotFit(_)) if may_stream && peak > before => {
-                let budget = Some(max(peak - before));
+                let budget = Some(share(peak - before));
                 Model::load_within(gpu, file, options, budget, progress).await
             }
             loaded => loaded,
@@ -107,12 +115,12 @@ impl Model {
         let mut upload = Upload::new(gpu);
         let (vectors, vector_places, vector_bytes) =
             load_vectors(gpu, file, &layout, &mut upload).await?;
-        let passes = (options.precision, context, prefill_batch);
-        let slots = slots(gpu, &config, file, &layout, passes, &mut upload).await?;
-        let taken = slots.iter().map(|(_, buffer)| buffer.size).sum::<u64>() + vectors.size;
-        let units = streamed(gpu, &config, &mut layout, options, (budget, taken))?;
-        let compiling =
-            gpu.compile_ahead(builder(gpu, &config, &layout, options, prefill_batch).shaders());
+        let rope_tables = load_rope_tables(gpu, file, &layout, context, &mut upload).await?;
+        let version = gpu.variants_version();
+        let taken = rope_tables.iter().map(|table| table.size).sum::<u64>() + vectors.size;
+        let (plans, units) = divided(gpu, &config, &mut layout, options, (budget, taken))?;
+        let activations = activations(gpu, &plans.buffers(), &vec![]).await?;
+        let compiling = gpu.compile_ahead(plans.shaders());
 
         let total = layout.weight_bytes();
         let mut done = 0;
@@ -135,12 +143,7 @@ impl Model {
         let read = loading.read;
         loading.upload.finish().await?;
         hash.update(&vector_bytes);
-        let stream = if units.is_empty() {
-            None
-        } else {
-            let all = &layout.matrices;
-            Some(Stream::new(gpu, file, all, units, config.layers, read).await?)
-        };
+        let stream = Stream::of(gpu, file, &layout.matrices, units, read).await?;
         compiling.finish()?;
         let (gpu, precision, cache) = (gpu.clone(), options.precision, options.cache_type());
         let loaded = Loaded {
@@ -156,7 +159,9 @@ impl Model {
             budget,
             vectors,
             vector_places,
-            slots,
+            rope_tables,
+            activations,
+            plans: Mutex::new((version, Arc::new(plans))),
             hash: hash.digest(),
         };
         Ok(Model(Arc::new(loaded)))
@@ -227,53 +232,13 @@ impl Model {
     }
 }
 
-impl ModelFile {
-    /// Positions of a session with these options.
-    pub fn context(&self, options: &LoadOptions) -> Result<usize> {
-        Ok(options.context_of(&Config::of(self)?))
-    }
-
-    /// Tokens of a prefill pass with these options.
-    pub fn prefill_batch(&self, gpu: &Gpu, options: &LoadOptions) -> Result<usize> {
-        Ok(options.prefill_batch_on(gpu, self.context(options)?))
-    }
-
-    /// Refuses tokens that there are none of, and more than a session has room for; before any weight is read.
-    ///
-    /// # Errors
-    /// [`Error::BadInput`], [`Error::ContextFull`].
-    pub fn admit(&self, tokens: &[u32], options: &LoadOptions) -> Result<()> {
-        let config = Config::of(self)?;
-        let context = options.context_of(&config);
-        admit(tokens, tokens.len(), config.vocab_size, context)
-    }
-
-    /// The dispatches of one decoded token (width 1, sampling included), or of a prefill pass with its last logits;
-    /// reads no weights.
-    pub fn plan(&self, gpu: &Gpu, options: &LoadOptions, width: usize) -> Result<Plan> {
-        let config = Config::of(self)?;
-        let layout = Layout::of(gpu, self, &config)?;
-        let builder = builder(gpu, &config, &layout, options, width);
-        let kind = if width == 1 {
-            Width::Decode
-        } else {
-            Width::Prefill(width as u32)
-        };
-        let mut plan = builder.step(kind);
-        if width == 1 {
-            plan.dispatches.extend(builder.greedy().dispatches);
-        }
-        Ok(plan)
-    }
-}
-
 impl Loaded {
-    pub fn builder(&self) -> Builder<'_> {
-        self.builder_with(&[])
-    }
-
-    /// For sessions with these LoRAs.
-    pub fn builder_with<'a>(&'a self, loras: &'a [(Lora, f32)]) -> Builder<'a> {
+    /// Builds plans of this model, with LoRA beside its layers.
+    pub fn builder<'a>(
+        &'a self,
+        loras: &'a [(&'a LoraLayout, f32)],
+        sequences: u32,
+    ) -> Builder<'a> {
         Builder {
             loras,
             gpu: &self.gpu,
@@ -283,7 +248,19 @@ impl Loaded {
             cache: self.cache,
             context: self.context as u32,
             prefill_batch: self.prefill_batch as u32,
+            sequences,
         }
+    }
+
+    /// The plans of a session of one sequence without LoRA: built once, and again when the adapter's variants have
+    /// changed.
+    pub fn plans(&self) -> Arc<Plans> {
+        let version = self.gpu.variants_version();
+        let mut kept = self.plans.lock().expect("not poisoned");
+        if kept.0 != version {
+            *kept = (version, Arc::new(self.builder(&[], 1).plans()));
+        }
+        kept.1.clone()
     }
 
     /// Tells the model's weights from those of any other.
@@ -298,21 +275,6 @@ impl Loaded {
             [Stored::Buffer(buffer)] => (&self.layout.matrices[id], buffer),
             _ => panic!("the embedding lies in one buffer where the model streams"),
         }
-    }
-
-    /// Bytes of the keys, or the values, of a layer.
-    pub fn cache_bytes(&self, layer: u32) -> u64 {
-        cache_layer_bytes(&self.config, self.cache, self.cells(layer))
-    }
-
-    /// Positions that a layer's cache has room for.
-    pub fn cells(&self, layer: u32) -> usize {
-        self.config.cells(layer, self.context, self.prefill_batch)
-    }
-
-    /// Bytes that a position takes in the keys, or the values, of a layer.
-    pub fn cache_position_bytes(&self) -> u64 {
-        cache_layer_bytes(&self.config, self.cache, 1)
     }
 
     /// A plane of a piece of a matrix.
@@ -335,53 +297,34 @@ impl Loaded {
         })
     }
 
-    /// A slot that sessions share.
-    pub fn slot(&self, slot: Slot) -> Option<BindingResource<'_>> {
-        self.slots
-            .iter()
-            .find(|(s, _)| *s == slot)
-            .map(|(_, buffer)| buffer.into())
+    /// A table of RoPE's angles.
+    pub fn rope_table(&self, index: usize) -> BindingResource<'_> {
+        (&self.rope_tables[index]).into()
     }
 }
 
-/// What streams, where the model does not fit into what it may take, of which `taken` bytes are taken already.
-fn streamed(
+/// The model's plans, and what streams where it does not fit into what it may take, of which so many bytes are taken
+/// already.
+fn divided(
     gpu: &Gpu,
     config: &Config,
     layout: &mut Layout,
     options: &LoadOptions,
     (budget, taken): (Option<u64>, u64),
-) -> Result<Vec<Unit>> {
-    let Some(budget) = budget else {
-        return Ok(vec![]);
-    };
+) -> Result<(Plans, Vec<Unit>)> {
     let prefill_batch = options.prefill_batch_on(gpu, options.context_of(config));
-    let builder = builder(gpu, config, layout, options, prefill_batch);
-    let Some((matrices, division)) = divide(&builder, budget, taken)? else {
-        return Ok(vec![]);
+    let whole = builder(gpu, config, layout, options, prefill_batch);
+    let plans = whole.plans();
+    let division = match budget {
+        Some(budget) => divide(&whole, &plans, budget, taken)?,
+        None => None,
+    };
+    let Some((matrices, division)) = division else {
+        return Ok((plans, vec![]));
     };
     layout.stream(matrices, division.rows);
-    Ok(division.units)
-}
-
-/// Builds plans of a model that is not loaded, for passes of `prefill_batch` tokens.
-fn builder<'a>(
-    gpu: &'a Gpu,
-    config: &'a Config,
-    layout: &'a Layout,
-    options: &LoadOptions,
-    prefill_batch: usize,
-) -> Builder<'a> {
-    Builder {
-        gpu,
-        loras: &[],
-        config,
-        layout,
-        precision: options.precision,
-        cache: options.cache_type(),
-        context: options.context_of(config) as u32,
-        prefill_batch: prefill_batch as u32,
-    }
+    let plans = builder(gpu, config, layout, options, prefill_batch).plans();
+    Ok((plans, division.units))
 }
 
 /// Refuses `tokens`, of which the session then holds `held`, by the vocabulary and the context.
@@ -400,24 +343,19 @@ pub(crate) fn admit(tokens: &[u32], held: usize, vocab_size: u32, context: usize
     Ok(())
 }
 
-/// Bytes of the keys, or the values, of one layer.
-pub(crate) fn cache_layer_bytes(config: &Config, cache: CacheType, context: usize) -> u64 {
-    context as u64 * cache.bytes(u64::from(config.kv_heads * config.head_dim))
-}
-
 impl Gpu {
     /// The longest context that a layer's keys, or its values, have room for.
     pub(crate) fn max_context(&self, config: &Config, cache: CacheType) -> u64 {
-        let position = cache_layer_bytes(config, cache, 1);
+        let position = u64::from(config.kv_heads) * cache.bytes(u64::from(config.head_dim));
         let limits = &self.adapter().limits;
         let size = limits
             .max_storage_buffer_binding_size
             .min(limits.max_buffer_size);
-        let max = size / position;
+        let most = size / position;
         if self.software() {
-            max.min(CONTEXT_SOFTWARE_MAX)
+            most.min(CONTEXT_SOFTWARE_MAX)
         } else {
-            max
+            most
         }
     }
 }
@@ -432,22 +370,49 @@ fn check_context(gpu: &Gpu, config: &Config, cache: CacheType, context: usize) -
     if context == 0 {
         return Err(Error::BadInput("a context of 0 holds no token".into()));
     }
-    if let Some(max) = config
+    if let Some(most) = config
         .learned_positions
-        .filter(|&max| context > max as usize)
+        .filter(|&most| context > most as usize)
     {
         return Err(Error::BadInput(format!(
-            "the model has learned {max} positions; a context of {context} was asked for"
+            "the model has learned {most} positions; a context of {context} was asked for"
         )));
     }
-    let max = gpu.max_context(config, cache);
-    if context as u64 > max {
+    let most = gpu.max_context(config, cache);
+    if context as u64 > most {
         let name = &gpu.adapter().name;
         return Err(Error::DoesNotFit(format!(
-            "{name} has room for a context of {max}; {context} were asked for"
+            "{name} has room for a context of {most}; {context} were asked for"
         )));
     }
     Ok(())
+}
+
+/// RoPE's tables of a model, each in a buffer.
+async fn load_rope_tables(
+    gpu: &Gpu,
+    file: &ModelFile,
+    layout: &Layout,
+    context: usize,
+    upload: &mut Upload<'_>,
+) -> Result<Vec<Buffer>> {
+    let max = gpu.adapter().limits.max_storage_buffer_binding_size;
+    let mut tables = Vec::new();
+    for table in &layout.rope_tables {
+        let angles = table.angles(file, context).await?;
+        let size = angles.len() as u64 * 4;
+        if size > max {
+            return Err(Error::DoesNotFit(format!(
+                "RoPE's angles take {size} of {max} bytes: try a smaller context"
+            )));
+        }
+        let buffer = gpu.storage("RoPE's angles", size).await?;
+        upload
+            .write(&buffer, 0, bytemuck::cast_slice(&angles))
+            .await?;
+        tables.push(buffer);
+    }
+    Ok(tables)
 }
 
 /// All vectors in one buffer, where each lies, and the buffer's bytes.

@@ -6,7 +6,7 @@ use lantern_kernels::{
     noise::{NOISE, Params},
 };
 
-use super::weights::{Each, Matrix, Piece, Stored};
+use super::weights::{Each, Stored};
 use crate::{
     Error, Gpu, ModelFile, Result,
     file::Noise,
@@ -14,6 +14,7 @@ use crate::{
         buffer::Buffer,
         pipeline::{BindingResource, Range},
     },
+    model::weights::{Matrix, Piece},
 };
 
 /// Bytes that one dispatch fills; whole rows of any texture.

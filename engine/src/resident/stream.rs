@@ -6,25 +6,29 @@ use std::sync::{Mutex, MutexGuard};
 
 use web_time::Instant;
 
+use lantern_kernels::call::rows_bytes;
+
 use super::{
-    block::{Layout, MatrixId},
     random::{RandomLoader, can_fill},
-    weights::{Each, Matrix, Piece, STRIP_BYTES, Stored},
+    weights::{Each, Stored},
 };
 use crate::{
     Error, Gpu, ModelFile, Result,
-    gpu::buffer::{Buffer, Fence, Upload},
+    gpu::buffer::{Buffer, Fence, STRIP_BYTES, Upload},
+    graph::{MatrixId, snapshot_bytes},
+    model::{
+        layout::Layout,
+        weights::{ALIGNMENT, Matrix, Piece},
+    },
     plan::{
-        build::{Builder, Width},
         dispatch::{Binding, Plan},
+        lower::ALL_LOGITS_ROWS,
+        plans::{Builder, Plans},
     },
 };
 
 /// Bytes that are written to find how fast writing is.
 const TRIAL_BYTES: u64 = 64 << 20;
-
-/// Dispatches of all plans of a session: no model has more.
-const DISPATCHES_MOST: usize = 1 << 16;
 
 /// Pieces of matrices that come together: a layer's, or one of the output's.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -102,32 +106,26 @@ fn turn_bytes(matrices: &[Matrix], units: &[Unit]) -> [Vec<u64>; 2] {
 /// taken already. None where all fits. Changes what the plans of `builder` must then be built of, `matrices`.
 pub(super) fn divide(
     builder: &Builder<'_>,
+    plans: &Plans,
     budget: u64,
     taken: u64,
 ) -> Result<Option<(Vec<Matrix>, Division)>> {
     let layout = builder.layout;
     let all: u64 = layout.matrices.iter().map(Matrix::stored_bytes).sum();
-    // Plans, of which the dispatches are counted, take milliseconds of every start: where there is room for more than any
-    // model has, none are made.
-    if taken + session_bytes(builder, DISPATCHES_MOST) + all <= budget {
-        return Ok(None);
-    }
-    let plans = builder.plans();
-    let dispatches = plans.iter().map(|plan| plan.dispatches.len()).sum();
-    let session = session_bytes(builder, dispatches);
+    let session = session_bytes(builder, plans);
     if taken + session + all <= budget {
         return Ok(None);
     }
     let mut matrices = layout.matrices.clone();
-    let units = units(builder, &mut matrices);
+    let units = units(builder, plans, &mut matrices);
     let rows = matrices[layout.embedding].some_rows(builder.prefill_batch);
     let always = layout
         .positions
         .map_or(0, |id| layout.matrices[id].stored_bytes());
     let always = always + rows.planes(rows.pieces[0]).1;
     let turns: u64 = turn_bytes(&matrices, &units).iter().flatten().sum();
-    let min = taken + session + always + turns;
-    let Some(mut left) = budget.checked_sub(min) else {
+    let least = taken + session + always + turns;
+    let Some(mut left) = budget.checked_sub(least) else {
         return Err(Error::DoesNotFit(format!(
             "{} MB of GPU memory are too few for {}: a session of {} tokens takes {} MB, two layers on their way {} MB: give {} MB, or try a smaller context or a smaller type of cache",
             in_mb(budget),
@@ -135,7 +133,7 @@ pub(super) fn divide(
             builder.context,
             in_mb(taken + session + always),
             in_mb(turns),
-            in_mb(min)
+            in_mb(least)
         )));
     };
     let stays = |unit: &Unit| {
@@ -159,10 +157,10 @@ pub(super) fn divide(
 
 /// All that may stream, in the order of a pass: layers, and the output in parts, none larger than the largest matrix of a
 /// layer, in whose place it lies.
-fn units(builder: &Builder<'_>, matrices: &mut [Matrix]) -> Vec<Unit> {
-    let (body, output) = (builder.body(Width::Decode), builder.layout.output);
+fn units(builder: &Builder<'_>, plans: &Plans, matrices: &mut [Matrix]) -> Vec<Unit> {
+    let (body, output) = (&plans.decode, builder.layout.output);
     let layers: Vec<Unit> = (0..builder.config.layers)
-        .map(|layer| layer_unit(&body, matrices, layer))
+        .map(|layer| layer_unit(body, matrices, layer))
         .collect();
     let pieces = layers.iter().flat_map(|unit| &unit.0);
     let largest = pieces.map(|&at| piece_bytes(matrices, at)).max();
@@ -176,8 +174,8 @@ fn units(builder: &Builder<'_>, matrices: &mut [Matrix]) -> Vec<Unit> {
 fn layer_unit(body: &Plan, matrices: &[Matrix], layer: u32) -> Unit {
     let dispatches = body.dispatches.iter().filter(|d| d.layer == Some(layer));
     let mut pieces = Vec::new();
-    for (_, binding) in dispatches.flat_map(|d| &d.binds) {
-        if let Binding::Weights(matrix, piece) = *binding
+    for (_, bind) in dispatches.flat_map(|d| &d.binds) {
+        if let Binding::Weights(matrix, piece) = *bind
             && !pieces.contains(&(matrix, piece))
         {
             pieces.push((matrix, piece));
@@ -187,25 +185,19 @@ fn layer_unit(body: &Plan, matrices: &[Matrix], layer: u32) -> Unit {
     Unit(pieces)
 }
 
-/// Bytes of a session: its cache, logits of several kinds, and the parameters of plans with so many dispatches.
-fn session_bytes(builder: &Builder<'_>, dispatches: usize) -> u64 {
-    const PARAMS: u64 = super::weights::ALIGNMENT; // of a dispatch
+/// Bytes of a session: its states and copies of them, logits of several kinds, activations, and the parameters of plans.
+fn session_bytes(builder: &Builder<'_>, plans: &Plans) -> u64 {
+    const PARAMS: u64 = ALIGNMENT; // of a dispatch
     const LOGITS: u64 = 4; // as they are, after penalties, seen before, read back
-    const EVERY: u64 = 2 * 16; // rows of those of a whole pass, and of their way back
-    let Builder {
-        config,
-        context,
-        prefill_batch,
-        cache,
-        ..
-    } = builder;
-    let logits_bytes = u64::from(config.vocab_size.next_multiple_of(32)) * 4;
-    let parts = builder.parts_bytes();
-    config.cache_bytes(*cache, *context as usize, *prefill_batch as usize)
-        + logits_bytes * (LOGITS + EVERY)
-        + parts
-        + dispatches as u64 * PARAMS
-        + u64::from(*prefill_batch) * 4
+    const ALL: u64 = 2 * ALL_LOGITS_ROWS as u64; // rows of those of many rows, and of their way back
+    let logits_bytes = u64::from(builder.config.vocab_size.next_multiple_of(32)) * 4;
+    let states = plans.states.iter().map(|(state, _)| state.bytes(1));
+    states.sum::<u64>()
+        + snapshot_bytes(&plans.states, 1)
+        + logits_bytes * (LOGITS + ALL)
+        + plans.buffers().iter().sum::<u64>()
+        + plans.dispatches().count() as u64 * PARAMS
+        + rows_bytes(u64::from(builder.prefill_batch))
         + PARAMS
 }
 
@@ -216,14 +208,16 @@ fn in_mb(bytes: u64) -> String {
 impl Stream {
     /// Makes the buffers that units take turns in, and measures how fast they are filled. `read` is how many bytes of the
     /// file were read in how many seconds.
-    pub async fn new(
+    pub async fn of(
         gpu: &Gpu,
         file: &ModelFile,
         matrices: &[Matrix],
         units: Vec<Unit>,
-        layers: u32,
         read: (u64, f64),
-    ) -> Result<Stream> {
+    ) -> Result<Option<Stream>> {
+        if units.is_empty() {
+            return Ok(None);
+        }
         let mut turns = [vec![], vec![]];
         for (half, sizes) in turns.iter_mut().zip(turn_bytes(matrices, &units)) {
             for size in sizes {
@@ -243,16 +237,16 @@ impl Stream {
                 .iter()
                 .map(|unit| unit.file_bytes(matrices))
                 .sum(),
-            layers: (units.len() - outputs).min(layers as usize),
+            layers: units.len() - outputs,
             bytes_per_second: reading.min(writing),
         };
-        Ok(Stream {
+        Ok(Some(Stream {
             file: file.clone(),
             units,
             turns,
             state: Mutex::default(),
             about,
-        })
+        }))
     }
 
     /// How it streams.
@@ -274,7 +268,7 @@ impl Stream {
         self.state.lock().expect("not poisoned")
     }
 
-    /// Starts a pass, which has the buffers to itself until it ends.
+    /// Has the buffers to itself from now on.
     ///
     /// # Errors
     /// [`Error::BadInput`] where another session computes.
@@ -299,7 +293,7 @@ impl Drop for Running<'_> {
 }
 
 impl Running<'_> {
-    /// Uploads a unit where it is not there: on its way while the one before is computed with, once the one
+    /// Uploads a unit to the GPU where it is not there: on its way while the one before is computed with, once the one
     /// before that is done.
     pub async fn upload_unit(&self, gpu: &Gpu, matrices: &[Matrix], unit: usize) -> Result<()> {
         let (stream, half) = (self.0, unit % 2);
@@ -319,7 +313,7 @@ impl Running<'_> {
             let matrix = &matrices[id];
             let piece = matrix.pieces[piece];
             matrix
-                .upload_piece(&stream.file, piece, buffer, &mut upload)
+                .bring(&stream.file, piece, buffer, &mut upload)
                 .await?;
         }
         stream.file.release();
@@ -327,7 +321,7 @@ impl Running<'_> {
         Ok(())
     }
 
-    /// Sets the fence after the last submission that reads a unit.
+    /// Says after which submission a unit's memory is free.
     pub fn set_computed(&self, unit: usize, last: Fence) {
         self.0.state().computed[unit % 2] = Some(last);
     }

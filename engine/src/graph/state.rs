@@ -1,0 +1,108 @@
+//! State: what a layer keeps of a sequence from one pass to the next.
+
+/// A state's number in [`Graph::states`](super::Graph::states).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct StateId(pub usize);
+
+/// How a state grows, and whether it can go back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StateKind {
+    /// Cells for positions, (heads, sequences × cells, `cell_bytes`): going back to a position is to forget what follows it.
+    PerPosition {
+        /// Heads, each with cells of its own.
+        heads: u32,
+        /// Cells of one sequence: one for each position, or a ring of fewer.
+        cells: u32,
+        /// Bytes of a cell of one head.
+        cell_bytes: u32,
+        /// Positions that are read, where the cells are a ring; none: all.
+        window: Option<u32>,
+    },
+    /// One value of `bytes` for each sequence, (sequences, bytes), which every row replaces: going back is to take a copy
+    /// that was kept, and to compute again from there.
+    Recurrent {
+        /// Bytes of one sequence's.
+        bytes: u64,
+    },
+}
+
+/// What is declared of a state by the mixer that keeps it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StateSpec {
+    /// The word for it in messages and printed plans.
+    pub name: &'static str,
+    /// The layer that keeps it.
+    pub layer: u32,
+    /// How it grows.
+    pub kind: StateKind,
+    /// Whether lowering may keep it in textures, eight f16 a texel, where an adapter reads those faster.
+    pub texels: bool,
+}
+
+impl StateSpec {
+    /// Bytes for `sequences` sequences.
+    pub fn bytes(&self, sequences: u32) -> u64 {
+        u64::from(sequences)
+            * match self.kind {
+                StateKind::PerPosition {
+                    heads,
+                    cells,
+                    cell_bytes,
+                    ..
+                } => u64::from(heads) * u64::from(cells) * u64::from(cell_bytes),
+                StateKind::Recurrent { bytes } => bytes,
+            }
+    }
+
+    /// Bytes that one position adds, all heads together; 0 where none does.
+    pub fn position_bytes(&self) -> u64 {
+        match self.kind {
+            StateKind::PerPosition {
+                heads, cell_bytes, ..
+            } => u64::from(heads) * u64::from(cell_bytes),
+            StateKind::Recurrent { .. } => 0,
+        }
+    }
+
+    /// Bytes that one more position of the context takes; 0 where that is a ring or does not grow.
+    pub fn growing_bytes(&self) -> u64 {
+        match self.kind {
+            StateKind::PerPosition { window: None, .. } => self.position_bytes(),
+            _ => 0,
+        }
+    }
+
+    /// Whether it is replaced by every row, and so cannot go back by itself.
+    pub fn is_recurrent(&self) -> bool {
+        matches!(self.kind, StateKind::Recurrent { .. })
+    }
+}
+
+/// Copies of recurrent states that a session keeps, by what each is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Purpose {
+    /// The end of a prompt: where a conversation is most often taken up again. The last two stay.
+    Prompt,
+    /// The beginning of a batch of sampled tokens, some of which may be taken back.
+    Batch,
+    /// A place within a long prompt.
+    Interval,
+}
+
+/// The copies that a session has room for.
+pub const SNAPSHOTS: [Purpose; 4] = [
+    Purpose::Prompt,
+    Purpose::Prompt,
+    Purpose::Batch,
+    Purpose::Interval,
+];
+
+/// Rows after which a copy is kept within a long prompt.
+pub const SNAPSHOT_INTERVAL: usize = 1024;
+
+/// Bytes of all copies of the recurrent states among these, for `sequences` sequences.
+pub fn snapshot_bytes(states: &[(StateSpec, bool)], sequences: u32) -> u64 {
+    let recurrent = states.iter().filter(|(spec, _)| spec.is_recurrent());
+    let bytes: u64 = recurrent.map(|(spec, _)| spec.bytes(sequences)).sum();
+    bytes * SNAPSHOTS.len() as u64
+}

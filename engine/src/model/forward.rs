@@ -1,0 +1,75 @@
+//! The forward pass of a model as a graph: embedding, blocks, logits.
+
+use super::{block::stream_norm, config::Config, layout::Layout, mixer::Shape};
+use crate::graph::{
+    Activate, Activation, Embed, Graph, Linear, Lookup, MatrixId, Section, Tensor, TensorSpec,
+    Which,
+};
+
+/// The graph of a model's pass, with the logits of these sections.
+pub fn forward(config: &Config, layout: &Layout, shape: &Shape, heads: &[Section]) -> Graph {
+    let mut g = Graph::default();
+    let x = look_up(&mut g, config, layout.embedding, Lookup::Token);
+    g.embedded = Some(x);
+    g.set_section(Section::Body);
+    let mut x = match layout.positions {
+        Some(table) => {
+            let positions = look_up(&mut g, config, table, Lookup::Position);
+            g.add(x, positions)
+        }
+        None => x,
+    };
+    for (index, layer) in (0..).zip(&layout.layers) {
+        g.set_layer(Some(index));
+        x = layer.ops(&mut g, x, index, (config, shape));
+    }
+    g.set_layer(None);
+    for &section in heads {
+        g.set_section(section);
+        let logits = logits(&mut g, x, config, layout, section);
+        g.logits.push((section, logits));
+    }
+    g
+}
+
+/// Rows of an embedding; the residual stream is kept without the factor on what layers add to it.
+fn look_up(g: &mut Graph, config: &Config, table: MatrixId, lookup: Lookup) -> Tensor {
+    let scale = match lookup {
+        Lookup::Token => config.scales.embedding,
+        Lookup::Position => 1.0,
+    };
+    let embed = Embed {
+        table,
+        lookup,
+        scale: scale / config.scales.residual,
+    };
+    g.push(embed, TensorSpec::per_row("x", config.dim))
+}
+
+/// The last norm and the logits: of every row, or of the last.
+fn logits(g: &mut Graph, x: Tensor, config: &Config, layout: &Layout, section: Section) -> Tensor {
+    let h = stream_norm(g, x, Some(layout.output_norm), config);
+    let all = section == Section::AllLogits;
+    let linear = Linear {
+        x: h,
+        weights: vec![(layout.output, 0)],
+        bias: None,
+        which: if all { Which::All } else { Which::Last },
+    };
+    let spec = if all {
+        TensorSpec::per_row("logits", config.vocab_size)
+    } else {
+        TensorSpec::fixed("logits", 1, config.vocab_size)
+    };
+    let logits = g.push(linear, spec);
+    match config.scales.logit_softcap {
+        Some(cap) => {
+            let softcap = Activate {
+                x: logits,
+                activation: Activation::Softcap(cap),
+            };
+            g.map(logits, softcap)
+        }
+        None => logits,
+    }
+}

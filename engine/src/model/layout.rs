@@ -1,0 +1,106 @@
+//! A model's weights by their place in it: matrices, vectors, and the blocks that name them.
+
+use super::{
+    block::Layer,
+    config::Config,
+    rope::RopeTable,
+    tensors::{Finder, NormWeights},
+    vector::Vector,
+    weights::Matrix,
+};
+use crate::{Error, Gpu, ModelFile, Result, file::named, graph::MatrixId};
+
+/// A model's weights by their place in it.
+#[derive(Debug)]
+pub struct Layout {
+    /// All matrices.
+    pub matrices: Vec<Matrix>,
+    /// All vectors.
+    pub vectors: Vec<Vector>,
+    /// Token embedding.
+    pub embedding: MatrixId,
+    /// Embedding of the positions.
+    pub positions: Option<MatrixId>,
+    /// The blocks.
+    pub layers: Vec<Layer>,
+    /// Norm after the last block.
+    pub output_norm: NormWeights,
+    /// From the residual stream to logits; the embedding itself where the file has no other.
+    pub output: MatrixId,
+    /// Tables of RoPE's angles that the blocks name by number.
+    pub rope_tables: Vec<RopeTable>,
+    /// Matrices that the file has; where the model streams, the embedding's rows of a pass follow them.
+    pub stored: usize,
+    /// One of them that nothing computes with, because its rows are looked up in the file.
+    pub aside: Option<MatrixId>,
+}
+
+impl Layout {
+    /// Finds every tensor of the model in the file.
+    ///
+    /// # Errors
+    /// [`Error::BadFile`] for missing tensors and wrong shapes, [`Error::Unsupported`] for tensors that would be ignored.
+    pub fn of(gpu: &Gpu, file: &ModelFile, config: &Config) -> Result<Layout> {
+        Layout::find(gpu, file, config).map_err(|error| named(file.label(), error))
+    }
+
+    fn find(gpu: &Gpu, file: &ModelFile, config: &Config) -> Result<Layout> {
+        let mut finder = Finder::new(gpu, file, config)?;
+        let shape = [config.dim, config.vocab_size];
+        let embedding = finder.tensor("token_embd.weight", &shape)?;
+        let embedding = finder.matrix(vec![embedding], false)?;
+        let positions = match config.learned_positions {
+            None => None,
+            Some(rows) => {
+                let tensor = finder.tensor("position_embd.weight", &[config.dim, rows])?;
+                Some(finder.matrix(vec![tensor], false)?)
+            }
+        };
+        let layers = (0..config.layers)
+            .map(|index| Layer::find(&mut finder, index))
+            .collect::<Result<_>>()?;
+        (config.layers..config.layers + config.draft_layers)
+            .for_each(|layer| finder.leave_out(layer));
+        // Logits are linear in what the last norm makes.
+        let output_norm = finder.norm("output_norm", config.scales.logits)?;
+        let output_norm = output_norm
+            .ok_or_else(|| Error::BadFile("tensor output_norm.weight is missing".into()))?;
+        let output = if finder.has("output.weight") {
+            let tensor = finder.tensor("output.weight", &shape)?;
+            finder.matrix(vec![tensor], false)?
+        } else {
+            embedding
+        };
+        let rope_tables = RopeTable::find(&mut finder)?;
+        finder.check_all_used()?;
+        let Finder {
+            matrices, vectors, ..
+        } = finder;
+        Ok(Layout {
+            stored: matrices.len(),
+            aside: None,
+            matrices,
+            vectors,
+            embedding,
+            positions,
+            layers,
+            output_norm,
+            output,
+            rope_tables,
+        })
+    }
+
+    /// Bytes of its matrices in the file.
+    pub fn weight_bytes(&self) -> u64 {
+        let stored = &self.matrices[..self.stored];
+        stored.iter().map(Matrix::bytes).sum()
+    }
+
+    /// Has the embedding looked up in `rows`, which are read for each pass, and other matrices as they are in `matrices`.
+    pub(crate) fn stream(&mut self, matrices: Vec<Matrix>, rows: Matrix) {
+        self.matrices = matrices;
+        self.aside = (self.embedding != self.output).then_some(self.embedding);
+        self.embedding = self.matrices.len();
+        self.matrices.push(rows);
+    }
+}

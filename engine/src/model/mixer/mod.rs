@@ -1,0 +1,60 @@
+//! Mixers: the part of a block that looks at other rows. A file each, with its weights, its ops and the state that it keeps.
+
+pub mod attention;
+pub mod delta_net;
+
+use super::{config::Config, options::CacheType, tensors::Finder};
+use crate::{
+    Result,
+    graph::{Graph, StateSpec, Tensor},
+};
+
+/// The mixer of a block.
+#[derive(Debug)]
+pub enum Mixer {
+    /// Attention over the cells of a cache.
+    Attention(attention::Attention),
+    /// A gated delta net over a state that every row replaces.
+    DeltaNet(delta_net::DeltaNet),
+}
+
+/// What a graph is written for: how many positions a session has, how they are kept, and how many rows a pass has.
+#[derive(Debug, Clone, Copy)]
+pub struct Shape {
+    /// Positions of a sequence.
+    pub context: u32,
+    /// How keys and values are kept.
+    pub cache: CacheType,
+    /// Rows of the largest pass.
+    pub prefill_batch: u32,
+}
+
+impl Mixer {
+    /// The mixer of layer `index`, from the file's tensors.
+    pub(super) fn find(finder: &mut Finder<'_>, index: u32) -> Result<Mixer> {
+        let config: &Config = finder.config;
+        Ok(match config.delta_net {
+            Some(sizes) if config.is_recurrent(index) => {
+                Mixer::DeltaNet(delta_net::DeltaNet::find(finder, sizes, index)?)
+            }
+            _ => Mixer::Attention(attention::Attention::find(finder, index)?),
+        })
+    }
+
+    /// What it adds to the residual stream, from its input `h`.
+    pub fn ops(&self, g: &mut Graph, h: Tensor, layer: u32, shape: &Shape) -> Tensor {
+        match self {
+            Mixer::Attention(attention) => attention.ops(g, h, layer, shape),
+            Mixer::DeltaNet(delta_net) => delta_net.ops(g, h, layer),
+        }
+    }
+}
+
+/// What the mixers of all layers keep of a sequence, in the order of a model's graph.
+pub fn states(config: &Config, shape: &Shape) -> Vec<StateSpec> {
+    let of_layer = |layer| match config.delta_net {
+        Some(sizes) if config.is_recurrent(layer) => sizes.states(layer),
+        _ => attention::Sizes::of(config, layer).states(layer, shape),
+    };
+    (0..config.layers).flat_map(of_layer).collect()
+}

@@ -1,0 +1,180 @@
+//! Finding a model's tensors in its file: each is checked against the shape that the configuration makes of it, and those
+//! that nothing asked for are an error.
+
+use std::collections::HashSet;
+
+use super::{config::Config, vector::Vector, weights::Matrix};
+use crate::{
+    Error, Gpu, ModelFile, Result,
+    file::TensorInfo,
+    graph::{MatrixId, VectorId},
+};
+
+/// Matrices whose results lie side by side, each with the column at which its own starts.
+pub type Joined = Vec<(MatrixId, u32)>;
+
+/// A norm's weight, and its bias.
+#[derive(Debug, Clone, Copy)]
+pub struct NormWeights {
+    /// The weight.
+    pub weight: VectorId,
+    /// LayerNorm's bias.
+    pub bias: Option<VectorId>,
+}
+
+/// A matrix, and the bias on its product.
+#[derive(Debug, Clone, Copy)]
+pub struct Affine {
+    /// The matrix.
+    pub matrix: MatrixId,
+    /// The bias.
+    pub bias: Option<VectorId>,
+}
+
+/// Collects the matrices and vectors of a model from its file.
+pub(super) struct Finder<'a> {
+    pub gpu: &'a Gpu,
+    pub file: &'a ModelFile,
+    pub config: &'a Config,
+    pub matrices: Vec<Matrix>,
+    pub vectors: Vec<Vector>,
+    used: HashSet<String>,
+    /// Is added to norms' weights.
+    norm_offset: f32,
+}
+
+impl<'a> Finder<'a> {
+    pub fn new(gpu: &'a Gpu, file: &'a ModelFile, config: &'a Config) -> Result<Finder<'a>> {
+        Ok(Finder {
+            gpu,
+            file,
+            config,
+            matrices: vec![],
+            vectors: vec![],
+            used: HashSet::new(),
+            norm_offset: file.metadata().f32("lantern.norm_offset")?.unwrap_or(0.0),
+        })
+    }
+
+    pub fn has(&self, name: &str) -> bool {
+        self.file.tensor(name).is_some()
+    }
+
+    /// A tensor of the file, in this shape.
+    pub fn tensor(&mut self, name: &str, shape: &[u32]) -> Result<TensorInfo> {
+        let tensor = self.file.tensor(name);
+        let tensor = tensor
+            .ok_or_else(|| Error::BadFile(format!("tensor {name} is missing")))?
+            .clone();
+        let wanted = shape.iter().map(|&size| u64::from(size));
+        if !tensor.shape.iter().copied().eq(wanted) {
+            let found = &tensor.shape;
+            return Err(Error::BadFile(format!(
+                "{name} has the shape {found:?}; the metadata make it {shape:?}"
+            )));
+        }
+        self.used.insert(name.to_string());
+        Ok(tensor)
+    }
+
+    /// A matrix of these tensors, whose rows follow each other or, where `interleaved`, alternate.
+    pub fn matrix(&mut self, tensors: Vec<TensorInfo>, interleaved: bool) -> Result<MatrixId> {
+        self.matrices
+            .push(Matrix::new(self.gpu, tensors, interleaved)?);
+        Ok(self.matrices.len() - 1)
+    }
+
+    pub fn vector(&mut self, name: &str, width: u32) -> Result<VectorId> {
+        self.vectors_joined(&[(name.to_string(), width)], 1.0)
+    }
+
+    /// Vectors one after the other as one, times `factor`.
+    pub fn vectors_joined(&mut self, parts: &[(String, u32)], factor: f32) -> Result<VectorId> {
+        let tensors = parts
+            .iter()
+            .map(|(name, width)| self.tensor(name, &[*width]))
+            .collect::<Result<_>>()?;
+        let is_norm = parts.iter().all(|(name, _)| name.ends_with("norm.weight"));
+        let offset = if is_norm { self.norm_offset } else { 0.0 };
+        Ok(self.push_vector(tensors, offset, factor))
+    }
+
+    /// A small tensor of any shape as one vector.
+    pub fn flat_vector(&mut self, name: &str, shape: &[u32]) -> Result<VectorId> {
+        let tensor = self.tensor(name, shape)?;
+        Ok(self.push_vector(vec![tensor], 0.0, 1.0))
+    }
+
+    fn push_vector(&mut self, tensors: Vec<TensorInfo>, offset: f32, factor: f32) -> VectorId {
+        self.vectors.push(Vector {
+            tensors,
+            offset,
+            factor,
+        });
+        self.vectors.len() - 1
+    }
+
+    pub fn vector_if_there(&mut self, name: &str, width: u32) -> Result<Option<VectorId>> {
+        self.has(name).then(|| self.vector(name, width)).transpose()
+    }
+
+    /// A norm, where there is one; its bias only LayerNorm has.
+    pub fn norm(&mut self, stem: &str, factor: f32) -> Result<Option<NormWeights>> {
+        let dim = self.config.dim;
+        let (weight, bias) = (format!("{stem}.weight"), format!("{stem}.bias"));
+        if !self.has(&weight) {
+            return Ok(None);
+        }
+        let weight = self.vectors_joined(&[(weight, dim)], factor)?;
+        let bias = if self.config.layer_norm {
+            Some(self.vectors_joined(&[(bias, dim)], factor)?)
+        } else {
+            None
+        };
+        Ok(Some(NormWeights { weight, bias }))
+    }
+
+    pub fn affine(&mut self, stem: &str, cols: u32, rows: u32) -> Result<Affine> {
+        let tensor = self.tensor(&format!("{stem}.weight"), &[cols, rows])?;
+        let matrix = self.matrix(vec![tensor], false)?;
+        let bias = self.vector_if_there(&format!("{stem}.bias"), rows)?;
+        Ok(Affine { matrix, bias })
+    }
+
+    /// Neighbours that are stored alike become one matrix; each with the column at which its result starts.
+    pub fn joined(&mut self, tensors: Vec<TensorInfo>) -> Result<Joined> {
+        let mut all = Vec::new();
+        let mut start = 0;
+        let mut rest = tensors.into_iter().peekable();
+        while let Some(first) = rest.next() {
+            let mut alike = vec![first];
+            while let Some(next) = rest.next_if(|t| t.kind == alike[0].kind) {
+                alike.push(next);
+            }
+            let id = self.matrix(alike, false)?;
+            all.push((id, start));
+            start += self.matrices[id].rows;
+        }
+        Ok(all)
+    }
+
+    /// Counts the tensors of layer `layer` as known, though nothing computes with them.
+    pub fn leave_out(&mut self, layer: u32) {
+        let prefix = format!("blk.{layer}.");
+        let names = self.file.tensors().iter().map(|tensor| &tensor.name);
+        let own = names.filter(|name| name.starts_with(&prefix)).cloned();
+        self.used.extend(own);
+    }
+
+    /// Refuses a file with tensors that nothing asked for.
+    pub fn check_all_used(&self) -> Result<()> {
+        let mut tensors = self.file.tensors().iter();
+        let Some(tensor) = tensors.find(|tensor| !self.used.contains(&tensor.name)) else {
+            return Ok(());
+        };
+        let (name, family) = (&tensor.name, &self.config.family);
+        Err(Error::Unsupported(format!(
+            "tensor {name} has no place in a {family} model as it is run here"
+        )))
+    }
+}

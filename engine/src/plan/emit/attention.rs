@@ -1,0 +1,303 @@
+//! Attention: rows rotated, the cache written, and read by the kernel that suits the adapter.
+
+use lantern_kernels::{
+    Kernel, Part, attention, attention_join, attention_positions, attention_tokens,
+    bytes_of_params,
+    parts::{
+        BLOCKS_Q4_0, BLOCKS_Q8_0, CACHE_F16, CACHE_F16_TEXTURE, CACHE_F32, CACHE_Q4_0, CACHE_Q8_0,
+        END_PART, END_WHOLE, HALVES, NEIGHBOURS, SCORES_CAPPED, SCORES_PLAIN, STORE_F16,
+        STORE_F16_TEXTURE, STORE_F32, WINDOW_NONE, WINDOW_RING,
+    },
+    rope,
+    store::{self, BLOCK},
+};
+
+use super::Emitter;
+use crate::{
+    graph::{Attend, Mask, Rope, RopeStyle, StateId, StateKind, StoreKv, Tensor, TensorSpec},
+    model::options::CacheType,
+    plan::{
+        cost::Cost,
+        dispatch::Binding,
+        lower::{LONG, Width},
+        step::Step,
+    },
+};
+
+/// How the cells of a layer's keys, or values, lie.
+#[derive(Clone, Copy)]
+struct Cells {
+    /// Positions that are read; 0: all.
+    window: u32,
+    /// How many a sequence has.
+    count: u32,
+    textured: bool,
+}
+
+impl Cells {
+    fn part(self) -> &'static Part {
+        if self.window > 0 {
+            &WINDOW_RING
+        } else {
+            &WINDOW_NONE
+        }
+    }
+}
+
+/// Heads of a row on their way through the rope kernel.
+struct Rotation {
+    x: Tensor,
+    /// Heads that rotate in place.
+    heads: u32,
+    /// Key heads that rotate on their way into the cache, and value heads that go there.
+    kv_heads: u32,
+    head_dim: u32,
+    pairs: u32,
+    style: RopeStyle,
+    table: usize,
+    /// Keys and values.
+    states: [StateId; 2],
+}
+
+impl Emitter<'_> {
+    fn cells(&self, state: StateId) -> Cells {
+        let spec = &self.graph.states[state.0];
+        let StateKind::PerPosition { cells, window, .. } = spec.kind else {
+            unreachable!("keys and values are kept by position");
+        };
+        Cells {
+            window: window.unwrap_or(0),
+            count: cells,
+            textured: self.lowering.textured(spec),
+        }
+    }
+
+    /// Queries rotated in place, and keys: on their way into the cache, where they are stored from here.
+    pub(super) fn rope(&mut self, step: &Step, op: &Rope) {
+        let (heads, kv_heads, states) = match &step.store {
+            Some(store) => (op.heads, op.kv_heads, [store.keys, store.values]),
+            None => (op.heads + op.kv_heads, 0, self.any_cache()),
+        };
+        self.rotate(&Rotation {
+            x: op.x,
+            heads,
+            kv_heads,
+            head_dim: op.head_dim,
+            pairs: op.pairs,
+            style: op.style,
+            table: op.table,
+            states,
+        });
+    }
+
+    /// The kernel binds a cache whether it writes to it or not.
+    fn any_cache(&self) -> [StateId; 2] {
+        let layer = self.layer;
+        let mut own = (0..self.graph.states.len())
+            .filter(|&state| Some(self.graph.states[state].layer) == layer)
+            .map(StateId);
+        [(); 2].map(|()| {
+            own.next()
+                .expect("a layer with attention keeps keys and values")
+        })
+    }
+
+    /// Keys and values into the cache, as they are.
+    pub(super) fn store_kv(&mut self, op: &StoreKv) {
+        if self.lowering.cache.block_words().is_some() {
+            self.store_blocks(op);
+            return;
+        }
+        self.rotate(&Rotation {
+            x: op.x,
+            heads: op.start / op.head_dim,
+            kv_heads: op.kv_heads,
+            head_dim: op.head_dim,
+            pairs: 0,
+            style: RopeStyle::Interleaved,
+            table: 0,
+            states: [op.keys, op.values],
+        });
+    }
+
+    fn rotate(&mut self, rotation: &Rotation) {
+        let lowering = self.lowering;
+        let [keys, values] = rotation.states;
+        let cells = self.cells(keys);
+        let params = rope::Params {
+            heads: rotation.heads,
+            kv_heads: rotation.kv_heads,
+            pairs: rotation.pairs,
+            stride: self.stride(rotation.x),
+            window: cells.window,
+            cells: cells.count,
+            head_cells: cells.count * lowering.sequences,
+        };
+        let store: &'static Part = match lowering.cache {
+            CacheType::F16 if cells.textured => &STORE_F16_TEXTURE,
+            CacheType::F16 => &STORE_F16,
+            _ => &STORE_F32,
+        };
+        let style: &'static Part = match rotation.style {
+            RopeStyle::NeoX => &HALVES,
+            RopeStyle::Interleaved => &NEIGHBOURS,
+        };
+        let binds = vec![
+            ("angles", Binding::RopeTable(rotation.table)),
+            ("qkv", Binding::Tensor(rotation.x)),
+            ("keys", Binding::State(keys)),
+            ("values", Binding::State(values)),
+        ];
+        let parts = [store, style, cells.part()];
+        let consts = [("HEAD", rotation.head_dim)];
+        let shader = lowering.shader(&rope::ROPE, &parts, &consts);
+        let values = (params.heads + 2 * params.kv_heads) * rotation.head_dim;
+        let what = if rotation.kv_heads > 0 {
+            "into the cache"
+        } else {
+            "in place"
+        };
+        let units = rope::units(values, store);
+        let flow = self.flow(rotation.x, rotation.x);
+        self.dispatch(shader, (what, flow), binds, bytes_of_params(&params), units);
+    }
+
+    /// Keys and values into a cache of quantised blocks.
+    fn store_blocks(&mut self, op: &StoreKv) {
+        let lowering = self.lowering;
+        let cells = self.cells(op.keys);
+        let params = store::Params {
+            start: op.start,
+            blocks: op.kv_heads * op.head_dim / BLOCK as u32,
+            head_blocks: op.head_dim / BLOCK as u32,
+            stride: self.stride(op.x),
+            window: cells.window,
+            cells: cells.count,
+            head_cells: cells.count * lowering.sequences,
+        };
+        let binds = vec![
+            ("keys", Binding::State(op.keys)),
+            ("values", Binding::State(op.values)),
+            ("qkv", Binding::Tensor(op.x)),
+        ];
+        let blocks: &'static Part = match self.lowering.cache {
+            CacheType::Q8_0 => &BLOCKS_Q8_0,
+            _ => &BLOCKS_Q4_0,
+        };
+        let parts = [blocks, cells.part()];
+        let shader = self.lowering.shader(&store::STORE, &parts, &[]);
+        let units = 2 * params.blocks;
+        let flow = format!("{} → cache", self.word(op.x));
+        let params = bytes_of_params(&params);
+        self.dispatch(shader, ("into the cache", flow), binds, params, units);
+    }
+
+    /// How attention reads the cache.
+    fn cache_part(&self, cells: Cells) -> &'static Part {
+        match self.lowering.cache {
+            CacheType::F16 if cells.textured => &CACHE_F16_TEXTURE,
+            CacheType::F32 => &CACHE_F32,
+            CacheType::F16 => &CACHE_F16,
+            CacheType::Q8_0 => &CACHE_Q8_0,
+            CacheType::Q4_0 => &CACHE_Q4_0,
+        }
+    }
+
+    /// The kernel that suits the adapter.
+    fn attention_kernel(&self, op: &Attend) -> &'static Kernel {
+        let lowering = self.lowering;
+        let many = !lowering.width.is_decode()
+            && lowering.sequences == 1
+            && op.head_dim <= attention_tokens::HEAD_MAX
+            && lowering.context <= attention_tokens::CONTEXT_MAX;
+        let special = if many {
+            &attention_tokens::ATTENTION_TOKENS
+        } else {
+            &attention_positions::ATTENTION_POSITIONS
+        };
+        let suits = many || op.head_dim.is_multiple_of(attention::EIGHT);
+        if suits && lowering.gpu.has_variant(special) {
+            special
+        } else {
+            &attention::ATTENTION
+        }
+    }
+
+    pub(super) fn attend(&mut self, step: &Step, op: &Attend) {
+        let output = Emitter::output(step);
+        let lowering = self.lowering;
+        let (group, cells) = (op.heads / op.kv_heads, self.cells(op.keys));
+        let heads = attention::heads_together(op.head_dim, group);
+        let params = attention::Params {
+            kv_heads: op.kv_heads,
+            q_stride: self.stride(op.q),
+            y_stride: self.stride(output),
+            scale: op.scale,
+            cap: op.softcap.unwrap_or(0.0),
+            window: cells.window,
+            cells: cells.count,
+            head_cells: cells.count * lowering.sequences,
+        };
+        let window = match op.mask {
+            Mask::Window(window) => Some(window),
+            Mask::Causal | Mask::None => None,
+        };
+        let split = lowering.width == Width::DecodeLong
+            && lowering.splits()
+            && window.is_none_or(|window| window >= LONG);
+        let kernel = self.attention_kernel(op);
+        let scores: &'static Part = if op.softcap.is_some() {
+            &SCORES_CAPPED
+        } else {
+            &SCORES_PLAIN
+        };
+        let mut parts = vec![self.cache_part(cells), scores, cells.part()];
+        if !std::ptr::eq(kernel, &raw const attention_tokens::ATTENTION_TOKENS) {
+            parts.push(if split { &END_PART } else { &END_WHOLE });
+        }
+        let y = if split {
+            let cols = attention_join::PARTS * (op.head_dim + 2);
+            self.declare(TensorSpec::fixed("parts", op.heads, cols))
+        } else {
+            output
+        };
+        let binds = vec![
+            ("qkv", Binding::Tensor(op.q)),
+            ("keys", Binding::State(op.keys)),
+            ("values", Binding::State(op.values)),
+            ("y", Binding::Tensor(y)),
+        ];
+        let mut consts = vec![("HEAD", op.head_dim), ("GROUP", group), ("HEADS", heads)];
+        consts.extend(split.then_some(("PARTS", attention_join::PARTS)));
+        let shader = lowering.shader(kernel, &parts, &consts);
+        let what = format!("{} heads of {}", op.heads, op.head_dim);
+        let cell = self.graph.states[op.keys.0].position_bytes();
+        let cost = Cost {
+            position_bytes: 2 * cell,
+            position_operations: 4 * u64::from(op.heads * op.head_dim),
+            window,
+            ..Cost::default()
+        };
+        let flow = self.flow(op.q, y);
+        let (params, units) = (bytes_of_params(&params), op.heads / heads);
+        self.dispatch(shader, (&what, flow), binds, params, units)
+            .cost = cost;
+        if split {
+            self.attention_combine(op, y, output);
+        }
+    }
+
+    fn attention_combine(&mut self, op: &Attend, partial: Tensor, y: Tensor) {
+        let consts = [("HEAD", op.head_dim), ("PARTS", attention_join::PARTS)];
+        let shader = self
+            .lowering
+            .shader(&attention_join::ATTENTION_JOIN, &[], &consts);
+        let binds = vec![
+            ("partial", Binding::Tensor(partial)),
+            ("y", Binding::Tensor(y)),
+        ];
+        let what = format!("{} parts", attention_join::PARTS);
+        let flow = self.flow(partial, y);
+        self.dispatch(shader, (&what, flow), binds, vec![], op.heads);
+    }
+}

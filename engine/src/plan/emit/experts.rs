@@ -1,0 +1,125 @@
+//! A mixture of experts.
+
+use lantern_kernels::{bytes_of_params, combine, experts, padded, route};
+
+use super::{Emitter, linear::epilogue_part};
+use crate::{
+    graph::{Combine, Experts, MatrixId, Route, Tensor},
+    plan::{
+        cost::Cost,
+        dispatch::Binding,
+        step::{Epilogue, Step},
+    },
+};
+
+/// A matrix of every expert, times the rows of those that use it.
+#[derive(Clone, Copy)]
+pub(super) struct ExpertProduct {
+    pub matrix: MatrixId,
+    pub x: Tensor,
+    /// Whether each of a row's experts has a row of its own in x.
+    pub per_expert: bool,
+    pub y: Tensor,
+    /// Where in an expert's row of y the result starts, and how many columns that row has.
+    pub y_start: u32,
+    pub y_cols: u32,
+    pub epilogue: Epilogue,
+}
+
+impl Emitter<'_> {
+    pub(super) fn route(&mut self, step: &Step, op: &Route) {
+        let ids = Emitter::output(step);
+        let params = route::Params {
+            experts: op.n_experts,
+            used: op.top_k,
+            stride: self.stride(op.logits),
+        };
+        let binds = vec![
+            ("router", Binding::Tensor(op.logits)),
+            ("chosen", Binding::Tensor(ids)),
+            ("shares", Binding::Tensor(op.weights)),
+        ];
+        let shader = self.lowering.shader(&route::ROUTE, &[], &[]);
+        let what = format!("{} of {} experts", op.top_k, op.n_experts);
+        let flow = self.flow(op.logits, ids);
+        self.dispatch(shader, (&what, flow), binds, bytes_of_params(&params), 1);
+    }
+
+    /// x += the experts' results, weighed.
+    pub(super) fn combine(&mut self, step: &Step, op: &Combine) {
+        let x = Emitter::output(step);
+        assert!(
+            matches!(step.epilogue, Epilogue::Add(_)),
+            "experts' results are added to the stream"
+        );
+        let cols = self.cols(x);
+        let params = combine::Params {
+            cols,
+            used: op.top_k,
+            stride: padded(cols),
+        };
+        let binds = vec![
+            ("y", Binding::Tensor(op.results)),
+            ("x", Binding::Tensor(x)),
+            ("shares", Binding::Tensor(op.weights)),
+        ];
+        let shader = self.lowering.shader(&combine::COMBINE, &[], &[]);
+        let what = format!("{} experts", op.top_k);
+        let flow = self.flow(op.results, x);
+        self.dispatch(shader, (&what, flow), binds, bytes_of_params(&params), cols);
+    }
+
+    /// The layer, and what LoRA adds to it.
+    pub(super) fn experts_step(&mut self, step: &Step, op: &Experts) {
+        let glu = matches!(step.epilogue, Epilogue::Glu(_));
+        let product = ExpertProduct {
+            matrix: op.matrix,
+            x: op.x,
+            per_expert: op.per_expert,
+            y: Emitter::output(step),
+            y_start: 0,
+            y_cols: if glu { op.cols / 2 } else { op.cols },
+            epilogue: step.epilogue,
+        };
+        self.expert_product(op, &product);
+        self.expert_lora(op, &product);
+    }
+
+    pub(super) fn expert_product(&mut self, op: &Experts, product: &ExpertProduct) {
+        let lowering = self.lowering;
+        let matrix = lowering.matrix(product.matrix);
+        let (rows, cols) = (matrix.rows / op.n_experts, matrix.cols);
+        for (index, piece) in matrix.pieces.iter().enumerate() {
+            let params = experts::Params {
+                rows,
+                cols,
+                row_start: piece.row_start,
+                piece_rows: piece.rows,
+                used: op.top_k,
+                x_each: u32::from(product.per_expert),
+                y_start: product.y_start,
+                y_stride: padded(product.y_cols),
+            };
+            let binds = vec![
+                ("weights", Binding::Weights(product.matrix, index)),
+                ("x", Binding::Tensor(product.x)),
+                ("y", Binding::Tensor(product.y)),
+                ("chosen", Binding::Tensor(op.ids)),
+            ];
+            let parts = [matrix.part(), epilogue_part(product.epilogue)];
+            let shader = lowering.shader(&experts::EXPERTS, &parts, &[]);
+            let what = format!("{} ({rows}×{cols})", matrix.name);
+            let flow = self.flow(product.x, product.y);
+            let share = |all: u64| all * u64::from(piece.rows) / u64::from(matrix.rows);
+            let (top_k, n_experts) = (u64::from(op.top_k), u64::from(op.n_experts));
+            let cost = Cost {
+                bytes: share(matrix.bytes()) * top_k / n_experts,
+                operations: share(2 * u64::from(rows) * u64::from(cols) * top_k),
+                ..Cost::default()
+            };
+            let (params, units) = (bytes_of_params(&params), experts::units(rows, op.top_k));
+            self.dispatch(shader, (&what, flow), binds, params, units)
+                .cost = cost;
+        }
+    }
+}

@@ -1,0 +1,122 @@
+//! Linear layers in integers, where a variant of their kernels was asked for by name: first the activations become
+//! bytes, then bytes meet bytes. Only at mixed precision, and only for weights that are quantised.
+
+use lantern_kernels::{
+    Kernel, Part, bytes_of_params, matmul_integer, matvec_integer, padded,
+    parts::{INPUT_NORM, INPUT_PLAIN, PACKED_STORAGE, PACKED_UNIFORM},
+    quantise::{self, PACKED_WORDS},
+};
+
+use super::{
+    Emitter,
+    linear::{Product, epilogue_part},
+};
+use crate::{
+    graph::{DType, Tensor, TensorSpec},
+    plan::dispatch::Binding,
+};
+
+/// 32-bit words of a row of `cols` packed activations.
+fn packed_words(cols: u32) -> u32 {
+    padded(cols) / 32 * PACKED_WORDS
+}
+
+impl Emitter<'_> {
+    /// Whether `product` is to be computed by `kernel`, one of these.
+    fn integer(&self, kernel: &'static Kernel, product: &Product) -> bool {
+        let lowering = self.lowering;
+        let format = lowering.matrix(product.matrix).format;
+        !lowering.exact() && format.has_bytes() && lowering.gpu.forced(kernel).is_some()
+    }
+
+    /// The last row's layer in integers; false, and nothing done, where that is not asked for.
+    pub(super) fn matvec_integer(&mut self, product: &Product) -> bool {
+        let kernel = &matvec_integer::MATVEC_INTEGER;
+        if !self.integer(kernel, product) {
+            return false;
+        }
+        let packed = self.quantise(product, true);
+        let matrix = self.lowering.matrix(product.matrix);
+        let size = u64::from(packed_words(matrix.cols)) * 4;
+        let uniform = self.lowering.uniform(size);
+        let x: &'static Part = if uniform {
+            &PACKED_UNIFORM
+        } else {
+            &PACKED_STORAGE
+        };
+        let consts = [("X_LENGTH", padded(matrix.cols) / 32)];
+        let parts = [matrix.part(), x, epilogue_part(product.epilogue)];
+        let shader = self.lowering.shader(kernel, &parts, &consts);
+        let first = self.dispatches.len();
+        self.pieces(&packed, &shader, |rows, cols, y_start| {
+            bytes_of_params(&matvec_integer::Params {
+                rows,
+                cols,
+                y_start,
+            })
+        });
+        self.set_x_range(first, uniform.then_some((0, size)));
+        self.set_last_row(first);
+        true
+    }
+
+    /// Every row's layer in integers; false, and nothing done, where that is not asked for.
+    pub(super) fn matmul_integer(&mut self, product: &Product) -> bool {
+        let kernel = &matmul_integer::MATMUL_INTEGER;
+        if !self.integer(kernel, product) {
+            return false;
+        }
+        let packed = self.quantise(product, false);
+        let part = self.lowering.matrix(product.matrix).part();
+        let parts = [part, epilogue_part(product.epilogue)];
+        let shader = self.lowering.shader(kernel, &parts, &[]);
+        self.matmul(&packed, &shader);
+        true
+    }
+
+    /// What `product` reads as bytes, normed where it asks for it: of the last row, or of all. The product that reads them.
+    fn quantise(&mut self, product: &Product, last: bool) -> Product {
+        let cols = self.cols(product.x);
+        let params = quantise::Params {
+            cols,
+            eps: product.norm.map_or(0.0, |norm| norm.eps),
+            last: u32::from(last),
+        };
+        let packed = self.packed(cols, last);
+        let mut binds = vec![
+            ("x", Binding::Tensor(product.x)),
+            ("packed", Binding::Tensor(packed)),
+        ];
+        let norm = product.norm.map(|norm| Binding::Vector(norm.weight));
+        binds.extend(norm.map(|norm| ("norm_weight", norm)));
+        let input: &'static Part = match product.norm {
+            Some(_) => &INPUT_NORM,
+            None => &INPUT_PLAIN,
+        };
+        let consts = [("X_LENGTH", padded(cols) / 4)];
+        let shader = self.lowering.shader(&quantise::QUANTISE, &[input], &consts);
+        let what = format!("{cols} to bytes");
+        let flow = self.flow(product.x, packed);
+        let params = bytes_of_params(&params);
+        self.dispatch(shader, (&what, flow), binds, params, 1)
+            .last_row = last;
+        Product {
+            x: packed,
+            norm: None,
+            ..*product
+        }
+    }
+
+    fn packed(&mut self, cols: u32, last: bool) -> Tensor {
+        let words = packed_words(cols);
+        let spec = if last {
+            TensorSpec::fixed("bytes", 1, words)
+        } else {
+            TensorSpec::per_row("bytes", words)
+        };
+        self.declare(TensorSpec {
+            dtype: DType::U32,
+            ..spec
+        })
+    }
+}

@@ -1,0 +1,252 @@
+//! Linear layers: which kernel computes them, in how many dispatches, on which pieces of weights.
+
+use lantern_kernels::{
+    Part, Shader, bytes_of_params, matmul, matmul_cooperative, matmul_rows, matvec, padded,
+    parts::{
+        FINISH_ADD, FINISH_GATE, FINISH_GEGATE, FINISH_GEGLU, FINISH_GLU, FINISH_STORE, Finish,
+        GELU, INPUT_NORM, INPUT_NORM_UNIFORM, INPUT_PLAIN, SILU, X_SINGLE, X_STORAGE, X_UNIFORM,
+        XS_STORAGE, XS_UNIFORM,
+    },
+};
+
+use super::Emitter;
+use crate::{
+    graph::{Activation, Linear, MatrixId, Tensor, Which},
+    plan::{
+        cost::Cost,
+        dispatch::Binding,
+        lower::Width,
+        step::{Epilogue, FusedNorm, Step},
+    },
+};
+
+/// One matrix's share of a linear layer.
+#[derive(Clone, Copy)]
+pub(super) struct Product {
+    pub matrix: MatrixId,
+    pub x: Tensor,
+    /// Whether x has one row in a pass of any number.
+    pub one_row: bool,
+    pub norm: Option<FusedNorm>,
+    pub y: Tensor,
+    /// Where in a row of y the result starts.
+    pub y_start: u32,
+    pub epilogue: Epilogue,
+    pub which: Which,
+}
+
+/// Bytes of eight rows of activations.
+pub(in crate::plan) fn xs_bytes(cols: u32) -> u64 {
+    u64::from(matmul_rows::TOKENS * padded(cols)) * 4
+}
+
+/// The part of an epilogue.
+pub(super) fn epilogue_part(epilogue: Epilogue) -> &'static Part {
+    match epilogue {
+        Epilogue::Store => &FINISH_STORE,
+        Epilogue::Add(_) => &FINISH_ADD,
+        Epilogue::Glu(Activation::Gelu) => &FINISH_GEGLU,
+        Epilogue::Glu(_) => &FINISH_GLU,
+        Epilogue::Gate(Activation::Gelu, _) => &FINISH_GEGATE,
+        Epilogue::Gate(..) => &FINISH_GATE,
+    }
+}
+
+impl Emitter<'_> {
+    /// The layer, what LoRA adds to it, its bias and activation.
+    pub(super) fn linear_step(&mut self, step: &Step, linear: &Linear) {
+        let y = Emitter::output(step);
+        for &(matrix, y_start) in &linear.weights {
+            let product = Product {
+                matrix,
+                x: linear.x,
+                one_row: false,
+                norm: step.norm,
+                y,
+                y_start,
+                epilogue: step.epilogue,
+                which: linear.which,
+            };
+            self.product(&product);
+            self.lora(&product);
+        }
+        if linear.bias.is_some() || step.activation.is_some() {
+            self.pointwise(y, linear.bias, step.activation);
+        }
+    }
+
+    /// By the kernel that suits the rows.
+    pub(super) fn product(&mut self, product: &Product) {
+        match self.width() {
+            Width::Prefill(rows) if product.which == Which::All => self.matmul_step(product, rows),
+            width => self.matvec(product, product.one_row || width.is_decode()),
+        }
+    }
+
+    fn matmul_step(&mut self, product: &Product, rows: u32) {
+        assert!(
+            product.norm.is_none(),
+            "only kernels of one row norm on the way"
+        );
+        if self.matmul_integer(product) {
+            return;
+        }
+        let lowering = self.lowering;
+        let gpu = lowering.gpu;
+        let kernel = &matmul_cooperative::MATMUL_COOPERATIVE;
+        let part = lowering.matrix(product.matrix).part();
+        let epilogue = epilogue_part(product.epilogue);
+        if !lowering.exact() && gpu.forced(kernel).is_some() {
+            let shader = lowering.shader(kernel, &[part, epilogue], &[]);
+            self.matmul(product, &shader);
+        } else if gpu.has_variant(&matmul_rows::MATMUL_ROWS)
+            && gpu.forced(&matmul::MATMUL).is_none()
+        {
+            self.matmul_rows(product, rows);
+        } else {
+            let parts = [part, epilogue, lowering.scalar()];
+            let shader = lowering.shader(&matmul::MATMUL, &parts, &[]);
+            self.matmul(product, &shader);
+        }
+    }
+
+    /// For the last row of a pass, or, where `single`, for the only one.
+    fn matvec(&mut self, product: &Product, single: bool) {
+        if self.matvec_integer(product) {
+            return;
+        }
+        let lowering = self.lowering;
+        let matrix = lowering.matrix(product.matrix);
+        let size = u64::from(padded(matrix.cols)) * 4;
+        let uniform = single && lowering.uniform(size);
+        let input: &'static Part = match (product.norm, uniform) {
+            (None, _) => &INPUT_PLAIN,
+            (Some(_), false) => &INPUT_NORM,
+            (Some(_), true) => &INPUT_NORM_UNIFORM,
+        };
+        let x: &'static Part = match (uniform, single) {
+            (true, _) => &X_UNIFORM,
+            (false, true) => &X_SINGLE,
+            (false, false) => &X_STORAGE,
+        };
+        let parts = [matrix.part(), input, x, epilogue_part(product.epilogue)];
+        let consts = [("X_LENGTH", padded(matrix.cols) / 4)];
+        let shader = lowering.shader(&matvec::MATVEC, &parts, &consts);
+        let eps = product.norm.map_or(0.0, |norm| norm.eps);
+        let first = self.dispatches.len();
+        self.pieces(product, &shader, |rows, cols, y_start| {
+            bytes_of_params(&matvec::Params {
+                rows,
+                cols,
+                y_start,
+                eps,
+            })
+        });
+        let range = single.then_some((0, size));
+        self.set_x_range(first, range);
+        self.set_last_row(first);
+    }
+
+    /// By `shader`, whose kernel has the parameters of `matmul`.
+    pub(super) fn matmul(&mut self, product: &Product, shader: &Shader) {
+        let y_stride = self.stride(product.y);
+        self.pieces(product, shader, |rows, cols, y_start| {
+            bytes_of_params(&matmul::Params {
+                rows,
+                cols,
+                y_start,
+                y_stride,
+            })
+        });
+    }
+
+    /// One dispatch for every eight rows.
+    fn matmul_rows(&mut self, product: &Product, rows: u32) {
+        let lowering = self.lowering;
+        let y_stride = self.stride(product.y);
+        let matrix = lowering.matrix(product.matrix);
+        let own = xs_bytes(matrix.cols);
+        let (xs, size): (&'static Part, u64) = if lowering.uniform(own) {
+            (&XS_UNIFORM, own.max(self.xs_bound))
+        } else {
+            (&XS_STORAGE, own)
+        };
+        let gelu = matches!(
+            product.epilogue,
+            Epilogue::Glu(Activation::Gelu) | Epilogue::Gate(Activation::Gelu, _)
+        );
+        let gates: &'static Part = if gelu { &GELU } else { &SILU };
+        let parts = [matrix.part(), xs, gates];
+        let consts = [("X_LENGTH", size as u32 / 16)];
+        let shader = lowering.shader(&matmul_rows::MATMUL_ROWS, &parts, &consts);
+        for token_start in (0..rows).step_by(matmul_rows::TOKENS as usize) {
+            let first = self.dispatches.len();
+            self.pieces(product, &shader, |rows, cols, y_start| {
+                bytes_of_params(&matmul_rows::Params {
+                    rows,
+                    cols,
+                    y_start,
+                    y_stride,
+                    token_start,
+                    finish: Finish::of(epilogue_part(product.epilogue)) as u32,
+                })
+            });
+            let start = u64::from(token_start * padded(matrix.cols)) * 4;
+            self.set_x_range(first, Some((start, size)));
+            for dispatch in &mut self.dispatches[first..] {
+                dispatch.token_start = token_start;
+                dispatch.cost.tokens = Some(matmul_rows::TOKENS);
+            }
+        }
+    }
+
+    /// The bytes of x that the dispatches from `first` on bind.
+    pub(super) fn set_x_range(&mut self, first: usize, range: Option<(u64, u64)>) {
+        for dispatch in &mut self.dispatches[first..] {
+            dispatch.x_range = range;
+        }
+    }
+
+    /// Says that the dispatches from `first` on compute the last row alone.
+    pub(super) fn set_last_row(&mut self, first: usize) {
+        for dispatch in &mut self.dispatches[first..] {
+            dispatch.last_row = true;
+        }
+    }
+
+    /// One dispatch for each piece of the matrix.
+    pub(super) fn pieces(
+        &mut self,
+        product: &Product,
+        shader: &Shader,
+        params: impl Fn(u32, u32, u32) -> Vec<u8>,
+    ) {
+        let lowering = self.lowering;
+        let matrix = lowering.matrix(product.matrix);
+        let glu = matches!(product.epilogue, Epilogue::Glu(_));
+        let per_result = if glu { 2 } else { 1 };
+        let (name, y_cols) = (&matrix.name, self.cols(product.y));
+        let end = product.y_start + matrix.rows / per_result;
+        assert!(end <= y_cols, "{name}: {end} results do not fit {y_cols}");
+        for (index, piece) in matrix.pieces.iter().enumerate() {
+            let mut binds = vec![
+                ("weights", Binding::Weights(product.matrix, index)),
+                ("x", Binding::Tensor(product.x)),
+                ("y", Binding::Tensor(product.y)),
+            ];
+            let norm = product.norm.map(|norm| Binding::Vector(norm.weight));
+            binds.extend(norm.map(|norm| ("norm_weight", norm)));
+            let what = format!("{name} ({}×{})", piece.rows, matrix.cols);
+            let flow = self.flow(product.x, product.y);
+            let y_start = product.y_start + piece.row_start / per_result;
+            let params = params(piece.rows, matrix.cols, y_start);
+            let cost = Cost {
+                bytes: matrix.bytes() * u64::from(piece.rows) / u64::from(matrix.rows),
+                operations: 2 * u64::from(piece.rows) * u64::from(matrix.cols),
+                ..Cost::default()
+            };
+            let dispatch = self.dispatch(shader.clone(), (&what, flow), binds, params, piece.rows);
+            dispatch.cost = cost;
+        }
+    }
+}

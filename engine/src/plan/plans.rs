@@ -1,0 +1,209 @@
+//! The plans of a model: built once for it, and kept; sessions only bind them.
+
+use std::sync::Arc;
+
+use lantern_kernels::{Shader, argmax, attention_join, bytes_of_params, sample};
+
+use super::{
+    cost::Cost,
+    dispatch::{Binding, Dispatch, Plan},
+    lower::{LONG, Lowering, Width, shader},
+};
+use crate::{
+    Gpu, Precision, SamplerOptions,
+    graph::{Section, StateSpec},
+    model::{
+        config::Config,
+        forward::forward,
+        layout::Layout,
+        lora::LoraLayout,
+        mixer::{self, Shape},
+        options::CacheType,
+    },
+};
+
+/// What a model's plans are built of.
+#[derive(Clone, Copy)]
+pub struct Builder<'a> {
+    /// Picks variants.
+    pub gpu: &'a Gpu,
+    /// The model's numbers.
+    pub config: &'a Config,
+    /// Its weights.
+    pub layout: &'a Layout,
+    /// What is computed beside them, and the factor on each.
+    pub loras: &'a [(&'a LoraLayout, f32)],
+    /// Exact or mixed arithmetic.
+    pub precision: Precision,
+    /// How keys and values are kept.
+    pub cache: CacheType,
+    /// Positions of a sequence.
+    pub context: u32,
+    /// Rows of the largest pass.
+    pub prefill_batch: u32,
+    /// Sequences that a session keeps state of.
+    pub sequences: u32,
+}
+
+/// Every plan that a session runs.
+pub struct Plans {
+    /// One row, with its logits.
+    pub decode: Arc<Plan>,
+    /// The same far into the context, where that is another plan.
+    pub decode_long: Option<Arc<Plan>>,
+    /// Many rows, with the logits of all, or of the last, as sections.
+    pub prefill: Arc<Plan>,
+    /// The likeliest token.
+    pub greedy: Arc<Plan>,
+    /// A token by chance.
+    pub sample: Arc<Plan>,
+    /// What layers keep of a sequence, and whether it is in textures.
+    pub states: Vec<(StateSpec, bool)>,
+}
+
+impl Plans {
+    /// Every plan.
+    pub fn all(&self) -> impl Iterator<Item = &Plan> {
+        let decode = [&self.decode].into_iter().chain(&self.decode_long);
+        let all = decode.chain([&self.prefill, &self.greedy, &self.sample]);
+        all.map(|plan| &**plan)
+    }
+
+    /// Every dispatch.
+    pub fn dispatches(&self) -> impl Iterator<Item = &Dispatch> {
+        self.all().flat_map(|plan| &plan.dispatches)
+    }
+
+    /// The shaders, each as often as it is dispatched.
+    pub fn shaders(&self) -> Vec<Shader> {
+        self.dispatches().map(|d| d.shader.clone()).collect()
+    }
+
+    /// Bytes of each buffer that activations take turns in, enough for every plan.
+    pub fn buffers(&self) -> Vec<u64> {
+        let mut sizes: Vec<u64> = vec![];
+        for plan in self.all() {
+            sizes.resize(sizes.len().max(plan.buffers.len()), 0);
+            for (size, &wanted) in sizes.iter_mut().zip(&plan.buffers) {
+                *size = (*size).max(wanted);
+            }
+        }
+        sizes
+    }
+}
+
+impl Builder<'_> {
+    /// All plans.
+    pub fn plans(&self) -> Plans {
+        let neutral = SamplerOptions::greedy().params(self.config.vocab_size);
+        Plans {
+            decode: self.pass(Width::Decode).into(),
+            decode_long: self.splits().then(|| self.pass(Width::DecodeLong).into()),
+            prefill: self.pass(Width::Prefill(self.prefill_batch)).into(),
+            greedy: self.greedy().into(),
+            sample: self.sample(&neutral).into(),
+            states: self.states(),
+        }
+    }
+
+    /// A pass with its logits: of the last row, and for many rows, as another section, of every one.
+    pub fn pass(&self, width: Width) -> Plan {
+        let heads: &[Section] = match width {
+            Width::Prefill(_) => &[Section::AllLogits, Section::LastLogits],
+            _ => &[Section::LastLogits],
+        };
+        let graph = forward(self.config, self.layout, &self.shape(), heads);
+        self.lowering(width).lower(&graph)
+    }
+
+    /// What a graph of this model is written for.
+    pub fn shape(&self) -> Shape {
+        Shape {
+            context: self.context,
+            cache: self.cache,
+            prefill_batch: self.prefill_batch,
+        }
+    }
+
+    fn lowering(&self, width: Width) -> Lowering<'_> {
+        Lowering {
+            gpu: self.gpu,
+            layout: self.layout,
+            loras: self.loras,
+            precision: self.precision,
+            cache: self.cache,
+            context: self.context,
+            sequences: self.sequences,
+            width,
+        }
+    }
+
+    /// What layers keep of a sequence, and whether it is in textures.
+    pub fn states(&self) -> Vec<(StateSpec, bool)> {
+        let lowering = self.lowering(Width::Decode);
+        let textured = |state: StateSpec| {
+            let textured = lowering.textured(&state);
+            (state, textured)
+        };
+        let states = mixer::states(self.config, &self.shape());
+        states.into_iter().map(textured).collect()
+    }
+
+    /// Whether attention far into the context is split while decoding.
+    fn splits(&self) -> bool {
+        splits(self.gpu, self.context)
+    }
+
+    /// Sampling the likeliest token.
+    pub fn greedy(&self) -> Plan {
+        let params = argmax::Params {
+            vocabulary: self.config.vocab_size,
+        };
+        let binds = vec![("logits", Binding::Logits(Section::LastLogits))];
+        let shader = shader(self.gpu, &argmax::ARGMAX, &[], &[]);
+        sampling(shader, "greedy", binds, bytes_of_params(&params))
+    }
+
+    /// Sampling by chance.
+    fn sample(&self, params: &sample::Params) -> Plan {
+        let binds = vec![
+            ("logits", Binding::Logits(Section::LastLogits)),
+            ("scores", Binding::Scores),
+            ("seen", Binding::Seen),
+        ];
+        let shader = shader(self.gpu, &sample::SAMPLE, &[], &[]);
+        sampling(shader, "sample", binds, bytes_of_params(params))
+    }
+}
+
+/// Whether an adapter splits attention far into contexts of this length while decoding.
+pub(super) fn splits(gpu: &Gpu, context: u32) -> bool {
+    let combine = &attention_join::ATTENTION_JOIN;
+    context >= LONG && gpu.verified(combine).next().is_some()
+}
+
+/// The plan of one dispatch that samples a token.
+fn sampling(
+    shader: Shader,
+    what: &str,
+    mut binds: Vec<(&'static str, Binding)>,
+    params: Vec<u8>,
+) -> Plan {
+    binds.extend([("rows", Binding::Rows), ("sampled", Binding::Sampled)]);
+    let dispatch = Dispatch {
+        layer: None,
+        section: Section::LastLogits,
+        shader,
+        what: what.to_owned(),
+        flow: "logits → tokens".to_owned(),
+        binds,
+        params,
+        units: 1,
+        token_start: 0,
+        last_row: true,
+        x_range: None,
+        cost: Cost::default(),
+        rules: vec![],
+    };
+    Plan::of(vec![dispatch], 1)
+}

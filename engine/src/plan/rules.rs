@@ -1,0 +1,245 @@
+//! The rules by which steps are fused, in their order. Each leaves what is computed as it is.
+
+use super::{
+    lower::Lowering,
+    step::{Epilogue, FusedNorm, Step},
+};
+use crate::graph::{GateUp, NormKind, Op, Tensor, Which};
+
+/// A rule's name, and what it does to the steps of a pass.
+pub(super) type Rule = (
+    &'static str,
+    fn(&Lowering<'_>, &mut Vec<Step>, &'static str),
+);
+
+/// Every rule, in the order in which they are tried.
+pub(super) const RULES: &[Rule] = &[
+    ("norm into linear", norm_into_linear),
+    ("bias and activation together", activation_after_bias),
+    ("LoRA beside gate and up", lora_beside_gate_up),
+    ("GLU as epilogue", glu_as_epilogue),
+    ("gate as epilogue", gate_as_epilogue),
+    ("sum as epilogue", sum_as_epilogue),
+    ("keys rotated into the cache", rope_into_cache),
+];
+
+/// Numbers of the steps that read a tensor.
+fn readers(steps: &[Step], tensor: Tensor) -> Vec<usize> {
+    let reads = |&index: &usize| steps[index].read(tensor);
+    (0..steps.len()).filter(reads).collect()
+}
+
+/// The step that makes a tensor.
+fn maker(steps: &[Step], tensor: Tensor) -> Option<usize> {
+    steps.iter().position(|step| step.output == Some(tensor))
+}
+
+/// A linear layer's input is normed where it is read, by kernels that read one row: decoding, and the last row's logits.
+fn norm_into_linear(lowering: &Lowering<'_>, steps: &mut Vec<Step>, name: &'static str) {
+    let mut index = 0;
+    while index < steps.len() {
+        if let Some(readers) = norm_to_fuse(lowering, steps, index) {
+            let Op::Norm(norm) = steps[index].op.clone() else {
+                unreachable!("found to be one");
+            };
+            for reader in readers {
+                let step = &mut steps[reader];
+                if let Op::Linear(linear) = &mut step.op {
+                    linear.x = norm.x;
+                }
+                step.norm = Some(FusedNorm {
+                    weight: norm.weight,
+                    eps: norm.eps,
+                });
+                step.rules.push(name);
+            }
+            steps.remove(index);
+        } else {
+            index += 1;
+        }
+    }
+}
+
+/// The readers of a norm that all can norm by themselves.
+fn norm_to_fuse(lowering: &Lowering<'_>, steps: &[Step], index: usize) -> Option<Vec<usize>> {
+    let (Op::Norm(norm), Some(output)) = (&steps[index].op, steps[index].output) else {
+        return None;
+    };
+    let plain = norm.kind == NormKind::Rms && norm.groups.is_none() && norm.gate.is_none();
+    let readers = readers(steps, output);
+    let one_row = |&reader: &usize| match &steps[reader].op {
+        Op::Linear(linear) => lowering.width.is_decode() || linear.which == Which::Last,
+        _ => false,
+    };
+    (plain && !readers.is_empty() && readers.iter().all(one_row)).then_some(readers)
+}
+
+/// An activation that follows a linear layer is computed with the layer's bias.
+fn activation_after_bias(_: &Lowering<'_>, steps: &mut Vec<Step>, name: &'static str) {
+    let mut index = 0;
+    while index < steps.len() {
+        if let Op::Activate(activate) = &steps[index].op
+            && let Some(made) = maker(steps, activate.x)
+            && matches!(steps[made].op, Op::Linear(_))
+            && readers(steps, activate.x) == [index]
+        {
+            let (activation, output) = (activate.activation, steps[index].output);
+            let step = &mut steps[made];
+            step.activation = Some(activation);
+            step.output = output;
+            step.rules.push(name);
+            steps.remove(index);
+        } else {
+            index += 1;
+        }
+    }
+}
+
+/// The linear layers, or experts, of a gated unit's gate and up, where nothing else reads what they make.
+fn gate_up_makers(steps: &[Step], index: usize) -> Option<Vec<usize>> {
+    let Op::Glu(glu) = &steps[index].op else {
+        return None;
+    };
+    let tensors = match glu.gate_up {
+        GateUp::Alternating(both) => vec![both],
+        GateUp::Apart(gate, up) => vec![gate, up],
+    };
+    let alone = tensors.iter().all(|&t| readers(steps, t) == [index]);
+    let makers: Option<Vec<usize>> = tensors.iter().map(|&t| maker(steps, t)).collect();
+    makers.filter(|makers| {
+        let linear = |&m: &usize| matches!(steps[m].op, Op::Linear(_) | Op::Experts(_));
+        alone && makers.iter().all(linear)
+    })
+}
+
+/// Whether LoRA changes what a step computes.
+fn is_adapted(lowering: &Lowering<'_>, step: &Step) -> bool {
+    match &step.op {
+        Op::Linear(linear) => linear
+            .weights
+            .iter()
+            .any(|&(id, _)| lowering.is_adapted(id)),
+        Op::Experts(experts) => lowering.is_adapted(experts.matrix),
+        _ => false,
+    }
+}
+
+/// What LoRA adds to gates and ups is added before their product: one step computes all of it.
+fn lora_beside_gate_up(lowering: &Lowering<'_>, steps: &mut Vec<Step>, name: &'static str) {
+    let mut index = 0;
+    while index < steps.len() {
+        let makers = gate_up_makers(steps, index).filter(|makers| {
+            let mut makers = makers.iter();
+            makers.any(|&maker| is_adapted(lowering, &steps[maker]))
+        });
+        if let Some(makers) = makers {
+            steps[index].gate_up = makers.iter().map(|&m| steps[m].clone()).collect();
+            steps[index].rules.push(name);
+            for &made in makers.iter().rev() {
+                steps.remove(made);
+            }
+            index -= makers.len();
+        }
+        index += 1;
+    }
+}
+
+/// Gate and up that alternate in one matrix become their product where they are made.
+fn glu_as_epilogue(_: &Lowering<'_>, steps: &mut Vec<Step>, name: &'static str) {
+    let mut index = 0;
+    while index < steps.len() {
+        if let Op::Glu(glu) = &steps[index].op
+            && steps[index].gate_up.is_empty()
+            && let Some(&[made]) = gate_up_makers(steps, index).as_deref()
+        {
+            let (activation, output) = (glu.activation, steps[index].output);
+            let step = &mut steps[made];
+            step.epilogue = Epilogue::Glu(activation);
+            step.output = output;
+            step.rules.push(name);
+            steps.remove(index);
+        } else {
+            index += 1;
+        }
+    }
+}
+
+/// A gate that lies in memory is multiplied with the up that is made after it.
+fn gate_as_epilogue(_: &Lowering<'_>, steps: &mut Vec<Step>, name: &'static str) {
+    let mut index = 0;
+    while index < steps.len() {
+        if let Op::Glu(glu) = &steps[index].op
+            && steps[index].gate_up.is_empty()
+            && let GateUp::Apart(gate, _) = glu.gate_up
+            && let Some(&[_, up]) = gate_up_makers(steps, index).as_deref()
+        {
+            let (activation, output) = (glu.activation, steps[index].output);
+            let step = &mut steps[up];
+            step.epilogue = Epilogue::Gate(activation, gate);
+            step.output = output;
+            step.rules.push(name);
+            steps.remove(index);
+        } else {
+            index += 1;
+        }
+    }
+}
+
+/// What is added to a tensor that nothing reads any more is added in its memory, where it is made.
+fn sum_as_epilogue(_: &Lowering<'_>, steps: &mut Vec<Step>, name: &'static str) {
+    let mut index = 0;
+    while index < steps.len() {
+        let Some((made, into)) = sum_to_fuse(steps, index) else {
+            index += 1;
+            continue;
+        };
+        let output = steps[index].output;
+        let step = &mut steps[made];
+        step.epilogue = Epilogue::Add(into);
+        step.output = output;
+        step.rules.push(name);
+        steps.remove(index);
+    }
+}
+
+/// The step whose result the sum `index` adds, and what it adds it to.
+fn sum_to_fuse(steps: &[Step], index: usize) -> Option<(usize, Tensor)> {
+    let Op::Add(add) = &steps[index].op else {
+        return None;
+    };
+    let made = maker(steps, add.b)?;
+    let step = &steps[made];
+    let adds = match &step.op {
+        Op::Norm(norm) => norm.groups.is_none() && norm.gate.is_none(),
+        Op::Linear(linear) => linear.which == Which::All && step.activation.is_none(),
+        Op::Embed(_) | Op::Combine(_) => true,
+        _ => false,
+    };
+    let alone = readers(steps, add.b) == [index];
+    let over = readers(steps, add.a)
+        .iter()
+        .all(|&reader| reader == index || reader < made);
+    (adds && alone && over && step.epilogue == Epilogue::Store).then_some((made, add.a))
+}
+
+/// Keys are rotated on their way into a cache that keeps them value by value, and values go with them.
+fn rope_into_cache(lowering: &Lowering<'_>, steps: &mut Vec<Step>, name: &'static str) {
+    if lowering.cache.block_words().is_some() {
+        return;
+    }
+    let mut index = 0;
+    while index < steps.len() {
+        if let Op::StoreKv(store) = &steps[index].op
+            && let Some(made) = maker(steps, store.x)
+            && matches!(steps[made].op, Op::Rope(_))
+        {
+            let store = store.clone();
+            let step = &mut steps[made];
+            step.store = Some(store);
+            step.rules.push(name);
+            steps.remove(index);
+        } else {
+            index += 1;
+        }
+    }
+}

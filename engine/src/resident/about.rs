@@ -1,0 +1,80 @@
+//! What a file's header alone says of a model on an adapter: its context, its plans, its graph. No weights are read.
+
+use super::load::admit;
+use crate::{
+    Gpu, ModelFile, Result,
+    graph::{Graph, Section},
+    model::{config::Config, forward::forward, layout::Layout, options::LoadOptions},
+    plan::{dispatch::Plan, lower::Width, plans::Builder},
+};
+
+impl ModelFile {
+    /// Positions of a session with these options.
+    pub fn context(&self, options: &LoadOptions) -> Result<usize> {
+        Ok(options.context_of(&Config::of(self)?))
+    }
+
+    /// Tokens of a prefill pass with these options.
+    pub fn prefill_batch(&self, gpu: &Gpu, options: &LoadOptions) -> Result<usize> {
+        Ok(options.prefill_batch_on(gpu, self.context(options)?))
+    }
+
+    /// Refuses tokens that there are none of, and more than a session has room for; before any weight is read.
+    ///
+    /// # Errors
+    /// [`Error::BadInput`], [`Error::ContextFull`].
+    pub fn admit(&self, tokens: &[u32], options: &LoadOptions) -> Result<()> {
+        let config = Config::of(self)?;
+        let context = options.context_of(&config);
+        admit(tokens, tokens.len(), config.vocab_size, context)
+    }
+
+    /// The dispatches of one decoded token (width 1, sampling included), or of a prefill pass with its last logits;
+    /// reads no weights.
+    pub fn plan(&self, gpu: &Gpu, options: &LoadOptions, width: usize) -> Result<Plan> {
+        let config = Config::of(self)?;
+        let layout = Layout::of(gpu, self, &config)?;
+        let builder = builder(gpu, &config, &layout, options, width);
+        let kind = if width == 1 {
+            Width::Decode
+        } else {
+            Width::Prefill(width as u32)
+        };
+        let mut plan = builder.pass(kind);
+        plan.dispatches.retain(|d| d.section != Section::AllLogits);
+        if width == 1 {
+            plan.dispatches.extend(builder.greedy().dispatches);
+        }
+        Ok(plan)
+    }
+
+    /// The ops of a pass with its last logits; reads no weights.
+    pub fn graph(&self, gpu: &Gpu, options: &LoadOptions) -> Result<Graph> {
+        let config = Config::of(self)?;
+        let layout = Layout::of(gpu, self, &config)?;
+        let batch = options.prefill_batch_on(gpu, options.context_of(&config));
+        let shape = builder(gpu, &config, &layout, options, batch).shape();
+        Ok(forward(&config, &layout, &shape, &[Section::LastLogits]))
+    }
+}
+
+/// Builds plans of a model that is not loaded, for passes of `prefill_batch` tokens.
+pub(super) fn builder<'a>(
+    gpu: &'a Gpu,
+    config: &'a Config,
+    layout: &'a Layout,
+    options: &LoadOptions,
+    prefill_batch: usize,
+) -> Builder<'a> {
+    Builder {
+        gpu,
+        loras: &[],
+        config,
+        layout,
+        precision: options.precision,
+        cache: options.cache_type(),
+        context: options.context_of(config) as u32,
+        prefill_batch: prefill_batch as u32,
+        sequences: 1,
+    }
+}

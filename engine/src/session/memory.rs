@@ -1,0 +1,159 @@
+//! A session's memory on the GPU, and where its plans find what they bind.
+
+use std::sync::Arc;
+
+use lantern_kernels::{call::rows_bytes, padded};
+
+use super::states::States;
+use crate::{
+    Result,
+    gpu::{buffer::Buffer, pipeline::BindingResource},
+    graph::{MatrixId, Section},
+    plan::{
+        dispatch::{Binding, Plan},
+        lower::ALL_LOGITS_ROWS,
+        plans::Plans,
+        run::{CompiledPlan, Lookup},
+    },
+    resident::{
+        activations::{Activations, activations},
+        load::Loaded,
+        lora::Lora,
+    },
+};
+
+/// Tokens that the ring of sampled tokens holds.
+pub(super) const RING: usize = 64;
+
+/// What belongs to one session on the GPU.
+pub(super) struct Memory {
+    pub states: States,
+    /// Rows of a pass: tokens, positions, sequences.
+    pub rows: Buffer,
+    /// The tokens sampled last, a ring.
+    pub sampled: Buffer,
+    /// Logits of the last row, (vocab_size).
+    pub logits: Buffer,
+    /// Logits of up to [`ALL_LOGITS_ROWS`] rows.
+    pub all_logits: Buffer,
+    /// Logits after penalties, (vocab_size).
+    pub scores: Buffer,
+    /// How often each token was seen, (vocab_size).
+    pub seen: Buffer,
+    /// Sampled tokens, or the last logits, on their way to the CPU.
+    pub readback: Buffer,
+    /// The logits of many rows on their way there.
+    pub all_readback: Buffer,
+}
+
+impl Memory {
+    pub async fn new(model: &Loaded, plans: &Plans, sequences: u32) -> Result<Memory> {
+        let gpu = &model.gpu;
+        let row = u64::from(padded(model.config.vocab_size)) * 4;
+        let many = (model.prefill_batch as u64).min(u64::from(ALL_LOGITS_ROWS));
+        let rows = rows_bytes(model.prefill_batch as u64);
+        Ok(Memory {
+            states: States::new(gpu, &plans.states, sequences, row).await?,
+            rows: gpu.storage("rows", rows).await?,
+            sampled: gpu.storage("sampled tokens", RING as u64 * 4).await?,
+            logits: gpu.storage("logits", row).await?,
+            all_logits: gpu.storage("all logits", many * row).await?,
+            scores: gpu.storage("scores", row).await?,
+            seen: gpu.storage("seen tokens", row).await?,
+            readback: gpu.readback("readback", row).await?,
+            all_readback: gpu.readback("all logits", many * row).await?,
+        })
+    }
+}
+
+/// A session's plans, bound to its memory.
+pub(super) struct Compiled {
+    /// What activations take turns in; shared with the model and its other sessions as far as sizes allow.
+    pub activations: Activations,
+    /// One row, with its logits.
+    pub decode: CompiledPlan,
+    /// The same far into the context, where that is another plan.
+    pub decode_long: Option<CompiledPlan>,
+    /// Many rows.
+    pub prefill: CompiledPlan,
+    /// The likeliest token.
+    pub greedy: CompiledPlan,
+    /// A token by chance.
+    pub sample: CompiledPlan,
+}
+
+impl Compiled {
+    pub async fn new(
+        model: &Loaded,
+        memory: &Memory,
+        loras: &[(Lora, f32)],
+        plans: &Plans,
+    ) -> Result<Compiled> {
+        let gpu = &model.gpu;
+        let activations = activations(gpu, &plans.buffers(), &model.activations).await?;
+        let bound = Bound {
+            model,
+            memory,
+            activations: &activations,
+            loras,
+        };
+        let compile = async |plan: &Arc<Plan>| CompiledPlan::new(gpu, plan.clone(), &bound).await;
+        Ok(Compiled {
+            decode: compile(&plans.decode).await?,
+            decode_long: match &plans.decode_long {
+                Some(plan) => Some(compile(plan).await?),
+                None => None,
+            },
+            prefill: compile(&plans.prefill).await?,
+            greedy: compile(&plans.greedy).await?,
+            sample: compile(&plans.sample).await?,
+            activations,
+        })
+    }
+}
+
+/// A session's memory together with the model's, and with LoRA's.
+pub(super) struct Bound<'s> {
+    pub model: &'s Loaded,
+    pub memory: &'s Memory,
+    pub activations: &'s Activations,
+    pub loras: &'s [(Lora, f32)],
+}
+
+impl Bound<'_> {
+    /// A plane of a piece of a matrix; those of LoRA have the numbers after the model's own.
+    fn weights(&self, id: MatrixId, piece: usize, name: &str) -> BindingResource<'_> {
+        let own = self.model.layout.matrices.len();
+        let Some(mut left) = id.checked_sub(own) else {
+            return self.model.weights(id, piece, name);
+        };
+        for (lora, _) in self.loras {
+            let count = lora.layout().matrices.len();
+            if left < count {
+                return lora.weights(left, piece, name);
+            }
+            left -= count;
+        }
+        panic!("there is no matrix {id}")
+    }
+}
+
+impl Lookup for Bound<'_> {
+    fn find(&self, binding: Binding, name: &str) -> BindingResource<'_> {
+        let memory = self.memory;
+        match binding {
+            Binding::Tensor(_) => unreachable!("lowering has given each a buffer"),
+            Binding::Activations(index) => (&*self.activations[index]).into(),
+            Binding::Logits(Section::AllLogits) => (&memory.all_logits).into(),
+            Binding::Logits(_) => (&memory.logits).into(),
+            Binding::Rows => (&memory.rows).into(),
+            Binding::Sampled => (&memory.sampled).into(),
+            Binding::Scores => (&memory.scores).into(),
+            Binding::Seen => (&memory.seen).into(),
+            Binding::Weights(matrix, piece) => self.weights(matrix, piece, name),
+            Binding::Vector(index) => self.model.vector(index),
+            Binding::RopeTable(index) => self.model.rope_table(index),
+            Binding::State(state) => memory.states.memory(state.0).into(),
+        }
+    }
+}
