@@ -15,6 +15,7 @@ mod readme;
 mod recurrent;
 mod references;
 mod results;
+mod rooms;
 mod rows;
 mod sessions;
 mod smollm2;

@@ -1,9 +1,9 @@
-//! What the README says that runs is what the tables say, and what the references cover.
+//! What the README says that runs is what the engine's tables say, and what the references cover.
 
 use std::{fs, path::Path};
 
 use lantern_engine::{LoadOptions, ModelFile, file::Source, model::families::FAMILIES};
-use lantern_kernels::{FORMATS, Format, formats::Order};
+use lantern_kernels::{FORMATS, Format};
 
 use crate::{
     references,
@@ -19,53 +19,63 @@ const START: &str =
     "<!-- what runs: `LANTERN_BLESS=1 cargo nextest run -E 'test(readme)'` writes it -->\n";
 const END: &str = "<!-- end of what runs -->";
 
-/// Families down, stored types across. A cross is a model of that family, its matrices of that type, for which a plan was
-/// made; that the two sides of it compute right is what the references say, where a family and a type have theirs.
-fn table() -> String {
+/// Families and stored types that run: of each family of `families/` a model was planned in each type, of a newer one its
+/// reference file. That both sides of a plan compute right is what the references say.
+fn sentences() -> String {
     let gpu = adapters::open(&adapters::main());
-    let upper = |format: &Format| format.name.to_uppercase();
-    let mut lines = Vec::new();
-    let row = |first: &str, cell: &dyn Fn(&Format) -> String| {
-        let cells = FORMATS.iter().map(|format| format!(" {} |", cell(format)));
-        format!("| {first} |{}", cells.collect::<Vec<_>>().concat())
-    };
-    lines.push(row("family, and other names of it", &|format| {
-        let name = upper(format);
-        let there = references::FORMATS.contains(&name.as_str());
-        assert!(there, "{name} has no reference");
-        name
-    }));
-    lines.push(format!("|---|{}", "---|".repeat(FORMATS.len())));
+    let mut families = Vec::new();
     for family in FAMILIES {
-        let mut files = references::FAMILIES.iter();
-        let file = files.find(|name| architecture(name) == family.name);
-        let file = open(file.unwrap_or_else(|| panic!("{} has no reference", family.name)));
-        let names: Vec<&str> = [family.name]
-            .iter()
-            .chain(family.aliases)
-            .copied()
-            .collect();
-        lines.push(row(&names.join(", "), &|format| {
-            let model = wider(&file, format);
+        let planned = |model: &ModelFile| {
             for width in [1, 32] {
                 let plan = model.plan(&gpu, &LoadOptions::default(), width);
-                let plan = plan.unwrap_or_else(|e| panic!("{} {}: {e}", family.name, format.name));
+                let plan = plan.unwrap_or_else(|e| panic!("{}: {e}", family.name));
                 assert!(plan.dispatches.len() > 10);
             }
-            "×".to_owned()
-        }));
+        };
+        let of = |kind: &'static str, names: &[&'static str]| {
+            let mut names = names.iter();
+            let found = names.find(|name| architecture(kind, name) == family.name);
+            found.map(|name| open(kind, name))
+        };
+        if let Some(file) = of("families", references::FAMILIES) {
+            FORMATS
+                .iter()
+                .for_each(|format| planned(&wider(&file, format)));
+        } else {
+            let file = of("families-2026", references::FAMILIES_2026);
+            planned(&file.unwrap_or_else(|| panic!("{} has no reference", family.name)));
+        }
+        families.push(match family.aliases {
+            [] => family.name.to_owned(),
+            others => format!("{} (also {})", family.name, others.join(", ")),
+        });
     }
-    let bits = |bytes: f64| format!("{:.2}", bytes * 8.0);
-    lines.push(row("bits a weight in the file", &|format| {
-        bits(f64::from(format.bytes) / f64::from(format.block))
-    }));
-    lines.push(row("on the GPU", &|format| {
-        let planes = 0..format.planes.len();
-        let bytes: u64 = planes
-            .map(|plane| format.plane_bytes(Order::Rows, plane, 16, 4096))
-            .sum();
-        bits(bytes as f64 / (16.0 * 4096.0))
-    }));
+    let types: Vec<String> = FORMATS.iter().map(|f| f.name.to_uppercase()).collect();
+    for name in &types {
+        let there = references::FORMATS.contains(&name.as_str());
+        assert!(there, "{name} has no reference");
+    }
+    let all = format!(
+        "Families: {}; each in any of the stored types {}.",
+        families.join(", "),
+        types.join(", ")
+    );
+    wrapped(&all)
+}
+
+/// Lines of at most 118 characters.
+fn wrapped(text: &str) -> String {
+    let mut lines = vec![String::new()];
+    for word in text.split(' ') {
+        let line = lines.last_mut().unwrap();
+        if line.is_empty() {
+            line.push_str(word);
+        } else if line.chars().count() + 1 + word.chars().count() <= 118 {
+            *line += &format!(" {word}");
+        } else {
+            lines.push(word.to_owned());
+        }
+    }
     lines.join("\n") + "\n"
 }
 
@@ -116,12 +126,12 @@ fn wider(file: &ModelFile, format: &Format) -> ModelFile {
     ModelFile::from_source(Source::from_bytes(header.bytes())).unwrap()
 }
 
-fn open(name: &str) -> ModelFile {
-    ModelFile::open(&folder("families").join(format!("{name}.gguf"))).unwrap()
+fn open(kind: &str, name: &str) -> ModelFile {
+    ModelFile::open(&folder(kind).join(format!("{name}.gguf"))).unwrap()
 }
 
-fn architecture(name: &str) -> String {
-    let file = open(name);
+fn architecture(kind: &str, name: &str) -> String {
+    let file = open(kind, name);
     let text = file.metadata().text("general.architecture").unwrap();
     text.unwrap().to_owned()
 }
@@ -130,12 +140,20 @@ fn architecture(name: &str) -> String {
 fn the_readme_says_what_runs() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../README.md");
     let readme = fs::read_to_string(&path).unwrap();
-    let start = readme.find(START).expect("the table's start") + START.len();
-    let end = readme.find(END).expect("the table's end");
-    let table = table();
+    let start = readme.find(START).expect("the start of what runs") + START.len();
+    let end = readme.find(END).expect("the end of what runs");
+    let sentences = sentences();
     if std::env::var_os("LANTERN_BLESS").is_some() {
-        fs::write(&path, [&readme[..start], &table, &readme[end..]].concat()).unwrap();
+        fs::write(
+            &path,
+            [&readme[..start], &sentences, &readme[end..]].concat(),
+        )
+        .unwrap();
         return;
     }
-    assert_eq!(&readme[start..end], table, "LANTERN_BLESS=1 writes it anew");
+    assert_eq!(
+        &readme[start..end],
+        sentences,
+        "LANTERN_BLESS=1 writes it anew"
+    );
 }

@@ -5,7 +5,7 @@ use std::{ops::ControlFlow, sync::Arc};
 
 use serde::Serialize;
 
-use super::{BenchOptions, bytes_in};
+use super::options::{BenchOptions, bytes_in};
 use crate::{
     Config, Gpu, LoadOptions, Model, ModelFile, Result,
     graph::StateSpec,

@@ -5,15 +5,12 @@ use std::ops::ControlFlow;
 use web_time::Instant;
 
 use super::{
-    BenchOptions, Test, bytes_in,
+    options::{BenchOptions, Test, WARM_UP, bytes_in},
     report::{Ceiling, CountersReport, FirstToken, Measured, Profile, Rate, Row},
 };
 use crate::{
     Ceilings, Counters, Error, FinishReason, Result, SamplerOptions, Session, resident::load::Model,
 };
-
-/// Tokens of decode before anything counts: enough that every pipeline has run once.
-pub(super) const WARM_UP: usize = 8;
 
 /// How often a profile times each dispatch.
 const PROFILE_ROUNDS: usize = 5;

@@ -2,13 +2,16 @@
 //! stored types made of them.
 
 mod foreign;
+mod formats;
 mod gguf;
 mod hugging_face;
 mod metadata;
 mod model_file;
+mod noise;
 mod quantise;
 mod reader;
 mod safetensors;
+mod short;
 mod source;
 mod split;
 mod synthetic;
@@ -16,11 +19,14 @@ mod types;
 mod values;
 mod write;
 
+pub(crate) use formats::format_of;
 pub use gguf::{Header, TensorInfo};
 pub use metadata::{Metadata, Value};
 pub use model_file::ModelFile;
 pub(crate) use model_file::named;
+pub(crate) use noise::Noise;
 pub use quantise::Quantised;
+pub(crate) use short::short;
 pub use source::{Remote, Source};
-pub(crate) use synthetic::Noise;
+pub(crate) use synthetic::with_random_weights;
 pub use types::TensorType;

@@ -9,8 +9,8 @@ use std::{
     sync::Arc,
 };
 
-use super::{Header, Metadata, Source, TensorInfo, hugging_face, split, synthetic::Noise};
-use crate::{ChatTemplate, Config, Error, Result, Tokenizer};
+use super::{Header, Metadata, Source, TensorInfo, hugging_face, noise::Noise, split};
+use crate::{Error, Result};
 
 /// Bytes of a remote file that are read to find its header, and by how much more each time it is longer.
 const HEAD_BYTES: u64 = 1 << 20;
@@ -195,21 +195,6 @@ impl ModelFile {
     /// Never: a file without a byte has no header.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
-    }
-
-    /// The model's numbers.
-    pub fn config(&self) -> Result<Config> {
-        Config::of(self)
-    }
-
-    /// The tokenizer; an error where the file has none that is known here.
-    pub fn tokenizer(&self) -> Result<Tokenizer> {
-        Tokenizer::from_metadata(self.metadata()).map_err(|error| named(&self.label, error))
-    }
-
-    /// The chat template, where the file has one.
-    pub fn chat_template(&self) -> Result<Option<ChatTemplate>> {
-        ChatTemplate::from_metadata(self.metadata())
     }
 
     /// What the file is: `GGUF version 3`, `safetensors`.

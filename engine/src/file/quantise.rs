@@ -9,12 +9,13 @@ use std::{
 
 use lantern_kernels::{Format, formats::encode};
 
+use super::formats::format_of;
 use super::{
     ModelFile, TensorInfo, TensorType,
     metadata::{Metadata, Value},
     write::{ALIGNMENT, header},
 };
-use crate::{Error, Result, model::weights::format_of};
+use crate::{Error, Result};
 
 /// What a file becomes.
 pub struct Quantised<'f> {

@@ -13,7 +13,7 @@ use serde::{
 };
 
 use super::{TensorInfo, foreign, types::TensorType};
-use crate::{Error, Result, text::short};
+use crate::{Error, Result, file::short};
 
 /// The length of the header, before it.
 const LENGTH_BYTES: u64 = 8;

@@ -6,15 +6,10 @@ use std::sync::{
 };
 
 use super::{
-    commands::Submission,
     device::Gpu,
     oneshot::{Receiver, oneshot},
-    texture::Texture,
 };
 use crate::{Error, Result};
-
-/// Bytes of a file that are packed and uploaded at a time.
-pub(crate) const STRIP_BYTES: usize = 2 << 20;
 
 /// A buffer that counts itself off, and frees its memory, when it goes; a browser would leave that to its garbage collector.
 pub(crate) struct Buffer {
@@ -30,14 +25,14 @@ impl Drop for Buffer {
     }
 }
 
+/// What was submitted, to wait for.
+pub(crate) struct Submission(pub(super) wgpu::SubmissionIndex);
+
 /// Point in the order of submissions that can be waited for.
 pub(crate) struct Fence {
     last: wgpu::SubmissionIndex,
     receiver: Receiver<()>,
 }
-
-/// Bytes that go to the GPU before it must have taken them: what the upload of weights costs on the host.
-const STAGING_BYTES: u64 = 8 << 20;
 
 impl Gpu {
     /// A buffer of zeros, `size` bytes rounded up to 4.
@@ -198,69 +193,5 @@ impl Gpu {
         encoder.copy_buffer_to_buffer(&buffer.raw, start, &staging.raw, 0, (count * 4) as u64);
         self.submit(encoder);
         self.map_words(&staging, count).await
-    }
-}
-
-/// Writes to buffers through a bounded amount of staging.
-pub(crate) struct Upload<'e> {
-    gpu: &'e Gpu,
-    pending: u64,
-    /// Staging is handed over without waiting for it.
-    ahead: bool,
-}
-
-impl<'e> Upload<'e> {
-    pub fn new(gpu: &'e Gpu) -> Upload<'e> {
-        Upload {
-            gpu,
-            pending: 0,
-            ahead: false,
-        }
-    }
-
-    /// One that does not wait: whoever writes bounds how much is under way.
-    pub fn ahead(gpu: &'e Gpu) -> Upload<'e> {
-        Upload {
-            ahead: true,
-            ..Upload::new(gpu)
-        }
-    }
-
-    /// Writes bytes, a multiple of 4 of them, and waits where too many are under way.
-    pub async fn write(&mut self, buffer: &Buffer, offset: u64, bytes: &[u8]) -> Result<()> {
-        self.gpu.queue.write_buffer(&buffer.raw, offset, bytes);
-        self.count(bytes.len()).await
-    }
-
-    /// The same for a plane in a texture.
-    pub async fn write_plane(
-        &mut self,
-        texture: &Texture,
-        offset: u64,
-        bytes: &[u8],
-    ) -> Result<()> {
-        self.gpu.write_plane(texture, offset, bytes);
-        self.count(bytes.len()).await
-    }
-
-    async fn count(&mut self, bytes: usize) -> Result<()> {
-        self.pending += bytes as u64;
-        if self.pending <= STAGING_BYTES - STRIP_BYTES as u64 {
-            return Ok(());
-        }
-        if self.ahead {
-            self.pending = 0;
-            self.gpu.queue.submit([]);
-        } else {
-            self.finish().await?;
-        }
-        Ok(())
-    }
-
-    /// Waits until all is written.
-    pub async fn finish(&mut self) -> Result<()> {
-        self.pending = 0;
-        self.gpu.queue.submit([]);
-        self.gpu.wait().await
     }
 }

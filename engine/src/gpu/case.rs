@@ -8,10 +8,7 @@ use lantern_kernels::{
 };
 
 use super::{
-    buffer::Buffer,
-    device::Gpu,
-    pipeline::{BindingResource, Pipeline},
-    texture::Memory,
+    buffer::Buffer, compiled::Pipeline, device::Gpu, pipeline::BindingResource, texture::Memory,
 };
 use crate::Result;
 

@@ -3,9 +3,10 @@
 use std::sync::{Arc, atomic::Ordering::Relaxed};
 
 use super::{
-    buffer::Buffer,
+    buffer::{Buffer, Submission},
+    compiled::Pipeline,
     device::Gpu,
-    pipeline::{BindingResource, Pipeline},
+    pipeline::BindingResource,
     texture::Memory,
 };
 use crate::{Error, Result};
@@ -22,9 +23,6 @@ pub(crate) struct Commands<'g> {
     gpu: &'g Gpu,
     encoder: wgpu::CommandEncoder,
 }
-
-/// What was submitted, to wait for.
-pub(crate) struct Submission(pub(super) wgpu::SubmissionIndex);
 
 /// A compute pass that is being recorded.
 pub(crate) struct Pass<'c> {

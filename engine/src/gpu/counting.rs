@@ -7,8 +7,6 @@ use std::sync::{
 
 use serde::Serialize;
 
-use super::device::Gpu;
-
 /// Counted since the GPU was opened.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct Counters {
@@ -43,19 +41,18 @@ pub(crate) struct Counting {
     pub gpu_bytes: Arc<AtomicU64>,
 }
 
-impl Gpu {
-    /// What was done so far.
+impl Counting {
+    /// What was counted so far.
     pub fn counters(&self) -> Counters {
-        let c = &self.counting;
         Counters {
-            dispatches: c.dispatches.load(Relaxed),
-            passes: c.passes.load(Relaxed),
-            submissions: c.submissions.load(Relaxed),
-            readbacks: c.readbacks.load(Relaxed),
-            buffers_created: c.buffers_created.load(Relaxed),
-            bind_groups_created: c.bind_groups_created.load(Relaxed),
-            pipelines_compiled: c.pipelines_compiled.load(Relaxed),
-            gpu_bytes: c.gpu_bytes.load(Relaxed),
+            dispatches: self.dispatches.load(Relaxed),
+            passes: self.passes.load(Relaxed),
+            submissions: self.submissions.load(Relaxed),
+            readbacks: self.readbacks.load(Relaxed),
+            buffers_created: self.buffers_created.load(Relaxed),
+            bind_groups_created: self.bind_groups_created.load(Relaxed),
+            pipelines_compiled: self.pipelines_compiled.load(Relaxed),
+            gpu_bytes: self.gpu_bytes.load(Relaxed),
         }
     }
 }

@@ -9,7 +9,12 @@ use lantern_kernels::{Cooperative, Kernel, Target, Variant};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{cooperative, counting::Counting, failure::Failures, pipeline::Pipeline};
+use super::{
+    compiled::Pipeline,
+    cooperative,
+    counting::{Counters, Counting},
+    failure::Failures,
+};
 use crate::{Error, Result};
 
 /// One adapter, as `lantern devices` lists it.
@@ -259,6 +264,11 @@ fn no_adapter() -> Error {
 }
 
 impl Gpu {
+    /// What was done so far.
+    pub fn counters(&self) -> Counters {
+        self.counting.counters()
+    }
+
     /// Every adapter, in the order of preference.
     pub async fn adapters() -> Vec<AdapterDescription> {
         found()

@@ -11,6 +11,7 @@ use lantern_kernels::{Binding, BindingKind, Shader, link::link};
 
 use super::{
     buffer::Buffer,
+    compiled::Pipeline,
     device::{Gpu, TARGET},
 };
 use crate::{Error, Result};
@@ -44,13 +45,6 @@ impl<'b> From<&'b Buffer> for BindingResource<'b> {
     fn from(buffer: &'b Buffer) -> BindingResource<'b> {
         BindingResource::Range(buffer.into())
     }
-}
-
-/// A compiled shader and what it binds.
-pub(crate) struct Pipeline {
-    pub compiled: wgpu::ComputePipeline,
-    pub layout: wgpu::BindGroupLayout,
-    pub bindings: Vec<Binding>,
 }
 
 impl Gpu {

@@ -5,15 +5,12 @@ use serde::Serialize;
 
 use super::{
     families::{self, Family},
-    mixer::{self, Shape, delta_net},
-    options::CacheType,
     rope::{Rope, Scaling},
 };
 use crate::{
     Error, ModelFile, Result,
-    file::named,
+    file::{named, short},
     graph::{Activation, KeyHeads, NormKind, RopeStyle},
-    text::short,
 };
 
 /// A model's numbers, in the terms of the Llama paper.
@@ -66,7 +63,7 @@ pub struct Config {
     /// Whether attention's result is multiplied with the sigmoid of a gate, which its queries' matrix makes.
     pub attention_gate: bool,
     /// Sizes of the gated delta nets that some layers have in the place of attention.
-    pub delta_net: Option<delta_net::Sizes>,
+    pub delta_net: Option<DeltaNetConfig>,
     /// Layers, from 0, whose mixer has a recurrent state in the place of a cache.
     pub recurrent_layers: Vec<bool>,
     /// The name of the norm before the MLP.
@@ -83,6 +80,23 @@ pub struct ExpertsConfig {
     pub n_experts: u32,
     /// Experts that the router picks for a token.
     pub top_k: u32,
+}
+
+/// Sizes of a gated delta net.
+#[derive(Debug, Clone, Copy, Serialize)]
+pub struct DeltaNetConfig {
+    /// Rows that the convolution makes a result of.
+    pub conv_kernel: u32,
+    /// Heads of queries and keys.
+    pub key_heads: u32,
+    /// Heads of values.
+    pub value_heads: u32,
+    /// Values of a query's or a key's head.
+    pub key_dim: u32,
+    /// Values of a value's head.
+    pub value_dim: u32,
+    /// Which key head a value head reads.
+    pub sharing: KeyHeads,
 }
 
 /// Factors on activations, and softcaps.
@@ -135,6 +149,13 @@ impl Keys<'_> {
     fn required(&self, key: &str) -> Result<u32> {
         let missing = || Error::BadFile(format!("metadata {}.{key} is missing", self.prefix));
         self.optional(key)?.ok_or_else(missing)
+    }
+}
+
+impl ModelFile {
+    /// The model's numbers.
+    pub fn config(&self) -> Result<Config> {
+        Config::of(self)
     }
 }
 
@@ -222,18 +243,6 @@ impl Config {
         flag.copied().unwrap_or(false)
     }
 
-    /// Bytes of what all layers keep of a sequence: keys and values of `context` positions, in passes of up to
-    /// `prefill_batch` tokens, and recurrent states.
-    pub fn cache_bytes(&self, cache: CacheType, context: usize, prefill_batch: usize) -> u64 {
-        let shape = Shape {
-            context: context as u32,
-            cache,
-            prefill_batch: prefill_batch as u32,
-        };
-        let states = mixer::states(self, &shape);
-        states.iter().map(|state| state.bytes(1)).sum()
-    }
-
     /// Pairs of a head that RoPE rotates in a layer.
     pub(crate) fn rotated_pairs(&self, layer: u32) -> u32 {
         let every = self.no_rope_interval;
@@ -270,7 +279,7 @@ fn recurrent_layers(keys: &Keys, family: &Family, layers: u32) -> Result<Vec<boo
 }
 
 /// Sizes of a family's gated delta nets.
-fn delta_net_sizes(keys: &Keys, family: &Family) -> Result<Option<delta_net::Sizes>> {
+fn delta_net_sizes(keys: &Keys, family: &Family) -> Result<Option<DeltaNetConfig>> {
     if !family.delta_net {
         return Ok(None);
     }
@@ -287,7 +296,7 @@ fn delta_net_sizes(keys: &Keys, family: &Family) -> Result<Option<delta_net::Siz
             "delta nets of {value_heads} value heads over {values} values and {key_heads} key heads of {key_dim}: only even shares, and keys of multiples of 4, are run here"
         )));
     }
-    Ok(Some(delta_net::Sizes {
+    Ok(Some(DeltaNetConfig {
         conv_kernel: keys.required("ssm.conv_kernel")?,
         key_heads,
         value_heads,

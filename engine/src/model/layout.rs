@@ -3,7 +3,7 @@
 use super::{
     block::Layer,
     config::Config,
-    rope::RopeTable,
+    rope_table::RopeTable,
     tensors::{Finder, NormWeights},
     vector::Vector,
     weights::Matrix,

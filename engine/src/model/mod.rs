@@ -10,6 +10,8 @@ pub mod lora;
 pub mod mixer;
 pub mod options;
 pub mod rope;
+pub mod rope_table;
+mod synthetic;
 pub mod tensors;
 pub mod vector;
 pub mod weights;

@@ -2,8 +2,11 @@
 
 use lantern_kernels::padded;
 
-use super::weights::{format_of, join_names};
-use crate::{Error, ModelFile, Result, file::TensorInfo};
+use super::weights::join_names;
+use crate::{
+    Error, ModelFile, Result,
+    file::{TensorInfo, format_of},
+};
 
 /// Small tensors, one after the other: norms' weights, biases.
 #[derive(Debug, Clone)]

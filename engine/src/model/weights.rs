@@ -5,7 +5,10 @@ use lantern_kernels::{
     formats::{Order, STRIP},
 };
 
-use crate::{Error, Gpu, Result, file::TensorInfo};
+use crate::{
+    Error, Gpu, Result,
+    file::{TensorInfo, format_of},
+};
 
 /// A matrix on the GPU, made of one tensor or several.
 #[derive(Debug, Clone)]
@@ -189,21 +192,6 @@ fn order(textured: bool) -> Order {
 
 fn together(textured: bool) -> u32 {
     if textured { STRIP } else { ROWS_TOGETHER }
-}
-
-/// The format of a tensor, where it is one that runs here.
-pub(crate) fn format_of(tensor: &TensorInfo) -> Result<&'static Format> {
-    Format::of(tensor.kind.id()).ok_or_else(|| {
-        let known: Vec<String> = lantern_kernels::FORMATS
-            .iter()
-            .map(|f| f.name.to_uppercase())
-            .collect();
-        let (name, kind) = (&tensor.name, tensor.kind.name());
-        Error::Unsupported(format!(
-            "{name} is stored as {kind}, which is not run here; known are {}",
-            known.join(", ")
-        ))
-    })
 }
 
 /// `blk.0.attn_q+k+v`, from the tensors' names.

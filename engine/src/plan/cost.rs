@@ -1,6 +1,5 @@
 //! What dispatches take at least: a simple model of cost, to hold measurements against.
 
-use super::dispatch::{Dispatch, Plan};
 use crate::Ceilings;
 
 /// What one dispatch takes at least. Norms, embeddings and sampling count as nothing but a dispatch.
@@ -29,43 +28,6 @@ pub struct Load {
     pub operations: u64,
     /// Dispatches.
     pub dispatches: u64,
-}
-
-impl Dispatch {
-    /// What it takes in a pass of `tokens` that begins at `position`; nothing where it is left out of that pass.
-    pub fn load(&self, tokens: u32, position: u32) -> Load {
-        let left = tokens.saturating_sub(self.token_start);
-        if left == 0 {
-            return Load::default();
-        }
-        let cost = &self.cost;
-        let tokens = u64::from(left.min(cost.tokens.unwrap_or(u32::MAX)));
-        let end = u64::from(position) + tokens;
-        // Token i attends to position + i + 1 positions.
-        let window = u64::from(cost.window.unwrap_or(u32::MAX));
-        let attended = tokens * u64::from(position) + tokens * (tokens + 1) / 2;
-        let (attended, end) = (attended.min(tokens * window), end.min(tokens + window));
-        Load {
-            bytes: cost.bytes + cost.position_bytes * end,
-            operations: cost.operations * tokens + cost.position_operations * attended,
-            dispatches: 1,
-        }
-    }
-}
-
-impl Plan {
-    /// What all of it takes in a pass of `tokens` that begins at `position`.
-    pub fn load(&self, tokens: u32, position: u32) -> Load {
-        let loads = self.dispatches.iter().map(|d| d.load(tokens, position));
-        loads.fold(Load::default(), Load::and)
-    }
-
-    /// Seconds of such a pass on an adapter that reaches its ceilings all the time: each dispatch either reads or
-    /// computes, whichever takes longer, and costs what a dispatch costs.
-    pub fn seconds(&self, tokens: u32, position: u32, ceilings: &Ceilings) -> f64 {
-        let dispatches = self.dispatches.iter().map(|d| d.load(tokens, position));
-        dispatches.map(|load| load.seconds(ceilings)).sum()
-    }
 }
 
 impl Load {

@@ -4,8 +4,11 @@ use std::{fmt, ops::Range};
 
 use lantern_kernels::Shader;
 
-use super::cost::Cost;
-use crate::graph::{MatrixId, Section, StateId, Tensor, VectorId};
+use super::cost::{Cost, Load};
+use crate::{
+    Ceilings,
+    graph::{MatrixId, Section, StateId, Tensor, VectorId},
+};
 
 /// What is bound to a name of a kernel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -118,6 +121,48 @@ impl Plan {
         let first = self.dispatches.iter().position(is).unwrap_or(0);
         let count = self.dispatches[first..].iter().take_while(|d| is(d));
         first..first + count.count()
+    }
+}
+
+impl Dispatch {
+    /// What it takes in a pass of `tokens` that begins at `position`; nothing where it is left out of that pass.
+    pub fn load(&self, tokens: u32, position: u32) -> Load {
+        let left = tokens.saturating_sub(self.token_start);
+        if left == 0 {
+            return Load::default();
+        }
+        let cost = &self.cost;
+        let max = if self.last_row {
+            1
+        } else {
+            cost.tokens.unwrap_or(u32::MAX)
+        };
+        let tokens = u64::from(left.min(max));
+        let end = u64::from(position) + tokens;
+        // Token i attends to position + i + 1 positions.
+        let window = u64::from(cost.window.unwrap_or(u32::MAX));
+        let attended = tokens * u64::from(position) + tokens * (tokens + 1) / 2;
+        let (attended, end) = (attended.min(tokens * window), end.min(tokens + window));
+        Load {
+            bytes: cost.bytes + cost.position_bytes * end,
+            operations: cost.operations * tokens + cost.position_operations * attended,
+            dispatches: 1,
+        }
+    }
+}
+
+impl Plan {
+    /// What all of it takes in a pass of `tokens` that begins at `position`.
+    pub fn load(&self, tokens: u32, position: u32) -> Load {
+        let loads = self.dispatches.iter().map(|d| d.load(tokens, position));
+        loads.fold(Load::default(), Load::and)
+    }
+
+    /// Seconds of such a pass on an adapter that reaches its ceilings all the time: each dispatch either reads or
+    /// computes, whichever takes longer, and costs what a dispatch costs.
+    pub fn seconds(&self, tokens: u32, position: u32, ceilings: &Ceilings) -> f64 {
+        let dispatches = self.dispatches.iter().map(|d| d.load(tokens, position));
+        dispatches.map(|load| load.seconds(ceilings)).sum()
     }
 }
 

@@ -1,81 +1,20 @@
 //! Lowering: a graph to dispatches for one adapter. Rules fuse ops, each step then becomes the dispatches of its kernel, and
 //! tensors are laid into few buffers by how long each is read.
 
-use lantern_kernels::{
-    Kernel, Part, Shader, padded,
-    parts::{SCALAR_F16, SCALAR_F32},
-};
+use lantern_kernels::padded;
 
 use super::{
     dispatch::{Dispatch, Plan},
     emit::{Emitter, xs_bytes},
+    lowering::{Lowering, Width},
     place::{Placement, place},
-    plans::splits,
     rules::RULES,
     step::{Step, steps},
 };
 use crate::{
-    Gpu, Precision,
-    graph::{Graph, MatrixId, Op, RowCount, StateSpec, Tensor, TensorSpec},
-    model::{
-        layout::Layout,
-        lora::{LoraLayout, Pair},
-        options::CacheType,
-        weights::Matrix,
-    },
+    Gpu,
+    graph::{Graph, Op, RowCount, Tensor, TensorSpec},
 };
-
-/// What a pass is for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Width {
-    /// One row.
-    Decode,
-    /// One row, [`LONG`] positions or more into the context.
-    DecodeLong,
-    /// Up to so many rows.
-    Prefill(u32),
-}
-
-impl Width {
-    /// Whether it is for decoding, and not for a prompt that happens to have one token.
-    pub fn is_decode(self) -> bool {
-        matches!(self, Width::Decode | Width::DecodeLong)
-    }
-
-    /// Rows of a pass at most.
-    pub fn rows(self) -> u32 {
-        match self {
-            Width::Decode | Width::DecodeLong => 1,
-            Width::Prefill(rows) => rows,
-        }
-    }
-}
-
-/// Positions from which on a row's attention is worth splitting.
-pub const LONG: u32 = 512;
-
-/// Rows whose logits are computed at once where those of all are wanted.
-pub const ALL_LOGITS_ROWS: u32 = 16;
-
-/// Lowers graphs of one model, for one width.
-pub(crate) struct Lowering<'a> {
-    /// Picks variants.
-    pub gpu: &'a Gpu,
-    /// The model's weights.
-    pub layout: &'a Layout,
-    /// What is computed beside them, and the factor on each.
-    pub loras: &'a [(&'a LoraLayout, f32)],
-    /// Exact or mixed arithmetic.
-    pub precision: Precision,
-    /// How keys and values are kept.
-    pub cache: CacheType,
-    /// Positions of a sequence.
-    pub context: u32,
-    /// Sequences that a session keeps state of.
-    pub sequences: u32,
-    /// What the pass is for.
-    pub width: Width,
-}
 
 impl Lowering<'_> {
     /// The plan of a graph.
@@ -114,84 +53,6 @@ impl Lowering<'_> {
             rows: self.width.rows(),
         }
     }
-
-    /// A kernel with these parts and constants, in the variant that suits the adapter.
-    pub(super) fn shader(
-        &self,
-        kernel: &'static Kernel,
-        parts: &[&'static Part],
-        consts: &[(&'static str, u32)],
-    ) -> Shader {
-        shader(self.gpu, kernel, parts, consts)
-    }
-
-    pub(super) fn exact(&self) -> bool {
-        self.precision == Precision::Exact
-    }
-
-    /// Tiles of f16 where the adapter gains by them.
-    pub(super) fn scalar(&self) -> &'static Part {
-        let f16 = self.gpu.adapter().features.shader_f16 && !self.gpu.software();
-        if f16 && !self.exact() {
-            &SCALAR_F16
-        } else {
-            &SCALAR_F32
-        }
-    }
-
-    /// A matrix of the model, or of LoRA: those have the numbers after its own.
-    pub(super) fn matrix(&self, id: MatrixId) -> &Matrix {
-        let loras = self.loras.iter();
-        let more = loras.flat_map(|(lora, _)| &lora.matrices);
-        let mut all = self.layout.matrices.iter().chain(more);
-        all.nth(id).expect("a matrix of the model or of LoRA")
-    }
-
-    /// What LoRA has beside the matrix `target`: the number of A, the factor, and the pair.
-    pub(super) fn pairs(&self, target: MatrixId) -> Vec<(MatrixId, f32, &Pair)> {
-        let mut found = Vec::new();
-        let mut first = self.layout.matrices.len();
-        for (lora, factor) in self.loras {
-            let pairs = lora.pairs.iter().filter(|pair| pair.target == target);
-            found.extend(pairs.map(|pair| (first + pair.a, factor * pair.scale, pair)));
-            first += lora.matrices.len();
-        }
-        found
-    }
-
-    /// Whether LoRA has something beside `target`.
-    pub(super) fn is_adapted(&self, target: MatrixId) -> bool {
-        !self.pairs(target).is_empty()
-    }
-
-    /// Whether attention far into the context is split while decoding.
-    pub(super) fn splits(&self) -> bool {
-        splits(self.gpu, self.context)
-    }
-
-    /// Whether a state is kept in textures.
-    pub fn textured(&self, state: &StateSpec) -> bool {
-        state.texels
-            && self.gpu.textures()
-            && self.gpu.cache_texture_holds(state.bytes(self.sequences))
-    }
-
-    /// Whether this adapter reads `bytes` of activations best from a uniform buffer, and they fit one.
-    pub(super) fn uniform(&self, bytes: u64) -> bool {
-        bytes <= self.gpu.max_uniform_bytes()
-    }
-}
-
-/// A kernel with these parts and constants, in the variant that suits the adapter.
-pub(super) fn shader(
-    gpu: &Gpu,
-    kernel: &'static Kernel,
-    parts: &[&'static Part],
-    consts: &[(&'static str, u32)],
-) -> Shader {
-    let first = Shader::new(kernel, gpu.variant(kernel), parts, consts);
-    let variant = gpu.variant_for(kernel, &first.shape());
-    Shader { variant, ..first }
 }
 
 /// Pairs of tensors of which the first lies in the memory of the second.
@@ -223,7 +84,8 @@ fn xs_bound(gpu: &Gpu, graph: &Graph) -> u64 {
     read.filter(|&bytes| bytes <= max).max().unwrap_or(0)
 }
 
-/// Bytes of a tensor. Kernels that take eight rows at a time bind all eight, whether there is a row for each or not; and `xs_bound` where a tensor with longer rows shares their shader.
+/// Bytes of a tensor. Kernels that take eight rows at a time bind all eight, whether there is a row for each or not; and
+/// `xs_bound` where a tensor with longer rows shares their shader.
 fn spec_bytes(spec: &TensorSpec, width: Width, xs_bound: u64) -> u64 {
     let row = u64::from(padded(spec.cols)) * 4;
     match spec.rows {

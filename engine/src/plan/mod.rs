@@ -3,7 +3,8 @@
 pub mod cost;
 pub mod dispatch;
 mod emit;
-pub(crate) mod lower;
+mod lower;
+pub(crate) mod lowering;
 mod place;
 pub(crate) mod plans;
 mod rules;

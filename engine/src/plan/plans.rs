@@ -2,15 +2,15 @@
 
 use std::sync::Arc;
 
-use lantern_kernels::{Shader, argmax, attention_join, bytes_of_params, sample};
+use lantern_kernels::{Shader, argmax, bytes_of_params, sample};
 
 use super::{
     cost::Cost,
     dispatch::{Binding, Dispatch, Plan},
-    lower::{LONG, Lowering, Width, shader},
+    lowering::{Lowering, Width, shader, splits},
 };
 use crate::{
-    Gpu, Precision, SamplerOptions,
+    Gpu, Precision,
     graph::{Section, StateSpec},
     model::{
         config::Config,
@@ -95,7 +95,10 @@ impl Plans {
 impl Builder<'_> {
     /// All plans.
     pub fn plans(&self) -> Plans {
-        let neutral = SamplerOptions::greedy().params(self.config.vocab_size);
+        let neutral = sample::Params {
+            vocabulary: self.config.vocab_size,
+            ..sample::Params::default()
+        };
         Plans {
             decode: self.pass(Width::Decode).into(),
             decode_long: self.splits().then(|| self.pass(Width::DecodeLong).into()),
@@ -174,12 +177,6 @@ impl Builder<'_> {
         let shader = shader(self.gpu, &sample::SAMPLE, &[], &[]);
         sampling(shader, "sample", binds, bytes_of_params(params))
     }
-}
-
-/// Whether an adapter splits attention far into contexts of this length while decoding.
-pub(super) fn splits(gpu: &Gpu, context: u32) -> bool {
-    let combine = &attention_join::ATTENTION_JOIN;
-    context >= LONG && gpu.verified(combine).next().is_some()
 }
 
 /// The plan of one dispatch that samples a token.

@@ -1,7 +1,7 @@
 //! The rules by which steps are fused, in their order. Each leaves what is computed as it is.
 
 use super::{
-    lower::Lowering,
+    lowering::Lowering,
     step::{Epilogue, FusedNorm, Step},
 };
 use crate::graph::{GateUp, NormKind, Op, Tensor, Which};

@@ -6,8 +6,8 @@ use super::dispatch::{Binding, Plan};
 use crate::{
     Gpu, Result,
     gpu::{
-        buffer::Buffer,
-        commands::{BoundShader, Pass, Submission},
+        buffer::{Buffer, Submission},
+        commands::{BoundShader, Pass},
         pipeline::{BindingResource, Range as BufferRange},
     },
     graph::Section,

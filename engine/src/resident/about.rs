@@ -1,11 +1,10 @@
 //! What a file's header alone says of a model on an adapter: its context, its plans, its graph. No weights are read.
 
-use super::load::admit;
 use crate::{
-    Gpu, ModelFile, Result,
+    Error, Gpu, ModelFile, Result,
     graph::{Graph, Section},
     model::{config::Config, forward::forward, layout::Layout, options::LoadOptions},
-    plan::{dispatch::Plan, lower::Width, plans::Builder},
+    plan::{dispatch::Plan, lowering::Width, plans::Builder},
 };
 
 impl ModelFile {
@@ -77,4 +76,20 @@ pub(super) fn builder<'a>(
         prefill_batch: prefill_batch as u32,
         sequences: 1,
     }
+}
+
+/// Refuses `tokens`, of which the session then holds `held`, by the vocabulary and the context.
+pub(crate) fn admit(tokens: &[u32], held: usize, vocab_size: u32, context: usize) -> Result<()> {
+    if let Some(token) = tokens.iter().find(|&&t| t >= vocab_size) {
+        return Err(Error::BadInput(format!(
+            "there is no token {token}: the vocabulary has {vocab_size}"
+        )));
+    }
+    if held > context {
+        return Err(Error::ContextFull {
+            tokens: held,
+            context,
+        });
+    }
+    Ok(())
 }

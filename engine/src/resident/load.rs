@@ -16,10 +16,11 @@ use super::{
     weights::Stored,
 };
 use crate::{
-    Error, Gpu, ModelFile, Result, Session,
+    Error, Gpu, ModelFile, Result,
     gpu::{
-        buffer::{Buffer, Upload},
+        buffer::Buffer,
         pipeline::{BindingResource, Range},
+        upload::Upload,
     },
     model::{
         config::Config,
@@ -225,11 +226,6 @@ impl Model {
     pub fn cache_type(&self) -> CacheType {
         self.0.cache
     }
-
-    /// A session with an empty cache.
-    pub async fn session(&self) -> Result<Session> {
-        Session::new(self.0.clone()).await
-    }
 }
 
 impl Loaded {
@@ -325,22 +321,6 @@ fn divided(
     layout.stream(matrices, division.rows);
     let plans = builder(gpu, config, layout, options, prefill_batch).plans();
     Ok((plans, division.units))
-}
-
-/// Refuses `tokens`, of which the session then holds `held`, by the vocabulary and the context.
-pub(crate) fn admit(tokens: &[u32], held: usize, vocab_size: u32, context: usize) -> Result<()> {
-    if let Some(token) = tokens.iter().find(|&&t| t >= vocab_size) {
-        return Err(Error::BadInput(format!(
-            "there is no token {token}: the vocabulary has {vocab_size}"
-        )));
-    }
-    if held > context {
-        return Err(Error::ContextFull {
-            tokens: held,
-            context,
-        });
-    }
-    Ok(())
 }
 
 impl Gpu {

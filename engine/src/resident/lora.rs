@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     ModelFile, Result,
-    gpu::{buffer::Upload, pipeline::BindingResource},
+    gpu::{pipeline::BindingResource, upload::Upload},
     model::lora::LoraLayout,
 };
 

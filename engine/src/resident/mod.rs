@@ -1,6 +1,6 @@
 //! A model's bytes on a GPU: loaded, split where a binding limit asks for it, streamed where they do not fit, LoRA beside.
 
-mod about;
+pub mod about;
 pub mod activations;
 pub mod load;
 pub mod lora;

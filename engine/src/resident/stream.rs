@@ -14,7 +14,10 @@ use super::{
 };
 use crate::{
     Error, Gpu, ModelFile, Result,
-    gpu::buffer::{Buffer, Fence, STRIP_BYTES, Upload},
+    gpu::{
+        buffer::{Buffer, Fence},
+        upload::{STRIP_BYTES, Upload},
+    },
     graph::{MatrixId, snapshot_bytes},
     model::{
         layout::Layout,
@@ -22,7 +25,7 @@ use crate::{
     },
     plan::{
         dispatch::{Binding, Plan},
-        lower::ALL_LOGITS_ROWS,
+        lowering::ALL_LOGITS_ROWS,
         plans::{Builder, Plans},
     },
 };

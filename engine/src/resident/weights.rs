@@ -6,9 +6,10 @@ use crate::{
     Error, Gpu, ModelFile, Result,
     file::TensorInfo,
     gpu::{
-        buffer::{Buffer, STRIP_BYTES, Upload},
+        buffer::Buffer,
         pipeline::{BindingResource, Range},
         texture::Texture,
+        upload::{STRIP_BYTES, Upload},
     },
     model::weights::{Matrix, Piece, ROWS_TOGETHER},
 };

@@ -11,7 +11,7 @@ use crate::{
     graph::{MatrixId, Section},
     plan::{
         dispatch::{Binding, Plan},
-        lower::ALL_LOGITS_ROWS,
+        lowering::ALL_LOGITS_ROWS,
         plans::Plans,
         run::{CompiledPlan, Lookup},
     },

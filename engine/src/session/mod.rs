@@ -26,11 +26,14 @@ use crate::{
     graph::{Section, StateKind},
     plan::{
         cost::Load,
-        lower::LONG,
+        lowering::LONG,
         plans::Plans,
         run::{CompiledPlan, Segment},
     },
-    resident::{load::Loaded, lora::Lora},
+    resident::{
+        load::{Loaded, Model},
+        lora::Lora,
+    },
 };
 
 /// Operations a second before any were measured: those of a slow CPU.
@@ -59,6 +62,13 @@ pub struct Session {
     batching: ReadbackBatching,
     /// How fast the last prefill pass was: so much is submitted at once.
     operations_per_second: f64,
+}
+
+impl Model {
+    /// A session with an empty cache.
+    pub async fn session(&self) -> Result<Session> {
+        Session::new(self.0.clone()).await
+    }
 }
 
 impl Session {

@@ -9,8 +9,8 @@ use super::Session;
 use crate::{
     Error, Result,
     graph::{Purpose, SNAPSHOT_INTERVAL, Section},
-    plan::{lower::ALL_LOGITS_ROWS, run::Segment},
-    resident::load::admit,
+    plan::{lowering::ALL_LOGITS_ROWS, run::Segment},
+    resident::about::admit,
 };
 
 /// Seconds that a submission takes at about most: drivers take a GPU that is busy for seconds for hung, and a screen that

@@ -94,7 +94,7 @@ impl Sequences {
                     "there is no sequence {sequence}: there are {known}, from 0"
                 )));
             };
-            crate::resident::load::admit(
+            crate::resident::about::admit(
                 &[token],
                 position as usize + 1,
                 config.vocab_size,

@@ -8,11 +8,11 @@ use tokenizers::{
     models::bpe::{BPE, Merges, Vocab},
 };
 
-use super::{
-    pretokenizers::Cutter,
-    vocabulary::{Vocabulary, short},
+use super::{pretokenizers::Cutter, vocabulary::Vocabulary};
+use crate::{
+    Error, Result,
+    file::{Metadata, short},
 };
-use crate::{Error, Result, file::Metadata};
 
 /// A vocabulary with its merges.
 #[derive(Debug)]

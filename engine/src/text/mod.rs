@@ -16,4 +16,3 @@ mod vocabulary;
 pub use stream::TextStream;
 pub use template::{ChatTemplate, name_special_tokens};
 pub use tokenizer::Tokenizer;
-pub(crate) use vocabulary::short;

@@ -9,7 +9,7 @@ use std::ops::Range;
 
 use regex_automata::{Input, meta::Regex};
 
-use super::vocabulary::short;
+use crate::file::short;
 use crate::{Error, Result};
 
 /// A row of the table.

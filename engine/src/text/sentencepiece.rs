@@ -12,9 +12,12 @@ use std::{
 
 use super::{
     byte_pairs::halves,
-    vocabulary::{Vocabulary, role, same_length, short},
+    vocabulary::{Vocabulary, role, same_length},
 };
-use crate::{Error, Result, file::Metadata};
+use crate::{
+    Error, Result,
+    file::{Metadata, short},
+};
 
 /// Stands for the space in these vocabularies.
 const SPACE: &str = "▁";

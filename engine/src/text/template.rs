@@ -10,7 +10,7 @@ use minijinja::{
 };
 
 use super::{Tokenizer, python};
-use crate::{Error, Result, file::Metadata};
+use crate::{Error, ModelFile, Result, file::Metadata};
 
 /// The budget of one rendering: instructions, and 64 bytes each of what is written. Conversations take thousands; this is about a second
 /// of work and 256 MB.
@@ -24,6 +24,13 @@ const NAME: &str = "chat_template";
 pub struct ChatTemplate {
     environment: Environment<'static>,
     source: String,
+}
+
+impl ModelFile {
+    /// The chat template, where the file has one.
+    pub fn chat_template(&self) -> Result<Option<ChatTemplate>> {
+        ChatTemplate::from_metadata(self.metadata())
+    }
 }
 
 impl ChatTemplate {

@@ -7,9 +7,12 @@ use super::{
     pretokenizers::{Cutter, rule_for},
     sentencepiece::{self, Prefix, SentencePiece},
     specials::{Part, Special, Specials},
-    vocabulary::{Defaults, Kind, Vocabulary, short, token},
+    vocabulary::{Defaults, Kind, Vocabulary, token},
 };
-use crate::{Error, Result, file::Metadata};
+use crate::{
+    Error, ModelFile, Result,
+    file::{Metadata, named, short},
+};
 
 /// Text to token ids and back.
 #[derive(Debug)]
@@ -30,6 +33,13 @@ enum Method {
     None,
     BytePairs(BytePairs),
     SentencePiece(SentencePiece),
+}
+
+impl ModelFile {
+    /// The tokenizer; an error where the file has none that is known here.
+    pub fn tokenizer(&self) -> Result<Tokenizer> {
+        Tokenizer::from_metadata(self.metadata()).map_err(|error| named(self.label(), error))
+    }
 }
 
 impl Tokenizer {

@@ -2,7 +2,10 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use crate::{Error, Result, file::Metadata};
+use crate::{
+    Error, Result,
+    file::{Metadata, short},
+};
 
 /// Token id by text.
 type Ids<'t> = HashMap<&'t str, u32>;
@@ -271,12 +274,4 @@ fn asked(metadata: &Metadata, key: &str, token: Option<u32>) -> Result<Option<bo
         )));
     }
     Ok(asked)
-}
-
-/// A text of a file, short enough for a message.
-pub(crate) fn short(text: &str) -> String {
-    match text.char_indices().nth(60) {
-        Some((cut, _)) => format!("{:?}…", &text[..cut]),
-        None => format!("{text:?}"),
-    }
 }

@@ -6,9 +6,9 @@ use std::collections::BTreeMap;
 use super::{super::Value, json::Object};
 use crate::{
     Error, Result,
+    file::short,
     graph::Activation,
     model::families::{FAMILIES, Family},
-    text::short,
 };
 
 /// What `transformers` calls a family, and how its files differ from Llama's.

@@ -10,7 +10,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
 use super::super::Source;
-use crate::{Error, Result, text::short};
+use crate::{Error, Result, file::short};
 
 /// Of a file of settings, at most. The largest known, tokenizer_config.json of vocabularies with many reserved tokens, has
 /// 1 MB.

@@ -40,7 +40,7 @@ use super::{
     safetensors::{self, Entry},
     types::TensorType,
 };
-use crate::{Error, Result, text::short};
+use crate::{Error, Result, file::short};
 
 /// Which file has which tensor, where there are several.
 const INDEX: &str = "model.safetensors.index.json";

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use serde_json::Value as Json;
 
 use super::super::Value;
-use crate::{Error, Result, text::short};
+use crate::{Error, Result, file::short};
 
 /// The words of GPT-2, which `ByteLevel` cuts by itself.
 const GPT2: &str = r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+";

@@ -15,7 +15,7 @@ use super::{
     json::{Folder, Object},
     pieces,
 };
-use crate::{Error, Result, text::short};
+use crate::{Error, Result, file::short};
 
 /// Of `tokenizer.json`, at most. Vocabularies of 262 thousand tokens take 33 MB.
 const BYTES_MAX: u64 = 96 << 20;

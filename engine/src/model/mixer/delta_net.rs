@@ -1,35 +1,19 @@
 //! Gated delta net (Yang et al. 2024, arXiv 2412.06464) as Qwen 3.5 has it: a causal convolution over queries, keys and
 //! values, the gated delta rule over a state of a matrix a head, a gated norm.
 
-use serde::Serialize;
-
 use crate::{
     Result,
     graph::{
-        self, Activation, Conv, Graph, Groups, KeyHeads, Norm, NormKind, NormedGate, StateKind,
-        StateSpec, Tensor, TensorSpec, VectorId,
+        self, Activation, Conv, Graph, Groups, Norm, NormKind, NormedGate, StateKind, StateSpec,
+        Tensor, TensorSpec, VectorId,
     },
-    model::tensors::{Affine, Finder, Joined},
+    model::{
+        config::DeltaNetConfig,
+        tensors::{Affine, Finder, Joined},
+    },
 };
 
-/// Sizes of a gated delta net.
-#[derive(Debug, Clone, Copy, Serialize)]
-pub struct Sizes {
-    /// Rows that the convolution makes a result of.
-    pub conv_kernel: u32,
-    /// Heads of queries and keys.
-    pub key_heads: u32,
-    /// Heads of values.
-    pub value_heads: u32,
-    /// Values of a query's or a key's head.
-    pub key_dim: u32,
-    /// Values of a value's head.
-    pub value_dim: u32,
-    /// Which key head a value head reads.
-    pub sharing: KeyHeads,
-}
-
-impl Sizes {
+impl DeltaNetConfig {
     /// Columns of queries, keys and values.
     fn channels(&self) -> u32 {
         2 * self.key_heads * self.key_dim + self.values()
@@ -58,7 +42,7 @@ impl Sizes {
 /// A gated delta net's weights in one block.
 #[derive(Debug)]
 pub struct DeltaNet {
-    sizes: Sizes,
+    sizes: DeltaNetConfig,
     dim: u32,
     eps: f32,
     /// Queries, keys and values, then the gate z, then β, then α: joined as far as they are stored alike.
@@ -72,7 +56,11 @@ pub struct DeltaNet {
 
 impl DeltaNet {
     /// The weights of layer `index`.
-    pub(super) fn find(finder: &mut Finder<'_>, sizes: Sizes, index: u32) -> Result<DeltaNet> {
+    pub(super) fn find(
+        finder: &mut Finder<'_>,
+        sizes: DeltaNetConfig,
+        index: u32,
+    ) -> Result<DeltaNet> {
         let name = |part: &str| format!("blk.{index}.{part}");
         let (dim, heads) = (finder.config.dim, sizes.value_heads);
         let parts = [

@@ -50,6 +50,20 @@ impl Mixer {
     }
 }
 
+impl Config {
+    /// Bytes of what all layers keep of a sequence: keys and values of `context` positions, in passes of up to
+    /// `prefill_batch` tokens, and recurrent states.
+    pub fn cache_bytes(&self, cache: CacheType, context: usize, prefill_batch: usize) -> u64 {
+        let shape = Shape {
+            context: context as u32,
+            cache,
+            prefill_batch: prefill_batch as u32,
+        };
+        let states = states(self, &shape);
+        states.iter().map(|state| state.bytes(1)).sum()
+    }
+}
+
 /// What the mixers of all layers keep of a sequence, in the order of a model's graph.
 pub fn states(config: &Config, shape: &Shape) -> Vec<StateSpec> {
     let of_layer = |layer| match config.delta_net {

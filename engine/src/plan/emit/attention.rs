@@ -19,7 +19,7 @@ use crate::{
     plan::{
         cost::Cost,
         dispatch::Binding,
-        lower::{LONG, Width},
+        lowering::{LONG, Width},
         step::Step,
     },
 };

@@ -15,7 +15,7 @@ use crate::{
     plan::{
         cost::Cost,
         dispatch::Binding,
-        lower::Width,
+        lowering::Width,
         step::{Epilogue, FusedNorm, Step},
     },
 };

@@ -15,7 +15,7 @@ use lantern_kernels::{Shader, padded};
 use super::{
     cost::Cost,
     dispatch::{Binding, Dispatch},
-    lower::{ALL_LOGITS_ROWS, Lowering, Width},
+    lowering::{ALL_LOGITS_ROWS, Lowering, Width},
     step::Step,
 };
 use crate::graph::{Graph, Op, Section, Tensor, TensorSpec};

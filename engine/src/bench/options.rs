@@ -1,0 +1,69 @@
+//! What a benchmark measures.
+
+use crate::{Error, Result, Session};
+
+/// Tokens of decode before anything counts: enough that every pipeline has run once.
+pub(super) const WARM_UP: usize = 8;
+
+/// What to measure.
+#[derive(Debug, Clone)]
+pub struct BenchOptions {
+    /// Tokens of each prompt that is prefilled; none of 0.
+    pub prompt: Vec<usize>,
+    /// Tokens of each answer that is sampled; none of 0.
+    pub generated: Vec<usize>,
+    /// Tokens in the cache before each sample, rising.
+    pub depths: Vec<usize>,
+    /// Samples of each row.
+    pub repetitions: usize,
+    /// Also time each kernel, by timestamps of the GPU.
+    pub profile: bool,
+    /// Seconds that opening the device and loading took.
+    pub load_seconds: f64,
+}
+
+/// What a row measures: tokens prefilled, or generated.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Test {
+    Prefill(usize),
+    Decode(usize),
+}
+
+impl BenchOptions {
+    /// Positions that the measurements take.
+    pub fn positions(&self) -> usize {
+        let longest = |counts: &[usize]| counts.iter().copied().max().unwrap_or(0);
+        // A prompt is followed by the first token of an answer; before N timed tokens one is prefilled and one sampled.
+        let (prompt, sampled) = (longest(&self.prompt), longest(&self.generated));
+        longest(&self.depths) + (prompt + 1).max(sampled + 2).max(2 * WARM_UP)
+    }
+
+    pub(super) fn tests(&self) -> Vec<Test> {
+        let prompts = self.prompt.iter().map(|&count| Test::Prefill(count));
+        let sampled = self.generated.iter().map(|&count| Test::Decode(count));
+        prompts.chain(sampled).collect()
+    }
+
+    pub(super) fn check(&self, session: &Session) -> Result<()> {
+        let nothing = self.tests().is_empty() || self.repetitions == 0 || self.depths.is_empty();
+        let zero = |counts: &[usize]| counts.contains(&0);
+        if nothing || zero(&self.prompt) || zero(&self.generated) {
+            return Err(Error::BadInput("a benchmark of nothing".to_owned()));
+        }
+        let (needed, context) = (self.positions(), session.context());
+        if needed > context {
+            return Err(Error::BadInput(format!(
+                "this benchmark takes a context of {needed} tokens, and the session has {context}"
+            )));
+        }
+        Ok(())
+    }
+}
+
+/// What Linux says under `key` in one of its files of sizes.
+pub(super) fn bytes_in(file: &str, key: &str) -> Option<u64> {
+    let text = std::fs::read_to_string(file).ok()?;
+    let size = text.lines().find_map(|line| line.strip_prefix(key))?;
+    let kilobytes: u64 = size.trim().strip_suffix("kB")?.trim().parse().ok()?;
+    Some(kilobytes * 1024)
+}
