@@ -38,9 +38,9 @@ fn sentences() -> String {
             found.map(|name| open(kind, name))
         };
         if let Some(file) = of("families", references::FAMILIES) {
-            FORMATS
-                .iter()
-                .for_each(|format| planned(&wider(&file, format)));
+            for format in FORMATS {
+                planned(&wider(&file, format));
+            }
         } else {
             let file = of("families-2026", references::FAMILIES_2026);
             planned(&file.unwrap_or_else(|| panic!("{} has no reference", family.name)));
@@ -71,7 +71,8 @@ fn wrapped(text: &str) -> String {
         if line.is_empty() {
             line.push_str(word);
         } else if line.chars().count() + 1 + word.chars().count() <= 118 {
-            *line += &format!(" {word}");
+            line.push(' ');
+            line.push_str(word);
         } else {
             lines.push(word.to_owned());
         }
