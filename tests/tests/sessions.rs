@@ -9,13 +9,17 @@ use pollster::block_on;
 
 use crate::support::{
     adapters,
-    models::{folder, generate, load, prefill, prefill_all, reference},
+    models::{assert_forced, folder, generate, load, prefill, prefill_all, reference},
     nmse,
 };
 
 fn model(options: GpuOptions, load_options: &LoadOptions) -> Model {
+    let forced: Vec<String> = options.variants.clone();
+    let forced: Vec<&str> = forced.iter().map(String::as_str).collect();
     let gpu: Arc<Gpu> = Arc::new(adapters::gpu(&adapters::main(), options));
-    load(&gpu, &folder("formats").join("Q4_1.gguf"), load_options)
+    let path = folder("formats").join("Q4_1.gguf");
+    assert_forced(&gpu, &path, load_options, &forced);
+    load(&gpu, &path, load_options)
 }
 
 fn exact(prefill_batch: Option<usize>) -> LoadOptions {

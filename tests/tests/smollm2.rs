@@ -10,7 +10,7 @@ use pollster::block_on;
 use crate::support::{
     adapters,
     default_model::default_model,
-    models::{folder, generate, load, logits, prefill, prefill_all, reference},
+    models::{assert_forced, folder, generate, load, logits, prefill, prefill_all, reference},
     nmse,
 };
 
@@ -34,14 +34,12 @@ fn open(
         ..GpuOptions::default()
     };
     let gpu = Arc::new(adapters::gpu(adapter, options));
-    let model = load(
-        &gpu,
-        path,
-        &LoadOptions {
-            precision,
-            ..LoadOptions::default()
-        },
-    );
+    let options = LoadOptions {
+        precision,
+        ..LoadOptions::default()
+    };
+    assert_forced(&gpu, path, &options, variants);
+    let model = load(&gpu, path, &options);
     (gpu, model)
 }
 

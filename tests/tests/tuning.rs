@@ -2,16 +2,70 @@
 
 use std::{collections::BTreeSet, ops::ControlFlow, sync::Arc};
 
-use lantern_engine::{GpuOptions, LoadOptions, ModelFile, Precision, SamplerOptions};
+use lantern_engine::{Gpu, GpuOptions, LoadOptions, ModelFile, Precision, SamplerOptions};
 use lantern_kernels::matvec::MATVEC;
 use pollster::block_on;
 
 use crate::support::{
     adapters,
     default_model::default_model,
-    models::{folder, generate, load, logits, prefill, reference},
+    models::{assert_forced, folder, generate, load, logits, prefill, reference},
     nmse,
 };
+
+fn forced(variants: &[&str]) -> GpuOptions {
+    GpuOptions {
+        variants: variants.iter().map(ToString::to_string).collect(),
+        ..GpuOptions::default()
+    }
+}
+
+#[test]
+fn names_of_no_variant_are_refused() {
+    let refused = |options| {
+        let error = block_on(Gpu::new(&options)).err().expect("an error");
+        assert_eq!(error.code(), "bad-input");
+        error.to_string()
+    };
+    let said = refused(forced(&["rows4", "rows_4"]));
+    assert!(
+        said.contains("\"rows_4\"") && said.contains("rows4, rows8, runs"),
+        "{said}"
+    );
+    let faulty = |fault: &str| {
+        refused(GpuOptions {
+            faults: vec![fault.to_owned()],
+            ..GpuOptions::default()
+        })
+    };
+    let said = faulty("matvec.rows_4");
+    assert!(
+        said.contains("\"matvec.rows_4\"") && said.contains("rows4, rows8, subgroup"),
+        "{said}"
+    );
+    for fault in ["matvek.rows4", "rows4", ""] {
+        let said = faulty(fault);
+        assert!(
+            said.contains("names no kernel") && said.contains("matvec, matvec_integer"),
+            "{said}"
+        );
+    }
+}
+
+#[test]
+fn a_variant_that_does_not_run_here_is_refused() {
+    let options = GpuOptions {
+        adapter: Some(adapters::main().index.to_string()),
+        subgroups: false,
+        ..forced(&["workgroup", "subgroup"])
+    };
+    let error = block_on(Gpu::new(&options)).err().expect("an error");
+    let said = error.to_string();
+    assert!(
+        said.contains("cannot run the variant \"subgroup\"") && said.contains("workgroup, "),
+        "{said}"
+    );
+}
 
 #[test]
 fn each_variant_by_force_gives_the_reference() {
@@ -19,17 +73,14 @@ fn each_variant_by_force_gives_the_reference() {
     let place = folder("smollm2").join("france");
     let reference = reference(&place);
     for variant in ["rows4", "rows8", "subgroup", "workgroup", "workgroup8"] {
-        let options = GpuOptions {
-            variants: vec![variant.to_owned()],
-            ..GpuOptions::default()
-        };
-        let gpu = Arc::new(adapters::gpu(&adapters::main(), options));
+        let gpu = Arc::new(adapters::gpu(&adapters::main(), forced(&[variant])));
         for (precision, max) in [(Precision::Mixed, 1e-4), (Precision::Exact, 1e-6)] {
             let options = LoadOptions {
                 precision,
                 context: Some(128),
                 ..LoadOptions::default()
             };
+            assert_forced(&gpu, &path, &options, &[variant]);
             let model = load(&gpu, &path, &options);
             let mut session = block_on(model.session()).unwrap();
             prefill(&mut session, &reference.tokens);

@@ -14,6 +14,7 @@ use super::{
     cooperative,
     counting::{Counters, Counting},
     failure::Failures,
+    forced,
 };
 use crate::{Error, Result};
 
@@ -97,9 +98,11 @@ pub struct GpuOptions {
     pub textures: bool,
     /// Keep wgpu's bounds checks in shaders; off, the planner's own proofs must do.
     pub checked: bool,
-    /// Names of kernel variants to prefer, as labels show them.
+    /// Names of kernel variants to prefer, as labels show them. A name that no kernel has, or that the adapter cannot run,
+    /// is an error.
     pub variants: Vec<String>,
-    /// For tests: `kernel.variant` of those that are to compute nothing, as a broken driver's might.
+    /// For tests: `kernel.variant` of those that are to compute nothing, as a broken driver's might. A name of none is an
+    /// error.
     pub faults: Vec<String>,
     /// For tests: bytes of buffers and textures, past which the adapter is as one that has no memory left.
     pub memory_max: Option<u64>,
@@ -282,8 +285,10 @@ impl Gpu {
     /// Opens the adapter that the options name, or the first.
     ///
     /// # Errors
-    /// [`Error::NoAdapter`] where there is none, or none of that name; [`Error::Device`] where it refuses.
+    /// [`Error::NoAdapter`] where there is none, or none of that name; [`Error::BadInput`] where the options name a
+    /// kernel variant that does not exist or cannot run here; [`Error::Device`] where the adapter refuses.
     pub async fn new(options: &GpuOptions) -> Result<Gpu> {
+        forced::check(options)?;
         let adapters = found().await;
         let chosen = match &options.adapter {
             None => adapters.first().map(|a| (0, a)).ok_or_else(no_adapter)?,
@@ -331,7 +336,7 @@ impl Gpu {
         let failures = Failures::of(&device);
         let options = options.clone();
         let (counting, pipelines) = (Counting::default(), Mutex::default());
-        Ok(Gpu {
+        let gpu = Gpu {
             device,
             queue,
             options,
@@ -344,7 +349,9 @@ impl Gpu {
             variants_version: AtomicU64::new(0),
             description,
             failures,
-        })
+        };
+        gpu.check_variants()?;
+        Ok(gpu)
     }
 
     /// The adapter in use; features that were switched off are not among its features.

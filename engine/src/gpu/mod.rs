@@ -10,6 +10,7 @@ mod cooperative;
 pub mod counting;
 pub mod device;
 mod failure;
+mod forced;
 mod known;
 mod oneshot;
 pub mod pipeline;

@@ -8,6 +8,7 @@ use std::{
 };
 
 use lantern_engine::{Gpu, LoadOptions, Model, ModelFile, SamplerOptions, Session};
+use lantern_kernels::Shader;
 use pollster::block_on;
 use serde::Deserialize;
 
@@ -67,6 +68,25 @@ pub fn load_file(gpu: &Arc<Gpu>, file: &ModelFile, options: &LoadOptions) -> Mod
         ControlFlow::Continue(())
     }))
     .unwrap()
+}
+
+/// Asserts that the plans of a token and of a pass of 64 use the variants that `gpu` was asked for: at least one
+/// dispatch has each of them, and each kernel that runs in one of them does.
+pub fn assert_forced(gpu: &Gpu, path: &Path, options: &LoadOptions, names: &[&str]) {
+    let file = ModelFile::open(path).unwrap();
+    let plans = [1, 64].map(|width| file.plan(gpu, options, width).unwrap());
+    let mut missing = names.to_vec();
+    for dispatch in plans.iter().flat_map(|plan| &plan.dispatches) {
+        let Shader {
+            kernel, variant, ..
+        } = &dispatch.shader;
+        let mut forced = kernel.variants.iter().filter(|v| gpu.runs(v));
+        let forced = forced.any(|v| names.contains(&v.name));
+        let label = dispatch.shader.label();
+        assert_eq!(forced, names.contains(&variant.name), "{names:?}: {label}");
+        missing.retain(|name| *name != variant.name);
+    }
+    assert!(missing.is_empty(), "no dispatch has {missing:?}");
 }
 
 pub fn prefill(session: &mut Session, tokens: &[u32]) {
