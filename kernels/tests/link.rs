@@ -8,7 +8,11 @@ use std::{
     process::{Command, Stdio},
 };
 
-use lantern_kernels::{ALL, BindingKind, Kernel, Shader, Target, kernel::combinations, link::link};
+use lantern_kernels::{
+    ALL, BindingKind, Kernel, Shader, Target,
+    kernel::combinations,
+    link::{Linked, link},
+};
 use naga::{
     AddressSpace, ImageClass, ScalarKind, StorageAccess, TypeInner,
     back::{hlsl, msl, spv},
@@ -45,15 +49,18 @@ fn shaders(kernel: &'static Kernel) -> Vec<Shader> {
 }
 
 fn validated(shader: &Shader) -> (naga::Module, ModuleInfo) {
-    let linked = link(shader, Target::Native);
-    let parsed = naga::front::wgsl::parse_str(&linked.text);
-    let module =
-        parsed.unwrap_or_else(|e| panic!("{}: {}", linked.label, e.emit_to_string(&linked.text)));
-    let info = Validator::new(ValidationFlags::all(), Capabilities::all()).validate(&module);
-    (
-        module,
-        info.unwrap_or_else(|e| panic!("{}: {}", linked.label, e.emit_to_string(&linked.text))),
-    )
+    validated_text(&link(shader, Target::Native))
+}
+
+fn validated_text(linked: &Linked) -> (naga::Module, ModuleInfo) {
+    let text = linked.text.replace(SUBGROUPS, ""); // naga refuses the line
+    let failed = |error: &str| format!("{}: {error}", linked.label);
+    let module = naga::front::wgsl::parse_str(&text)
+        .unwrap_or_else(|e| panic!("{}", failed(&e.emit_to_string(&text))));
+    let info = Validator::new(ValidationFlags::all(), Capabilities::all())
+        .validate(&module)
+        .unwrap_or_else(|e| panic!("{}", failed(&e.emit_to_string(&text))));
+    (module, info)
 }
 
 /// What naga sees of the bindings, by index: name, kind.
@@ -69,11 +76,20 @@ fn reflected(module: &naga::Module) -> Vec<(u32, String, BindingKind)> {
                 }
                 AddressSpace::Storage { .. } => BindingKind::Read,
                 AddressSpace::Handle => match module.types[variable.ty].inner {
-                    TypeInner::Image {
-                        class: ImageClass::Storage { .. },
-                        ..
-                    } => BindingKind::TextureWrite,
-                    _ => BindingKind::Texture,
+                    TypeInner::Sampler { .. } => BindingKind::Sampler,
+                    TypeInner::Image { class, .. } => match class {
+                        ImageClass::Storage { .. } => BindingKind::TextureWrite,
+                        ImageClass::Sampled {
+                            kind: ScalarKind::Float,
+                            ..
+                        } => BindingKind::Sampled,
+                        ImageClass::Sampled {
+                            kind: ScalarKind::Uint,
+                            ..
+                        } => BindingKind::Texture,
+                        other => panic!("{other:?} is no texture that a kernel may bind"),
+                    },
+                    ref other => panic!("{other:?} is nothing that a kernel may bind"),
                 },
                 _ => return None,
             };
@@ -123,39 +139,60 @@ fn check_params(module: &naga::Module, kernel: &Kernel) {
 fn every_shader_is_valid_and_says_what_it_binds() {
     for kernel in ALL {
         for shader in shaders(kernel) {
-            let (module, _) = validated(&shader);
-            let linked = link(&shader, Target::Native);
-            let scanned: Vec<_> = linked
-                .bindings
-                .iter()
-                .map(|b| (b.index, b.name.clone(), b.kind))
-                .collect();
-            assert_eq!(scanned, reflected(&module), "{}", linked.label);
-            let storage = linked
-                .bindings
-                .iter()
-                .filter(|b| matches!(b.kind, BindingKind::Read | BindingKind::Write))
-                .count();
-            assert!(
-                storage <= 8,
-                "{}: {storage} storage buffers; 8 are all that every adapter has",
-                linked.label
-            );
-            let written: Vec<&str> = linked
-                .bindings
-                .iter()
-                .filter(|b| matches!(b.kind, BindingKind::Write | BindingKind::TextureWrite))
-                .map(|b| b.name.as_str())
-                .collect();
-            let undeclared = kernel.outputs.iter().find(|o| !written.contains(o));
-            assert!(
-                undeclared.is_none(),
-                "{}: output {undeclared:?} is not writable",
-                linked.label
-            );
-            check_params(&module, kernel);
+            check_bindings(kernel, &link(&shader, Target::Native));
         }
     }
+}
+
+/// Other parts than those with a text for browsers are the same in both, which another test holds.
+#[test]
+fn every_text_for_browsers_says_what_it_binds() {
+    let mut checked = 0;
+    for kernel in ALL {
+        for shader in shaders(kernel) {
+            let mut own = shader.all_parts().into_iter();
+            if !own.any(|part| part.browser.is_some()) {
+                continue;
+            }
+            check_bindings(kernel, &link(&shader, Target::Browser));
+            checked += 1;
+        }
+    }
+    assert!(checked > 0, "no part has a text for browsers");
+}
+
+/// Bindings, parameters and outputs are what naga sees in the text.
+fn check_bindings(kernel: &Kernel, linked: &Linked) {
+    let (module, _) = validated_text(linked);
+    let scanned: Vec<_> = linked
+        .bindings
+        .iter()
+        .map(|b| (b.index, b.name.clone(), b.kind))
+        .collect();
+    assert_eq!(scanned, reflected(&module), "{}", linked.label);
+    let storage = linked
+        .bindings
+        .iter()
+        .filter(|b| matches!(b.kind, BindingKind::Read | BindingKind::Write))
+        .count();
+    assert!(
+        storage <= 8,
+        "{}: {storage} storage buffers; 8 are all that every adapter has",
+        linked.label
+    );
+    let written: Vec<&str> = linked
+        .bindings
+        .iter()
+        .filter(|b| matches!(b.kind, BindingKind::Write | BindingKind::TextureWrite))
+        .map(|b| b.name.as_str())
+        .collect();
+    let undeclared = kernel.outputs.iter().find(|o| !written.contains(o));
+    assert!(
+        undeclared.is_none(),
+        "{}: output {undeclared:?} is not writable",
+        linked.label
+    );
+    check_params(&module, kernel);
 }
 
 #[test]
