@@ -225,6 +225,8 @@ fn loader(any: bool) -> Vec<Finding> {
 /// The same, of its own words. `any`: there is an adapter nevertheless.
 fn of_loader(said: &str, any: bool) -> Vec<Finding> {
     const SAYS_VERSION: &str = "Vulkan Loader Version ";
+    /// What newer loaders (1.4.309 does) begin each line with.
+    const LOADER_NAME: &str = "[Vulkan Loader] ";
     let version = said
         .lines()
         .find_map(|line| Some(line.split_once(SAYS_VERSION)?.1));
@@ -240,6 +242,7 @@ fn of_loader(said: &str, any: bool) -> Vec<Finding> {
     };
     let mut missing: Vec<&str> = said
         .lines()
+        .map(|line| line.strip_prefix(LOADER_NAME).unwrap_or(line))
         .filter(|line| line.starts_with("ERROR") && line.contains("cannot open shared object"))
         .filter_map(|line| line.split_once(':').map(|(_, why)| why.trim()))
         .collect();
@@ -406,25 +409,29 @@ fn browsers() -> Vec<Finding> {
 mod tests {
     use super::*;
 
-    /// As loader 1.3.239 says it.
+    /// As loader 1.3.239 (Debian 12) and 1.4.309 (Debian 13) say it.
     #[test]
     fn what_the_loader_says_is_heard() {
         let found = |said: &str, any| -> Vec<(State, String)> {
             let findings = of_loader(said, any).into_iter();
             findings.map(|f| (f.state, f.found)).collect()
         };
-        let sound =
-            "INFO:             Vulkan Loader Version 1.3.239\nLAYER:            Searching\n";
-        let good = (State::Good, "1.3.239".to_owned());
-        assert_eq!(found(sound, true), std::slice::from_ref(&good));
-        let why = "libGL.so.1: cannot open shared object file: No such file or directory";
-        let broken = format!("{sound}ERROR:            {why}\nERROR:            {why}\n");
-        let does_not = format!("does not load: {why}");
-        assert_eq!(
-            found(&broken, true),
-            [good.clone(), (State::Poor, does_not.clone())]
-        );
-        assert_eq!(found(&broken, false), [good, (State::Bad, does_not)]);
+        for (name, version) in [("", "1.3.239"), ("[Vulkan Loader] ", "1.4.309")] {
+            let sound = format!(
+                "{name}INFO:             Vulkan Loader Version {version}\n{name}LAYER:            Searching\n"
+            );
+            let good = (State::Good, version.to_owned());
+            assert_eq!(found(&sound, true), std::slice::from_ref(&good));
+            let why = "libGL.so.1: cannot open shared object file: No such file or directory";
+            let error = format!("{name}ERROR:            {why}\n");
+            let broken = format!("{sound}{error}{error}");
+            let does_not = format!("does not load: {why}");
+            assert_eq!(
+                found(&broken, true),
+                [good.clone(), (State::Poor, does_not.clone())]
+            );
+            assert_eq!(found(&broken, false), [good, (State::Bad, does_not)]);
+        }
         let none = found("error: no GPU with a Vulkan driver found\n", false);
         assert_eq!(none, [(State::Bad, "no Vulkan loader is found".to_owned())]);
     }
