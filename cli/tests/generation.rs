@@ -238,9 +238,11 @@ fn gpu_bench_reports_rows_and_counters() {
         assert!(rate["mean"].as_f64().unwrap() > 0.0 && rate["deviation"].is_number());
     }
     for row in rows {
+        // Both come of the same measured speed, whatever that is; what is expected counts every bound, the share one.
         let share = row["ceiling_share"].as_f64().unwrap();
-        assert!(share > 0.0 && share < 1.0, "{row}");
-        assert!(row["expected_tokens_per_second"].as_f64().unwrap() > 0.0);
+        let expected = row["expected_tokens_per_second"].as_f64().unwrap();
+        let reached = row["tokens_per_second"]["mean"].as_f64().unwrap() / expected;
+        assert!(share > 0.0 && share <= reached * (1.0 + 1e-9), "{row}");
     }
     let ceilings = &report["ceilings"];
     assert!(
