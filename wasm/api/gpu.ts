@@ -41,9 +41,12 @@ async function wasm(url: URL): Promise<URL | BufferSource> {
   return readFile(url);
 }
 
-/** What the engine is to do without. */
+/** What the engine can do without. */
+const WITHOUT = ['f16', 'subgroups', 'textures'] as const;
+
+/** What the engine is to do without, and how. */
 export interface GpuWishes {
-  without: ('f16' | 'subgroups' | 'textures')[];
+  without: (typeof WITHOUT)[number][];
   max_binding?: number | undefined;
   faults?: string[] | undefined;
 }
@@ -54,6 +57,10 @@ export async function openGpu({
   max_binding,
   faults = [],
 }: GpuWishes): Promise<{ gpu: Gpu; info: AdapterInfo }> {
+  const unknown = without.find((name) => !WITHOUT.includes(name));
+  if (unknown !== undefined) {
+    throw new LanternError('bad-input', `without: there is no ${unknown}; there are ${WITHOUT.join(', ')}`);
+  }
   const { gpu: entry } = (globalThis.navigator ?? {}) as Navigator;
   if (!entry) {
     const where =

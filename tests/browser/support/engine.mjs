@@ -43,7 +43,11 @@ export function nmse(a, b) {
   return error / scale;
 }
 
-/** Put before the worker's own code: keeps devices, to be destroyed, and can make reading from them slow. */
+/**
+ * Put before the worker's own code: keeps devices, to be destroyed, and can simulate a GPU of a given speed. After
+ * `simulate({ dispatch, reading })` the worker's clock stands still, but for so many milliseconds for each dispatch and
+ * each reading; after `simulate()` it runs again.
+ */
 const WORKER_PRELUDE = `
 globalThis.devices = [];
 const request = GPUAdapter.prototype.requestDevice;
@@ -52,11 +56,25 @@ GPUAdapter.prototype.requestDevice = async function (descriptor) {
   globalThis.devices.push(device);
   return device;
 };
-globalThis.readingDelay = 0;
+let costs;
+let time = 0;
+const now = Performance.prototype.now;
+Performance.prototype.now = function () {
+  return costs ? time : now.call(this);
+};
+globalThis.simulate = (given) => {
+  time = performance.now();
+  costs = given;
+};
+const dispatch = GPUComputePassEncoder.prototype.dispatchWorkgroups;
+GPUComputePassEncoder.prototype.dispatchWorkgroups = function (...groups) {
+  time += costs?.dispatch ?? 0;
+  return dispatch.apply(this, groups);
+};
 const map = GPUBuffer.prototype.mapAsync;
 GPUBuffer.prototype.mapAsync = async function (...range) {
   await map.apply(this, range);
-  if (globalThis.readingDelay) await new Promise((resolve) => setTimeout(resolve, globalThis.readingDelay));
+  time += costs?.reading ?? 0;
 };
 `;
 
