@@ -5,6 +5,7 @@ mod demo;
 mod drivers;
 mod system;
 mod test_run;
+mod tools;
 mod verify;
 mod wanted;
 mod wasm;
@@ -15,7 +16,7 @@ use std::process::ExitCode;
 const USAGE: &str = "\
 cargo demo [ARGS OF `lantern run`]   fetch the default model, and a software GPU driver if there is no GPU; generate text
 cargo web [--port N]                 build the chat page and serve it on this machine
-cargo verify [STEP …]                install what the tests need and run every test, or only the steps named
+cargo verify [STEP …]                install what the tests need (cargo-nextest too, as a wheel) and run every test, or only the steps named
 cargo verify --list                  the steps";
 
 fn main() -> ExitCode {

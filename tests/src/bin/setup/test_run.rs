@@ -1,4 +1,5 @@
-//! The one run of all tests, and its count. With cargo-nextest where it is installed, else with `cargo test`.
+//! The one run of all tests, and its count. With cargo-nextest, which is installed where it is missing; where that fails,
+//! with `cargo test`.
 
 use std::{
     io::{BufRead, BufReader, Read},
@@ -8,7 +9,8 @@ use std::{
 
 use super::{
     drivers,
-    system::{cargo, in_ci, shown, succeeds},
+    system::{cargo, in_ci, shown},
+    tools,
 };
 
 /// How many tests did what.
@@ -63,30 +65,35 @@ pub fn run_all() -> (Counts, Result<(), String>) {
     (counts, result)
 }
 
+/// cargo-nextest, which runs tests of all programs side by side and each in a process of its own; or else `cargo test`.
 fn runner() -> Command {
-    let mut command = cargo();
-    if succeeds(cargo().args(["nextest", "--version"])) {
-        command.args(["nextest", "run", "--release", "--workspace"]);
-        if in_ci() {
-            command.args(["--profile", "ci"]);
+    match tools::nextest() {
+        Ok(mut command) => {
+            command.args(["run", "--release", "--workspace"]);
+            command.args(in_ci().then_some(["--profile", "ci"]).into_iter().flatten());
+            command
         }
-        return command;
+        Err(reason) => {
+            eprintln!("{reason}: using `cargo test`, which takes longer");
+            let mut command = cargo();
+            command.args(CARGO_TEST);
+            command
+        }
     }
-    eprintln!(
-        "cargo-nextest is not installed (`cargo install cargo-nextest --locked`, some minutes): using `cargo test`"
-    );
-    command.args([
-        "test",
-        "--release",
-        "--workspace",
-        "--bins",
-        "--lib",
-        "--tests",
-        "--no-fail-fast",
-    ]);
-    command.args(["--", "--test-threads=2"]); // as .config/nextest.toml allows tests on the GPU
-    command
 }
+
+/// With as many threads as .config/nextest.toml allows tests on the GPU.
+const CARGO_TEST: [&str; 9] = [
+    "test",
+    "--release",
+    "--workspace",
+    "--bins",
+    "--lib",
+    "--tests",
+    "--no-fail-fast",
+    "--",
+    "--test-threads=2",
+];
 
 /// Runs the command, passes its lines on to stderr and counts what they report.
 fn watched(command: &mut Command) -> std::io::Result<(Counts, bool)> {

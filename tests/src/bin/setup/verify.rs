@@ -8,9 +8,9 @@ use std::{
 };
 
 use super::{
-    system::{cargo, in_ci, lantern, on_path, output, program, root, run, succeeds},
+    system::{cargo, in_ci, lantern, output, program, root, run},
     test_run::{Counts, run_all},
-    wanted, wasm, web,
+    tools, wanted, wasm, web,
 };
 
 enum Outcome {
@@ -168,29 +168,8 @@ fn install() -> Outcome {
     let (system, npm) = (wanted::install(&wanted::FOR_TESTS), web::npm());
     system
         .and(npm)
-        .and_then(|()| python_gguf())
+        .and_then(|()| tools::python_gguf())
         .map_or_else(Outcome::Missing, |()| Outcome::Passed)
-}
-
-/// llama.cpp's own reader of GGUF, which tests hold what is written here against.
-fn python_gguf() -> Result<(), String> {
-    let tools = root().join("target").join("tools").join("python");
-    if tools.join("gguf").is_dir() {
-        return Ok(());
-    }
-    pip(&tools, &["gguf==0.19.0"], "llama.cpp's reader of GGUF")
-}
-
-/// Installs packages from PyPI into a folder, saying so before.
-fn pip(folder: &Path, packages: &[&str], what: &str) -> Result<(), String> {
-    let names = packages.join(" ");
-    eprintln!(
-        "will install {names}, {what}, with pip into {}",
-        folder.display()
-    );
-    let mut pip = program("python3");
-    pip.args(["-m", "pip", "install", "--quiet", "--upgrade", "--target"]);
-    run(pip.arg(folder).args(packages))
 }
 
 fn format() -> Outcome {
@@ -212,24 +191,8 @@ fn format() -> Outcome {
     .into()
 }
 
-/// The checker comes from PyPI as a wheel with a binary in it, into the build folder.
 fn spelling() -> Outcome {
-    let tools = root().join("target").join("tools");
-    let typos = tools.join("bin").join("typos");
-    if !on_path("typos") && !succeeds(program(&typos).arg("--version")) {
-        let typos = ["typos==1.52.0"];
-        if let Err(reason) = pip(&tools, &typos, "a spelling checker") {
-            return Outcome::Missing(format!(
-                "{reason}; install typos by hand, or Python with pip"
-            ));
-        }
-    }
-    let mut command = if on_path("typos") {
-        program("typos")
-    } else {
-        program(&typos)
-    };
-    run(&mut command).into()
+    tools::typos().map_or_else(Outcome::Missing, |mut typos| run(&mut typos).into())
 }
 
 fn build() -> Outcome {
