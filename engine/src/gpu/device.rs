@@ -14,7 +14,6 @@ use super::{
     cooperative,
     counting::{Counters, Counting},
     failure::Failures,
-    forced,
 };
 use crate::{Error, Result};
 
@@ -288,7 +287,7 @@ impl Gpu {
     /// [`Error::NoAdapter`] where there is none, or none of that name; [`Error::BadInput`] where the options name a
     /// kernel variant that does not exist or cannot run here; [`Error::Device`] where the adapter refuses.
     pub async fn new(options: &GpuOptions) -> Result<Gpu> {
-        forced::check(options)?;
+        options.check_names()?;
         let adapters = found().await;
         let chosen = match &options.adapter {
             None => adapters.first().map(|a| (0, a)).ok_or_else(no_adapter)?,

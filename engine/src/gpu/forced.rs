@@ -5,37 +5,39 @@ use lantern_kernels::{ALL, Kernel};
 use super::device::{Gpu, GpuOptions};
 use crate::{Error, Result};
 
-/// Refuses options that name a variant or a fault that no kernel has, before any device is opened.
-///
-/// # Errors
-/// [`Error::BadInput`], which names it and lists what there is.
-pub(super) fn check(options: &GpuOptions) -> Result<()> {
-    let variants = || ALL.iter().flat_map(|kernel| kernel.variants);
-    for name in &options.variants {
-        if !variants().any(|variant| variant.name == name) {
-            let all = listed(variants().map(|variant| variant.name));
-            return Err(bad(format!(
-                "no kernel has a variant {name:?}; there are {all}"
-            )));
+impl GpuOptions {
+    /// Refuses options that name a variant or a fault that no kernel has, before any device is opened.
+    ///
+    /// # Errors
+    /// [`Error::BadInput`], which names it and lists what there is.
+    pub(super) fn check_names(&self) -> Result<()> {
+        let variants = || ALL.iter().flat_map(|kernel| kernel.variants);
+        for name in &self.variants {
+            if !variants().any(|variant| variant.name == name) {
+                let all = listed(variants().map(|variant| variant.name));
+                return Err(bad(format!(
+                    "no kernel has a variant {name:?}; there are {all}"
+                )));
+            }
         }
-    }
-    for name in &options.faults {
-        let (kernel, variant) = name.split_once('.').unwrap_or((name, ""));
-        let Some(kernel) = ALL.iter().find(|known| known.name == kernel) else {
-            let all = listed(ALL.iter().map(|kernel| kernel.name));
-            return Err(bad(format!(
-                "the fault {name:?} names no kernel; there are {all}"
-            )));
-        };
-        if !kernel.variants.iter().any(|known| known.name == variant) {
-            let all = listed(kernel.variants.iter().map(|variant| variant.name));
-            return Err(bad(format!(
-                "the fault {name:?} names no variant of {}; there are {all}",
-                kernel.name
-            )));
+        for name in &self.faults {
+            let (kernel, variant) = name.split_once('.').unwrap_or((name, ""));
+            let Some(kernel) = ALL.iter().find(|known| known.name == kernel) else {
+                let all = listed(ALL.iter().map(|kernel| kernel.name));
+                return Err(bad(format!(
+                    "the fault {name:?} names no kernel; there are {all}"
+                )));
+            };
+            if !kernel.variants.iter().any(|known| known.name == variant) {
+                let all = listed(kernel.variants.iter().map(|variant| variant.name));
+                return Err(bad(format!(
+                    "the fault {name:?} names no variant of {}; there are {all}",
+                    kernel.name
+                )));
+            }
         }
+        Ok(())
     }
-    Ok(())
 }
 
 impl Gpu {

@@ -80,7 +80,7 @@ pub fn assert_forced(gpu: &Gpu, path: &Path, options: &LoadOptions, names: &[&st
         let Shader {
             kernel, variant, ..
         } = &dispatch.shader;
-        let mut forced = kernel.variants.iter().filter(|v| gpu.runs(v));
+        let mut forced = kernel.variants.iter().filter(|v| gpu.supports(v));
         let forced = forced.any(|v| names.contains(&v.name));
         let label = dispatch.shader.label();
         assert_eq!(forced, names.contains(&variant.name), "{names:?}: {label}");
