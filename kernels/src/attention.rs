@@ -14,9 +14,9 @@ use crate::{
     },
     padded,
     parts::{
-        CACHE, CACHE_F16, CACHE_F16_TEXTURE, END_PART, END_WHOLE, ENDING, REDUCE_SUBGROUP,
-        REDUCE_WORKGROUP, ROWS, SCORES, SCORES_CAPPED, SCORES_PLAIN, SUBGROUP, WINDOW, WINDOW_NONE,
-        WINDOW_RING,
+        CACHE, CACHE_F16, CACHE_F16_TEXTURE, END_PART, END_WHOLE, ENDING, MASK, MASK_CAUSAL,
+        MASK_NONE, MASK_WINDOW, REDUCE_SUBGROUP, REDUCE_WORKGROUP, ROWS, SCORES, SCORES_CAPPED,
+        SCORES_PLAIN, SUBGROUP,
     },
     random::Random,
     store::{BLOCK, decode, encode, words_of},
@@ -28,7 +28,7 @@ pub static ATTENTION: Kernel = Kernel {
     name: "attention",
     source: include_str!("attention.wgsl"),
     uses: &[&ROWS],
-    sockets: &[CACHE, SCORES, WINDOW, ENDING],
+    sockets: &[CACHE, SCORES, MASK, ENDING],
     variants: &[
         Variant {
             name: "subgroup8",
@@ -91,7 +91,7 @@ crate::params! {
         scale: f32,
         /// What scores are capped to, for `SCORES_CAPPED`.
         cap: f32,
-        /// Positions that a token attends to, for `WINDOW_RING`.
+        /// Positions that a token attends to, for `MASK_WINDOW`.
         window: u32,
         /// Cells of a sequence in a head's cache; the length of its ring, where it has one.
         cells: u32,
@@ -184,16 +184,26 @@ pub(crate) fn unjoined(call: &mut Call, row: usize, positions: Range<usize>) -> 
     (0..group * kv_heads).map(of_head).collect()
 }
 
-/// The first position that the last of `count` attends to.
-fn window_start(call: &Call, count: usize) -> usize {
-    if call.has(&WINDOW_RING) {
-        count.saturating_sub(call.params::<Params>().window as usize)
+/// The positions of its sequence that row `row` sees.
+fn seen(call: &mut Call, row: usize) -> Range<usize> {
+    let rows = call.rows();
+    let count = rows[row].position as usize + 1;
+    if call.has(&MASK_WINDOW) {
+        count.saturating_sub(call.params::<Params>().window as usize)..count
+    } else if call.has(&MASK_NONE) {
+        let own = rows
+            .iter()
+            .filter(|other| other.sequence == rows[row].sequence);
+        0..own
+            .map(|other| other.position as usize + 1)
+            .max()
+            .unwrap_or(0)
     } else {
-        0
+        0..count
     }
 }
 
-/// `y` (tokens, heads, head size) of all positions up to each token; of parts of the positions of one token (heads, parts,
+/// `y` (tokens, heads, head size) of all positions that each token sees; of parts of the positions of one token (heads, parts,
 /// head size sums, maximum, total).
 pub(crate) fn twin(call: &mut Call) {
     if call.has(&END_PART) {
@@ -202,9 +212,9 @@ pub(crate) fn twin(call: &mut Call) {
     }
     let p: Params = call.params();
     let head = call.constant("HEAD") as usize;
-    for (token, row) in call.rows().into_iter().enumerate() {
-        let count = row.position as usize + 1;
-        let found = unjoined(call, token, window_start(call, count)..count);
+    for token in 0..call.rows().len() {
+        let positions = seen(call, token);
+        let found = unjoined(call, token, positions);
         let y = &mut call.floats_mut("y")[token * p.y_stride as usize..];
         for (Unjoined { sums, total, .. }, y) in found.iter().zip(y.chunks_exact_mut(head)) {
             y.iter_mut()
@@ -293,9 +303,12 @@ fn stored_cases(
                 continue; // scores are as large as they are, however keys are kept
             }
             let (case, params) = case_of(part, shape, scale, &mut random);
-            // All but the long ones with a window and soft-capping too.
-            if scale < 1.0 && shape.3 <= 100 && !blocks {
-                cases.push(capped_window(&case, params, shape, &mut of_special));
+            // All but the long ones with a window and soft-capping too, and without a mask.
+            if scale < 1.0 && shape.3 <= 100 {
+                if !blocks {
+                    cases.push(capped_window(&case, params, shape, &mut of_special));
+                }
+                cases.push(unmasked(&case));
             }
             cases.push(case);
         }
@@ -332,7 +345,7 @@ fn case_of(
             "{} {kv_heads}×{group} heads of {head}, {tokens} at {position}, scale {scale}",
             part.name
         ),
-        parts: vec![part, &SCORES_PLAIN, &WINDOW_NONE],
+        parts: vec![part, &SCORES_PLAIN, &MASK_CAUSAL],
         consts: vec![("HEAD", head), ("GROUP", group), ("HEADS", heads)],
         params: bytes_of_params(&params),
         units: group * kv_heads / heads,
@@ -368,11 +381,19 @@ fn capped_window(
     let count = cells * kv_heads * head;
     let mut case = case.clone();
     case.name.push_str(", capped, window");
-    (case.parts[1], case.parts[2]) = (&SCORES_CAPPED, &WINDOW_RING);
+    (case.parts[1], case.parts[2]) = (&SCORES_CAPPED, &MASK_WINDOW);
     case.params = bytes_of_params(params);
     for i in [1, 2] {
         case.buffers[i].1 = random_cache(random, case.parts[0], count);
     }
+    case
+}
+
+/// The same with positions after a row's own seen too.
+fn unmasked(case: &Case) -> Case {
+    let mut case = case.clone();
+    case.name.push_str(", unmasked");
+    case.parts[2] = &MASK_NONE;
     case
 }
 
@@ -386,8 +407,8 @@ fn in_texture(mut case: Case) -> Case {
 fn in_parts_twin(call: &mut Call) {
     let (parts, lanes) = (call.constant("PARTS"), call.constant("LANES"));
     let head = call.constant("HEAD") as usize;
-    let count = call.rows()[0].position + 1;
-    let start = window_start(call, count as usize) as u32;
+    let positions = seen(call, 0);
+    let (start, count) = (positions.start as u32, positions.end as u32);
     let step = (count - start).div_ceil(parts * lanes) * lanes;
     let all: Vec<_> = (0..parts)
         .map(|part| {

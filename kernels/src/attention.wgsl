@@ -2,7 +2,7 @@
 // heads that share a key and value head. LANES positions at a time: a lane scores one position for every head, then the
 // lanes split the heads' values among them. The running maximum and sum follow Milakov & Gimelshein 2018.
 // Bound: reads keys and values up to the token once for HEADS heads.
-// Workgroups in z have a part of the positions each. Sockets: cache, scores, window, ending; reduce comes with the variant.
+// Workgroups in z have a part of the positions each. Sockets: cache, scores, mask, ending; reduce comes with the variant.
 
 struct Params { kv_heads: u32, q_stride: u32, y_stride: u32, scale: f32, cap: f32, window: u32, cells: u32, head_cells: u32 }
 
@@ -24,9 +24,10 @@ fn main(at: Invocation, wg: Workgroup) {
     let head = wg.id.x * HEADS;                     // the first of this workgroup
     let q = token * params.q_stride / 4u + head * QUARTER;
     let sequence = rows.row[token].sequence;
-    let count = rows.row[token].position + 1u;
-    let end = part_start(window_start(count), count, wg.id.z + 1u);
-    let begin = part_start(window_start(count), count, wg.id.z);
+    let first = seen_begin(rows.row[token].position);
+    let past = seen_end(token);
+    let end = part_start(first, past, wg.id.z + 1u);
+    let begin = part_start(first, past, wg.id.z);
 
     var most = array<f32, HEADS>();
     var total = array<f32, HEADS>();

@@ -3,7 +3,7 @@
 use crate::{
     Kernel,
     attention::{EIGHT, ONE_SUBGROUP, Params, cases_of, parts_grid, twin},
-    parts::{CACHE, ENDING, ROWS, SCORES, WINDOW},
+    parts::{CACHE, ENDING, MASK, ROWS, SCORES},
 };
 
 /// The kernel; units are query heads / `HEADS`. Constants: `HEAD`, `GROUP`, and `HEADS`, which divides it; `PARTS` for the
@@ -12,7 +12,7 @@ pub static ATTENTION_POSITIONS: Kernel = Kernel {
     name: "attention_positions",
     source: include_str!("attention_positions.wgsl"),
     uses: &[&ROWS],
-    sockets: &[CACHE, SCORES, WINDOW, ENDING],
+    sockets: &[CACHE, SCORES, MASK, ENDING],
     variants: &ONE_SUBGROUP,
     params: Params::FIELDS,
     outputs: &["y"],

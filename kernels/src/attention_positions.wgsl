@@ -2,7 +2,7 @@
 // LANES positions at a time: a lane scores one position, queries come from the lane that holds them; then the lanes hold
 // eight values of each head every 8 LANES, and the shares of positions come from the lanes that scored them. The running
 // maximum and sum follow Milakov & Gimelshein 2018. Bound: reads keys and values up to the token once for HEADS heads.
-// Workgroups in z have a part of the positions each. Sockets: cache, scores, window, ending; the lanes come with the variant.
+// Workgroups in z have a part of the positions each. Sockets: cache, scores, mask, ending; the lanes come with the variant.
 // Loops with constant ends are unrolled.
 
 struct Params { kv_heads: u32, q_stride: u32, y_stride: u32, scale: f32, cap: f32, window: u32, cells: u32, head_cells: u32 }
@@ -23,9 +23,10 @@ fn main(at: Invocation, wg: Workgroup) {
     let head = wg.id.x * HEADS;                                // the first of this workgroup
     let kv = head / GROUP * params.head_cells * EIGHTH;        // where it begins in the cache
     let sequence = rows.row[token].sequence;
-    let count = rows.row[token].position + 1u;
-    let end = part_start(window_start(count), count, wg.id.z + 1u);
-    let begin = part_start(window_start(count), count, wg.id.z);
+    let first = seen_begin(rows.row[token].position);
+    let past = seen_end(token);
+    let end = part_start(first, past, wg.id.z + 1u);
+    let begin = part_start(first, past, wg.id.z);
 
     var q = array<array<Eight, STEPS>, HEADS>();
     var sums = array<array<Eight, STEPS>, HEADS>();

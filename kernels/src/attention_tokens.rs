@@ -4,7 +4,7 @@
 use crate::{
     Kernel,
     attention::{ONE_SUBGROUP, Params, cases_with, twin},
-    parts::{CACHE, ROWS, SCORES, WINDOW},
+    parts::{CACHE, MASK, ROWS, SCORES},
 };
 
 /// Larger heads leave loops that llvmpipe's compiler does not unroll; it ends loops, silently, after 65,535 turns in all.
@@ -17,7 +17,7 @@ pub static ATTENTION_TOKENS: Kernel = Kernel {
     name: "attention_tokens",
     source: include_str!("attention_tokens.wgsl"),
     uses: &[&ROWS],
-    sockets: &[CACHE, SCORES, WINDOW],
+    sockets: &[CACHE, SCORES, MASK],
     variants: &ONE_SUBGROUP,
     params: Params::FIELDS,
     outputs: &["y"],

@@ -1,9 +1,9 @@
 // attention_tokens: attention for LANES tokens, one a lane, and HEADS query heads a workgroup, which is one subgroup.
 // The lanes read a key together, and each has every part of it from the lane that read it; the same for values. So no
-// score crosses lanes. All rows are of one sequence, and their positions follow each other. The running maximum and sum
+// score crosses lanes. All rows are of one sequence, in the order of their positions. The running maximum and sum
 // follow Milakov & Gimelshein 2018.
 // Bound: reads keys and values up to the last token once for LANES tokens and HEADS heads.
-// Sockets: cache, scores, window; the lanes come with the variant.
+// Sockets: cache, scores, mask; the lanes come with the variant.
 // Loops with constant ends are unrolled.
 
 struct Params { kv_heads: u32, q_stride: u32, y_stride: u32, scale: f32, cap: f32, window: u32, cells: u32, head_cells: u32 }
@@ -22,9 +22,12 @@ fn main(at: Invocation, wg: Workgroup) {
     let head = wg.id.x * HEADS;                                // the first of this workgroup
     let kv = head / GROUP * params.head_cells * QUARTER;       // where it begins in the cache
     let sequence = rows.row[0].sequence;
-    let first = rows.row[0].position;
-    let count = first + token + 1u;
-    let end = first + min((wg.id.y + 1u) * LANES, rows.count);
+    let last_row = rows.count - 1u;
+    let begin = seen_begin(rows.row[min(wg.id.y * LANES, last_row)].position);
+    let end = seen_end(min((wg.id.y + 1u) * LANES - 1u, last_row));
+    let row = min(token, last_row);                            // lanes past the end repeat the last
+    let own_begin = seen_begin(rows.row[row].position);
+    let own_end = seen_end(row);
 
     var q = array<array<vec4f, STEPS * LANES>, HEADS>();             // zero past the head
     var sums = array<array<vec4f, STEPS * LANES>, HEADS>();
@@ -35,9 +38,9 @@ fn main(at: Invocation, wg: Workgroup) {
         let from_four = token * params.q_stride / 4u + (head + h) * QUARTER;
         for (var i = 0u; i < QUARTER; i++) { q[h][i] = qkv[from_four + i] * params.scale; }
     }
-    for (var position = window_start(first + wg.id.y * LANES + 1u); position < end; position++) {
+    for (var position = begin; position < end; position++) {
         let from_four = kv + cell(sequence, position) * QUARTER;
-        let there = position < count && position >= window_start(count);
+        let there = position < own_end && position >= own_begin;
         var scores = array<vec4f, HEADS>();
         for (var s = 0u; s < STEPS; s++) {
             let own = key4(from_four + min(s * LANES + at.lane, QUARTER - 1u));

@@ -2,7 +2,11 @@
 
 use bytemuck::Pod;
 
-use crate::{Format, GROUP, Part, Variant, padded, parts::WINDOW_RING, random::Random};
+use crate::{
+    Format, GROUP, Part, Variant, padded,
+    parts::{CELLS_RING, MASK_WINDOW},
+    random::Random,
+};
 
 /// The arguments of a twin: the same names that the kernel binds.
 pub struct Call {
@@ -180,7 +184,7 @@ impl Cells {
         Cells {
             cells: cells as usize,
             head_cells: head_cells as usize,
-            ring: call.has(&WINDOW_RING),
+            ring: call.has(&CELLS_RING) || call.has(&MASK_WINDOW),
         }
     }
 

@@ -9,8 +9,8 @@ use crate::{
     kernel::{LANES_64, lane_grid},
     padded,
     parts::{
-        HALVES, NEIGHBOURS, PAIRING, ROWS, STORE, STORE_F16, STORE_F16_TEXTURE, STORE_F32, WINDOW,
-        WINDOW_NONE, WINDOW_RING,
+        CELLS, CELLS_ALL, CELLS_RING, HALVES, NEIGHBOURS, PAIRING, ROWS, STORE, STORE_F16,
+        STORE_F16_TEXTURE, STORE_F32,
     },
     random::Random,
 };
@@ -20,7 +20,7 @@ pub static ROPE: Kernel = Kernel {
     name: "rope",
     source: include_str!("rope.wgsl"),
     uses: &[&ROWS],
-    sockets: &[STORE, PAIRING, WINDOW],
+    sockets: &[STORE, PAIRING, CELLS],
     variants: &LANES_64,
     params: Params::FIELDS,
     outputs: &["qkv", "keys", "values"],
@@ -40,8 +40,6 @@ crate::params! {
         pairs: u32,
         /// From a token's row of qkv to the next, in f32.
         stride: u32,
-        /// Unused here, for `WINDOW_RING` has it.
-        window: u32,
         /// Cells of a sequence in a head's cache; the length of its ring, where it has one.
         cells: u32,
         /// Cells from a head to the next: sequences × cells.
@@ -141,10 +139,10 @@ fn cases() -> Vec<Case> {
             let angles: Vec<f32> = (0..16 * pairs.max(1))
                 .flat_map(|i| [(i as f32).cos(), (i as f32).sin()])
                 .collect();
-            let (window, cells): (&'static Part, u32) = if number % 2 == 1 {
-                (&WINDOW_RING, 7)
+            let (place, cells): (&'static Part, u32) = if number % 2 == 1 {
+                (&CELLS_RING, 7)
             } else {
-                (&WINDOW_NONE, 16)
+                (&CELLS_ALL, 16)
             };
             let (sequences, rows) = if number % 3 == 2 {
                 (2, interleaved(5, 3))
@@ -156,14 +154,13 @@ fn cases() -> Vec<Case> {
                 name: format!(
                     "{heads}/{kv_heads} heads of {head}, {pairs} pairs, {sequences} sequences"
                 ),
-                parts: vec![store, pairing, window],
+                parts: vec![store, pairing, place],
                 consts: vec![("HEAD", head)],
                 params: bytes_of_params(&Params {
                     heads,
                     kv_heads,
                     pairs,
                     stride,
-                    window: 4,
                     cells,
                     head_cells: sequences * cells,
                 }),

@@ -1,8 +1,8 @@
 // rope: rotates queries in place and keys on their way into the cache, and moves values there.
 // A lane takes FOURS fours of neighbouring values of one head, and what turns with them.
-// Bound: reads and writes q, k and v once. Sockets: store, pairing, window.
+// Bound: reads and writes q, k and v once. Sockets: store, pairing, cells.
 
-struct Params { heads: u32, kv_heads: u32, pairs: u32, stride: u32, window: u32, cells: u32, head_cells: u32 }
+struct Params { heads: u32, kv_heads: u32, pairs: u32, stride: u32, cells: u32, head_cells: u32 }
 
 const QUARTER = HEAD / 4u;
 

@@ -7,8 +7,8 @@ use crate::{
     kernel::{LANES_32, lane_grid},
     padded,
     parts::{
-        BLOCKS, BLOCKS_Q4_0, BLOCKS_Q8_0, CACHE_Q4_0, CACHE_Q8_0, ROWS, WINDOW, WINDOW_NONE,
-        WINDOW_RING,
+        BLOCKS, BLOCKS_Q4_0, BLOCKS_Q8_0, CACHE_Q4_0, CACHE_Q8_0, CELLS, CELLS_ALL, CELLS_RING,
+        ROWS,
     },
     random::Random,
 };
@@ -18,7 +18,7 @@ pub static STORE: Kernel = Kernel {
     name: "store",
     source: include_str!("store.wgsl"),
     uses: &[&ROWS],
-    sockets: &[BLOCKS, WINDOW],
+    sockets: &[BLOCKS, CELLS],
     variants: &LANES_32,
     params: Params::FIELDS,
     outputs: &["keys", "values"],
@@ -38,8 +38,6 @@ crate::params! {
         head_blocks: u32,
         /// From a token's row of qkv to the next, in f32.
         stride: u32,
-        /// Unused here, for `WINDOW_RING` has it.
-        window: u32,
         /// Cells of a sequence in a head's cache; the length of its ring, where it has one.
         cells: u32,
         /// Cells from a head to the next: sequences × cells.
@@ -135,10 +133,10 @@ fn cases() -> Vec<Case> {
     let mut random = Random::new(15);
     let mut cases = Vec::new();
     for part in BLOCKS.parts.iter().copied() {
-        for (blocks, heads, window, cells, sequences) in [
-            (6, 4, &WINDOW_NONE, 16, 1),
-            (1, 1, &WINDOW_RING, 7, 1),
-            (4, 2, &WINDOW_RING, 7, 2),
+        for (blocks, heads, place, cells, sequences) in [
+            (6, 4, &CELLS_ALL, 16, 1),
+            (1, 1, &CELLS_RING, 7, 1),
+            (4, 2, &CELLS_RING, 7, 2),
         ] {
             let rows = if sequences == 2 {
                 interleaved(5, 3)
@@ -153,15 +151,14 @@ fn cases() -> Vec<Case> {
             let head_blocks = u32::div_ceil(blocks, 3);
             let cache = (sequences * cells * blocks.next_multiple_of(head_blocks) * words) as usize;
             cases.push(Case {
-                name: format!("{blocks} blocks {} {} {sequences}", part.name, window.name),
-                parts: vec![part, window],
+                name: format!("{blocks} blocks {} {} {sequences}", part.name, place.name),
+                parts: vec![part, place],
                 consts: vec![],
                 params: bytes_of_params(&Params {
                     start,
                     blocks,
                     head_blocks,
                     stride,
-                    window: 4,
                     cells,
                     head_cells: sequences * cells,
                 }),

@@ -1,7 +1,7 @@
 // store: keys and values into a cache of quantised blocks.
-// A lane takes a block of 32 values of one token. Bound: reads k and v once. Sockets: blocks, window.
+// A lane takes a block of 32 values of one token. Bound: reads k and v once. Sockets: blocks, cells.
 
-struct Params { start: u32, blocks: u32, head_blocks: u32, stride: u32, window: u32, cells: u32, head_cells: u32 }
+struct Params { start: u32, blocks: u32, head_blocks: u32, stride: u32, cells: u32, head_cells: u32 }
 
 @group(0) @binding(1) var<storage, read_write> keys: array<u32>;   // (kv heads, cells, head size / 32, WORDS)
 @group(0) @binding(2) var<storage, read_write> values: array<u32>; // (kv heads, cells, head size / 32, WORDS)

@@ -5,8 +5,8 @@ use lantern_kernels::{
     bytes_of_params, padded,
     parts::{
         BLOCKS_Q4_0, BLOCKS_Q8_0, CACHE_F16, CACHE_F16_TEXTURE, CACHE_F32, CACHE_Q4_0, CACHE_Q8_0,
-        END_PART, END_WHOLE, HALVES, NEIGHBOURS, SCORES_CAPPED, SCORES_PLAIN, STORE_F16,
-        STORE_F16_TEXTURE, STORE_F32, WINDOW_NONE, WINDOW_RING,
+        END_PART, END_WHOLE, HALVES, Mask, NEIGHBOURS, SCORES_CAPPED, SCORES_PLAIN, STORE_F16,
+        STORE_F16_TEXTURE, STORE_F32,
     },
     rope,
     store::{self, BLOCK},
@@ -24,13 +24,12 @@ impl Builder<'_> {
         let config = self.config;
         // Keys that are not stored as they are are rotated in place, as queries are, and are quantised after that.
         let blocks = self.cache.block_words().is_some();
-        let (window, cells) = self.window(layer);
+        let (_, cells) = self.window(layer);
         let params = rope::Params {
             heads: config.heads + if blocks { config.kv_heads } else { 0 },
             kv_heads: if blocks { 0 } else { config.kv_heads },
             pairs: config.rotated_pairs(layer),
             stride: padded(config.qkv_dim()),
-            window,
             cells,
             head_cells: cells,
         };
@@ -59,7 +58,7 @@ impl Builder<'_> {
             } else {
                 &NEIGHBOURS
             },
-            self.window_part(layer),
+            self.mask(layer).cells(),
         ];
         let shader = self.shader(&rope::ROPE, &parts, &[("HEAD", config.head_dim)]);
         let values = (params.heads + 2 * params.kv_heads) * config.head_dim;
@@ -75,13 +74,12 @@ impl Builder<'_> {
     /// Keys and values into a cache of blocks.
     fn store(&self, layer: u32) -> Dispatch {
         let config = self.config;
-        let (window, cells) = self.window(layer);
+        let (_, cells) = self.window(layer);
         let params = store::Params {
             start: config.heads * config.head_dim,
             blocks: config.kv_heads * config.head_dim / BLOCK as u32,
             head_blocks: config.head_dim / BLOCK as u32,
             stride: padded(config.qkv_dim()),
-            window,
             cells,
             head_cells: cells,
         };
@@ -96,7 +94,7 @@ impl Builder<'_> {
         } else {
             &BLOCKS_Q4_0
         };
-        let shader = self.shader(&store::STORE, &[blocks, self.window_part(layer)], &[]);
+        let shader = self.shader(&store::STORE, &[blocks, self.mask(layer).cells()], &[]);
         let (params, units) = (bytes_of_params(&params), 2 * params.blocks);
         dispatch(
             shader,
@@ -116,11 +114,11 @@ impl Builder<'_> {
         (self.config.window_of(layer).unwrap_or(0), cells as u32)
     }
 
-    fn window_part(&self, layer: u32) -> &'static Part {
-        if self.config.window_of(layer).is_some() {
-            &WINDOW_RING
-        } else {
-            &WINDOW_NONE
+    /// Which positions a row of a layer sees.
+    fn mask(&self, layer: u32) -> Mask {
+        match self.config.window_of(layer) {
+            Some(_) => Mask::Window,
+            None => Mask::Causal,
         }
     }
 
@@ -188,7 +186,7 @@ impl Builder<'_> {
         } else {
             &SCORES_PLAIN
         };
-        let mut parts = vec![self.cache_part(layer), scores, self.window_part(layer)];
+        let mut parts = vec![self.cache_part(layer), scores, self.mask(layer).part()];
         if !std::ptr::eq(kernel, &raw const attention_tokens::ATTENTION_TOKENS) {
             parts.push(if split { &END_PART } else { &END_WHOLE });
         }

@@ -318,21 +318,75 @@ pub const SCORES: Socket = Socket {
     name: "scores",
     parts: &[&SCORES_PLAIN, &SCORES_CAPPED],
 };
-/// Attention to all positions, each in a cell of its own.
-pub static WINDOW_NONE: Part = Part {
+/// Each position of a sequence in a cell of its own.
+pub static CELLS_ALL: Part = Part {
     consts: &[("RING", 0)],
     ..Part::new("", include_str!("cell.wgsl"))
 };
-/// Attention to the last `window` positions, in a ring of `cells`.
-pub static WINDOW_RING: Part = Part {
+/// The last positions of a sequence in a ring of `cells`.
+pub static CELLS_RING: Part = Part {
     consts: &[("RING", 1)],
-    ..Part::new("window", include_str!("cell.wgsl"))
+    ..Part::new("ring", include_str!("cell.wgsl"))
 };
-/// Which positions a row sees, and where they lie in the cache: parameters `window`, `cells` and `head_cells`.
-pub const WINDOW: Socket = Socket {
-    name: "window",
-    parts: &[&WINDOW_NONE, &WINDOW_RING],
+/// Where positions lie in the cache: parameters `cells` and `head_cells`.
+pub const CELLS: Socket = Socket {
+    name: "cells",
+    parts: &[&CELLS_ALL, &CELLS_RING],
 };
+
+/// Positions up to a row's own, all in cells of their own.
+pub static MASK_CAUSAL: Part = Part {
+    consts: &[("MASK", 0)],
+    uses: &[&CELLS_ALL],
+    ..Part::new("", include_str!("mask.wgsl"))
+};
+/// The last `window` positions up to a row's own, in a ring of `cells`.
+pub static MASK_WINDOW: Part = Part {
+    consts: &[("MASK", 1)],
+    uses: &[&CELLS_RING],
+    ..Part::new("window", include_str!("mask.wgsl"))
+};
+/// Positions up to the last that the pass has of a row's sequence, all in cells of their own.
+pub static MASK_NONE: Part = Part {
+    consts: &[("MASK", 2)],
+    uses: &[&CELLS_ALL],
+    ..Part::new("unmasked", include_str!("mask.wgsl"))
+};
+/// Which positions of its sequence a row sees.
+pub const MASK: Socket = Socket {
+    name: "mask",
+    parts: &[&MASK_CAUSAL, &MASK_WINDOW, &MASK_NONE],
+};
+
+/// Mask of attention: which positions of its own sequence a row sees.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mask {
+    /// All positions up to its own.
+    Causal,
+    /// The last `window` positions up to its own; the cache is a ring.
+    Window,
+    /// All positions up to the last that the pass has of its sequence, as encoders want.
+    None,
+}
+
+impl Mask {
+    /// The part that fills the socket [`MASK`].
+    pub fn part(self) -> &'static Part {
+        match self {
+            Mask::Causal => &MASK_CAUSAL,
+            Mask::Window => &MASK_WINDOW,
+            Mask::None => &MASK_NONE,
+        }
+    }
+
+    /// The part that fills the socket [`CELLS`] of the kernels that write the cache.
+    pub fn cells(self) -> &'static Part {
+        match self {
+            Mask::Window => &CELLS_RING,
+            Mask::Causal | Mask::None => &CELLS_ALL,
+        }
+    }
+}
 
 /// Keys and values of f32, to read.
 pub static CACHE_F32: Part = Part {
