@@ -22,7 +22,7 @@ use crate::{
     store::{BLOCK, decode, encode, words_of},
 };
 
-/// The kernel; units are query heads / `HEADS`. Constants: `HEAD`, `GROUP`, and `HEADS`, which divides it; `PARTS` for the
+/// The kernel; units are query heads / `HEADS`. Constants: `HEAD_DIM`, `GROUP`, and `HEADS`, which divides it; `PARTS` for the
 /// ending `END_PART`.
 pub static ATTENTION: Kernel = Kernel {
     name: "attention",
@@ -141,7 +141,7 @@ pub(crate) struct Unjoined {
 /// `keys`, `values` (kv heads, sequences × cells, head size).
 pub(crate) fn unjoined(call: &mut Call, row: usize, positions: Range<usize>) -> Vec<Unjoined> {
     let p: Params = call.params();
-    let head = call.constant("HEAD") as usize;
+    let head = call.constant("HEAD_DIM") as usize;
     let (keys, values, qkv) = (
         cache(call, "keys"),
         cache(call, "values"),
@@ -211,7 +211,7 @@ pub(crate) fn twin(call: &mut Call) {
         return;
     }
     let p: Params = call.params();
-    let head = call.constant("HEAD") as usize;
+    let head = call.constant("HEAD_DIM") as usize;
     for token in 0..call.rows().len() {
         let positions = seen(call, token);
         let found = unjoined(call, token, positions);
@@ -346,7 +346,7 @@ fn case_of(
             part.name
         ),
         parts: vec![part, &SCORES_PLAIN, &MASK_CAUSAL],
-        consts: vec![("HEAD", head), ("GROUP", group), ("HEADS", heads)],
+        consts: vec![("HEAD_DIM", head), ("GROUP", group), ("HEADS", heads)],
         params: bytes_of_params(&params),
         units: group * kv_heads / heads,
         tokens: tokens + 1,
@@ -406,7 +406,7 @@ fn in_texture(mut case: Case) -> Case {
 
 fn in_parts_twin(call: &mut Call) {
     let (parts, lanes) = (call.constant("PARTS"), call.constant("LANES"));
-    let head = call.constant("HEAD") as usize;
+    let head = call.constant("HEAD_DIM") as usize;
     let positions = seen(call, 0);
     let (start, count) = (positions.start as u32, positions.end as u32);
     let step = (count - start).div_ceil(parts * lanes) * lanes;

@@ -6,8 +6,8 @@
 
 struct Params { kv_heads: u32, q_stride: u32, y_stride: u32, scale: f32, cap: f32, window: u32, cells: u32, head_cells: u32 }
 
-const PAIRS = HEAD / 2u;                               // of a head: results are written two at a time
-const QUARTER = HEAD / 4u;                             // values are read four at a time
+const PAIRS = HEAD_DIM / 2u;                               // of a head: results are written two at a time
+const QUARTER = HEAD_DIM / 4u;                             // values are read four at a time
 const SHARE = (QUARTER + LANES - 1u) / LANES;          // of those, a lane's
 const LEAST = -3.0e38;                                 // WGSL promises no infinities
 

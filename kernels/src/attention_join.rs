@@ -5,7 +5,7 @@ use crate::{Call, Case, Kernel, Variant, call::words, parts::REDUCE_NONE, random
 /// Parts that the positions are split into. Even parts keep every worker of an adapter busy until the end.
 pub const PARTS: u32 = 4;
 
-/// The kernel; units are query heads. Constants: `HEAD`, `PARTS`.
+/// The kernel; units are query heads. Constants: `HEAD_DIM`, `PARTS`.
 pub static ATTENTION_JOIN: Kernel = Kernel {
     name: "attention_join",
     source: include_str!("attention_join.wgsl"),
@@ -35,7 +35,7 @@ pub static ATTENTION_JOIN: Kernel = Kernel {
 /// `y` (heads, head size) from `partial` (heads, parts, head size sums, maximum, total).
 fn twin(call: &mut Call) {
     let (head, parts) = (
-        call.constant("HEAD") as usize,
+        call.constant("HEAD_DIM") as usize,
         call.constant("PARTS") as usize,
     );
     let partial = call.floats("partial");
@@ -70,7 +70,7 @@ fn cases() -> Vec<Case> {
         Case {
             name: format!("{heads} heads of {head}"),
             parts: vec![],
-            consts: vec![("HEAD", head), ("PARTS", PARTS)],
+            consts: vec![("HEAD_DIM", head), ("PARTS", PARTS)],
             params: vec![],
             units: heads,
             tokens: 1,

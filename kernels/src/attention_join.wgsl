@@ -2,7 +2,7 @@
 // Each part's sums are worth exp(its maximum - the maximum of all). Bound: reads a few sums a head.
 // Sockets: none.
 
-const PAIRS = HEAD / 2u;
+const PAIRS = HEAD_DIM / 2u;
 
 @group(0) @binding(3) var<storage, read> partial: array<vec2f>;    // (heads, PARTS, head size / 2 sums and one of maximum, total)
 @group(0) @binding(4) var<storage, read_write> y: array<vec2f>;    // (heads, head size / 2)

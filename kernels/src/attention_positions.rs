@@ -6,7 +6,7 @@ use crate::{
     parts::{CACHE, ENDING, MASK, ROWS, SCORES},
 };
 
-/// The kernel; units are query heads / `HEADS`. Constants: `HEAD`, `GROUP`, and `HEADS`, which divides it; `PARTS` for the
+/// The kernel; units are query heads / `HEADS`. Constants: `HEAD_DIM`, `GROUP`, and `HEADS`, which divides it; `PARTS` for the
 /// ending `END_PART`.
 pub static ATTENTION_POSITIONS: Kernel = Kernel {
     name: "attention_positions",

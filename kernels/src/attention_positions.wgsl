@@ -7,8 +7,8 @@
 
 struct Params { kv_heads: u32, q_stride: u32, y_stride: u32, scale: f32, cap: f32, window: u32, cells: u32, head_cells: u32 }
 
-const PAIRS = HEAD / 2u;                          // of a head: results are written two at a time
-const EIGHTH = HEAD / 8u;                         // values are read eight at a time
+const PAIRS = HEAD_DIM / 2u;                          // of a head: results are written two at a time
+const EIGHTH = HEAD_DIM / 8u;                         // values are read eight at a time
 const STEPS = (EIGHTH + LANES - 1u) / LANES;      // of those, a lane's
 const LOADS = min(LANES, EIGHTH);                 // of keys, in a step
 const LEAST = -3.0e38;                            // WGSL promises no infinities

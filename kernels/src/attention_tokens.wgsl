@@ -8,7 +8,7 @@
 
 struct Params { kv_heads: u32, q_stride: u32, y_stride: u32, scale: f32, cap: f32, window: u32, cells: u32, head_cells: u32 }
 
-const QUARTER = HEAD / 4u;                        // of a head: values are read four at a time
+const QUARTER = HEAD_DIM / 4u;                        // of a head: values are read four at a time
 const STEPS = (QUARTER + LANES - 1u) / LANES;     // reads of LANES fours
 const LEAST = -3.0e38;                            // WGSL promises no infinities
 

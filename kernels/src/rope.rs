@@ -75,7 +75,7 @@ fn write_cache(cache: &mut [u32], at: usize, values: &[f32], as_f16: bool) {
 /// `qkv` (tokens, stride), `keys` and `values` (kv heads, sequences × cells, head size), `angles` (context, pairs, 2).
 fn twin(call: &mut Call) {
     let p: Params = call.params();
-    let head = call.constant("HEAD") as usize;
+    let head = call.constant("HEAD_DIM") as usize;
     let as_f16 = call.has(&STORE_F16) || call.has(&STORE_F16_TEXTURE);
     let halves = call.has(&HALVES);
     let cells = Cells::new(call, p.cells, p.head_cells);
@@ -155,7 +155,7 @@ fn cases() -> Vec<Case> {
                     "{heads}/{kv_heads} heads of {head}, {pairs} pairs, {sequences} sequences"
                 ),
                 parts: vec![store, pairing, place],
-                consts: vec![("HEAD", head)],
+                consts: vec![("HEAD_DIM", head)],
                 params: bytes_of_params(&Params {
                     heads,
                     kv_heads,

@@ -4,7 +4,7 @@
 
 struct Params { heads: u32, kv_heads: u32, pairs: u32, stride: u32, cells: u32, head_cells: u32 }
 
-const QUARTER = HEAD / 4u;
+const QUARTER = HEAD_DIM / 4u;
 
 @group(0) @binding(0) var<storage, read> angles: array<vec2f>;        // (context, pairs): cosine, sine
 @group(0) @binding(3) var<storage, read_write> qkv: array<vec4f>;     // (tokens, stride / 4): queries, keys, values

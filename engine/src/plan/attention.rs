@@ -60,7 +60,7 @@ impl Builder<'_> {
             },
             self.mask(layer).cells(),
         ];
-        let shader = self.shader(&rope::ROPE, &parts, &[("HEAD", config.head_dim)]);
+        let shader = self.shader(&rope::ROPE, &parts, &[("HEAD_DIM", config.head_dim)]);
         let values = (params.heads + 2 * params.kv_heads) * config.head_dim;
         let what = if blocks { "in place" } else { "into the cache" };
         let params = bytes_of_params(&params);
@@ -199,7 +199,7 @@ impl Builder<'_> {
             ("rows", Binding::Slot(Slot::Rows)),
         ];
         let mut consts = vec![
-            ("HEAD", config.head_dim),
+            ("HEAD_DIM", config.head_dim),
             ("GROUP", group),
             ("HEADS", heads),
         ];
@@ -242,7 +242,7 @@ impl Builder<'_> {
 
     fn attention_join(&self) -> Dispatch {
         let consts = [
-            ("HEAD", self.config.head_dim),
+            ("HEAD_DIM", self.config.head_dim),
             ("PARTS", attention_join::PARTS),
         ];
         let shader = self.shader(&attention_join::ATTENTION_JOIN, &[], &consts);
