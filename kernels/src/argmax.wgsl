@@ -7,11 +7,11 @@ struct Params { vocabulary: u32 }
 @group(0) @binding(3) var<storage, read> logits: array<f32>; // (vocabulary)
 @group(0) @binding(8) var<uniform> params: Params;
 
-@compute @workgroup_size(LANES)
+@compute @workgroup_size(WORKGROUP_SIZE)
 fn main(at: Invocation, wg: Workgroup) {
     var best = -3.0e38;
     var index = 0u;
-    for (var i = at.lane; i < params.vocabulary; i += LANES) {
+    for (var i = at.lane; i < params.vocabulary; i += WORKGROUP_SIZE) {
         let v = logits[i];
         if v > best {
             best = v;

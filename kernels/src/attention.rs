@@ -33,25 +33,25 @@ pub static ATTENTION: Kernel = Kernel {
         Variant {
             name: "subgroup8",
             parts: &[&REDUCE_SUBGROUP],
-            consts: &[("LANES", 8)],
+            consts: &[("WORKGROUP_SIZE", 8)],
             software: true,
         },
         Variant {
             name: "workgroup8",
             parts: &[&REDUCE_WORKGROUP],
-            consts: &[("LANES", 8)],
+            consts: &[("WORKGROUP_SIZE", 8)],
             software: true,
         },
         Variant {
             name: "subgroup32",
             parts: &[&REDUCE_SUBGROUP],
-            consts: &[("LANES", 32)],
+            consts: &[("WORKGROUP_SIZE", 32)],
             software: false,
         },
         Variant {
             name: "workgroup32",
             parts: &[&REDUCE_WORKGROUP],
-            consts: &[("LANES", 32)],
+            consts: &[("WORKGROUP_SIZE", 32)],
             software: false,
         },
     ],
@@ -67,13 +67,13 @@ pub(crate) static ONE_SUBGROUP: [Variant; 2] = [
     Variant {
         name: "lanes8",
         parts: &[&SUBGROUP],
-        consts: &[("LANES", 8)],
+        consts: &[("WORKGROUP_SIZE", 8)],
         software: true,
     },
     Variant {
         name: "lanes4",
         parts: &[&SUBGROUP],
-        consts: &[("LANES", 4)],
+        consts: &[("WORKGROUP_SIZE", 4)],
         software: true,
     },
 ];
@@ -405,7 +405,7 @@ fn in_texture(mut case: Case) -> Case {
 }
 
 fn in_parts_twin(call: &mut Call) {
-    let (parts, lanes) = (call.constant("PARTS"), call.constant("LANES"));
+    let (parts, lanes) = (call.constant("PARTS"), call.constant("WORKGROUP_SIZE"));
     let head = call.constant("HEAD_DIM") as usize;
     let positions = seen(call, 0);
     let (start, count) = (positions.start as u32, positions.end as u32);

@@ -1,6 +1,6 @@
 // attention: softmax(q K^T scale) V in one pass over the cache; a workgroup takes one token and HEADS of the GROUP query
-// heads that share a key and value head. LANES positions at a time: a lane scores one position for every head, then the
-// lanes split the heads' values among them. The running maximum and sum follow Milakov & Gimelshein 2018.
+// heads that share a key and value head. WORKGROUP_SIZE positions at a time: a lane scores one position for every head, then
+// the lanes split the heads' values among them. The running maximum and sum follow Milakov & Gimelshein 2018.
 // Bound: reads keys and values up to the token once for HEADS heads.
 // Workgroups in z have a part of the positions each. Sockets: cache, scores, mask, ending; reduce comes with the variant.
 
@@ -8,15 +8,15 @@ struct Params { kv_heads: u32, q_stride: u32, y_stride: u32, scale: f32, cap: f3
 
 const PAIRS = HEAD_DIM / 2u;                               // of a head: results are written two at a time
 const QUARTER = HEAD_DIM / 4u;                             // values are read four at a time
-const SHARE = (QUARTER + LANES - 1u) / LANES;          // of those, a lane's
+const SHARE = (QUARTER + WORKGROUP_SIZE - 1u) / WORKGROUP_SIZE;          // of those, a lane's
 const LEAST = -3.0e38;                                 // WGSL promises no infinities
 
 @group(0) @binding(3) var<storage, read> qkv: array<vec4f>;        // (tokens, q_stride / 4)
 @group(0) @binding(8) var<uniform> params: Params;
 
-var<workgroup> shares: array<f32, LANES * HEADS>; // (positions in hand, heads)
+var<workgroup> shares: array<f32, WORKGROUP_SIZE * HEADS>; // (positions in hand, heads)
 
-@compute @workgroup_size(LANES)
+@compute @workgroup_size(WORKGROUP_SIZE)
 fn main(at: Invocation, wg: Workgroup) {
     let kv = wg.id.x * HEADS / GROUP * params.head_cells * QUARTER; // where the head begins in the cache
     let token = wg.id.y;
@@ -33,7 +33,7 @@ fn main(at: Invocation, wg: Workgroup) {
     var total = array<f32, HEADS>();
     var sums = array<array<vec4f, SHARE>, HEADS>();
     for (var h = 0u; h < HEADS; h++) { most[h] = LEAST; }
-    for (var start = begin; start < end; start += LANES) {
+    for (var start = begin; start < end; start += WORKGROUP_SIZE) {
         let place = cell(sequence, min(start + at.lane, end - 1u));
         let there = start + at.lane < end;
         var scores = array<vec4f, HEADS>();
@@ -52,9 +52,9 @@ fn main(at: Invocation, wg: Workgroup) {
             total[h] = total[h] * shrink[h] + reduce_sum(share, at, wg);
         }
         workgroupBarrier();
-        let some = min(LANES, end - start);
+        let some = min(WORKGROUP_SIZE, end - start);
         for (var s = 0u; s < SHARE; s++) {
-            let i = min(s * LANES + at.lane, QUARTER - 1u); // lanes past the end repeat the last
+            let i = min(s * WORKGROUP_SIZE + at.lane, QUARTER - 1u); // lanes past the end repeat the last
             for (var h = 0u; h < HEADS; h++) { sums[h][s] *= shrink[h]; }
             for (var p = 0u; p < some; p++) {
                 let v = value4(kv + cell(sequence, start + p) * QUARTER + i);
@@ -64,7 +64,7 @@ fn main(at: Invocation, wg: Workgroup) {
         workgroupBarrier(); // shares are written anew
     }
     for (var s = 0u; s < SHARE; s++) {
-        let i = s * LANES + at.lane;
+        let i = s * WORKGROUP_SIZE + at.lane;
         if i < QUARTER {
             for (var h = 0u; h < HEADS; h++) {
                 put(token, head + h, 2u * i, wg.id.z, sums[h][s].xy, total[h]);

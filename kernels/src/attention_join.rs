@@ -15,13 +15,13 @@ pub static ATTENTION_JOIN: Kernel = Kernel {
         Variant {
             name: "lanes8",
             parts: &[],
-            consts: &[("LANES", 8)],
+            consts: &[("WORKGROUP_SIZE", 8)],
             software: true,
         },
         Variant {
             name: "lanes32",
             parts: &[],
-            consts: &[("LANES", 32)],
+            consts: &[("WORKGROUP_SIZE", 32)],
             software: false,
         },
     ],

@@ -7,7 +7,7 @@ const PAIRS = HEAD_DIM / 2u;
 @group(0) @binding(3) var<storage, read> partial: array<vec2f>;    // (heads, PARTS, head size / 2 sums and one of maximum, total)
 @group(0) @binding(4) var<storage, read_write> y: array<vec2f>;    // (heads, head size / 2)
 
-@compute @workgroup_size(LANES)
+@compute @workgroup_size(WORKGROUP_SIZE)
 fn main(at: Invocation, wg: Workgroup) {
     let head = wg.id.x * PARTS * (PAIRS + 1u);
     var most = partial[head + PAIRS].x;
@@ -17,7 +17,7 @@ fn main(at: Invocation, wg: Workgroup) {
         let share = partial[head + part * (PAIRS + 1u) + PAIRS];
         total += exp(share.x - most) * share.y;
     }
-    for (var pair = at.lane; pair < PAIRS; pair += LANES) {
+    for (var pair = at.lane; pair < PAIRS; pair += WORKGROUP_SIZE) {
         var sum = vec2f(0.0);
         for (var part = 0u; part < PARTS; part++) {
             let first = head + part * (PAIRS + 1u);

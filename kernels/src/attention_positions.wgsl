@@ -1,7 +1,8 @@
-// attention_positions: attention for one token and HEADS query heads a workgroup, which is one subgroup of LANES.
-// LANES positions at a time: a lane scores one position, queries come from the lane that holds them; then the lanes hold
-// eight values of each head every 8 LANES, and the shares of positions come from the lanes that scored them. The running
-// maximum and sum follow Milakov & Gimelshein 2018. Bound: reads keys and values up to the token once for HEADS heads.
+// attention_positions: attention for one token and HEADS query heads a workgroup, which is one subgroup of WORKGROUP_SIZE.
+// WORKGROUP_SIZE positions at a time: a lane scores one position, queries come from the lane that holds them; then the lanes
+// hold eight values of each head every 8 WORKGROUP_SIZE, and the weights of positions come from the lanes that scored them.
+// The running maximum and sum follow Milakov & Gimelshein 2018. Bound: reads keys and values up to the token once for HEADS
+// heads.
 // Workgroups in z have a part of the positions each. Sockets: cache, scores, mask, ending; the lanes come with the variant.
 // Loops with constant ends are unrolled.
 
@@ -9,14 +10,14 @@ struct Params { kv_heads: u32, q_stride: u32, y_stride: u32, scale: f32, cap: f3
 
 const PAIRS = HEAD_DIM / 2u;                          // of a head: results are written two at a time
 const EIGHTH = HEAD_DIM / 8u;                         // values are read eight at a time
-const STEPS = (EIGHTH + LANES - 1u) / LANES;      // of those, a lane's
-const LOADS = min(LANES, EIGHTH);                 // of keys, in a step
+const STEPS = (EIGHTH + WORKGROUP_SIZE - 1u) / WORKGROUP_SIZE;      // of those, a lane's
+const LOADS = min(WORKGROUP_SIZE, EIGHTH);                 // of keys, in a step
 const LEAST = -3.0e38;                            // WGSL promises no infinities
 
 @group(0) @binding(3) var<storage, read> qkv: array<vec4f>;        // (tokens, q_stride / 4)
 @group(0) @binding(8) var<uniform> params: Params;
 
-@compute @workgroup_size(LANES)
+@compute @workgroup_size(WORKGROUP_SIZE)
 fn main(at: Invocation, wg: Workgroup) {
     let token = wg.id.y;
     if token >= rows.count { return; }
@@ -35,20 +36,20 @@ fn main(at: Invocation, wg: Workgroup) {
     for (var h = 0u; h < HEADS; h++) {
         most[h] = LEAST;
         for (var s = 0u; s < STEPS; s++) {
-            let eight = s * LANES + at.lane;
+            let eight = s * WORKGROUP_SIZE + at.lane;
             let from_four = token * params.q_stride / 4u + (head + h) * EIGHTH * 2u + min(eight, EIGHTH - 1u) * 2u;
             let scale = select(0.0, params.scale, eight < EIGHTH);
             q[h][s] = Eight(qkv[from_four] * scale, qkv[from_four + 1u] * scale);
         }
     }
-    for (var start = begin; start < end; start += LANES) {
+    for (var start = begin; start < end; start += WORKGROUP_SIZE) {
         let there = start + at.lane < end;
         let k = kv + cell(sequence, min(start + at.lane, end - 1u)) * EIGHTH;
         var scores = array<vec4f, HEADS>();
         for (var s = 0u; s < STEPS; s++) {
             var some = array<vec4f, HEADS>(); // of a step by itself, for one long sum would round more
             for (var i = 0u; i < LOADS; i++) {
-                let own = key8(k + min(s * LANES + i, EIGHTH - 1u)); // past the end q is zero
+                let own = key8(k + min(s * WORKGROUP_SIZE + i, EIGHTH - 1u)); // past the end q is zero
                 for (var h = 0u; h < HEADS; h++) {
                     some[h] += own.a * subgroupShuffle(q[h][s].a, i);
                     some[h] += own.b * subgroupShuffle(q[h][s].b, i);
@@ -66,12 +67,12 @@ fn main(at: Invocation, wg: Workgroup) {
             total[h] = total[h] * shrink + shares[h];
             for (var s = 0u; s < STEPS; s++) { sums[h][s] = Eight(sums[h][s].a * shrink, sums[h][s].b * shrink); }
         }
-        for (var i = 0u; i < LANES; i++) {
+        for (var i = 0u; i < WORKGROUP_SIZE; i++) {
             let v = kv + cell(sequence, min(start + i, end - 1u)) * EIGHTH; // past the end the share is zero
             var share = array<f32, HEADS>();
             for (var h = 0u; h < HEADS; h++) { share[h] = subgroupShuffle(shares[h], i); }
             for (var s = 0u; s < STEPS; s++) {
-                let own = value8(v + min(s * LANES + at.lane, EIGHTH - 1u));
+                let own = value8(v + min(s * WORKGROUP_SIZE + at.lane, EIGHTH - 1u));
                 for (var h = 0u; h < HEADS; h++) {
                     sums[h][s] = Eight(sums[h][s].a + share[h] * own.a, sums[h][s].b + share[h] * own.b);
                 }
@@ -81,7 +82,7 @@ fn main(at: Invocation, wg: Workgroup) {
     for (var h = 0u; h < HEADS; h++) {
         let sum = subgroupAdd(total[h]);
         for (var s = 0u; s < STEPS; s++) {
-            let eight = s * LANES + at.lane;
+            let eight = s * WORKGROUP_SIZE + at.lane;
             if eight < EIGHTH { put_eight(token, head + h, eight, wg.id.z, sums[h][s], sum); }
         }
         put_share(head + h, wg.id.z, at.lane, vec2f(most[h], sum));

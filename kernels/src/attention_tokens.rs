@@ -21,7 +21,7 @@ pub static ATTENTION_TOKENS: Kernel = Kernel {
     variants: &ONE_SUBGROUP,
     params: Params::FIELDS,
     outputs: &["y"],
-    grid: |shader, heads, tokens| [heads, tokens.div_ceil(shader.constant("LANES")), 1],
+    grid: |shader, heads, tokens| [heads, tokens.div_ceil(shader.constant("WORKGROUP_SIZE")), 1],
     twin,
     cases: || cases_with(CACHE.parts, HEAD_MAX, 4),
 };

@@ -1,36 +1,36 @@
-// attention_tokens: attention for LANES tokens, one a lane, and HEADS query heads a workgroup, which is one subgroup.
+// attention_tokens: attention for WORKGROUP_SIZE tokens, one a lane, and HEADS query heads a workgroup, which is one subgroup.
 // The lanes read a key together, and each has every part of it from the lane that read it; the same for values. So no
 // score crosses lanes. All rows are of one sequence, in the order of their positions. The running maximum and sum
 // follow Milakov & Gimelshein 2018.
-// Bound: reads keys and values up to the last token once for LANES tokens and HEADS heads.
+// Bound: reads keys and values up to the last token once for WORKGROUP_SIZE tokens and HEADS heads.
 // Sockets: cache, scores, mask; the lanes come with the variant.
 // Loops with constant ends are unrolled.
 
 struct Params { kv_heads: u32, q_stride: u32, y_stride: u32, scale: f32, cap: f32, window: u32, cells: u32, head_cells: u32 }
 
 const QUARTER = HEAD_DIM / 4u;                        // of a head: values are read four at a time
-const STEPS = (QUARTER + LANES - 1u) / LANES;     // reads of LANES fours
+const STEPS = (QUARTER + WORKGROUP_SIZE - 1u) / WORKGROUP_SIZE;     // reads of WORKGROUP_SIZE fours
 const LEAST = -3.0e38;                            // WGSL promises no infinities
 
-@group(0) @binding(3) var<storage, read> qkv: array<vec4f>;        // (tokens rounded up to LANES, q_stride / 4)
+@group(0) @binding(3) var<storage, read> qkv: array<vec4f>;        // (tokens rounded up to WORKGROUP_SIZE, q_stride / 4)
 @group(0) @binding(4) var<storage, read_write> y: array<vec4f>;    // (tokens, y_stride / 4)
 @group(0) @binding(8) var<uniform> params: Params;
 
-@compute @workgroup_size(LANES)
+@compute @workgroup_size(WORKGROUP_SIZE)
 fn main(at: Invocation, wg: Workgroup) {
-    let token = wg.id.y * LANES + at.lane;
+    let token = wg.id.y * WORKGROUP_SIZE + at.lane;
     let head = wg.id.x * HEADS;                                // the first of this workgroup
     let kv = head / GROUP * params.head_cells * QUARTER;       // where it begins in the cache
     let sequence = rows.row[0].sequence;
     let last_row = rows.count - 1u;
-    let begin = seen_begin(rows.row[min(wg.id.y * LANES, last_row)].position);
-    let end = seen_end(min((wg.id.y + 1u) * LANES - 1u, last_row));
+    let begin = seen_begin(rows.row[min(wg.id.y * WORKGROUP_SIZE, last_row)].position);
+    let end = seen_end(min((wg.id.y + 1u) * WORKGROUP_SIZE - 1u, last_row));
     let row = min(token, last_row);                            // lanes past the end repeat the last
     let own_begin = seen_begin(rows.row[row].position);
     let own_end = seen_end(row);
 
-    var q = array<array<vec4f, STEPS * LANES>, HEADS>();             // zero past the head
-    var sums = array<array<vec4f, STEPS * LANES>, HEADS>();
+    var q = array<array<vec4f, STEPS * WORKGROUP_SIZE>, HEADS>();             // zero past the head
+    var sums = array<array<vec4f, STEPS * WORKGROUP_SIZE>, HEADS>();
     var most = array<f32, HEADS>();
     var total = array<f32, HEADS>();
     for (var h = 0u; h < HEADS; h++) {
@@ -43,10 +43,10 @@ fn main(at: Invocation, wg: Workgroup) {
         let there = position < own_end && position >= own_begin;
         var scores = array<vec4f, HEADS>();
         for (var s = 0u; s < STEPS; s++) {
-            let own = key4(from_four + min(s * LANES + at.lane, QUARTER - 1u));
-            for (var i = 0u; i < LANES; i++) {
+            let own = key4(from_four + min(s * WORKGROUP_SIZE + at.lane, QUARTER - 1u));
+            for (var i = 0u; i < WORKGROUP_SIZE; i++) {
                 let four = subgroupShuffle(own, i);
-                for (var h = 0u; h < HEADS; h++) { scores[h] += q[h][s * LANES + i] * four; }
+                for (var h = 0u; h < HEADS; h++) { scores[h] += q[h][s * WORKGROUP_SIZE + i] * four; }
             }
         }
         var shares = array<f32, HEADS>();
@@ -57,13 +57,13 @@ fn main(at: Invocation, wg: Workgroup) {
             most[h] = new_most;
             shares[h] = select(0.0, exp(score - new_most), there);
             total[h] = total[h] * shrink + shares[h];
-            for (var i = 0u; i < STEPS * LANES; i++) { sums[h][i] *= shrink; }
+            for (var i = 0u; i < STEPS * WORKGROUP_SIZE; i++) { sums[h][i] *= shrink; }
         }
         for (var s = 0u; s < STEPS; s++) {
-            let own = value4(from_four + min(s * LANES + at.lane, QUARTER - 1u));
-            for (var i = 0u; i < LANES; i++) {
+            let own = value4(from_four + min(s * WORKGROUP_SIZE + at.lane, QUARTER - 1u));
+            for (var i = 0u; i < WORKGROUP_SIZE; i++) {
                 let four = subgroupShuffle(own, i);
-                for (var h = 0u; h < HEADS; h++) { sums[h][s * LANES + i] += shares[h] * four; }
+                for (var h = 0u; h < HEADS; h++) { sums[h][s * WORKGROUP_SIZE + i] += shares[h] * four; }
             }
         }
     }

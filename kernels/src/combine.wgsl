@@ -8,7 +8,7 @@ struct Params { cols: u32, used: u32, stride: u32 }
 @group(0) @binding(5) var<storage, read> shares: array<f32>;    // (tokens, used)
 @group(0) @binding(8) var<uniform> params: Params;
 
-@compute @workgroup_size(LANES)
+@compute @workgroup_size(WORKGROUP_SIZE)
 fn main(@builtin(global_invocation_id) at: vec3u) {
     if at.x >= params.cols { return; }
     var sum = x[at.y * params.stride + at.x];

@@ -20,13 +20,13 @@ pub static EMBED: Kernel = Kernel {
         Variant {
             name: "lanes8",
             parts: &[&HALVES_UNPACK],
-            consts: &[("LANES", 8)],
+            consts: &[("WORKGROUP_SIZE", 8)],
             software: true,
         },
         Variant {
             name: "lanes64",
             parts: &[&HALVES_BITS],
-            consts: &[("LANES", 64)],
+            consts: &[("WORKGROUP_SIZE", 64)],
             software: false,
         },
     ],

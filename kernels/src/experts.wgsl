@@ -12,13 +12,13 @@ struct Params { rows: u32, cols: u32, row_start: u32, piece_rows: u32, used: u32
 @group(0) @binding(5) var<storage, read> chosen: array<u32>;      // (tokens, used)
 @group(0) @binding(8) var<uniform> params: Params;
 
-@compute @workgroup_size(LANES)
+@compute @workgroup_size(WORKGROUP_SIZE)
 fn main(at: Invocation, wg: Workgroup) {
     w_begin();
     let pair = wg.id.y;
     if pair >= rows.count * params.used { return; }
     let groups = (params.cols + 31u) / 32u;
-    let row = (wg.id.x * (LANES / SPLIT) + at.lane / SPLIT) * 4u; // of the expert
+    let row = (wg.id.x * (WORKGROUP_SIZE / SPLIT) + at.lane / SPLIT) * 4u; // of the expert
     let first = chosen[pair] * params.rows + row;                 // of the matrix
     let there = row < params.rows && first >= params.row_start && first < params.row_start + params.piece_rows;
     let place = select(0u, first - params.row_start, there);      // of the piece

@@ -51,7 +51,7 @@ pub struct Part {
     pub f16: bool,
     /// It needs the `subgroups` feature.
     pub subgroups: bool,
-    /// Subgroups must have exactly `LANES` lanes, the workgroup's.
+    /// Subgroups must have exactly `WORKGROUP_SIZE` lanes, the workgroup's.
     pub whole_subgroup: bool,
     /// It needs wgpu's experimental cooperative matrices, of this kind.
     pub cooperative: Option<Cooperative>,
@@ -108,12 +108,13 @@ impl Variant {
     /// Lanes that every subgroup must have, where it matters.
     pub fn subgroup_size(&self) -> Option<u32> {
         let whole = self.parts.iter().any(|p| p.whole_subgroup);
-        self.get("SUBGROUP").or(whole.then(|| self.lanes()))
+        self.get("SUBGROUP")
+            .or(whole.then(|| self.workgroup_size()))
     }
 
     /// Invocations of a workgroup.
-    pub fn lanes(&self) -> u32 {
-        self.get("LANES").unwrap_or(1)
+    pub fn workgroup_size(&self) -> u32 {
+        self.get("WORKGROUP_SIZE").unwrap_or(1)
     }
 }
 
@@ -268,13 +269,13 @@ pub fn wide_grid(count: u32) -> [u32; 3] {
 
 /// Variants whose lanes have each a thing of their own, and nothing to do with each other.
 pub(crate) static LANES_64: [Variant; 2] = [
-    lanes("lanes8", &[("LANES", 8)], true),
-    lanes("lanes64", &[("LANES", 64)], false),
+    lanes("lanes8", &[("WORKGROUP_SIZE", 8)], true),
+    lanes("lanes64", &[("WORKGROUP_SIZE", 64)], false),
 ];
 /// The same where there are fewer things.
 pub(crate) static LANES_32: [Variant; 2] = [
-    lanes("lanes8", &[("LANES", 8)], true),
-    lanes("lanes32", &[("LANES", 32)], false),
+    lanes("lanes8", &[("WORKGROUP_SIZE", 8)], true),
+    lanes("lanes32", &[("WORKGROUP_SIZE", 32)], false),
 ];
 
 const fn lanes(
@@ -292,5 +293,5 @@ const fn lanes(
 
 /// A lane for each unit of each token.
 pub(crate) fn lane_grid(shader: &Shader, units: u32, tokens: u32) -> [u32; 3] {
-    [units.div_ceil(shader.constant("LANES")), tokens, 1]
+    [units.div_ceil(shader.constant("WORKGROUP_SIZE")), tokens, 1]
 }

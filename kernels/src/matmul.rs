@@ -23,7 +23,7 @@ pub static MATMUL: Kernel = Kernel {
             name: "tokens8",
             parts: &[&HALVES_UNPACK],
             consts: &[
-                ("LANES", 8),
+                ("WORKGROUP_SIZE", 8),
                 ("LANES_R", 1),
                 ("LANES_T", 8),
                 ("ROWS", 16),
@@ -35,7 +35,7 @@ pub static MATMUL: Kernel = Kernel {
             name: "tile64",
             parts: &[&HALVES_BITS],
             consts: &[
-                ("LANES", 256),
+                ("WORKGROUP_SIZE", 256),
                 ("LANES_R", 16),
                 ("LANES_T", 16),
                 ("ROWS", 4),

@@ -19,13 +19,13 @@ pub static MATMUL_COOPERATIVE: Kernel = Kernel {
         Variant {
             name: "cooperative_f16",
             parts: &[&COOPERATIVE_F16, &HALVES_BITS],
-            consts: &[("LANES", 128), ("SUBGROUP", 32)],
+            consts: &[("WORKGROUP_SIZE", 128), ("SUBGROUP", 32)],
             software: false,
         },
         Variant {
             name: "cooperative_f32",
             parts: &[&COOPERATIVE_F32, &HALVES_BITS],
-            consts: &[("LANES", 128), ("SUBGROUP", 32)],
+            consts: &[("WORKGROUP_SIZE", 128), ("SUBGROUP", 32)],
             software: false,
         },
     ],

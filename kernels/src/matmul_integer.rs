@@ -27,7 +27,7 @@ pub static MATMUL_INTEGER: Kernel = Kernel {
         name: "integer_tile64",
         parts: &[&HALVES_BITS],
         consts: &[
-            ("LANES", 256),
+            ("WORKGROUP_SIZE", 256),
             ("LANES_R", 16),
             ("LANES_T", 16),
             ("ROWS", 4),

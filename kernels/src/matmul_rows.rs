@@ -26,26 +26,26 @@ pub static MATMUL_ROWS: Kernel = Kernel {
         Variant {
             name: "lanes4",
             parts: &[&SUBGROUP, &XS_SHARED, &HALVES_UNPACK],
-            consts: &[("LANES", 4), ("ROWS", 8)],
+            consts: &[("WORKGROUP_SIZE", 4), ("ROWS", 8)],
             software: true,
         },
         Variant {
             name: "rows8",
             parts: &[&REDUCE_NONE, &XS_ALONE, &HALVES_UNPACK],
-            consts: &[("LANES", 8), ("ROWS", 8)],
+            consts: &[("WORKGROUP_SIZE", 8), ("ROWS", 8)],
             software: true,
         },
         Variant {
             name: "rows4",
             parts: &[&REDUCE_NONE, &XS_ALONE, &HALVES_UNPACK],
-            consts: &[("LANES", 8), ("ROWS", 4)],
+            consts: &[("WORKGROUP_SIZE", 8), ("ROWS", 4)],
             software: true,
         },
     ],
     params: Params::FIELDS,
     outputs: &["y"],
     grid: |shader, rows, _| {
-        wide_grid(rows.div_ceil(shader.constant("ROWS") * shader.constant("LANES")))
+        wide_grid(rows.div_ceil(shader.constant("ROWS") * shader.constant("WORKGROUP_SIZE")))
     },
     twin,
     cases: || Box::new(cases().into_iter()),

@@ -9,11 +9,11 @@ struct Params { rows: u32, cols: u32, y_start: u32, y_stride: u32, token_start: 
 @group(0) @binding(4) var<storage, read_write> y: array<f32>;   // (tokens, y_stride)
 @group(0) @binding(8) var<uniform> params: Params;
 
-@compute @workgroup_size(LANES)
+@compute @workgroup_size(WORKGROUP_SIZE)
 fn main(at: Invocation, wg: Workgroup) {
     w_begin();
     let groups = (params.cols + 31u) / 32u;
-    let row = ((wg.id.y * wg.count.x + wg.id.x) * LANES + at.lane) * ROWS;
+    let row = ((wg.id.y * wg.count.x + wg.id.x) * WORKGROUP_SIZE + at.lane) * ROWS;
     let last = params.rows - 1u;
     let four = four_place(min(row, last) / 4u, groups);
     let w_rows = places(row, groups);

@@ -11,12 +11,12 @@ struct Params { rows: u32, cols: u32, y_start: u32, eps: f32 }
 @group(0) @binding(4) var<storage, read_write> y: array<f32>;   // (rows)
 @group(0) @binding(8) var<uniform> params: Params;
 
-@compute @workgroup_size(LANES)
+@compute @workgroup_size(WORKGROUP_SIZE)
 fn main(at: Invocation, wg: Workgroup) {
     w_begin();
     let start = x_start(GROUPS);
     let index = wg.id.y * wg.count.x + wg.id.x;
-    let row = (index * (LANES / SPLIT) + at.lane / SPLIT) * ROWS;
+    let row = (index * (WORKGROUP_SIZE / SPLIT) + at.lane / SPLIT) * ROWS;
 
     var fours = array<u32, ROWS / 4u>();
     var rows = array<vec4u, ROWS / 4u>();

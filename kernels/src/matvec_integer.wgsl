@@ -9,11 +9,11 @@ struct Params { rows: u32, cols: u32, y_start: u32 }
 @group(0) @binding(4) var<storage, read_write> y: array<f32>;   // (rows)
 @group(0) @binding(8) var<uniform> params: Params;
 
-@compute @workgroup_size(LANES)
+@compute @workgroup_size(WORKGROUP_SIZE)
 fn main(at: Invocation, wg: Workgroup) {
     w_begin();
     let index = wg.id.y * wg.count.x + wg.id.x;
-    let row = (index * (LANES / SPLIT) + at.lane / SPLIT) * ROWS;
+    let row = (index * (WORKGROUP_SIZE / SPLIT) + at.lane / SPLIT) * ROWS;
 
     let four = four_place(min(row, params.rows - 1u) / 4u, GROUPS);
     let all = min(vec4u(row) + vec4u(0u, 1u, 2u, 3u), vec4u(params.rows - 1u)); // rows past the end repeat the last

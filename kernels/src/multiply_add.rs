@@ -21,19 +21,19 @@ pub static MULTIPLY_ADD: Kernel = Kernel {
         Variant {
             name: "lanes8",
             parts: &[],
-            consts: &[("LANES", 8), ("TURNS", TURNS)],
+            consts: &[("WORKGROUP_SIZE", 8), ("TURNS", TURNS)],
             software: true,
         },
         Variant {
             name: "lanes64",
             parts: &[],
-            consts: &[("LANES", 64), ("TURNS", TURNS)],
+            consts: &[("WORKGROUP_SIZE", 64), ("TURNS", TURNS)],
             software: false,
         },
     ],
     params: Params::FIELDS,
     outputs: &["y"],
-    grid: |shader, lanes, _| wide_grid(lanes.div_ceil(shader.constant("LANES"))),
+    grid: |shader, lanes, _| wide_grid(lanes.div_ceil(shader.constant("WORKGROUP_SIZE"))),
     twin,
     cases: || Box::new(cases().into_iter()),
 };

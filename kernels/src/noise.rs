@@ -15,12 +15,12 @@ pub static NOISE: Kernel = Kernel {
     variants: &[Variant {
         name: "groups",
         parts: &[],
-        consts: &[("LANES", 64)],
+        consts: &[("WORKGROUP_SIZE", 64)],
         software: false,
     }],
     params: Params::FIELDS,
     outputs: &["plane"],
-    grid: |shader, groups, _| wide_grid(groups.div_ceil(shader.constant("LANES"))),
+    grid: |shader, groups, _| wide_grid(groups.div_ceil(shader.constant("WORKGROUP_SIZE"))),
     twin,
     cases: || Box::new(cases().into_iter()),
 };

@@ -10,9 +10,9 @@ struct Params {
 @group(0) @binding(4) var<storage, read_write> plane: array<vec4u>; // (groups)
 @group(0) @binding(8) var<uniform> params: Params;
 
-@compute @workgroup_size(LANES)
+@compute @workgroup_size(WORKGROUP_SIZE)
 fn main(at: Invocation, wg: Workgroup) {
-    let lane = (wg.id.y * wg.count.x + wg.id.x) * LANES + at.lane;
+    let lane = (wg.id.y * wg.count.x + wg.id.x) * WORKGROUP_SIZE + at.lane;
     if lane >= params.groups { return; }
     let step = min(params.run, 4u);
     var words = vec4u(0u);

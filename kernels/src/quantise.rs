@@ -25,19 +25,19 @@ pub static QUANTISE: Kernel = Kernel {
         Variant {
             name: "workgroup8",
             parts: &[&REDUCE_WORKGROUP],
-            consts: &[("LANES", 8)],
+            consts: &[("WORKGROUP_SIZE", 8)],
             software: true,
         },
         Variant {
             name: "subgroup32",
             parts: &[&REDUCE_SUBGROUP],
-            consts: &[("LANES", 32)],
+            consts: &[("WORKGROUP_SIZE", 32)],
             software: false,
         },
         Variant {
             name: "workgroup32",
             parts: &[&REDUCE_WORKGROUP],
-            consts: &[("LANES", 32)],
+            consts: &[("WORKGROUP_SIZE", 32)],
             software: false,
         },
     ],

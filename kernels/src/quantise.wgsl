@@ -8,18 +8,18 @@ struct Params { cols: u32, eps: f32, last: u32 }
 @group(0) @binding(4) var<storage, read_write> packed: array<Packed>;   // (tokens, groups), or (1, groups)
 @group(0) @binding(8) var<uniform> params: Params;
 
-@compute @workgroup_size(LANES)
+@compute @workgroup_size(WORKGROUP_SIZE)
 fn main(at: Invocation, wg: Workgroup) {
     let groups = (params.cols + 31u) / 32u;
     let start = select(wg.id.y, rows.count - 1u, params.last == 1u) * groups;
     var squares = 0.0;
-    for (var group = at.lane; group < groups; group += LANES) {
+    for (var group = at.lane; group < groups; group += WORKGROUP_SIZE) {
         let v = x[start + group];
         squares += input_square(v.a) + input_square(v.b) + input_square(v.c) + input_square(v.d)
             + input_square(v.e) + input_square(v.f) + input_square(v.g) + input_square(v.h);
     }
     let scale = input_scale(squares, at, wg);
-    for (var group = at.lane; group < groups; group += LANES) {
+    for (var group = at.lane; group < groups; group += WORKGROUP_SIZE) {
         packed[wg.id.y * groups + group] = bytes_of(input_weigh(x[start + group], group), scale);
     }
 }

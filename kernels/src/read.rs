@@ -36,19 +36,19 @@ pub static READ: Kernel = Kernel {
         Variant {
             name: "runs",
             parts: &[],
-            consts: &[("LANES", 8), ("TURNS", TURNS), ("RUNS", 1)],
+            consts: &[("WORKGROUP_SIZE", 8), ("TURNS", TURNS), ("RUNS", 1)],
             software: true,
         },
         Variant {
             name: "neighbours",
             parts: &[],
-            consts: &[("LANES", 256), ("TURNS", TURNS), ("RUNS", 0)],
+            consts: &[("WORKGROUP_SIZE", 256), ("TURNS", TURNS), ("RUNS", 0)],
             software: false,
         },
     ],
     params: Params::FIELDS,
     outputs: &["sums"],
-    grid: |shader, lanes, _| wide_grid(lanes.div_ceil(shader.constant("LANES"))),
+    grid: |shader, lanes, _| wide_grid(lanes.div_ceil(shader.constant("WORKGROUP_SIZE"))),
     twin,
     cases: || Box::new(cases().into_iter()),
 };

@@ -13,7 +13,7 @@ const QUARTER = HEAD_DIM / 4u;
 // Four values in qkv, and for keys their place in the cache.
 struct Four { place: u32, cached: u32, is_key: bool }
 
-@compute @workgroup_size(LANES)
+@compute @workgroup_size(WORKGROUP_SIZE)
 fn main(@builtin(global_invocation_id) at: vec3u) {
     if at.y >= rows.count { return; }
     for (var j = 0u; j < FOURS; j++) { put(at.x * FOURS + j, at.y); }

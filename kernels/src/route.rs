@@ -19,7 +19,7 @@ pub static ROUTE: Kernel = Kernel {
     variants: &LANES_32,
     params: Params::FIELDS,
     outputs: &["chosen", "shares"],
-    grid: |shader, _, tokens| [tokens.div_ceil(shader.constant("LANES")), 1, 1],
+    grid: |shader, _, tokens| [tokens.div_ceil(shader.constant("WORKGROUP_SIZE")), 1, 1],
     twin,
     cases: || Box::new(cases().into_iter()),
 };

@@ -10,7 +10,7 @@ const LEAST = -3.0e38; // WGSL promises no infinities
 @group(0) @binding(5) var<storage, read_write> shares: array<f32>;  // (tokens, used)
 @group(0) @binding(8) var<uniform> params: Params;
 
-@compute @workgroup_size(LANES)
+@compute @workgroup_size(WORKGROUP_SIZE)
 fn main(@builtin(global_invocation_id) at: vec3u) {
     let token = at.x;
     if token >= rows.count { return; }

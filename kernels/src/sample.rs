@@ -25,13 +25,13 @@ pub static SAMPLE: Kernel = Kernel {
         Variant {
             name: "subgroup256",
             parts: &[&REDUCE_SUBGROUP],
-            consts: &[("LANES", 256)],
+            consts: &[("WORKGROUP_SIZE", 256)],
             software: false,
         },
         Variant {
             name: "workgroup256",
             parts: &[&REDUCE_WORKGROUP],
-            consts: &[("LANES", 256)],
+            consts: &[("WORKGROUP_SIZE", 256)],
             software: false,
         },
     ],
@@ -134,7 +134,7 @@ pub fn uniform(p: &Params, position: u32) -> f64 {
 /// Draws from `logits` (vocabulary), lane by lane as the variant has them.
 fn twin(call: &mut Call) {
     let p: Params = call.params();
-    let lanes = call.constant("LANES") as usize;
+    let lanes = call.constant("WORKGROUP_SIZE") as usize;
     let position = next_position(call);
     let seen = call.words("seen").clone();
     let shares = distribution(&p, &call.floats("logits"), &seen);

@@ -16,7 +16,7 @@ struct Params {
 @group(0) @binding(4) var<storage, read_write> seen: array<u32>;   // (vocabulary): times drawn; top bit: in the prompt
 @group(0) @binding(8) var<uniform> params: Params;
 
-var<workgroup> masses: array<f32, LANES>;
+var<workgroup> masses: array<f32, WORKGROUP_SIZE>;
 var<workgroup> shared_value: f32;
 
 const IN_PROMPT = 0x80000000u;
@@ -47,9 +47,9 @@ fn mix(value: u32) -> u32 {
 // Sum over scores whose key is at least `least`: of ones, or of exp(score - most).
 fn above(least: u32, most: f32, ones: bool, at: Invocation, wg: Workgroup) -> f32 {
     var sum = 0.0;
-    for (var i = at.lane; i < params.vocabulary; i += 4u * LANES) {
-        sum += part(i, least, most, ones) + part(i + LANES, least, most, ones)
-            + part(i + 2u * LANES, least, most, ones) + part(i + 3u * LANES, least, most, ones);
+    for (var i = at.lane; i < params.vocabulary; i += 4u * WORKGROUP_SIZE) {
+        sum += part(i, least, most, ones) + part(i + WORKGROUP_SIZE, least, most, ones)
+            + part(i + 2u * WORKGROUP_SIZE, least, most, ones) + part(i + 3u * WORKGROUP_SIZE, least, most, ones);
     }
     return same(reduce_sum(sum, at, wg), at);
 }
@@ -75,11 +75,11 @@ fn threshold(lowest: u32, goal: f32, most: f32, ones: bool, at: Invocation, wg: 
     return min(max(found, lowest), key(most)); // the likeliest always stays
 }
 
-@compute @workgroup_size(LANES)
+@compute @workgroup_size(WORKGROUP_SIZE)
 fn main(at: Invocation, wg: Workgroup) {
     let position = next_position(); // read before the barriers: one lane advances it after them
     var best = -3.0e38;
-    for (var i = at.lane; i < params.vocabulary; i += LANES) {
+    for (var i = at.lane; i < params.vocabulary; i += WORKGROUP_SIZE) {
         let v = clamp(penalised(i), -3.0e38, 3.0e38);
         scores[i] = v; // a lane reads only what it wrote itself
         best = max(best, v);
@@ -98,7 +98,7 @@ fn main(at: Invocation, wg: Workgroup) {
 
     var mass = 0.0;
     var last = 0u; // the lane's last candidate, should rounding carry past the end
-    for (var i = at.lane; i < params.vocabulary; i += LANES) {
+    for (var i = at.lane; i < params.vocabulary; i += WORKGROUP_SIZE) {
         let v = scores[i];
         if key(v) >= least {
             mass += exp((v - most) / params.temperature);
@@ -108,18 +108,18 @@ fn main(at: Invocation, wg: Workgroup) {
     masses[at.lane] = mass;
     workgroupBarrier();
     var total = 0.0;
-    for (var i = 0u; i < LANES; i++) { total += masses[i]; }
+    for (var i = 0u; i < WORKGROUP_SIZE; i++) { total += masses[i]; }
     let random = mix(params.seed_low ^ mix(params.seed_high ^ mix(position)));
     var target_mass = f32(random >> 8u) / 16777216.0 * total;
     var chosen = 0u; // the lane whose share of the mass the target falls in
-    for (var i = 0u; i < LANES; i++) {
+    for (var i = 0u; i < WORKGROUP_SIZE; i++) {
         if masses[i] > 0.0 { chosen = i; }
         if target_mass < masses[i] { break; }
         target_mass -= masses[i];
     }
     if at.lane != chosen { return; }
     var token = last;
-    for (var i = at.lane; i < params.vocabulary; i += LANES) {
+    for (var i = at.lane; i < params.vocabulary; i += WORKGROUP_SIZE) {
         let v = scores[i];
         if key(v) < least { continue; }
         let share = exp((v - most) / params.temperature);

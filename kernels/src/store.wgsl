@@ -8,7 +8,7 @@ struct Params { start: u32, blocks: u32, head_blocks: u32, stride: u32, cells: u
 @group(0) @binding(3) var<storage, read> qkv: array<vec4f>;        // (tokens, stride / 4): keys and values from `start` on
 @group(0) @binding(8) var<uniform> params: Params;
 
-@compute @workgroup_size(LANES)
+@compute @workgroup_size(WORKGROUP_SIZE)
 fn main(@builtin(global_invocation_id) at: vec3u) {
     let token = at.y;
     if token >= rows.count || at.x >= params.blocks * 2u { return; }

@@ -17,7 +17,11 @@ use naga::{
 
 fn shaders(kernel: &'static Kernel) -> Vec<Shader> {
     let consts: &[&[(&str, u32)]] = match kernel.name {
-        "rope" => &[&[("HEAD_DIM", 64)], &[("HEAD_DIM", 40)], &[("HEAD_DIM", 12)]],
+        "rope" => &[
+            &[("HEAD_DIM", 64)],
+            &[("HEAD_DIM", 40)],
+            &[("HEAD_DIM", 12)],
+        ],
         "attention_positions" => &[
             &[("HEAD_DIM", 64), ("GROUP", 3), ("HEADS", 3), ("PARTS", 4)],
             &[("HEAD_DIM", 40), ("GROUP", 1), ("HEADS", 1), ("PARTS", 4)],

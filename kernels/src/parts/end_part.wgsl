@@ -3,7 +3,7 @@
 @group(0) @binding(4) var<storage, read_write> y: array<vec2f>; // (heads, PARTS, head size / 2 sums and one of maximum, total)
 
 fn part_start(begin: u32, end: u32, part: u32) -> u32 {
-    return min(begin + part * ((end - begin + PARTS * LANES - 1u) / (PARTS * LANES) * LANES), end);
+    return min(begin + part * ((end - begin + PARTS * WORKGROUP_SIZE - 1u) / (PARTS * WORKGROUP_SIZE) * WORKGROUP_SIZE), end);
 }
 fn put(token: u32, head: u32, pair: u32, part: u32, v: vec2f, sum: f32) {
     y[(head * PARTS + part) * (PAIRS + 1u) + pair] = v;

@@ -57,7 +57,7 @@ pub static REDUCE_SUBGROUP: Part = Part {
     ..Part::new("subgroup", include_str!("reduce_subgroup.wgsl"))
 };
 
-/// A workgroup that is one subgroup: for adapters whose subgroups all have `LANES` lanes.
+/// A workgroup that is one subgroup: for adapters whose subgroups all have `WORKGROUP_SIZE` lanes.
 pub static SUBGROUP: Part = Part {
     subgroups: true,
     whole_subgroup: true,
