@@ -24,19 +24,19 @@ pub static EXPERTS: Kernel = Kernel {
         Variant {
             name: "rows4",
             parts: &[&REDUCE_NONE, &HALVES_UNPACK],
-            consts: &[("WORKGROUP_SIZE", 8), ("SPLIT", 1)],
+            consts: &[("WORKGROUP_SIZE", 8), ("LANES_PER_ROW", 1)],
             software: true,
         },
         Variant {
             name: "subgroup",
             parts: &[&REDUCE_SUBGROUP, &HALVES_BITS],
-            consts: &[("WORKGROUP_SIZE", 32), ("SPLIT", 32)],
+            consts: &[("WORKGROUP_SIZE", 32), ("LANES_PER_ROW", 32)],
             software: false,
         },
         Variant {
             name: "workgroup",
             parts: &[&REDUCE_WORKGROUP, &HALVES_BITS],
-            consts: &[("WORKGROUP_SIZE", 32), ("SPLIT", 32)],
+            consts: &[("WORKGROUP_SIZE", 32), ("LANES_PER_ROW", 32)],
             software: false,
         },
     ],
@@ -44,7 +44,7 @@ pub static EXPERTS: Kernel = Kernel {
     outputs: &["y"],
     grid: |shader, units, tokens| {
         let (rows, used) = (units / MOST_USED, units % MOST_USED);
-        let sets = shader.constant("WORKGROUP_SIZE") / shader.constant("SPLIT");
+        let sets = shader.constant("WORKGROUP_SIZE") / shader.constant("LANES_PER_ROW");
         [rows.div_ceil(sets * 4), tokens * used, 1]
     },
     twin,

@@ -1,5 +1,5 @@
 // experts: y = W[expert] x for every expert that a token uses.
-// SPLIT lanes share four rows, each taking every SPLIT-th group of 32 weights; with SPLIT = 1 a lane has four rows of its
+// LANES_PER_ROW lanes share four rows, each taking every LANES_PER_ROW-th group of 32 weights; with LANES_PER_ROW = 1 a lane has four rows of its
 // own. Workgroups in y have a pair of token and expert each. Bound: reads the weights of the chosen experts once a token.
 // Sockets: format, finish; reduce comes with the variant.
 
@@ -18,7 +18,7 @@ fn main(at: Invocation, wg: Workgroup) {
     let pair = wg.id.y;
     if pair >= rows.count * params.used { return; }
     let groups = (params.cols + 31u) / 32u;
-    let row = (wg.id.x * (WORKGROUP_SIZE / SPLIT) + at.lane / SPLIT) * 4u; // of the expert
+    let row = (wg.id.x * (WORKGROUP_SIZE / LANES_PER_ROW) + at.lane / LANES_PER_ROW) * 4u; // of the expert
     let first = chosen[pair] * params.rows + row;                 // of the matrix
     let there = row < params.rows && first >= params.row_start && first < params.row_start + params.piece_rows;
     let place = select(0u, first - params.row_start, there);      // of the piece
@@ -28,7 +28,7 @@ fn main(at: Invocation, wg: Workgroup) {
     let w_rows = vec4u(row_place(place, groups), row_place(place + 1u, groups),
         row_place(place + 2u, groups), row_place(place + 3u, groups));
     var sums = vec4f(0.0);
-    for (var group = at.lane % SPLIT; group < groups; group += SPLIT) {
+    for (var group = at.lane % LANES_PER_ROW; group < groups; group += LANES_PER_ROW) {
         let v = x[start + group];
         let total = v.a + v.b + v.c + v.d + v.e + v.f + v.g + v.h;
         let s = w_scales_of(four + four_step(group));
@@ -39,7 +39,7 @@ fn main(at: Invocation, wg: Workgroup) {
     }
     let low = vec2f(reduce_sum(sums.x, at, wg), reduce_sum(sums.y, at, wg));
     let high = vec2f(reduce_sum(sums.z, at, wg), reduce_sum(sums.w, at, wg));
-    if at.lane % SPLIT != 0u || !there { return; }
+    if at.lane % LANES_PER_ROW != 0u || !there { return; }
     let y_start = pair * params.y_stride + params.y_start;
     finish(y_start, row, low);
     finish(y_start, row + 2u, high);

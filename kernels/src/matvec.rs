@@ -28,31 +28,31 @@ pub static MATVEC: Kernel = Kernel {
         Variant {
             name: "lanes4",
             parts: &[&SUBGROUP, &GROUP_SHARED, &HALVES_UNPACK],
-            consts: &[("WORKGROUP_SIZE", 4), ("SPLIT", 1), ("ROWS", 16)],
+            consts: &[("WORKGROUP_SIZE", 4), ("LANES_PER_ROW", 1), ("ROWS", 16)],
             software: true,
         },
         Variant {
             name: "rows8",
             parts: &[&REDUCE_NONE, &GROUP_ALONE, &HALVES_UNPACK],
-            consts: &[("WORKGROUP_SIZE", 8), ("SPLIT", 1), ("ROWS", 8)],
+            consts: &[("WORKGROUP_SIZE", 8), ("LANES_PER_ROW", 1), ("ROWS", 8)],
             software: true,
         },
         Variant {
             name: "rows4",
             parts: &[&REDUCE_NONE, &GROUP_ALONE, &HALVES_UNPACK],
-            consts: &[("WORKGROUP_SIZE", 8), ("SPLIT", 1), ("ROWS", 4)],
+            consts: &[("WORKGROUP_SIZE", 8), ("LANES_PER_ROW", 1), ("ROWS", 4)],
             software: true,
         },
         Variant {
             name: "subgroup",
             parts: &[&REDUCE_SUBGROUP, &GROUP_ALONE, &HALVES_BITS],
-            consts: &[("WORKGROUP_SIZE", 32), ("SPLIT", 32), ("ROWS", 4)],
+            consts: &[("WORKGROUP_SIZE", 32), ("LANES_PER_ROW", 32), ("ROWS", 4)],
             software: false,
         },
         Variant {
             name: "workgroup",
             parts: &[&REDUCE_WORKGROUP, &GROUP_ALONE, &HALVES_BITS],
-            consts: &[("WORKGROUP_SIZE", 32), ("SPLIT", 32), ("ROWS", 4)],
+            consts: &[("WORKGROUP_SIZE", 32), ("LANES_PER_ROW", 32), ("ROWS", 4)],
             software: false,
         },
     ],
@@ -63,9 +63,9 @@ pub static MATVEC: Kernel = Kernel {
     cases: || Box::new(cases().into_iter()),
 };
 
-/// `SPLIT` lanes for `ROWS` rows; also those of `matvec_integer`.
+/// `LANES_PER_ROW` lanes for `ROWS` rows; also those of `matvec_integer`.
 pub(crate) fn grid(shader: &Shader, rows: u32, _: u32) -> [u32; 3] {
-    let sets = shader.constant("WORKGROUP_SIZE") / shader.constant("SPLIT");
+    let sets = shader.constant("WORKGROUP_SIZE") / shader.constant("LANES_PER_ROW");
     wide_grid(rows.div_ceil(sets * shader.constant("ROWS")))
 }
 

@@ -1,5 +1,5 @@
 // matvec: y = W x for the last token of a pass.
-// SPLIT lanes share four rows, each taking every SPLIT-th group of 32 weights; with SPLIT = 1 a lane has ROWS rows of
+// LANES_PER_ROW lanes share four rows, each taking every LANES_PER_ROW-th group of 32 weights; with LANES_PER_ROW = 1 a lane has ROWS rows of
 // its own, a multiple of 4. Bound: reads every weight byte once.
 // Sockets: format, input, x, finish; reduce and group come with the variant.
 // Loops with constant ends are unrolled.
@@ -16,7 +16,7 @@ fn main(at: Invocation, wg: Workgroup) {
     w_begin();
     let start = x_start(GROUPS);
     let index = wg.id.y * wg.count.x + wg.id.x;
-    let row = (index * (WORKGROUP_SIZE / SPLIT) + at.lane / SPLIT) * ROWS;
+    let row = (index * (WORKGROUP_SIZE / LANES_PER_ROW) + at.lane / LANES_PER_ROW) * ROWS;
 
     var fours = array<u32, ROWS / 4u>();
     var rows = array<vec4u, ROWS / 4u>();
@@ -26,7 +26,7 @@ fn main(at: Invocation, wg: Workgroup) {
         rows[k] = places(row + 4u * k);
     }
     var squares = 0.0;
-    for (var group = group_first(at); group < GROUPS; group += SPLIT) {
+    for (var group = group_first(at); group < GROUPS; group += LANES_PER_ROW) {
         let v = x_group(start + group, group, at);
         squares += v.squares;
         for (var k = 0u; k < ROWS / 4u; k++) {
@@ -38,7 +38,7 @@ fn main(at: Invocation, wg: Workgroup) {
     for (var k = 0u; k < ROWS / 4u; k++) {
         let low = vec2f(reduce_sum(sums[k].x, at, wg), reduce_sum(sums[k].y, at, wg)) * scale;
         let high = vec2f(reduce_sum(sums[k].z, at, wg), reduce_sum(sums[k].w, at, wg)) * scale;
-        put(row + 4u * k, low, high, at.lane % SPLIT == 0u);
+        put(row + 4u * k, low, high, at.lane % LANES_PER_ROW == 0u);
     }
 }
 

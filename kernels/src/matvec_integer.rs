@@ -24,19 +24,19 @@ pub static MATVEC_INTEGER: Kernel = Kernel {
         Variant {
             name: "integer_rows",
             parts: &[&REDUCE_NONE, &HALVES_UNPACK],
-            consts: &[("WORKGROUP_SIZE", 8), ("SPLIT", 1), ("ROWS", 4)],
+            consts: &[("WORKGROUP_SIZE", 8), ("LANES_PER_ROW", 1), ("ROWS", 4)],
             software: true,
         },
         Variant {
             name: "integer_subgroup",
             parts: &[&REDUCE_SUBGROUP, &HALVES_BITS],
-            consts: &[("WORKGROUP_SIZE", 32), ("SPLIT", 32), ("ROWS", 4)],
+            consts: &[("WORKGROUP_SIZE", 32), ("LANES_PER_ROW", 32), ("ROWS", 4)],
             software: false,
         },
         Variant {
             name: "integer_workgroup",
             parts: &[&REDUCE_WORKGROUP, &HALVES_BITS],
-            consts: &[("WORKGROUP_SIZE", 32), ("SPLIT", 32), ("ROWS", 4)],
+            consts: &[("WORKGROUP_SIZE", 32), ("LANES_PER_ROW", 32), ("ROWS", 4)],
             software: false,
         },
     ],
