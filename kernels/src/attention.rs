@@ -108,7 +108,7 @@ pub(crate) fn parts_grid(shader: &Shader, heads: u32, tokens: u32) -> [u32; 3] {
     [heads, tokens, parts]
 }
 
-/// How many heads of a group a workgroup takes together: they share what it reads, and their sums live in registers.
+/// How many heads of a group a workgroup takes together: they share what it reads, and their accumulators live in registers.
 pub fn heads_together(head: u32, group: u32) -> u32 {
     const VALUES: u32 = 192;
     let fits = |&heads: &u32| group.is_multiple_of(heads) && heads * head <= VALUES;
@@ -129,17 +129,21 @@ fn cache(call: &mut Call, name: &str) -> Vec<f32> {
     halves.map(|bits| f16::from_bits(bits).to_f32()).collect()
 }
 
-/// What a head makes of some positions: sums of values, the largest score, and the sum of the scores' exponentials, both
-/// relative to that.
-pub(crate) struct Unjoined {
-    pub sums: Vec<f64>,
-    pub most: f64,
-    pub total: f64,
+/// Partial attention of a head to some positions: `acc` (head_dim) sums values times exp(score - m), `l` those exponentials,
+/// and `m` is the largest score.
+pub(crate) struct PartialAttention {
+    pub acc: Vec<f64>,
+    pub m: f64,
+    pub l: f64,
 }
 
 /// Attention of row `row` to `positions` of its sequence, for every query head, from queries in `qkv` (rows, q_stride) and
 /// `keys`, `values` (kv heads, sequences × cells, head size).
-pub(crate) fn unjoined(call: &mut Call, row: usize, positions: Range<usize>) -> Vec<Unjoined> {
+pub(crate) fn partial_attention(
+    call: &mut Call,
+    row: usize,
+    positions: Range<usize>,
+) -> Vec<PartialAttention> {
     let p: Params = call.params();
     let head = call.constant("HEAD_DIM") as usize;
     let (keys, values, qkv) = (
@@ -169,16 +173,16 @@ pub(crate) fn unjoined(call: &mut Call, row: usize, positions: Range<usize>) -> 
             .clone()
             .map(|i| dot(&keys[at(i)..][..head]))
             .collect();
-        let most = scores.iter().copied().fold(f64::MIN, f64::max);
-        let weights: Vec<f64> = scores.iter().map(|s| (s - most).exp()).collect();
+        let m = scores.iter().copied().fold(f64::MIN, f64::max);
+        let weights: Vec<f64> = scores.iter().map(|s| (s - m).exp()).collect();
         let sum = |d: usize| {
             let pairs = positions.clone().zip(&weights);
             pairs.map(|(i, w)| w * f64::from(values[at(i) + d])).sum()
         };
-        Unjoined {
-            sums: (0..head).map(sum).collect(),
-            most,
-            total: weights.iter().sum(),
+        PartialAttention {
+            acc: (0..head).map(sum).collect(),
+            m,
+            l: weights.iter().sum(),
         }
     };
     (0..group * kv_heads).map(of_head).collect()
@@ -204,7 +208,7 @@ fn seen(call: &mut Call, row: usize) -> Range<usize> {
 }
 
 /// `y` (tokens, heads, head size) of all positions that each token sees; of parts of the positions of one token (heads, parts,
-/// head size sums, maximum, total).
+/// head size acc, maximum, l).
 pub(crate) fn twin(call: &mut Call) {
     if call.has(&END_PART) {
         in_parts_twin(call);
@@ -214,12 +218,12 @@ pub(crate) fn twin(call: &mut Call) {
     let head = call.constant("HEAD_DIM") as usize;
     for token in 0..call.rows().len() {
         let positions = seen(call, token);
-        let found = unjoined(call, token, positions);
+        let found = partial_attention(call, token, positions);
         let y = &mut call.floats_mut("y")[token * p.y_stride as usize..];
-        for (Unjoined { sums, total, .. }, y) in found.iter().zip(y.chunks_exact_mut(head)) {
+        for (PartialAttention { acc, l, .. }, y) in found.iter().zip(y.chunks_exact_mut(head)) {
             y.iter_mut()
-                .zip(sums)
-                .for_each(|(y, sum)| *y = (sum / total) as f32);
+                .zip(acc)
+                .for_each(|(y, sum)| *y = (sum / l) as f32);
         }
     }
 }
@@ -413,13 +417,13 @@ fn in_parts_twin(call: &mut Call) {
     let all: Vec<_> = (0..parts)
         .map(|part| {
             let range = (start + part * step).min(count)..(start + (part + 1) * step).min(count);
-            unjoined(call, 0, range.start as usize..range.end as usize)
+            partial_attention(call, 0, range.start as usize..range.end as usize)
         })
         .collect();
     let y = call.floats_mut("y");
     for (i, place) in y.chunks_exact_mut(head + 2).enumerate() {
         let found = &all[i % parts as usize][i / parts as usize];
-        let numbers = found.sums.iter().chain([&found.most, &found.total]);
+        let numbers = found.acc.iter().chain([&found.m, &found.l]);
         place
             .iter_mut()
             .zip(numbers)
@@ -493,8 +497,8 @@ mod tests {
         let mut call = case.call(&ATTENTION.variants[0]);
         twin(&mut call);
         let y = call.floats("y");
-        let most = y.chunks_exact(64 + 2).map(|part| part[64]);
-        let most = most.fold(0.0, f32::max);
-        assert!(most > f32::MAX.ln(), "{most}");
+        let m = y.chunks_exact(64 + 2).map(|part| part[64]);
+        let m = m.fold(0.0, f32::max);
+        assert!(m > f32::MAX.ln(), "{m}");
     }
 }

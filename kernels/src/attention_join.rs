@@ -32,7 +32,7 @@ pub static ATTENTION_JOIN: Kernel = Kernel {
     cases: || Box::new(cases().into_iter()),
 };
 
-/// `y` (heads, head size) from `partial` (heads, parts, head size sums, maximum, total).
+/// `y` (heads, head size) from `partial` (heads, parts, head_dim of acc, m, l).
 fn twin(call: &mut Call) {
     let (head, parts) = (
         call.constant("HEAD_DIM") as usize,
@@ -45,14 +45,14 @@ fn twin(call: &mut Call) {
         .zip(y.chunks_exact_mut(head))
     {
         let each = || all.chunks_exact(head + 2);
-        let most = each().map(|part| part[head]).fold(f32::MIN, f32::max);
-        let worth = |part: &[f32]| (f64::from(part[head]) - f64::from(most)).exp();
-        let total: f64 = each()
+        let m = each().map(|part| part[head]).fold(f32::MIN, f32::max);
+        let worth = |part: &[f32]| (f64::from(part[head]) - f64::from(m)).exp();
+        let l: f64 = each()
             .map(|part| worth(part) * f64::from(part[head + 1]))
             .sum();
         for (d, y) in y.iter_mut().enumerate() {
             let sum: f64 = each().map(|part| worth(part) * f64::from(part[d])).sum();
-            *y = (sum / total) as f32;
+            *y = (sum / l) as f32;
         }
     }
 }

@@ -1,8 +1,8 @@
 // attention_positions: attention for one token and HEADS query heads a workgroup, which is one subgroup of WORKGROUP_SIZE.
 // WORKGROUP_SIZE positions at a time: a lane scores one position, queries come from the lane that holds them; then the lanes
 // hold eight values of each head every 8 WORKGROUP_SIZE, and the weights of positions come from the lanes that scored them.
-// The running maximum and sum follow Milakov & Gimelshein 2018. Bound: reads keys and values up to the token once for HEADS
-// heads.
+// The running maximum m, sum l and rescaling by alpha follow Milakov & Gimelshein 2018.
+// Bound: reads keys and values up to the token once for HEADS heads.
 // Workgroups in z have a part of the positions each. Sockets: cache, scores, mask, ending; the lanes come with the variant.
 // Loops with constant ends are unrolled.
 
@@ -30,11 +30,11 @@ fn main(at: Invocation, wg: Workgroup) {
     let begin = part_start(first, past, wg.id.z);
 
     var q = array<array<Eight, STEPS>, HEADS>();
-    var sums = array<array<Eight, STEPS>, HEADS>();
-    var most = array<f32, HEADS>();
-    var total = array<f32, HEADS>();
+    var acc = array<array<Eight, STEPS>, HEADS>();
+    var m = array<f32, HEADS>();
+    var l = array<f32, HEADS>();
     for (var h = 0u; h < HEADS; h++) {
-        most[h] = LEAST;
+        m[h] = LEAST;
         for (var s = 0u; s < STEPS; s++) {
             let eight = s * WORKGROUP_SIZE + at.lane;
             let from_four = token * params.q_stride / 4u + (head + h) * EIGHTH * 2u + min(eight, EIGHTH - 1u) * 2u;
@@ -57,35 +57,35 @@ fn main(at: Invocation, wg: Workgroup) {
             }
             for (var h = 0u; h < HEADS; h++) { scores[h] += some[h]; }
         }
-        var shares = array<f32, HEADS>();
+        var weights = array<f32, HEADS>();
         for (var h = 0u; h < HEADS; h++) {
             let score = select(LEAST, scored(scores[h].x + scores[h].y + scores[h].z + scores[h].w), there);
-            let new_most = max(most[h], subgroupMax(score));
-            let shrink = exp(most[h] - new_most);
-            most[h] = new_most;
-            shares[h] = select(0.0, exp(score - new_most), there);
-            total[h] = total[h] * shrink + shares[h];
-            for (var s = 0u; s < STEPS; s++) { sums[h][s] = Eight(sums[h][s].a * shrink, sums[h][s].b * shrink); }
+            let new_m = max(m[h], subgroupMax(score));
+            let alpha = exp(m[h] - new_m);
+            m[h] = new_m;
+            weights[h] = select(0.0, exp(score - new_m), there);
+            l[h] = l[h] * alpha + weights[h];
+            for (var s = 0u; s < STEPS; s++) { acc[h][s] = Eight(acc[h][s].a * alpha, acc[h][s].b * alpha); }
         }
         for (var i = 0u; i < WORKGROUP_SIZE; i++) {
-            let v = kv + cell(sequence, min(start + i, end - 1u)) * EIGHTH; // past the end the share is zero
-            var share = array<f32, HEADS>();
-            for (var h = 0u; h < HEADS; h++) { share[h] = subgroupShuffle(shares[h], i); }
+            let v = kv + cell(sequence, min(start + i, end - 1u)) * EIGHTH; // past the end the weight is zero
+            var weight = array<f32, HEADS>();
+            for (var h = 0u; h < HEADS; h++) { weight[h] = subgroupShuffle(weights[h], i); }
             for (var s = 0u; s < STEPS; s++) {
                 let own = value8(v + min(s * WORKGROUP_SIZE + at.lane, EIGHTH - 1u));
                 for (var h = 0u; h < HEADS; h++) {
-                    sums[h][s] = Eight(sums[h][s].a + share[h] * own.a, sums[h][s].b + share[h] * own.b);
+                    acc[h][s] = Eight(acc[h][s].a + weight[h] * own.a, acc[h][s].b + weight[h] * own.b);
                 }
             }
         }
     }
     for (var h = 0u; h < HEADS; h++) {
-        let sum = subgroupAdd(total[h]);
+        let sum = subgroupAdd(l[h]);
         for (var s = 0u; s < STEPS; s++) {
             let eight = s * WORKGROUP_SIZE + at.lane;
-            if eight < EIGHTH { put_eight(token, head + h, eight, wg.id.z, sums[h][s], sum); }
+            if eight < EIGHTH { put_eight(token, head + h, eight, wg.id.z, acc[h][s], sum); }
         }
-        put_share(head + h, wg.id.z, at.lane, vec2f(most[h], sum));
+        put_ml(head + h, wg.id.z, at.lane, vec2f(m[h], sum));
     }
 }
 

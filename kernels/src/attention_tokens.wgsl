@@ -1,7 +1,7 @@
 // attention_tokens: attention for WORKGROUP_SIZE tokens, one a lane, and HEADS query heads a workgroup, which is one subgroup.
 // The lanes read a key together, and each has every part of it from the lane that read it; the same for values. So no
-// score crosses lanes. All rows are of one sequence, in the order of their positions. The running maximum and sum
-// follow Milakov & Gimelshein 2018.
+// score crosses lanes. All rows are of one sequence, in the order of their positions. The running maximum m, sum l
+// and rescaling by alpha follow Milakov & Gimelshein 2018.
 // Bound: reads keys and values up to the last token once for WORKGROUP_SIZE tokens and HEADS heads.
 // Sockets: cache, scores, mask; the lanes come with the variant.
 // Loops with constant ends are unrolled.
@@ -30,11 +30,11 @@ fn main(at: Invocation, wg: Workgroup) {
     let own_end = seen_end(row);
 
     var q = array<array<vec4f, STEPS * WORKGROUP_SIZE>, HEADS>();             // zero past the head
-    var sums = array<array<vec4f, STEPS * WORKGROUP_SIZE>, HEADS>();
-    var most = array<f32, HEADS>();
-    var total = array<f32, HEADS>();
+    var acc = array<array<vec4f, STEPS * WORKGROUP_SIZE>, HEADS>();
+    var m = array<f32, HEADS>();
+    var l = array<f32, HEADS>();
     for (var h = 0u; h < HEADS; h++) {
-        most[h] = LEAST;
+        m[h] = LEAST;
         let from_four = token * params.q_stride / 4u + (head + h) * QUARTER;
         for (var i = 0u; i < QUARTER; i++) { q[h][i] = qkv[from_four + i] * params.scale; }
     }
@@ -49,27 +49,27 @@ fn main(at: Invocation, wg: Workgroup) {
                 for (var h = 0u; h < HEADS; h++) { scores[h] += q[h][s * WORKGROUP_SIZE + i] * four; }
             }
         }
-        var shares = array<f32, HEADS>();
+        var weights = array<f32, HEADS>();
         for (var h = 0u; h < HEADS; h++) {
             let score = select(LEAST, scored(scores[h].x + scores[h].y + scores[h].z + scores[h].w), there);
-            let new_most = max(most[h], score);
-            let shrink = exp(most[h] - new_most);
-            most[h] = new_most;
-            shares[h] = select(0.0, exp(score - new_most), there);
-            total[h] = total[h] * shrink + shares[h];
-            for (var i = 0u; i < STEPS * WORKGROUP_SIZE; i++) { sums[h][i] *= shrink; }
+            let new_m = max(m[h], score);
+            let alpha = exp(m[h] - new_m);
+            m[h] = new_m;
+            weights[h] = select(0.0, exp(score - new_m), there);
+            l[h] = l[h] * alpha + weights[h];
+            for (var i = 0u; i < STEPS * WORKGROUP_SIZE; i++) { acc[h][i] *= alpha; }
         }
         for (var s = 0u; s < STEPS; s++) {
             let own = value4(from_four + min(s * WORKGROUP_SIZE + at.lane, QUARTER - 1u));
             for (var i = 0u; i < WORKGROUP_SIZE; i++) {
                 let four = subgroupShuffle(own, i);
-                for (var h = 0u; h < HEADS; h++) { sums[h][s * WORKGROUP_SIZE + i] += shares[h] * four; }
+                for (var h = 0u; h < HEADS; h++) { acc[h][s * WORKGROUP_SIZE + i] += weights[h] * four; }
             }
         }
     }
     if token >= rows.count { return; }
     for (var h = 0u; h < HEADS; h++) {
         let to_four = token * params.y_stride / 4u + (head + h) * QUARTER;
-        for (var i = 0u; i < QUARTER; i++) { y[to_four + i] = sums[h][i] / total[h]; }
+        for (var i = 0u; i < QUARTER; i++) { y[to_four + i] = acc[h][i] / l[h]; }
     }
 }

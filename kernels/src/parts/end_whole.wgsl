@@ -5,4 +5,4 @@ fn part_start(begin: u32, end: u32, part: u32) -> u32 { return select(begin, end
 fn put(token: u32, head: u32, pair: u32, part: u32, v: vec2f, sum: f32) {
     y[token * params.y_stride / 2u + head * PAIRS + pair] = v / sum;
 }
-fn put_share(head: u32, part: u32, lane: u32, share: vec2f) {}
+fn put_ml(head: u32, part: u32, lane: u32, ml: vec2f) {}
