@@ -87,7 +87,7 @@ crate::params! {
         q_stride: u32,
         /// From a token's result to the next's, in f32.
         y_stride: u32,
-        /// Factor on every score, 1 / sqrt(head size) as a rule.
+        /// Factor on every score, 1 / sqrt(head_dim) as a rule.
         scale: f32,
         /// What scores are capped to, for `SCORES_CAPPED`.
         cap: f32,
@@ -138,7 +138,7 @@ pub(crate) struct PartialAttention {
 }
 
 /// Attention of row `row` to `positions` of its sequence, for every query head, from queries in `qkv` (rows, q_stride) and
-/// `keys`, `values` (kv heads, sequences × cells, head size).
+/// `keys`, `values` (kv heads, sequences × cells, head_dim).
 pub(crate) fn partial_attention(
     call: &mut Call,
     row: usize,
@@ -207,8 +207,8 @@ fn seen(call: &mut Call, row: usize) -> Range<usize> {
     }
 }
 
-/// `y` (tokens, heads, head size) of all positions that each token sees; of parts of the positions of one token (heads, parts,
-/// head size acc, maximum, l).
+/// `y` (tokens, heads, head_dim) of all positions that each token sees; of parts of the positions of one token (heads, parts,
+/// head_dim of acc, m, l).
 pub(crate) fn twin(call: &mut Call) {
     if call.has(&END_PART) {
         in_parts_twin(call);

@@ -32,7 +32,7 @@ pub static ATTENTION_JOIN: Kernel = Kernel {
     cases: || Box::new(cases().into_iter()),
 };
 
-/// `y` (heads, head size) from `partial` (heads, parts, head_dim of acc, m, l).
+/// `y` (heads, head_dim) from `partial` (heads, parts, head_dim of acc, m, l).
 fn twin(call: &mut Call) {
     let (head, parts) = (
         call.constant("HEAD_DIM") as usize,

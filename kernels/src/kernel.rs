@@ -127,7 +127,7 @@ pub struct Shader {
     pub variant: &'static Variant,
     /// The parts that fill the kernel's sockets, one each, in their order.
     pub parts: Vec<&'static Part>,
-    /// Constants of the model (the head size), which also show in the label.
+    /// Constants of the model (the head_dim), which also show in the label.
     pub consts: Vec<(&'static str, u32)>,
 }
 

@@ -15,7 +15,7 @@ use crate::{
     random::Random,
 };
 
-/// The kernel; units are [`units`] of (heads + 2 kv heads) × head size values.
+/// The kernel; units are [`units`] of (heads + 2 kv heads) × head_dim values.
 pub static ROPE: Kernel = Kernel {
     name: "rope",
     source: include_str!("rope.wgsl"),
@@ -72,7 +72,7 @@ fn write_cache(cache: &mut [u32], at: usize, values: &[f32], as_f16: bool) {
     }
 }
 
-/// `qkv` (tokens, stride), `keys` and `values` (kv heads, sequences × cells, head size), `angles` (context, pairs, 2).
+/// `qkv` (tokens, stride), `keys` and `values` (kv heads, sequences × cells, head_dim), `angles` (context, pairs, 2).
 fn twin(call: &mut Call) {
     let p: Params = call.params();
     let head = call.constant("HEAD_DIM") as usize;
