@@ -42,7 +42,7 @@ pub static ARGMAX: Kernel = Kernel {
     params: Params::FIELDS,
     outputs: &["sampled", "rows"],
     grid: |_, _, _| [1, 1, 1],
-    twin,
+    reference,
     cases: || Box::new(cases().into_iter()),
 };
 
@@ -80,7 +80,7 @@ pub(crate) fn sampled(mut rows: Vec<u32>, count: u32) -> Vec<u32> {
 }
 
 /// The first of the largest of `logits` (vocabulary).
-fn twin(call: &mut Call) {
+fn reference(call: &mut Call) {
     let p: Params = call.params();
     let logits = call.floats("logits");
     let better = |best: usize, i: usize| if logits[i] > logits[best] { i } else { best };

@@ -58,7 +58,7 @@ pub static ATTENTION: Kernel = Kernel {
     params: Params::FIELDS,
     outputs: &["y"],
     grid: parts_grid,
-    twin,
+    reference,
     cases: || cases_of(CACHE.parts, 128, 4),
 };
 
@@ -209,9 +209,9 @@ fn seen(call: &mut Call, row: usize) -> Range<usize> {
 
 /// `y` (tokens, heads, head_dim) of all positions that each token sees; of parts of the positions of one token (heads, parts,
 /// head_dim of acc, m, l).
-pub(crate) fn twin(call: &mut Call) {
+pub(crate) fn reference(call: &mut Call) {
     if call.has(&END_PART) {
-        in_parts_twin(call);
+        in_parts_reference(call);
         return;
     }
     let p: Params = call.params();
@@ -408,7 +408,7 @@ fn in_texture(mut case: Case) -> Case {
     case
 }
 
-fn in_parts_twin(call: &mut Call) {
+fn in_parts_reference(call: &mut Call) {
     let (parts, lanes) = (call.constant("PARTS"), call.constant("WORKGROUP_SIZE"));
     let head = call.constant("HEAD_DIM") as usize;
     let positions = seen(call, 0);
@@ -495,7 +495,7 @@ mod tests {
         let ends = format!("3 at 4090, scale {LARGE}, in parts");
         let case = cases.find(|case| case.name.ends_with(&ends)).unwrap();
         let mut call = case.call(&ATTENTION.variants[0]);
-        twin(&mut call);
+        reference(&mut call);
         let y = call.floats("y");
         let m = y.chunks_exact(64 + 2).map(|part| part[64]);
         let m = m.fold(0.0, f32::max);

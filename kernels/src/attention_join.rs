@@ -28,12 +28,12 @@ pub static ATTENTION_JOIN: Kernel = Kernel {
     params: &[],
     outputs: &["y"],
     grid: |_, heads, _| [heads, 1, 1],
-    twin,
+    reference,
     cases: || Box::new(cases().into_iter()),
 };
 
 /// `y` (heads, head_dim) from `partial` (heads, parts, head_dim of acc, m, l).
-fn twin(call: &mut Call) {
+fn reference(call: &mut Call) {
     let (head, parts) = (
         call.constant("HEAD_DIM") as usize,
         call.constant("PARTS") as usize,

@@ -2,7 +2,7 @@
 
 use crate::{
     Kernel,
-    attention::{EIGHT, ONE_SUBGROUP, Params, cases_of, parts_grid, twin},
+    attention::{EIGHT, ONE_SUBGROUP, Params, cases_of, parts_grid, reference},
     parts::{CACHE, ENDING, MASK, ROWS, SCORES},
 };
 
@@ -17,6 +17,6 @@ pub static ATTENTION_POSITIONS: Kernel = Kernel {
     params: Params::FIELDS,
     outputs: &["y"],
     grid: parts_grid,
-    twin,
+    reference,
     cases: || cases_of(CACHE.parts, 256, EIGHT),
 };

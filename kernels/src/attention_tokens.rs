@@ -3,7 +3,7 @@
 
 use crate::{
     Kernel,
-    attention::{ONE_SUBGROUP, Params, cases_with, twin},
+    attention::{ONE_SUBGROUP, Params, cases_with, reference},
     parts::{CACHE, MASK, ROWS, SCORES},
 };
 
@@ -22,6 +22,6 @@ pub static ATTENTION_TOKENS: Kernel = Kernel {
     params: Params::FIELDS,
     outputs: &["y"],
     grid: |shader, heads, tokens| [heads, tokens.div_ceil(shader.constant("WORKGROUP_SIZE")), 1],
-    twin,
+    reference,
     cases: || cases_with(CACHE.parts, HEAD_MAX, 4),
 };

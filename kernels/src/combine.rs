@@ -18,7 +18,7 @@ pub static COMBINE: Kernel = Kernel {
     params: Params::FIELDS,
     outputs: &["x"],
     grid: lane_grid,
-    twin,
+    reference,
     cases: || Box::new(cases().into_iter()),
 };
 
@@ -35,7 +35,7 @@ crate::params! {
 }
 
 /// `x` (tokens, stride) from `y` (tokens, used, stride) and `shares` (tokens, used).
-fn twin(call: &mut Call) {
+fn reference(call: &mut Call) {
     let p: Params = call.params();
     let (cols, used, stride) = (p.cols as usize, p.used as usize, p.stride as usize);
     let (y, shares) = (call.floats("y"), call.floats("shares"));

@@ -33,7 +33,7 @@ pub static EMBED: Kernel = Kernel {
     params: Params::FIELDS,
     outputs: &["x"],
     grid: lane_grid,
-    twin,
+    reference,
     cases: || Box::new(cases().into_iter()),
 };
 
@@ -52,7 +52,7 @@ crate::params! {
 }
 
 /// `x` (tokens, padded cols) from the tokens of the rows, or with the rows of their positions added.
-fn twin(call: &mut Call) {
+fn reference(call: &mut Call) {
     let p: Params = call.params();
     let positions = call.has(&OF_POSITIONS);
     let rows = call.rows();

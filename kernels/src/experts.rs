@@ -47,7 +47,7 @@ pub static EXPERTS: Kernel = Kernel {
         let sets = shader.constant("WORKGROUP_SIZE") / shader.constant("LANES_PER_ROW");
         [rows.div_ceil(sets * 4), tokens * used, 1]
     },
-    twin,
+    reference,
     cases: || Box::new(cases().into_iter()),
 };
 
@@ -82,7 +82,7 @@ crate::params! {
 }
 
 /// `y` (tokens, used, y_stride) from `x` (tokens, padded cols) or (tokens, used, padded cols), and `chosen` (tokens, used).
-fn twin(call: &mut Call) {
+fn reference(call: &mut Call) {
     let p: Params = call.params();
     let (rows, used) = (p.rows as usize, p.used as usize);
     let stride = padded(p.cols) as usize;

@@ -21,7 +21,7 @@ pub struct Kernel {
     /// Workgroups for `units` (what that is, the kernel says) and `tokens`.
     pub grid: fn(&Shader, units: u32, tokens: u32) -> [u32; 3],
     /// The same operation on the CPU, in plain loops and f64 sums.
-    pub twin: fn(&mut Call),
+    pub reference: fn(&mut Call),
     /// Shapes that break things, with data; serve tests, benchmarks and the support table.
     pub cases: fn() -> Cases,
 }

@@ -1,7 +1,7 @@
 //! Lantern's kernels: WGSL and its truth. No wgpu, no I/O, no async.
 //!
 //! A kernel is a `.wgsl` file with a `.rs` file of the same name beside it, which holds its parameters, its grid,
-//! its variants and its CPU twin. Plain WGSL parts fill the sockets that a kernel leaves open ([`link`]); the choice
+//! its variants and its CPU reference. Plain WGSL parts fill the sockets that a kernel leaves open ([`link`]); the choice
 //! of parts is the shader's label, its cache key, its profile row and its error title.
 //!
 //! Activations are rows of f32 whose stride is the width rounded up to [`GROUP`]. The padding is zero, always: buffers

@@ -47,7 +47,7 @@ pub static MATMUL: Kernel = Kernel {
     params: Params::FIELDS,
     outputs: &["y"],
     grid,
-    twin,
+    reference,
     cases: || Box::new(cases().into_iter()),
 };
 
@@ -73,7 +73,7 @@ crate::params! {
 }
 
 /// `y` (tokens, y_stride) from `x` (tokens, padded cols).
-pub(crate) fn twin(call: &mut Call) {
+pub(crate) fn reference(call: &mut Call) {
     let p: Params = call.params();
     let as_matvec = matvec::Params {
         rows: p.rows,

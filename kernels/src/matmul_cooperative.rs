@@ -1,6 +1,6 @@
 //! Matrix times matrix by the matrix instructions of subgroups: wgpu's experimental cooperative matrices. The same
 //! operation as `matmul`, with its cases. Not yet run on hardware that has them; with plain loops in place of the matrix
-//! instructions, and a lane for each subgroup, it did what its twin does on SwiftShader.
+//! instructions, and a lane for each subgroup, it did what its reference does on SwiftShader.
 
 use crate::{
     Case, Kernel, Variant,
@@ -36,7 +36,7 @@ pub static MATMUL_COOPERATIVE: Kernel = Kernel {
         let tile = if f16 { 64 } else { 32 };
         [rows.div_ceil(tile), tokens.div_ceil(tile), 1]
     },
-    twin: matmul::twin,
+    reference: matmul::reference,
     cases: || Box::new(cases().into_iter()),
 };
 

@@ -38,12 +38,12 @@ pub static MATMUL_INTEGER: Kernel = Kernel {
     params: Params::FIELDS,
     outputs: &["y"],
     grid: matmul::grid,
-    twin,
+    reference,
     cases: || Box::new(cases().into_iter()),
 };
 
 /// `y` (tokens, y_stride) from `x` (tokens, groups).
-fn twin(call: &mut Call) {
+fn reference(call: &mut Call) {
     let p: Params = call.params();
     for token in 0..call.words("rows")[0] {
         let results = products(call, p.cols, token as usize);

@@ -47,7 +47,7 @@ pub static MATMUL_ROWS: Kernel = Kernel {
     grid: |shader, rows, _| {
         wide_grid(rows.div_ceil(shader.constant("ROWS") * shader.constant("WORKGROUP_SIZE")))
     },
-    twin,
+    reference,
     cases: || Box::new(cases().into_iter()),
 };
 
@@ -70,7 +70,7 @@ crate::params! {
 }
 
 /// `y` (tokens, y_stride) from `x` (8 tokens, padded cols), the tokens from `token_start` on.
-fn twin(call: &mut Call) {
+fn reference(call: &mut Call) {
     let p: Params = call.params();
     let as_matvec = matvec::Params {
         rows: p.rows,

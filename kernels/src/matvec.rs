@@ -59,7 +59,7 @@ pub static MATVEC: Kernel = Kernel {
     params: Params::FIELDS,
     outputs: &["y"],
     grid,
-    twin,
+    reference,
     cases: || Box::new(cases().into_iter()),
 };
 
@@ -143,7 +143,7 @@ pub(crate) fn products(call: &mut Call, p: &Params, token: usize) -> Vec<f64> {
 }
 
 /// `y` (rows) from the last token of `x` (tokens, padded cols).
-fn twin(call: &mut Call) {
+fn reference(call: &mut Call) {
     let p: Params = call.params();
     let token = call.words("rows")[0] as usize - 1;
     let results = products(call, &p, token);

@@ -43,7 +43,7 @@ pub static MATVEC_INTEGER: Kernel = Kernel {
     params: Params::FIELDS,
     outputs: &["y"],
     grid: matvec::grid,
-    twin,
+    reference,
     cases: || Box::new(cases().into_iter()),
 };
 
@@ -69,7 +69,7 @@ pub(crate) fn products(call: &mut Call, cols: u32, token: usize) -> Vec<f64> {
 }
 
 /// `y` (rows) from `x` (groups).
-fn twin(call: &mut Call) {
+fn reference(call: &mut Call) {
     let p: Params = call.params();
     let results = products(call, p.cols, 0);
     matvec::finish(call, p.y_start as usize, &results);

@@ -34,7 +34,7 @@ pub static MULTIPLY_ADD: Kernel = Kernel {
     params: Params::FIELDS,
     outputs: &["y"],
     grid: |shader, lanes, _| wide_grid(lanes.div_ceil(shader.constant("WORKGROUP_SIZE"))),
-    twin,
+    reference,
     cases: || Box::new(cases().into_iter()),
 };
 
@@ -51,7 +51,7 @@ crate::params! {
 }
 
 /// `y` (lanes): the sum of a lane's chains.
-fn twin(call: &mut Call) {
+fn reference(call: &mut Call) {
     let p: Params = call.params();
     let turns = call.constant("TURNS");
     let chain = |start: usize| {

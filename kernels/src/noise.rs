@@ -21,7 +21,7 @@ pub static NOISE: Kernel = Kernel {
     params: Params::FIELDS,
     outputs: &["plane"],
     grid: |shader, groups, _| wide_grid(groups.div_ceil(shader.constant("WORKGROUP_SIZE"))),
-    twin,
+    reference,
     cases: || Box::new(cases().into_iter()),
 };
 
@@ -69,7 +69,7 @@ pub fn drawn(unit: u32) -> u32 {
 }
 
 /// `plane` (groups, 16 bytes) from `table` (choices, runs, run bytes).
-fn twin(call: &mut Call) {
+fn reference(call: &mut Call) {
     let p: Params = call.params();
     let table: Vec<u8> = bytemuck::cast_slice(call.words("table")).to_vec();
     let plane: &mut [u8] = bytemuck::cast_slice_mut(call.words("plane"));

@@ -47,7 +47,7 @@ pub static NORM: Kernel = Kernel {
     params: Params::FIELDS,
     outputs: &["y"],
     grid: |_, groups, tokens| [groups, tokens, 1],
-    twin,
+    reference,
     cases: || Box::new(cases().into_iter()),
 };
 
@@ -96,7 +96,7 @@ pub fn rms_norm(x: &[f32], weight: &[f32], eps: f32) -> Vec<f64> {
 }
 
 /// `y` (tokens, y_stride) from `x` (tokens, x_stride), or y itself, and `norm_weight` (cols), or (2, cols).
-fn twin(call: &mut Call) {
+fn reference(call: &mut Call) {
     let p: Params = call.params();
     let cols = p.cols as usize;
     let (tokens, groups) = (call.tokens as usize, call.units as usize);

@@ -19,7 +19,7 @@ pub static POINTWISE: Kernel = Kernel {
     params: Params::FIELDS,
     outputs: &["y"],
     grid: lane_grid,
-    twin,
+    reference,
     cases: || Box::new(cases().into_iter()),
 };
 
@@ -47,7 +47,7 @@ pub(crate) fn gelu(v: f64) -> f64 {
 }
 
 /// `y` (tokens, stride) with `bias` (cols).
-fn twin(call: &mut Call) {
+fn reference(call: &mut Call) {
     let p: Params = call.params();
     let bias = if call.has(&SHIFT_BIAS) {
         call.floats("bias")

@@ -44,7 +44,7 @@ pub static QUANTISE: Kernel = Kernel {
     params: Params::FIELDS,
     outputs: &["packed"],
     grid: |_, _, tokens| [1, tokens, 1],
-    twin,
+    reference,
     cases: || Box::new(cases().into_iter()),
 };
 
@@ -113,7 +113,7 @@ pub(crate) fn unpacked(groups: &[u32]) -> Vec<f64> {
 }
 
 /// `packed` (tokens, groups) from `x` (tokens, padded cols).
-fn twin(call: &mut Call) {
+fn reference(call: &mut Call) {
     let p: Params = call.params();
     let (cols, stride) = (p.cols as usize, padded(p.cols) as usize);
     let (x, norm) = (call.floats("x"), call.has(&INPUT_NORM));

@@ -49,7 +49,7 @@ pub static READ: Kernel = Kernel {
     params: Params::FIELDS,
     outputs: &["sums"],
     grid: |shader, lanes, _| wide_grid(lanes.div_ceil(shader.constant("WORKGROUP_SIZE"))),
-    twin,
+    reference,
     cases: || Box::new(cases().into_iter()),
 };
 
@@ -62,7 +62,7 @@ crate::params! {
 }
 
 /// `sums` (lanes): the exclusive or of the words that each reads.
-fn twin(call: &mut Call) {
+fn reference(call: &mut Call) {
     let p: Params = call.params();
     let (lanes, turns) = (p.lanes as usize, call.constant("TURNS") as usize);
     let runs = call.constant("RUNS") == 1;

@@ -25,7 +25,7 @@ pub static ROPE: Kernel = Kernel {
     params: Params::FIELDS,
     outputs: &["qkv", "keys", "values"],
     grid: lane_grid,
-    twin,
+    reference,
     cases: || Box::new(cases().into_iter()),
 };
 
@@ -73,7 +73,7 @@ fn write_cache(cache: &mut [u32], at: usize, values: &[f32], as_f16: bool) {
 }
 
 /// `qkv` (tokens, stride), `keys` and `values` (kv heads, sequences × cells, head_dim), `angles` (context, pairs, 2).
-fn twin(call: &mut Call) {
+fn reference(call: &mut Call) {
     let p: Params = call.params();
     let head = call.constant("HEAD_DIM") as usize;
     let as_f16 = call.has(&STORE_F16) || call.has(&STORE_F16_TEXTURE);

@@ -20,7 +20,7 @@ pub static ROUTE: Kernel = Kernel {
     params: Params::FIELDS,
     outputs: &["chosen", "shares"],
     grid: |shader, _, tokens| [tokens.div_ceil(shader.constant("WORKGROUP_SIZE")), 1, 1],
-    twin,
+    reference,
     cases: || Box::new(cases().into_iter()),
 };
 
@@ -37,7 +37,7 @@ crate::params! {
 }
 
 /// `chosen` and `shares` (tokens, used) from `router` (tokens, stride).
-fn twin(call: &mut Call) {
+fn reference(call: &mut Call) {
     let p: Params = call.params();
     let (experts, used) = (p.experts as usize, p.used as usize);
     let count = call.words("rows")[0] as usize;

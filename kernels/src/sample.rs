@@ -38,7 +38,7 @@ pub static SAMPLE: Kernel = Kernel {
     params: Params::FIELDS,
     outputs: &["seen", "sampled", "rows"],
     grid: |_, _, _| [1, 1, 1],
-    twin,
+    reference,
     cases: || Box::new(cases().into_iter()),
 };
 
@@ -132,7 +132,7 @@ pub fn uniform(p: &Params, position: u32) -> f64 {
 }
 
 /// Draws from `logits` (vocabulary), lane by lane as the variant has them.
-fn twin(call: &mut Call) {
+fn reference(call: &mut Call) {
     let p: Params = call.params();
     let lanes = call.constant("WORKGROUP_SIZE") as usize;
     let position = next_position(call);

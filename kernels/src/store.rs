@@ -23,7 +23,7 @@ pub static STORE: Kernel = Kernel {
     params: Params::FIELDS,
     outputs: &["keys", "values"],
     grid: lane_grid,
-    twin,
+    reference,
     cases: || Box::new(cases().into_iter()),
 };
 
@@ -106,7 +106,7 @@ pub fn encode(values: &[f32], words: usize) -> Vec<u32> {
 }
 
 /// `keys` and `values` (kv heads, sequences × cells, blocks of a head, words) from `qkv` (tokens, stride).
-fn twin(call: &mut Call) {
+fn reference(call: &mut Call) {
     let p: Params = call.params();
     let words = call
         .parts

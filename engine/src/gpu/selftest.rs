@@ -148,7 +148,7 @@ impl Gpu {
     ) -> Result<(f64, Option<String>)> {
         let got = self.run_case(kernel, variant, case).await?;
         let mut call = case.call(variant);
-        (kernel.twin)(&mut call);
+        (kernel.reference)(&mut call);
         let (mut max, mut wrong) = (0f64, None);
         for (output, words) in &got {
             let (error, problem) = compare(case, variant, output, words, call.words(output));
