@@ -14,7 +14,7 @@ use crate::{
     random::Random,
 };
 
-/// The kernel; units are rows of an expert times experts used: see [`units`].
+/// The kernel; units are rows of an expert and experts of a token: see [`units`].
 pub static EXPERTS: Kernel = Kernel {
     name: "experts",
     source: include_str!("experts.wgsl"),
@@ -43,20 +43,20 @@ pub static EXPERTS: Kernel = Kernel {
     params: Params::FIELDS,
     outputs: &["y"],
     grid: |shader, units, tokens| {
-        let (rows, used) = (units / MOST_USED, units % MOST_USED);
+        let (rows, top_k) = (units / MAX_TOP_K, units % MAX_TOP_K);
         let sets = shader.constant("WORKGROUP_SIZE") / shader.constant("LANES_PER_ROW");
-        [rows.div_ceil(sets * 4), tokens * used, 1]
+        [rows.div_ceil(sets * 4), tokens * top_k, 1]
     },
     reference,
     cases: || Box::new(cases().into_iter()),
 };
 
 /// Experts that a token may use are fewer.
-pub const MOST_USED: u32 = 64;
+pub const MAX_TOP_K: u32 = 64;
 
 /// The units of a dispatch: rows of an expert, and experts that a token uses.
-pub const fn units(rows: u32, used: u32) -> u32 {
-    rows * MOST_USED + used
+pub const fn units(rows: u32, top_k: u32) -> u32 {
+    rows * MAX_TOP_K + top_k
 }
 
 crate::params! {
@@ -71,7 +71,7 @@ crate::params! {
         /// Rows of this piece.
         piece_rows: u32,
         /// Experts that a token uses.
-        used: u32,
+        top_k: u32,
         /// 1 where each pair of token and expert has an x of its own, 0 where a token has one.
         x_each: u32,
         /// Where in a row of y the result starts.
@@ -81,15 +81,15 @@ crate::params! {
     }
 }
 
-/// `y` (tokens, used, y_stride) from `x` (tokens, padded cols) or (tokens, used, padded cols), and `chosen` (tokens, used).
+/// `y` (tokens, top_k, y_stride) from `x` (tokens, padded cols) or (tokens, top_k, padded cols), and `expert_ids` (tokens, top_k).
 fn reference(call: &mut Call) {
     let p: Params = call.params();
-    let (rows, used) = (p.rows as usize, p.used as usize);
+    let (rows, top_k) = (p.rows as usize, p.top_k as usize);
     let stride = padded(p.cols) as usize;
-    let pairs = call.words("rows")[0] as usize * used;
-    let (x, chosen) = (call.floats("x"), call.words("chosen").clone());
-    for (pair, &expert) in chosen.iter().take(pairs).enumerate() {
-        let x = &x[if p.x_each == 1 { pair } else { pair / used } * stride..][..stride];
+    let pairs = call.words("rows")[0] as usize * top_k;
+    let (x, expert_ids) = (call.floats("x"), call.words("expert_ids").clone());
+    for (pair, &expert) in expert_ids.iter().take(pairs).enumerate() {
+        let x = &x[if p.x_each == 1 { pair } else { pair / top_k } * stride..][..stride];
         let first = expert as usize * rows;
         let start = p.row_start as usize;
         // An expert's rows may lie in several pieces; those of the cases do not.
@@ -118,7 +118,7 @@ fn case(
     (rows, cols, tokens, x_each, row_start): (u32, u32, u32, u32, u32),
     random: &mut Random,
 ) -> Case {
-    let (experts, used) = (5, 2);
+    let (experts, top_k) = (5, 2);
     let glu = Finish::of(finish) == Finish::Glu;
     let results = if glu { rows / 2 } else { rows };
     // Only what adds comes beside something else.
@@ -129,10 +129,10 @@ fn case(
     };
     let y_stride = padded(y_start + results);
     let piece_rows = rows * experts - row_start;
-    let chosen = (0..tokens * used)
+    let expert_ids = (0..tokens * top_k)
         .map(|pair| (pair * 3 + 1) % experts)
         .collect();
-    let x_rows = if x_each == 1 { tokens * used } else { tokens };
+    let x_rows = if x_each == 1 { tokens * top_k } else { tokens };
     Case {
         name: format!("{rows}×{cols} {} {tokens} from {row_start}", finish.name),
         parts: vec![&format.part, finish],
@@ -142,17 +142,17 @@ fn case(
             cols,
             row_start,
             piece_rows,
-            used,
+            top_k,
             x_each,
             y_start,
             y_stride,
         }),
-        units: units(rows, used),
+        units: units(rows, top_k),
         tokens,
         buffers: vec![
             ("x", activations(random, x_rows, cols)),
-            ("y", vec![0; (tokens * used * y_stride) as usize]),
-            ("chosen", chosen),
+            ("y", vec![0; (tokens * top_k * y_stride) as usize]),
+            ("expert_ids", expert_ids),
             ("rows", consecutive(3, tokens)),
         ],
         weights: Some(CaseWeights::random(format, piece_rows, cols, random)),

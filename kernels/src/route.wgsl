@@ -1,13 +1,13 @@
-// route: the `used` experts of each token with the largest logits, and their shares: a softmax over those alone.
-// A lane takes one token. Bound: reads the logits `used` times. Sockets: none.
+// route: the `top_k` experts of each token with the largest logits, and their weights: a softmax over those alone.
+// A lane takes one token. Bound: reads the logits `top_k` times. Sockets: none.
 
-struct Params { experts: u32, used: u32, stride: u32 }
+struct Params { experts: u32, top_k: u32, stride: u32 }
 
 const LEAST = -3.0e38; // WGSL promises no infinities
 
-@group(0) @binding(3) var<storage, read> router: array<f32>;        // (tokens, stride)
-@group(0) @binding(4) var<storage, read_write> chosen: array<u32>;  // (tokens, used)
-@group(0) @binding(5) var<storage, read_write> shares: array<f32>;  // (tokens, used)
+@group(0) @binding(3) var<storage, read> router: array<f32>;               // (tokens, stride)
+@group(0) @binding(4) var<storage, read_write> expert_ids: array<u32>;     // (tokens, top_k)
+@group(0) @binding(5) var<storage, read_write> expert_weights: array<f32>;  // (tokens, top_k)
 @group(0) @binding(8) var<uniform> params: Params;
 
 @compute @workgroup_size(WORKGROUP_SIZE)
@@ -19,7 +19,7 @@ fn main(@builtin(global_invocation_id) at: vec3u) {
     var total = 0.0;
     var last = -LEAST;
     var last_index = 0u;
-    for (var i = 0u; i < params.used; i++) {
+    for (var i = 0u; i < params.top_k; i++) {
         var best = LEAST;
         var best_index = 0u;
         for (var e = 0u; e < params.experts; e++) {
@@ -32,12 +32,12 @@ fn main(@builtin(global_invocation_id) at: vec3u) {
             }
         }
         if i == 0u { most = best; }
-        let share = exp(best - most);
-        chosen[token * params.used + i] = best_index;
-        shares[token * params.used + i] = share;
-        total += share;
+        let weight = exp(best - most);
+        expert_ids[token * params.top_k + i] = best_index;
+        expert_weights[token * params.top_k + i] = weight;
+        total += weight;
         last = best;
         last_index = best_index;
     }
-    for (var i = 0u; i < params.used; i++) { shares[token * params.used + i] /= total; }
+    for (var i = 0u; i < params.top_k; i++) { expert_weights[token * params.top_k + i] /= total; }
 }

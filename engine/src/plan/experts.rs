@@ -69,13 +69,13 @@ impl Builder<'_> {
         let stride = padded(experts.n_experts);
         let params = route::Params {
             experts: experts.n_experts,
-            used: experts.top_k,
+            top_k: experts.top_k,
             stride,
         };
         let binds = vec![
             ("router", Binding::Slot(Slot::Router)),
-            ("chosen", Binding::Slot(Slot::Chosen)),
-            ("shares", Binding::Slot(Slot::Shares)),
+            ("expert_ids", Binding::Slot(Slot::Chosen)),
+            ("expert_weights", Binding::Slot(Slot::Shares)),
             ("rows", Binding::Slot(Slot::Rows)),
         ];
         let shader = self.shader(&route::ROUTE, &[], &[]);
@@ -96,13 +96,13 @@ impl Builder<'_> {
         let what = format!("{} of {} experts", experts.top_k, experts.n_experts);
         let params = combine::Params {
             cols,
-            used: experts.top_k,
+            top_k: experts.top_k,
             stride: padded(cols),
         };
         let binds = vec![
             ("y", Binding::Slot(Slot::ExpertsOut)),
             ("x", Binding::Slot(Slot::X)),
-            ("shares", Binding::Slot(Slot::Shares)),
+            ("expert_weights", Binding::Slot(Slot::Shares)),
         ];
         let shader = self.shader(&combine::COMBINE, &[], &[]);
         dispatch(
@@ -137,7 +137,7 @@ impl Builder<'_> {
                 cols,
                 row_start: piece.row_start,
                 piece_rows: piece.rows,
-                used: top_k,
+                top_k,
                 x_each,
                 y_start,
                 y_stride: padded(y_width),
@@ -146,7 +146,7 @@ impl Builder<'_> {
                 ("weights", Binding::Weights(id, index)),
                 ("x", Binding::Slot(x)),
                 ("y", Binding::Slot(y)),
-                ("chosen", Binding::Slot(Slot::Chosen)),
+                ("expert_ids", Binding::Slot(Slot::Chosen)),
                 ("rows", Binding::Slot(Slot::Rows)),
             ];
             let shader = self.shader(&experts::EXPERTS, &[matrix.part(), finish], &[]);
