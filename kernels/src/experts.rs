@@ -1,4 +1,4 @@
-//! Linear layers of a mixture of experts: each token meets the weights of the experts that [`crate::route`] chose for it,
+//! Linear layers of a mixture of experts: each token meets the weights of the experts that [`crate::moe_route`] chose for it,
 //! without the CPU knowing which.
 
 use crate::{

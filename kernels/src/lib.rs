@@ -20,7 +20,6 @@ pub mod attention;
 pub mod attention_join;
 pub mod attention_positions;
 pub mod attention_tokens;
-pub mod combine;
 pub mod embed;
 pub mod experts;
 pub mod glu;
@@ -30,6 +29,8 @@ pub mod matmul_integer;
 pub mod matmul_rows;
 pub mod matvec;
 pub mod matvec_integer;
+pub mod moe_combine;
+pub mod moe_route;
 pub mod multiply_add;
 pub mod noise;
 pub mod norm;
@@ -37,7 +38,6 @@ pub mod pointwise;
 pub mod quantise;
 pub mod read;
 pub mod rope;
-pub mod route;
 pub mod sample;
 pub mod store;
 
@@ -68,9 +68,9 @@ pub const ALL: &[&Kernel] = &[
     &attention_positions::ATTENTION_POSITIONS,
     &attention_tokens::ATTENTION_TOKENS,
     &attention_join::ATTENTION_JOIN,
-    &route::ROUTE,
+    &moe_route::MOE_ROUTE,
     &experts::EXPERTS,
-    &combine::COMBINE,
+    &moe_combine::MOE_COMBINE,
     &argmax::ARGMAX,
     &sample::SAMPLE,
     &read::READ,

@@ -1,9 +1,8 @@
 //! A mixture of experts on its way into a plan.
 
 use lantern_kernels::{
-    Part, bytes_of_params, combine, experts, padded,
+    Part, bytes_of_params, experts, moe_combine, moe_route, padded,
     parts::{FINISH_GEGLU, FINISH_GLU, FINISH_STORE},
-    route,
 };
 
 use super::{
@@ -67,7 +66,7 @@ impl Builder<'_> {
     /// Which experts see each token.
     fn route(&self, experts: Experts) -> Dispatch {
         let stride = padded(experts.n_experts);
-        let params = route::Params {
+        let params = moe_route::Params {
             experts: experts.n_experts,
             top_k: experts.top_k,
             stride,
@@ -78,7 +77,7 @@ impl Builder<'_> {
             ("expert_weights", Binding::Slot(Slot::Shares)),
             ("rows", Binding::Slot(Slot::Rows)),
         ];
-        let shader = self.shader(&route::ROUTE, &[], &[]);
+        let shader = self.shader(&moe_route::MOE_ROUTE, &[], &[]);
         let what = format!("{} of {} experts", experts.top_k, experts.n_experts);
         dispatch(
             shader,
@@ -94,7 +93,7 @@ impl Builder<'_> {
     fn combine(&self, experts: Experts) -> Dispatch {
         let cols = self.config.dim;
         let what = format!("{} of {} experts", experts.top_k, experts.n_experts);
-        let params = combine::Params {
+        let params = moe_combine::Params {
             cols,
             top_k: experts.top_k,
             stride: padded(cols),
@@ -104,7 +103,7 @@ impl Builder<'_> {
             ("x", Binding::Slot(Slot::X)),
             ("expert_weights", Binding::Slot(Slot::Shares)),
         ];
-        let shader = self.shader(&combine::COMBINE, &[], &[]);
+        let shader = self.shader(&moe_combine::MOE_COMBINE, &[], &[]);
         dispatch(
             shader,
             &what,

@@ -11,9 +11,9 @@ use crate::{
 };
 
 /// The kernel; its grid covers the tokens.
-pub static ROUTE: Kernel = Kernel {
-    name: "route",
-    source: include_str!("route.wgsl"),
+pub static MOE_ROUTE: Kernel = Kernel {
+    name: "moe_route",
+    source: include_str!("moe_route.wgsl"),
     uses: &[&ROWS],
     sockets: &[],
     variants: &LANES_32,

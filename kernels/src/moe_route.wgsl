@@ -1,4 +1,4 @@
-// route: the `top_k` experts of each token with the largest logits, and their weights: a softmax over those alone.
+// moe_route: the `top_k` experts of each token with the largest logits, and their weights: a softmax over those alone.
 // A lane takes one token. Bound: reads the logits `top_k` times. Sockets: none.
 
 struct Params { experts: u32, top_k: u32, stride: u32 }

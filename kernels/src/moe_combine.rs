@@ -9,9 +9,9 @@ use crate::{
 };
 
 /// The kernel; units are columns.
-pub static COMBINE: Kernel = Kernel {
-    name: "combine",
-    source: include_str!("combine.wgsl"),
+pub static MOE_COMBINE: Kernel = Kernel {
+    name: "moe_combine",
+    source: include_str!("moe_combine.wgsl"),
     uses: &[],
     sockets: &[],
     variants: &LANES_64,

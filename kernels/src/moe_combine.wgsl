@@ -1,4 +1,4 @@
-// combine: x += sum over a token's experts of weight * y.
+// moe_combine: x += sum over a token's experts of weight * y.
 // A lane takes one column of one token. Bound: reads y once. Sockets: none.
 
 struct Params { cols: u32, top_k: u32, stride: u32 }
