@@ -7,14 +7,14 @@ use std::ops::Range;
 
 use crate::{
     Call, Case, Cases, Kernel, Part, Shader, Variant,
-    attention_join::PARTS,
+    attention_combine::KV_SPLITS,
     bytes_of_params,
     call::{
         Cells, ROW_WORDS, ROWS_HEADER, Row, activations, consecutive, interleaved, rows, words,
     },
     padded,
     parts::{
-        CACHE, CACHE_F16, CACHE_F16_TEXTURE, END_PART, END_WHOLE, ENDING, MASK, MASK_CAUSAL,
+        CACHE, CACHE_F16, CACHE_F16_TEXTURE, END_SPLIT, END_WHOLE, ENDING, MASK, MASK_CAUSAL,
         MASK_NONE, MASK_WINDOW, REDUCE_SUBGROUP, REDUCE_WORKGROUP, ROWS, SCORES, SCORES_CAPPED,
         SCORES_PLAIN, SUBGROUP,
     },
@@ -22,8 +22,8 @@ use crate::{
     store::{BLOCK, decode, encode, words_of},
 };
 
-/// The kernel; units are query heads / `HEADS`. Constants: `HEAD_DIM`, `GROUP`, and `HEADS`, which divides it; `PARTS` for the
-/// ending `END_PART`.
+/// The kernel; units are query heads / `HEADS`. Constants: `HEAD_DIM`, `GROUP`, and `HEADS`, which divides it; `KV_SPLITS` for
+/// the ending `END_SPLIT`.
 pub static ATTENTION: Kernel = Kernel {
     name: "attention",
     source: include_str!("attention.wgsl"),
@@ -57,7 +57,7 @@ pub static ATTENTION: Kernel = Kernel {
     ],
     params: Params::FIELDS,
     outputs: &["y"],
-    grid: parts_grid,
+    grid: splits_grid,
     reference,
     cases: || cases_of(CACHE.parts, 128, 4),
 };
@@ -100,12 +100,16 @@ crate::params! {
     }
 }
 
-/// Heads, tokens, parts.
-pub(crate) fn parts_grid(shader: &Shader, heads: u32, tokens: u32) -> [u32; 3] {
+/// Heads, tokens, splits of the positions.
+pub(crate) fn splits_grid(shader: &Shader, heads: u32, tokens: u32) -> [u32; 3] {
     let mut parts = shader.parts.iter();
-    let split = parts.any(|p| std::ptr::eq(*p, &raw const END_PART));
-    let parts = if split { shader.constant("PARTS") } else { 1 };
-    [heads, tokens, parts]
+    let split = parts.any(|p| std::ptr::eq(*p, &raw const END_SPLIT));
+    let splits = if split {
+        shader.constant("KV_SPLITS")
+    } else {
+        1
+    };
+    [heads, tokens, splits]
 }
 
 /// How many heads of a group a workgroup takes together: they share what it reads, and their accumulators live in registers.
@@ -207,11 +211,11 @@ fn seen(call: &mut Call, row: usize) -> Range<usize> {
     }
 }
 
-/// `y` (tokens, heads, head_dim) of all positions that each token sees; of parts of the positions of one token (heads, parts,
+/// `y` (tokens, heads, head_dim) of all positions that each token sees; of shares of the positions of one token (heads, splits,
 /// head_dim of acc, m, l).
 pub(crate) fn reference(call: &mut Call) {
-    if call.has(&END_PART) {
-        in_parts_reference(call);
+    if call.has(&END_SPLIT) {
+        split_reference(call);
         return;
     }
     let p: Params = call.params();
@@ -331,7 +335,7 @@ fn case_of(
 ) -> (Case, Params) {
     let q_stride = padded((group + 2) * kv_heads * head);
     let y_stride = padded(group * kv_heads * head);
-    let window = if position < 100 { 6 } else { 98 }; // so many that no part is empty
+    let window = if position < 100 { 6 } else { 98 }; // so many that no share is empty
     let count = (position + tokens) * kv_heads * head;
     let heads = heads_together(head, group);
     let params = Params {
@@ -408,21 +412,21 @@ fn in_texture(mut case: Case) -> Case {
     case
 }
 
-fn in_parts_reference(call: &mut Call) {
-    let (parts, lanes) = (call.constant("PARTS"), call.constant("WORKGROUP_SIZE"));
+fn split_reference(call: &mut Call) {
+    let (splits, lanes) = (call.constant("KV_SPLITS"), call.constant("WORKGROUP_SIZE"));
     let head = call.constant("HEAD_DIM") as usize;
     let positions = seen(call, 0);
     let (start, count) = (positions.start as u32, positions.end as u32);
-    let step = (count - start).div_ceil(parts * lanes) * lanes;
-    let all: Vec<_> = (0..parts)
-        .map(|part| {
-            let range = (start + part * step).min(count)..(start + (part + 1) * step).min(count);
+    let step = (count - start).div_ceil(splits * lanes) * lanes;
+    let all: Vec<_> = (0..splits)
+        .map(|split| {
+            let range = (start + split * step).min(count)..(start + (split + 1) * step).min(count);
             partial_attention(call, 0, range.start as usize..range.end as usize)
         })
         .collect();
     let y = call.floats_mut("y");
     for (i, place) in y.chunks_exact_mut(head + 2).enumerate() {
-        let found = &all[i % parts as usize][i / parts as usize];
+        let found = &all[i % splits as usize][i / splits as usize];
         let numbers = found.acc.iter().chain([&found.m, &found.l]);
         place
             .iter_mut()
@@ -431,7 +435,7 @@ fn in_parts_reference(call: &mut Call) {
     }
 }
 
-/// Cases of [`cases_with`], those that are not long with rows of two sequences too, and positions in parts.
+/// Cases of [`cases_with`], those that are not long with rows of two sequences too, and positions in shares.
 pub(crate) fn cases_of(caches: &'static [&'static Part], head_max: u32, head_of: u32) -> Cases {
     let mut random = Random::new(18);
     Box::new(cases_with(caches, head_max, head_of).flat_map(move |case| {
@@ -440,8 +444,8 @@ pub(crate) fn cases_of(caches: &'static [&'static Part], head_max: u32, head_of:
         if position <= 100 {
             all.push(two_sequences(&all[0], &mut random));
         }
-        // Nearer to the start some part would be empty.
-        let far = (position >= 100).then(|| all.iter().map(in_parts).collect());
+        // Nearer to the start some share would be empty.
+        let far = (position >= 100).then(|| all.iter().map(in_splits).collect());
         all.iter_mut().for_each(|case| case.parts.push(&END_WHOLE));
         all.into_iter().chain(far.unwrap_or_else(Vec::new))
     }))
@@ -468,19 +472,19 @@ fn two_sequences(case: &Case, random: &mut Random) -> Case {
     case
 }
 
-/// The case with one row, each head's positions in parts.
-fn in_parts(case: &Case) -> Case {
+/// The case with one row, each head's positions in shares.
+fn in_splits(case: &Case) -> Case {
     let mut case = case.clone();
     let heads = case.units * case.consts[2].1;
-    case.name.push_str(", in parts");
-    case.parts.push(&END_PART);
-    case.consts.push(("PARTS", PARTS));
+    case.name.push_str(", in splits");
+    case.parts.push(&END_SPLIT);
+    case.consts.push(("KV_SPLITS", KV_SPLITS));
     case.tokens = 1;
     let Row {
         position, sequence, ..
     } = first_row(&case);
     case.buffers[4].1 = rows(&[(0, position.max(100), sequence)]);
-    case.buffers[3].1 = vec![0; (heads * PARTS * (case.consts[0].1 + 2)) as usize];
+    case.buffers[3].1 = vec![0; (heads * KV_SPLITS * (case.consts[0].1 + 2)) as usize];
     case
 }
 
@@ -492,7 +496,7 @@ mod tests {
     fn large_scores_are_beyond_what_exp_holds() {
         static CACHES: [&Part; 1] = [&crate::parts::CACHE_F32];
         let mut cases = cases_of(&CACHES, 128, 4);
-        let ends = format!("3 at 4090, scale {LARGE}, in parts");
+        let ends = format!("3 at 4090, scale {LARGE}, in splits");
         let case = cases.find(|case| case.name.ends_with(&ends)).unwrap();
         let mut call = case.call(&ATTENTION.variants[0]);
         reference(&mut call);

@@ -3,7 +3,7 @@
 // the lanes split the heads' values among them. The running maximum m, sum l and rescaling by alpha follow Milakov &
 // Gimelshein 2018.
 // Bound: reads keys and values up to the token once for HEADS heads.
-// Workgroups in z have a part of the positions each. Sockets: cache, scores, mask, ending; reduce comes with the variant.
+// Workgroups in z have a share of the positions each. Sockets: cache, scores, mask, ending; reduce comes with the variant.
 
 struct Params { kv_heads: u32, q_stride: u32, y_stride: u32, scale: f32, cap: f32, window: u32, cells: u32, head_cells: u32 }
 
@@ -27,8 +27,8 @@ fn main(at: Invocation, wg: Workgroup) {
     let sequence = rows.row[token].sequence;
     let first = seen_begin(rows.row[token].position);
     let past = seen_end(token);
-    let end = part_start(first, past, wg.id.z + 1u);
-    let begin = part_start(first, past, wg.id.z);
+    let end = split_start(first, past, wg.id.z + 1u);
+    let begin = split_start(first, past, wg.id.z);
 
     var m = array<f32, HEADS>();
     var l = array<f32, HEADS>();

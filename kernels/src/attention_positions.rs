@@ -2,12 +2,12 @@
 
 use crate::{
     Kernel,
-    attention::{EIGHT, ONE_SUBGROUP, Params, cases_of, parts_grid, reference},
+    attention::{EIGHT, ONE_SUBGROUP, Params, cases_of, reference, splits_grid},
     parts::{CACHE, ENDING, MASK, ROWS, SCORES},
 };
 
-/// The kernel; units are query heads / `HEADS`. Constants: `HEAD_DIM`, `GROUP`, and `HEADS`, which divides it; `PARTS` for the
-/// ending `END_PART`.
+/// The kernel; units are query heads / `HEADS`. Constants: `HEAD_DIM`, `GROUP`, and `HEADS`, which divides it; `KV_SPLITS` for
+/// the ending `END_SPLIT`.
 pub static ATTENTION_POSITIONS: Kernel = Kernel {
     name: "attention_positions",
     source: include_str!("attention_positions.wgsl"),
@@ -16,7 +16,7 @@ pub static ATTENTION_POSITIONS: Kernel = Kernel {
     variants: &ONE_SUBGROUP,
     params: Params::FIELDS,
     outputs: &["y"],
-    grid: parts_grid,
+    grid: splits_grid,
     reference,
     cases: || cases_of(CACHE.parts, 256, EIGHT),
 };

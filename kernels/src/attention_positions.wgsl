@@ -3,7 +3,7 @@
 // hold eight values of each head every 8 WORKGROUP_SIZE, and the weights of positions come from the lanes that scored them.
 // The running maximum m, sum l and rescaling by alpha follow Milakov & Gimelshein 2018.
 // Bound: reads keys and values up to the token once for HEADS heads.
-// Workgroups in z have a part of the positions each. Sockets: cache, scores, mask, ending; the lanes come with the variant.
+// Workgroups in z have a share of the positions each. Sockets: cache, scores, mask, ending; the lanes come with the variant.
 // Loops with constant ends are unrolled.
 
 struct Params { kv_heads: u32, q_stride: u32, y_stride: u32, scale: f32, cap: f32, window: u32, cells: u32, head_cells: u32 }
@@ -26,8 +26,8 @@ fn main(at: Invocation, wg: Workgroup) {
     let sequence = rows.row[token].sequence;
     let first = seen_begin(rows.row[token].position);
     let past = seen_end(token);
-    let end = part_start(first, past, wg.id.z + 1u);
-    let begin = part_start(first, past, wg.id.z);
+    let end = split_start(first, past, wg.id.z + 1u);
+    let begin = split_start(first, past, wg.id.z);
 
     var q = array<array<Eight, STEPS>, HEADS>();
     var acc = array<array<Eight, STEPS>, HEADS>();
@@ -89,9 +89,9 @@ fn main(at: Invocation, wg: Workgroup) {
     }
 }
 
-fn put_eight(token: u32, head: u32, eight: u32, part: u32, v: Eight, sum: f32) {
-    put(token, head, 4u * eight, part, v.a.xy, sum);
-    put(token, head, 4u * eight + 1u, part, v.a.zw, sum);
-    put(token, head, 4u * eight + 2u, part, v.b.xy, sum);
-    put(token, head, 4u * eight + 3u, part, v.b.zw, sum);
+fn put_eight(token: u32, head: u32, eight: u32, split: u32, v: Eight, sum: f32) {
+    put(token, head, 4u * eight, split, v.a.xy, sum);
+    put(token, head, 4u * eight + 1u, split, v.a.zw, sum);
+    put(token, head, 4u * eight + 2u, split, v.b.xy, sum);
+    put(token, head, 4u * eight + 3u, split, v.b.zw, sum);
 }

@@ -17,7 +17,7 @@ mod unroll;
 
 pub mod argmax;
 pub mod attention;
-pub mod attention_join;
+pub mod attention_combine;
 pub mod attention_positions;
 pub mod attention_tokens;
 pub mod embed;
@@ -67,7 +67,7 @@ pub const ALL: &[&Kernel] = &[
     &attention::ATTENTION,
     &attention_positions::ATTENTION_POSITIONS,
     &attention_tokens::ATTENTION_TOKENS,
-    &attention_join::ATTENTION_JOIN,
+    &attention_combine::ATTENTION_COMBINE,
     &moe_route::MOE_ROUTE,
     &experts::EXPERTS,
     &moe_combine::MOE_COMBINE,

@@ -1,11 +1,11 @@
 //! Attention on its way into a plan: positions rotated, the cache written, and read by the kernel that suits the adapter.
 
 use lantern_kernels::{
-    Kernel, Part, attention, attention_join, attention_positions, attention_tokens,
+    Kernel, Part, attention, attention_combine, attention_positions, attention_tokens,
     bytes_of_params, padded,
     parts::{
         BLOCKS_Q4_0, BLOCKS_Q8_0, CACHE_F16, CACHE_F16_TEXTURE, CACHE_F32, CACHE_Q4_0, CACHE_Q8_0,
-        END_PART, END_WHOLE, HALVES, Mask, NEIGHBOURS, SCORES_CAPPED, SCORES_PLAIN, STORE_F16,
+        END_SPLIT, END_WHOLE, HALVES, Mask, NEIGHBOURS, SCORES_CAPPED, SCORES_PLAIN, STORE_F16,
         STORE_F16_TEXTURE, STORE_F32,
     },
     rope,
@@ -188,7 +188,7 @@ impl Builder<'_> {
         };
         let mut parts = vec![self.cache_part(layer), scores, self.mask(layer).part()];
         if !std::ptr::eq(kernel, &raw const attention_tokens::ATTENTION_TOKENS) {
-            parts.push(if split { &END_PART } else { &END_WHOLE });
+            parts.push(if split { &END_SPLIT } else { &END_WHOLE });
         }
         let y = if split { Slot::Parts } else { Slot::Attention };
         let binds = vec![
@@ -203,7 +203,7 @@ impl Builder<'_> {
             ("GROUP", group),
             ("HEADS", heads),
         ];
-        consts.extend(split.then_some(("PARTS", attention_join::PARTS)));
+        consts.extend(split.then_some(("KV_SPLITS", attention_combine::KV_SPLITS)));
         let shader = self.shader(kernel, &parts, &consts);
         let what = format!("{} heads of {}", config.heads, config.head_dim);
         let cost = Cost {
@@ -219,20 +219,20 @@ impl Builder<'_> {
             ..dispatch(shader, &what, &flow, binds, bytes_of_params(&params), units)
         });
         if split {
-            all.push(self.attention_join());
+            all.push(self.attention_combine());
         }
     }
 
     /// Whether attention far into the context is split while decoding.
     pub(crate) fn splits(&self) -> bool {
-        let join = &attention_join::ATTENTION_JOIN;
+        let join = &attention_combine::ATTENTION_COMBINE;
         self.context >= LONG && self.gpu.verified(join).next().is_some()
     }
 
     /// Bytes of what attention finds in parts of the positions.
     pub(crate) fn parts_bytes(&self) -> u64 {
         let parts = if self.splits() {
-            attention_join::PARTS
+            attention_combine::KV_SPLITS
         } else {
             0
         };
@@ -240,17 +240,17 @@ impl Builder<'_> {
         u64::from(config.heads * parts * (config.head_dim + 2)) * 4
     }
 
-    fn attention_join(&self) -> Dispatch {
+    fn attention_combine(&self) -> Dispatch {
         let consts = [
             ("HEAD_DIM", self.config.head_dim),
-            ("PARTS", attention_join::PARTS),
+            ("KV_SPLITS", attention_combine::KV_SPLITS),
         ];
-        let shader = self.shader(&attention_join::ATTENTION_JOIN, &[], &consts);
+        let shader = self.shader(&attention_combine::ATTENTION_COMBINE, &[], &consts);
         let binds = vec![
             ("partial", Binding::Slot(Slot::Parts)),
             ("y", Binding::Slot(Slot::Attention)),
         ];
-        let what = format!("{} parts", attention_join::PARTS);
+        let what = format!("{} splits", attention_combine::KV_SPLITS);
         dispatch(
             shader,
             &what,

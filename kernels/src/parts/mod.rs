@@ -444,12 +444,12 @@ pub const BLOCKS: Socket = Socket {
 
 /// One workgroup has all positions.
 pub static END_WHOLE: Part = Part::new("", include_str!("end_whole.wgsl"));
-/// Workgroups have a part of the positions each; the shader's constant `PARTS` says how many there are.
-pub static END_PART: Part = Part::new("part", include_str!("end_part.wgsl"));
+/// Workgroups have a share of the positions each; the shader's constant `KV_SPLITS` says how many there are.
+pub static END_SPLIT: Part = Part::new("split", include_str!("end_split.wgsl"));
 /// Which positions a workgroup of attention has, and where its results go.
 pub const ENDING: Socket = Socket {
     name: "ending",
-    parts: &[&END_WHOLE, &END_PART],
+    parts: &[&END_WHOLE, &END_SPLIT],
 };
 
 /// Keys and values of f32, to write.
