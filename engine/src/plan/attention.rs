@@ -5,8 +5,8 @@ use lantern_kernels::{
     bytes_of_params, padded,
     parts::{
         BLOCKS_Q4_0, BLOCKS_Q8_0, CACHE_F16, CACHE_F16_TEXTURE, CACHE_F32, CACHE_Q4_0, CACHE_Q8_0,
-        END_SPLIT, END_WHOLE, HALVES, Mask, NEIGHBOURS, SCORES_CAPPED, SCORES_PLAIN, STORE_F16,
-        STORE_F16_TEXTURE, STORE_F32,
+        END_SPLIT, END_WHOLE, Mask, ROPE_INTERLEAVED, ROPE_NEOX, SCORES_CAPPED, SCORES_PLAIN,
+        STORE_F16, STORE_F16_TEXTURE, STORE_F32,
     },
     rope,
     store::{self, BLOCK},
@@ -54,9 +54,9 @@ impl Builder<'_> {
         let parts = [
             store,
             if config.rope_style == RopeStyle::NeoX {
-                &HALVES
+                &ROPE_NEOX
             } else {
-                &NEIGHBOURS
+                &ROPE_INTERLEAVED
             },
             self.mask(layer).cells(),
         ];

@@ -299,14 +299,14 @@ pub const LOOKUP: Socket = Socket {
     parts: &[&OF_TOKENS, &OF_POSITIONS],
 };
 
-/// Neighbours turn together.
-pub static NEIGHBOURS: Part = Part::new("", include_str!("neighbours.wgsl"));
-/// A value of the first half of what turns goes with one of the second.
-pub static HALVES: Part = Part::new("halves", include_str!("halves_turn.wgsl"));
-/// Which values of a head make a pair.
-pub const PAIRING: Socket = Socket {
-    name: "pairing",
-    parts: &[&NEIGHBOURS, &HALVES],
+/// RoPE that rotates neighbouring values together, as Llama's GGUF files have them.
+pub static ROPE_INTERLEAVED: Part = Part::new("", include_str!("rope_interleaved.wgsl"));
+/// RoPE that rotates a value of the first half with one of the second, as GPT-NeoX does.
+pub static ROPE_NEOX: Part = Part::new("neox", include_str!("rope_neox.wgsl"));
+/// Which values of a head RoPE rotates together.
+pub const ROPE_STYLE: Socket = Socket {
+    name: "style",
+    parts: &[&ROPE_INTERLEAVED, &ROPE_NEOX],
 };
 
 /// Scores as they are.
