@@ -6,7 +6,7 @@ use crate::{
     formats::FORMAT,
     kernel::lane_grid,
     padded,
-    parts::{HALVES_BITS, HALVES_UNPACK, LOOKUP, OF_POSITIONS, OF_TOKENS, ROWS},
+    parts::{F16X2_BITS, F16X2_UNPACK, LOOKUP, OF_POSITIONS, OF_TOKENS, ROWS},
     random::Random,
 };
 
@@ -19,13 +19,13 @@ pub static EMBED: Kernel = Kernel {
     variants: &[
         Variant {
             name: "lanes8",
-            parts: &[&HALVES_UNPACK],
+            parts: &[&F16X2_UNPACK],
             consts: &[("WORKGROUP_SIZE", 8)],
             software: true,
         },
         Variant {
             name: "lanes64",
-            parts: &[&HALVES_BITS],
+            parts: &[&F16X2_BITS],
             consts: &[("WORKGROUP_SIZE", 64)],
             software: false,
         },

@@ -8,8 +8,8 @@ use crate::{
     matvec::finish,
     padded,
     parts::{
-        FINISH, FINISH_ADD, FINISH_GEGLU, FINISH_GLU, FINISH_STORE, Finish, HALVES_BITS,
-        HALVES_UNPACK, REDUCE_NONE, REDUCE_SUBGROUP, REDUCE_WORKGROUP, ROWS,
+        F16X2_BITS, F16X2_UNPACK, FINISH, FINISH_ADD, FINISH_GEGLU, FINISH_GLU, FINISH_STORE,
+        Finish, REDUCE_NONE, REDUCE_SUBGROUP, REDUCE_WORKGROUP, ROWS,
     },
     random::Random,
 };
@@ -23,19 +23,19 @@ pub static EXPERTS: Kernel = Kernel {
     variants: &[
         Variant {
             name: "rows4",
-            parts: &[&REDUCE_NONE, &HALVES_UNPACK],
+            parts: &[&REDUCE_NONE, &F16X2_UNPACK],
             consts: &[("WORKGROUP_SIZE", 8), ("LANES_PER_ROW", 1)],
             software: true,
         },
         Variant {
             name: "subgroup",
-            parts: &[&REDUCE_SUBGROUP, &HALVES_BITS],
+            parts: &[&REDUCE_SUBGROUP, &F16X2_BITS],
             consts: &[("WORKGROUP_SIZE", 32), ("LANES_PER_ROW", 32)],
             software: false,
         },
         Variant {
             name: "workgroup",
-            parts: &[&REDUCE_WORKGROUP, &HALVES_BITS],
+            parts: &[&REDUCE_WORKGROUP, &F16X2_BITS],
             consts: &[("WORKGROUP_SIZE", 32), ("LANES_PER_ROW", 32)],
             software: false,
         },

@@ -6,7 +6,7 @@ use crate::{
     formats::FORMAT,
     matvec, padded,
     parts::{
-        FINISH, FINISH_ADD, FINISH_GATE, FINISH_GLU, FINISH_STORE, HALVES_BITS, HALVES_UNPACK,
+        F16X2_BITS, F16X2_UNPACK, FINISH, FINISH_ADD, FINISH_GATE, FINISH_GLU, FINISH_STORE,
         INPUT_PLAIN, ROWS, SCALAR, SCALAR_F16, SCALAR_F32,
     },
     random::Random,
@@ -21,7 +21,7 @@ pub static MATMUL: Kernel = Kernel {
     variants: &[
         Variant {
             name: "tokens8",
-            parts: &[&HALVES_UNPACK],
+            parts: &[&F16X2_UNPACK],
             consts: &[
                 ("WORKGROUP_SIZE", 8),
                 ("LANES_R", 1),
@@ -33,7 +33,7 @@ pub static MATMUL: Kernel = Kernel {
         },
         Variant {
             name: "tile64",
-            parts: &[&HALVES_BITS],
+            parts: &[&F16X2_BITS],
             consts: &[
                 ("WORKGROUP_SIZE", 256),
                 ("LANES_R", 16),

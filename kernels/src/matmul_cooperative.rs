@@ -6,7 +6,7 @@ use crate::{
     Case, Kernel, Variant,
     formats::FORMAT,
     matmul::{self, Params},
-    parts::{COOPERATIVE_F16, COOPERATIVE_F32, FINISH, HALVES_BITS, ROWS, SCALAR_F16},
+    parts::{COOPERATIVE_F16, COOPERATIVE_F32, F16X2_BITS, FINISH, ROWS, SCALAR_F16},
 };
 
 /// The kernel; units are rows.
@@ -18,13 +18,13 @@ pub static MATMUL_COOPERATIVE: Kernel = Kernel {
     variants: &[
         Variant {
             name: "cooperative_f16",
-            parts: &[&COOPERATIVE_F16, &HALVES_BITS],
+            parts: &[&COOPERATIVE_F16, &F16X2_BITS],
             consts: &[("WORKGROUP_SIZE", 128), ("SUBGROUP", 32)],
             software: false,
         },
         Variant {
             name: "cooperative_f32",
-            parts: &[&COOPERATIVE_F32, &HALVES_BITS],
+            parts: &[&COOPERATIVE_F32, &F16X2_BITS],
             consts: &[("WORKGROUP_SIZE", 128), ("SUBGROUP", 32)],
             software: false,
         },

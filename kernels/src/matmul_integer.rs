@@ -10,8 +10,8 @@ use crate::{
     matvec_integer::products,
     padded,
     parts::{
-        FINISH, FINISH_ADD, FINISH_GATE, FINISH_GLU, FINISH_STORE, HALVES_BITS, INPUT_PLAIN,
-        PACKED, ROWS,
+        F16X2_BITS, FINISH, FINISH_ADD, FINISH_GATE, FINISH_GLU, FINISH_STORE, INPUT_PLAIN, PACKED,
+        ROWS,
     },
     quantise::packed,
     random::Random,
@@ -25,7 +25,7 @@ pub static MATMUL_INTEGER: Kernel = Kernel {
     sockets: &[BYTES, FINISH],
     variants: &[Variant {
         name: "integer_tile64",
-        parts: &[&HALVES_BITS],
+        parts: &[&F16X2_BITS],
         consts: &[
             ("WORKGROUP_SIZE", 256),
             ("LANES_R", 16),

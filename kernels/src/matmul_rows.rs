@@ -7,7 +7,7 @@ use crate::{
     kernel::wide_grid,
     matvec, padded,
     parts::{
-        FINISH_STORE, Finish, GATES, GELU, HALVES_UNPACK, INPUT_PLAIN, REDUCE_NONE, ROWS, SILU,
+        F16X2_UNPACK, FINISH_STORE, Finish, GATES, GELU, INPUT_PLAIN, REDUCE_NONE, ROWS, SILU,
         SUBGROUP, XS, XS_ALONE, XS_SHARED, XS_STORAGE, XS_UNIFORM,
     },
     random::Random,
@@ -25,19 +25,19 @@ pub static MATMUL_ROWS: Kernel = Kernel {
     variants: &[
         Variant {
             name: "lanes4",
-            parts: &[&SUBGROUP, &XS_SHARED, &HALVES_UNPACK],
+            parts: &[&SUBGROUP, &XS_SHARED, &F16X2_UNPACK],
             consts: &[("WORKGROUP_SIZE", 4), ("ROWS", 8)],
             software: true,
         },
         Variant {
             name: "rows8",
-            parts: &[&REDUCE_NONE, &XS_ALONE, &HALVES_UNPACK],
+            parts: &[&REDUCE_NONE, &XS_ALONE, &F16X2_UNPACK],
             consts: &[("WORKGROUP_SIZE", 8), ("ROWS", 8)],
             software: true,
         },
         Variant {
             name: "rows4",
-            parts: &[&REDUCE_NONE, &XS_ALONE, &HALVES_UNPACK],
+            parts: &[&REDUCE_NONE, &XS_ALONE, &F16X2_UNPACK],
             consts: &[("WORKGROUP_SIZE", 8), ("ROWS", 4)],
             software: true,
         },

@@ -9,8 +9,8 @@ use crate::{
     norm::rms_norm,
     padded,
     parts::{
-        FINISH, FINISH_ADD, FINISH_GATE, FINISH_GEGATE, FINISH_GEGLU, FINISH_GLU, FINISH_STORE,
-        Finish, GROUP_ALONE, GROUP_SHARED, HALVES_BITS, HALVES_UNPACK, INPUT, INPUT_NORM,
+        F16X2_BITS, F16X2_UNPACK, FINISH, FINISH_ADD, FINISH_GATE, FINISH_GEGATE, FINISH_GEGLU,
+        FINISH_GLU, FINISH_STORE, Finish, GROUP_ALONE, GROUP_SHARED, INPUT, INPUT_NORM,
         INPUT_NORM_UNIFORM, INPUT_PLAIN, REDUCE_NONE, REDUCE_SUBGROUP, REDUCE_WORKGROUP, ROWS,
         SUBGROUP, X, X_SINGLE, X_STORAGE, X_UNIFORM,
     },
@@ -27,31 +27,31 @@ pub static MATVEC: Kernel = Kernel {
     variants: &[
         Variant {
             name: "lanes4",
-            parts: &[&SUBGROUP, &GROUP_SHARED, &HALVES_UNPACK],
+            parts: &[&SUBGROUP, &GROUP_SHARED, &F16X2_UNPACK],
             consts: &[("WORKGROUP_SIZE", 4), ("LANES_PER_ROW", 1), ("ROWS", 16)],
             software: true,
         },
         Variant {
             name: "rows8",
-            parts: &[&REDUCE_NONE, &GROUP_ALONE, &HALVES_UNPACK],
+            parts: &[&REDUCE_NONE, &GROUP_ALONE, &F16X2_UNPACK],
             consts: &[("WORKGROUP_SIZE", 8), ("LANES_PER_ROW", 1), ("ROWS", 8)],
             software: true,
         },
         Variant {
             name: "rows4",
-            parts: &[&REDUCE_NONE, &GROUP_ALONE, &HALVES_UNPACK],
+            parts: &[&REDUCE_NONE, &GROUP_ALONE, &F16X2_UNPACK],
             consts: &[("WORKGROUP_SIZE", 8), ("LANES_PER_ROW", 1), ("ROWS", 4)],
             software: true,
         },
         Variant {
             name: "subgroup",
-            parts: &[&REDUCE_SUBGROUP, &GROUP_ALONE, &HALVES_BITS],
+            parts: &[&REDUCE_SUBGROUP, &GROUP_ALONE, &F16X2_BITS],
             consts: &[("WORKGROUP_SIZE", 32), ("LANES_PER_ROW", 32), ("ROWS", 4)],
             software: false,
         },
         Variant {
             name: "workgroup",
-            parts: &[&REDUCE_WORKGROUP, &GROUP_ALONE, &HALVES_BITS],
+            parts: &[&REDUCE_WORKGROUP, &GROUP_ALONE, &F16X2_BITS],
             consts: &[("WORKGROUP_SIZE", 32), ("LANES_PER_ROW", 32), ("ROWS", 4)],
             software: false,
         },

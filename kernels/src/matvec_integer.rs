@@ -6,7 +6,7 @@ use crate::{
     formats::BYTES,
     matvec, padded,
     parts::{
-        FINISH, FINISH_ADD, FINISH_GATE, FINISH_GLU, FINISH_STORE, HALVES_BITS, HALVES_UNPACK,
+        F16X2_BITS, F16X2_UNPACK, FINISH, FINISH_ADD, FINISH_GATE, FINISH_GLU, FINISH_STORE,
         INPUT_PLAIN, PACKED, PACKED_STORAGE, PACKED_UNIFORM, PACKED_X, REDUCE_NONE,
         REDUCE_SUBGROUP, REDUCE_WORKGROUP,
     },
@@ -23,19 +23,19 @@ pub static MATVEC_INTEGER: Kernel = Kernel {
     variants: &[
         Variant {
             name: "integer_rows",
-            parts: &[&REDUCE_NONE, &HALVES_UNPACK],
+            parts: &[&REDUCE_NONE, &F16X2_UNPACK],
             consts: &[("WORKGROUP_SIZE", 8), ("LANES_PER_ROW", 1), ("ROWS", 4)],
             software: true,
         },
         Variant {
             name: "integer_subgroup",
-            parts: &[&REDUCE_SUBGROUP, &HALVES_BITS],
+            parts: &[&REDUCE_SUBGROUP, &F16X2_BITS],
             consts: &[("WORKGROUP_SIZE", 32), ("LANES_PER_ROW", 32), ("ROWS", 4)],
             software: false,
         },
         Variant {
             name: "integer_workgroup",
-            parts: &[&REDUCE_WORKGROUP, &HALVES_BITS],
+            parts: &[&REDUCE_WORKGROUP, &F16X2_BITS],
             consts: &[("WORKGROUP_SIZE", 32), ("LANES_PER_ROW", 32), ("ROWS", 4)],
             software: false,
         },

@@ -25,7 +25,7 @@ pub static Q5_1: Format = Format {
     ggml: 7,
     block: 32,
     bytes: 24,
-    planes: &[Plane::quants(16), Plane::scales(4, 1, 16), Plane::highs(4)],
+    planes: &[Plane::quants(16), Plane::scales(4, 1, 16), Plane::qh(4)],
     decode,
     pack,
     random: |random, block| random_block(random, block, &[0, 2], 0.05),

@@ -18,21 +18,21 @@ pub static ROWS_SAMPLED: Part = Part::new("", include_str!("rows_sampled.wgsl"))
 pub static PLACES_ROWS: Part = Part::new("", include_str!("places_rows.wgsl"));
 /// Where they lie in textures.
 pub static PLACES_STRIPS: Part = Part::new("", include_str!("places_strips.wgsl"));
-/// Planes of weights in storage buffers: quants, scales (2, 4 bytes or one for a row), highs.
+/// Planes of weights in storage buffers: quants, scales (2, 4 bytes or one for a row), qh.
 pub static PLANE_BUFFERS: [Part; 5] = [
     Part::new("", include_str!("quants_buffer.wgsl")),
-    Part::new("", include_str!("scales_halves_buffer.wgsl")),
-    Part::new("", include_str!("scales_pairs_buffer.wgsl")),
+    Part::new("", include_str!("scales_f16_buffer.wgsl")),
+    Part::new("", include_str!("scales_f16x2_buffer.wgsl")),
     Part::new("", include_str!("scales_bytes_buffer.wgsl")),
-    Part::new("", include_str!("highs_buffer.wgsl")),
+    Part::new("", include_str!("qh_buffer.wgsl")),
 ];
 /// The same in textures.
 pub static PLANE_TEXTURES: [Part; 5] = [
     plane_texture(include_str!("quants_texture.wgsl")),
-    plane_texture(include_str!("scales_halves_texture.wgsl")),
-    plane_texture(include_str!("scales_pairs_texture.wgsl")),
+    plane_texture(include_str!("scales_f16_texture.wgsl")),
+    plane_texture(include_str!("scales_f16x2_texture.wgsl")),
     plane_texture(include_str!("scales_bytes_texture.wgsl")),
-    plane_texture(include_str!("highs_texture.wgsl")),
+    plane_texture(include_str!("qh_texture.wgsl")),
 ];
 const fn plane_texture(source: &'static str) -> Part {
     const USES: &[&Part] = &[&PLANE];
@@ -82,9 +82,9 @@ pub static XS_SHARED: Part = Part {
 static LANES_SHARE: Part = Part::new("", include_str!("lanes_share.wgsl"));
 
 /// f16 as numbers by arithmetic on their bits: exact everywhere.
-pub static HALVES_BITS: Part = Part::new("", include_str!("halves_bits.wgsl"));
+pub static F16X2_BITS: Part = Part::new("", include_str!("f16x2_bits.wgsl"));
 /// f16 as numbers by the built-in function: exact on adapters that run on the CPU.
-pub static HALVES_UNPACK: Part = Part::new("", include_str!("halves_unpack.wgsl"));
+pub static F16X2_UNPACK: Part = Part::new("", include_str!("f16x2_unpack.wgsl"));
 
 /// Cooperative matrices of f32.
 pub static COOPERATIVE_F32: Part = Part {
