@@ -18,8 +18,8 @@ fn main(at: Invocation, wg: Workgroup) {
             index = i;
         }
     }
-    let most = reduce_max(best, at, wg);
+    let max_logit = reduce_max(best, at, wg);
     // An index below 2^24 is exact as f32; the smallest wins.
-    let first = -reduce_max(select(-16777216.0, -f32(index), best == most), at, wg);
+    let first = -reduce_max(select(-16777216.0, -f32(index), best == max_logit), at, wg);
     if at.lane == 0u { advance(min(u32(first), params.vocabulary - 1u)); }
 }

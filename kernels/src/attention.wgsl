@@ -10,7 +10,7 @@ struct Params { kv_heads: u32, q_stride: u32, y_stride: u32, scale: f32, cap: f3
 const PAIRS = HEAD_DIM / 2u;                               // of a head: results are written two at a time
 const QUARTER = HEAD_DIM / 4u;                             // values are read four at a time
 const PER_LANE = (QUARTER + WORKGROUP_SIZE - 1u) / WORKGROUP_SIZE;          // of those, a lane's
-const LEAST = -3.0e38;                                 // WGSL promises no infinities
+const MIN = -3.0e38;                                 // WGSL promises no infinities
 
 @group(0) @binding(3) var<storage, read> qkv: array<vec4f>;        // (tokens, q_stride / 4)
 @group(0) @binding(8) var<uniform> params: Params;
@@ -33,7 +33,7 @@ fn main(at: Invocation, wg: Workgroup) {
     var m = array<f32, HEADS>();
     var l = array<f32, HEADS>();
     var acc = array<array<vec4f, PER_LANE>, HEADS>();
-    for (var h = 0u; h < HEADS; h++) { m[h] = LEAST; }
+    for (var h = 0u; h < HEADS; h++) { m[h] = MIN; }
     for (var start = begin; start < end; start += WORKGROUP_SIZE) {
         let place = cell(sequence, min(start + at.lane, end - 1u));
         let there = start + at.lane < end;
@@ -44,7 +44,7 @@ fn main(at: Invocation, wg: Workgroup) {
         }
         var alpha = array<f32, HEADS>();
         for (var h = 0u; h < HEADS; h++) {
-            let score = select(LEAST, scored(scores[h].x + scores[h].y + scores[h].z + scores[h].w), there);
+            let score = select(MIN, scored(scores[h].x + scores[h].y + scores[h].z + scores[h].w), there);
             let new_m = max(m[h], reduce_max(score, at, wg));
             alpha[h] = exp(m[h] - new_m);
             m[h] = new_m;

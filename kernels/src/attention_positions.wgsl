@@ -12,7 +12,7 @@ const PAIRS = HEAD_DIM / 2u;                          // of a head: results are 
 const EIGHTH = HEAD_DIM / 8u;                         // values are read eight at a time
 const STEPS = (EIGHTH + WORKGROUP_SIZE - 1u) / WORKGROUP_SIZE;      // of those, a lane's
 const LOADS = min(WORKGROUP_SIZE, EIGHTH);                 // of keys, in a step
-const LEAST = -3.0e38;                            // WGSL promises no infinities
+const MIN = -3.0e38;                            // WGSL promises no infinities
 
 @group(0) @binding(3) var<storage, read> qkv: array<vec4f>;        // (tokens, q_stride / 4)
 @group(0) @binding(8) var<uniform> params: Params;
@@ -34,7 +34,7 @@ fn main(at: Invocation, wg: Workgroup) {
     var m = array<f32, HEADS>();
     var l = array<f32, HEADS>();
     for (var h = 0u; h < HEADS; h++) {
-        m[h] = LEAST;
+        m[h] = MIN;
         for (var s = 0u; s < STEPS; s++) {
             let eight = s * WORKGROUP_SIZE + at.lane;
             let from_four = token * params.q_stride / 4u + (head + h) * EIGHTH * 2u + min(eight, EIGHTH - 1u) * 2u;
@@ -59,7 +59,7 @@ fn main(at: Invocation, wg: Workgroup) {
         }
         var weights = array<f32, HEADS>();
         for (var h = 0u; h < HEADS; h++) {
-            let score = select(LEAST, scored(scores[h].x + scores[h].y + scores[h].z + scores[h].w), there);
+            let score = select(MIN, scored(scores[h].x + scores[h].y + scores[h].z + scores[h].w), there);
             let new_m = max(m[h], subgroupMax(score));
             let alpha = exp(m[h] - new_m);
             m[h] = new_m;

@@ -10,7 +10,7 @@ struct Params { kv_heads: u32, q_stride: u32, y_stride: u32, scale: f32, cap: f3
 
 const QUARTER = HEAD_DIM / 4u;                        // of a head: values are read four at a time
 const STEPS = (QUARTER + WORKGROUP_SIZE - 1u) / WORKGROUP_SIZE;     // reads of WORKGROUP_SIZE fours
-const LEAST = -3.0e38;                            // WGSL promises no infinities
+const MIN = -3.0e38;                            // WGSL promises no infinities
 
 @group(0) @binding(3) var<storage, read> qkv: array<vec4f>;        // (tokens rounded up to WORKGROUP_SIZE, q_stride / 4)
 @group(0) @binding(4) var<storage, read_write> y: array<vec4f>;    // (tokens, y_stride / 4)
@@ -34,7 +34,7 @@ fn main(at: Invocation, wg: Workgroup) {
     var m = array<f32, HEADS>();
     var l = array<f32, HEADS>();
     for (var h = 0u; h < HEADS; h++) {
-        m[h] = LEAST;
+        m[h] = MIN;
         let from_four = token * params.q_stride / 4u + (head + h) * QUARTER;
         for (var i = 0u; i < QUARTER; i++) { q[h][i] = qkv[from_four + i] * params.scale; }
     }
@@ -51,7 +51,7 @@ fn main(at: Invocation, wg: Workgroup) {
         }
         var weights = array<f32, HEADS>();
         for (var h = 0u; h < HEADS; h++) {
-            let score = select(LEAST, scored(scores[h].x + scores[h].y + scores[h].z + scores[h].w), there);
+            let score = select(MIN, scored(scores[h].x + scores[h].y + scores[h].z + scores[h].w), there);
             let new_m = max(m[h], score);
             let alpha = exp(m[h] - new_m);
             m[h] = new_m;

@@ -1,6 +1,7 @@
 // experts: y = W[expert] x for every expert that a token uses.
-// LANES_PER_ROW lanes share four rows, each taking every LANES_PER_ROW-th group of 32 weights; with LANES_PER_ROW = 1 a lane has four rows of its
-// own. Workgroups in y have a pair of token and expert each. Bound: reads the weights of a token's experts once.
+// LANES_PER_ROW lanes share four rows, each taking every LANES_PER_ROW-th group of 32 weights; with LANES_PER_ROW = 1 a lane has
+// four rows of its own. Workgroups in y have a pair of token and expert each. Bound: reads the weights of a token's experts
+// once.
 // Sockets: format, finish; reduce comes with the variant.
 
 // A matrix holds the rows of all experts, one after the other; this piece of it `piece_rows` from `row_start` on.
@@ -35,7 +36,7 @@ fn main(at: Invocation, wg: Workgroup) {
         let met = stepped(v);
         let at_row = w_rows + row_step(group);
         sums += s.scale * vec4f(product(at_row.x, met), product(at_row.y, met), product(at_row.z, met), product(at_row.w, met))
-            + s.least * (total.x + total.y + total.z + total.w);
+            + s.min * (total.x + total.y + total.z + total.w);
     }
     let low = vec2f(reduce_sum(sums.x, at, wg), reduce_sum(sums.y, at, wg));
     let high = vec2f(reduce_sum(sums.z, at, wg), reduce_sum(sums.w, at, wg));

@@ -14,7 +14,7 @@ const TILE_TOKENS = TOKENS * LANES_T;
 @group(0) @binding(8) var<uniform> params: Params;
 
 var<workgroup> w_tile: array<vec4u, 2u * TILE_ROWS>;     // (halves of a group, rows)
-var<workgroup> w_scales_tile: array<vec2f, TILE_ROWS>;   // scale, least
+var<workgroup> w_scales_tile: array<vec2f, TILE_ROWS>;   // scale, min
 var<workgroup> x_tile: array<vec4u, 4u * TILE_TOKENS>;   // (halves of high and low bytes of a group, tokens)
 var<workgroup> x_scales_tile: array<vec2f, TILE_TOKENS>; // scale, total
 

@@ -1,6 +1,6 @@
 // matvec: y = W x for the last token of a pass.
-// LANES_PER_ROW lanes share four rows, each taking every LANES_PER_ROW-th group of 32 weights; with LANES_PER_ROW = 1 a lane has ROWS rows of
-// its own, a multiple of 4. Bound: reads every weight byte once.
+// LANES_PER_ROW lanes share four rows, each taking every LANES_PER_ROW-th group of 32 weights; with LANES_PER_ROW = 1 a lane has
+// ROWS rows of its own, a multiple of 4. Bound: reads every weight byte once.
 // Sockets: format, input, x, finish; reduce and group come with the variant.
 // Loops with constant ends are unrolled.
 
@@ -56,7 +56,7 @@ fn places(row: u32) -> vec4u {
 fn products(four: u32, rows: vec4u, v: Activations) -> vec4f {
     let s = w_scales_of(four);
     return s.scale * vec4f(product(rows.x, v.weighed), product(rows.y, v.weighed),
-        product(rows.z, v.weighed), product(rows.w, v.weighed)) + s.least * v.total;
+        product(rows.z, v.weighed), product(rows.w, v.weighed)) + s.min * v.total;
 }
 
 fn product(group: u32, x: Group) -> f32 {
@@ -68,6 +68,6 @@ fn product(group: u32, x: Group) -> f32 {
 // 32 activations as the weights meet them, their sum, and the sum of their squares before.
 struct Activations {
     weighed: Group,
-    total: f32, // for the least value that a group's weights share
+    total: f32, // for the min that a group's weights share
     squares: f32,
 }

@@ -1,5 +1,6 @@
 // matvec_integer: y = W x for one token whose activations are packed as bytes: products of integers, four at a time.
-// LANES_PER_ROW lanes share ROWS rows, four, each taking every LANES_PER_ROW-th group of 32 weights. Bound: reads every weight byte once.
+// LANES_PER_ROW lanes share ROWS rows, four, each taking every LANES_PER_ROW-th group of 32 weights.
+// Bound: reads every weight byte once.
 // Sockets: format, x, finish; reduce comes with the variant.
 
 const GROUPS = X_LENGTH; // of a row
@@ -26,7 +27,7 @@ fn main(at: Invocation, wg: Workgroup) {
         let at = rows + row_step(group);
         let whole = vec4i(products(w_bytes(at.x), v.high, v.low), products(w_bytes(at.y), v.high, v.low),
             products(w_bytes(at.z), v.high, v.low), products(w_bytes(at.w), v.high, v.low));
-        sums += s.scale * (v.scale * vec4f(whole)) + s.least * v.total;
+        sums += s.scale * (v.scale * vec4f(whole)) + s.min * v.total;
     }
 
     let low = vec2f(reduce_sum(sums.x, at, wg), reduce_sum(sums.y, at, wg));

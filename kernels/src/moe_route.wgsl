@@ -3,7 +3,7 @@
 
 struct Params { experts: u32, top_k: u32, stride: u32 }
 
-const LEAST = -3.0e38; // WGSL promises no infinities
+const MIN = -3.0e38; // WGSL promises no infinities
 
 @group(0) @binding(3) var<storage, read> router: array<f32>;               // (tokens, stride)
 @group(0) @binding(4) var<storage, read_write> expert_ids: array<u32>;     // (tokens, top_k)
@@ -15,12 +15,12 @@ fn main(@builtin(global_invocation_id) at: vec3u) {
     let token = at.x;
     if token >= rows.count { return; }
     let row = token * params.stride;
-    var most = 0.0;
+    var max_logit = 0.0;
     var total = 0.0;
-    var last = -LEAST;
+    var last = -MIN;
     var last_index = 0u;
     for (var i = 0u; i < params.top_k; i++) {
-        var best = LEAST;
+        var best = MIN;
         var best_index = 0u;
         for (var e = 0u; e < params.experts; e++) {
             let v = router[row + e];
@@ -31,8 +31,8 @@ fn main(@builtin(global_invocation_id) at: vec3u) {
                 best_index = e;
             }
         }
-        if i == 0u { most = best; }
-        let weight = exp(best - most);
+        if i == 0u { max_logit = best; }
+        let weight = exp(best - max_logit);
         expert_ids[token * params.top_k + i] = best_index;
         expert_weights[token * params.top_k + i] = weight;
         total += weight;

@@ -62,11 +62,11 @@ crate::params! {
 
 /// A group's words from its activations, of which `scale` is still to be multiplied in.
 fn pack(x: &[f32], scale: f32) -> [u32; PACKED_WORDS as usize] {
-    let most = x.iter().fold(0.0f32, |most, v| most.max(v.abs()));
-    let up = if most > 1e-30 { 32512.0 / most } else { 0.0 };
+    let amax = x.iter().fold(0.0f32, |amax, v| amax.max(v.abs()));
+    let up = if amax > 1e-30 { 32512.0 / amax } else { 0.0 };
     let whole = |v: &f32| (v * up).round_ties_even() as i32;
     let whole: Vec<i32> = x.iter().map(whole).collect();
-    let step = most * (1.0 / 32512.0) * scale;
+    let step = amax * (1.0 / 32512.0) * scale;
     let total: i32 = whole.iter().sum();
     let mut all = [0; PACKED_WORDS as usize];
     for (i, four) in whole.chunks_exact(4).enumerate() {

@@ -27,8 +27,8 @@ fn main(at: Invocation, wg: Workgroup) {
 // The largest becomes ±32512, which is 256 × 127. What is too small to divide by becomes zeros.
 fn bytes_of(v: Group, scale: f32) -> Packed {
     let four = max(max(max(abs(v.a), abs(v.b)), max(abs(v.c), abs(v.d))), max(max(abs(v.e), abs(v.f)), max(abs(v.g), abs(v.h))));
-    let most = max(max(four.x, four.y), max(four.z, four.w));
-    let up = select(0.0, 32512.0 / most, most > 1e-30);
+    let amax = max(max(four.x, four.y), max(four.z, four.w));
+    let up = select(0.0, 32512.0 / amax, amax > 1e-30);
     let a = vec4i(round(v.a * up));
     let b = vec4i(round(v.b * up));
     let c = vec4i(round(v.c * up));
@@ -40,7 +40,7 @@ fn bytes_of(v: Group, scale: f32) -> Packed {
     let low = Bytes(vec4u(low4(a), low4(b), low4(c), low4(d)), vec4u(low4(e), low4(f), low4(g), low4(h)));
     let high = Bytes(vec4u(high4(a), high4(b), high4(c), high4(d)), vec4u(high4(e), high4(f), high4(g), high4(h)));
     let total = a + b + c + d + e + f + g + h;
-    let step = most * (1.0 / 32512.0) * scale;
+    let step = amax * (1.0 / 32512.0) * scale;
     return Packed(high, low, step, step * f32(total.x + total.y + total.z + total.w));
 }
 

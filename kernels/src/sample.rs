@@ -95,28 +95,28 @@ pub fn distribution(p: &Params, logits: &[f32], seen: &[u32]) -> Vec<f64> {
     let scores: Vec<f64> = logits.iter().zip(seen).map(penalised).collect();
     let mut sorted = scores.clone();
     sorted.sort_by(|a, b| b.total_cmp(a));
-    let most = sorted[0];
-    let mut least = f64::MIN;
+    let max_score = sorted[0];
+    let mut cut = f64::MIN;
     if p.top_k > 0 && (p.top_k as usize) < sorted.len() {
-        least = sorted[p.top_k as usize - 1];
+        cut = sorted[p.top_k as usize - 1];
     }
     if p.top_p < 1.0 {
-        let kept = sorted.iter().take_while(|&&v| v >= least);
-        let masses: Vec<f64> = kept.map(|v| (v - most).exp()).collect();
+        let kept = sorted.iter().take_while(|&&v| v >= cut);
+        let masses: Vec<f64> = kept.map(|v| (v - max_score).exp()).collect();
         let goal = f64::from(p.top_p) * masses.iter().sum::<f64>();
         let mut mass = 0.0;
         let reached = masses.iter().position(|m| {
             mass += m;
             mass >= goal
         });
-        least = sorted[reached.unwrap_or(masses.len() - 1)];
+        cut = sorted[reached.unwrap_or(masses.len() - 1)];
     }
     if p.min_p > 0.0 {
-        least = least.max(most + f64::from(p.min_p).ln());
+        cut = cut.max(max_score + f64::from(p.min_p).ln());
     }
     let weight = |&v: &f64| {
-        if v >= least {
-            ((v - most) / f64::from(p.temperature)).exp()
+        if v >= cut {
+            ((v - max_score) / f64::from(p.temperature)).exp()
         } else {
             0.0
         }

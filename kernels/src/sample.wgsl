@@ -44,12 +44,12 @@ fn mix(value: u32) -> u32 {
     return x ^ (x >> 16u);
 }
 
-// Sum over scores whose key is at least `least`: of ones, or of exp(score - most).
-fn above(least: u32, most: f32, ones: bool, at: Invocation, wg: Workgroup) -> f32 {
+// Sum over scores whose key is at least `cut`: of ones, or of exp(score - max_score).
+fn above(cut: u32, max_score: f32, ones: bool, at: Invocation, wg: Workgroup) -> f32 {
     var sum = 0.0;
     for (var i = at.lane; i < params.vocabulary; i += 4u * WORKGROUP_SIZE) {
-        sum += part(i, least, most, ones) + part(i + WORKGROUP_SIZE, least, most, ones)
-            + part(i + 2u * WORKGROUP_SIZE, least, most, ones) + part(i + 3u * WORKGROUP_SIZE, least, most, ones);
+        sum += part(i, cut, max_score, ones) + part(i + WORKGROUP_SIZE, cut, max_score, ones)
+            + part(i + 2u * WORKGROUP_SIZE, cut, max_score, ones) + part(i + 3u * WORKGROUP_SIZE, cut, max_score, ones);
     }
     return same(reduce_sum(sum, at, wg), at);
 }
@@ -60,19 +60,19 @@ fn same(v: f32, at: Invocation) -> f32 {
     return workgroupUniformLoad(&shared_value);
 }
 
-fn part(i: u32, least: u32, most: f32, ones: bool) -> f32 {
+fn part(i: u32, cut: u32, max_score: f32, ones: bool) -> f32 {
     let v = scores[min(i, params.vocabulary - 1u)];
-    return select(0.0, select(exp(v - most), 1.0, ones), i < params.vocabulary && key(v) >= least);
+    return select(0.0, select(exp(v - max_score), 1.0, ones), i < params.vocabulary && key(v) >= cut);
 }
 
 // The largest threshold at or above `lowest` that leaves at least `goal` above it.
-fn threshold(lowest: u32, goal: f32, most: f32, ones: bool, at: Invocation, wg: Workgroup) -> u32 {
+fn threshold(lowest: u32, goal: f32, max_score: f32, ones: bool, at: Invocation, wg: Workgroup) -> u32 {
     var found = 0u;
     for (var bit = 0x80000000u; bit > 0u; bit >>= 1u) {
         let next = found | bit;
-        if next <= lowest || above(next, most, ones, at, wg) >= goal { found = next; }
+        if next <= lowest || above(next, max_score, ones, at, wg) >= goal { found = next; }
     }
-    return min(max(found, lowest), key(most)); // the likeliest always stays
+    return min(max(found, lowest), key(max_score)); // the likeliest always stays
 }
 
 @compute @workgroup_size(WORKGROUP_SIZE)
@@ -84,24 +84,24 @@ fn main(at: Invocation, wg: Workgroup) {
         scores[i] = v; // a lane reads only what it wrote itself
         best = max(best, v);
     }
-    let most = same(reduce_max(best, at, wg), at);
+    let max_score = same(reduce_max(best, at, wg), at);
 
-    var least = 0u;
+    var cut = 0u;
     if params.top_k > 0u && params.top_k < params.vocabulary {
-        least = threshold(0u, f32(params.top_k), most, true, at, wg);
+        cut = threshold(0u, f32(params.top_k), max_score, true, at, wg);
     }
     if params.top_p < 1.0 {
-        let total = above(least, most, false, at, wg);
-        least = threshold(least, params.top_p * total, most, false, at, wg);
+        let total = above(cut, max_score, false, at, wg);
+        cut = threshold(cut, params.top_p * total, max_score, false, at, wg);
     }
-    if params.min_p > 0.0 { least = max(least, key(most + log(params.min_p))); }
+    if params.min_p > 0.0 { cut = max(cut, key(max_score + log(params.min_p))); }
 
     var mass = 0.0;
     var last = 0u; // the lane's last candidate, should rounding carry past the end
     for (var i = at.lane; i < params.vocabulary; i += WORKGROUP_SIZE) {
         let v = scores[i];
-        if key(v) >= least {
-            mass += exp((v - most) / params.temperature);
+        if key(v) >= cut {
+            mass += exp((v - max_score) / params.temperature);
             last = i;
         }
     }
@@ -121,8 +121,8 @@ fn main(at: Invocation, wg: Workgroup) {
     var token = last;
     for (var i = at.lane; i < params.vocabulary; i += WORKGROUP_SIZE) {
         let v = scores[i];
-        if key(v) < least { continue; }
-        let share = exp((v - most) / params.temperature);
+        if key(v) < cut { continue; }
+        let share = exp((v - max_score) / params.temperature);
         if target_mass < share {
             token = i;
             break;

@@ -82,14 +82,17 @@ pub fn decode(blocks: &[u32], words: usize) -> Vec<f32> {
 
 /// A block of values, in so many words.
 pub fn encode(values: &[f32], words: usize) -> Vec<u32> {
-    let most = values.iter().fold(
-        0.0f32,
-        |most, v| if v.abs() > most.abs() { *v } else { most },
-    );
+    let furthest = values.iter().fold(0.0f32, |furthest, v| {
+        if v.abs() > furthest.abs() {
+            *v
+        } else {
+            furthest
+        }
+    });
     let scale = if words == 9 {
-        most.abs() / 127.0
+        furthest.abs() / 127.0
     } else {
-        most / -8.0
+        furthest / -8.0
     };
     let inverse = if scale == 0.0 { 0.0 } else { 1.0 / scale };
     let mut block = vec![0; words];

@@ -14,14 +14,14 @@ fn main(@builtin(global_invocation_id) at: vec3u) {
     if token >= rows.count || at.x >= params.blocks * 2u { return; }
     let from_four = (token * params.stride + params.start) / 4u + at.x * 8u;
     var v = array<vec4f, 8>();
-    var most = 0.0; // the value furthest from 0, the first of those
+    var furthest = 0.0; // the value furthest from 0, the first of those
     for (var i = 0u; i < 8u; i++) {
         v[i] = qkv[from_four + i];
         for (var j = 0u; j < 4u; j++) {
-            if abs(v[i][j]) > abs(most) { most = v[i][j]; }
+            if abs(v[i][j]) > abs(furthest) { furthest = v[i][j]; }
         }
     }
-    let block = packed(v, most);
+    let block = packed(v, furthest);
     let block_of = at.x % params.blocks;
     let row = rows.row[token];
     let place = block_of / params.head_blocks * params.head_cells + cell(row.sequence, row.position);

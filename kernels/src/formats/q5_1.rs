@@ -1,4 +1,4 @@
-//! Q5_1: 32 weights share a scale and a least value: w = d q + m, q of 5 bits, the fifth kept apart.
+//! Q5_1: 32 weights share a scale and a min: w = d q + m, q of 5 bits, the fifth kept apart.
 
 use bytemuck::pod_read_unaligned;
 

@@ -11,5 +11,5 @@ fn f16x4(words: vec2u) -> vec4f {
     return f16_of_bits(vec4u(words.x, words.x >> 16u, words.y, words.y >> 16u));
 }
 
-// Two f16 in each word: scales below least values.
+// Two f16 in each word: scales below mins.
 fn f16x2_scales(words: vec4u) -> Scales { return Scales(f16_of_bits(words), f16_of_bits(words >> vec4u(16u))); }

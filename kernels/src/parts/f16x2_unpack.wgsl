@@ -3,7 +3,7 @@
 // The four f16 in two words.
 fn f16x4(words: vec2u) -> vec4f { return vec4f(unpack2x16float(words.x), unpack2x16float(words.y)); }
 
-// Two f16 in each word: scales below least values.
+// Two f16 in each word: scales below mins.
 fn f16x2_scales(words: vec4u) -> Scales {
     let a = unpack2x16float(words.x);
     let b = unpack2x16float(words.y);

@@ -30,8 +30,8 @@ fn reduce_max(v: f32, at: Invocation, wg: Workgroup) -> f32 {
     if wg.subgroup_size >= WORKGROUP_SIZE { return part; }
     reduce_scratch[at.lane] = part;
     workgroupBarrier();
-    var most = v;
-    for (var i = 0u; i < WORKGROUP_SIZE; i++) { most = max(most, reduce_scratch[i]); }
+    var result = v;
+    for (var i = 0u; i < WORKGROUP_SIZE; i++) { result = max(result, reduce_scratch[i]); }
     workgroupBarrier();
-    return most;
+    return result;
 }

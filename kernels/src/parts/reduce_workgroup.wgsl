@@ -30,7 +30,7 @@ fn reduce_max(v: f32, at: Invocation, wg: Workgroup) -> f32 {
         if at.lane < width { reduce_scratch[at.lane] = max(reduce_scratch[at.lane], reduce_scratch[at.lane + width]); }
         workgroupBarrier();
     }
-    let most = reduce_scratch[0];
+    let result = reduce_scratch[0];
     workgroupBarrier();
-    return most;
+    return result;
 }
