@@ -50,7 +50,7 @@ crate::params! {
     /// Parameters, as the shader has them.
     Params {
         /// Logits.
-        vocabulary: u32,
+        vocab_size: u32,
     }
 }
 
@@ -79,28 +79,28 @@ pub(crate) fn sampled(mut rows: Vec<u32>, count: u32) -> Vec<u32> {
     rows
 }
 
-/// The first of the largest of `logits` (vocabulary).
+/// The first of the largest of `logits` (vocab_size).
 fn reference(call: &mut Call) {
     let p: Params = call.params();
     let logits = call.floats("logits");
     let better = |best: usize, i: usize| if logits[i] > logits[best] { i } else { best };
-    let best = (0..p.vocabulary as usize).fold(0, better);
+    let best = (0..p.vocab_size as usize).fold(0, better);
     advance(call, best as u32);
 }
 
 /// One token, fewer than lanes, real vocabularies, equal logits.
 fn cases() -> Vec<Case> {
     let mut random = Random::new(7);
-    let case = |(vocabulary, equal): (u32, bool)| {
-        let mut logits = random.floats(vocabulary as usize);
+    let case = |(vocab_size, equal): (u32, bool)| {
+        let mut logits = random.floats(vocab_size as usize);
         if equal {
             logits.fill(-7.5);
         }
         Case {
-            name: format!("{vocabulary} equal: {equal}"),
+            name: format!("{vocab_size} equal: {equal}"),
             parts: vec![],
             consts: vec![],
-            params: bytes_of_params(&Params { vocabulary }),
+            params: bytes_of_params(&Params { vocab_size }),
             units: 1,
             tokens: 1,
             buffers: vec![

@@ -62,7 +62,7 @@ crate::params! {
 }
 
 /// What is drawn for a unit: PCG's output function (O'Neill 2014).
-pub fn drawn(unit: u32) -> u32 {
+pub fn random_unit(unit: u32) -> u32 {
     let state = unit.wrapping_mul(747_796_405).wrapping_add(2_891_336_453);
     let word = ((state >> ((state >> 28) + 4)) ^ state).wrapping_mul(277_803_737);
     (word >> 22) ^ word
@@ -89,7 +89,7 @@ fn reference(call: &mut Call) {
             (p.third, row - p.rows_first - p.rows_second)
         };
         let unit = first.wrapping_add(row * p.units + place / p.strip % p.units);
-        let choice = drawn(unit) % p.choices;
+        let choice = random_unit(unit) % p.choices;
         let from = (choice * p.runs + run % p.runs) * p.run + byte % p.run;
         *to = table[from as usize];
     }

@@ -137,7 +137,7 @@ impl Builder<'_> {
     /// Sampling the likeliest token.
     pub fn greedy(&self) -> Plan {
         let params = argmax::Params {
-            vocabulary: self.config.vocab_size,
+            vocab_size: self.config.vocab_size,
         };
         let mut binds = vec![("logits", Binding::Slot(Slot::Logits))];
         binds.extend(SAMPLING);
