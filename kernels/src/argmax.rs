@@ -5,6 +5,7 @@ use crate::{
     call::{ROW_WORDS, ROWS_HEADER, SAMPLED, interleaved, words},
     parts::{REDUCE_SUBGROUP, REDUCE_WORKGROUP, ROWS_SAMPLED},
     random::Random,
+    tolerance,
 };
 
 /// The kernel; one workgroup.
@@ -43,6 +44,7 @@ pub static ARGMAX: Kernel = Kernel {
     outputs: &["sampled", "rows"],
     grid: |_, _, _| [1, 1, 1],
     reference,
+    tolerance: tolerance::exact,
     cases: || Box::new(cases().into_iter()),
 };
 

@@ -20,6 +20,7 @@ use crate::{
     },
     random::Random,
     store::{BLOCK, decode, encode, words_of},
+    tolerance,
 };
 
 /// The kernel; units are query heads / `HEADS`. Constants: `HEAD_DIM`, `GROUP`, and `HEADS`, which divides it; `KV_SPLITS` for
@@ -59,6 +60,7 @@ pub static ATTENTION: Kernel = Kernel {
     outputs: &["y"],
     grid: splits_grid,
     reference,
+    tolerance: tolerance::f32,
     cases: || cases_of(CACHE.parts, 128, 4),
 };
 

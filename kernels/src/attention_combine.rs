@@ -1,6 +1,8 @@
 //! The second half of attention while decoding far into a context: makes one result of those of shares of the positions.
 
-use crate::{Call, Case, Kernel, Variant, call::words, parts::REDUCE_NONE, random::Random};
+use crate::{
+    Call, Case, Kernel, Variant, call::words, parts::REDUCE_NONE, random::Random, tolerance,
+};
 
 /// Parts that the positions are split into. Even splits keep every worker of an adapter busy until the end.
 pub const KV_SPLITS: u32 = 4;
@@ -29,6 +31,7 @@ pub static ATTENTION_COMBINE: Kernel = Kernel {
     outputs: &["y"],
     grid: |_, heads, _| [heads, 1, 1],
     reference,
+    tolerance: tolerance::f32,
     cases: || Box::new(cases().into_iter()),
 };
 

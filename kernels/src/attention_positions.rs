@@ -4,6 +4,7 @@ use crate::{
     Kernel,
     attention::{EIGHT, ONE_SUBGROUP, Params, cases_of, reference, splits_grid},
     parts::{CACHE, ENDING, MASK, ROWS, SCORES},
+    tolerance,
 };
 
 /// The kernel; units are query heads / `HEADS`. Constants: `HEAD_DIM`, `GROUP`, and `HEADS`, which divides it; `KV_SPLITS` for
@@ -18,5 +19,6 @@ pub static ATTENTION_POSITIONS: Kernel = Kernel {
     outputs: &["y"],
     grid: splits_grid,
     reference,
+    tolerance: tolerance::f32,
     cases: || cases_of(CACHE.parts, 256, EIGHT),
 };

@@ -5,6 +5,7 @@ use crate::{
     Kernel,
     attention::{ONE_SUBGROUP, Params, cases_with, reference},
     parts::{CACHE, MASK, ROWS, SCORES},
+    tolerance,
 };
 
 /// Larger heads leave loops that llvmpipe's compiler does not unroll; it ends loops, silently, after 65,535 turns in all.
@@ -23,5 +24,6 @@ pub static ATTENTION_TOKENS: Kernel = Kernel {
     outputs: &["y"],
     grid: |shader, heads, tokens| [heads, tokens.div_ceil(shader.constant("WORKGROUP_SIZE")), 1],
     reference,
+    tolerance: tolerance::f32,
     cases: || cases_with(CACHE.parts, HEAD_MAX, 4),
 };

@@ -8,6 +8,7 @@ use crate::{
     padded,
     parts::{F16X2_BITS, F16X2_UNPACK, LOOKUP, OF_POSITIONS, OF_TOKENS, ROWS},
     random::Random,
+    tolerance,
 };
 
 /// The kernel; units are groups of a row.
@@ -34,6 +35,7 @@ pub static EMBED: Kernel = Kernel {
     outputs: &["x"],
     grid: lane_grid,
     reference,
+    tolerance: tolerance::f32,
     cases: || Box::new(cases().into_iter()),
 };
 

@@ -12,6 +12,7 @@ use crate::{
         Finish, REDUCE_NONE, REDUCE_SUBGROUP, REDUCE_WORKGROUP, ROWS,
     },
     random::Random,
+    tolerance,
 };
 
 /// The kernel; units are rows of an expert and experts of a token: see [`units`].
@@ -48,6 +49,7 @@ pub static EXPERTS: Kernel = Kernel {
         [rows.div_ceil(sets * 4), tokens * top_k, 1]
     },
     reference,
+    tolerance: tolerance::linear,
     cases: || Box::new(cases().into_iter()),
 };
 

@@ -8,6 +8,7 @@ use crate::{
     parts::{GATES, GELU, SILU},
     pointwise::{gelu, silu},
     random::Random,
+    tolerance,
 };
 
 /// The kernel; units are results.
@@ -21,6 +22,7 @@ pub static GLU: Kernel = Kernel {
     outputs: &["y"],
     grid: lane_grid,
     reference,
+    tolerance: tolerance::f32,
     cases: || Box::new(cases().into_iter()),
 };
 

@@ -1,6 +1,6 @@
 //! What a kernel is: a source with open sockets, the parts that may fill them, and the variants for different hardware.
 
-use crate::{Call, Cases};
+use crate::{Call, Case, Cases, tolerance::Tolerance};
 
 /// A compute kernel and everything that is true of it.
 pub struct Kernel {
@@ -22,6 +22,8 @@ pub struct Kernel {
     pub grid: fn(&Shader, units: u32, tokens: u32) -> [u32; 3],
     /// The same operation on the CPU, in plain loops and f64 sums.
     pub reference: fn(&mut Call),
+    /// How far an output, by its name, may be from the reference's in a case and a variant.
+    pub tolerance: fn(&Case, &Variant, &str) -> Tolerance,
     /// Shapes that break things, with data; serve tests, benchmarks and the support table.
     pub cases: fn() -> Cases,
 }

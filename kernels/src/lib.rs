@@ -13,6 +13,7 @@ pub mod kernel;
 pub mod link;
 pub mod parts;
 pub mod random;
+pub mod tolerance;
 mod unroll;
 
 pub mod argmax;
@@ -45,6 +46,7 @@ pub use call::{Call, Case, CaseWeights, Cases};
 pub use formats::{FORMATS, Format};
 pub use kernel::{Cooperative, Kernel, Part, Shader, Socket, Variant};
 pub use link::{Binding, BindingKind, Linked, Target};
+pub use tolerance::Tolerance;
 
 /// Weights that are decoded together, and the unit to which every row is padded.
 pub const GROUP: u32 = 32;

@@ -10,6 +10,7 @@ use crate::{
         INPUT_PLAIN, ROWS, SCALAR, SCALAR_F16, SCALAR_F32,
     },
     random::Random,
+    tolerance,
 };
 
 /// The kernel; units are rows.
@@ -48,6 +49,7 @@ pub static MATMUL: Kernel = Kernel {
     outputs: &["y"],
     grid,
     reference,
+    tolerance: tolerance::linear,
     cases: || Box::new(cases().into_iter()),
 };
 

@@ -7,6 +7,7 @@ use crate::{
     formats::FORMAT,
     matmul::{self, Params},
     parts::{COOPERATIVE_F16, COOPERATIVE_F32, F16X2_BITS, FINISH, ROWS, SCALAR_F16},
+    tolerance,
 };
 
 /// The kernel; units are rows.
@@ -37,6 +38,7 @@ pub static MATMUL_COOPERATIVE: Kernel = Kernel {
         [rows.div_ceil(tile), tokens.div_ceil(tile), 1]
     },
     reference: matmul::reference,
+    tolerance: tolerance::linear,
     cases: || Box::new(cases().into_iter()),
 };
 

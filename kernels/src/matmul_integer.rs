@@ -15,6 +15,7 @@ use crate::{
     },
     quantise::packed,
     random::Random,
+    tolerance,
 };
 
 /// The kernel; units are rows.
@@ -39,6 +40,7 @@ pub static MATMUL_INTEGER: Kernel = Kernel {
     outputs: &["y"],
     grid: matmul::grid,
     reference,
+    tolerance: tolerance::linear,
     cases: || Box::new(cases().into_iter()),
 };
 

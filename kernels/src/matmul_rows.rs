@@ -11,6 +11,7 @@ use crate::{
         SUBGROUP, XS, XS_ALONE, XS_SHARED, XS_STORAGE, XS_UNIFORM,
     },
     random::Random,
+    tolerance,
 };
 
 /// Tokens of a dispatch.
@@ -48,6 +49,7 @@ pub static MATMUL_ROWS: Kernel = Kernel {
         wide_grid(rows.div_ceil(shader.constant("ROWS") * shader.constant("WORKGROUP_SIZE")))
     },
     reference,
+    tolerance: tolerance::linear,
     cases: || Box::new(cases().into_iter()),
 };
 

@@ -16,6 +16,7 @@ use crate::{
     },
     pointwise::{gelu, silu},
     random::Random,
+    tolerance,
 };
 
 /// The kernel; units are rows.
@@ -60,6 +61,7 @@ pub static MATVEC: Kernel = Kernel {
     outputs: &["y"],
     grid,
     reference,
+    tolerance: tolerance::linear,
     cases: || Box::new(cases().into_iter()),
 };
 

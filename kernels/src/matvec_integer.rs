@@ -12,6 +12,7 @@ use crate::{
     },
     quantise::{packed, unpacked},
     random::Random,
+    tolerance,
 };
 
 /// The kernel; units are rows. The shader's constant `X_LENGTH` is padded columns / 32.
@@ -44,6 +45,7 @@ pub static MATVEC_INTEGER: Kernel = Kernel {
     outputs: &["y"],
     grid: matvec::grid,
     reference,
+    tolerance: tolerance::linear,
     cases: || Box::new(cases().into_iter()),
 };
 

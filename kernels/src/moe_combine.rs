@@ -6,6 +6,7 @@ use crate::{
     kernel::{LANES_64, lane_grid},
     padded,
     random::Random,
+    tolerance,
 };
 
 /// The kernel; units are columns.
@@ -19,6 +20,7 @@ pub static MOE_COMBINE: Kernel = Kernel {
     outputs: &["x"],
     grid: lane_grid,
     reference,
+    tolerance: tolerance::f32,
     cases: || Box::new(cases().into_iter()),
 };
 

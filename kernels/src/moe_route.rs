@@ -2,12 +2,13 @@
 //! much each counts.
 
 use crate::{
-    Call, Case, Kernel, bytes_of_params,
+    Call, Case, Kernel, Tolerance, bytes_of_params,
     call::{activations, consecutive},
     kernel::LANES_32,
     padded,
     parts::ROWS,
     random::Random,
+    tolerance::F32_NMSE,
 };
 
 /// The kernel; its grid covers the tokens.
@@ -21,6 +22,10 @@ pub static MOE_ROUTE: Kernel = Kernel {
     outputs: &["expert_ids", "expert_weights"],
     grid: |shader, _, tokens| [tokens.div_ceil(shader.constant("WORKGROUP_SIZE")), 1, 1],
     reference,
+    tolerance: |_, _, output| match output {
+        "expert_ids" => Tolerance::Exact,
+        _ => Tolerance::F32(F32_NMSE),
+    },
     cases: || Box::new(cases().into_iter()),
 };
 

@@ -4,6 +4,7 @@ use crate::{
     Call, Case, Kernel, Part, Variant, bytes_of_params,
     kernel::wide_grid,
     parts::{REDUCE_NONE, SCALAR, SCALAR_F16, SCALAR_F32},
+    tolerance,
 };
 
 /// Turns of a lane's loop.
@@ -35,6 +36,7 @@ pub static MULTIPLY_ADD: Kernel = Kernel {
     outputs: &["y"],
     grid: |shader, lanes, _| wide_grid(lanes.div_ceil(shader.constant("WORKGROUP_SIZE"))),
     reference,
+    tolerance: tolerance::f32,
     cases: || Box::new(cases().into_iter()),
 };
 

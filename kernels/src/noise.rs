@@ -3,7 +3,7 @@
 
 use crate::{
     Call, Case, Kernel, Variant, bytes_of_params, kernel::wide_grid, parts::REDUCE_NONE,
-    random::Random,
+    random::Random, tolerance,
 };
 
 /// The kernel; units are groups of 16 bytes.
@@ -22,6 +22,7 @@ pub static NOISE: Kernel = Kernel {
     outputs: &["plane"],
     grid: |shader, groups, _| wide_grid(groups.div_ceil(shader.constant("WORKGROUP_SIZE"))),
     reference,
+    tolerance: tolerance::exact,
     cases: || Box::new(cases().into_iter()),
 };
 

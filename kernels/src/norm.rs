@@ -10,6 +10,7 @@ use crate::{
         REDUCE_WORKGROUP, RESULT, STATISTICS,
     },
     random::Random,
+    tolerance,
 };
 
 /// The kernel; units are groups of a row.
@@ -48,6 +49,7 @@ pub static NORM: Kernel = Kernel {
     outputs: &["y"],
     grid: |_, groups, tokens| [groups, tokens, 1],
     reference,
+    tolerance: tolerance::f32,
     cases: || Box::new(cases().into_iter()),
 };
 

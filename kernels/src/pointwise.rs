@@ -7,6 +7,7 @@ use crate::{
     padded,
     parts::{ACTIVATE_CAP, ACTIVATE_SCALE, ACTIVATION, GELU, SHIFT, SHIFT_BIAS},
     random::Random,
+    tolerance,
 };
 
 /// The kernel; units are columns.
@@ -20,6 +21,7 @@ pub static POINTWISE: Kernel = Kernel {
     outputs: &["y"],
     grid: lane_grid,
     reference,
+    tolerance: tolerance::f32,
     cases: || Box::new(cases().into_iter()),
 };
 

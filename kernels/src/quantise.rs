@@ -2,7 +2,7 @@
 //! `norm` the RMSNorm before a layer is computed on the way.
 
 use crate::{
-    Call, Case, GROUP, Kernel, Socket, Variant,
+    Call, Case, GROUP, Kernel, Socket, Tolerance, Variant,
     call::{activations, consecutive, words},
     padded,
     parts::{INPUT_NORM, INPUT_PLAIN, PACKED, REDUCE_SUBGROUP, REDUCE_WORKGROUP, ROWS},
@@ -45,6 +45,7 @@ pub static QUANTISE: Kernel = Kernel {
     outputs: &["packed"],
     grid: |_, _, tokens| [1, tokens, 1],
     reference,
+    tolerance: |_, _, _| Tolerance::Packed,
     cases: || Box::new(cases().into_iter()),
 };
 

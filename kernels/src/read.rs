@@ -5,6 +5,7 @@ use crate::{
     kernel::wide_grid,
     parts::{PLANE_BUFFERS, PLANE_TEXTURES, REDUCE_NONE},
     random::Random,
+    tolerance,
 };
 
 /// Vectors of 16 bytes that a lane reads.
@@ -50,6 +51,7 @@ pub static READ: Kernel = Kernel {
     outputs: &["sums"],
     grid: |shader, lanes, _| wide_grid(lanes.div_ceil(shader.constant("WORKGROUP_SIZE"))),
     reference,
+    tolerance: tolerance::exact,
     cases: || Box::new(cases().into_iter()),
 };
 

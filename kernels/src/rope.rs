@@ -4,7 +4,7 @@
 use half::f16;
 
 use crate::{
-    Call, Case, Kernel, Part, bytes_of_params,
+    Call, Case, Kernel, Part, Tolerance, Variant, bytes_of_params,
     call::{Cells, activations, consecutive, interleaved, words},
     kernel::{LANES_64, lane_grid},
     padded,
@@ -13,6 +13,7 @@ use crate::{
         STORE_F16, STORE_F16_TEXTURE, STORE_F32,
     },
     random::Random,
+    tolerance::F32_NMSE,
 };
 
 /// The kernel; units are [`units`] of (heads + 2 kv heads) × head_dim values.
@@ -26,6 +27,7 @@ pub static ROPE: Kernel = Kernel {
     outputs: &["qkv", "keys", "values"],
     grid: lane_grid,
     reference,
+    tolerance,
     cases: || Box::new(cases().into_iter()),
 };
 
@@ -44,6 +46,16 @@ crate::params! {
         cells: u32,
         /// Cells from a head to the next: sequences × cells.
         head_cells: u32,
+    }
+}
+
+/// Keys and values of f16: one may round to the other neighbour.
+fn tolerance(case: &Case, _: &Variant, output: &str) -> Tolerance {
+    match output {
+        "keys" | "values" if !std::ptr::eq(case.parts[0], &raw const STORE_F32) => {
+            Tolerance::F16(1e-7)
+        }
+        _ => Tolerance::F32(F32_NMSE),
     }
 }
 

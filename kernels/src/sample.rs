@@ -10,6 +10,7 @@ use crate::{
     call::{interleaved, words},
     parts::{REDUCE_SUBGROUP, REDUCE_WORKGROUP, ROWS_SAMPLED},
     random::Random,
+    tolerance,
 };
 
 /// Set in `seen` for tokens of the prompt; the bits below count how often a token was sampled.
@@ -39,6 +40,7 @@ pub static SAMPLE: Kernel = Kernel {
     outputs: &["seen", "sampled", "rows"],
     grid: |_, _, _| [1, 1, 1],
     reference,
+    tolerance: tolerance::exact,
     cases: || Box::new(cases().into_iter()),
 };
 

@@ -2,7 +2,7 @@
 //! Q8_0 and Q4_0, but with a scale of f32, so that they are whole words.
 
 use crate::{
-    Call, Case, Kernel, Part, bytes_of_params,
+    Call, Case, Kernel, Part, Tolerance, Variant, bytes_of_params,
     call::{Cells, activations, consecutive, interleaved},
     kernel::{LANES_32, lane_grid},
     padded,
@@ -24,6 +24,7 @@ pub static STORE: Kernel = Kernel {
     outputs: &["keys", "values"],
     grid: lane_grid,
     reference,
+    tolerance,
     cases: || Box::new(cases().into_iter()),
 };
 
@@ -43,6 +44,12 @@ crate::params! {
         /// Cells from a head to the next: sequences × cells.
         head_cells: u32,
     }
+}
+
+/// Now and then a value rounds to the other neighbour.
+fn tolerance(case: &Case, _: &Variant, _: &str) -> Tolerance {
+    let words = words_of(case.parts[0]).expect("a part with blocks");
+    Tolerance::Blocks { words, nmse: 1e-5 }
 }
 
 /// Values of a block.
