@@ -118,6 +118,7 @@ fn cases() -> Vec<Case> {
         (7, true),
         (100, false),
         (49152, false),
+        (262_144, false),
         (32001, true),
     ]
     .into_iter()

@@ -61,7 +61,15 @@ pub static ATTENTION: Kernel = Kernel {
     grid: splits_grid,
     reference,
     tolerance: tolerance::f32,
-    cases: || cases_of(CACHE.parts, 128, 4),
+    cases: || cases_of(CACHE.parts, HEAD_DIMS),
+};
+
+/// A subgroup of eight lanes turns too often for llvmpipe where large heads meet long contexts; such adapters have
+/// `attention_positions`.
+const HEAD_DIMS: HeadDims = HeadDims {
+    max: 512,
+    max_long: 128,
+    multiple_of: 4,
 };
 
 /// For the kernels beside this one: a workgroup is a subgroup, as lavapipe and SwiftShader have them.
@@ -234,18 +242,26 @@ pub(crate) fn reference(call: &mut Call) {
     }
 }
 
-/// Head sizes odd in some way, one head a group and many, the first position, full tiles and not, large scores.
-const SHAPES: [Shape; 9] = [
+/// Head sizes odd in some way and those of real models, one head a group and many, the first position, full tiles and not,
+/// large scores.
+const SHAPES: [Shape; 13] = [
     (64, 3, 3, 0, 1),
     (64, 3, 3, 40, 5),
     (40, 1, 2, 7, 3),
     (16, 2, 2, 63, 1),
     (128, 4, 1, 100, 2),
     (12, 1, 3, 9, 11),
+    (80, 1, 2, 33, 2),
+    (96, 3, 1, 50, 3),
+    (256, 2, 1, 100, 2),
+    (512, 2, 1, 30, 1),
     (64, 3, 1, 4090, 3), // long: llvmpipe ends loops, silently, after 65,535 turns in all
     (128, 4, 1, 4090, 1),
     (256, 2, 1, 4090, 1),
 ];
+
+/// Head sizes that are tried with the cache of f16 alone, for each takes shaders of its own.
+const F16_ONLY: [u32; 3] = [80, 96, 512];
 
 /// A factor that makes scores of long cases so large, above 89, that exponentials overflow unless the largest is taken away
 /// first. Not larger: f32 rounds scores near 100 by 4e-6, which alone makes an NMSE of some 1e-12.
@@ -273,11 +289,21 @@ fn random_cache(random: &mut Random, part: &'static Part, count: u32) -> Vec<u32
 /// Heads that `attention_positions` takes, which reads eight values at a time, are multiples of this.
 pub const EIGHT: u32 = 8;
 
-/// Cases of a kernel that reads the cache through these parts, and takes heads up to `head_max`, multiples of `head_of`:
-/// made as they are asked for, since long ones take megabytes.
-pub(crate) fn cases_with(parts: &'static [&'static Part], head_max: u32, head_of: u32) -> Cases {
+/// Head sizes that a kernel has cases of.
+#[derive(Clone, Copy)]
+pub(crate) struct HeadDims {
+    /// The largest.
+    pub max: u32,
+    /// The largest far into a context, where llvmpipe's loops may end early.
+    pub max_long: u32,
+    /// All are multiples of this.
+    pub multiple_of: u32,
+}
+
+/// Cases of a kernel that reads the cache through these parts: made as they are asked for, since long ones take megabytes.
+pub(crate) fn cases_with(parts: &'static [&'static Part], heads: HeadDims) -> Cases {
     let is = |part: &'static Part, other: &'static Part| std::ptr::eq(part, other);
-    let stored = move || stored_cases(parts, head_max, head_of);
+    let stored = move || stored_cases(parts, heads);
     let textures = parts.iter().any(|part| is(part, &CACHE_F16_TEXTURE));
     // Those of f16 once more, with the same cache in textures.
     let again = textures.then(stored).into_iter().flatten();
@@ -288,17 +314,20 @@ pub(crate) fn cases_with(parts: &'static [&'static Part], head_max: u32, head_of
 }
 
 /// Those whose cache lies in buffers.
-fn stored_cases(
-    parts: &'static [&'static Part],
-    head_max: u32,
-    head_of: u32,
-) -> impl Iterator<Item = Case> {
+fn stored_cases(parts: &'static [&'static Part], heads: HeadDims) -> impl Iterator<Item = Case> {
     let stored = parts
         .iter()
         .filter(|part| !std::ptr::eq(**part, &raw const CACHE_F16_TEXTURE));
     let suits = move |part: &'static Part, head: u32, position: u32| {
-        let whole = head <= head_max && head.is_multiple_of(head_of);
-        whole && (words_of(part).is_none() || head.is_multiple_of(32) && position <= 100)
+        let max = if position > 100 {
+            heads.max_long
+        } else {
+            heads.max
+        };
+        let whole = head <= max && head.is_multiple_of(heads.multiple_of);
+        let wanted = std::ptr::eq(part, &raw const CACHE_F16) || !F16_ONLY.contains(&head);
+        let blocks = words_of(part).is_none() || head.is_multiple_of(32) && position <= 100;
+        whole && wanted && blocks
     };
     let shapes = stored.flat_map(move |&part| {
         let suiting = SHAPES.into_iter().filter(move |s| suits(part, s.0, s.3));
@@ -438,9 +467,9 @@ fn split_reference(call: &mut Call) {
 }
 
 /// Cases of [`cases_with`], those that are not long with rows of two sequences too, and positions in shares.
-pub(crate) fn cases_of(caches: &'static [&'static Part], head_max: u32, head_of: u32) -> Cases {
+pub(crate) fn cases_of(caches: &'static [&'static Part], heads: HeadDims) -> Cases {
     let mut random = Random::new(18);
-    Box::new(cases_with(caches, head_max, head_of).flat_map(move |case| {
+    Box::new(cases_with(caches, heads).flat_map(move |case| {
         let position = first_row(&case).position;
         let mut all = vec![case];
         if position <= 100 {
@@ -497,7 +526,7 @@ mod tests {
     #[test]
     fn large_scores_are_beyond_what_exp_holds() {
         static CACHES: [&Part; 1] = [&crate::parts::CACHE_F32];
-        let mut cases = cases_of(&CACHES, 128, 4);
+        let mut cases = cases_of(&CACHES, HEAD_DIMS);
         let ends = format!("3 at 4090, scale {LARGE}, in splits");
         let case = cases.find(|case| case.name.ends_with(&ends)).unwrap();
         let mut call = case.call(&ATTENTION.variants[0]);

@@ -2,7 +2,7 @@
 
 use crate::{
     Kernel,
-    attention::{EIGHT, ONE_SUBGROUP, Params, cases_of, reference, splits_grid},
+    attention::{EIGHT, HeadDims, ONE_SUBGROUP, Params, cases_of, reference, splits_grid},
     parts::{CACHE, ENDING, MASK, ROWS, SCORES},
     tolerance,
 };
@@ -20,5 +20,12 @@ pub static ATTENTION_POSITIONS: Kernel = Kernel {
     grid: splits_grid,
     reference,
     tolerance: tolerance::f32,
-    cases: || cases_of(CACHE.parts, 256, EIGHT),
+    cases: || {
+        let heads = HeadDims {
+            max: 512,
+            max_long: 256,
+            multiple_of: EIGHT,
+        };
+        cases_of(CACHE.parts, heads)
+    },
 };

@@ -3,7 +3,7 @@
 
 use crate::{
     Kernel,
-    attention::{ONE_SUBGROUP, Params, cases_with, reference},
+    attention::{HeadDims, ONE_SUBGROUP, Params, cases_with, reference},
     parts::{CACHE, MASK, ROWS, SCORES},
     tolerance,
 };
@@ -25,5 +25,12 @@ pub static ATTENTION_TOKENS: Kernel = Kernel {
     grid: |shader, heads, tokens| [heads, tokens.div_ceil(shader.constant("WORKGROUP_SIZE")), 1],
     reference,
     tolerance: tolerance::f32,
-    cases: || cases_with(CACHE.parts, HEAD_MAX, 4),
+    cases: || {
+        let heads = HeadDims {
+            max: HEAD_MAX,
+            max_long: HEAD_MAX,
+            multiple_of: 4,
+        };
+        cases_with(CACHE.parts, heads)
+    },
 };

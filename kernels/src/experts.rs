@@ -118,9 +118,9 @@ fn case(
     format: &'static Format,
     finish: &'static Part,
     (rows, cols, tokens, x_each, row_start): (u32, u32, u32, u32, u32),
+    (experts, top_k): (u32, u32),
     random: &mut Random,
 ) -> Case {
-    let (experts, top_k) = (5, 2);
     let glu = Finish::of(finish) == Finish::Glu;
     let results = if glu { rows / 2 } else { rows };
     // Only what adds comes beside something else.
@@ -132,11 +132,14 @@ fn case(
     let y_stride = padded(y_start + results);
     let piece_rows = rows * experts - row_start;
     let expert_ids = (0..tokens * top_k)
-        .map(|pair| (pair * 3 + 1) % experts)
+        .map(|pair| (pair * 37 + 1) % experts)
         .collect();
     let x_rows = if x_each == 1 { tokens * top_k } else { tokens };
     Case {
-        name: format!("{rows}×{cols} {} {tokens} from {row_start}", finish.name),
+        name: format!(
+            "{top_k} of {experts} {rows}×{cols} {} {tokens} from {row_start}",
+            finish.name
+        ),
         parts: vec![&format.part, finish],
         consts: vec![],
         params: bytes_of_params(&Params {
@@ -161,7 +164,10 @@ fn case(
     }
 }
 
-/// Every format; gated, stored and added; a piece of a split matrix; weights in textures.
+/// Experts, and how many of them a token uses, where neither matters.
+const FEW: (u32, u32) = (5, 2);
+
+/// Every format; gated, stored and added; a piece of a split matrix; weights in textures; as many experts as models have.
 fn cases() -> Vec<Case> {
     let mut random = Random::new(13);
     let mut cases = Vec::new();
@@ -171,6 +177,7 @@ fn cases() -> Vec<Case> {
             format,
             &FINISH_STORE,
             (12, cols, 3, 1, 24),
+            FEW,
             &mut random,
         ));
         let finish = if format.block == 1 {
@@ -178,11 +185,13 @@ fn cases() -> Vec<Case> {
         } else {
             &FINISH_GLU
         };
-        let mut textured = case(format, finish, (48, 2 * cols, 2, 0, 0), &mut random);
+        let mut textured = case(format, finish, (48, 2 * cols, 2, 0, 0), FEW, &mut random);
         textured.parts[0] = &format.textured;
         cases.push(textured);
     }
     let added = (8, 64, 3, 1, 0);
-    cases.push(case(FORMATS[0], &FINISH_ADD, added, &mut random));
+    cases.push(case(FORMATS[0], &FINISH_ADD, added, FEW, &mut random));
+    let many = (8, 64, 3, 0, 0);
+    cases.push(case(FORMATS[0], &FINISH_STORE, many, (128, 8), &mut random));
     cases
 }

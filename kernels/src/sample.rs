@@ -186,7 +186,18 @@ fn cases() -> Vec<Case> {
     let mut random = Random::new(8);
     let mut cases = Vec::new();
     for (number, setting) in SETTINGS.iter().enumerate() {
-        for (seed, vocab_size) in [(1, 5), (2, 300), (3, 300), (4, 4000), (5, 49152)] {
+        for (seed, vocab_size) in [
+            (1, 5),
+            (2, 300),
+            (3, 300),
+            (4, 4000),
+            (5, 49152),
+            (6, 262_144),
+        ] {
+            // Once is enough of the widest, with every step.
+            if vocab_size > 50_000 && number + 1 < SETTINGS.len() {
+                continue;
+            }
             let logits: Vec<f32> = (0..vocab_size).map(|_| random.float() * 8.0).collect();
             let seen = |_| match random.below(6) {
                 0 => IN_PROMPT,
