@@ -2,7 +2,8 @@
 
 use crate::{
     Kernel,
-    attention::{EIGHT, HeadDims, ONE_SUBGROUP, Params, cases_of, reference, splits_grid},
+    attention::{EIGHT, ONE_SUBGROUP, Params, reference, splits_grid},
+    attention_cases::{HeadDims, cases_of},
     parts::{CACHE, ENDING, MASK, ROWS, SCORES},
     tolerance,
 };

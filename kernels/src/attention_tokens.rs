@@ -3,7 +3,8 @@
 
 use crate::{
     Kernel,
-    attention::{HeadDims, ONE_SUBGROUP, Params, cases_with, reference},
+    attention::{ONE_SUBGROUP, Params, reference},
+    attention_cases::{HeadDims, cases_with},
     parts::{CACHE, MASK, ROWS, SCORES},
     tolerance,
 };

@@ -18,6 +18,7 @@ mod unroll;
 
 pub mod argmax;
 pub mod attention;
+mod attention_cases;
 pub mod attention_combine;
 pub mod attention_positions;
 pub mod attention_tokens;
