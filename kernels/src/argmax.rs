@@ -5,6 +5,7 @@ use crate::{
     call::{ROW_WORDS, ROWS_HEADER, SAMPLED, interleaved, words},
     parts::{REDUCE_SUBGROUP, REDUCE_WORKGROUP, ROWS_SAMPLED},
     random::Random,
+    tolerance,
 };
 
 /// The kernel; one workgroup.
@@ -17,32 +18,33 @@ pub static ARGMAX: Kernel = Kernel {
         Variant {
             name: "subgroup8",
             parts: &[&REDUCE_SUBGROUP],
-            consts: &[("LANES", 8)],
+            consts: &[("WORKGROUP_SIZE", 8)],
             software: true,
         },
         Variant {
             name: "workgroup8",
             parts: &[&REDUCE_WORKGROUP],
-            consts: &[("LANES", 8)],
+            consts: &[("WORKGROUP_SIZE", 8)],
             software: true,
         },
         Variant {
             name: "subgroup256",
             parts: &[&REDUCE_SUBGROUP],
-            consts: &[("LANES", 256)],
+            consts: &[("WORKGROUP_SIZE", 256)],
             software: false,
         },
         Variant {
             name: "workgroup256",
             parts: &[&REDUCE_WORKGROUP],
-            consts: &[("LANES", 256)],
+            consts: &[("WORKGROUP_SIZE", 256)],
             software: false,
         },
     ],
     params: Params::FIELDS,
     outputs: &["sampled", "rows"],
     grid: |_, _, _| [1, 1, 1],
-    twin,
+    reference,
+    tolerance: tolerance::exact,
     cases: || Box::new(cases().into_iter()),
 };
 
@@ -50,7 +52,7 @@ crate::params! {
     /// Parameters, as the shader has them.
     Params {
         /// Logits.
-        vocabulary: u32,
+        vocab_size: u32,
     }
 }
 
@@ -79,28 +81,28 @@ pub(crate) fn sampled(mut rows: Vec<u32>, count: u32) -> Vec<u32> {
     rows
 }
 
-/// The first of the largest of `logits` (vocabulary).
-fn twin(call: &mut Call) {
+/// The first of the largest of `logits` (vocab_size).
+fn reference(call: &mut Call) {
     let p: Params = call.params();
     let logits = call.floats("logits");
     let better = |best: usize, i: usize| if logits[i] > logits[best] { i } else { best };
-    let best = (0..p.vocabulary as usize).fold(0, better);
+    let best = (0..p.vocab_size as usize).fold(0, better);
     advance(call, best as u32);
 }
 
 /// One token, fewer than lanes, real vocabularies, equal logits.
 fn cases() -> Vec<Case> {
     let mut random = Random::new(7);
-    let case = |(vocabulary, equal): (u32, bool)| {
-        let mut logits = random.floats(vocabulary as usize);
+    let case = |(vocab_size, equal): (u32, bool)| {
+        let mut logits = random.floats(vocab_size as usize);
         if equal {
             logits.fill(-7.5);
         }
         Case {
-            name: format!("{vocabulary} equal: {equal}"),
+            name: format!("{vocab_size} equal: {equal}"),
             parts: vec![],
             consts: vec![],
-            params: bytes_of_params(&Params { vocabulary }),
+            params: bytes_of_params(&Params { vocab_size }),
             units: 1,
             tokens: 1,
             buffers: vec![
@@ -116,6 +118,7 @@ fn cases() -> Vec<Case> {
         (7, true),
         (100, false),
         (49152, false),
+        (262_144, false),
         (32001, true),
     ]
     .into_iter()

@@ -1,25 +1,25 @@
-// argmax: draws the likeliest token, the first of equals, and moves the pass on.
+// argmax: samples the likeliest token, the first of equals, and moves the pass on.
 // One workgroup; lanes stride over the vocabulary. Bound: reads the logits once.
 // Sockets: none; reduce comes with the variant.
 
-struct Params { vocabulary: u32 }
+struct Params { vocab_size: u32 }
 
-@group(0) @binding(3) var<storage, read> logits: array<f32>; // (vocabulary)
+@group(0) @binding(3) var<storage, read> logits: array<f32>; // (vocab_size)
 @group(0) @binding(8) var<uniform> params: Params;
 
-@compute @workgroup_size(LANES)
+@compute @workgroup_size(WORKGROUP_SIZE)
 fn main(at: Invocation, wg: Workgroup) {
     var best = -3.0e38;
     var index = 0u;
-    for (var i = at.lane; i < params.vocabulary; i += LANES) {
+    for (var i = at.lane; i < params.vocab_size; i += WORKGROUP_SIZE) {
         let v = logits[i];
         if v > best {
             best = v;
             index = i;
         }
     }
-    let most = reduce_max(best, at, wg);
+    let max_logit = reduce_max(best, at, wg);
     // An index below 2^24 is exact as f32; the smallest wins.
-    let first = -reduce_max(select(-16777216.0, -f32(index), best == most), at, wg);
-    if at.lane == 0u { advance(min(u32(first), params.vocabulary - 1u)); }
+    let first = -reduce_max(select(-16777216.0, -f32(index), best == max_logit), at, wg);
+    if at.lane == 0u { advance(min(u32(first), params.vocab_size - 1u)); }
 }

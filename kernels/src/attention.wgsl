@@ -1,22 +1,23 @@
 // attention: softmax(q K^T scale) V in one pass over the cache; a workgroup takes one token and HEADS of the GROUP query
-// heads that share a key and value head. LANES positions at a time: a lane scores one position for every head, then the
-// lanes split the heads' values among them. The running maximum and sum follow Milakov & Gimelshein 2018.
+// heads that share a key and value head. WORKGROUP_SIZE positions at a time: a lane scores one position for every head, then
+// the lanes split the heads' values among them. The running maximum m, sum l and rescaling by alpha follow Milakov &
+// Gimelshein 2018.
 // Bound: reads keys and values up to the token once for HEADS heads.
-// Workgroups in z have a part of the positions each. Sockets: cache, scores, window, ending; reduce comes with the variant.
+// Workgroups in z have a share of the positions each. Sockets: cache, scores, mask, ending; reduce comes with the variant.
 
 struct Params { kv_heads: u32, q_stride: u32, y_stride: u32, scale: f32, cap: f32, window: u32, cells: u32, head_cells: u32 }
 
-const PAIRS = HEAD / 2u;                               // of a head: results are written two at a time
-const QUARTER = HEAD / 4u;                             // values are read four at a time
-const SHARE = (QUARTER + LANES - 1u) / LANES;          // of those, a lane's
-const LEAST = -3.0e38;                                 // WGSL promises no infinities
+const PAIRS = HEAD_DIM / 2u;                               // of a head: results are written two at a time
+const QUARTER = HEAD_DIM / 4u;                             // values are read four at a time
+const PER_LANE = (QUARTER + WORKGROUP_SIZE - 1u) / WORKGROUP_SIZE;          // of those, a lane's
+const MIN = -3.0e38;                                 // WGSL promises no infinities
 
 @group(0) @binding(3) var<storage, read> qkv: array<vec4f>;        // (tokens, q_stride / 4)
 @group(0) @binding(8) var<uniform> params: Params;
 
-var<workgroup> shares: array<f32, LANES * HEADS>; // (positions in hand, heads)
+var<workgroup> weights: array<f32, WORKGROUP_SIZE * HEADS>; // (positions in hand, heads)
 
-@compute @workgroup_size(LANES)
+@compute @workgroup_size(WORKGROUP_SIZE)
 fn main(at: Invocation, wg: Workgroup) {
     let kv = wg.id.x * HEADS / GROUP * params.head_cells * QUARTER; // where the head begins in the cache
     let token = wg.id.y;
@@ -24,15 +25,16 @@ fn main(at: Invocation, wg: Workgroup) {
     let head = wg.id.x * HEADS;                     // the first of this workgroup
     let q = token * params.q_stride / 4u + head * QUARTER;
     let sequence = rows.row[token].sequence;
-    let count = rows.row[token].position + 1u;
-    let end = part_start(window_start(count), count, wg.id.z + 1u);
-    let begin = part_start(window_start(count), count, wg.id.z);
+    let first = seen_begin(rows.row[token].position);
+    let past = seen_end(token);
+    let end = split_start(first, past, wg.id.z + 1u);
+    let begin = split_start(first, past, wg.id.z);
 
-    var most = array<f32, HEADS>();
-    var total = array<f32, HEADS>();
-    var sums = array<array<vec4f, SHARE>, HEADS>();
-    for (var h = 0u; h < HEADS; h++) { most[h] = LEAST; }
-    for (var start = begin; start < end; start += LANES) {
+    var m = array<f32, HEADS>();
+    var l = array<f32, HEADS>();
+    var acc = array<array<vec4f, PER_LANE>, HEADS>();
+    for (var h = 0u; h < HEADS; h++) { m[h] = MIN; }
+    for (var start = begin; start < end; start += WORKGROUP_SIZE) {
         let place = cell(sequence, min(start + at.lane, end - 1u));
         let there = start + at.lane < end;
         var scores = array<vec4f, HEADS>();
@@ -40,36 +42,36 @@ fn main(at: Invocation, wg: Workgroup) {
             let k = key4(kv + place * QUARTER + i) * params.scale; // of large scores, a product at the end would round more
             for (var h = 0u; h < HEADS; h++) { scores[h] += qkv[q + h * QUARTER + i] * k; }
         }
-        var shrink = array<f32, HEADS>();
+        var alpha = array<f32, HEADS>();
         for (var h = 0u; h < HEADS; h++) {
-            let score = select(LEAST, scored(scores[h].x + scores[h].y + scores[h].z + scores[h].w), there);
-            let new_most = max(most[h], reduce_max(score, at, wg));
-            shrink[h] = exp(most[h] - new_most);
-            most[h] = new_most;
-            let share = select(0.0, exp(score - new_most), there);
-            shares[at.lane * HEADS + h] = share;
-            total[h] = total[h] * shrink[h] + reduce_sum(share, at, wg);
+            let score = select(MIN, scored(scores[h].x + scores[h].y + scores[h].z + scores[h].w), there);
+            let new_m = max(m[h], reduce_max(score, at, wg));
+            alpha[h] = exp(m[h] - new_m);
+            m[h] = new_m;
+            let weight = select(0.0, exp(score - new_m), there);
+            weights[at.lane * HEADS + h] = weight;
+            l[h] = l[h] * alpha[h] + reduce_sum(weight, at, wg);
         }
         workgroupBarrier();
-        let some = min(LANES, end - start);
-        for (var s = 0u; s < SHARE; s++) {
-            let i = min(s * LANES + at.lane, QUARTER - 1u); // lanes past the end repeat the last
-            for (var h = 0u; h < HEADS; h++) { sums[h][s] *= shrink[h]; }
+        let some = min(WORKGROUP_SIZE, end - start);
+        for (var s = 0u; s < PER_LANE; s++) {
+            let i = min(s * WORKGROUP_SIZE + at.lane, QUARTER - 1u); // lanes past the end repeat the last
+            for (var h = 0u; h < HEADS; h++) { acc[h][s] *= alpha[h]; }
             for (var p = 0u; p < some; p++) {
                 let v = value4(kv + cell(sequence, start + p) * QUARTER + i);
-                for (var h = 0u; h < HEADS; h++) { sums[h][s] += shares[p * HEADS + h] * v; }
+                for (var h = 0u; h < HEADS; h++) { acc[h][s] += weights[p * HEADS + h] * v; }
             }
         }
-        workgroupBarrier(); // shares are written anew
+        workgroupBarrier(); // weights are written anew
     }
-    for (var s = 0u; s < SHARE; s++) {
-        let i = s * LANES + at.lane;
+    for (var s = 0u; s < PER_LANE; s++) {
+        let i = s * WORKGROUP_SIZE + at.lane;
         if i < QUARTER {
             for (var h = 0u; h < HEADS; h++) {
-                put(token, head + h, 2u * i, wg.id.z, sums[h][s].xy, total[h]);
-                put(token, head + h, 2u * i + 1u, wg.id.z, sums[h][s].zw, total[h]);
+                put(token, head + h, 2u * i, wg.id.z, acc[h][s].xy, l[h]);
+                put(token, head + h, 2u * i + 1u, wg.id.z, acc[h][s].zw, l[h]);
             }
         }
     }
-    for (var h = 0u; h < HEADS; h++) { put_share(head + h, wg.id.z, at.lane, vec2f(most[h], total[h])); }
+    for (var h = 0u; h < HEADS; h++) { put_ml(head + h, wg.id.z, at.lane, vec2f(m[h], l[h])); }
 }

@@ -2,21 +2,31 @@
 
 use crate::{
     Kernel,
-    attention::{EIGHT, ONE_SUBGROUP, Params, cases_of, parts_grid, twin},
-    parts::{CACHE, ENDING, ROWS, SCORES, WINDOW},
+    attention::{EIGHT, ONE_SUBGROUP, Params, reference, splits_grid},
+    attention_cases::{HeadDims, cases_of},
+    parts::{CACHE, ENDING, MASK, ROWS, SCORES},
+    tolerance,
 };
 
-/// The kernel; units are query heads / `HEADS`. Constants: `HEAD`, `GROUP`, and `HEADS`, which divides it; `PARTS` for the
-/// ending `END_PART`.
+/// The kernel; units are query heads / `HEADS`. Constants: `HEAD_DIM`, `GROUP`, and `HEADS`, which divides it; `KV_SPLITS` for
+/// the ending `END_SPLIT`.
 pub static ATTENTION_POSITIONS: Kernel = Kernel {
     name: "attention_positions",
     source: include_str!("attention_positions.wgsl"),
     uses: &[&ROWS],
-    sockets: &[CACHE, SCORES, WINDOW, ENDING],
+    sockets: &[CACHE, SCORES, MASK, ENDING],
     variants: &ONE_SUBGROUP,
     params: Params::FIELDS,
     outputs: &["y"],
-    grid: parts_grid,
-    twin,
-    cases: || cases_of(CACHE.parts, 256, EIGHT),
+    grid: splits_grid,
+    reference,
+    tolerance: tolerance::f32,
+    cases: || {
+        let heads = HeadDims {
+            max: 512,
+            max_long: 256,
+            multiple_of: EIGHT,
+        };
+        cases_of(CACHE.parts, heads)
+    },
 };

@@ -1,53 +1,55 @@
-// attention_positions: attention for one token and HEADS query heads a workgroup, which is one subgroup of LANES.
-// LANES positions at a time: a lane scores one position, queries come from the lane that holds them; then the lanes hold
-// eight values of each head every 8 LANES, and the shares of positions come from the lanes that scored them. The running
-// maximum and sum follow Milakov & Gimelshein 2018. Bound: reads keys and values up to the token once for HEADS heads.
-// Workgroups in z have a part of the positions each. Sockets: cache, scores, window, ending; the lanes come with the variant.
+// attention_positions: attention for one token and HEADS query heads a workgroup, which is one subgroup of WORKGROUP_SIZE.
+// WORKGROUP_SIZE positions at a time: a lane scores one position, queries come from the lane that holds them; then the lanes
+// hold eight values of each head every 8 WORKGROUP_SIZE, and the weights of positions come from the lanes that scored them.
+// The running maximum m, sum l and rescaling by alpha follow Milakov & Gimelshein 2018.
+// Bound: reads keys and values up to the token once for HEADS heads.
+// Workgroups in z have a share of the positions each. Sockets: cache, scores, mask, ending; the lanes come with the variant.
 // Loops with constant ends are unrolled.
 
 struct Params { kv_heads: u32, q_stride: u32, y_stride: u32, scale: f32, cap: f32, window: u32, cells: u32, head_cells: u32 }
 
-const PAIRS = HEAD / 2u;                          // of a head: results are written two at a time
-const EIGHTH = HEAD / 8u;                         // values are read eight at a time
-const STEPS = (EIGHTH + LANES - 1u) / LANES;      // of those, a lane's
-const LOADS = min(LANES, EIGHTH);                 // of keys, in a step
-const LEAST = -3.0e38;                            // WGSL promises no infinities
+const PAIRS = HEAD_DIM / 2u;                          // of a head: results are written two at a time
+const EIGHTH = HEAD_DIM / 8u;                         // values are read eight at a time
+const STEPS = (EIGHTH + WORKGROUP_SIZE - 1u) / WORKGROUP_SIZE;      // of those, a lane's
+const LOADS = min(WORKGROUP_SIZE, EIGHTH);                 // of keys, in a step
+const MIN = -3.0e38;                            // WGSL promises no infinities
 
 @group(0) @binding(3) var<storage, read> qkv: array<vec4f>;        // (tokens, q_stride / 4)
 @group(0) @binding(8) var<uniform> params: Params;
 
-@compute @workgroup_size(LANES)
+@compute @workgroup_size(WORKGROUP_SIZE)
 fn main(at: Invocation, wg: Workgroup) {
     let token = wg.id.y;
     if token >= rows.count { return; }
     let head = wg.id.x * HEADS;                                // the first of this workgroup
     let kv = head / GROUP * params.head_cells * EIGHTH;        // where it begins in the cache
     let sequence = rows.row[token].sequence;
-    let count = rows.row[token].position + 1u;
-    let end = part_start(window_start(count), count, wg.id.z + 1u);
-    let begin = part_start(window_start(count), count, wg.id.z);
+    let first = seen_begin(rows.row[token].position);
+    let past = seen_end(token);
+    let end = split_start(first, past, wg.id.z + 1u);
+    let begin = split_start(first, past, wg.id.z);
 
     var q = array<array<Eight, STEPS>, HEADS>();
-    var sums = array<array<Eight, STEPS>, HEADS>();
-    var most = array<f32, HEADS>();
-    var total = array<f32, HEADS>();
+    var acc = array<array<Eight, STEPS>, HEADS>();
+    var m = array<f32, HEADS>();
+    var l = array<f32, HEADS>();
     for (var h = 0u; h < HEADS; h++) {
-        most[h] = LEAST;
+        m[h] = MIN;
         for (var s = 0u; s < STEPS; s++) {
-            let eight = s * LANES + at.lane;
+            let eight = s * WORKGROUP_SIZE + at.lane;
             let from_four = token * params.q_stride / 4u + (head + h) * EIGHTH * 2u + min(eight, EIGHTH - 1u) * 2u;
             let scale = select(0.0, params.scale, eight < EIGHTH);
             q[h][s] = Eight(qkv[from_four] * scale, qkv[from_four + 1u] * scale);
         }
     }
-    for (var start = begin; start < end; start += LANES) {
+    for (var start = begin; start < end; start += WORKGROUP_SIZE) {
         let there = start + at.lane < end;
         let k = kv + cell(sequence, min(start + at.lane, end - 1u)) * EIGHTH;
         var scores = array<vec4f, HEADS>();
         for (var s = 0u; s < STEPS; s++) {
             var some = array<vec4f, HEADS>(); // of a step by itself, for one long sum would round more
             for (var i = 0u; i < LOADS; i++) {
-                let own = key8(k + min(s * LANES + i, EIGHTH - 1u)); // past the end q is zero
+                let own = key8(k + min(s * WORKGROUP_SIZE + i, EIGHTH - 1u)); // past the end q is zero
                 for (var h = 0u; h < HEADS; h++) {
                     some[h] += own.a * subgroupShuffle(q[h][s].a, i);
                     some[h] += own.b * subgroupShuffle(q[h][s].b, i);
@@ -55,41 +57,41 @@ fn main(at: Invocation, wg: Workgroup) {
             }
             for (var h = 0u; h < HEADS; h++) { scores[h] += some[h]; }
         }
-        var shares = array<f32, HEADS>();
+        var weights = array<f32, HEADS>();
         for (var h = 0u; h < HEADS; h++) {
-            let score = select(LEAST, scored(scores[h].x + scores[h].y + scores[h].z + scores[h].w), there);
-            let new_most = max(most[h], subgroupMax(score));
-            let shrink = exp(most[h] - new_most);
-            most[h] = new_most;
-            shares[h] = select(0.0, exp(score - new_most), there);
-            total[h] = total[h] * shrink + shares[h];
-            for (var s = 0u; s < STEPS; s++) { sums[h][s] = Eight(sums[h][s].a * shrink, sums[h][s].b * shrink); }
+            let score = select(MIN, scored(scores[h].x + scores[h].y + scores[h].z + scores[h].w), there);
+            let new_m = max(m[h], subgroupMax(score));
+            let alpha = exp(m[h] - new_m);
+            m[h] = new_m;
+            weights[h] = select(0.0, exp(score - new_m), there);
+            l[h] = l[h] * alpha + weights[h];
+            for (var s = 0u; s < STEPS; s++) { acc[h][s] = Eight(acc[h][s].a * alpha, acc[h][s].b * alpha); }
         }
-        for (var i = 0u; i < LANES; i++) {
-            let v = kv + cell(sequence, min(start + i, end - 1u)) * EIGHTH; // past the end the share is zero
-            var share = array<f32, HEADS>();
-            for (var h = 0u; h < HEADS; h++) { share[h] = subgroupShuffle(shares[h], i); }
+        for (var i = 0u; i < WORKGROUP_SIZE; i++) {
+            let v = kv + cell(sequence, min(start + i, end - 1u)) * EIGHTH; // past the end the weight is zero
+            var weight = array<f32, HEADS>();
+            for (var h = 0u; h < HEADS; h++) { weight[h] = subgroupShuffle(weights[h], i); }
             for (var s = 0u; s < STEPS; s++) {
-                let own = value8(v + min(s * LANES + at.lane, EIGHTH - 1u));
+                let own = value8(v + min(s * WORKGROUP_SIZE + at.lane, EIGHTH - 1u));
                 for (var h = 0u; h < HEADS; h++) {
-                    sums[h][s] = Eight(sums[h][s].a + share[h] * own.a, sums[h][s].b + share[h] * own.b);
+                    acc[h][s] = Eight(acc[h][s].a + weight[h] * own.a, acc[h][s].b + weight[h] * own.b);
                 }
             }
         }
     }
     for (var h = 0u; h < HEADS; h++) {
-        let sum = subgroupAdd(total[h]);
+        let sum = subgroupAdd(l[h]);
         for (var s = 0u; s < STEPS; s++) {
-            let eight = s * LANES + at.lane;
-            if eight < EIGHTH { put_eight(token, head + h, eight, wg.id.z, sums[h][s], sum); }
+            let eight = s * WORKGROUP_SIZE + at.lane;
+            if eight < EIGHTH { put_eight(token, head + h, eight, wg.id.z, acc[h][s], sum); }
         }
-        put_share(head + h, wg.id.z, at.lane, vec2f(most[h], sum));
+        put_ml(head + h, wg.id.z, at.lane, vec2f(m[h], sum));
     }
 }
 
-fn put_eight(token: u32, head: u32, eight: u32, part: u32, v: Eight, sum: f32) {
-    put(token, head, 4u * eight, part, v.a.xy, sum);
-    put(token, head, 4u * eight + 1u, part, v.a.zw, sum);
-    put(token, head, 4u * eight + 2u, part, v.b.xy, sum);
-    put(token, head, 4u * eight + 3u, part, v.b.zw, sum);
+fn put_eight(token: u32, head: u32, eight: u32, split: u32, v: Eight, sum: f32) {
+    put(token, head, 4u * eight, split, v.a.xy, sum);
+    put(token, head, 4u * eight + 1u, split, v.a.zw, sum);
+    put(token, head, 4u * eight + 2u, split, v.b.xy, sum);
+    put(token, head, 4u * eight + 3u, split, v.b.zw, sum);
 }

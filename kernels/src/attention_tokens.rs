@@ -3,8 +3,10 @@
 
 use crate::{
     Kernel,
-    attention::{ONE_SUBGROUP, Params, cases_with, twin},
-    parts::{CACHE, ROWS, SCORES, WINDOW},
+    attention::{ONE_SUBGROUP, Params, reference},
+    attention_cases::{HeadDims, cases_with},
+    parts::{CACHE, MASK, ROWS, SCORES},
+    tolerance,
 };
 
 /// Larger heads leave loops that llvmpipe's compiler does not unroll; it ends loops, silently, after 65,535 turns in all.
@@ -12,16 +14,24 @@ pub const HEAD_MAX: u32 = 64;
 /// For the same reason: nine turns a position.
 pub const CONTEXT_MAX: u32 = 7_000;
 
-/// The kernel; units are query heads / `HEADS`. Constants: `HEAD`, `GROUP`, and `HEADS`, which divides it.
+/// The kernel; units are query heads / `HEADS`. Constants: `HEAD_DIM`, `GROUP`, and `HEADS`, which divides it.
 pub static ATTENTION_TOKENS: Kernel = Kernel {
     name: "attention_tokens",
     source: include_str!("attention_tokens.wgsl"),
     uses: &[&ROWS],
-    sockets: &[CACHE, SCORES, WINDOW],
+    sockets: &[CACHE, SCORES, MASK],
     variants: &ONE_SUBGROUP,
     params: Params::FIELDS,
     outputs: &["y"],
-    grid: |shader, heads, tokens| [heads, tokens.div_ceil(shader.constant("LANES")), 1],
-    twin,
-    cases: || cases_with(CACHE.parts, HEAD_MAX, 4),
+    grid: |shader, heads, tokens| [heads, tokens.div_ceil(shader.constant("WORKGROUP_SIZE")), 1],
+    reference,
+    tolerance: tolerance::f32,
+    cases: || {
+        let heads = HeadDims {
+            max: HEAD_MAX,
+            max_long: HEAD_MAX,
+            multiple_of: 4,
+        };
+        cases_with(CACHE.parts, heads)
+    },
 };

@@ -1,72 +1,75 @@
-// attention_tokens: attention for LANES tokens, one a lane, and HEADS query heads a workgroup, which is one subgroup.
+// attention_tokens: attention for WORKGROUP_SIZE tokens, one a lane, and HEADS query heads a workgroup, which is one subgroup.
 // The lanes read a key together, and each has every part of it from the lane that read it; the same for values. So no
-// score crosses lanes. All rows are of one sequence, and their positions follow each other. The running maximum and sum
-// follow Milakov & Gimelshein 2018.
-// Bound: reads keys and values up to the last token once for LANES tokens and HEADS heads.
-// Sockets: cache, scores, window; the lanes come with the variant.
+// score crosses lanes. All rows are of one sequence, in the order of their positions. The running maximum m, sum l
+// and rescaling by alpha follow Milakov & Gimelshein 2018.
+// Bound: reads keys and values up to the last token once for WORKGROUP_SIZE tokens and HEADS heads.
+// Sockets: cache, scores, mask; the lanes come with the variant.
 // Loops with constant ends are unrolled.
 
 struct Params { kv_heads: u32, q_stride: u32, y_stride: u32, scale: f32, cap: f32, window: u32, cells: u32, head_cells: u32 }
 
-const QUARTER = HEAD / 4u;                        // of a head: values are read four at a time
-const STEPS = (QUARTER + LANES - 1u) / LANES;     // reads of LANES fours
-const LEAST = -3.0e38;                            // WGSL promises no infinities
+const QUARTER = HEAD_DIM / 4u;                        // of a head: values are read four at a time
+const STEPS = (QUARTER + WORKGROUP_SIZE - 1u) / WORKGROUP_SIZE;     // reads of WORKGROUP_SIZE fours
+const MIN = -3.0e38;                            // WGSL promises no infinities
 
-@group(0) @binding(3) var<storage, read> qkv: array<vec4f>;        // (tokens rounded up to LANES, q_stride / 4)
+@group(0) @binding(3) var<storage, read> qkv: array<vec4f>;        // (tokens rounded up to WORKGROUP_SIZE, q_stride / 4)
 @group(0) @binding(4) var<storage, read_write> y: array<vec4f>;    // (tokens, y_stride / 4)
 @group(0) @binding(8) var<uniform> params: Params;
 
-@compute @workgroup_size(LANES)
+@compute @workgroup_size(WORKGROUP_SIZE)
 fn main(at: Invocation, wg: Workgroup) {
-    let token = wg.id.y * LANES + at.lane;
+    let token = wg.id.y * WORKGROUP_SIZE + at.lane;
     let head = wg.id.x * HEADS;                                // the first of this workgroup
     let kv = head / GROUP * params.head_cells * QUARTER;       // where it begins in the cache
     let sequence = rows.row[0].sequence;
-    let first = rows.row[0].position;
-    let count = first + token + 1u;
-    let end = first + min((wg.id.y + 1u) * LANES, rows.count);
+    let last_row = rows.count - 1u;
+    let begin = seen_begin(rows.row[min(wg.id.y * WORKGROUP_SIZE, last_row)].position);
+    let end = seen_end(min((wg.id.y + 1u) * WORKGROUP_SIZE - 1u, last_row));
+    let row = min(token, last_row);                            // lanes past the end repeat the last
+    let own_begin = seen_begin(rows.row[row].position);
+    let own_end = seen_end(row);
 
-    var q = array<array<vec4f, STEPS * LANES>, HEADS>();             // zero past the head
-    var sums = array<array<vec4f, STEPS * LANES>, HEADS>();
-    var most = array<f32, HEADS>();
-    var total = array<f32, HEADS>();
+    var q = array<array<vec4f, STEPS * WORKGROUP_SIZE>, HEADS>();             // zero past the head
+    var acc = array<array<vec4f, STEPS * WORKGROUP_SIZE>, HEADS>();
+    var m = array<f32, HEADS>();
+    var l = array<f32, HEADS>();
     for (var h = 0u; h < HEADS; h++) {
-        most[h] = LEAST;
+        m[h] = MIN;
         let from_four = token * params.q_stride / 4u + (head + h) * QUARTER;
         for (var i = 0u; i < QUARTER; i++) { q[h][i] = qkv[from_four + i] * params.scale; }
     }
-    for (var position = window_start(first + wg.id.y * LANES + 1u); position < end; position++) {
+    for (var position = begin; position < end; position++) {
         let from_four = kv + cell(sequence, position) * QUARTER;
-        let there = position < count && position >= window_start(count);
+        let there = position < own_end && position >= own_begin;
         var scores = array<vec4f, HEADS>();
         for (var s = 0u; s < STEPS; s++) {
-            let own = key4(from_four + min(s * LANES + at.lane, QUARTER - 1u));
-            for (var i = 0u; i < LANES; i++) {
+            let own = key4(from_four + min(s * WORKGROUP_SIZE + at.lane, QUARTER - 1u));
+            for (var i = 0u; i < WORKGROUP_SIZE; i++) {
                 let four = subgroupShuffle(own, i);
-                for (var h = 0u; h < HEADS; h++) { scores[h] += q[h][s * LANES + i] * four; }
+                for (var h = 0u; h < HEADS; h++) { scores[h] += q[h][s * WORKGROUP_SIZE + i] * four; }
             }
         }
-        var shares = array<f32, HEADS>();
+        var weights = array<f32, HEADS>();
         for (var h = 0u; h < HEADS; h++) {
-            let score = select(LEAST, scored(scores[h].x + scores[h].y + scores[h].z + scores[h].w), there);
-            let new_most = max(most[h], score);
-            let shrink = exp(most[h] - new_most);
-            most[h] = new_most;
-            shares[h] = select(0.0, exp(score - new_most), there);
-            total[h] = total[h] * shrink + shares[h];
-            for (var i = 0u; i < STEPS * LANES; i++) { sums[h][i] *= shrink; }
+            let score = select(MIN, scored(scores[h].x + scores[h].y + scores[h].z + scores[h].w), there);
+            let new_m = max(m[h], score);
+            let alpha = exp(m[h] - new_m);
+            m[h] = new_m;
+            weights[h] = select(0.0, exp(score - new_m), there);
+            l[h] = l[h] * alpha + weights[h];
+            for (var i = 0u; i < STEPS * WORKGROUP_SIZE; i++) { acc[h][i] *= alpha; }
         }
         for (var s = 0u; s < STEPS; s++) {
-            let own = value4(from_four + min(s * LANES + at.lane, QUARTER - 1u));
-            for (var i = 0u; i < LANES; i++) {
+            let own = value4(from_four + min(s * WORKGROUP_SIZE + at.lane, QUARTER - 1u));
+            for (var i = 0u; i < WORKGROUP_SIZE; i++) {
                 let four = subgroupShuffle(own, i);
-                for (var h = 0u; h < HEADS; h++) { sums[h][s * LANES + i] += shares[h] * four; }
+                for (var h = 0u; h < HEADS; h++) { acc[h][s * WORKGROUP_SIZE + i] += weights[h] * four; }
             }
         }
     }
     if token >= rows.count { return; }
     for (var h = 0u; h < HEADS; h++) {
         let to_four = token * params.y_stride / 4u + (head + h) * QUARTER;
-        for (var i = 0u; i < QUARTER; i++) { y[to_four + i] = sums[h][i] / total[h]; }
+        for (var i = 0u; i < QUARTER; i++) { y[to_four + i] = acc[h][i] / l[h]; }
     }
 }

@@ -1,10 +1,14 @@
-//! A dispatch as the CPU sees it: what a twin is called with, and the cases that tests and benchmarks run.
+//! A dispatch as the CPU sees it: what a reference is called with, and the cases that tests and benchmarks run.
 
 use bytemuck::Pod;
 
-use crate::{Format, GROUP, Part, Variant, padded, parts::WINDOW_RING, random::Random};
+use crate::{
+    Format, GROUP, Part, Variant, padded,
+    parts::{CELLS_RING, MASK_WINDOW},
+    random::Random,
+};
 
-/// The arguments of a twin: the same names that the kernel binds.
+/// The arguments of a reference: the same names that the kernel binds.
 pub struct Call {
     /// The parts that fill the kernel's sockets.
     pub parts: Vec<&'static Part>,
@@ -136,7 +140,7 @@ pub struct Case {
 pub type Cases = Box<dyn Iterator<Item = Case>>;
 
 impl Case {
-    /// The case as a twin is called with it, beside `variant` of the kernel.
+    /// The case as a reference is called with it, beside `variant` of the kernel.
     pub fn call(&self, variant: &Variant) -> Call {
         Call {
             parts: self.parts.clone(),
@@ -180,7 +184,7 @@ impl CellIndex {
         CellIndex {
             cells: cells as usize,
             head_cells: head_cells as usize,
-            ring: call.has(&WINDOW_RING),
+            ring: call.has(&CELLS_RING) || call.has(&MASK_WINDOW),
         }
     }
 

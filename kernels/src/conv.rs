@@ -9,6 +9,7 @@ use crate::{
     parts::{NEXT_ROW, SILU},
     pointwise::silu,
     random::Random,
+    tolerance,
 };
 
 /// The kernel; units are the channels of all sequences. The constant `KERNEL_SIZE` is the width of the convolution.
@@ -20,8 +21,9 @@ pub static CONV: Kernel = Kernel {
     variants: &LANES_64,
     params: Params::FIELDS,
     outputs: &["y", "conv_state"],
-    grid: |shader, units, _| wide_grid(units.div_ceil(shader.constant("LANES"))),
-    twin,
+    grid: |shader, units, _| wide_grid(units.div_ceil(shader.constant("WORKGROUP_SIZE"))),
+    reference,
+    tolerance: tolerance::f32,
     cases: || Box::new(cases().into_iter()),
 };
 
@@ -42,7 +44,7 @@ crate::params! {
 /// `y` (rows, y_stride) from `x` (rows, x_stride) and `conv_weight` (channels, KERNEL_SIZE): `silu(Σ weight[j] · x[t - KERNEL_SIZE + 1 + j])`
 /// over the rows of one sequence. `conv_state` (sequences, KERNEL_SIZE - 1, channels) has the inputs before them, the oldest
 /// first; a row at position 0 has none.
-fn twin(call: &mut Call) {
+fn reference(call: &mut Call) {
     let p: Params = call.params();
     let size = call.constant("KERNEL_SIZE") as usize;
     let (channels, kept) = (p.channels as usize, size - 1);

@@ -13,13 +13,13 @@ const KEPT = KERNEL_SIZE - 1u;
 @group(0) @binding(5) var<storage, read_write> conv_state: array<f32>; // (sequences, KEPT, channels), the oldest first
 @group(0) @binding(8) var<uniform> params: Params;
 
-@compute @workgroup_size(LANES)
+@compute @workgroup_size(WORKGROUP_SIZE)
 fn main(
     @builtin(workgroup_id) group: vec3u,
     @builtin(num_workgroups) groups: vec3u,
     @builtin(local_invocation_index) lane: u32,
 ) {
-    let unit = (group.y * groups.x + group.x) * LANES + lane;
+    let unit = (group.y * groups.x + group.x) * WORKGROUP_SIZE + lane;
     let sequence = unit / params.channels;
     let channel = unit % params.channels;
     var row = next_row(0u, sequence);

@@ -8,6 +8,7 @@ use crate::{
     parts::{DELTA_ALONE, DELTA_SHARED, NEXT_ROW},
     pointwise::sigmoid,
     random::Random,
+    tolerance,
 };
 
 /// The kernel; units are the value heads of all sequences. The constants `KEY_DIM` (a multiple of 4) and `VALUE_DIM` are
@@ -21,19 +22,19 @@ pub static DELTA_NET: Kernel = Kernel {
         variant(
             "values8",
             &[&DELTA_ALONE],
-            &[("LANES", 8), ("VALUES", 8)],
+            &[("WORKGROUP_SIZE", 8), ("VALUES", 8)],
             true,
         ),
         variant(
             "values32",
             &[&DELTA_SHARED],
-            &[("LANES", 256), ("VALUES", 32)],
+            &[("WORKGROUP_SIZE", 256), ("VALUES", 32)],
             false,
         ),
         variant(
             "values16",
             &[&DELTA_SHARED],
-            &[("LANES", 128), ("VALUES", 16)],
+            &[("WORKGROUP_SIZE", 128), ("VALUES", 16)],
             false,
         ),
     ],
@@ -43,7 +44,8 @@ pub static DELTA_NET: Kernel = Kernel {
         let columns = shader.constant("VALUE_DIM");
         [columns.div_ceil(shader.constant("VALUES")), heads, 1]
     },
-    twin,
+    reference,
+    tolerance: tolerance::f32,
     cases: || Box::new(cases().into_iter()),
 };
 
@@ -130,7 +132,7 @@ fn step(state: &mut [f64], q: &[f64], k: &[f64], v: &[f32], decay: f64, beta: f6
 /// `y` (rows, y_stride) from `qkv` (rows, qkv_stride) and `gates` (rows, gates_stride), with `a` and `dt_bias` (value_heads):
 /// `decay = exp(a softplus(alpha + dt_bias))`, `beta = sigmoid(beta)`. `delta_state` (sequences, value_heads, KEY_DIM, VALUE_DIM)
 /// goes on from row to row; a row at position 0 starts from zeros.
-fn twin(call: &mut Call) {
+fn reference(call: &mut Call) {
     let p: Params = call.params();
     let (key_dim, value_dim) = (
         call.constant("KEY_DIM") as usize,

@@ -32,7 +32,7 @@ struct Inputs { v: f32, decay: f32, beta: f32 }
 // Sums over keys, of q and k as they are.
 struct Sums { sk: f32, sq: f32, kk: f32, qq: f32, kq: f32 }
 
-@compute @workgroup_size(LANES)
+@compute @workgroup_size(WORKGROUP_SIZE)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
     let sequence = group.y / params.value_heads;
     var row = next_row(0u, sequence);

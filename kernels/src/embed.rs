@@ -6,8 +6,9 @@ use crate::{
     formats::FORMAT,
     kernel::lane_grid,
     padded,
-    parts::{HALVES_BITS, HALVES_UNPACK, LOOKUP, OF_POSITIONS, OF_TOKENS, ROWS},
+    parts::{F16X2_BITS, F16X2_UNPACK, LOOKUP, OF_POSITIONS, OF_TOKENS, ROWS},
     random::Random,
+    tolerance,
 };
 
 /// The kernel; units are groups of a row.
@@ -19,21 +20,22 @@ pub static EMBED: Kernel = Kernel {
     variants: &[
         Variant {
             name: "lanes8",
-            parts: &[&HALVES_UNPACK],
-            consts: &[("LANES", 8)],
+            parts: &[&F16X2_UNPACK],
+            consts: &[("WORKGROUP_SIZE", 8)],
             software: true,
         },
         Variant {
             name: "lanes64",
-            parts: &[&HALVES_BITS],
-            consts: &[("LANES", 64)],
+            parts: &[&F16X2_BITS],
+            consts: &[("WORKGROUP_SIZE", 64)],
             software: false,
         },
     ],
     params: Params::FIELDS,
     outputs: &["x"],
     grid: lane_grid,
-    twin,
+    reference,
+    tolerance: tolerance::f32,
     cases: || Box::new(cases().into_iter()),
 };
 
@@ -52,7 +54,7 @@ crate::params! {
 }
 
 /// `x` (tokens, padded cols) from the tokens of the rows, or with the rows of their positions added.
-fn twin(call: &mut Call) {
+fn reference(call: &mut Call) {
     let p: Params = call.params();
     let positions = call.has(&OF_POSITIONS);
     let rows = call.rows();

@@ -7,7 +7,7 @@ struct Params { cols: u32, rows: u32, row_start: u32, scale: f32 }
 @group(0) @binding(4) var<storage, read_write> x: array<vec4f>;     // (tokens, cols / 4)
 @group(0) @binding(8) var<uniform> params: Params;
 
-@compute @workgroup_size(LANES)
+@compute @workgroup_size(WORKGROUP_SIZE)
 fn main(@builtin(global_invocation_id) at: vec3u) {
     w_begin();
     let groups = (params.cols + 31u) / 32u;

@@ -1,4 +1,4 @@
-//! Linear layers of a mixture of experts: each token meets the weights of the experts that [`crate::route`] chose for it,
+//! Linear layers of a mixture of experts: each token meets the weights of the experts that [`crate::moe_route`] chose for it,
 //! without the CPU knowing which.
 
 use crate::{
@@ -8,13 +8,14 @@ use crate::{
     matvec::finish,
     padded,
     parts::{
-        FINISH, FINISH_ADD, FINISH_GEGLU, FINISH_GLU, FINISH_STORE, Finish, HALVES_BITS,
-        HALVES_UNPACK, REDUCE_NONE, REDUCE_SUBGROUP, REDUCE_WORKGROUP, ROWS,
+        F16X2_BITS, F16X2_UNPACK, FINISH, FINISH_ADD, FINISH_GEGLU, FINISH_GLU, FINISH_STORE,
+        Finish, REDUCE_NONE, REDUCE_SUBGROUP, REDUCE_WORKGROUP, ROWS,
     },
     random::Random,
+    tolerance,
 };
 
-/// The kernel; units are rows of an expert times experts used: see [`units`].
+/// The kernel; units are rows of an expert and experts of a token: see [`units`].
 pub static EXPERTS: Kernel = Kernel {
     name: "experts",
     source: include_str!("experts.wgsl"),
@@ -23,40 +24,41 @@ pub static EXPERTS: Kernel = Kernel {
     variants: &[
         Variant {
             name: "rows4",
-            parts: &[&REDUCE_NONE, &HALVES_UNPACK],
-            consts: &[("LANES", 8), ("SPLIT", 1)],
+            parts: &[&REDUCE_NONE, &F16X2_UNPACK],
+            consts: &[("WORKGROUP_SIZE", 8), ("LANES_PER_ROW", 1)],
             software: true,
         },
         Variant {
             name: "subgroup",
-            parts: &[&REDUCE_SUBGROUP, &HALVES_BITS],
-            consts: &[("LANES", 32), ("SPLIT", 32)],
+            parts: &[&REDUCE_SUBGROUP, &F16X2_BITS],
+            consts: &[("WORKGROUP_SIZE", 32), ("LANES_PER_ROW", 32)],
             software: false,
         },
         Variant {
             name: "workgroup",
-            parts: &[&REDUCE_WORKGROUP, &HALVES_BITS],
-            consts: &[("LANES", 32), ("SPLIT", 32)],
+            parts: &[&REDUCE_WORKGROUP, &F16X2_BITS],
+            consts: &[("WORKGROUP_SIZE", 32), ("LANES_PER_ROW", 32)],
             software: false,
         },
     ],
     params: Params::FIELDS,
     outputs: &["y"],
     grid: |shader, units, tokens| {
-        let (rows, used) = (units / MOST_USED, units % MOST_USED);
-        let sets = shader.constant("LANES") / shader.constant("SPLIT");
-        [rows.div_ceil(sets * 4), tokens * used, 1]
+        let (rows, top_k) = (units / MAX_TOP_K, units % MAX_TOP_K);
+        let sets = shader.constant("WORKGROUP_SIZE") / shader.constant("LANES_PER_ROW");
+        [rows.div_ceil(sets * 4), tokens * top_k, 1]
     },
-    twin,
+    reference,
+    tolerance: tolerance::linear,
     cases: || Box::new(cases().into_iter()),
 };
 
 /// Experts that a token may use are fewer.
-pub const MOST_USED: u32 = 64;
+pub const MAX_TOP_K: u32 = 64;
 
 /// The units of a dispatch: rows of an expert, and experts that a token uses.
-pub const fn units(rows: u32, used: u32) -> u32 {
-    rows * MOST_USED + used
+pub const fn units(rows: u32, top_k: u32) -> u32 {
+    rows * MAX_TOP_K + top_k
 }
 
 crate::params! {
@@ -71,7 +73,7 @@ crate::params! {
         /// Rows of this piece.
         piece_rows: u32,
         /// Experts that a token uses.
-        used: u32,
+        top_k: u32,
         /// 1 where each pair of token and expert has an x of its own, 0 where a token has one.
         x_each: u32,
         /// Where in a row of y the result starts.
@@ -81,15 +83,15 @@ crate::params! {
     }
 }
 
-/// `y` (tokens, used, y_stride) from `x` (tokens, padded cols) or (tokens, used, padded cols), and `chosen` (tokens, used).
-fn twin(call: &mut Call) {
+/// `y` (tokens, top_k, y_stride) from `x` (tokens, padded cols) or (tokens, top_k, padded cols), and `expert_ids` (tokens, top_k).
+fn reference(call: &mut Call) {
     let p: Params = call.params();
-    let (rows, used) = (p.rows as usize, p.used as usize);
+    let (rows, top_k) = (p.rows as usize, p.top_k as usize);
     let stride = padded(p.cols) as usize;
-    let pairs = call.words("rows")[0] as usize * used;
-    let (x, chosen) = (call.floats("x"), call.words("chosen").clone());
-    for (pair, &expert) in chosen.iter().take(pairs).enumerate() {
-        let x = &x[if p.x_each == 1 { pair } else { pair / used } * stride..][..stride];
+    let pairs = call.words("rows")[0] as usize * top_k;
+    let (x, expert_ids) = (call.floats("x"), call.words("expert_ids").clone());
+    for (pair, &expert) in expert_ids.iter().take(pairs).enumerate() {
+        let x = &x[if p.x_each == 1 { pair } else { pair / top_k } * stride..][..stride];
         let first = expert as usize * rows;
         let start = p.row_start as usize;
         // An expert's rows may lie in several pieces; those of the cases do not.
@@ -116,9 +118,9 @@ fn case(
     format: &'static Format,
     finish: &'static Part,
     (rows, cols, tokens, x_each, row_start): (u32, u32, u32, u32, u32),
+    (experts, top_k): (u32, u32),
     random: &mut Random,
 ) -> Case {
-    let (experts, used) = (5, 2);
     let glu = Finish::of(finish) == Finish::Glu;
     let results = if glu { rows / 2 } else { rows };
     // Only what adds comes beside something else.
@@ -129,12 +131,15 @@ fn case(
     };
     let y_stride = padded(y_start + results);
     let piece_rows = rows * experts - row_start;
-    let chosen = (0..tokens * used)
-        .map(|pair| (pair * 3 + 1) % experts)
+    let expert_ids = (0..tokens * top_k)
+        .map(|pair| (pair * 37 + 1) % experts)
         .collect();
-    let x_rows = if x_each == 1 { tokens * used } else { tokens };
+    let x_rows = if x_each == 1 { tokens * top_k } else { tokens };
     Case {
-        name: format!("{rows}×{cols} {} {tokens} from {row_start}", finish.name),
+        name: format!(
+            "{top_k} of {experts} {rows}×{cols} {} {tokens} from {row_start}",
+            finish.name
+        ),
         parts: vec![&format.part, finish],
         consts: vec![],
         params: bytes_of_params(&Params {
@@ -142,24 +147,27 @@ fn case(
             cols,
             row_start,
             piece_rows,
-            used,
+            top_k,
             x_each,
             y_start,
             y_stride,
         }),
-        units: units(rows, used),
+        units: units(rows, top_k),
         tokens,
         buffers: vec![
             ("x", activations(random, x_rows, cols)),
-            ("y", vec![0; (tokens * used * y_stride) as usize]),
-            ("chosen", chosen),
+            ("y", vec![0; (tokens * top_k * y_stride) as usize]),
+            ("expert_ids", expert_ids),
             ("rows", consecutive(3, tokens)),
         ],
         weights: Some(CaseWeights::random(format, piece_rows, cols, random)),
     }
 }
 
-/// Every format; gated, stored and added; a piece of a split matrix; weights in textures.
+/// Experts, and how many of them a token uses, where neither matters.
+const FEW: (u32, u32) = (5, 2);
+
+/// Every format; gated, stored and added; a piece of a split matrix; weights in textures; as many experts as models have.
 fn cases() -> Vec<Case> {
     let mut random = Random::new(13);
     let mut cases = Vec::new();
@@ -169,6 +177,7 @@ fn cases() -> Vec<Case> {
             format,
             &FINISH_STORE,
             (12, cols, 3, 1, 24),
+            FEW,
             &mut random,
         ));
         let finish = if format.block == 1 {
@@ -176,11 +185,13 @@ fn cases() -> Vec<Case> {
         } else {
             &FINISH_GLU
         };
-        let mut textured = case(format, finish, (48, 2 * cols, 2, 0, 0), &mut random);
+        let mut textured = case(format, finish, (48, 2 * cols, 2, 0, 0), FEW, &mut random);
         textured.parts[0] = &format.textured;
         cases.push(textured);
     }
     let added = (8, 64, 3, 1, 0);
-    cases.push(case(FORMATS[0], &FINISH_ADD, added, &mut random));
+    cases.push(case(FORMATS[0], &FINISH_ADD, added, FEW, &mut random));
+    let many = (8, 64, 3, 0, 0);
+    cases.push(case(FORMATS[0], &FINISH_STORE, many, (128, 8), &mut random));
     cases
 }

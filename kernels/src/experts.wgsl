@@ -1,45 +1,46 @@
 // experts: y = W[expert] x for every expert that a token uses.
-// SPLIT lanes share four rows, each taking every SPLIT-th group of 32 weights; with SPLIT = 1 a lane has four rows of its
-// own. Workgroups in y have a pair of token and expert each. Bound: reads the weights of the chosen experts once a token.
+// LANES_PER_ROW lanes share four rows, each taking every LANES_PER_ROW-th group of 32 weights; with LANES_PER_ROW = 1 a lane has
+// four rows of its own. Workgroups in y have a pair of token and expert each. Bound: reads the weights of a token's experts
+// once.
 // Sockets: format, finish; reduce comes with the variant.
 
 // A matrix holds the rows of all experts, one after the other; this piece of it `piece_rows` from `row_start` on.
-struct Params { rows: u32, cols: u32, row_start: u32, piece_rows: u32, used: u32, x_each: u32,
+struct Params { rows: u32, cols: u32, row_start: u32, piece_rows: u32, top_k: u32, x_each: u32,
     y_start: u32, y_stride: u32 }
 
-@group(0) @binding(3) var<storage, read> x: array<Group>;         // (tokens, or pairs where x_each is 1, padded cols / 32)
-@group(0) @binding(4) var<storage, read_write> y: array<f32>;     // (tokens, used, y_stride)
-@group(0) @binding(5) var<storage, read> chosen: array<u32>;      // (tokens, used)
+@group(0) @binding(3) var<storage, read> x: array<Group>;          // (tokens, or pairs where x_each is 1, padded cols / 32)
+@group(0) @binding(4) var<storage, read_write> y: array<f32>;      // (tokens, top_k, y_stride)
+@group(0) @binding(5) var<storage, read> expert_ids: array<u32>;   // (tokens, top_k)
 @group(0) @binding(8) var<uniform> params: Params;
 
-@compute @workgroup_size(LANES)
+@compute @workgroup_size(WORKGROUP_SIZE)
 fn main(at: Invocation, wg: Workgroup) {
     w_begin();
     let pair = wg.id.y;
-    if pair >= rows.count * params.used { return; }
+    if pair >= rows.count * params.top_k { return; }
     let groups = (params.cols + 31u) / 32u;
-    let row = (wg.id.x * (LANES / SPLIT) + at.lane / SPLIT) * 4u; // of the expert
-    let first = chosen[pair] * params.rows + row;                 // of the matrix
+    let row = (wg.id.x * (WORKGROUP_SIZE / LANES_PER_ROW) + at.lane / LANES_PER_ROW) * 4u; // of the expert
+    let first = expert_ids[pair] * params.rows + row;                 // of the matrix
     let there = row < params.rows && first >= params.row_start && first < params.row_start + params.piece_rows;
     let place = select(0u, first - params.row_start, there);      // of the piece
-    let start = select(pair / params.used, pair, params.x_each == 1u) * groups;
+    let start = select(pair / params.top_k, pair, params.x_each == 1u) * groups;
 
     let four = four_place(place / 4u, groups);
     let w_rows = vec4u(row_place(place, groups), row_place(place + 1u, groups),
         row_place(place + 2u, groups), row_place(place + 3u, groups));
     var sums = vec4f(0.0);
-    for (var group = at.lane % SPLIT; group < groups; group += SPLIT) {
+    for (var group = at.lane % LANES_PER_ROW; group < groups; group += LANES_PER_ROW) {
         let v = x[start + group];
         let total = v.a + v.b + v.c + v.d + v.e + v.f + v.g + v.h;
         let s = w_scales_of(four + four_step(group));
         let met = stepped(v);
         let at_row = w_rows + row_step(group);
         sums += s.scale * vec4f(product(at_row.x, met), product(at_row.y, met), product(at_row.z, met), product(at_row.w, met))
-            + s.least * (total.x + total.y + total.z + total.w);
+            + s.min * (total.x + total.y + total.z + total.w);
     }
     let low = vec2f(reduce_sum(sums.x, at, wg), reduce_sum(sums.y, at, wg));
     let high = vec2f(reduce_sum(sums.z, at, wg), reduce_sum(sums.w, at, wg));
-    if at.lane % SPLIT != 0u || !there { return; }
+    if at.lane % LANES_PER_ROW != 0u || !there { return; }
     let y_start = pair * params.y_stride + params.y_start;
     finish(y_start, row, low);
     finish(y_start, row + 2u, high);

@@ -9,6 +9,7 @@ use crate::{
     parts::{OUTPUT_GATES, SIGMOID},
     pointwise::{sigmoid, silu},
     random::Random,
+    tolerance,
 };
 
 /// The kernel; units are columns.
@@ -21,7 +22,8 @@ pub static GATE: Kernel = Kernel {
     params: Params::FIELDS,
     outputs: &["y"],
     grid: lane_grid,
-    twin,
+    reference,
+    tolerance: tolerance::f32,
     cases: || Box::new(cases().into_iter()),
 };
 
@@ -40,7 +42,7 @@ crate::params! {
 }
 
 /// `y` (rows, y_stride) times the activation of `x` (rows, x_stride).
-fn twin(call: &mut Call) {
+fn reference(call: &mut Call) {
     let p: Params = call.params();
     let x = call.floats("x");
     let activated = if call.has(&SIGMOID) { sigmoid } else { silu };

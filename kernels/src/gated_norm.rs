@@ -9,6 +9,7 @@ use crate::{
     parts::{NORM_IN_PLACE, NORM_STORE, OUTPUT_GATES, OVERWRITE, SIGMOID, SILU},
     pointwise::{sigmoid, silu},
     random::Random,
+    tolerance,
 };
 
 /// The kernel; units are heads of a row.
@@ -21,7 +22,8 @@ pub static GATED_NORM: Kernel = Kernel {
     params: Params::FIELDS,
     outputs: &["y"],
     grid: |_, heads, tokens| [heads, tokens, 1],
-    twin,
+    reference,
+    tolerance: tolerance::f32,
     cases: || Box::new(cases().into_iter()),
 };
 
@@ -44,7 +46,7 @@ crate::params! {
 }
 
 /// `y` (rows, y_stride) from `x` (rows, x_stride), or y itself, `norm_weight` (head_dim) and `gate` (rows, gate_stride).
-fn twin(call: &mut Call) {
+fn reference(call: &mut Call) {
     let p: Params = call.params();
     let head_dim = p.head_dim as usize;
     let (weight, gate) = (call.floats("norm_weight"), call.floats("gate"));

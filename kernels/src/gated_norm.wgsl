@@ -9,19 +9,19 @@ struct Params { head_dim: u32, eps: f32, x_stride: u32, y_stride: u32, gate_stri
 @group(0) @binding(4) var<storage, read_write> y: array<f32>;      // (rows, y_stride)
 @group(0) @binding(8) var<uniform> params: Params;
 
-@compute @workgroup_size(LANES)
+@compute @workgroup_size(WORKGROUP_SIZE)
 fn main(at: Invocation, wg: Workgroup) {
     let start = wg.id.x * params.head_dim;
     let from_x = wg.id.y * params.x_stride + start;
     let from_gate = wg.id.y * params.gate_stride + params.gate_start + start;
     let to_y = wg.id.y * params.y_stride + start;
     var squares = 0.0;
-    for (var col = at.lane; col < params.head_dim; col += LANES) {
+    for (var col = at.lane; col < params.head_dim; col += WORKGROUP_SIZE) {
         let v = norm_input(from_x + col, to_y + col);
         squares += v * v;
     }
     let scale = inverseSqrt(reduce_sum(squares, at, wg) / f32(params.head_dim) + params.eps);
-    for (var col = at.lane; col < params.head_dim; col += LANES) {
+    for (var col = at.lane; col < params.head_dim; col += WORKGROUP_SIZE) {
         let v = norm_input(from_x + col, to_y + col);
         norm_put(to_y + col, v * scale * norm_weight[col] * activated(gate[from_gate + col]));
     }

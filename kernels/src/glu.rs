@@ -8,6 +8,7 @@ use crate::{
     parts::{GATES, GELU, SILU},
     pointwise::{gelu, silu},
     random::Random,
+    tolerance,
 };
 
 /// The kernel; units are results.
@@ -20,7 +21,8 @@ pub static GLU: Kernel = Kernel {
     params: Params::FIELDS,
     outputs: &["y"],
     grid: lane_grid,
-    twin,
+    reference,
+    tolerance: tolerance::f32,
     cases: || Box::new(cases().into_iter()),
 };
 
@@ -40,7 +42,7 @@ crate::params! {
 
 /// `y` (tokens, each, y_stride) from `x` (tokens, each, x_stride), alternating, and `delta` (tokens, each, x_stride), one
 /// after the other.
-fn twin(call: &mut Call) {
+fn reference(call: &mut Call) {
     let p: Params = call.params();
     let (cols, x_stride) = (p.cols as usize, p.x_stride as usize);
     let (x, delta) = (call.floats("x"), call.floats("delta"));

@@ -8,7 +8,7 @@ struct Params { cols: u32, each: u32, x_stride: u32, y_stride: u32 }
 @group(0) @binding(5) var<storage, read> delta: array<f32>;    // (tokens, each, x_stride): of all gates, of all ups
 @group(0) @binding(8) var<uniform> params: Params;
 
-@compute @workgroup_size(LANES)
+@compute @workgroup_size(WORKGROUP_SIZE)
 fn main(@builtin(global_invocation_id) at: vec3u) {
     if at.x >= params.cols { return; }
     for (var row = at.y * params.each; row < (at.y + 1u) * params.each; row++) {

@@ -1,6 +1,6 @@
 //! What a kernel is: a source with open sockets, the parts that may fill them, and the variants for different hardware.
 
-use crate::{Call, Cases};
+use crate::{Call, Case, Cases, tolerance::Tolerance};
 
 /// A compute kernel and everything that is true of it.
 pub struct Kernel {
@@ -21,7 +21,9 @@ pub struct Kernel {
     /// Workgroups for `units` (what that is, the kernel says) and `tokens`.
     pub grid: fn(&Shader, units: u32, tokens: u32) -> [u32; 3],
     /// The same operation on the CPU, in plain loops and f64 sums.
-    pub twin: fn(&mut Call),
+    pub reference: fn(&mut Call),
+    /// How far an output, by its name, may be from the reference's in a case and a variant.
+    pub tolerance: fn(&Case, &Variant, &str) -> Tolerance,
     /// Shapes that break things, with data; serve tests, benchmarks and the support table.
     pub cases: fn() -> Cases,
 }
@@ -51,7 +53,7 @@ pub struct Part {
     pub f16: bool,
     /// It needs the `subgroups` feature.
     pub subgroups: bool,
-    /// Subgroups must have exactly `LANES` lanes, the workgroup's.
+    /// Subgroups must have exactly `WORKGROUP_SIZE` lanes, the workgroup's.
     pub whole_subgroup: bool,
     /// It needs wgpu's experimental cooperative matrices, of this kind.
     pub cooperative: Option<Cooperative>,
@@ -108,12 +110,13 @@ impl Variant {
     /// Lanes that every subgroup must have, where it matters.
     pub fn subgroup_size(&self) -> Option<u32> {
         let whole = self.parts.iter().any(|p| p.whole_subgroup);
-        self.get("SUBGROUP").or(whole.then(|| self.lanes()))
+        self.get("SUBGROUP")
+            .or(whole.then(|| self.workgroup_size()))
     }
 
     /// Invocations of a workgroup.
-    pub fn lanes(&self) -> u32 {
-        self.get("LANES").unwrap_or(1)
+    pub fn workgroup_size(&self) -> u32 {
+        self.get("WORKGROUP_SIZE").unwrap_or(1)
     }
 }
 
@@ -126,7 +129,7 @@ pub struct Shader {
     pub variant: &'static Variant,
     /// The parts that fill the kernel's sockets, one each, in their order.
     pub parts: Vec<&'static Part>,
-    /// Constants of the model (the head size), which also show in the label.
+    /// Constants of the model (the head_dim), which also show in the label.
     pub consts: Vec<(&'static str, u32)>,
 }
 
@@ -268,13 +271,13 @@ pub fn wide_grid(count: u32) -> [u32; 3] {
 
 /// Variants whose lanes have each a thing of their own, and nothing to do with each other.
 pub(crate) static LANES_64: [Variant; 2] = [
-    lanes("lanes8", &[("LANES", 8)], true),
-    lanes("lanes64", &[("LANES", 64)], false),
+    lanes("lanes8", &[("WORKGROUP_SIZE", 8)], true),
+    lanes("lanes64", &[("WORKGROUP_SIZE", 64)], false),
 ];
 /// The same where there are fewer things.
 pub(crate) static LANES_32: [Variant; 2] = [
-    lanes("lanes8", &[("LANES", 8)], true),
-    lanes("lanes32", &[("LANES", 32)], false),
+    lanes("lanes8", &[("WORKGROUP_SIZE", 8)], true),
+    lanes("lanes32", &[("WORKGROUP_SIZE", 32)], false),
 ];
 
 const fn lanes(
@@ -292,5 +295,5 @@ const fn lanes(
 
 /// A lane for each unit of each token.
 pub(crate) fn lane_grid(shader: &Shader, units: u32, tokens: u32) -> [u32; 3] {
-    [units.div_ceil(shader.constant("LANES")), tokens, 1]
+    [units.div_ceil(shader.constant("WORKGROUP_SIZE")), tokens, 1]
 }

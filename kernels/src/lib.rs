@@ -1,7 +1,7 @@
 //! Lantern's kernels: WGSL and its truth. No wgpu, no I/O, no async.
 //!
 //! A kernel is a `.wgsl` file with a `.rs` file of the same name beside it, which holds its parameters, its grid,
-//! its variants and its CPU twin. Plain WGSL parts fill the sockets that a kernel leaves open ([`link`]); the choice
+//! its variants and its CPU reference. Plain WGSL parts fill the sockets that a kernel leaves open ([`link`]); the choice
 //! of parts is the shader's label, its cache key, its profile row and its error title.
 //!
 //! Activations are rows of f32 whose stride is the width rounded up to [`GROUP`]. The padding is zero, always: buffers
@@ -13,14 +13,15 @@ pub mod kernel;
 pub mod link;
 pub mod parts;
 pub mod random;
+pub mod tolerance;
 mod unroll;
 
 pub mod argmax;
 pub mod attention;
-pub mod attention_join;
+mod attention_cases;
+pub mod attention_combine;
 pub mod attention_positions;
 pub mod attention_tokens;
-pub mod combine;
 pub mod conv;
 pub mod delta_net;
 pub mod embed;
@@ -34,6 +35,8 @@ pub mod matmul_integer;
 pub mod matmul_rows;
 pub mod matvec;
 pub mod matvec_integer;
+pub mod moe_combine;
+pub mod moe_route;
 pub mod multiply_add;
 pub mod noise;
 pub mod norm;
@@ -41,7 +44,6 @@ pub mod pointwise;
 pub mod quantise;
 pub mod read;
 pub mod rope;
-pub mod route;
 pub mod sample;
 pub mod store;
 
@@ -49,6 +51,7 @@ pub use call::{Call, Case, CaseWeights, Cases};
 pub use formats::{FORMATS, Format};
 pub use kernel::{Cooperative, Kernel, Part, Shader, Socket, Variant};
 pub use link::{Binding, BindingKind, Linked, Target};
+pub use tolerance::Tolerance;
 
 /// Weights that are decoded together, and the unit to which every row is padded.
 pub const GROUP: u32 = 32;
@@ -71,14 +74,14 @@ pub const ALL: &[&Kernel] = &[
     &attention::ATTENTION,
     &attention_positions::ATTENTION_POSITIONS,
     &attention_tokens::ATTENTION_TOKENS,
-    &attention_join::ATTENTION_JOIN,
-    &route::ROUTE,
+    &attention_combine::ATTENTION_COMBINE,
+    &moe_route::MOE_ROUTE,
     &experts::EXPERTS,
-    &combine::COMBINE,
     &conv::CONV,
     &delta_net::DELTA_NET,
     &gated_norm::GATED_NORM,
     &gate::GATE,
+    &moe_combine::MOE_COMBINE,
     &argmax::ARGMAX,
     &sample::SAMPLE,
     &read::READ,

@@ -6,10 +6,11 @@ use crate::{
     formats::FORMAT,
     matvec, padded,
     parts::{
-        FINISH, FINISH_ADD, FINISH_GATE, FINISH_GLU, FINISH_STORE, HALVES_BITS, HALVES_UNPACK,
+        F16X2_BITS, F16X2_UNPACK, FINISH, FINISH_ADD, FINISH_GATE, FINISH_GLU, FINISH_STORE,
         INPUT_PLAIN, ROWS, SCALAR, SCALAR_F16, SCALAR_F32,
     },
     random::Random,
+    tolerance,
 };
 
 /// The kernel; units are rows.
@@ -21,9 +22,9 @@ pub static MATMUL: Kernel = Kernel {
     variants: &[
         Variant {
             name: "tokens8",
-            parts: &[&HALVES_UNPACK],
+            parts: &[&F16X2_UNPACK],
             consts: &[
-                ("LANES", 8),
+                ("WORKGROUP_SIZE", 8),
                 ("LANES_R", 1),
                 ("LANES_T", 8),
                 ("ROWS", 16),
@@ -33,9 +34,9 @@ pub static MATMUL: Kernel = Kernel {
         },
         Variant {
             name: "tile64",
-            parts: &[&HALVES_BITS],
+            parts: &[&F16X2_BITS],
             consts: &[
-                ("LANES", 256),
+                ("WORKGROUP_SIZE", 256),
                 ("LANES_R", 16),
                 ("LANES_T", 16),
                 ("ROWS", 4),
@@ -47,7 +48,8 @@ pub static MATMUL: Kernel = Kernel {
     params: Params::FIELDS,
     outputs: &["y"],
     grid,
-    twin,
+    reference,
+    tolerance: tolerance::linear,
     cases: || Box::new(cases().into_iter()),
 };
 
@@ -73,7 +75,7 @@ crate::params! {
 }
 
 /// `y` (tokens, y_stride) from `x` (tokens, padded cols).
-pub(crate) fn twin(call: &mut Call) {
+pub(crate) fn reference(call: &mut Call) {
     let p: Params = call.params();
     let as_matvec = matvec::Params {
         rows: p.rows,

@@ -16,7 +16,7 @@ const TILE_TOKENS = TOKENS * LANES_T;
 var<workgroup> w_tile: array<scalar4, 8u * TILE_ROWS>;   // (8 steps of 4 columns, rows)
 var<workgroup> x_tile: array<scalar4, 8u * TILE_TOKENS>; // (8 steps of 4 columns, tokens)
 
-@compute @workgroup_size(LANES)
+@compute @workgroup_size(WORKGROUP_SIZE)
 fn main(@builtin(workgroup_id) at: vec3u, @builtin(local_invocation_index) lane: u32) {
     w_begin();
     let groups = (params.cols + 31u) / 32u;
@@ -28,7 +28,7 @@ fn main(@builtin(workgroup_id) at: vec3u, @builtin(local_invocation_index) lane:
 
     var sums = array<array<f32, ROWS>, TOKENS>();
     for (var group = 0u; group < groups; group++) {
-        for (var r = lane; r < TILE_ROWS; r += LANES) {
+        for (var r = lane; r < TILE_ROWS; r += WORKGROUP_SIZE) {
             let row = min(first_row + r, params.rows - 1u); // rows past the end repeat the last
             let scale = w_scale(row, group, groups);
             let step = scale.x * W_STEP;
@@ -42,7 +42,7 @@ fn main(@builtin(workgroup_id) at: vec3u, @builtin(local_invocation_index) lane:
             w_tile[6u * TILE_ROWS + r] = scalar4(q.g * step + scale.y);
             w_tile[7u * TILE_ROWS + r] = scalar4(q.h * step + scale.y);
         }
-        for (var e = lane; e < 8u * TILE_TOKENS; e += LANES) {
+        for (var e = lane; e < 8u * TILE_TOKENS; e += WORKGROUP_SIZE) {
             let token = min(first_token + e % TILE_TOKENS, last_token);
             x_tile[e] = scalar4(x[(token * groups + group) * 8u + e / TILE_TOKENS]);
         }

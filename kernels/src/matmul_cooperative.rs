@@ -1,12 +1,13 @@
 //! Matrix times matrix by the matrix instructions of subgroups: wgpu's experimental cooperative matrices. The same
 //! operation as `matmul`, with its cases. Not yet run on hardware that has them; with plain loops in place of the matrix
-//! instructions, and a lane for each subgroup, it did what its twin does on SwiftShader.
+//! instructions, and a lane for each subgroup, it did what its reference does on SwiftShader.
 
 use crate::{
     Case, Kernel, Variant,
     formats::FORMAT,
     matmul::{self, Params},
-    parts::{COOPERATIVE_F16, COOPERATIVE_F32, FINISH, HALVES_BITS, ROWS, SCALAR_F16},
+    parts::{COOPERATIVE_F16, COOPERATIVE_F32, F16X2_BITS, FINISH, ROWS, SCALAR_F16},
+    tolerance,
 };
 
 /// The kernel; units are rows.
@@ -18,14 +19,14 @@ pub static MATMUL_COOPERATIVE: Kernel = Kernel {
     variants: &[
         Variant {
             name: "cooperative_f16",
-            parts: &[&COOPERATIVE_F16, &HALVES_BITS],
-            consts: &[("LANES", 128), ("SUBGROUP", 32)],
+            parts: &[&COOPERATIVE_F16, &F16X2_BITS],
+            consts: &[("WORKGROUP_SIZE", 128), ("SUBGROUP", 32)],
             software: false,
         },
         Variant {
             name: "cooperative_f32",
-            parts: &[&COOPERATIVE_F32, &HALVES_BITS],
-            consts: &[("LANES", 128), ("SUBGROUP", 32)],
+            parts: &[&COOPERATIVE_F32, &F16X2_BITS],
+            consts: &[("WORKGROUP_SIZE", 128), ("SUBGROUP", 32)],
             software: false,
         },
     ],
@@ -36,7 +37,8 @@ pub static MATMUL_COOPERATIVE: Kernel = Kernel {
         let tile = if f16 { 64 } else { 32 };
         [rows.div_ceil(tile), tokens.div_ceil(tile), 1]
     },
-    twin: matmul::twin,
+    reference: matmul::reference,
+    tolerance: tolerance::linear,
     cases: || Box::new(cases().into_iter()),
 };
 

@@ -17,7 +17,7 @@ var<workgroup> w_tile: array<tile, STRIDE * TILE>;     // (rows, STRIDE)
 var<workgroup> x_tile: array<tile, STRIDE * TILE>;     // (tokens, STRIDE)
 var<workgroup> results: array<f32, 4u * AREA>;         // (subgroups, tokens, rows)
 
-@compute @workgroup_size(LANES)
+@compute @workgroup_size(WORKGROUP_SIZE)
 fn main(@builtin(workgroup_id) at: vec3u, @builtin(local_invocation_index) lane: u32,
     @builtin(subgroup_id) subgroup: u32, @builtin(subgroup_invocation_id) subgroup_lane: u32) {
     w_begin();
@@ -26,15 +26,15 @@ fn main(@builtin(workgroup_id) at: vec3u, @builtin(local_invocation_index) lane:
     let own_token = subgroup % 2u * 2u * SIDE;
     let area = subgroup * AREA;
 
-    for (var e = lane; e < 4u * AREA; e += LANES) { results[e] = 0.0; }
+    for (var e = lane; e < 4u * AREA; e += WORKGROUP_SIZE) { results[e] = 0.0; }
     workgroupBarrier();
     var sums00 = coopLoad<Results>(&results[area], SIDE); // rows, tokens
     var sums01 = coopLoad<Results>(&results[area], SIDE);
     var sums10 = coopLoad<Results>(&results[area], SIDE);
     var sums11 = coopLoad<Results>(&results[area], SIDE);
     for (var group = 0u; group < groups; group++) {
-        for (var r = lane; r < TILE; r += LANES) { stage_row(r, at.x * TILE + r, group, groups); }
-        for (var e = lane; e < 8u * TILE; e += LANES) {
+        for (var r = lane; r < TILE; r += WORKGROUP_SIZE) { stage_row(r, at.x * TILE + r, group, groups); }
+        for (var e = lane; e < 8u * TILE; e += WORKGROUP_SIZE) {
             let token = min(at.y * TILE + e / 8u, rows.count - 1u);
             put_x(e / 8u * STRIDE + e % 8u * 4u, x[(token * groups + group) * 8u + e % 8u]);
         }

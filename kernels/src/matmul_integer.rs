@@ -10,11 +10,12 @@ use crate::{
     matvec_integer::products,
     padded,
     parts::{
-        FINISH, FINISH_ADD, FINISH_GATE, FINISH_GLU, FINISH_STORE, HALVES_BITS, INPUT_PLAIN,
-        PACKED, ROWS,
+        F16X2_BITS, FINISH, FINISH_ADD, FINISH_GATE, FINISH_GLU, FINISH_STORE, INPUT_PLAIN, PACKED,
+        ROWS,
     },
     quantise::packed,
     random::Random,
+    tolerance,
 };
 
 /// The kernel; units are rows.
@@ -25,9 +26,9 @@ pub static MATMUL_INTEGER: Kernel = Kernel {
     sockets: &[BYTES, FINISH],
     variants: &[Variant {
         name: "integer_tile64",
-        parts: &[&HALVES_BITS],
+        parts: &[&F16X2_BITS],
         consts: &[
-            ("LANES", 256),
+            ("WORKGROUP_SIZE", 256),
             ("LANES_R", 16),
             ("LANES_T", 16),
             ("ROWS", 4),
@@ -38,12 +39,13 @@ pub static MATMUL_INTEGER: Kernel = Kernel {
     params: Params::FIELDS,
     outputs: &["y"],
     grid: matmul::grid,
-    twin,
+    reference,
+    tolerance: tolerance::linear,
     cases: || Box::new(cases().into_iter()),
 };
 
 /// `y` (tokens, y_stride) from `x` (tokens, groups).
-fn twin(call: &mut Call) {
+fn reference(call: &mut Call) {
     let p: Params = call.params();
     for token in 0..call.words("rows")[0] {
         let results = products(call, p.cols, token as usize);

@@ -14,11 +14,11 @@ const TILE_TOKENS = TOKENS * LANES_T;
 @group(0) @binding(8) var<uniform> params: Params;
 
 var<workgroup> w_tile: array<vec4u, 2u * TILE_ROWS>;     // (halves of a group, rows)
-var<workgroup> w_scales_tile: array<vec2f, TILE_ROWS>;   // scale, least
+var<workgroup> w_scales_tile: array<vec2f, TILE_ROWS>;   // scale, min
 var<workgroup> x_tile: array<vec4u, 4u * TILE_TOKENS>;   // (halves of high and low bytes of a group, tokens)
 var<workgroup> x_scales_tile: array<vec2f, TILE_TOKENS>; // scale, total
 
-@compute @workgroup_size(LANES)
+@compute @workgroup_size(WORKGROUP_SIZE)
 fn main(@builtin(workgroup_id) at: vec3u, @builtin(local_invocation_index) lane: u32) {
     w_begin();
     let groups = (params.cols + 31u) / 32u;
@@ -30,7 +30,7 @@ fn main(@builtin(workgroup_id) at: vec3u, @builtin(local_invocation_index) lane:
 
     var sums = array<array<f32, ROWS>, TOKENS>();
     for (var group = 0u; group < groups; group++) {
-        for (var e = lane; e < TILE_ROWS + TILE_TOKENS; e += LANES) {
+        for (var e = lane; e < TILE_ROWS + TILE_TOKENS; e += WORKGROUP_SIZE) {
             if e < TILE_ROWS {
                 stage_row(e, min(first_row + e, params.rows - 1u), group, groups); // rows past the end repeat the last
             } else {

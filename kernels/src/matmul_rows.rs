@@ -7,10 +7,11 @@ use crate::{
     kernel::wide_grid,
     matvec, padded,
     parts::{
-        FINISH_STORE, Finish, GATES, GELU, HALVES_UNPACK, INPUT_PLAIN, REDUCE_NONE, ROWS, SILU,
+        F16X2_UNPACK, FINISH_STORE, Finish, GATES, GELU, INPUT_PLAIN, REDUCE_NONE, ROWS, SILU,
         SUBGROUP, XS, XS_ALONE, XS_SHARED, XS_STORAGE, XS_UNIFORM,
     },
     random::Random,
+    tolerance,
 };
 
 /// Tokens of a dispatch.
@@ -25,29 +26,30 @@ pub static MATMUL_ROWS: Kernel = Kernel {
     variants: &[
         Variant {
             name: "lanes4",
-            parts: &[&SUBGROUP, &XS_SHARED, &HALVES_UNPACK],
-            consts: &[("LANES", 4), ("ROWS", 8)],
+            parts: &[&SUBGROUP, &XS_SHARED, &F16X2_UNPACK],
+            consts: &[("WORKGROUP_SIZE", 4), ("ROWS", 8)],
             software: true,
         },
         Variant {
             name: "rows8",
-            parts: &[&REDUCE_NONE, &XS_ALONE, &HALVES_UNPACK],
-            consts: &[("LANES", 8), ("ROWS", 8)],
+            parts: &[&REDUCE_NONE, &XS_ALONE, &F16X2_UNPACK],
+            consts: &[("WORKGROUP_SIZE", 8), ("ROWS", 8)],
             software: true,
         },
         Variant {
             name: "rows4",
-            parts: &[&REDUCE_NONE, &XS_ALONE, &HALVES_UNPACK],
-            consts: &[("LANES", 8), ("ROWS", 4)],
+            parts: &[&REDUCE_NONE, &XS_ALONE, &F16X2_UNPACK],
+            consts: &[("WORKGROUP_SIZE", 8), ("ROWS", 4)],
             software: true,
         },
     ],
     params: Params::FIELDS,
     outputs: &["y"],
     grid: |shader, rows, _| {
-        wide_grid(rows.div_ceil(shader.constant("ROWS") * shader.constant("LANES")))
+        wide_grid(rows.div_ceil(shader.constant("ROWS") * shader.constant("WORKGROUP_SIZE")))
     },
-    twin,
+    reference,
+    tolerance: tolerance::linear,
     cases: || Box::new(cases().into_iter()),
 };
 
@@ -70,7 +72,7 @@ crate::params! {
 }
 
 /// `y` (tokens, y_stride) from `x` (8 tokens, padded cols), the tokens from `token_start` on.
-fn twin(call: &mut Call) {
+fn reference(call: &mut Call) {
     let p: Params = call.params();
     let as_matvec = matvec::Params {
         rows: p.rows,

@@ -9,11 +9,11 @@ struct Params { rows: u32, cols: u32, y_start: u32, y_stride: u32, token_start: 
 @group(0) @binding(4) var<storage, read_write> y: array<f32>;   // (tokens, y_stride)
 @group(0) @binding(8) var<uniform> params: Params;
 
-@compute @workgroup_size(LANES)
+@compute @workgroup_size(WORKGROUP_SIZE)
 fn main(at: Invocation, wg: Workgroup) {
     w_begin();
     let groups = (params.cols + 31u) / 32u;
-    let row = ((wg.id.y * wg.count.x + wg.id.x) * LANES + at.lane) * ROWS;
+    let row = ((wg.id.y * wg.count.x + wg.id.x) * WORKGROUP_SIZE + at.lane) * ROWS;
     let last = params.rows - 1u;
     let four = four_place(min(row, last) / 4u, groups);
     let w_rows = places(row, groups);
@@ -77,15 +77,15 @@ struct Four { p: Group, q: Group, r: Group, s: Group }
 
 fn four_rows(four: u32, rows: vec4u) -> Four {
     let s = w_scales_of(four);
-    return Four(weights(rows.x, s.scale.x, s.least.x), weights(rows.y, s.scale.y, s.least.y),
-        weights(rows.z, s.scale.z, s.least.z), weights(rows.w, s.scale.w, s.least.w));
+    return Four(weights(rows.x, s.scale.x, s.min.x), weights(rows.y, s.scale.y, s.min.y),
+        weights(rows.z, s.scale.z, s.min.z), weights(rows.w, s.scale.w, s.min.w));
 }
 
-fn weights(group: u32, scale: f32, least: f32) -> Group {
+fn weights(group: u32, scale: f32, w_min: f32) -> Group {
     let q = w_group(group);
     let s = scale * W_STEP;
-    return Group(q.a * s + least, q.b * s + least, q.c * s + least, q.d * s + least,
-        q.e * s + least, q.f * s + least, q.g * s + least, q.h * s + least);
+    return Group(q.a * s + w_min, q.b * s + w_min, q.c * s + w_min, q.d * s + w_min,
+        q.e * s + w_min, q.f * s + w_min, q.g * s + w_min, q.h * s + w_min);
 }
 
 // A group's products with one token.

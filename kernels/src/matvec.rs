@@ -9,13 +9,14 @@ use crate::{
     norm::rms_norm,
     padded,
     parts::{
-        FINISH, FINISH_ADD, FINISH_GATE, FINISH_GEGATE, FINISH_GEGLU, FINISH_GLU, FINISH_STORE,
-        Finish, GROUP_ALONE, GROUP_SHARED, HALVES_BITS, HALVES_UNPACK, INPUT, INPUT_NORM,
+        F16X2_BITS, F16X2_UNPACK, FINISH, FINISH_ADD, FINISH_GATE, FINISH_GEGATE, FINISH_GEGLU,
+        FINISH_GLU, FINISH_STORE, Finish, GROUP_ALONE, GROUP_SHARED, INPUT, INPUT_NORM,
         INPUT_NORM_UNIFORM, INPUT_PLAIN, REDUCE_NONE, REDUCE_SUBGROUP, REDUCE_WORKGROUP, ROWS,
         SUBGROUP, X, X_SINGLE, X_STORAGE, X_UNIFORM,
     },
     pointwise::{gelu, silu},
     random::Random,
+    tolerance,
 };
 
 /// The kernel; units are rows.
@@ -27,45 +28,46 @@ pub static MATVEC: Kernel = Kernel {
     variants: &[
         Variant {
             name: "lanes4",
-            parts: &[&SUBGROUP, &GROUP_SHARED, &HALVES_UNPACK],
-            consts: &[("LANES", 4), ("SPLIT", 1), ("ROWS", 16)],
+            parts: &[&SUBGROUP, &GROUP_SHARED, &F16X2_UNPACK],
+            consts: &[("WORKGROUP_SIZE", 4), ("LANES_PER_ROW", 1), ("ROWS", 16)],
             software: true,
         },
         Variant {
             name: "rows8",
-            parts: &[&REDUCE_NONE, &GROUP_ALONE, &HALVES_UNPACK],
-            consts: &[("LANES", 8), ("SPLIT", 1), ("ROWS", 8)],
+            parts: &[&REDUCE_NONE, &GROUP_ALONE, &F16X2_UNPACK],
+            consts: &[("WORKGROUP_SIZE", 8), ("LANES_PER_ROW", 1), ("ROWS", 8)],
             software: true,
         },
         Variant {
             name: "rows4",
-            parts: &[&REDUCE_NONE, &GROUP_ALONE, &HALVES_UNPACK],
-            consts: &[("LANES", 8), ("SPLIT", 1), ("ROWS", 4)],
+            parts: &[&REDUCE_NONE, &GROUP_ALONE, &F16X2_UNPACK],
+            consts: &[("WORKGROUP_SIZE", 8), ("LANES_PER_ROW", 1), ("ROWS", 4)],
             software: true,
         },
         Variant {
             name: "subgroup",
-            parts: &[&REDUCE_SUBGROUP, &GROUP_ALONE, &HALVES_BITS],
-            consts: &[("LANES", 32), ("SPLIT", 32), ("ROWS", 4)],
+            parts: &[&REDUCE_SUBGROUP, &GROUP_ALONE, &F16X2_BITS],
+            consts: &[("WORKGROUP_SIZE", 32), ("LANES_PER_ROW", 32), ("ROWS", 4)],
             software: false,
         },
         Variant {
             name: "workgroup",
-            parts: &[&REDUCE_WORKGROUP, &GROUP_ALONE, &HALVES_BITS],
-            consts: &[("LANES", 32), ("SPLIT", 32), ("ROWS", 4)],
+            parts: &[&REDUCE_WORKGROUP, &GROUP_ALONE, &F16X2_BITS],
+            consts: &[("WORKGROUP_SIZE", 32), ("LANES_PER_ROW", 32), ("ROWS", 4)],
             software: false,
         },
     ],
     params: Params::FIELDS,
     outputs: &["y"],
     grid,
-    twin,
+    reference,
+    tolerance: tolerance::linear,
     cases: || Box::new(cases().into_iter()),
 };
 
-/// `SPLIT` lanes for `ROWS` rows; also those of `matvec_integer`.
+/// `LANES_PER_ROW` lanes for `ROWS` rows; also those of `matvec_integer`.
 pub(crate) fn grid(shader: &Shader, rows: u32, _: u32) -> [u32; 3] {
-    let sets = shader.constant("LANES") / shader.constant("SPLIT");
+    let sets = shader.constant("WORKGROUP_SIZE") / shader.constant("LANES_PER_ROW");
     wide_grid(rows.div_ceil(sets * shader.constant("ROWS")))
 }
 
@@ -143,7 +145,7 @@ pub(crate) fn products(call: &mut Call, p: &Params, token: usize) -> Vec<f64> {
 }
 
 /// `y` (rows) from the last token of `x` (tokens, padded cols).
-fn twin(call: &mut Call) {
+fn reference(call: &mut Call) {
     let p: Params = call.params();
     let token = call.words("rows")[0] as usize - 1;
     let results = products(call, &p, token);

@@ -1,6 +1,6 @@
 // matvec: y = W x for the last token of a pass.
-// SPLIT lanes share four rows, each taking every SPLIT-th group of 32 weights; with SPLIT = 1 a lane has ROWS rows of
-// its own, a multiple of 4. Bound: reads every weight byte once.
+// LANES_PER_ROW lanes share four rows, each taking every LANES_PER_ROW-th group of 32 weights; with LANES_PER_ROW = 1 a lane has
+// ROWS rows of its own, a multiple of 4. Bound: reads every weight byte once.
 // Sockets: format, input, x, finish; reduce and group come with the variant.
 // Loops with constant ends are unrolled.
 
@@ -11,12 +11,12 @@ struct Params { rows: u32, cols: u32, y_start: u32, eps: f32 }
 @group(0) @binding(4) var<storage, read_write> y: array<f32>;   // (rows)
 @group(0) @binding(8) var<uniform> params: Params;
 
-@compute @workgroup_size(LANES)
+@compute @workgroup_size(WORKGROUP_SIZE)
 fn main(at: Invocation, wg: Workgroup) {
     w_begin();
     let start = x_start(GROUPS);
     let index = wg.id.y * wg.count.x + wg.id.x;
-    let row = (index * (LANES / SPLIT) + at.lane / SPLIT) * ROWS;
+    let row = (index * (WORKGROUP_SIZE / LANES_PER_ROW) + at.lane / LANES_PER_ROW) * ROWS;
 
     var fours = array<u32, ROWS / 4u>();
     var rows = array<vec4u, ROWS / 4u>();
@@ -26,7 +26,7 @@ fn main(at: Invocation, wg: Workgroup) {
         rows[k] = places(row + 4u * k);
     }
     var squares = 0.0;
-    for (var group = group_first(at); group < GROUPS; group += SPLIT) {
+    for (var group = group_first(at); group < GROUPS; group += LANES_PER_ROW) {
         let v = x_group(start + group, group, at);
         squares += v.squares;
         for (var k = 0u; k < ROWS / 4u; k++) {
@@ -38,7 +38,7 @@ fn main(at: Invocation, wg: Workgroup) {
     for (var k = 0u; k < ROWS / 4u; k++) {
         let low = vec2f(reduce_sum(sums[k].x, at, wg), reduce_sum(sums[k].y, at, wg)) * scale;
         let high = vec2f(reduce_sum(sums[k].z, at, wg), reduce_sum(sums[k].w, at, wg)) * scale;
-        put(row + 4u * k, low, high, at.lane % SPLIT == 0u);
+        put(row + 4u * k, low, high, at.lane % LANES_PER_ROW == 0u);
     }
 }
 
@@ -56,7 +56,7 @@ fn places(row: u32) -> vec4u {
 fn products(four: u32, rows: vec4u, v: Activations) -> vec4f {
     let s = w_scales_of(four);
     return s.scale * vec4f(product(rows.x, v.weighed), product(rows.y, v.weighed),
-        product(rows.z, v.weighed), product(rows.w, v.weighed)) + s.least * v.total;
+        product(rows.z, v.weighed), product(rows.w, v.weighed)) + s.min * v.total;
 }
 
 fn product(group: u32, x: Group) -> f32 {
@@ -68,6 +68,6 @@ fn product(group: u32, x: Group) -> f32 {
 // 32 activations as the weights meet them, their sum, and the sum of their squares before.
 struct Activations {
     weighed: Group,
-    total: f32, // for the least value that a group's weights share
+    total: f32, // for the min that a group's weights share
     squares: f32,
 }

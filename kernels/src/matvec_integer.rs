@@ -6,12 +6,13 @@ use crate::{
     formats::BYTES,
     matvec, padded,
     parts::{
-        FINISH, FINISH_ADD, FINISH_GATE, FINISH_GLU, FINISH_STORE, HALVES_BITS, HALVES_UNPACK,
+        F16X2_BITS, F16X2_UNPACK, FINISH, FINISH_ADD, FINISH_GATE, FINISH_GLU, FINISH_STORE,
         INPUT_PLAIN, PACKED, PACKED_STORAGE, PACKED_UNIFORM, PACKED_X, REDUCE_NONE,
         REDUCE_SUBGROUP, REDUCE_WORKGROUP,
     },
     quantise::{packed, unpacked},
     random::Random,
+    tolerance,
 };
 
 /// The kernel; units are rows. The shader's constant `X_LENGTH` is padded columns / 32.
@@ -23,27 +24,28 @@ pub static MATVEC_INTEGER: Kernel = Kernel {
     variants: &[
         Variant {
             name: "integer_rows",
-            parts: &[&REDUCE_NONE, &HALVES_UNPACK],
-            consts: &[("LANES", 8), ("SPLIT", 1), ("ROWS", 4)],
+            parts: &[&REDUCE_NONE, &F16X2_UNPACK],
+            consts: &[("WORKGROUP_SIZE", 8), ("LANES_PER_ROW", 1), ("ROWS", 4)],
             software: true,
         },
         Variant {
             name: "integer_subgroup",
-            parts: &[&REDUCE_SUBGROUP, &HALVES_BITS],
-            consts: &[("LANES", 32), ("SPLIT", 32), ("ROWS", 4)],
+            parts: &[&REDUCE_SUBGROUP, &F16X2_BITS],
+            consts: &[("WORKGROUP_SIZE", 32), ("LANES_PER_ROW", 32), ("ROWS", 4)],
             software: false,
         },
         Variant {
             name: "integer_workgroup",
-            parts: &[&REDUCE_WORKGROUP, &HALVES_BITS],
-            consts: &[("LANES", 32), ("SPLIT", 32), ("ROWS", 4)],
+            parts: &[&REDUCE_WORKGROUP, &F16X2_BITS],
+            consts: &[("WORKGROUP_SIZE", 32), ("LANES_PER_ROW", 32), ("ROWS", 4)],
             software: false,
         },
     ],
     params: Params::FIELDS,
     outputs: &["y"],
     grid: matvec::grid,
-    twin,
+    reference,
+    tolerance: tolerance::linear,
     cases: || Box::new(cases().into_iter()),
 };
 
@@ -69,7 +71,7 @@ pub(crate) fn products(call: &mut Call, cols: u32, token: usize) -> Vec<f64> {
 }
 
 /// `y` (rows) from `x` (groups).
-fn twin(call: &mut Call) {
+fn reference(call: &mut Call) {
     let p: Params = call.params();
     let results = products(call, p.cols, 0);
     matvec::finish(call, p.y_start as usize, &results);

@@ -1,5 +1,6 @@
 // matvec_integer: y = W x for one token whose activations are packed as bytes: products of integers, four at a time.
-// SPLIT lanes share ROWS rows, four, each taking every SPLIT-th group of 32 weights. Bound: reads every weight byte once.
+// LANES_PER_ROW lanes share ROWS rows, four, each taking every LANES_PER_ROW-th group of 32 weights.
+// Bound: reads every weight byte once.
 // Sockets: format, x, finish; reduce comes with the variant.
 
 const GROUPS = X_LENGTH; // of a row
@@ -9,29 +10,29 @@ struct Params { rows: u32, cols: u32, y_start: u32 }
 @group(0) @binding(4) var<storage, read_write> y: array<f32>;   // (rows)
 @group(0) @binding(8) var<uniform> params: Params;
 
-@compute @workgroup_size(LANES)
+@compute @workgroup_size(WORKGROUP_SIZE)
 fn main(at: Invocation, wg: Workgroup) {
     w_begin();
     let index = wg.id.y * wg.count.x + wg.id.x;
-    let row = (index * (LANES / SPLIT) + at.lane / SPLIT) * ROWS;
+    let row = (index * (WORKGROUP_SIZE / LANES_PER_ROW) + at.lane / LANES_PER_ROW) * ROWS;
 
     let four = four_place(min(row, params.rows - 1u) / 4u, GROUPS);
     let all = min(vec4u(row) + vec4u(0u, 1u, 2u, 3u), vec4u(params.rows - 1u)); // rows past the end repeat the last
     let rows = vec4u(row_place(all.x, GROUPS), row_place(all.y, GROUPS), row_place(all.z, GROUPS), row_place(all.w, GROUPS));
 
     var sums = vec4f(0.0);
-    for (var group = at.lane % SPLIT; group < GROUPS; group += SPLIT) {
+    for (var group = at.lane % LANES_PER_ROW; group < GROUPS; group += LANES_PER_ROW) {
         let v = x[group];
         let s = w_scales_of(four + four_step(group));
         let at = rows + row_step(group);
         let whole = vec4i(products(w_bytes(at.x), v.high, v.low), products(w_bytes(at.y), v.high, v.low),
             products(w_bytes(at.z), v.high, v.low), products(w_bytes(at.w), v.high, v.low));
-        sums += s.scale * (v.scale * vec4f(whole)) + s.least * v.total;
+        sums += s.scale * (v.scale * vec4f(whole)) + s.min * v.total;
     }
 
     let low = vec2f(reduce_sum(sums.x, at, wg), reduce_sum(sums.y, at, wg));
     let high = vec2f(reduce_sum(sums.z, at, wg), reduce_sum(sums.w, at, wg));
-    if at.lane % SPLIT != 0u { return; }
+    if at.lane % LANES_PER_ROW != 0u { return; }
     if row < params.rows { finish(params.y_start, row, low); }
     if row + 2u < params.rows { finish(params.y_start, row + 2u, high); }
 }

@@ -4,6 +4,7 @@ use crate::{
     Call, Case, Kernel, Part, Variant, bytes_of_params,
     kernel::wide_grid,
     parts::{REDUCE_NONE, SCALAR, SCALAR_F16, SCALAR_F32},
+    tolerance,
 };
 
 /// Turns of a lane's loop.
@@ -21,20 +22,21 @@ pub static MULTIPLY_ADD: Kernel = Kernel {
         Variant {
             name: "lanes8",
             parts: &[],
-            consts: &[("LANES", 8), ("TURNS", TURNS)],
+            consts: &[("WORKGROUP_SIZE", 8), ("TURNS", TURNS)],
             software: true,
         },
         Variant {
             name: "lanes64",
             parts: &[],
-            consts: &[("LANES", 64), ("TURNS", TURNS)],
+            consts: &[("WORKGROUP_SIZE", 64), ("TURNS", TURNS)],
             software: false,
         },
     ],
     params: Params::FIELDS,
     outputs: &["y"],
-    grid: |shader, lanes, _| wide_grid(lanes.div_ceil(shader.constant("LANES"))),
-    twin,
+    grid: |shader, lanes, _| wide_grid(lanes.div_ceil(shader.constant("WORKGROUP_SIZE"))),
+    reference,
+    tolerance: tolerance::f32,
     cases: || Box::new(cases().into_iter()),
 };
 
@@ -51,7 +53,7 @@ crate::params! {
 }
 
 /// `y` (lanes): the sum of a lane's chains.
-fn twin(call: &mut Call) {
+fn reference(call: &mut Call) {
     let p: Params = call.params();
     let turns = call.constant("TURNS");
     let chain = |start: usize| {

@@ -7,9 +7,9 @@ struct Params { lanes: u32, m: f32, b: f32 }
 @group(0) @binding(4) var<storage, read_write> y: array<f32>; // (lanes)
 @group(0) @binding(8) var<uniform> params: Params;
 
-@compute @workgroup_size(LANES)
+@compute @workgroup_size(WORKGROUP_SIZE)
 fn main(at: Invocation, wg: Workgroup) {
-    let lane = (wg.id.y * wg.count.x + wg.id.x) * LANES + at.lane;
+    let lane = (wg.id.y * wg.count.x + wg.id.x) * WORKGROUP_SIZE + at.lane;
     if lane >= params.lanes { return; }
     let m = scalar4(scalar(params.m));
     let b = scalar4(scalar(params.b));

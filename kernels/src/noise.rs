@@ -3,7 +3,7 @@
 
 use crate::{
     Call, Case, Kernel, Variant, bytes_of_params, kernel::wide_grid, parts::REDUCE_NONE,
-    random::Random,
+    random::Random, tolerance,
 };
 
 /// The kernel; units are groups of 16 bytes.
@@ -15,13 +15,14 @@ pub static NOISE: Kernel = Kernel {
     variants: &[Variant {
         name: "groups",
         parts: &[],
-        consts: &[("LANES", 64)],
+        consts: &[("WORKGROUP_SIZE", 64)],
         software: false,
     }],
     params: Params::FIELDS,
     outputs: &["plane"],
-    grid: |shader, groups, _| wide_grid(groups.div_ceil(shader.constant("LANES"))),
-    twin,
+    grid: |shader, groups, _| wide_grid(groups.div_ceil(shader.constant("WORKGROUP_SIZE"))),
+    reference,
+    tolerance: tolerance::exact,
     cases: || Box::new(cases().into_iter()),
 };
 
@@ -62,14 +63,14 @@ crate::params! {
 }
 
 /// What is drawn for a unit: PCG's output function (O'Neill 2014).
-pub fn drawn(unit: u32) -> u32 {
+pub fn random_unit(unit: u32) -> u32 {
     let state = unit.wrapping_mul(747_796_405).wrapping_add(2_891_336_453);
     let word = ((state >> ((state >> 28) + 4)) ^ state).wrapping_mul(277_803_737);
     (word >> 22) ^ word
 }
 
 /// `plane` (groups, 16 bytes) from `table` (choices, runs, run bytes).
-fn twin(call: &mut Call) {
+fn reference(call: &mut Call) {
     let p: Params = call.params();
     let table: Vec<u8> = bytemuck::cast_slice(call.words("table")).to_vec();
     let plane: &mut [u8] = bytemuck::cast_slice_mut(call.words("plane"));
@@ -89,7 +90,7 @@ fn twin(call: &mut Call) {
             (p.third, row - p.rows_first - p.rows_second)
         };
         let unit = first.wrapping_add(row * p.units + place / p.strip % p.units);
-        let choice = drawn(unit) % p.choices;
+        let choice = random_unit(unit) % p.choices;
         let from = (choice * p.runs + run % p.runs) * p.run + byte % p.run;
         *to = table[from as usize];
     }

@@ -10,9 +10,9 @@ struct Params {
 @group(0) @binding(4) var<storage, read_write> plane: array<vec4u>; // (groups)
 @group(0) @binding(8) var<uniform> params: Params;
 
-@compute @workgroup_size(LANES)
+@compute @workgroup_size(WORKGROUP_SIZE)
 fn main(at: Invocation, wg: Workgroup) {
-    let lane = (wg.id.y * wg.count.x + wg.id.x) * LANES + at.lane;
+    let lane = (wg.id.y * wg.count.x + wg.id.x) * WORKGROUP_SIZE + at.lane;
     if lane >= params.groups { return; }
     let step = min(params.run, 4u);
     var words = vec4u(0u);
@@ -32,7 +32,7 @@ fn source(byte: u32) -> u32 {
     let line = place / params.strip / params.units * params.strip + inner % 8u * (params.strip / 8u) + inner / 8u;
     let row = line * params.wide + byte / params.run % params.wide;
     let unit = unit_of(params.row_start + row) + place / params.strip % params.units;
-    let choice = drawn(unit) % params.choices;
+    let choice = random_unit(unit) % params.choices;
     return (choice * params.runs + run % params.runs) * params.run + byte % params.run;
 }
 
@@ -48,7 +48,7 @@ fn unit_of(row: u32) -> u32 {
 }
 
 // PCG's output function (O'Neill 2014).
-fn drawn(unit: u32) -> u32 {
+fn random_unit(unit: u32) -> u32 {
     let state = unit * 747796405u + 2891336453u;
     let word = ((state >> ((state >> 28u) + 4u)) ^ state) * 277803737u;
     return (word >> 22u) ^ word;

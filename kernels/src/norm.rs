@@ -10,6 +10,7 @@ use crate::{
         REDUCE_WORKGROUP, RESULT, STATISTICS,
     },
     random::Random,
+    tolerance,
 };
 
 /// The kernel; units are groups of a row.
@@ -22,7 +23,8 @@ pub static NORM: Kernel = Kernel {
     params: Params::FIELDS,
     outputs: &["y"],
     grid: |_, groups, tokens| [groups, tokens, 1],
-    twin,
+    reference,
+    tolerance: tolerance::f32,
     cases: || Box::new(cases().into_iter()),
 };
 
@@ -31,25 +33,25 @@ pub(crate) static VARIANTS: [Variant; 4] = [
     Variant {
         name: "subgroup8",
         parts: &[&REDUCE_SUBGROUP],
-        consts: &[("LANES", 8)],
+        consts: &[("WORKGROUP_SIZE", 8)],
         software: true,
     },
     Variant {
         name: "workgroup8",
         parts: &[&REDUCE_WORKGROUP],
-        consts: &[("LANES", 8)],
+        consts: &[("WORKGROUP_SIZE", 8)],
         software: true,
     },
     Variant {
         name: "subgroup64",
         parts: &[&REDUCE_SUBGROUP],
-        consts: &[("LANES", 64)],
+        consts: &[("WORKGROUP_SIZE", 64)],
         software: false,
     },
     Variant {
         name: "workgroup64",
         parts: &[&REDUCE_WORKGROUP],
-        consts: &[("LANES", 64)],
+        consts: &[("WORKGROUP_SIZE", 64)],
         software: false,
     },
 ];
@@ -99,7 +101,7 @@ pub fn rms_norm(x: &[f32], weight: &[f32], eps: f32) -> Vec<f64> {
 }
 
 /// `y` (tokens, y_stride) from `x` (tokens, x_stride), or y itself, and `norm_weight` (cols), or (2, cols).
-fn twin(call: &mut Call) {
+fn reference(call: &mut Call) {
     let p: Params = call.params();
     let cols = p.cols as usize;
     let (tokens, groups) = (call.tokens as usize, call.units as usize);

@@ -9,7 +9,7 @@ struct Params { cols: u32, eps: f32, x_stride: u32, y_stride: u32, start: u32, s
 @group(0) @binding(4) var<storage, read_write> y: array<f32>;      // (tokens, y_stride)
 @group(0) @binding(8) var<uniform> params: Params;
 
-@compute @workgroup_size(LANES)
+@compute @workgroup_size(WORKGROUP_SIZE)
 fn main(at: Invocation, wg: Workgroup) {
     let group = params.start + wg.id.x * params.cols;
     let from_x = wg.id.y * params.x_stride + group;
@@ -17,12 +17,12 @@ fn main(at: Invocation, wg: Workgroup) {
     let weight = select(0u, params.cols, wg.id.x >= params.split);
     let mean = norm_mean(from_x, to_y, at, wg);
     var squares = 0.0;
-    for (var col = at.lane; col < params.cols; col += LANES) {
+    for (var col = at.lane; col < params.cols; col += WORKGROUP_SIZE) {
         let v = norm_input(from_x + col, to_y + col) - mean;
         squares += v * v;
     }
     let scale = inverseSqrt(reduce_sum(squares, at, wg) / f32(params.cols) + params.eps);
-    for (var col = at.lane; col < params.cols; col += LANES) {
+    for (var col = at.lane; col < params.cols; col += WORKGROUP_SIZE) {
         let v = norm_input(from_x + col, to_y + col) - mean;
         norm_put(to_y + col, v * scale * norm_weight[weight + col] + norm_shift(col));
     }

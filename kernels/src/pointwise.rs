@@ -7,6 +7,7 @@ use crate::{
     padded,
     parts::{ACTIVATE_CAP, ACTIVATE_SCALE, ACTIVATION, GELU, SHIFT, SHIFT_BIAS},
     random::Random,
+    tolerance,
 };
 
 /// The kernel; units are columns.
@@ -19,7 +20,8 @@ pub static POINTWISE: Kernel = Kernel {
     params: Params::FIELDS,
     outputs: &["y"],
     grid: lane_grid,
-    twin,
+    reference,
+    tolerance: tolerance::f32,
     cases: || Box::new(cases().into_iter()),
 };
 
@@ -52,7 +54,7 @@ pub(crate) fn gelu(v: f64) -> f64 {
 }
 
 /// `y` (tokens, stride) with `bias` (cols).
-fn twin(call: &mut Call) {
+fn reference(call: &mut Call) {
     let p: Params = call.params();
     let bias = if call.has(&SHIFT_BIAS) {
         call.floats("bias")

@@ -2,7 +2,7 @@
 //! `norm` the RMSNorm before a layer is computed on the way.
 
 use crate::{
-    Call, Case, GROUP, Kernel, Socket, Variant,
+    Call, Case, GROUP, Kernel, Socket, Tolerance, Variant,
     call::{activations, consecutive, words},
     padded,
     parts::{INPUT_NORM, INPUT_PLAIN, PACKED, REDUCE_SUBGROUP, REDUCE_WORKGROUP, ROWS},
@@ -25,26 +25,27 @@ pub static QUANTISE: Kernel = Kernel {
         Variant {
             name: "workgroup8",
             parts: &[&REDUCE_WORKGROUP],
-            consts: &[("LANES", 8)],
+            consts: &[("WORKGROUP_SIZE", 8)],
             software: true,
         },
         Variant {
             name: "subgroup32",
             parts: &[&REDUCE_SUBGROUP],
-            consts: &[("LANES", 32)],
+            consts: &[("WORKGROUP_SIZE", 32)],
             software: false,
         },
         Variant {
             name: "workgroup32",
             parts: &[&REDUCE_WORKGROUP],
-            consts: &[("LANES", 32)],
+            consts: &[("WORKGROUP_SIZE", 32)],
             software: false,
         },
     ],
     params: Params::FIELDS,
     outputs: &["packed"],
     grid: |_, _, tokens| [1, tokens, 1],
-    twin,
+    reference,
+    tolerance: |_, _, _| Tolerance::Packed,
     cases: || Box::new(cases().into_iter()),
 };
 
@@ -62,11 +63,11 @@ crate::params! {
 
 /// A group's words from its activations, of which `scale` is still to be multiplied in.
 fn pack(x: &[f32], scale: f32) -> [u32; PACKED_WORDS as usize] {
-    let most = x.iter().fold(0.0f32, |most, v| most.max(v.abs()));
-    let up = if most > 1e-30 { 32512.0 / most } else { 0.0 };
+    let amax = x.iter().fold(0.0f32, |amax, v| amax.max(v.abs()));
+    let up = if amax > 1e-30 { 32512.0 / amax } else { 0.0 };
     let whole = |v: &f32| (v * up).round_ties_even() as i32;
     let whole: Vec<i32> = x.iter().map(whole).collect();
-    let step = most * (1.0 / 32512.0) * scale;
+    let step = amax * (1.0 / 32512.0) * scale;
     let total: i32 = whole.iter().sum();
     let mut all = [0; PACKED_WORDS as usize];
     for (i, four) in whole.chunks_exact(4).enumerate() {
@@ -113,7 +114,7 @@ pub(crate) fn unpacked(groups: &[u32]) -> Vec<f64> {
 }
 
 /// `packed` (tokens, groups) from `x` (tokens, padded cols).
-fn twin(call: &mut Call) {
+fn reference(call: &mut Call) {
     let p: Params = call.params();
     let (cols, stride) = (p.cols as usize, padded(p.cols) as usize);
     let (x, norm) = (call.floats("x"), call.has(&INPUT_NORM));

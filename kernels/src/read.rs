@@ -5,6 +5,7 @@ use crate::{
     kernel::wide_grid,
     parts::{PLANE_BUFFERS, PLANE_TEXTURES, REDUCE_NONE},
     random::Random,
+    tolerance,
 };
 
 /// Vectors of 16 bytes that a lane reads.
@@ -36,20 +37,21 @@ pub static READ: Kernel = Kernel {
         Variant {
             name: "runs",
             parts: &[],
-            consts: &[("LANES", 8), ("TURNS", TURNS), ("RUNS", 1)],
+            consts: &[("WORKGROUP_SIZE", 8), ("TURNS", TURNS), ("RUNS", 1)],
             software: true,
         },
         Variant {
             name: "neighbours",
             parts: &[],
-            consts: &[("LANES", 256), ("TURNS", TURNS), ("RUNS", 0)],
+            consts: &[("WORKGROUP_SIZE", 256), ("TURNS", TURNS), ("RUNS", 0)],
             software: false,
         },
     ],
     params: Params::FIELDS,
     outputs: &["sums"],
-    grid: |shader, lanes, _| wide_grid(lanes.div_ceil(shader.constant("LANES"))),
-    twin,
+    grid: |shader, lanes, _| wide_grid(lanes.div_ceil(shader.constant("WORKGROUP_SIZE"))),
+    reference,
+    tolerance: tolerance::exact,
     cases: || Box::new(cases().into_iter()),
 };
 
@@ -62,7 +64,7 @@ crate::params! {
 }
 
 /// `sums` (lanes): the exclusive or of the words that each reads.
-fn twin(call: &mut Call) {
+fn reference(call: &mut Call) {
     let p: Params = call.params();
     let (lanes, turns) = (p.lanes as usize, call.constant("TURNS") as usize);
     let runs = call.constant("RUNS") == 1;

@@ -7,10 +7,10 @@ struct Params { lanes: u32 }
 @group(0) @binding(4) var<storage, read_write> sums: array<u32>; // (lanes)
 @group(0) @binding(8) var<uniform> params: Params;
 
-@compute @workgroup_size(LANES)
+@compute @workgroup_size(WORKGROUP_SIZE)
 fn main(at: Invocation, wg: Workgroup) {
     w_begin();
-    let lane = (wg.id.y * wg.count.x + wg.id.x) * LANES + at.lane;
+    let lane = (wg.id.y * wg.count.x + wg.id.x) * WORKGROUP_SIZE + at.lane;
     if lane >= params.lanes { return; }
     var folded = vec4u(0u);
     for (var turn = 0u; turn < TURNS; turn += 4u) {

@@ -1,31 +1,33 @@
 //! Rotary position embedding (Su et al. 2021), with the write into the cache. Angles come from a table made on the CPU in
-//! f64, for WGSL's sine is too coarse. With no pairs nothing turns, and only the cache is written.
+//! f64, for WGSL's sine is too coarse. With no pairs nothing is rotated, and only the cache is written.
 
 use half::f16;
 
 use crate::{
-    Call, Case, Kernel, Part, bytes_of_params,
+    Call, Case, Kernel, Part, Tolerance, Variant, bytes_of_params,
     call::{CellIndex, activations, consecutive, interleaved, words},
     kernel::{LANES_64, lane_grid},
     padded,
     parts::{
-        HALVES, NEIGHBOURS, PAIRING, ROWS, STORE, STORE_F16, STORE_F16_TEXTURE, STORE_F32, WINDOW,
-        WINDOW_NONE, WINDOW_RING,
+        CELLS, CELLS_ALL, CELLS_RING, ROPE_INTERLEAVED, ROPE_NEOX, ROPE_STYLE, ROWS, STORE,
+        STORE_F16, STORE_F16_TEXTURE, STORE_F32,
     },
     random::Random,
+    tolerance::F32_NMSE,
 };
 
-/// The kernel; units are [`units`] of (heads + 2 kv heads) × head size values.
+/// The kernel; units are [`units`] of (heads + 2 kv heads) × head_dim values.
 pub static ROPE: Kernel = Kernel {
     name: "rope",
     source: include_str!("rope.wgsl"),
     uses: &[&ROWS],
-    sockets: &[STORE, PAIRING, WINDOW],
+    sockets: &[STORE, ROPE_STYLE, CELLS],
     variants: &LANES_64,
     params: Params::FIELDS,
     outputs: &["qkv", "keys", "values"],
     grid: lane_grid,
-    twin,
+    reference,
+    tolerance,
     cases: || Box::new(cases().into_iter()),
 };
 
@@ -36,22 +38,30 @@ crate::params! {
         heads: u32,
         /// Key and value heads.
         kv_heads: u32,
-        /// Pairs of a head that turn; the rest of it stays.
+        /// Pairs of a head that rotate; the rest of it stays.
         pairs: u32,
         /// From a token's row of qkv to the next, in f32.
         stride: u32,
-        /// Unused here, for `WINDOW_RING` has it.
-        window: u32,
-        /// CellIndex of a sequence in a head's cache; the length of its ring, where it has one.
+        /// Cells of a sequence in a head's cache; the length of its ring, where it has one.
         cells: u32,
-        /// CellIndex from a head to the next: sequences × cells.
+        /// Cells from a head to the next: sequences × cells.
         head_cells: u32,
     }
 }
 
-/// Whether keys and values go into texels of eight: `halves` turn with what is `pairs` further, as whole texels.
-pub fn whole_texels(head: u32, pairs: u32, halves: bool) -> bool {
-    head.is_multiple_of(8) && (!halves || pairs.is_multiple_of(8))
+/// Keys and values of f16: one may round to the other neighbour.
+fn tolerance(case: &Case, _: &Variant, output: &str) -> Tolerance {
+    match output {
+        "keys" | "values" if !std::ptr::eq(case.parts[0], &raw const STORE_F32) => {
+            Tolerance::F16(1e-7)
+        }
+        _ => Tolerance::F32(F32_NMSE),
+    }
+}
+
+/// Whether keys and values go into texels of eight: with `neox` they rotate with what is `pairs` further, as whole texels.
+pub fn whole_texels(head: u32, pairs: u32, neox: bool) -> bool {
+    head.is_multiple_of(8) && (!neox || pairs.is_multiple_of(8))
 }
 
 /// Lanes for so many values: where texels are written, a lane has a whole one.
@@ -74,22 +84,22 @@ fn write_cache(cache: &mut [u32], at: usize, values: &[f32], as_f16: bool) {
     }
 }
 
-/// `qkv` (tokens, stride), `keys` and `values` (kv heads, sequences × cells, head size), `angles` (context, pairs, 2).
-fn twin(call: &mut Call) {
+/// `qkv` (tokens, stride), `keys` and `values` (kv heads, sequences × cells, head_dim), `angles` (context, pairs, 2).
+fn reference(call: &mut Call) {
     let p: Params = call.params();
-    let head = call.constant("HEAD") as usize;
+    let head = call.constant("HEAD_DIM") as usize;
     let as_f16 = call.has(&STORE_F16) || call.has(&STORE_F16_TEXTURE);
-    let halves = call.has(&HALVES);
+    let neox = call.has(&ROPE_NEOX);
     let cells = CellIndex::new(call, p.cells, p.head_cells);
     let angles = call.floats("angles");
     let (heads, kv_heads, pairs) = (p.heads as usize, p.kv_heads as usize, p.pairs as usize);
     for (token, row) in call.rows().into_iter().enumerate() {
         let (sequence, position) = (row.sequence, row.position as usize);
-        let turn = |values: &mut [f32]| {
+        let rotate = |values: &mut [f32]| {
             for pair in 0..pairs {
                 let at = (position * pairs + pair) * 2;
                 let (cos, sin) = (f64::from(angles[at]), f64::from(angles[at + 1]));
-                let (i, j) = if halves {
+                let (i, j) = if neox {
                     (pair, pair + pairs)
                 } else {
                     (2 * pair, 2 * pair + 1)
@@ -100,10 +110,10 @@ fn twin(call: &mut Call) {
             }
         };
         let row = &mut call.floats_mut("qkv")[token * p.stride as usize..];
-        row[..heads * head].chunks_exact_mut(head).for_each(turn);
+        row[..heads * head].chunks_exact_mut(head).for_each(rotate);
         let mut keys = row[heads * head..][..kv_heads * head].to_vec();
         let values = row[(heads + kv_heads) * head..][..kv_heads * head].to_vec();
-        keys.chunks_exact_mut(head).for_each(turn);
+        keys.chunks_exact_mut(head).for_each(rotate);
         for kv in 0..kv_heads {
             let at = cells.at(kv, sequence, position) * head;
             let own = kv * head..(kv + 1) * head;
@@ -113,27 +123,26 @@ fn twin(call: &mut Call) {
     }
 }
 
-/// Head sizes odd in some way, whole, partial and no rotation, both pairings, both caches, a ring, rows of one sequence
+/// Head sizes odd in some way, whole, partial and no rotation, both styles, both caches, a ring, rows of one sequence
 /// and of two.
 fn cases() -> Vec<Case> {
     let mut random = Random::new(5);
     let mut cases = Vec::new();
     let shapes: [(u32, u32, u32, u32, &'static Part); 9] = [
-        (64, 9, 3, 32, &NEIGHBOURS),
-        (40, 2, 2, 20, &NEIGHBOURS),
-        (16, 4, 2, 8, &NEIGHBOURS),
-        (12, 3, 1, 3, &NEIGHBOURS),
-        (32, 4, 2, 0, &NEIGHBOURS),
-        (64, 4, 2, 32, &HALVES),
-        (96, 2, 1, 32, &HALVES),
-        (24, 4, 2, 12, &HALVES),
-        (32, 2, 2, 0, &HALVES),
+        (64, 9, 3, 32, &ROPE_INTERLEAVED),
+        (40, 2, 2, 20, &ROPE_INTERLEAVED),
+        (16, 4, 2, 8, &ROPE_INTERLEAVED),
+        (12, 3, 1, 3, &ROPE_INTERLEAVED),
+        (32, 4, 2, 0, &ROPE_INTERLEAVED),
+        (64, 4, 2, 32, &ROPE_NEOX),
+        (96, 2, 1, 32, &ROPE_NEOX),
+        (24, 4, 2, 12, &ROPE_NEOX),
+        (32, 2, 2, 0, &ROPE_NEOX),
     ];
     for store in [&STORE_F32, &STORE_F16, &STORE_F16_TEXTURE] {
-        for (number, (head, heads, kv_heads, pairs, pairing)) in shapes.into_iter().enumerate() {
-            let halves = std::ptr::eq(pairing, &raw const HALVES);
-            if std::ptr::eq(store, &raw const STORE_F16_TEXTURE)
-                && !whole_texels(head, pairs, halves)
+        for (number, (head, heads, kv_heads, pairs, style)) in shapes.into_iter().enumerate() {
+            let neox = std::ptr::eq(style, &raw const ROPE_NEOX);
+            if std::ptr::eq(store, &raw const STORE_F16_TEXTURE) && !whole_texels(head, pairs, neox)
             {
                 continue;
             }
@@ -141,10 +150,10 @@ fn cases() -> Vec<Case> {
             let angles: Vec<f32> = (0..16 * pairs.max(1))
                 .flat_map(|i| [(i as f32).cos(), (i as f32).sin()])
                 .collect();
-            let (window, cells): (&'static Part, u32) = if number % 2 == 1 {
-                (&WINDOW_RING, 7)
+            let (place, cells): (&'static Part, u32) = if number % 2 == 1 {
+                (&CELLS_RING, 7)
             } else {
-                (&WINDOW_NONE, 16)
+                (&CELLS_ALL, 16)
             };
             let (sequences, rows) = if number % 3 == 2 {
                 (2, interleaved(5, 3))
@@ -156,14 +165,13 @@ fn cases() -> Vec<Case> {
                 name: format!(
                     "{heads}/{kv_heads} heads of {head}, {pairs} pairs, {sequences} sequences"
                 ),
-                parts: vec![store, pairing, window],
-                consts: vec![("HEAD", head)],
+                parts: vec![store, style, place],
+                consts: vec![("HEAD_DIM", head)],
                 params: bytes_of_params(&Params {
                     heads,
                     kv_heads,
                     pairs,
                     stride,
-                    window: 4,
                     cells,
                     head_cells: sequences * cells,
                 }),

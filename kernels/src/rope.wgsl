@@ -1,10 +1,10 @@
 // rope: rotates queries in place and keys on their way into the cache, and moves values there.
-// A lane takes FOURS fours of neighbouring values of one head, and what turns with them.
-// Bound: reads and writes q, k and v once. Sockets: store, pairing, window.
+// A lane takes FOURS fours of neighbouring values of one head, and what rotates with them.
+// Bound: reads and writes q, k and v once. Sockets: store, style, cells.
 
-struct Params { heads: u32, kv_heads: u32, pairs: u32, stride: u32, window: u32, cells: u32, head_cells: u32 }
+struct Params { heads: u32, kv_heads: u32, pairs: u32, stride: u32, cells: u32, head_cells: u32 }
 
-const QUARTER = HEAD / 4u;
+const QUARTER = HEAD_DIM / 4u;
 
 @group(0) @binding(0) var<storage, read> angles: array<vec2f>;        // (context, pairs): cosine, sine
 @group(0) @binding(3) var<storage, read_write> qkv: array<vec4f>;     // (tokens, stride / 4): queries, keys, values
@@ -13,7 +13,7 @@ const QUARTER = HEAD / 4u;
 // Four values in qkv, and for keys their place in the cache.
 struct Four { place: u32, cached: u32, is_key: bool }
 
-@compute @workgroup_size(LANES)
+@compute @workgroup_size(WORKGROUP_SIZE)
 fn main(@builtin(global_invocation_id) at: vec3u) {
     if at.y >= rows.count { return; }
     for (var j = 0u; j < FOURS; j++) { put(at.x * FOURS + j, at.y); }
@@ -32,7 +32,7 @@ fn put(i: u32, token: u32) {
         return;
     }
     let is_key = i >= q_end;
-    turn(Four(place, cache_place(select(0u, i - q_end, is_key), row), is_key), i % QUARTER, row.position);
+    rotate(Four(place, cache_place(select(0u, i - q_end, is_key), row), is_key), i % QUARTER, row.position);
 }
 
 // Where four `i` of all heads goes.
@@ -40,7 +40,7 @@ fn cache_place(i: u32, row: Row) -> u32 {
     return (i / QUARTER * params.head_cells + cell(row.sequence, row.position)) * QUARTER + i % QUARTER;
 }
 
-// Puts the turned values `offset` fours further where they belong.
+// Puts the rotated values `offset` fours further where they belong.
 fn keep(four: Four, offset: u32, v: vec4f, number: u32) {
     if four.is_key {
         put_key(four.cached + offset, v, number);

@@ -1,7 +1,7 @@
 //! Sampling on the GPU: penalties, top-k, top-p (Holtzman et al. 2020), min-p (Nguyen et al. 2024), temperature, seed.
 //!
-//! Repetition is penalised for tokens of the prompt and drawn ones (Keskar et al. 2019), frequency and presence for
-//! drawn ones (OpenAI's definition). Tokens with equal scores at a threshold all stay.
+//! Repetition is penalised for tokens of the prompt and sampled ones (Keskar et al. 2019), frequency and presence for
+//! sampled ones (OpenAI's definition). Tokens with equal scores at a threshold all stay.
 
 use crate::{
     Call, Case, Kernel, Variant,
@@ -10,9 +10,10 @@ use crate::{
     call::{interleaved, words},
     parts::{REDUCE_SUBGROUP, REDUCE_WORKGROUP, ROWS_SAMPLED},
     random::Random,
+    tolerance,
 };
 
-/// Set in `seen` for tokens of the prompt; the bits below count how often a token was drawn.
+/// Set in `seen` for tokens of the prompt; the bits below count how often a token was sampled.
 pub const IN_PROMPT: u32 = 1 << 31;
 
 /// The kernel; one workgroup.
@@ -25,20 +26,21 @@ pub static SAMPLE: Kernel = Kernel {
         Variant {
             name: "subgroup256",
             parts: &[&REDUCE_SUBGROUP],
-            consts: &[("LANES", 256)],
+            consts: &[("WORKGROUP_SIZE", 256)],
             software: false,
         },
         Variant {
             name: "workgroup256",
             parts: &[&REDUCE_WORKGROUP],
-            consts: &[("LANES", 256)],
+            consts: &[("WORKGROUP_SIZE", 256)],
             software: false,
         },
     ],
     params: Params::FIELDS,
     outputs: &["seen", "sampled", "rows"],
     grid: |_, _, _| [1, 1, 1],
-    twin,
+    reference,
+    tolerance: tolerance::exact,
     cases: || Box::new(cases().into_iter()),
 };
 
@@ -46,7 +48,7 @@ crate::params! {
     /// Parameters, as the shader has them.
     Params {
         /// Logits.
-        vocabulary: u32,
+        vocab_size: u32,
         /// Candidates that stay; 0 for all.
         top_k: u32,
         /// Least mass of the likeliest that stay; 1 for all.
@@ -57,9 +59,9 @@ crate::params! {
         temperature: f32,
         /// Divides positive logits of tokens seen, multiplies negative ones; 1 for none.
         repeat_penalty: f32,
-        /// Subtracted for each time that a token was drawn.
+        /// Subtracted for each time that a token was sampled.
         frequency_penalty: f32,
-        /// Subtracted once from tokens drawn.
+        /// Subtracted once from tokens sampled.
         presence_penalty: f32,
         /// Lower half of the seed.
         seed_low: u32,
@@ -75,48 +77,48 @@ fn mix(mut x: u32) -> u32 {
     x ^ (x >> 16)
 }
 
-/// Probabilities (vocabulary) after every step, zero for what is cut: from `logits` and `seen`.
+/// Probabilities (vocab_size) after every step, zero for what is cut: from `logits` and `seen`.
 pub fn distribution(p: &Params, logits: &[f32], seen: &[u32]) -> Vec<f64> {
     let penalised = |(&v, &times): (&f32, &u32)| {
         let v = f64::from(v);
         if times == 0 {
             return v;
         }
-        let drawn = times & !IN_PROMPT;
+        let sampled = times & !IN_PROMPT;
         let repeat = f64::from(p.repeat_penalty);
         let repeated = if v > 0.0 { v / repeat } else { v * repeat };
-        let presence = if drawn > 0 {
+        let presence = if sampled > 0 {
             f64::from(p.presence_penalty)
         } else {
             0.0
         };
-        repeated - f64::from(drawn) * f64::from(p.frequency_penalty) - presence
+        repeated - f64::from(sampled) * f64::from(p.frequency_penalty) - presence
     };
     let scores: Vec<f64> = logits.iter().zip(seen).map(penalised).collect();
     let mut sorted = scores.clone();
     sorted.sort_by(|a, b| b.total_cmp(a));
-    let most = sorted[0];
-    let mut least = f64::MIN;
+    let max_score = sorted[0];
+    let mut cut = f64::MIN;
     if p.top_k > 0 && (p.top_k as usize) < sorted.len() {
-        least = sorted[p.top_k as usize - 1];
+        cut = sorted[p.top_k as usize - 1];
     }
     if p.top_p < 1.0 {
-        let kept = sorted.iter().take_while(|&&v| v >= least);
-        let masses: Vec<f64> = kept.map(|v| (v - most).exp()).collect();
+        let kept = sorted.iter().take_while(|&&v| v >= cut);
+        let masses: Vec<f64> = kept.map(|v| (v - max_score).exp()).collect();
         let goal = f64::from(p.top_p) * masses.iter().sum::<f64>();
         let mut mass = 0.0;
         let reached = masses.iter().position(|m| {
             mass += m;
             mass >= goal
         });
-        least = sorted[reached.unwrap_or(masses.len() - 1)];
+        cut = sorted[reached.unwrap_or(masses.len() - 1)];
     }
     if p.min_p > 0.0 {
-        least = least.max(most + f64::from(p.min_p).ln());
+        cut = cut.max(max_score + f64::from(p.min_p).ln());
     }
     let weight = |&v: &f64| {
-        if v >= least {
-            ((v - most) / f64::from(p.temperature)).exp()
+        if v >= cut {
+            ((v - max_score) / f64::from(p.temperature)).exp()
         } else {
             0.0
         }
@@ -126,15 +128,15 @@ pub fn distribution(p: &Params, logits: &[f32], seen: &[u32]) -> Vec<f64> {
     weights.iter().map(|w| w / total).collect()
 }
 
-/// The number in 0…1 that draws the token at `position`.
+/// The number in 0…1 that samples the token at `position`.
 pub fn uniform(p: &Params, position: u32) -> f64 {
     f64::from(mix(p.seed_low ^ mix(p.seed_high ^ mix(position))) >> 8) / f64::from(1 << 24)
 }
 
-/// Draws from `logits` (vocabulary), lane by lane as the variant has them.
-fn twin(call: &mut Call) {
+/// Samples from `logits` (vocab_size), lane by lane as the variant has them.
+fn reference(call: &mut Call) {
     let p: Params = call.params();
-    let lanes = call.constant("LANES") as usize;
+    let lanes = call.constant("WORKGROUP_SIZE") as usize;
     let position = next_position(call);
     let seen = call.words("seen").clone();
     let shares = distribution(&p, &call.floats("logits"), &seen);
@@ -154,7 +156,7 @@ fn twin(call: &mut Call) {
 
 /// Everything as it comes.
 const NONE: Params = Params {
-    vocabulary: 0,
+    vocab_size: 0,
     top_k: 0,
     top_p: 1.0,
     min_p: 0.0,
@@ -184,21 +186,32 @@ fn cases() -> Vec<Case> {
     let mut random = Random::new(8);
     let mut cases = Vec::new();
     for (number, setting) in SETTINGS.iter().enumerate() {
-        for (seed, vocabulary) in [(1, 5), (2, 300), (3, 300), (4, 4000), (5, 49152)] {
-            let logits: Vec<f32> = (0..vocabulary).map(|_| random.float() * 8.0).collect();
+        for (seed, vocab_size) in [
+            (1, 5),
+            (2, 300),
+            (3, 300),
+            (4, 4000),
+            (5, 49152),
+            (6, 262_144),
+        ] {
+            // Once is enough of the widest, with every step.
+            if vocab_size > 50_000 && number + 1 < SETTINGS.len() {
+                continue;
+            }
+            let logits: Vec<f32> = (0..vocab_size).map(|_| random.float() * 8.0).collect();
             let seen = |_| match random.below(6) {
                 0 => IN_PROMPT,
                 1 => IN_PROMPT | 2,
                 2 => 1,
                 _ => 0,
             };
-            let seen = (0..vocabulary).map(seen).collect();
+            let seen = (0..vocab_size).map(seen).collect();
             cases.push(Case {
-                name: format!("setting {number}, {vocabulary} tokens, seed {seed}"),
+                name: format!("setting {number}, {vocab_size} tokens, seed {seed}"),
                 parts: vec![],
                 consts: vec![],
                 params: bytes_of_params(&Params {
-                    vocabulary,
+                    vocab_size,
                     seed_low: seed,
                     ..*setting
                 }),
@@ -206,7 +219,7 @@ fn cases() -> Vec<Case> {
                 tokens: 1,
                 buffers: vec![
                     ("logits", words(&logits)),
-                    ("scores", vec![0; vocabulary as usize]),
+                    ("scores", vec![0; vocab_size as usize]),
                     ("seen", seen),
                     ("sampled", vec![0; 8]),
                     ("rows", sampled(interleaved(20, seed), 9)),

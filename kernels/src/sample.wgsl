@@ -1,22 +1,22 @@
-// sample: draws a token: penalties, then top-k, top-p, min-p, then temperature (llama.cpp's order), and moves the pass on.
+// sample: samples a token: penalties, then top-k, top-p, min-p, then temperature (llama.cpp's order), and moves the pass on.
 // One workgroup; lanes stride over the vocabulary. Thresholds are found without sorting, by bisection over the bits of
-// a score (32 counts for top-k, 32 sums for top-p). The token is drawn by inverting the cumulative distribution in the
+// a score (32 counts for top-k, 32 sums for top-p). The token is sampled by inverting the cumulative distribution in the
 // order lane by lane, with a number hashed from seed and position. Bound: reads the scores up to 67 times.
 // Lanes are many and take four scores a turn because llvmpipe ends a shader's loops, silently, after 65,535 turns in all.
 // Sockets: none; reduce comes with the variant.
 
 struct Params {
-    vocabulary: u32, top_k: u32, top_p: f32, min_p: f32, temperature: f32,
+    vocab_size: u32, top_k: u32, top_p: f32, min_p: f32, temperature: f32,
     repeat_penalty: f32, frequency_penalty: f32, presence_penalty: f32,
     seed_low: u32, seed_high: u32,
 }
 
-@group(0) @binding(2) var<storage, read> logits: array<f32>;       // (vocabulary)
-@group(0) @binding(3) var<storage, read_write> scores: array<f32>; // (vocabulary): logits after penalties
-@group(0) @binding(4) var<storage, read_write> seen: array<u32>;   // (vocabulary): times drawn; top bit: in the prompt
+@group(0) @binding(2) var<storage, read> logits: array<f32>;       // (vocab_size)
+@group(0) @binding(3) var<storage, read_write> scores: array<f32>; // (vocab_size): logits after penalties
+@group(0) @binding(4) var<storage, read_write> seen: array<u32>;   // (vocab_size): times sampled; top bit: in the prompt
 @group(0) @binding(8) var<uniform> params: Params;
 
-var<workgroup> masses: array<f32, LANES>;
+var<workgroup> masses: array<f32, WORKGROUP_SIZE>;
 var<workgroup> shared_value: f32;
 
 const IN_PROMPT = 0x80000000u;
@@ -31,9 +31,9 @@ fn penalised(i: u32) -> f32 {
     let v = logits[i];
     let times = seen[i];
     if times == 0u { return v; }
-    let drawn = times & ~IN_PROMPT;
+    let sampled = times & ~IN_PROMPT;
     let repeated = select(v * params.repeat_penalty, v / params.repeat_penalty, v > 0.0);
-    return repeated - f32(drawn) * params.frequency_penalty - select(0.0, params.presence_penalty, drawn > 0u);
+    return repeated - f32(sampled) * params.frequency_penalty - select(0.0, params.presence_penalty, sampled > 0u);
 }
 
 // Integers to integers with every bit depending on every other (Wellons 2018, lowbias32).
@@ -44,12 +44,12 @@ fn mix(value: u32) -> u32 {
     return x ^ (x >> 16u);
 }
 
-// Sum over scores whose key is at least `least`: of ones, or of exp(score - most).
-fn above(least: u32, most: f32, ones: bool, at: Invocation, wg: Workgroup) -> f32 {
+// Sum over scores whose key is at least `cut`: of ones, or of exp(score - max_score).
+fn above(cut: u32, max_score: f32, ones: bool, at: Invocation, wg: Workgroup) -> f32 {
     var sum = 0.0;
-    for (var i = at.lane; i < params.vocabulary; i += 4u * LANES) {
-        sum += part(i, least, most, ones) + part(i + LANES, least, most, ones)
-            + part(i + 2u * LANES, least, most, ones) + part(i + 3u * LANES, least, most, ones);
+    for (var i = at.lane; i < params.vocab_size; i += 4u * WORKGROUP_SIZE) {
+        sum += part(i, cut, max_score, ones) + part(i + WORKGROUP_SIZE, cut, max_score, ones)
+            + part(i + 2u * WORKGROUP_SIZE, cut, max_score, ones) + part(i + 3u * WORKGROUP_SIZE, cut, max_score, ones);
     }
     return same(reduce_sum(sum, at, wg), at);
 }
@@ -60,69 +60,69 @@ fn same(v: f32, at: Invocation) -> f32 {
     return workgroupUniformLoad(&shared_value);
 }
 
-fn part(i: u32, least: u32, most: f32, ones: bool) -> f32 {
-    let v = scores[min(i, params.vocabulary - 1u)];
-    return select(0.0, select(exp(v - most), 1.0, ones), i < params.vocabulary && key(v) >= least);
+fn part(i: u32, cut: u32, max_score: f32, ones: bool) -> f32 {
+    let v = scores[min(i, params.vocab_size - 1u)];
+    return select(0.0, select(exp(v - max_score), 1.0, ones), i < params.vocab_size && key(v) >= cut);
 }
 
 // The largest threshold at or above `lowest` that leaves at least `goal` above it.
-fn threshold(lowest: u32, goal: f32, most: f32, ones: bool, at: Invocation, wg: Workgroup) -> u32 {
+fn threshold(lowest: u32, goal: f32, max_score: f32, ones: bool, at: Invocation, wg: Workgroup) -> u32 {
     var found = 0u;
     for (var bit = 0x80000000u; bit > 0u; bit >>= 1u) {
         let next = found | bit;
-        if next <= lowest || above(next, most, ones, at, wg) >= goal { found = next; }
+        if next <= lowest || above(next, max_score, ones, at, wg) >= goal { found = next; }
     }
-    return min(max(found, lowest), key(most)); // the likeliest always stays
+    return min(max(found, lowest), key(max_score)); // the likeliest always stays
 }
 
-@compute @workgroup_size(LANES)
+@compute @workgroup_size(WORKGROUP_SIZE)
 fn main(at: Invocation, wg: Workgroup) {
     let position = next_position(); // read before the barriers: one lane advances it after them
     var best = -3.0e38;
-    for (var i = at.lane; i < params.vocabulary; i += LANES) {
+    for (var i = at.lane; i < params.vocab_size; i += WORKGROUP_SIZE) {
         let v = clamp(penalised(i), -3.0e38, 3.0e38);
         scores[i] = v; // a lane reads only what it wrote itself
         best = max(best, v);
     }
-    let most = same(reduce_max(best, at, wg), at);
+    let max_score = same(reduce_max(best, at, wg), at);
 
-    var least = 0u;
-    if params.top_k > 0u && params.top_k < params.vocabulary {
-        least = threshold(0u, f32(params.top_k), most, true, at, wg);
+    var cut = 0u;
+    if params.top_k > 0u && params.top_k < params.vocab_size {
+        cut = threshold(0u, f32(params.top_k), max_score, true, at, wg);
     }
     if params.top_p < 1.0 {
-        let total = above(least, most, false, at, wg);
-        least = threshold(least, params.top_p * total, most, false, at, wg);
+        let total = above(cut, max_score, false, at, wg);
+        cut = threshold(cut, params.top_p * total, max_score, false, at, wg);
     }
-    if params.min_p > 0.0 { least = max(least, key(most + log(params.min_p))); }
+    if params.min_p > 0.0 { cut = max(cut, key(max_score + log(params.min_p))); }
 
     var mass = 0.0;
     var last = 0u; // the lane's last candidate, should rounding carry past the end
-    for (var i = at.lane; i < params.vocabulary; i += LANES) {
+    for (var i = at.lane; i < params.vocab_size; i += WORKGROUP_SIZE) {
         let v = scores[i];
-        if key(v) >= least {
-            mass += exp((v - most) / params.temperature);
+        if key(v) >= cut {
+            mass += exp((v - max_score) / params.temperature);
             last = i;
         }
     }
     masses[at.lane] = mass;
     workgroupBarrier();
     var total = 0.0;
-    for (var i = 0u; i < LANES; i++) { total += masses[i]; }
+    for (var i = 0u; i < WORKGROUP_SIZE; i++) { total += masses[i]; }
     let random = mix(params.seed_low ^ mix(params.seed_high ^ mix(position)));
     var target_mass = f32(random >> 8u) / 16777216.0 * total;
     var chosen = 0u; // the lane whose share of the mass the target falls in
-    for (var i = 0u; i < LANES; i++) {
+    for (var i = 0u; i < WORKGROUP_SIZE; i++) {
         if masses[i] > 0.0 { chosen = i; }
         if target_mass < masses[i] { break; }
         target_mass -= masses[i];
     }
     if at.lane != chosen { return; }
     var token = last;
-    for (var i = at.lane; i < params.vocabulary; i += LANES) {
+    for (var i = at.lane; i < params.vocab_size; i += WORKGROUP_SIZE) {
         let v = scores[i];
-        if key(v) < least { continue; }
-        let share = exp((v - most) / params.temperature);
+        if key(v) < cut { continue; }
+        let share = exp((v - max_score) / params.temperature);
         if target_mass < share {
             token = i;
             break;

@@ -2,13 +2,13 @@
 //! Q8_0 and Q4_0, but with a scale of f32, so that they are whole words.
 
 use crate::{
-    Call, Case, Kernel, Part, bytes_of_params,
+    Call, Case, Kernel, Part, Tolerance, Variant, bytes_of_params,
     call::{CellIndex, activations, consecutive, interleaved},
     kernel::{LANES_32, lane_grid},
     padded,
     parts::{
-        BLOCKS, BLOCKS_Q4_0, BLOCKS_Q8_0, CACHE_Q4_0, CACHE_Q8_0, ROWS, WINDOW, WINDOW_NONE,
-        WINDOW_RING,
+        BLOCKS, BLOCKS_Q4_0, BLOCKS_Q8_0, CACHE_Q4_0, CACHE_Q8_0, CELLS, CELLS_ALL, CELLS_RING,
+        ROWS,
     },
     random::Random,
 };
@@ -18,12 +18,13 @@ pub static STORE: Kernel = Kernel {
     name: "store",
     source: include_str!("store.wgsl"),
     uses: &[&ROWS],
-    sockets: &[BLOCKS, WINDOW],
+    sockets: &[BLOCKS, CELLS],
     variants: &LANES_32,
     params: Params::FIELDS,
     outputs: &["keys", "values"],
     grid: lane_grid,
-    twin,
+    reference,
+    tolerance,
     cases: || Box::new(cases().into_iter()),
 };
 
@@ -38,13 +39,17 @@ crate::params! {
         head_blocks: u32,
         /// From a token's row of qkv to the next, in f32.
         stride: u32,
-        /// Unused here, for `WINDOW_RING` has it.
-        window: u32,
-        /// CellIndex of a sequence in a head's cache; the length of its ring, where it has one.
+        /// Cells of a sequence in a head's cache; the length of its ring, where it has one.
         cells: u32,
-        /// CellIndex from a head to the next: sequences × cells.
+        /// Cells from a head to the next: sequences × cells.
         head_cells: u32,
     }
+}
+
+/// Now and then a value rounds to the other neighbour.
+fn tolerance(case: &Case, _: &Variant, _: &str) -> Tolerance {
+    let words = words_of(case.parts[0]).expect("a part with blocks");
+    Tolerance::Blocks { words, nmse: 1e-5 }
 }
 
 /// Values of a block.
@@ -84,14 +89,17 @@ pub fn decode(blocks: &[u32], words: usize) -> Vec<f32> {
 
 /// A block of values, in so many words.
 pub fn encode(values: &[f32], words: usize) -> Vec<u32> {
-    let most = values.iter().fold(
-        0.0f32,
-        |most, v| if v.abs() > most.abs() { *v } else { most },
-    );
+    let furthest = values.iter().fold(0.0f32, |furthest, v| {
+        if v.abs() > furthest.abs() {
+            *v
+        } else {
+            furthest
+        }
+    });
     let scale = if words == 9 {
-        most.abs() / 127.0
+        furthest.abs() / 127.0
     } else {
-        most / -8.0
+        furthest / -8.0
     };
     let inverse = if scale == 0.0 { 0.0 } else { 1.0 / scale };
     let mut block = vec![0; words];
@@ -108,7 +116,7 @@ pub fn encode(values: &[f32], words: usize) -> Vec<u32> {
 }
 
 /// `keys` and `values` (kv heads, sequences × cells, blocks of a head, words) from `qkv` (tokens, stride).
-fn twin(call: &mut Call) {
+fn reference(call: &mut Call) {
     let p: Params = call.params();
     let words = call
         .parts
@@ -135,10 +143,10 @@ fn cases() -> Vec<Case> {
     let mut random = Random::new(15);
     let mut cases = Vec::new();
     for part in BLOCKS.parts.iter().copied() {
-        for (blocks, heads, window, cells, sequences) in [
-            (6, 4, &WINDOW_NONE, 16, 1),
-            (1, 1, &WINDOW_RING, 7, 1),
-            (4, 2, &WINDOW_RING, 7, 2),
+        for (blocks, heads, place, cells, sequences) in [
+            (6, 4, &CELLS_ALL, 16, 1),
+            (1, 1, &CELLS_RING, 7, 1),
+            (4, 2, &CELLS_RING, 7, 2),
         ] {
             let rows = if sequences == 2 {
                 interleaved(5, 3)
@@ -153,15 +161,14 @@ fn cases() -> Vec<Case> {
             let head_blocks = u32::div_ceil(blocks, 3);
             let cache = (sequences * cells * blocks.next_multiple_of(head_blocks) * words) as usize;
             cases.push(Case {
-                name: format!("{blocks} blocks {} {} {sequences}", part.name, window.name),
-                parts: vec![part, window],
+                name: format!("{blocks} blocks {} {} {sequences}", part.name, place.name),
+                parts: vec![part, place],
                 consts: vec![],
                 params: bytes_of_params(&Params {
                     start,
                     blocks,
                     head_blocks,
                     stride,
-                    window: 4,
                     cells,
                     head_cells: sequences * cells,
                 }),

@@ -21,24 +21,63 @@ use naga::{
 
 fn shaders(kernel: &'static Kernel) -> Vec<Shader> {
     let consts: &[&[(&str, u32)]] = match kernel.name {
-        "rope" => &[&[("HEAD", 64)], &[("HEAD", 40)], &[("HEAD", 12)]],
+        "rope" => &[
+            &[("HEAD_DIM", 64)],
+            &[("HEAD_DIM", 40)],
+            &[("HEAD_DIM", 12)],
+        ],
         "attention_positions" => &[
-            &[("HEAD", 64), ("GROUP", 3), ("HEADS", 3), ("PARTS", 4)],
-            &[("HEAD", 40), ("GROUP", 1), ("HEADS", 1), ("PARTS", 4)],
-            &[("HEAD", 128), ("GROUP", 8), ("HEADS", 2), ("PARTS", 4)],
+            &[
+                ("HEAD_DIM", 64),
+                ("GROUP", 3),
+                ("HEADS", 3),
+                ("KV_SPLITS", 4),
+            ],
+            &[
+                ("HEAD_DIM", 40),
+                ("GROUP", 1),
+                ("HEADS", 1),
+                ("KV_SPLITS", 4),
+            ],
+            &[
+                ("HEAD_DIM", 128),
+                ("GROUP", 8),
+                ("HEADS", 2),
+                ("KV_SPLITS", 4),
+            ],
         ],
         "attention" | "attention_tokens" => &[
-            &[("HEAD", 64), ("GROUP", 3), ("HEADS", 3), ("PARTS", 4)],
-            &[("HEAD", 40), ("GROUP", 1), ("HEADS", 1), ("PARTS", 4)],
-            &[("HEAD", 12), ("GROUP", 8), ("HEADS", 8), ("PARTS", 4)],
-            &[("HEAD", 128), ("GROUP", 8), ("HEADS", 2), ("PARTS", 4)],
+            &[
+                ("HEAD_DIM", 64),
+                ("GROUP", 3),
+                ("HEADS", 3),
+                ("KV_SPLITS", 4),
+            ],
+            &[
+                ("HEAD_DIM", 40),
+                ("GROUP", 1),
+                ("HEADS", 1),
+                ("KV_SPLITS", 4),
+            ],
+            &[
+                ("HEAD_DIM", 12),
+                ("GROUP", 8),
+                ("HEADS", 8),
+                ("KV_SPLITS", 4),
+            ],
+            &[
+                ("HEAD_DIM", 128),
+                ("GROUP", 8),
+                ("HEADS", 2),
+                ("KV_SPLITS", 4),
+            ],
         ],
         "conv" => &[&[("KERNEL_SIZE", 4)], &[("KERNEL_SIZE", 3)]],
         "delta_net" => &[
             &[("KEY_DIM", 128), ("VALUE_DIM", 128)],
             &[("KEY_DIM", 12), ("VALUE_DIM", 37)],
         ],
-        "attention_join" => &[&[("HEAD", 64), ("PARTS", 4)]],
+        "attention_combine" => &[&[("HEAD_DIM", 64), ("KV_SPLITS", 4)]],
         "matvec" | "matmul_rows" | "matvec_integer" | "quantise" => &[&[("X_LENGTH", 64)]],
         _ => &[&[]],
     };

@@ -104,7 +104,7 @@ fn too_long(sources: &[Source]) -> Vec<String> {
 }
 
 /// Shaders without a reference of the same name beside them, outside the folder of parts.
-fn without_twin(sources: &[Source]) -> Vec<String> {
+fn without_reference(sources: &[Source]) -> Vec<String> {
     let shaders = sources
         .iter()
         .filter(|source| source.is("wgsl") && source.path.starts_with("kernels/src/"));
@@ -216,7 +216,7 @@ fn only_the_output_module_writes_to_stdout() {
 fn every_shader_has_a_twin_or_is_a_part() {
     assert_none(
         "a kernel needs a .rs of its name, a part belongs into parts/",
-        &without_twin(&sources()),
+        &without_reference(&sources()),
     );
 }
 
@@ -280,7 +280,7 @@ fn each_rule_can_fail() {
         unsafe_code(&one("kernels/src/a.rs", "#![allow(unsafe_code)]")),
         stdout(&one("engine/src/a.rs", "println!(\"\")")),
         stdout(&one("cli/src/a.rs", "let out = io::stdout();")),
-        without_twin(&one("kernels/src/formats/q9.wgsl", "")),
+        without_reference(&one("kernels/src/formats/q9.wgsl", "")),
         too_long(&one("cli/src/a.rs", &"x\n".repeat(FILE_LINES + 1))),
         too_long(&one(
             "kernels/src/a.wgsl",
@@ -313,8 +313,8 @@ fn each_exception_can_pass() {
             "cli/src/a.rs",
             "eprintln!(\"\"); command.stdout(x); // println!()",
         )),
-        without_twin(&one("kernels/src/parts/a.wgsl", "")),
-        without_twin(&[
+        without_reference(&one("kernels/src/parts/a.wgsl", "")),
+        without_reference(&[
             Source::new("kernels/src/a.wgsl", ""),
             Source::new("kernels/src/a.rs", ""),
         ]),

@@ -100,7 +100,7 @@ impl Remote for Arc<Noise> {
         let mut bytes = Vec::with_capacity(length);
         while bytes.len() < length {
             let number = Noise::number(start + unit * size, size);
-            let choice = noise::drawn(number) % table.units();
+            let choice = noise::random_unit(number) % table.units();
             let chosen = &table.bytes[(u64::from(choice) * size) as usize..][..size as usize];
             let rest = &chosen[skip as usize..];
             bytes.extend_from_slice(&rest[..rest.len().min(length - bytes.len())]);

@@ -420,7 +420,7 @@ impl Gpu {
             && parts.iter().all(matrices)
             && (has.shader_f16 || !parts.iter().any(|p| p.f16))
             && variant.subgroup_size().is_none_or(same)
-            && variant.lanes()
+            && variant.workgroup_size()
                 <= self
                     .description
                     .limits

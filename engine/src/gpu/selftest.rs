@@ -2,7 +2,7 @@
 
 use std::ops::ControlFlow;
 
-use lantern_kernels::{ALL, Case, Kernel, Variant, quantise, store};
+use lantern_kernels::{ALL, Case, Kernel, Variant};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -148,10 +148,11 @@ impl Gpu {
     ) -> Result<(f64, Option<String>)> {
         let got = self.run_case(kernel, variant, case).await?;
         let mut call = case.call(variant);
-        (kernel.twin)(&mut call);
+        (kernel.reference)(&mut call);
         let (mut max, mut wrong) = (0f64, None);
         for (output, words) in &got {
-            let (error, problem) = compare(case, variant, output, words, call.words(output));
+            let tolerance = (kernel.tolerance)(case, variant, output);
+            let (error, problem) = tolerance.check(words, call.words(output));
             // An error that is no number is the largest of all.
             max = if error >= max || error.is_nan() {
                 error
@@ -179,80 +180,4 @@ pub(super) fn kernels(only: &[String]) -> Result<Vec<&'static Kernel>> {
     }
     let wanted = |kernel: &&Kernel| only.is_empty() || only.iter().any(|n| n == kernel.name);
     Ok(ALL.iter().copied().filter(wanted).collect())
-}
-
-/// The error of `got`, and how it differs from `wanted`, if too much: integers exactly, f16 as f16, the rest as f32 within what its arithmetic allows.
-pub(crate) fn compare(
-    case: &Case,
-    variant: &Variant,
-    output: &str,
-    got: &[u32],
-    wanted: &[u32],
-) -> (f64, Option<String>) {
-    let half_tiles =
-        variant.parts.iter().any(|p| p.f16) || case.parts.get(2).is_some_and(|p| p.name == "f16");
-    let part = |name: &str| case.parts.iter().any(|p| p.name == name);
-    let blocks = case.parts.iter().find_map(|part| store::words_of(part));
-    let floats = || nmse(bytemuck::cast_slice(got), bytemuck::cast_slice(wanted));
-    let (error, max) = match output {
-        "rows" | "sampled" | "seen" | "sums" | "plane" => {
-            return (0.0, (got != wanted).then(|| "differs".to_owned()));
-        }
-        "keys" | "values" if part("f16") => {
-            let halves = |words: &[u32]| -> Vec<f32> {
-                let bits = words.iter().flat_map(|&w| [w as u16, (w >> 16) as u16]);
-                bits.map(|b| half::f16::from_bits(b).to_f32()).collect()
-            };
-            (nmse(&halves(got), &halves(wanted)), 1e-7) // one may round to the other neighbour
-        }
-        // Now and then a value rounds to the other neighbour.
-        "keys" | "values" if blocks.is_some() => {
-            let decoded = |words: &[u32]| store::decode(words, blocks.unwrap_or(1));
-            (nmse(&decoded(got), &decoded(wanted)), 1e-5)
-        }
-        "packed" => return (0.0, compare_packed(got, wanted)),
-        // 16-bit tiles round both factors to 11 bits.
-        "y" if case.weights.is_some() && half_tiles => (floats(), 1e-6),
-        _ => (floats(), 1e-11),
-    };
-    // Not `>`: an error that is no number is over anything.
-    let within = error <= max;
-    let problem = (!within).then(|| format!("NMSE {error:.2e} is over {max:.0e}"));
-    (error, problem)
-}
-
-/// How packed activations differ. A driver that divides less exactly may round to the other neighbour: one in twenty at
-/// most. Scales and sums differ by what f32 does to them, and where they are tiny by all.
-fn compare_packed(got: &[u32], wanted: &[u32]) -> Option<String> {
-    let groups = |words| <[u32]>::chunks_exact(words, quantise::PACKED_WORDS as usize);
-    let (mut off, mut all) = (0, 0);
-    for (group, (got, wanted)) in groups(got).zip(groups(wanted)).enumerate() {
-        let pairs = quantise::integers(got)
-            .into_iter()
-            .zip(quantise::integers(wanted));
-        let apart: Vec<u32> = pairs.map(|(a, b)| a.abs_diff(b)).collect();
-        let here = apart.iter().filter(|&&d| d > 0).count();
-        let (a, b) = (
-            quantise::scale_and_total(got),
-            quantise::scale_and_total(wanted),
-        );
-        let near = |a: f64, b: f64, room: f64| (a - b).abs() <= 1e-5 * b.abs() + room + 1e-36;
-        let sums = near(a.1, b.1, here as f64 * b.0.abs());
-        if apart.iter().any(|&d| d > 1) || !near(a.0, b.0, 0.0) || !sums {
-            return Some(format!("group {group} is {got:x?}, not {wanted:x?}"));
-        }
-        (off, all) = (off + here, all + apart.len());
-    }
-    (off * 20 > all).then(|| format!("{off} of {all} are one off"))
-}
-
-/// Normalised mean square error: sum((a-b)^2) / sum(b^2).
-fn nmse(a: &[f32], b: &[f32]) -> f64 {
-    let square = |v: f64| v * v;
-    let pairs = a.iter().zip(b);
-    let error: f64 = pairs
-        .map(|(&a, &b)| square(f64::from(a) - f64::from(b)))
-        .sum();
-    let scale: f64 = b.iter().map(|&b| square(f64::from(b))).sum();
-    if error == 0.0 { 0.0 } else { error / scale }
 }

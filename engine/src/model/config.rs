@@ -1,6 +1,6 @@
 //! A model's numbers, from the header's metadata and checked: sizes are sane before anything is allocated by them.
 
-use lantern_kernels::experts::MOST_USED;
+use lantern_kernels::experts::MAX_TOP_K;
 use serde::Serialize;
 
 use super::{
@@ -335,9 +335,9 @@ fn experts(keys: &Keys) -> Result<Option<ExpertsConfig>> {
         keys.required("expert_count")?,
         keys.required("expert_used_count")?,
     );
-    if top_k > n_experts || top_k >= MOST_USED {
+    if top_k > n_experts || top_k >= MAX_TOP_K {
         return Err(Error::Unsupported(format!(
-            "{top_k} of {n_experts} experts for a token: fewer than {MOST_USED} are run here"
+            "{top_k} of {n_experts} experts for a token: fewer than {MAX_TOP_K} are run here"
         )));
     }
     Ok(Some(ExpertsConfig { n_experts, top_k }))

@@ -1,7 +1,7 @@
 //! What a graph is lowered for: an adapter, a model's weights, a width of passes.
 
 use lantern_kernels::{
-    Kernel, Part, Shader, attention_join,
+    Kernel, Part, Shader, attention_combine,
     parts::{SCALAR_F16, SCALAR_F32},
 };
 
@@ -150,6 +150,6 @@ pub(super) fn shader(
 
 /// Whether an adapter splits attention far into contexts of this length while decoding.
 pub(super) fn splits(gpu: &Gpu, context: u32) -> bool {
-    let combine = &attention_join::ATTENTION_JOIN;
+    let combine = &attention_combine::ATTENTION_COMBINE;
     context >= LONG && gpu.verified(combine).next().is_some()
 }

@@ -96,7 +96,7 @@ impl Builder<'_> {
     /// All plans.
     pub fn plans(&self) -> Plans {
         let neutral = sample::Params {
-            vocabulary: self.config.vocab_size,
+            vocab_size: self.config.vocab_size,
             ..sample::Params::default()
         };
         Plans {
@@ -160,7 +160,7 @@ impl Builder<'_> {
     /// Sampling the likeliest token.
     pub fn greedy(&self) -> Plan {
         let params = argmax::Params {
-            vocabulary: self.config.vocab_size,
+            vocab_size: self.config.vocab_size,
         };
         let binds = vec![("logits", Binding::Logits(Section::LastLogits))];
         let shader = shader(self.gpu, &argmax::ARGMAX, &[], &[]);

@@ -7,7 +7,7 @@ use lantern_kernels::{Case, link::link};
 use super::Session;
 use crate::{
     Error, ModelFile, Result,
-    gpu::{device::TARGET, pipeline::BindingResource, selftest::compare},
+    gpu::{device::TARGET, pipeline::BindingResource},
     plan::{
         dispatch::{Binding, Dispatch},
         run::{Lookup, Segment},
@@ -125,7 +125,7 @@ impl Session {
         };
         let mut call = case.call(shader.variant);
         call.weights = self.decoded_weights(file, dispatch).await?;
-        (shader.kernel.twin)(&mut call);
+        (shader.kernel.reference)(&mut call);
 
         let mut commands = gpu.commands();
         let mut pass = commands.pass();
@@ -147,7 +147,8 @@ impl Session {
             }
             let mut wanted = call.words(name).clone();
             ignore_what_is_equal(&mut got, &mut wanted);
-            let (error, problem) = compare(&case, shader.variant, name, &got, &wanted);
+            let tolerance = (shader.kernel.tolerance)(&case, shader.variant, name);
+            let (error, problem) = tolerance.check(&got, &wanted);
             let off = error.is_nan() || error > NMSE_MAX;
             // Outputs that are compared exactly have no error, but a problem.
             let exact = (error == 0.0).then_some(problem).flatten();

@@ -87,7 +87,7 @@ impl SamplerOptions {
     pub(crate) fn params(&self, vocab_size: u32) -> Params {
         let cold = self.temperature == 0.0;
         Params {
-            vocabulary: vocab_size,
+            vocab_size,
             top_k: if cold { 1 } else { self.top_k },
             top_p: self.top_p,
             min_p: self.min_p,

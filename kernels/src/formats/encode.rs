@@ -23,7 +23,7 @@ pub fn encoder(format: &Format) -> Option<Encoder> {
 fn furthest(w: &[f32]) -> f32 {
     w.iter().fold(
         0.0,
-        |most: f32, &v| if v.abs() > most.abs() { v } else { most },
+        |max: f32, &v| if v.abs() > max.abs() { v } else { max },
     )
 }
 
@@ -60,20 +60,20 @@ fn q8_0(w: &[f32], block: &mut [u8]) {
     }
 }
 
-/// Scale and least value, not above 0, for integers up to 15: w = scale q + least. The best of some scales, each with the
+/// Scale and min, not above 0, for integers up to 15: w = scale q + min. The best of some scales, each with the
 /// offset that suits its integers best.
 fn scale_and_least(w: &[f32]) -> (f32, f32) {
-    let least = w.iter().copied().fold(0.0, f32::min);
-    let most = w.iter().copied().fold(least, f32::max);
-    if most <= least {
-        return (0.0, least);
+    let min = w.iter().copied().fold(0.0, f32::min);
+    let max = w.iter().copied().fold(min, f32::max);
+    if max <= min {
+        return (0.0, min);
     }
     let count = w.len() as f32;
-    let mut best = (f32::MAX, 0.0, least);
+    let mut best = (f32::MAX, 0.0, min);
     for step in 0..=20 {
-        let by = (14.0 + 0.1 * step as f32) / (most - least);
+        let by = (14.0 + 0.1 * step as f32) / (max - min);
         let (mut q_sum, mut q_squares, mut w_sum, mut products) = (0.0, 0.0, 0.0, 0.0);
-        let q_of = |v: f32| ((v - least) * by).round().clamp(0.0, 15.0);
+        let q_of = |v: f32| ((v - min) * by).round().clamp(0.0, 15.0);
         for &v in w {
             let q = q_of(v);
             q_sum += q;
@@ -100,11 +100,8 @@ fn scale_and_least(w: &[f32]) -> (f32, f32) {
 /// w = d s q - dmin m for each 32, s and m of six bits.
 fn q4_k(w: &[f32], block: &mut [u8]) {
     let found: Vec<(f32, f32)> = w.chunks_exact(32).map(scale_and_least).collect();
-    let most = |part: fn(&(f32, f32)) -> f32| found.iter().map(part).fold(0.0, f32::max);
-    let (d, dmin) = (
-        to_half(most(|f| f.0) / 63.0),
-        to_half(most(|f| -f.1) / 63.0),
-    );
+    let max = |part: fn(&(f32, f32)) -> f32| found.iter().map(part).fold(0.0, f32::max);
+    let (d, dmin) = (to_half(max(|f| f.0) / 63.0), to_half(max(|f| -f.1) / 63.0));
     block[..2].copy_from_slice(&d);
     block[2..4].copy_from_slice(&dmin);
     let (d, dmin) = (from_half(d), from_half(dmin));
@@ -112,8 +109,8 @@ fn q4_k(w: &[f32], block: &mut [u8]) {
     let (scales, quants) = block[4..].split_at_mut(12);
     scales.fill(0);
     quants.fill(0);
-    for (i, (&(scale, least), w)) in found.iter().zip(w.chunks_exact(32)).enumerate() {
-        let (s, m) = (six(scale, d), six(-least, dmin));
+    for (i, (&(scale, min), w)) in found.iter().zip(w.chunks_exact(32)).enumerate() {
+        let (s, m) = (six(scale, d), six(-min, dmin));
         if i < 4 {
             scales[i] |= s;
             scales[i + 4] |= m;
@@ -132,10 +129,10 @@ fn q4_k(w: &[f32], block: &mut [u8]) {
 
 /// The scale for integers from -32 to 31 with the least square error: w = scale q.
 fn scale(w: &[f32]) -> f32 {
-    let most = furthest(w);
+    let max = furthest(w);
     let mut best = (f32::MAX, 0.0);
     for step in -9..=9 {
-        let by = inverse(most) * -(32.0 + 0.1 * step as f32);
+        let by = inverse(max) * -(32.0 + 0.1 * step as f32);
         let q = |v: f32| (v * by).round().clamp(-32.0, 31.0);
         let products: f32 = w.iter().map(|&v| v * q(v)).sum();
         let squares: f32 = w.iter().map(|&v| q(v) * q(v)).sum();
@@ -195,13 +192,13 @@ mod tests {
                 }
             }
             let nmse = error / size;
-            let most = match format.name {
+            let max = match format.name {
                 "q4_0" => 9e-3,
                 "q4_k" => 6e-3,
                 "q6_k" => 4e-4,
                 _ => 5e-5,
             };
-            assert!(nmse < most, "{}: NMSE {nmse:.2e}", format.name);
+            assert!(nmse < max, "{}: NMSE {nmse:.2e}", format.name);
             encode(&vec![0.0; count], &mut block);
             (format.decode)(&block, &mut back);
             assert!(back.iter().all(|&v| v == 0.0), "{}: zeros", format.name);

@@ -12,6 +12,6 @@ fn w_group(group: u32) -> Group {
     let b = quants4(i + 1u);
     let c = quants4(i + 2u);
     let d = quants4(i + 3u);
-    return Group(halves(a.xy), halves(a.zw), halves(b.xy), halves(b.zw),
-        halves(c.xy), halves(c.zw), halves(d.xy), halves(d.zw));
+    return Group(f16x4(a.xy), f16x4(a.zw), f16x4(b.xy), f16x4(b.zw),
+        f16x4(c.xy), f16x4(c.zw), f16x4(d.xy), f16x4(d.zw));
 }

@@ -8,7 +8,7 @@ const W_UNIT = 8u; // groups
 fn w_scales_of(four: u32) -> Scales {
     let first = four / 8u * 5u;
     let s = bytes_of_four(scale_words(first + 1u + four % 8u / 2u), four % 2u);
-    let scale = halves(scale_words(first)) * s;
+    let scale = f16x4(scale_words(first)) * s;
     return Scales(2.0 * scale, -15.0 * scale);
 }
 

@@ -4,6 +4,6 @@
 const W_STEP = vec4f(1.0);
 const W_UNIT = 1u; // groups
 
-fn w_scales_of(four: u32) -> Scales { return Scales(halves(scale_words(four)), vec4f(0.0)); }
+fn w_scales_of(four: u32) -> Scales { return Scales(f16x4(scale_words(four)), vec4f(0.0)); }
 
 fn w_group(group: u32) -> Group { return curved(four_bits(quants4(group))); }

@@ -8,7 +8,7 @@ const W_UNIT = 8u; // groups
 fn w_scales_of(four: u32) -> Scales {
     let first = four / 8u * 5u;
     let s = bytes_of_four(scale_words(first + 1u + four % 8u / 2u), four % 2u);
-    return Scales(halves(scale_words(first)) * (s - 32.0), vec4f(0.0));
+    return Scales(f16x4(scale_words(first)) * (s - 32.0), vec4f(0.0));
 }
 
 fn w_group(group: u32) -> Group { return curved(four_bits(quants4(group))); }

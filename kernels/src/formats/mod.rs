@@ -1,7 +1,7 @@
 //! Stored types: one pair of files each. The `.rs` has the block as files have it, its decoder for the CPU and its
 //! packing into 4-byte-aligned planes; the `.wgsl` decodes those planes, in one place for every kernel.
 //!
-//! A decoder yields w = scale q + least for [`GROUP`] weights at a time; `scale` and `least` are [`GROUP`]'s own.
+//! A decoder yields w = scale q + min for [`GROUP`] weights at a time; `scale` and `min` are [`GROUP`]'s own.
 //! Source of all layouts: ggml's `ggml-common.h`, and PyPI's `gguf` package, `quants.py`.
 
 mod bf16;

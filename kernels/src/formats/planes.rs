@@ -33,9 +33,9 @@ impl Plane {
     }
 
     /// Bits that quants have no room for, in words: `bytes` of a unit.
-    pub(super) const fn highs(bytes: usize) -> Plane {
+    pub(super) const fn qh(bytes: usize) -> Plane {
         Plane {
-            binding: "w_highs",
+            binding: "w_qh",
             texel: 4,
             ..Plane::quants(bytes)
         }
@@ -133,7 +133,7 @@ macro_rules! begin {
         "quants_begin(); "
     };
     (4) => {
-        "highs_begin(); "
+        "qh_begin(); "
     };
     ($scales:literal) => {
         "scales_begin(); "
@@ -170,10 +170,10 @@ planes! {
     QP: [0 2];
     /// Quants, and scales of a byte.
     QB: [0 3];
-    /// Quants and highs.
+    /// Quants and qh.
     QH: [0 4];
-    /// Quants, scales of 2 bytes, highs.
+    /// Quants, scales of 2 bytes, qh.
     QSH: [0 1 4];
-    /// Quants, scales of 4 bytes, highs.
+    /// Quants, scales of 4 bytes, qh.
     QPH: [0 2 4];
 }

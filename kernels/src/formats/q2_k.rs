@@ -26,7 +26,7 @@ pub static Q2_K: Format = Format {
     ggml: 10,
     block: 256,
     bytes: 84,
-    planes: &[Plane::quants(80), Plane::highs(4)],
+    planes: &[Plane::quants(80), Plane::qh(4)],
     decode,
     pack,
     random: |random, block| random_block(random, block, &[80, 82], 0.005),

@@ -5,7 +5,7 @@ const W_STEP = PLACES;
 const W_UNIT = 1u; // groups
 
 fn w_scales_of(four: u32) -> Scales {
-    let d = halves(scale_words(four));
+    let d = f16x4(scale_words(four));
     return Scales(d, -8.0 * d);
 }
 

@@ -1,4 +1,4 @@
-//! Q4_1: 32 weights share a scale and a least value: w = d q + m, q of 4 bits.
+//! Q4_1: 32 weights share a scale and a min: w = d q + m, q of 4 bits.
 
 use bytemuck::pod_read_unaligned;
 

@@ -4,7 +4,7 @@
 const W_STEP = PLACES;
 const W_UNIT = 1u; // groups
 
-fn w_scales_of(four: u32) -> Scales { return half_pairs(scale_words(four)); }
+fn w_scales_of(four: u32) -> Scales { return f16x2_scales(scale_words(four)); }
 
 fn w_group(group: u32) -> Group { return four_bits(quants4(group)); }
 

@@ -9,7 +9,7 @@ fn w_scales_of(four: u32) -> Scales {
     let first = four / 8u * 5u;
     let whole = scale_words(first);
     let own = pair_of(scale_words(first + 1u + four % 8u / 2u), four);
-    return Scales(halves(whole.xy) * bytes_of_four(own, 0u), halves(whole.zw) * -bytes_of_four(own, 1u));
+    return Scales(f16x4(whole.xy) * bytes_of_four(own, 0u), f16x4(whole.zw) * -bytes_of_four(own, 1u));
 }
 
 fn w_group(group: u32) -> Group { return four_bits(quants4(group)); }

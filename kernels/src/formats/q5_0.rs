@@ -24,7 +24,7 @@ pub static Q5_0: Format = Format {
     ggml: 6,
     block: 32,
     bytes: 22,
-    planes: &[Plane::quants(16), Plane::scales(2, 1, 8), Plane::highs(4)],
+    planes: &[Plane::quants(16), Plane::scales(2, 1, 8), Plane::qh(4)],
     decode,
     pack,
     random: |random, block| random_block(random, block, &[0], 0.05),

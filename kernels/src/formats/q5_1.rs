@@ -1,4 +1,4 @@
-//! Q5_1: 32 weights share a scale and a least value: w = d q + m, q of 5 bits, the fifth kept apart.
+//! Q5_1: 32 weights share a scale and a min: w = d q + m, q of 5 bits, the fifth kept apart.
 
 use bytemuck::pod_read_unaligned;
 
@@ -25,7 +25,7 @@ pub static Q5_1: Format = Format {
     ggml: 7,
     block: 32,
     bytes: 24,
-    planes: &[Plane::quants(16), Plane::scales(4, 1, 16), Plane::highs(4)],
+    planes: &[Plane::quants(16), Plane::scales(4, 1, 16), Plane::qh(4)],
     decode,
     pack,
     random: |random, block| random_block(random, block, &[0, 2], 0.05),

@@ -25,7 +25,7 @@ pub static Q5_K: Format = Format {
     ggml: 13,
     block: 256,
     bytes: 176,
-    planes: &[Plane::quants(128), Scales::PLANE, Plane::highs(32)],
+    planes: &[Plane::quants(128), Scales::PLANE, Plane::qh(32)],
     decode,
     pack,
     random: |random, block| random_block(random, block, &[0, 2], 0.001),

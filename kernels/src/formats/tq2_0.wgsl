@@ -6,7 +6,7 @@ const W_STEP = PLACES;
 const W_UNIT = 8u; // groups
 
 fn w_scales_of(four: u32) -> Scales {
-    let d = halves(scale_words(four / 8u));
+    let d = f16x4(scale_words(four / 8u));
     return Scales(d, -d);
 }
 

@@ -6,13 +6,13 @@ fn stepped(v: Group) -> Group {
     return Group(v.a * W_STEP, v.b * W_STEP, v.c * W_STEP, v.d * W_STEP, v.e * W_STEP, v.f * W_STEP, v.g * W_STEP, v.h * W_STEP);
 }
 
-// w = scale q + least for a group of weights in each of four rows.
-struct Scales { scale: vec4f, least: vec4f } // q is what w_group has, times the format's W_STEP
+// w = scale q + min for a group of weights in each of four rows.
+struct Scales { scale: vec4f, min: vec4f } // q is what w_group has, times the format's W_STEP
 
-// The scale and the least value of one row, which is in its place among four.
+// The scale and the min of one row, which is in its place among four.
 fn w_scale(row: u32, group: u32, groups: u32) -> vec2f {
     let four = w_scales_of(four_place(row / 4u, groups) + four_step(group));
-    return vec2f(four.scale[row % 4u], four.least[row % 4u]);
+    return vec2f(four.scale[row % 4u], four.min[row % 4u]);
 }
 
 // The four bytes of `word`, each below 128, where they lie: times PLACES they are the numbers.

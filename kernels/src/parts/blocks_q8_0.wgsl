@@ -3,8 +3,8 @@ const WORDS = 9u;
 
 struct Block { words: array<u32, WORDS> }
 
-fn packed(v: array<vec4f, 8>, most: f32) -> Block {
-    let scale = abs(most) / 127.0;
+fn packed(v: array<vec4f, 8>, furthest: f32) -> Block {
+    let scale = abs(furthest) / 127.0;
     let inverse = select(0.0, 1.0 / scale, scale > 0.0);
     var block = Block(array<u32, WORDS>());
     block.words[0] = bitcast<u32>(scale);

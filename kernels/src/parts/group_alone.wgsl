@@ -1,5 +1,5 @@
 // Every lane reads the activations of a group by itself. A group is one element of x: compilers that check indices then check one.
-fn group_first(at: Invocation) -> u32 { return at.lane % SPLIT; }
+fn group_first(at: Invocation) -> u32 { return at.lane % LANES_PER_ROW; }
 
 fn x_group(place: u32, i: u32, at: Invocation) -> Activations {
     let x = x[place];

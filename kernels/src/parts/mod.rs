@@ -29,21 +29,21 @@ pub static DELTA_SHARED: Part = Part::new("", include_str!("delta_shared.wgsl"))
 pub static PLACES_ROWS: Part = Part::new("", include_str!("places_rows.wgsl"));
 /// Where they lie in textures.
 pub static PLACES_STRIPS: Part = Part::new("", include_str!("places_strips.wgsl"));
-/// Planes of weights in storage buffers: quants, scales (2, 4 bytes or one for a row), highs.
+/// Planes of weights in storage buffers: quants, scales (2, 4 bytes or one for a row), qh.
 pub static PLANE_BUFFERS: [Part; 5] = [
     Part::new("", include_str!("quants_buffer.wgsl")),
-    Part::new("", include_str!("scales_halves_buffer.wgsl")),
-    Part::new("", include_str!("scales_pairs_buffer.wgsl")),
+    Part::new("", include_str!("scales_f16_buffer.wgsl")),
+    Part::new("", include_str!("scales_f16x2_buffer.wgsl")),
     Part::new("", include_str!("scales_bytes_buffer.wgsl")),
-    Part::new("", include_str!("highs_buffer.wgsl")),
+    Part::new("", include_str!("qh_buffer.wgsl")),
 ];
 /// The same in textures.
 pub static PLANE_TEXTURES: [Part; 5] = [
     plane_texture(include_str!("quants_texture.wgsl")),
-    plane_texture(include_str!("scales_halves_texture.wgsl")),
-    plane_texture(include_str!("scales_pairs_texture.wgsl")),
+    plane_texture(include_str!("scales_f16_texture.wgsl")),
+    plane_texture(include_str!("scales_f16x2_texture.wgsl")),
     plane_texture(include_str!("scales_bytes_texture.wgsl")),
-    plane_texture(include_str!("highs_texture.wgsl")),
+    plane_texture(include_str!("qh_texture.wgsl")),
 ];
 const fn plane_texture(source: &'static str) -> Part {
     const USES: &[&Part] = &[&PLANE];
@@ -68,7 +68,7 @@ pub static REDUCE_SUBGROUP: Part = Part {
     ..Part::new("subgroup", include_str!("reduce_subgroup.wgsl"))
 };
 
-/// A workgroup that is one subgroup: for adapters whose subgroups all have `LANES` lanes.
+/// A workgroup that is one subgroup: for adapters whose subgroups all have `WORKGROUP_SIZE` lanes.
 pub static SUBGROUP: Part = Part {
     subgroups: true,
     whole_subgroup: true,
@@ -93,9 +93,9 @@ pub static XS_SHARED: Part = Part {
 static LANES_SHARE: Part = Part::new("", include_str!("lanes_share.wgsl"));
 
 /// f16 as numbers by arithmetic on their bits: exact everywhere.
-pub static HALVES_BITS: Part = Part::new("", include_str!("halves_bits.wgsl"));
+pub static F16X2_BITS: Part = Part::new("", include_str!("f16x2_bits.wgsl"));
 /// f16 as numbers by the built-in function: exact on adapters that run on the CPU.
-pub static HALVES_UNPACK: Part = Part::new("", include_str!("halves_unpack.wgsl"));
+pub static F16X2_UNPACK: Part = Part::new("", include_str!("f16x2_unpack.wgsl"));
 
 /// Cooperative matrices of f32.
 pub static COOPERATIVE_F32: Part = Part {
@@ -322,14 +322,14 @@ pub const LOOKUP: Socket = Socket {
     parts: &[&OF_TOKENS, &OF_POSITIONS],
 };
 
-/// Neighbours turn together.
-pub static NEIGHBOURS: Part = Part::new("", include_str!("neighbours.wgsl"));
-/// A value of the first half of what turns goes with one of the second.
-pub static HALVES: Part = Part::new("halves", include_str!("halves_turn.wgsl"));
-/// Which values of a head make a pair.
-pub const PAIRING: Socket = Socket {
-    name: "pairing",
-    parts: &[&NEIGHBOURS, &HALVES],
+/// RoPE that rotates neighbouring values together, as Llama's GGUF files have them.
+pub static ROPE_INTERLEAVED: Part = Part::new("", include_str!("rope_interleaved.wgsl"));
+/// RoPE that rotates a value of the first half with one of the second, as GPT-NeoX does.
+pub static ROPE_NEOX: Part = Part::new("neox", include_str!("rope_neox.wgsl"));
+/// Which values of a head RoPE rotates together.
+pub const ROPE_STYLE: Socket = Socket {
+    name: "style",
+    parts: &[&ROPE_INTERLEAVED, &ROPE_NEOX],
 };
 
 /// Scores as they are.
@@ -341,21 +341,75 @@ pub const SCORES: Socket = Socket {
     name: "scores",
     parts: &[&SCORES_PLAIN, &SCORES_CAPPED],
 };
-/// Attention to all positions, each in a cell of its own.
-pub static WINDOW_NONE: Part = Part {
+/// Each position of a sequence in a cell of its own.
+pub static CELLS_ALL: Part = Part {
     consts: &[("RING", 0)],
     ..Part::new("", include_str!("cell.wgsl"))
 };
-/// Attention to the last `window` positions, in a ring of `cells`.
-pub static WINDOW_RING: Part = Part {
+/// The last positions of a sequence in a ring of `cells`.
+pub static CELLS_RING: Part = Part {
     consts: &[("RING", 1)],
-    ..Part::new("window", include_str!("cell.wgsl"))
+    ..Part::new("ring", include_str!("cell.wgsl"))
 };
-/// Which positions a row sees, and where they lie in the cache: parameters `window`, `cells` and `head_cells`.
-pub const WINDOW: Socket = Socket {
-    name: "window",
-    parts: &[&WINDOW_NONE, &WINDOW_RING],
+/// Where positions lie in the cache: parameters `cells` and `head_cells`.
+pub const CELLS: Socket = Socket {
+    name: "cells",
+    parts: &[&CELLS_ALL, &CELLS_RING],
 };
+
+/// Positions up to a row's own, all in cells of their own.
+pub static MASK_CAUSAL: Part = Part {
+    consts: &[("MASK", 0)],
+    uses: &[&CELLS_ALL],
+    ..Part::new("", include_str!("mask.wgsl"))
+};
+/// The last `window` positions up to a row's own, in a ring of `cells`.
+pub static MASK_WINDOW: Part = Part {
+    consts: &[("MASK", 1)],
+    uses: &[&CELLS_RING],
+    ..Part::new("window", include_str!("mask.wgsl"))
+};
+/// Positions up to the last that the pass has of a row's sequence, all in cells of their own.
+pub static MASK_NONE: Part = Part {
+    consts: &[("MASK", 2)],
+    uses: &[&CELLS_ALL],
+    ..Part::new("unmasked", include_str!("mask.wgsl"))
+};
+/// Which positions of its sequence a row sees.
+pub const MASK: Socket = Socket {
+    name: "mask",
+    parts: &[&MASK_CAUSAL, &MASK_WINDOW, &MASK_NONE],
+};
+
+/// Mask of attention: which positions of its own sequence a row sees.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mask {
+    /// All positions up to its own.
+    Causal,
+    /// The last `window` positions up to its own; the cache is a ring.
+    Window,
+    /// All positions up to the last that the pass has of its sequence, as encoders want.
+    None,
+}
+
+impl Mask {
+    /// The part that fills the socket [`MASK`].
+    pub fn part(self) -> &'static Part {
+        match self {
+            Mask::Causal => &MASK_CAUSAL,
+            Mask::Window => &MASK_WINDOW,
+            Mask::None => &MASK_NONE,
+        }
+    }
+
+    /// The part that fills the socket [`CELLS`] of the kernels that write the cache.
+    pub fn cells(self) -> &'static Part {
+        match self {
+            Mask::Window => &CELLS_RING,
+            Mask::Causal | Mask::None => &CELLS_ALL,
+        }
+    }
+}
 
 /// Keys and values of f32, to read.
 pub static CACHE_F32: Part = Part {
@@ -413,12 +467,12 @@ pub const BLOCKS: Socket = Socket {
 
 /// One workgroup has all positions.
 pub static END_WHOLE: Part = Part::new("", include_str!("end_whole.wgsl"));
-/// Workgroups have a part of the positions each; the shader's constant `PARTS` says how many there are.
-pub static END_PART: Part = Part::new("part", include_str!("end_part.wgsl"));
+/// Workgroups have a share of the positions each; the shader's constant `KV_SPLITS` says how many there are.
+pub static END_SPLIT: Part = Part::new("split", include_str!("end_split.wgsl"));
 /// Which positions a workgroup of attention has, and where its results go.
 pub const ENDING: Socket = Socket {
     name: "ending",
-    parts: &[&END_WHOLE, &END_PART],
+    parts: &[&END_WHOLE, &END_SPLIT],
 };
 
 /// Keys and values of f32, to write.

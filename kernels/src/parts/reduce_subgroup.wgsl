@@ -11,27 +11,27 @@ struct Invocation {
     @builtin(subgroup_invocation_id) subgroup_lane: u32,
 }
 
-var<workgroup> reduce_scratch: array<f32, LANES>;
+var<workgroup> reduce_scratch: array<f32, WORKGROUP_SIZE>;
 
 // Every subgroup leaves its result in the place of its first lane, the rest hold the neutral value.
 fn reduce_sum(v: f32, at: Invocation, wg: Workgroup) -> f32 {
     let part = subgroupAdd(v);
-    if wg.subgroup_size >= LANES { return part; }
+    if wg.subgroup_size >= WORKGROUP_SIZE { return part; }
     reduce_scratch[at.lane] = select(0.0, part, at.subgroup_lane == 0u);
     workgroupBarrier();
     var sum = 0.0;
-    for (var i = 0u; i < LANES; i++) { sum += reduce_scratch[i]; }
+    for (var i = 0u; i < WORKGROUP_SIZE; i++) { sum += reduce_scratch[i]; }
     workgroupBarrier(); // the scratch may be used again at once
     return sum;
 }
 
 fn reduce_max(v: f32, at: Invocation, wg: Workgroup) -> f32 {
     let part = subgroupMax(v);
-    if wg.subgroup_size >= LANES { return part; }
+    if wg.subgroup_size >= WORKGROUP_SIZE { return part; }
     reduce_scratch[at.lane] = part;
     workgroupBarrier();
-    var most = v;
-    for (var i = 0u; i < LANES; i++) { most = max(most, reduce_scratch[i]); }
+    var result = v;
+    for (var i = 0u; i < WORKGROUP_SIZE; i++) { result = max(result, reduce_scratch[i]); }
     workgroupBarrier();
-    return most;
+    return result;
 }

@@ -1,4 +1,4 @@
-// reduce_sum, reduce_max over the workgroup, in every lane. Tree in workgroup memory; LANES is a power of two.
+// reduce_sum, reduce_max over the workgroup, in every lane. Tree in workgroup memory; WORKGROUP_SIZE is a power of two.
 // The same in all lanes of a workgroup; apart from what differs, so that compilers see that it is.
 struct Workgroup {
     @builtin(workgroup_id) id: vec3u,
@@ -9,12 +9,12 @@ struct Invocation {
     @builtin(local_invocation_index) lane: u32,
 }
 
-var<workgroup> reduce_scratch: array<f32, LANES>;
+var<workgroup> reduce_scratch: array<f32, WORKGROUP_SIZE>;
 
 fn reduce_sum(v: f32, at: Invocation, wg: Workgroup) -> f32 {
     reduce_scratch[at.lane] = v;
     workgroupBarrier();
-    for (var width = LANES / 2u; width > 0u; width /= 2u) {
+    for (var width = WORKGROUP_SIZE / 2u; width > 0u; width /= 2u) {
         if at.lane < width { reduce_scratch[at.lane] += reduce_scratch[at.lane + width]; }
         workgroupBarrier();
     }
@@ -26,11 +26,11 @@ fn reduce_sum(v: f32, at: Invocation, wg: Workgroup) -> f32 {
 fn reduce_max(v: f32, at: Invocation, wg: Workgroup) -> f32 {
     reduce_scratch[at.lane] = v;
     workgroupBarrier();
-    for (var width = LANES / 2u; width > 0u; width /= 2u) {
+    for (var width = WORKGROUP_SIZE / 2u; width > 0u; width /= 2u) {
         if at.lane < width { reduce_scratch[at.lane] = max(reduce_scratch[at.lane], reduce_scratch[at.lane + width]); }
         workgroupBarrier();
     }
-    let most = reduce_scratch[0];
+    let result = reduce_scratch[0];
     workgroupBarrier();
-    return most;
+    return result;
 }

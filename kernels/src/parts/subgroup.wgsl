@@ -1,4 +1,4 @@
-// A workgroup that is one subgroup of LANES: runs only where subgroups have exactly that size.
+// A workgroup that is one subgroup of WORKGROUP_SIZE: runs only where subgroups have exactly that size.
 // The same in all lanes of a workgroup; apart from what differs, so that compilers see that it is.
 struct Workgroup {
     @builtin(workgroup_id) id: vec3u,

@@ -1,12 +1,12 @@
 //! Attention: rows rotated, the cache written, and read by the kernel that suits the adapter.
 
 use lantern_kernels::{
-    Kernel, Part, attention, attention_join, attention_positions, attention_tokens,
+    Kernel, Part, attention, attention_combine, attention_positions, attention_tokens,
     bytes_of_params,
     parts::{
         BLOCKS_Q4_0, BLOCKS_Q8_0, CACHE_F16, CACHE_F16_TEXTURE, CACHE_F32, CACHE_Q4_0, CACHE_Q8_0,
-        END_PART, END_WHOLE, HALVES, NEIGHBOURS, SCORES_CAPPED, SCORES_PLAIN, STORE_F16,
-        STORE_F16_TEXTURE, STORE_F32, WINDOW_NONE, WINDOW_RING,
+        END_SPLIT, END_WHOLE, Mask as MaskPart, ROPE_INTERLEAVED, ROPE_NEOX, SCORES_CAPPED,
+        SCORES_PLAIN, STORE_F16, STORE_F16_TEXTURE, STORE_F32,
     },
     rope,
     store::{self, BLOCK},
@@ -35,13 +35,24 @@ struct Cells {
 }
 
 impl Cells {
-    fn part(self) -> &'static Part {
+    /// Which cells are written: of a ring, or of all positions.
+    fn mask(self) -> MaskPart {
         if self.window > 0 {
-            &WINDOW_RING
+            MaskPart::Window
         } else {
-            &WINDOW_NONE
+            MaskPart::Causal
         }
     }
+}
+
+/// The part of a mask.
+fn mask_part(mask: Mask) -> &'static Part {
+    match mask {
+        Mask::Causal => MaskPart::Causal,
+        Mask::Window(_) => MaskPart::Window,
+        Mask::None => MaskPart::None,
+    }
+    .part()
 }
 
 /// Heads of a row on their way through the rope kernel.
@@ -129,7 +140,6 @@ impl Emitter<'_> {
             kv_heads: rotation.kv_heads,
             pairs: rotation.pairs,
             stride: self.stride(rotation.x),
-            window: cells.window,
             cells: cells.count,
             head_cells: cells.count * lowering.sequences,
         };
@@ -139,8 +149,8 @@ impl Emitter<'_> {
             _ => &STORE_F32,
         };
         let style: &'static Part = match rotation.style {
-            RopeStyle::NeoX => &HALVES,
-            RopeStyle::Interleaved => &NEIGHBOURS,
+            RopeStyle::NeoX => &ROPE_NEOX,
+            RopeStyle::Interleaved => &ROPE_INTERLEAVED,
         };
         let binds = vec![
             ("angles", Binding::RopeTable(rotation.table)),
@@ -148,8 +158,8 @@ impl Emitter<'_> {
             ("keys", Binding::State(keys)),
             ("values", Binding::State(values)),
         ];
-        let parts = [store, style, cells.part()];
-        let consts = [("HEAD", rotation.head_dim)];
+        let parts = [store, style, cells.mask().cells()];
+        let consts = [("HEAD_DIM", rotation.head_dim)];
         let shader = lowering.shader(&rope::ROPE, &parts, &consts);
         let values = (params.heads + 2 * params.kv_heads) * rotation.head_dim;
         let what = if rotation.kv_heads > 0 {
@@ -171,7 +181,6 @@ impl Emitter<'_> {
             blocks: op.kv_heads * op.head_dim / BLOCK as u32,
             head_blocks: op.head_dim / BLOCK as u32,
             stride: self.stride(op.x),
-            window: cells.window,
             cells: cells.count,
             head_cells: cells.count * lowering.sequences,
         };
@@ -184,7 +193,7 @@ impl Emitter<'_> {
             CacheType::Q8_0 => &BLOCKS_Q8_0,
             _ => &BLOCKS_Q4_0,
         };
-        let parts = [blocks, cells.part()];
+        let parts = [blocks, cells.mask().cells()];
         let shader = self.lowering.shader(&store::STORE, &parts, &[]);
         let units = 2 * params.blocks;
         let flow = format!("{} → cache", self.word(op.x));
@@ -251,13 +260,13 @@ impl Emitter<'_> {
         } else {
             &SCORES_PLAIN
         };
-        let mut parts = vec![self.cache_part(cells), scores, cells.part()];
+        let mut parts = vec![self.cache_part(cells), scores, mask_part(op.mask)];
         if !std::ptr::eq(kernel, &raw const attention_tokens::ATTENTION_TOKENS) {
-            parts.push(if split { &END_PART } else { &END_WHOLE });
+            parts.push(if split { &END_SPLIT } else { &END_WHOLE });
         }
         let y = if split {
-            let cols = attention_join::PARTS * (op.head_dim + 2);
-            self.declare(TensorSpec::fixed("parts", op.heads, cols))
+            let cols = attention_combine::KV_SPLITS * (op.head_dim + 2);
+            self.declare(TensorSpec::fixed("splits", op.heads, cols))
         } else {
             output
         };
@@ -267,8 +276,12 @@ impl Emitter<'_> {
             ("values", Binding::State(op.values)),
             ("y", Binding::Tensor(y)),
         ];
-        let mut consts = vec![("HEAD", op.head_dim), ("GROUP", group), ("HEADS", heads)];
-        consts.extend(split.then_some(("PARTS", attention_join::PARTS)));
+        let mut consts = vec![
+            ("HEAD_DIM", op.head_dim),
+            ("GROUP", group),
+            ("HEADS", heads),
+        ];
+        consts.extend(split.then_some(("KV_SPLITS", attention_combine::KV_SPLITS)));
         let shader = lowering.shader(kernel, &parts, &consts);
         let what = format!("{} heads of {}", op.heads, op.head_dim);
         let cell = self.graph.states[op.keys.0].position_bytes();
@@ -288,15 +301,18 @@ impl Emitter<'_> {
     }
 
     fn attention_combine(&mut self, op: &Attend, partial: Tensor, y: Tensor) {
-        let consts = [("HEAD", op.head_dim), ("PARTS", attention_join::PARTS)];
+        let consts = [
+            ("HEAD_DIM", op.head_dim),
+            ("KV_SPLITS", attention_combine::KV_SPLITS),
+        ];
         let shader = self
             .lowering
-            .shader(&attention_join::ATTENTION_JOIN, &[], &consts);
+            .shader(&attention_combine::ATTENTION_COMBINE, &[], &consts);
         let binds = vec![
             ("partial", Binding::Tensor(partial)),
             ("y", Binding::Tensor(y)),
         ];
-        let what = format!("{} parts", attention_join::PARTS);
+        let what = format!("{} splits", attention_combine::KV_SPLITS);
         let flow = self.flow(partial, y);
         self.dispatch(shader, (&what, flow), binds, vec![], op.heads);
     }

@@ -1,6 +1,6 @@
 //! A mixture of experts.
 
-use lantern_kernels::{bytes_of_params, combine, experts, padded, route};
+use lantern_kernels::{bytes_of_params, experts, moe_combine, moe_route, padded};
 
 use super::{Emitter, linear::epilogue_part};
 use crate::{
@@ -29,17 +29,17 @@ pub(super) struct ExpertProduct {
 impl Emitter<'_> {
     pub(super) fn route(&mut self, step: &Step, op: &Route) {
         let ids = Emitter::output(step);
-        let params = route::Params {
+        let params = moe_route::Params {
             experts: op.n_experts,
-            used: op.top_k,
+            top_k: op.top_k,
             stride: self.stride(op.logits),
         };
         let binds = vec![
             ("router", Binding::Tensor(op.logits)),
-            ("chosen", Binding::Tensor(ids)),
-            ("shares", Binding::Tensor(op.weights)),
+            ("expert_ids", Binding::Tensor(ids)),
+            ("expert_weights", Binding::Tensor(op.weights)),
         ];
-        let shader = self.lowering.shader(&route::ROUTE, &[], &[]);
+        let shader = self.lowering.shader(&moe_route::MOE_ROUTE, &[], &[]);
         let what = format!("{} of {} experts", op.top_k, op.n_experts);
         let flow = self.flow(op.logits, ids);
         self.dispatch(shader, (&what, flow), binds, bytes_of_params(&params), 1);
@@ -53,17 +53,17 @@ impl Emitter<'_> {
             "experts' results are added to the stream"
         );
         let cols = self.cols(x);
-        let params = combine::Params {
+        let params = moe_combine::Params {
             cols,
-            used: op.top_k,
+            top_k: op.top_k,
             stride: padded(cols),
         };
         let binds = vec![
             ("y", Binding::Tensor(op.results)),
             ("x", Binding::Tensor(x)),
-            ("shares", Binding::Tensor(op.weights)),
+            ("expert_weights", Binding::Tensor(op.weights)),
         ];
-        let shader = self.lowering.shader(&combine::COMBINE, &[], &[]);
+        let shader = self.lowering.shader(&moe_combine::MOE_COMBINE, &[], &[]);
         let what = format!("{} experts", op.top_k);
         let flow = self.flow(op.results, x);
         self.dispatch(shader, (&what, flow), binds, bytes_of_params(&params), cols);
@@ -95,7 +95,7 @@ impl Emitter<'_> {
                 cols,
                 row_start: piece.row_start,
                 piece_rows: piece.rows,
-                used: op.top_k,
+                top_k: op.top_k,
                 x_each: u32::from(product.per_expert),
                 y_start: product.y_start,
                 y_stride: padded(product.y_cols),
@@ -104,7 +104,7 @@ impl Emitter<'_> {
                 ("weights", Binding::Weights(product.matrix, index)),
                 ("x", Binding::Tensor(product.x)),
                 ("y", Binding::Tensor(product.y)),
-                ("chosen", Binding::Tensor(op.ids)),
+                ("expert_ids", Binding::Tensor(op.ids)),
             ];
             let parts = [matrix.part(), epilogue_part(product.epilogue)];
             let shader = lowering.shader(&experts::EXPERTS, &parts, &[]);

@@ -6,19 +6,21 @@ use crate::{
     kernel::{LANES_64, lane_grid},
     padded,
     random::Random,
+    tolerance,
 };
 
 /// The kernel; units are columns.
-pub static COMBINE: Kernel = Kernel {
-    name: "combine",
-    source: include_str!("combine.wgsl"),
+pub static MOE_COMBINE: Kernel = Kernel {
+    name: "moe_combine",
+    source: include_str!("moe_combine.wgsl"),
     uses: &[],
     sockets: &[],
     variants: &LANES_64,
     params: Params::FIELDS,
     outputs: &["x"],
     grid: lane_grid,
-    twin,
+    reference,
+    tolerance: tolerance::f32,
     cases: || Box::new(cases().into_iter()),
 };
 
@@ -28,24 +30,24 @@ crate::params! {
         /// Columns.
         cols: u32,
         /// Experts that a token uses.
-        used: u32,
+        top_k: u32,
         /// From a row to the next, in f32.
         stride: u32,
     }
 }
 
-/// `x` (tokens, stride) from `y` (tokens, used, stride) and `shares` (tokens, used).
-fn twin(call: &mut Call) {
+/// `x` (tokens, stride) from `y` (tokens, top_k, stride) and `expert_weights` (tokens, top_k).
+fn reference(call: &mut Call) {
     let p: Params = call.params();
-    let (cols, used, stride) = (p.cols as usize, p.used as usize, p.stride as usize);
-    let (y, shares) = (call.floats("y"), call.floats("shares"));
+    let (cols, top_k, stride) = (p.cols as usize, p.top_k as usize, p.stride as usize);
+    let (y, expert_weights) = (call.floats("y"), call.floats("expert_weights"));
     for token in 0..call.tokens as usize {
         for col in 0..cols {
             let part = |i: usize| {
-                let pair = token * used + i;
-                f64::from(shares[pair]) * f64::from(y[pair * stride + col])
+                let pair = token * top_k + i;
+                f64::from(expert_weights[pair]) * f64::from(y[pair * stride + col])
             };
-            let sum: f64 = (0..used).map(part).sum();
+            let sum: f64 = (0..top_k).map(part).sum();
             let x = &mut call.floats_mut("x")[token * stride + col];
             *x = (f64::from(*x) + sum) as f32;
         }
@@ -56,22 +58,25 @@ fn twin(call: &mut Call) {
 fn cases() -> Vec<Case> {
     let mut random = Random::new(14);
     let mut cases = Vec::new();
-    for (cols, used, tokens) in [(64, 2, 3), (7, 1, 1), (576, 8, 2)] {
+    for (cols, top_k, tokens) in [(64, 2, 3), (7, 1, 1), (576, 8, 2)] {
         cases.push(Case {
-            name: format!("{used} of {cols} for {tokens}"),
+            name: format!("{top_k} of {cols} for {tokens}"),
             parts: vec![],
             consts: vec![],
             params: bytes_of_params(&Params {
                 cols,
-                used,
+                top_k,
                 stride: padded(cols),
             }),
             units: cols,
             tokens,
             buffers: vec![
-                ("y", activations(&mut random, tokens * used, cols)),
+                ("y", activations(&mut random, tokens * top_k, cols)),
                 ("x", activations(&mut random, tokens, cols)),
-                ("shares", words(&random.floats((tokens * used) as usize))),
+                (
+                    "expert_weights",
+                    words(&random.floats((tokens * top_k) as usize)),
+                ),
             ],
             weights: None,
         });

@@ -1,6 +1,6 @@
-// A value of the first half of what turns makes a pair with one of the second, as GPT-NeoX has them: lanes of the first
+// A value of the first half of what is rotated makes a pair with one of the second, as GPT-NeoX has them: lanes of the first
 // half take both. The number of pairs is a multiple of 4.
-fn turn(four: Four, i: u32, position: u32) {
+fn rotate(four: Four, i: u32, position: u32) {
     let half = params.pairs / 4u;
     if i >= half * 2u { keep(four, 0u, qkv[four.place], 0u); }
     if i >= half { return; }

@@ -1,0 +1,297 @@
+//! Cases of the attention kernels: the shapes that break things, with every cache, mask and ending.
+
+use half::f16;
+
+use crate::{
+    Case, Cases, Part,
+    attention::{EIGHT, Params, heads_together},
+    attention_combine::KV_SPLITS,
+    bytes_of_params,
+    call::{ROW_WORDS, ROWS_HEADER, Row, activations, consecutive, interleaved, rows, words},
+    padded,
+    parts::{
+        CACHE_F16, CACHE_F16_TEXTURE, END_SPLIT, END_WHOLE, MASK_CAUSAL, MASK_NONE, MASK_WINDOW,
+        SCORES_CAPPED, SCORES_PLAIN,
+    },
+    random::Random,
+    store::{BLOCK, encode, words_of},
+};
+
+/// A subgroup of eight lanes turns too often for llvmpipe where large heads meet long contexts; such adapters have
+/// `attention_positions`.
+pub(crate) const HEAD_DIMS: HeadDims = HeadDims {
+    max: 512,
+    max_long: 128,
+    multiple_of: 4,
+};
+
+/// Head sizes odd in some way and those of real models, one head a group and many, the first position, full tiles and not,
+/// large scores.
+const SHAPES: [Shape; 13] = [
+    (64, 3, 3, 0, 1),
+    (64, 3, 3, 40, 5),
+    (40, 1, 2, 7, 3),
+    (16, 2, 2, 63, 1),
+    (128, 4, 1, 100, 2),
+    (12, 1, 3, 9, 11),
+    (80, 1, 2, 33, 2),
+    (96, 3, 1, 50, 3),
+    (256, 2, 1, 100, 2),
+    (512, 2, 1, 30, 1),
+    (64, 3, 1, 4090, 3), // long: llvmpipe ends loops, silently, after 65,535 turns in all
+    (128, 4, 1, 4090, 1),
+    (256, 2, 1, 4090, 1),
+];
+
+/// Head sizes that are tried with the cache of f16 alone, for each takes shaders of its own.
+const F16_ONLY: [u32; 3] = [80, 96, 512];
+
+/// A factor that makes scores of long cases so large, above 89, that exponentials overflow unless the largest is taken away
+/// first. Not larger: f32 rounds scores near 100 by 4e-6, which alone makes an NMSE of some 1e-12.
+const LARGE: f32 = 17.0;
+
+/// Random keys, or values, as the part has them.
+fn random_cache(random: &mut Random, part: &'static Part, count: u32) -> Vec<u32> {
+    let all = random.floats(count as usize);
+    let bits = |v: f32| u32::from(f16::from_f32(v).to_bits());
+    let pair = |v: &[f32]| bits(v[0]) | bits(v[1]) << 16;
+    if let Some(words) = words_of(part) {
+        all.chunks_exact(BLOCK)
+            .flat_map(|block| encode(block, words))
+            .collect()
+    } else if [&CACHE_F16, &CACHE_F16_TEXTURE]
+        .iter()
+        .any(|f16| std::ptr::eq(*f16, part))
+    {
+        all.chunks(2).map(pair).collect()
+    } else {
+        words(&all)
+    }
+}
+
+/// Head sizes that a kernel has cases of.
+#[derive(Clone, Copy)]
+pub(crate) struct HeadDims {
+    /// The largest.
+    pub max: u32,
+    /// The largest far into a context, where llvmpipe's loops may end early.
+    pub max_long: u32,
+    /// All are multiples of this.
+    pub multiple_of: u32,
+}
+
+/// Cases of a kernel that reads the cache through these parts: made as they are asked for, since long ones take megabytes.
+pub(crate) fn cases_with(parts: &'static [&'static Part], heads: HeadDims) -> Cases {
+    let is = |part: &'static Part, other: &'static Part| std::ptr::eq(part, other);
+    let stored = move || stored_cases(parts, heads);
+    let textures = parts.iter().any(|part| is(part, &CACHE_F16_TEXTURE));
+    // Those of f16 once more, with the same cache in textures.
+    let again = textures.then(stored).into_iter().flatten();
+    let again = again.filter(move |case| {
+        is(case.parts[0], &CACHE_F16) && case.consts[0].1.is_multiple_of(EIGHT)
+    });
+    Box::new(stored().chain(again.map(in_texture)))
+}
+
+/// Those whose cache lies in buffers.
+fn stored_cases(parts: &'static [&'static Part], heads: HeadDims) -> impl Iterator<Item = Case> {
+    let stored = parts
+        .iter()
+        .filter(|part| !std::ptr::eq(**part, &raw const CACHE_F16_TEXTURE));
+    let suits = move |part: &'static Part, head: u32, position: u32| {
+        let max = if position > 100 {
+            heads.max_long
+        } else {
+            heads.max
+        };
+        let whole = head <= max && head.is_multiple_of(heads.multiple_of);
+        let wanted = std::ptr::eq(part, &raw const CACHE_F16) || !F16_ONLY.contains(&head);
+        let blocks = words_of(part).is_none() || head.is_multiple_of(32) && position <= 100;
+        whole && wanted && blocks
+    };
+    let shapes = stored.flat_map(move |&part| {
+        let suiting = SHAPES.into_iter().filter(move |s| suits(part, s.0, s.3));
+        suiting.map(move |shape| (part, shape))
+    });
+    let (mut random, mut of_special) = (Random::new(6), Random::new(17));
+    shapes.flat_map(move |(part, shape)| {
+        let blocks = words_of(part).is_some();
+        let mut cases = Vec::new();
+        for scale in [1.0 / (shape.0 as f32).sqrt(), LARGE] {
+            if blocks && scale > 1.0 {
+                continue; // scores are as large as they are, however keys are kept
+            }
+            let (case, params) = case_of(part, shape, scale, &mut random);
+            // All but the long ones with a window and soft-capping too, and without a mask.
+            if scale < 1.0 && shape.3 <= 100 {
+                if !blocks {
+                    cases.push(capped_window(&case, params, shape, &mut of_special));
+                }
+                cases.push(unmasked(&case));
+            }
+            cases.push(case);
+        }
+        cases
+    })
+}
+
+/// Head size, query heads a key's, key's heads, position, tokens.
+type Shape = (u32, u32, u32, u32, u32);
+
+fn case_of(
+    part: &'static Part,
+    (head, group, kv_heads, position, tokens): Shape,
+    scale: f32,
+    random: &mut Random,
+) -> (Case, Params) {
+    let q_stride = padded((group + 2) * kv_heads * head);
+    let y_stride = padded(group * kv_heads * head);
+    let window = if position < 100 { 6 } else { 98 }; // so many that no share is empty
+    let count = (position + tokens) * kv_heads * head;
+    let heads = heads_together(head, group);
+    let params = Params {
+        kv_heads,
+        q_stride,
+        y_stride,
+        scale,
+        cap: 2.0,
+        window,
+        cells: position + tokens,
+        head_cells: position + tokens,
+    };
+    let case = Case {
+        name: format!(
+            "{} {kv_heads}×{group} heads of {head}, {tokens} at {position}, scale {scale}",
+            part.name
+        ),
+        parts: vec![part, &SCORES_PLAIN, &MASK_CAUSAL],
+        consts: vec![("HEAD_DIM", head), ("GROUP", group), ("HEADS", heads)],
+        params: bytes_of_params(&params),
+        units: group * kv_heads / heads,
+        tokens: tokens + 1,
+        buffers: vec![
+            (
+                "qkv",
+                activations(random, tokens.next_multiple_of(8), q_stride),
+            ),
+            ("keys", random_cache(random, part, count)),
+            ("values", random_cache(random, part, count)),
+            ("y", vec![0; (tokens * y_stride) as usize]),
+            ("rows", consecutive(position, tokens)),
+        ],
+        weights: None,
+    };
+    (case, params)
+}
+
+/// The same with soft-capping and a window, and keys and values in a ring.
+fn capped_window(
+    case: &Case,
+    params: Params,
+    (head, _, kv_heads, _, tokens): Shape,
+    random: &mut Random,
+) -> Case {
+    let cells = params.window + tokens + 3;
+    let params = &Params {
+        cells,
+        head_cells: cells,
+        ..params
+    };
+    let count = cells * kv_heads * head;
+    let mut case = case.clone();
+    case.name.push_str(", capped, window");
+    (case.parts[1], case.parts[2]) = (&SCORES_CAPPED, &MASK_WINDOW);
+    case.params = bytes_of_params(params);
+    for i in [1, 2] {
+        case.buffers[i].1 = random_cache(random, case.parts[0], count);
+    }
+    case
+}
+
+/// The same with positions after a row's own seen too.
+fn unmasked(case: &Case) -> Case {
+    let mut case = case.clone();
+    case.name.push_str(", unmasked");
+    case.parts[2] = &MASK_NONE;
+    case
+}
+
+/// A case of a cache of f16 with the same cache in textures.
+fn in_texture(mut case: Case) -> Case {
+    case.parts[0] = &CACHE_F16_TEXTURE;
+    case.name = case.name.replacen("f16", CACHE_F16_TEXTURE.name, 1);
+    case
+}
+
+/// Cases of [`cases_with`], those that are not long with rows of two sequences too, and positions in shares.
+pub(crate) fn cases_of(caches: &'static [&'static Part], heads: HeadDims) -> Cases {
+    let mut random = Random::new(18);
+    Box::new(cases_with(caches, heads).flat_map(move |case| {
+        let position = first_row(&case).position;
+        let mut all = vec![case];
+        if position <= 100 {
+            all.push(two_sequences(&all[0], &mut random));
+        }
+        // Nearer to the start some share would be empty.
+        let far = (position >= 100).then(|| all.iter().map(in_splits).collect());
+        all.iter_mut().for_each(|case| case.parts.push(&END_WHOLE));
+        all.into_iter().chain(far.unwrap_or_else(Vec::new))
+    }))
+}
+
+fn first_row(case: &Case) -> Row {
+    *bytemuck::from_bytes(bytemuck::cast_slice(
+        &case.buffers[4].1[ROWS_HEADER..][..ROW_WORDS],
+    ))
+}
+
+/// The case with rows of two sequences by turns.
+fn two_sequences(case: &Case, random: &mut Random) -> Case {
+    let mut case = case.clone();
+    let mut params: Params = bytemuck::pod_read_unaligned(&case.params);
+    params.head_cells = 2 * params.cells;
+    let count = params.kv_heads * params.head_cells * case.consts[0].1;
+    case.name.push_str(", two sequences");
+    case.params = bytes_of_params(&params);
+    for i in [1, 2] {
+        case.buffers[i].1 = random_cache(random, case.parts[0], count);
+    }
+    case.buffers[4].1 = interleaved(first_row(&case).position, case.buffers[4].1[0]);
+    case
+}
+
+/// The case with one row, each head's positions in shares.
+fn in_splits(case: &Case) -> Case {
+    let mut case = case.clone();
+    let heads = case.units * case.consts[2].1;
+    case.name.push_str(", in splits");
+    case.parts.push(&END_SPLIT);
+    case.consts.push(("KV_SPLITS", KV_SPLITS));
+    case.tokens = 1;
+    let Row {
+        position, sequence, ..
+    } = first_row(&case);
+    case.buffers[4].1 = rows(&[(0, position.max(100), sequence)]);
+    case.buffers[3].1 = vec![0; (heads * KV_SPLITS * (case.consts[0].1 + 2)) as usize];
+    case
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::attention::{ATTENTION, reference};
+
+    #[test]
+    fn large_scores_are_beyond_what_exp_holds() {
+        static CACHES: [&Part; 1] = [&crate::parts::CACHE_F32];
+        let mut cases = cases_of(&CACHES, HEAD_DIMS);
+        let ends = format!("3 at 4090, scale {LARGE}, in splits");
+        let case = cases.find(|case| case.name.ends_with(&ends)).unwrap();
+        let mut call = case.call(&ATTENTION.variants[0]);
+        reference(&mut call);
+        let y = call.floats("y");
+        let m = y.chunks_exact(64 + 2).map(|part| part[64]);
+        let m = m.fold(0.0, f32::max);
+        assert!(m > f32::MAX.ln(), "{m}");
+    }
+}
