@@ -234,7 +234,9 @@ pub(crate) fn cases_of(caches: &'static [&'static Part], heads: HeadDims) -> Cas
         }
         // Nearer to the start some share would be empty.
         let far = (position >= 100).then(|| all.iter().map(in_splits).collect());
-        all.iter_mut().for_each(|case| case.parts.push(&END_WHOLE));
+        for case in &mut all {
+            case.parts.push(&END_WHOLE);
+        }
         all.into_iter().chain(far.unwrap_or_else(Vec::new))
     }))
 }
