@@ -174,18 +174,32 @@ fn aliases_compute_what_their_families_do() {
     }
 }
 
-/// What the variants of a kernel meet: where it reads weights the first nine formats, one of which has blocks of 256.
-fn files_for(kernel: &str) -> &'static [&'static str] {
+/// What the variants of a kernel meet, a folder and files: where it reads weights the first nine formats, one of which has
+/// blocks of 256.
+fn files_for(kernel: &str) -> (&'static str, &'static [&'static str]) {
     match kernel {
-        "matvec" | "matmul" => &FORMATS[..9],
-        "matvec_integer" | "matmul_integer" => &FORMATS[3..9],
-        _ => &FORMATS[4..5],
+        "matvec" | "matmul" => ("formats", &FORMATS[..9]),
+        "matvec_integer" | "matmul_integer" => ("formats", &FORMATS[3..9]),
+        "route" => ("families", &["mixtral"]),
+        _ => ("formats", &FORMATS[4..5]),
     }
 }
 
-/// Whether plans have the kernel; the others measure an adapter, or draw random weights.
+/// Whether plans of those files have the kernel. The others measure an adapter, draw random weights, are for caches of
+/// blocks and for long contexts, or for the delta net.
 fn in_plans(kernel: &str) -> bool {
-    !matches!(kernel, "multiply_add" | "noise" | "read")
+    const OTHERS: [&str; 9] = [
+        "attention_join",
+        "conv",
+        "delta_net",
+        "gate",
+        "gated_norm",
+        "multiply_add",
+        "noise",
+        "read",
+        "store",
+    ];
+    !OTHERS.contains(&kernel)
 }
 
 /// Every variant that an adapter can run, asked for by name: no tolerance is another.
@@ -194,25 +208,25 @@ fn default_with_each_variant_asked_for() {
     let mut failures = Vec::new();
     for adapter in adapters::all() {
         let has = open(&adapter, &[]);
-        let mut names: Vec<(&str, &[&str])> = Vec::new();
+        let mut names: Vec<(&str, &str, &[&str])> = Vec::new();
         for kernel in lantern_kernels::ALL.iter().filter(|k| in_plans(k.name)) {
-            let files = files_for(kernel.name);
+            let (kind, files) = files_for(kernel.name);
             for variant in kernel.variants.iter().filter(|v| has.supports(v)) {
-                match names.iter_mut().find(|(name, _)| *name == variant.name) {
-                    Some((_, known)) if known.len() < files.len() => *known = files,
+                match names.iter_mut().find(|(name, ..)| *name == variant.name) {
+                    Some((_, _, known)) if known.len() < files.len() => *known = files,
                     Some(_) => {}
-                    None => names.push((variant.name, files)),
+                    None => names.push((variant.name, kind, files)),
                 }
             }
         }
-        for (name, files) in names {
+        for (name, kind, files) in names {
             println!("{name}:");
             let gpu = open(&adapter, &[name]);
             for file in files {
-                let path = folder("formats").join(format!("{file}.gguf"));
+                let path = folder(kind).join(format!("{file}.gguf"));
                 assert_forced(&gpu, &path, &LoadOptions::default(), &[name]);
             }
-            let found = check_on(&gpu, "formats", files, Precision::Mixed, 1e-4);
+            let found = check_on(&gpu, kind, files, Precision::Mixed, 1e-4);
             failures.extend(found.into_iter().map(|what| format!("{name}: {what}")));
         }
     }
