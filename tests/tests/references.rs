@@ -180,20 +180,17 @@ fn files_for(kernel: &str) -> (&'static str, &'static [&'static str]) {
     match kernel {
         "matvec" | "matmul" => ("formats", &FORMATS[..9]),
         "matvec_integer" | "matmul_integer" => ("formats", &FORMATS[3..9]),
-        "route" => ("families", &["mixtral"]),
+        "moe_route" => ("families", &["mixtral"]),
+        "delta_net" => ("families-2026", &["qwen35"]),
         _ => ("formats", &FORMATS[4..5]),
     }
 }
 
-/// Whether plans of those files have the kernel. The others measure an adapter, draw random weights, are for caches of
-/// blocks and for long contexts, or for the delta net.
+/// Whether plans of those files have the kernel. The others measure an adapter, make random weights, or are for caches of
+/// blocks and for long contexts.
 fn in_plans(kernel: &str) -> bool {
-    const OTHERS: [&str; 9] = [
-        "attention_join",
-        "conv",
-        "delta_net",
-        "gate",
-        "gated_norm",
+    const OTHERS: [&str; 5] = [
+        "attention_combine",
         "multiply_add",
         "noise",
         "read",

@@ -225,7 +225,8 @@ impl Emitter<'_> {
             &attention_positions::ATTENTION_POSITIONS
         };
         let suits = many || op.head_dim.is_multiple_of(attention::EIGHT);
-        if suits && lowering.gpu.has_variant(special) {
+        let generic = lowering.gpu.forced(&attention::ATTENTION).is_some();
+        if suits && !generic && lowering.gpu.has_variant(special) {
             special
         } else {
             &attention::ATTENTION
