@@ -2,21 +2,20 @@
 
 use std::{fs, path::Path};
 
-use lantern_engine::{ChatTemplate, Session, Tokenizer};
+use lantern_engine::{
+    ChatTemplate, CompletionOptions, FinishReason, Message, Session, Tokenizer, conversation,
+};
 use serde_json::json;
 
 use crate::{
     failure::{Failure, Result},
-    files,
-    generate::{self, FinishReason, Sampling},
-    interrupt,
+    files, generate, interrupt,
     lines::{self, Line, Lines},
     load::{self, LoadArgs},
     model::ModelArgs,
     notes,
     numbers::counted,
     output,
-    prompt::{self, Message},
     sampling::SamplingArgs,
 };
 
@@ -51,7 +50,7 @@ struct Chat<'a> {
     session: Session,
     tokenizer: &'a Tokenizer,
     template: &'a ChatTemplate,
-    sampling: Sampling<'a>,
+    sampling: CompletionOptions,
 }
 
 /// What a line asks for.
@@ -62,7 +61,7 @@ enum Next {
 
 /// Talks until the lines end.
 pub fn run(args: &Args) -> Result {
-    let sampling = Sampling::new(&args.sampling)?;
+    let sampling = args.sampling.completion()?;
     let file = args.load.open(args.model.model.as_deref())?;
     let tokenizer = file.tokenizer()?;
     let missing = || {
@@ -151,14 +150,14 @@ impl Chat<'_> {
                     "the context is full; /reset starts anew, --context gives more room",
                 );
             }
-            FinishReason::Interrupted if !lines::interactive() => return Err(Failure::Interrupted),
+            FinishReason::Aborted if !lines::interactive() => return Err(Failure::Interrupted),
             _ => {}
         }
         Ok(())
     }
 
     fn answer(&mut self) -> Result<(String, FinishReason)> {
-        let tokens = prompt::tokens(self.template, self.tokenizer, &self.messages)?;
+        let tokens = conversation(self.template, self.tokenizer, &self.messages)?;
         let context = self.session.context();
         if tokens.len() >= context {
             return Err(Failure::Message(format!(
@@ -166,24 +165,19 @@ impl Chat<'_> {
                 tokens.len()
             )));
         }
-        let known = common_prefix(&tokens, self.session.tokens());
-        self.session.rewind(known)?;
-        notes::detail(&format!(
-            "{known} of {} tokens are in the cache",
-            tokens.len()
-        ));
         let mut emit = |piece: &str| output::text(piece);
-        let new = &tokens[known..];
         let answer = generate::answer(
             &mut self.session,
             self.tokenizer,
-            new,
+            &tokens,
             &self.sampling,
             &mut emit,
         )?;
         output::line("")?;
         if notes::verbose() {
-            answer.note_timings();
+            let (cached, all) = (answer.usage.cached_tokens, answer.usage.prompt_tokens);
+            notes::detail(&format!("{cached} of {all} tokens were in the cache"));
+            generate::note_timings(&answer);
         }
         Ok((answer.text, answer.finish_reason))
     }
@@ -193,16 +187,6 @@ impl Chat<'_> {
 fn ends_chat(failure: &Failure) -> bool {
     let lost = matches!(failure, Failure::Engine(error) if matches!(error.code(), "device" | "device-lost"));
     lost || matches!(failure, Failure::BrokenPipe) || !lines::interactive()
-}
-
-/// Tokens that the cache can keep. At least one is left to prefill: the logits come from the last one.
-fn common_prefix(tokens: &[u32], cached: &[u32]) -> usize {
-    let same = tokens
-        .iter()
-        .zip(cached)
-        .take_while(|(new, old)| new == old)
-        .count();
-    same.min(tokens.len().saturating_sub(1))
 }
 
 fn save(messages: &[Message], path: &str) -> Result {
@@ -258,14 +242,6 @@ fn named(path: &str) -> Result<&Path> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn one_token_is_always_left_to_prefill() {
-        assert_eq!(common_prefix(&[1, 2, 3], &[1, 2, 4, 5]), 2);
-        assert_eq!(common_prefix(&[1, 2, 3], &[1, 2, 3, 4]), 2);
-        assert_eq!(common_prefix(&[1, 2, 3], &[]), 0);
-        assert_eq!(common_prefix(&[], &[1]), 0);
-    }
 
     #[test]
     fn loaded_conversations_are_checked() {

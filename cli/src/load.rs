@@ -219,8 +219,7 @@ pub fn load_onto(
     let model = block_on(Model::load(&gpu, file, options, &mut show))?;
     progress.finish();
     let duration = start.elapsed();
-    tuning::try_variants(&gpu, &model)?;
-    tuning::apply(&gpu, &model, args.tuning)?;
+    tuning::prepare(&gpu, &model, args.tuning)?;
     tuning::keep_pipelines(&gpu);
     notes::detail(&format!(
         "loaded in {:.2} s, context {} tokens",

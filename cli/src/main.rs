@@ -27,7 +27,6 @@ mod places;
 mod plan;
 mod predictions;
 mod progress;
-mod prompt;
 mod quantize;
 mod report;
 mod results;

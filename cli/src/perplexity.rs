@@ -74,33 +74,25 @@ pub fn run(args: &Args) -> Result {
     let context = loaded.model.context();
     let mut session = load::session(&loaded.model, &args.load)?;
     let mut progress = Progress::count("perplexity", tokens.len() as u64);
-    let mut sum = 0.0;
-    let (mut count, mut bytes) = (0, 0);
-    for (index, chunk) in tokens.chunks(context).enumerate() {
-        let mut show = |done: usize| {
-            progress.set((index * context + done) as u64, tokens.len() as u64);
-            interrupt::control()
-        };
-        sum += block_on(session.nll(chunk, &mut show))?;
-        let predicted = &chunk[1..];
-        count += predicted.len();
-        bytes += predicted
-            .iter()
-            .map(|&t| tokenizer.bytes(t).len())
-            .sum::<usize>();
-    }
+    let mut show = |done: usize, total: usize| {
+        progress.set(done as u64, total as u64);
+        interrupt::control()
+    };
+    let measured = block_on(session.perplexity(&tokens, &mut show))?;
     progress.finish();
+    let predicted = tokens.chunks(context).flat_map(|chunk| &chunk[1..]);
+    let bytes: usize = predicted.map(|&token| tokenizer.bytes(token).len()).sum();
     print(
         args.json,
         &Report {
-            nll_sum: sum,
-            nll_count: count,
-            perplexity: (sum / count as f64).exp(),
-            bits_per_byte: sum / std::f64::consts::LN_2 / bytes.max(1) as f64,
+            nll_sum: measured.nll_sum,
+            nll_count: measured.count,
+            perplexity: measured.perplexity(),
+            bits_per_byte: measured.nll_sum / std::f64::consts::LN_2 / bytes.max(1) as f64,
             tokens: tokens.len(),
             bytes: text.len(),
             bytes_predicted: bytes,
-            chunks: tokens.len().div_ceil(context),
+            chunks: measured.chunks,
         },
     )
 }

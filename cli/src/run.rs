@@ -9,17 +9,16 @@ use std::{
     time::Duration,
 };
 
-use lantern_engine::{ModelFile, Tokenizer};
+use lantern_engine::{Completion, FinishReason, Message, ModelFile, Tokenizer, conversation};
 use serde::Serialize;
 
 use crate::{
     failure::{Failure, Result},
     files,
-    generate::{self, Answer, FinishReason, Sampling, per_second, streaming_bound},
+    generate::{self, streaming_bound},
     load::{self, LoadArgs, Loaded},
     model::ModelArgs,
     notes, output,
-    prompt::{self, Message},
     sampling::SamplingArgs,
 };
 
@@ -60,7 +59,7 @@ struct Report<'a> {
     prompt_tokens: &'a [u32],
     tokens: &'a [u32],
     text: &'a str,
-    finish_reason: FinishReason,
+    finish_reason: &'static str,
     timings: Timings,
 }
 
@@ -82,7 +81,7 @@ struct Timings {
 /// Generates.
 pub fn run(args: &Args) -> Result {
     let text = prompt_text(args)?;
-    let sampling = Sampling::new(&args.sampling)?;
+    let sampling = args.sampling.completion()?;
     let file = args.load.open(args.model.model.as_deref())?;
     let tokenizer = file.tokenizer()?;
     let tokens = prompt_tokens(args, &file, &tokenizer, &text)?;
@@ -102,9 +101,9 @@ pub fn run(args: &Args) -> Result {
     } else {
         output::end_of_text(&answer.text)?;
     }
-    answer.note_timings();
-    answer.note_streaming(&loaded.model);
-    if answer.finish_reason == FinishReason::Interrupted {
+    generate::note_timings(&answer);
+    generate::note_streaming(&answer, &loaded.model);
+    if answer.finish_reason == FinishReason::Aborted {
         Err(Failure::Interrupted)
     } else {
         Ok(())
@@ -200,33 +199,27 @@ fn prompt_tokens(
         .into_iter()
         .chain([Message::new("user", text)])
         .collect();
-    prompt::tokens(&template, tokenizer, &messages)
+    Ok(conversation(&template, tokenizer, &messages)?)
 }
 
-fn report<'a>(prompt_tokens: &'a [u32], answer: &'a Answer, loaded: &Loaded) -> Report<'a> {
+fn report<'a>(prompt_tokens: &'a [u32], answer: &'a Completion, loaded: &Loaded) -> Report<'a> {
     let streaming = loaded.model.streaming();
     let ms = |duration: Duration| duration.as_secs_f64() * 1e3;
     let timings = Timings {
         load_ms: ms(loaded.duration),
-        prefill_ms: ms(answer.prefill),
-        decode_ms: ms(answer.decode),
-        prefill_tokens_per_second: per_second(answer.prefill_tokens, answer.prefill),
+        prefill_ms: ms(answer.timings.prefill),
+        decode_ms: ms(answer.timings.decode),
+        prefill_tokens_per_second: answer.prefill_rate(),
         decode_tokens_per_second: answer.decode_rate(),
-        time_to_first_token_ms: answer.first_token.map(ms),
+        time_to_first_token_ms: answer.timings.first_token.map(ms),
         streamed_bytes_per_token: streaming.map(|s| s.bytes_per_pass),
         streaming_bound_tokens_per_second: streaming.as_ref().map(streaming_bound),
     };
-    let Answer {
-        tokens,
-        text,
-        finish_reason,
-        ..
-    } = answer;
     Report {
         prompt_tokens,
-        tokens,
-        text,
-        finish_reason: *finish_reason,
+        tokens: &answer.tokens,
+        text: &answer.text,
+        finish_reason: generate::reason_name(answer.finish_reason),
         timings,
     }
 }

@@ -2,7 +2,7 @@
 
 use std::hash::{BuildHasher, Hasher, RandomState};
 
-use lantern_engine::SamplerOptions;
+use lantern_engine::{CompletionOptions, SamplerOptions};
 
 use crate::{
     failure::{Failure, Result},
@@ -15,13 +15,13 @@ use crate::{
 pub struct SamplingArgs {
     /// Tokens to generate [default: until the text ends or the context is full]
     #[arg(short = 'n', long = "tokens", value_name = "N", value_parser = numbers::from_zero, allow_negative_numbers = true)]
-    pub count: Option<usize>,
+    count: Option<usize>,
     /// Text that ends the answer, and is no part of it; may be given several times
     #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]
-    pub stop: Vec<String>,
+    stop: Vec<String>,
     /// Go on after tokens that end the text
     #[arg(long)]
-    pub ignore_end: bool,
+    ignore_end: bool,
     /// Always take the most likely token (the same as --temperature 0)
     #[arg(long)]
     greedy: bool,
@@ -87,8 +87,17 @@ pub struct SamplingArgs {
 }
 
 impl SamplingArgs {
-    /// The engine's options, checked.
-    pub fn options(&self) -> Result<SamplerOptions> {
+    /// The engine's options of a completion, checked.
+    pub fn completion(&self) -> Result<CompletionOptions> {
+        let options = CompletionOptions::default()
+            .sampler(self.options()?)
+            .max_tokens(self.count)
+            .ignore_end(self.ignore_end);
+        Ok(self.stop.iter().fold(options, CompletionOptions::stop))
+    }
+
+    /// The engine's options of its sampler, checked.
+    fn options(&self) -> Result<SamplerOptions> {
         if self.stop.iter().any(String::is_empty) {
             return Err(Failure::Usage(
                 "--stop needs a text that is not empty".to_owned(),

@@ -7,7 +7,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use lantern_engine::{AdapterDescription, Error, Gpu, Model, TRIAL_SECONDS, TunedRow, Tuning};
+use lantern_engine::{
+    AdapterDescription, Gpu, Model, OpenEvent, PrepareOptions, TRIAL_SECONDS, TUNING_SECONDS,
+    Trial, TunedRow, Tuning,
+};
 use pollster::block_on;
 
 use crate::{
@@ -15,9 +18,6 @@ use crate::{
     files, interrupt, notes, places,
     progress::Progress,
 };
-
-/// Seconds that the first use of an adapter may take.
-const SECONDS: f64 = 3.0;
 
 /// Whether to look for the fastest variants.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
@@ -51,42 +51,41 @@ pub fn warn(gpu: &Gpu) {
     }
 }
 
-/// Tries the variants that `model` is about to use, those that were not tried here before. What computes wrong is not
-/// used, and said.
-pub fn try_variants(gpu: &Gpu, model: &Model) -> Result {
-    let before = gpu.tuning().trials.len();
-    let mut each = |name: &str| {
-        notes::detail(&format!("trying {name}"));
+/// Tries the variants that `model` is about to use and finds the fastest, those left out that are kept. What computes
+/// wrong is not used, and said.
+pub fn prepare(gpu: &Gpu, model: &Model, mode: Mode) -> Result {
+    let known = gpu.tuning();
+    let options = PrepareOptions::default()
+        .trial(Trial::Seconds(TRIAL_SECONDS))
+        .tuning_seconds((mode == Mode::Auto).then_some(TUNING_SECONDS));
+    let mut bar: Option<Progress> = None;
+    let mut each = |event: OpenEvent<'_>| {
+        match event {
+            OpenEvent::Trying(name) => notes::detail(&format!("trying {name}")),
+            OpenEvent::Replaced(replaced) => notes::warning(&replaced.to_string()),
+            OpenEvent::Tuning { total: 0, .. } => notes::note(
+                "measuring which kernels are fastest here, once for this adapter and model",
+            ),
+            OpenEvent::Tuning { done, total } => {
+                let bar = bar.get_or_insert_with(|| Progress::steps("tuning", total as u64));
+                bar.set(done as u64, total as u64);
+            }
+            OpenEvent::NotTuned(error) => {
+                notes::warning(&format!("the default kernels are used: {error}"));
+            }
+            _ => {}
+        }
         interrupt::control()
     };
-    let replaced = block_on(model.try_variants(TRIAL_SECONDS, &mut each));
-    if gpu.tuning().trials.len() > before {
-        keep(gpu, &gpu.tuning())?; // also where there is no way on, so that the next start says so at once
+    let prepared = block_on(model.prepare(&options, &mut each));
+    if let Some(bar) = bar {
+        bar.finish();
     }
-    for replaced in replaced? {
-        notes::warning(&replaced.to_string());
+    let found = gpu.tuning();
+    if found != known {
+        keep(gpu, &found)?; // also where there is no way on, so that the next start says so at once
     }
-    Ok(())
-}
-
-/// Has the GPU use the fastest variants for `model`: those that are kept, or those that are measured now.
-pub fn apply(gpu: &Gpu, model: &Model, mode: Mode) -> Result {
-    if mode == Mode::Off {
-        return Ok(());
-    }
-    let known = gpu.tuning().choices;
-    if model.shapes().iter().all(|shape| known.contains_key(shape)) {
-        return Ok(());
-    }
-    notes::note("measuring which kernels are fastest here, once for this adapter and model");
-    match measure(model, SECONDS) {
-        Ok((tuning, _)) => keep(gpu, &tuning),
-        Err(Failure::Engine(error @ Error::DoesNotFit(_))) => {
-            notes::warning(&format!("the default kernels are used: {error}"));
-            Ok(())
-        }
-        Err(error) => Err(error),
-    }
+    Ok(prepared?)
 }
 
 /// Measures for about so many seconds.

@@ -1,10 +1,24 @@
 //! Lantern's engine: from the bytes of a model file to tokens, on any GPU that wgpu reaches.
 //!
+//! ```no_run
+//! # fn main() -> lantern_engine::Result<()> {
+//! let model = lantern_engine::open("model.gguf")?;
+//! for text in model.chat().user("Why is the sky blue?")? {
+//!     print!("{}", text?);
+//! }
+//! # Ok(())
+//! # }
+//! ```
+//! [`open`] tries every kernel that the model uses against its CPU reference, and finds the fastest; [`OpenOptions`] has what
+//! can be chosen. [`LanguageModel`] chats and completes texts, [`Session`] has tokens and logits. [`open`], [`Chat::user`]
+//! and [`LanguageModel::complete`] block; what is `async` runs everywhere, in a browser too, without a runtime.
+//!
 //! The way of the data, one direction: Source → Header → Family row and Config → Weights → Plan → Session → Sampler → TextStream.
 
 pub mod bench;
 mod error;
 pub mod file;
+mod generate;
 mod gpu;
 pub mod graph;
 pub mod model;
@@ -16,6 +30,13 @@ pub mod text;
 pub use bench::{BenchOptions, estimate::Estimate};
 pub use error::{Error, Result};
 pub use file::ModelFile;
+pub use generate::{
+    Chat, Completion, CompletionEvent, CompletionOptions, LanguageModel, Message, OpenEvent,
+    OpenOptions, Perplexity, PrepareOptions, Prompt, TUNING_SECONDS, Timings, Trial, Usage,
+    conversation,
+};
+#[cfg(feature = "blocking")]
+pub use generate::{Reply, open, open_with};
 pub use gpu::ceiling::Ceilings;
 pub use gpu::counting::Counters;
 pub use gpu::device::{

@@ -168,7 +168,8 @@ fn stdout(sources: &[Source]) -> Vec<String> {
         .iter()
         .filter(|source| is_rust(source))
         .filter(|source| source.path != STDOUT_FILE);
-    let files = files.filter(|source| !source.path.contains("/tests/"));
+    let programs = ["/tests/", "/examples/"]; // of their own
+    let files = files.filter(|source| !programs.iter().any(|name| source.path.contains(name)));
     lines_with(
         files,
         &["print!(", "println!(", "io::stdout", "stdout()", "Stdout"],

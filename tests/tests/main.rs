@@ -9,6 +9,7 @@ mod hostile_safetensors;
 mod hugging_face;
 mod invariants;
 mod kernels;
+mod library;
 mod lora;
 mod quantise;
 mod readme;

@@ -2,7 +2,7 @@
 
 use js_sys::Function;
 use lantern_engine::{
-    BenchOptions, Error,
+    BenchOptions,
     bench::report::{Host, Report},
 };
 use serde::{Deserialize, Serialize};
@@ -36,28 +36,12 @@ impl LoadedModel {
     /// token. `progress(done, total)` counts tokens, and stops by returning true.
     pub async fn perplexity(&mut self, text: String, progress: Function) -> Result<String> {
         let tokens = self.tokenizer()?.encode(&text, false)?;
-        if tokens.len() < 2 {
-            let message = "a perplexity takes two tokens or more".to_owned();
-            return Err(Error::BadInput(message).into());
-        }
-        let context = self.session.context();
-        let (mut nll_sum, mut count) = (0.0, 0);
-        for (index, chunk) in tokens.chunks(context).enumerate() {
-            let mut told = |done: usize| {
-                asked(
-                    &progress,
-                    (index * context + done) as f64,
-                    tokens.len() as f64,
-                )
-            };
-            nll_sum += self.session.nll(chunk, &mut told).await?;
-            count += chunk.len() - 1;
-        }
-        let perplexity = (nll_sum / count as f64).exp();
+        let mut told = |done: usize, total: usize| asked(&progress, done as f64, total as f64);
+        let measured = self.session.perplexity(&tokens, &mut told).await?;
         Ok(serde_json::to_string(&Perplexity {
-            perplexity,
-            nll_sum,
-            count,
+            perplexity: measured.perplexity(),
+            nll_sum: measured.nll_sum,
+            count: measured.count,
         })?)
     }
 

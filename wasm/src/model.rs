@@ -1,11 +1,11 @@
 //! A model on the GPU, with the one session that answers are sampled in.
 
-use std::{collections::BTreeSet, ops::ControlFlow};
+use std::ops::ControlFlow;
 
 use js_sys::Function;
 use lantern_engine::{
-    CacheType, ChatTemplate, Error, LoadOptions, Model, ModelFile, Precision, Saved, Session,
-    TRIAL_SECONDS, Tokenizer, TunedRow,
+    CacheType, ChatTemplate, Error, LoadOptions, Model, ModelFile, OpenEvent, Precision,
+    PrepareOptions, Saved, Session, TRIAL_SECONDS, Tokenizer, Trial,
 };
 use serde::{Deserialize, Serialize};
 use wasm_bindgen::prelude::*;
@@ -210,28 +210,19 @@ impl LoadedModel {
 
 /// Tries the variants that the model is about to use, and finds the fastest.
 async fn prepare(model: &Model, seconds: f64, tuning: &Function, notice: &Function) -> Result<()> {
-    let mut go = |_: &str| ControlFlow::Continue(());
-    for replaced in model.try_variants(TRIAL_SECONDS, &mut go).await? {
-        // What a listener throws is no reason not to go on.
-        let _ = notice.call1(&JsValue::NULL, &replaced.to_string().into());
-    }
-    let known = model.gpu().tuning().choices;
-    if seconds <= 0.0 || model.shapes().iter().all(|shape| known.contains_key(shape)) {
-        return Ok(());
-    }
-    let mut seen = BTreeSet::new();
-    let mut told = |row: TunedRow, shapes: usize| {
-        seen.insert(row.shape);
-        asked(tuning, seen.len() as f64, shapes as f64)
-    };
-    match model.tune(seconds, &mut told).await {
-        Ok(found) => {
-            model.gpu().set_tuning(&found);
-            Ok(())
+    let options = PrepareOptions::default()
+        .trial(Trial::Seconds(TRIAL_SECONDS))
+        .tuning_seconds(seconds);
+    let mut each = |event: OpenEvent<'_>| match event {
+        OpenEvent::Replaced(replaced) => {
+            // What a listener throws is no reason not to go on.
+            let _ = notice.call1(&JsValue::NULL, &replaced.to_string().into());
+            ControlFlow::Continue(())
         }
-        Err(Error::DoesNotFit(_)) => Ok(()), // there is no room for a second session: the defaults do
-        Err(error) => Err(error.into()),
-    }
+        OpenEvent::Tuning { done, total } if total > 0 => asked(tuning, done as f64, total as f64),
+        _ => ControlFlow::Continue(()),
+    };
+    Ok(model.prepare(&options, &mut each).await?)
 }
 
 /// The same error once more: it was met at load time, where it did not matter yet.

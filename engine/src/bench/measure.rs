@@ -264,7 +264,7 @@ fn asked(answer: ControlFlow<()>) -> Result<()> {
 fn complete(reason: FinishReason) -> Result<()> {
     match reason {
         FinishReason::Length => Ok(()),
-        FinishReason::Stop => Err(Error::Aborted),
+        FinishReason::Stop | FinishReason::Aborted => Err(Error::Aborted),
         FinishReason::ContextFull => Err(Error::BadInput("the context is too short".to_owned())),
     }
 }

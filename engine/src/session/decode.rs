@@ -23,6 +23,8 @@ pub enum FinishReason {
     Stop,
     /// The context has no room for another token.
     ContextFull,
+    /// The caller gave up on it; [`Session::generate`] itself calls that a stop.
+    Aborted,
 }
 
 impl Session {
