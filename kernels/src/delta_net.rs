@@ -175,25 +175,10 @@ fn reference(call: &mut Call) {
     }
 }
 
-/// Heads of a case.
-#[derive(Clone, Copy)]
-struct Sizes {
-    key_heads: u32,
-    value_heads: u32,
-    key_dim: u32,
-    value_dim: u32,
-    repeat: u32,
-}
-
-/// A case with these `rows`, the binding, and room for `unused` more; gates of the first head are far from zero.
-fn case(random: &mut Random, sizes: Sizes, sequences: u32, rows: Vec<u32>, unused: u32) -> Case {
-    let Sizes {
-        key_heads,
-        value_heads,
-        key_dim,
-        value_dim,
-        repeat,
-    } = sizes;
+/// A case of `[key_heads, value_heads, key_dim, value_dim, repeat]` with these `rows`, the binding, and room for `unused`
+/// more; gates of the first head are far from zero.
+fn case(random: &mut Random, heads: [u32; 5], sequences: u32, rows: Vec<u32>, unused: u32) -> Case {
+    let [key_heads, value_heads, key_dim, value_dim, repeat] = heads;
     let (position, count) = (rows[ROWS_HEADER + 1], rows[0]);
     let (keys, values) = (key_heads * key_dim, value_heads * value_dim);
     let (qkv_width, gates_width) = (2 * keys + values, 2 * value_heads + 3);
@@ -253,17 +238,7 @@ fn case(random: &mut Random, sizes: Sizes, sequences: u32, rows: Vec<u32>, unuse
 fn cases() -> Vec<Case> {
     let mut random = Random::new(19);
     let mut cases = Vec::new();
-    let mut add = |[key_heads, value_heads, key_dim, value_dim, repeat]: [u32; 5],
-                   sequences,
-                   rows,
-                   unused| {
-        let heads = Sizes {
-            key_heads,
-            value_heads,
-            key_dim,
-            value_dim,
-            repeat,
-        };
+    let mut add = |heads: [u32; 5], sequences, rows, unused| {
         cases.push(case(&mut random, heads, sequences, rows, unused));
     };
     add([2, 6, 16, 16, 1], 1, consecutive(0, 24), 0);
