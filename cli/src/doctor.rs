@@ -222,10 +222,10 @@ fn loader(any: bool) -> Vec<Finding> {
     }
 }
 
-/// The same, of its own words. `any`: there is an adapter nevertheless.
+/// Finds in the loader's own words what they mean for a user. `any`: there is an adapter nevertheless.
 fn of_loader(said: &str, any: bool) -> Vec<Finding> {
     const SAYS_VERSION: &str = "Vulkan Loader Version ";
-    /// What newer loaders (1.4.309 does) begin each line with.
+    /// Prefix of each line of newer loaders (1.4.309 has it).
     const LOADER_NAME: &str = "[Vulkan Loader] ";
     let version = said
         .lines()

@@ -18,7 +18,7 @@ pub fn read_text(path: &Path) -> Result<String> {
         .map_err(|_| Failure::Message(format!("{} is no UTF-8 text", path.display())))
 }
 
-/// The same of a file of at most `max` bytes.
+/// Reads the text of a file of at most `max` bytes.
 pub fn read_text_bounded(path: &Path, max: u64) -> Result<String> {
     String::from_utf8(read_bounded(path, max)?)
         .map_err(|_| Failure::Message(format!("{} is no UTF-8 text", path.display())))

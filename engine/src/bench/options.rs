@@ -1,11 +1,11 @@
-//! What a benchmark measures.
+//! Options of a benchmark: the rows that it measures, and how often.
 
 use crate::{Error, Result, Session};
 
 /// Tokens of decode before anything counts: enough that every pipeline has run once.
 pub(super) const WARM_UP: usize = 8;
 
-/// What to measure.
+/// Options of a benchmark.
 #[derive(Debug, Clone)]
 pub struct BenchOptions {
     /// Tokens of each prompt that is prefilled; none of 0.
@@ -22,7 +22,7 @@ pub struct BenchOptions {
     pub load_seconds: f64,
 }
 
-/// What a row measures: tokens prefilled, or generated.
+/// Kind of tokens that a row measures: prefilled, or generated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Test {
     Prefill(usize),
@@ -60,7 +60,7 @@ impl BenchOptions {
     }
 }
 
-/// What Linux says under `key` in one of its files of sizes.
+/// Value of `key` in one of Linux's files of sizes.
 pub(super) fn bytes_in(file: &str, key: &str) -> Option<u64> {
     let text = std::fs::read_to_string(file).ok()?;
     let size = text.lines().find_map(|line| line.strip_prefix(key))?;

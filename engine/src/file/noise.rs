@@ -13,7 +13,7 @@ const UNITS: usize = 4096;
 /// Random units in the place of weights: each is one of a table's, chosen by its place.
 #[derive(Debug)]
 pub(crate) struct Noise {
-    /// Where each tensor begins, and which of `tables` fills it.
+    /// Offsets at which tensors begin, and the index in `tables` of what fills each.
     tensors: Vec<(u64, usize)>,
     tables: Vec<Table>,
 }

@@ -95,7 +95,7 @@ impl LanguageModel {
     /// next prompt, see [`Session::complete`].
     ///
     /// # Errors
-    /// Those of making a session; others come while the text is read.
+    /// Errors of making a session; later ones come from the [`Reply`] while it is read.
     pub fn complete(&self, prompt: &str, options: &CompletionOptions) -> Result<Reply<'static>> {
         let tokens = self.tokenizer().encode(prompt, true)?;
         let session = block_on(self.session())?;

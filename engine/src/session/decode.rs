@@ -28,7 +28,7 @@ pub enum FinishReason {
 }
 
 impl Session {
-    /// Draws up to `count` tokens after the last one; `each(token)` sees every one as it comes, and breaking it stops
+    /// Samples up to `count` tokens after the last one; `each(token)` sees every one as it comes, and breaking it stops
     /// after it. Each sampled token becomes part of the session. How many are sampled for one reading from the GPU is
     /// [`Session::set_tokens_per_readback`]'s; it changes nothing about which.
     pub async fn generate(
