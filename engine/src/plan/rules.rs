@@ -4,7 +4,7 @@ use super::{
     lowering::Lowering,
     step::{Epilogue, FusedNorm, Step},
 };
-use crate::graph::{GateUp, NormKind, Op, Tensor, Which};
+use crate::graph::{GateUp, Glu, NormKind, Op, Tensor, Which};
 
 /// A rule's name, and what it does to the steps of a pass.
 pub(super) type Rule = (
@@ -34,34 +34,52 @@ fn maker(steps: &[Step], tensor: Tensor) -> Option<usize> {
     steps.iter().position(|step| step.output == Some(tensor))
 }
 
+/// Fuses steps into those that make what they read. `fused` gives the number of the maker and what becomes of it, which
+/// makes what the step made; none: the step stays.
+fn fuse_into_maker(
+    steps: &mut Vec<Step>,
+    name: &'static str,
+    fused: impl Fn(&[Step], usize) -> Option<(usize, Step)>,
+) {
+    let mut index = 0;
+    while index < steps.len() {
+        let Some((made, mut step)) = fused(steps, index) else {
+            index += 1;
+            continue;
+        };
+        step.output = steps[index].output.or(step.output);
+        step.rules.push(name);
+        steps[made] = step;
+        steps.remove(index);
+    }
+}
+
 /// A linear layer's input is normed where it is read, by kernels that read one row: decoding, and the last row's logits.
 fn norm_into_linear(lowering: &Lowering<'_>, steps: &mut Vec<Step>, name: &'static str) {
     let mut index = 0;
     while index < steps.len() {
-        if let Some(readers) = norm_to_fuse(lowering, steps, index) {
-            let Op::Norm(norm) = steps[index].op.clone() else {
-                unreachable!("found to be one");
-            };
-            for reader in readers {
-                let step = &mut steps[reader];
-                if let Op::Linear(linear) = &mut step.op {
-                    linear.x = norm.x;
-                }
-                step.norm = Some(FusedNorm {
-                    weight: norm.weight,
-                    eps: norm.eps,
-                });
-                step.rules.push(name);
-            }
-            steps.remove(index);
-        } else {
+        let Some((x, norm, readers)) = norm_to_fuse(lowering, steps, index) else {
             index += 1;
+            continue;
+        };
+        for reader in readers {
+            let step = &mut steps[reader];
+            if let Op::Linear(linear) = &mut step.op {
+                linear.x = x;
+            }
+            step.norm = Some(norm);
+            step.rules.push(name);
         }
+        steps.remove(index);
     }
 }
 
-/// The readers of a norm that all can norm by themselves.
-fn norm_to_fuse(lowering: &Lowering<'_>, steps: &[Step], index: usize) -> Option<Vec<usize>> {
+/// What a norm reads, the norm, and its readers, where all of them can norm by themselves.
+fn norm_to_fuse(
+    lowering: &Lowering<'_>,
+    steps: &[Step],
+    index: usize,
+) -> Option<(Tensor, FusedNorm, Vec<usize>)> {
     let (Op::Norm(norm), Some(output)) = (&steps[index].op, steps[index].output) else {
         return None;
     };
@@ -71,28 +89,29 @@ fn norm_to_fuse(lowering: &Lowering<'_>, steps: &[Step], index: usize) -> Option
         Op::Linear(linear) => lowering.width.is_decode() || linear.which == Which::Last,
         _ => false,
     };
-    (plain && !readers.is_empty() && readers.iter().all(one_row)).then_some(readers)
+    let fused = FusedNorm {
+        weight: norm.weight,
+        eps: norm.eps,
+    };
+    let all = plain && !readers.is_empty() && readers.iter().all(one_row);
+    all.then_some((norm.x, fused, readers))
 }
 
 /// An activation that follows a linear layer is computed with the layer's bias.
 fn activation_after_bias(_: &Lowering<'_>, steps: &mut Vec<Step>, name: &'static str) {
-    let mut index = 0;
-    while index < steps.len() {
-        if let Op::Activate(activate) = &steps[index].op
-            && let Some(made) = maker(steps, activate.x)
-            && matches!(steps[made].op, Op::Linear(_))
-            && readers(steps, activate.x) == [index]
-        {
-            let (activation, output) = (activate.activation, steps[index].output);
-            let step = &mut steps[made];
-            step.activation = Some(activation);
-            step.output = output;
-            step.rules.push(name);
-            steps.remove(index);
-        } else {
-            index += 1;
-        }
-    }
+    fuse_into_maker(steps, name, |steps, index| {
+        let Op::Activate(activate) = &steps[index].op else {
+            return None;
+        };
+        let made = maker(steps, activate.x)?;
+        let linear = matches!(steps[made].op, Op::Linear(_));
+        let alone = linear && readers(steps, activate.x) == [index];
+        let step = || Step {
+            activation: Some(activate.activation),
+            ..steps[made].clone()
+        };
+        alone.then(|| (made, step()))
+    });
 }
 
 /// The linear layers, or experts, of a gated unit's gate and up, where nothing else reads what they make.
@@ -144,62 +163,57 @@ fn lora_beside_gate_up(lowering: &Lowering<'_>, steps: &mut Vec<Step>, name: &'s
     }
 }
 
+/// A gated unit whose gate and up no step computes with LoRA.
+fn plain_glu(step: &Step) -> Option<&Glu> {
+    match &step.op {
+        Op::Glu(glu) if step.gate_up.is_empty() => Some(glu),
+        _ => None,
+    }
+}
+
 /// Gate and up that alternate in one matrix become their product where they are made.
 fn glu_as_epilogue(_: &Lowering<'_>, steps: &mut Vec<Step>, name: &'static str) {
-    let mut index = 0;
-    while index < steps.len() {
-        if let Op::Glu(glu) = &steps[index].op
-            && steps[index].gate_up.is_empty()
-            && let Some(&[made]) = gate_up_makers(steps, index).as_deref()
-        {
-            let (activation, output) = (glu.activation, steps[index].output);
-            let step = &mut steps[made];
-            step.epilogue = Epilogue::Glu(activation);
-            step.output = output;
-            step.rules.push(name);
-            steps.remove(index);
-        } else {
-            index += 1;
-        }
-    }
+    fuse_into_maker(steps, name, |steps, index| {
+        let glu = plain_glu(&steps[index])?;
+        let &[made] = gate_up_makers(steps, index)?.as_slice() else {
+            return None;
+        };
+        let step = Step {
+            epilogue: Epilogue::Glu(glu.activation),
+            ..steps[made].clone()
+        };
+        Some((made, step))
+    });
 }
 
 /// A gate that lies in memory is multiplied with the up that is made after it.
 fn gate_as_epilogue(_: &Lowering<'_>, steps: &mut Vec<Step>, name: &'static str) {
-    let mut index = 0;
-    while index < steps.len() {
-        if let Op::Glu(glu) = &steps[index].op
-            && steps[index].gate_up.is_empty()
-            && let GateUp::Apart(gate, _) = glu.gate_up
-            && let Some(&[_, up]) = gate_up_makers(steps, index).as_deref()
-        {
-            let (activation, output) = (glu.activation, steps[index].output);
-            let step = &mut steps[up];
-            step.epilogue = Epilogue::Gate(activation, gate);
-            step.output = output;
-            step.rules.push(name);
-            steps.remove(index);
-        } else {
-            index += 1;
-        }
-    }
+    fuse_into_maker(steps, name, |steps, index| {
+        let glu = plain_glu(&steps[index])?;
+        let GateUp::Apart(gate, _) = glu.gate_up else {
+            return None;
+        };
+        let &[_, up] = gate_up_makers(steps, index)?.as_slice() else {
+            return None;
+        };
+        let step = Step {
+            epilogue: Epilogue::Gate(glu.activation, gate),
+            ..steps[up].clone()
+        };
+        Some((up, step))
+    });
 }
 
 /// What is added to a tensor that nothing reads any more is added in its memory, where it is made.
 fn sum_as_epilogue(_: &Lowering<'_>, steps: &mut Vec<Step>, name: &'static str) {
-    let mut index = 0;
-    while index < steps.len() {
-        let Some((made, into)) = sum_to_fuse(steps, index) else {
-            index += 1;
-            continue;
+    fuse_into_maker(steps, name, |steps, index| {
+        let (made, into) = sum_to_fuse(steps, index)?;
+        let step = Step {
+            epilogue: Epilogue::Add(into),
+            ..steps[made].clone()
         };
-        let output = steps[index].output;
-        let step = &mut steps[made];
-        step.epilogue = Epilogue::Add(into);
-        step.output = output;
-        step.rules.push(name);
-        steps.remove(index);
-    }
+        Some((made, step))
+    });
 }
 
 /// The step whose result the sum `index` adds, and what it adds it to.
@@ -227,19 +241,15 @@ fn rope_into_cache(lowering: &Lowering<'_>, steps: &mut Vec<Step>, name: &'stati
     if lowering.cache.block_words().is_some() {
         return;
     }
-    let mut index = 0;
-    while index < steps.len() {
-        if let Op::StoreKv(store) = &steps[index].op
-            && let Some(made) = maker(steps, store.x)
-            && matches!(steps[made].op, Op::Rope(_))
-        {
-            let store = store.clone();
-            let step = &mut steps[made];
-            step.store = Some(store);
-            step.rules.push(name);
-            steps.remove(index);
-        } else {
-            index += 1;
-        }
-    }
+    fuse_into_maker(steps, name, |steps, index| {
+        let Op::StoreKv(store) = &steps[index].op else {
+            return None;
+        };
+        let made = maker(steps, store.x)?;
+        let step = || Step {
+            store: Some(store.clone()),
+            ..steps[made].clone()
+        };
+        matches!(steps[made].op, Op::Rope(_)).then(|| (made, step()))
+    });
 }
