@@ -65,8 +65,7 @@ impl Chat {
     /// As [`Chat::user_async`]; then the message is taken back.
     pub fn user(&mut self, text: &str) -> Result<Reply<'_>> {
         self.messages.push(Message::new("user", text));
-        let begun = self.begin();
-        match begun {
+        match block_on(self.begin()) {
             Ok((session, tokens)) => {
                 let (model, options) = (self.model.clone(), self.options.clone());
                 let mut reply = Reply::start(model, session, tokens, options);
@@ -78,15 +77,6 @@ impl Chat {
                 Err(error)
             }
         }
-    }
-
-    fn begin(&mut self) -> Result<(Session, Vec<u32>)> {
-        let tokens = self.tokens()?;
-        let session = match self.session.take() {
-            Some(session) => session,
-            None => block_on(self.model.session())?,
-        };
-        Ok((session, tokens))
     }
 }
 

@@ -114,11 +114,7 @@ impl Chat {
         &mut self,
         each: &mut dyn FnMut(CompletionEvent<'_>) -> ControlFlow<()>,
     ) -> Result<Completion> {
-        let tokens = self.tokens()?;
-        let mut session = match self.session.take() {
-            Some(session) => session,
-            None => self.model.session().await?,
-        };
+        let (mut session, tokens) = self.begin().await?;
         let (tokenizer, prompt) = (self.model.tokenizer(), Prompt::from(&tokens[..]));
         let answered = session
             .complete(tokenizer, prompt, &self.options, each)
@@ -127,8 +123,18 @@ impl Chat {
         answered
     }
 
+    /// The session to answer in, a new one for the first answer, and the tokens of what was said.
+    pub(super) async fn begin(&mut self) -> Result<(Session, Vec<u32>)> {
+        let tokens = self.tokens()?;
+        let session = match self.session.take() {
+            Some(session) => session,
+            None => self.model.session().await?,
+        };
+        Ok((session, tokens))
+    }
+
     /// The tokens of what was said, up to where the assistant speaks.
-    pub(super) fn tokens(&self) -> Result<Vec<u32>> {
+    fn tokens(&self) -> Result<Vec<u32>> {
         conversation(
             self.model.template()?,
             self.model.tokenizer(),
