@@ -13,15 +13,21 @@ pub fn read_text(path: &Path) -> Result<String> {
     if path == Path::new("-") {
         return read_stdin();
     }
-    let bytes = fs::read(path).map_err(|error| Failure::io(path, error))?;
-    String::from_utf8(bytes)
-        .map_err(|_| Failure::Message(format!("{} is no UTF-8 text", path.display())))
+    utf8(
+        fs::read(path).map_err(|error| Failure::io(path, error))?,
+        path,
+    )
 }
 
 /// Reads the text of a file of at most `max` bytes.
 pub fn read_text_bounded(path: &Path, max: u64) -> Result<String> {
-    String::from_utf8(read_bounded(path, max)?)
-        .map_err(|_| Failure::Message(format!("{} is no UTF-8 text", path.display())))
+    utf8(read_bounded(path, max)?, path)
+}
+
+/// Bytes of the file `path` as text.
+fn utf8(bytes: Vec<u8>, path: &Path) -> Result<String> {
+    let problem = |_| Failure::Message(format!("{} is no UTF-8 text", path.display()));
+    String::from_utf8(bytes).map_err(problem)
 }
 
 /// At most `max` bytes, of stdin where the path is `-`. A longer file is refused before it is read; a pipe or a device once
@@ -54,7 +60,7 @@ pub fn read_stdin() -> Result<String> {
         .lock()
         .read_to_end(&mut bytes)
         .map_err(|error| Failure::io("stdin", error))?;
-    String::from_utf8(bytes).map_err(|_| Failure::Message("stdin is no UTF-8 text".to_owned()))
+    utf8(bytes, Path::new("stdin"))
 }
 
 /// Lets `write` fill a file under a temporary name beside `path`, then renames it. What was there before stays until then,
