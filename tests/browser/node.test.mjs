@@ -9,6 +9,7 @@ import { after, before, describe, test } from 'node:test';
 import { gzipSync } from 'node:zlib';
 import './support/dawn.mjs';
 import { PACKAGE, defaultModel, logitsOf, nmse, reference } from './support/engine.mjs';
+import { MIB, fakeModel, startOrigin } from './support/origin.mjs';
 
 /** Bytes of wasm and JavaScript together, compressed, that a visitor may have to wait for. */
 const BUDGET = 2 << 20;
@@ -79,5 +80,22 @@ describe('the engine under Node', { timeout: 300_000 }, () => {
 
   test('sessions cannot be saved where there is no storage, and that is said', async () => {
     await assert.rejects(model.save('x'), { code: 'unsupported', name: 'LanternError' });
+  });
+
+  test('a repository of split models stands for all parts of the one that the engine prefers', async (t) => {
+    const origin = await startOrigin();
+    t.after(() => origin.close());
+    const parts = (kind) => [1, 2].map((part) => `m-${kind}-0000${part}-of-00002.gguf`);
+    const siblings = [...parts('F16'), ...parts('Q4_K_M')].map((rfilename) => ({ rfilename }));
+    origin.rules['/api/models/o/r'] = { body: JSON.stringify({ siblings }) };
+    const paths = parts('Q4_K_M').map((name) => `/o/r/resolve/main/${name}`);
+    const body = fakeModel(MIB);
+    for (const path of paths) origin.rules[path] = { body, headers: { 'content-length': body.length } };
+    const { Lantern } = await import(join(PACKAGE, 'index.js'));
+    const other = await Lantern.create({ hub: origin.url });
+    t.after(() => other.close());
+    // They are no models, which is found out once both are open.
+    await assert.rejects(other.load('hf:o/r'), { code: 'bad-file' });
+    for (const path of paths) assert.ok(origin.of(path).length > 0, path);
   });
 });

@@ -12,12 +12,10 @@ import { MIB, fakeModel, sha256, startOrigin } from './support/origin.mjs';
 import { PACKAGE, compile } from './support/package.mjs';
 
 let source;
-let hub;
 
 before(async () => {
   compile(/^api\/(source|types|errors)/);
   source = await import(`${PACKAGE}/source/index.js`);
-  hub = await import(`${PACKAGE}/source/hub.js`);
 });
 
 function optionsWith(notices) {
@@ -28,6 +26,9 @@ function optionsWith(notices) {
     onNotice: (text) => notices.push(text),
     sha256() {
       throw new Error('nothing is kept, so nothing is hashed');
+    },
+    preferred() {
+      throw new Error('no repository is named, so no file is chosen');
     },
   };
 }
@@ -88,21 +89,6 @@ test('Node reads Blobs', async () => {
   });
   await assert.rejects(source.openSource(undefined, optionsWith([])), { code: 'bad-input' });
   await assert.rejects(source.openSource(7, optionsWith([])), { code: 'bad-input' });
-});
-
-test('the file of a repository is chosen as the command line does', () => {
-  const cases = [
-    [['README.md', 'm.gguf'], 'm.gguf'],
-    [['m-Q8_0.gguf', 'm.Q4_0.gguf', 'x/m-f16.gguf'], 'm-Q8_0.gguf'],
-    [['m-Q4_K_M.gguf', 'm-Q4_0.gguf', 'm-F16.gguf'], 'm-Q4_K_M.gguf'],
-    [['m-Q4_K_M.gguf', 'm-Q6_K.gguf'], 'm-Q6_K.gguf'],
-    [['m-q8_0.gguf', 'mmproj-f16.gguf'], 'm-q8_0.gguf'],
-    [['a-BF16.gguf', 'b-F16.gguf', 'b-BF16.gguf'], 'b-F16.gguf'],
-    [['m-00001-of-00002.gguf', 'm-00002-of-00002.gguf'], undefined],
-    [['a-IQ3_M.gguf', 'a-IQ2_M.gguf'], undefined],
-    [[], undefined],
-  ];
-  for (const [names, chosen] of cases) assert.equal(hub.preferred(names), chosen, names.join(' '));
 });
 
 test('the server gives ranges, types and tags, and nothing outside of its folders', async (t) => {

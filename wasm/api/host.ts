@@ -1,6 +1,6 @@
 // The engine's side: takes calls one after the other, and brings a GPU that was lost back under them.
 
-import { Gpu, LoadedModel, Sha256Hasher, memory_bytes } from './engine/lantern_wasm.js';
+import { Gpu, LoadedModel, Sha256Hasher, memory_bytes, preferred_file } from './engine/lantern_wasm.js';
 import { LanternError, aborted, type ErrorCode } from './errors.js';
 import { openGpu, type GpuWishes } from './gpu.js';
 import type { Reply, Request } from './protocol.js';
@@ -201,6 +201,7 @@ export class Host {
       onProgress: () => {},
       onNotice: (notice) => this.post({ notice }),
       sha256: hasher,
+      preferred: preferred_file,
     });
     try {
       const { context, precision = 'mixed', kv_cache } = options;
@@ -263,6 +264,7 @@ export class Host {
       },
       onNotice: (notice) => this.post({ notice }),
       sha256: hasher,
+      preferred: preferred_file,
     });
     const start = performance.now();
     const upload = (done: number, total: number) => {

@@ -35,6 +35,17 @@ pub fn version() -> String {
     env!("CARGO_PKG_VERSION").to_owned()
 }
 
+/// The file of a repository with these names that is its model; none where the names do not say.
+#[wasm_bindgen]
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "wasm-bindgen lends no lists of texts"
+)]
+pub fn preferred_file(names: Vec<String>) -> Option<String> {
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    lantern_engine::file::preferred_file(&names).map(str::to_owned)
+}
+
 /// Bytes of memory that wasm holds; it grows and never shrinks.
 #[wasm_bindgen]
 pub fn memory_bytes() -> f64 {

@@ -7,23 +7,16 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use lantern_engine::file::preferred_file;
 use serde::Deserialize;
 
-use super::{
-    Expected, Request, agent, download, get, refused,
-    remote::{self, FIRST_PART},
-};
+use super::{Expected, Request, agent, download, get, refused, remote};
 use crate::{
     failure::{Failure, Result},
     files, notes, places,
 };
 
-/// Which file to take where a repository has several: only types that this version runs, the best of sensible size first.
-const PREFERRED: [&str; 13] = [
-    "Q8_0", "Q6_K", "Q5_K_M", "Q5_K_S", "Q5_1", "Q5_0", "Q4_K_M", "Q4_K_S", "Q4_1", "Q4_0", "F16",
-    "BF16", "F32",
-];
-/// Remembers that choice beside the files, so that the same name means the same file later, and offline.
+/// Remembers which file was chosen beside the files, so that the same name means the same file later, and offline.
 const CHOICE: &str = ".choice";
 const LISTING_LIMIT: u64 = 16 << 20;
 /// Which of a model in safetensors says what it is; it stands for all of its files.
@@ -225,7 +218,7 @@ impl Reference {
             .collect();
         let chosen = match &self.file {
             Some(file) => names.contains(&file.as_str()).then_some(file.as_str()),
-            None => preferred(&names),
+            None => preferred_file(&names),
         };
         let sibling =
             chosen.and_then(|name| listing.siblings.iter().find(|sibling| sibling.name == name));
@@ -270,32 +263,6 @@ fn weight_files(folder: &Path) -> Result<Vec<String>> {
     names.sort_unstable();
     names.dedup();
     Ok(names)
-}
-
-/// The single model among `names`, or the first type of [`PREFERRED`] that exactly one has; its first file, where it has
-/// several.
-fn preferred<'a>(names: &[&'a str]) -> Option<&'a str> {
-    let starts = |name: &&str| {
-        let later = name.contains("-of-") && !name.contains(FIRST_PART);
-        is_gguf(name) && !later && !name.to_lowercase().contains("mmproj")
-    };
-    let models: Vec<&str> = names.iter().copied().filter(starts).collect();
-    if let [only] = models[..] {
-        return Some(only);
-    }
-    PREFERRED.iter().find_map(|kind| {
-        let ending = format!("{}.gguf", kind.to_lowercase());
-        let of_kind = |name: &&str| {
-            let name = match name.split_once(FIRST_PART) {
-                Some((stem, _)) => format!("{stem}.gguf").to_lowercase(),
-                None => name.to_lowercase(),
-            };
-            name.strip_suffix(&ending)
-                .is_some_and(|stem| stem.ends_with(['.', '-', '_', '/']))
-        };
-        let mut found = models.iter().copied().filter(of_kind);
-        found.next().filter(|_| found.next().is_none())
-    })
 }
 
 fn is_gguf(name: &str) -> bool {
@@ -411,46 +378,6 @@ mod tests {
         ] {
             assert_eq!(Reference::parse(text), None, "{text}");
         }
-    }
-
-    #[test]
-    fn the_preferred_file_is_unambiguous() {
-        assert_eq!(preferred(&["README.md", "m.gguf"]), Some("m.gguf"));
-        assert_eq!(
-            preferred(&["m-Q8_0.gguf", "m.Q4_0.gguf", "x/m-f16.gguf"]),
-            Some("m-Q8_0.gguf")
-        );
-        assert_eq!(
-            preferred(&["m-Q4_K_M.gguf", "m-Q4_0.gguf", "m-F16.gguf"]),
-            Some("m-Q4_K_M.gguf")
-        );
-        assert_eq!(
-            preferred(&["m-Q4_K_M.gguf", "m-Q6_K.gguf"]),
-            Some("m-Q6_K.gguf")
-        );
-        assert_eq!(
-            preferred(&["m-q8_0.gguf", "mmproj-f16.gguf"]),
-            Some("m-q8_0.gguf")
-        );
-        assert_eq!(
-            preferred(&["a-BF16.gguf", "b-F16.gguf", "b-BF16.gguf"]),
-            Some("b-F16.gguf")
-        );
-        assert_eq!(
-            preferred(&["m-00001-of-00002.gguf", "m-00002-of-00002.gguf"]),
-            Some("m-00001-of-00002.gguf")
-        );
-        assert_eq!(
-            preferred(&[
-                "m-F16-00001-of-00002.gguf",
-                "m-F16-00002-of-00002.gguf",
-                "m-Q4_K_M-00001-of-00002.gguf",
-                "m-Q4_K_M-00002-of-00002.gguf"
-            ]),
-            Some("m-Q4_K_M-00001-of-00002.gguf")
-        );
-        assert_eq!(preferred(&["a-IQ3_M.gguf", "a-IQ2_M.gguf"]), None);
-        assert_eq!(preferred(&[]), None);
     }
 
     #[test]

@@ -16,7 +16,7 @@ use crate::failure::{Failure, Result};
 const REQUEST_MAX: u64 = 256 << 20;
 
 /// In the name of the first of several parts.
-pub const FIRST_PART: &str = "-00001-of-";
+const FIRST_PART: &str = "-00001-of-";
 
 /// A file behind an address.
 struct Ranges {

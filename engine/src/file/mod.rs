@@ -1,6 +1,7 @@
 //! Model files: where bytes come from, what their headers say, GGUF's or those of a Hugging Face folder, and files of other
 //! stored types made of them.
 
+mod choice;
 mod foreign;
 mod formats;
 mod gguf;
@@ -19,6 +20,7 @@ mod types;
 mod values;
 mod write;
 
+pub use choice::preferred_file;
 pub(crate) use formats::format_of;
 pub use gguf::{Header, TensorInfo};
 pub use metadata::{Metadata, Value};

@@ -32,7 +32,7 @@ pub(super) fn paths(path: &Path) -> Result<Vec<PathBuf>> {
 }
 
 /// `("model", 1, 3)` of `model-00001-of-00003.gguf`.
-fn part_of(name: &str) -> Option<(&str, u32, u32)> {
+pub(super) fn part_of(name: &str) -> Option<(&str, u32, u32)> {
     let (rest, count) = name.strip_suffix(".gguf")?.rsplit_once("-of-")?;
     let (stem, number) = rest.rsplit_once('-')?;
     let read = |digits: &str| (digits.len() == 5).then(|| digits.parse().ok()).flatten();

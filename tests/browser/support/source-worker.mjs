@@ -1,5 +1,6 @@
 // The worker that tests of the source layer run in. Gives them the layer, a SHA-256 in pieces, and short forms of what
-// all of them do. A stand-in for the engine's worker: it has no wasm, so the checksum is plain JavaScript.
+// all of them do. A stand-in for the engine's worker: it has no wasm, so the checksum is plain JavaScript, and
+// of a repository's files it takes the one of Q8_0.
 
 import { cache, openSource } from '/package/source/index.js';
 
@@ -101,6 +102,7 @@ const lantern = {
         onProgress: (progress) => lantern.progress.push({ at: performance.now(), ...progress }),
         onNotice: (text) => lantern.notices.push(text),
         sha256: () => new Sha256(),
+        preferred: (names) => names.find((name) => name.includes('Q8_0')),
         ...options,
       });
       return { sizes: lantern.files.map((file) => file.size), labels: lantern.files.map((file) => file.label) };

@@ -34,6 +34,8 @@ export interface OpenOptions {
   /** One line for the user. */
   onNotice(text: string): void;
   sha256(): Hasher;
+  /** The file of a repository with these names that is its model, by the engine. */
+  preferred(names: string[]): string | undefined;
 }
 
 export type Bytes = Uint8Array<ArrayBuffer>;

@@ -1,13 +1,11 @@
 // Ids of the Hugging Face hub, `hf:owner/repo` or `hf:owner/repo/file.gguf`: which file is meant, its address and its
-// checksum. The choice among several files is the one that the command line makes.
+// checksum. The choice among several files is the engine's.
 
 import { LanternError } from '../errors.js';
-import { asSha256 } from './contract.js';
+import { asSha256, type OpenOptions } from './contract.js';
 import { fetchJson } from './http.js';
 import { list } from './storage.js';
 
-/** Only types that this version runs, the best of sensible size first. */
-const PREFERRED = 'q8_0 q6_k q5_k_m q5_k_s q5_1 q5_0 q4_k_m q4_k_s q4_1 q4_0 f16 bf16 f32'.split(' ');
 const FORM = /^hf:([A-Za-z0-9_-][\w.-]*\/[A-Za-z0-9_-][\w.-]*)(?:\/(.+))?$/;
 
 interface Listing {
@@ -20,7 +18,8 @@ export interface HubFile {
   sums: Map<string, string>;
 }
 
-export async function findOnHub(id: string, hub: string, signal: AbortSignal): Promise<HubFile> {
+export async function findOnHub(id: string, options: OpenOptions): Promise<HubFile> {
+  const { hub, preferred, signal = new AbortController().signal } = options;
   const [, repo, file] = FORM.exec(id) ?? [];
   if (!repo || (file !== undefined && !staysInside(file))) {
     throw new LanternError(
@@ -52,19 +51,6 @@ export async function findOnHub(id: string, hub: string, signal: AbortSignal): P
     if (sum) sums.set(new URL(url(rfilename)).href, sum);
   }
   return { url: url(chosen), sums };
-}
-
-/** The single model among `names`, or the first type of PREFERRED that exactly one file has. */
-export function preferred(names: string[]): string | undefined {
-  const models = names.filter(
-    (name) => isGguf(name) && !name.includes('-of-') && !name.toLowerCase().includes('mmproj'),
-  );
-  if (models.length === 1) return models[0];
-  for (const kind of PREFERRED) {
-    const found = models.filter((name) => new RegExp(`[._/-]${kind}\\.gguf$`, 'i').test(name));
-    if (found.length === 1) return found[0];
-  }
-  return undefined;
 }
 
 async function keptOf(prefix: string): Promise<string | undefined> {

@@ -19,7 +19,7 @@ export async function openSource(source: ModelSource, options: OpenOptions): Pro
   if (source instanceof Blob) return openBlobs([source]);
   if (Array.isArray(source)) return openBlobs(source);
   if (typeof source === 'string' && source.startsWith('hf:')) {
-    const { url, sums } = await findOnHub(source, options.hub, options.signal ?? new AbortController().signal);
+    const { url, sums } = await findOnHub(source, options);
     const targets = targetsAt(address(url)).map((target) => ({ ...target, ...sumOf(sums.get(target.url)) }));
     return openRemote(targets, options, false);
   }
