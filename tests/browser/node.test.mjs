@@ -88,9 +88,8 @@ describe('the engine under Node', { timeout: 300_000 }, () => {
     const parts = (kind) => [1, 2].map((part) => `m-${kind}-0000${part}-of-00002.gguf`);
     const siblings = [...parts('F16'), ...parts('Q4_K_M')].map((rfilename) => ({ rfilename }));
     origin.rules['/api/models/o/r'] = { body: JSON.stringify({ siblings }) };
-    const paths = parts('Q4_K_M').map((name) => `/o/r/resolve/main/${name}`);
-    const body = fakeModel(MIB);
-    for (const path of paths) origin.rules[path] = { body, headers: { 'content-length': body.length } };
+    const put = (name) => origin.put(`o/r/resolve/main/${name}`, fakeModel(MIB));
+    const paths = await Promise.all(parts('Q4_K_M').map(put));
     const { Lantern } = await import(join(PACKAGE, 'index.js'));
     const other = await Lantern.create({ hub: origin.url });
     t.after(() => other.close());

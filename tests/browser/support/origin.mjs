@@ -1,10 +1,10 @@
 // A server of made-up model files for tests of the source layer, with the faults that servers have: each is a rule for
 // one path. It is wasm/serve.mjs with a hook, and it remembers every request and how many bytes of body it was given.
 
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { createHash } from 'node:crypto';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { serve } from '../../../wasm/serve.mjs';
 import { PACKAGE } from './package.mjs';
@@ -61,9 +61,11 @@ export async function startOrigin() {
     forget(path) {
       requests.splice(0, requests.length, ...requests.filter((request) => request.path !== path));
     },
-    /** Makes a file, and gives its path. */
+    /** Makes a file, in folders or not, and gives its path. */
     async put(name, bytes) {
-      await writeFile(join(folder, name), bytes);
+      const path = join(folder, name);
+      await mkdir(dirname(path), { recursive: true });
+      await writeFile(path, bytes);
       return `/${name}`;
     },
     async close() {
