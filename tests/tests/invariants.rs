@@ -36,8 +36,8 @@ const UNSAFE_WORDS: [&str; 5] = [
     "unsafe extern",
 ];
 
-/// The one file that may look at what it is compiled for.
-const TARGET_FILE: &str = "engine/src/gpu/device.rs";
+/// The files that may look at what they are compiled for: which adapters there are, and whether there are threads.
+const TARGET_FILES: [&str; 2] = ["engine/src/gpu/device.rs", "engine/src/file/threads.rs"];
 
 /// The one file that writes to stdout.
 const STDOUT_FILE: &str = "cli/src/output.rs";
@@ -141,7 +141,7 @@ fn target_checks(sources: &[Source]) -> Vec<String> {
     let files = sources
         .iter()
         .filter(|source| is_rust(source))
-        .filter(|source| source.path != TARGET_FILE);
+        .filter(|source| !TARGET_FILES.contains(&source.path.as_str()));
     lines_with(files, &["target_arch", "target_family"])
 }
 
@@ -185,6 +185,18 @@ fn only_the_engine_names_wgpu() {
 }
 
 #[test]
+fn only_the_room_of_the_gpu_names_wgpu() {
+    let files = sources();
+    let outside = |source: &&Source| !source.path.starts_with("engine/src/gpu/");
+    let engine = files.iter().filter(in_crates(&["engine/src"]));
+    let engine = engine.filter(|source| is_rust(source)).filter(outside);
+    assert_none(
+        "the room gpu/ stands before wgpu",
+        &lines_with(engine, &["wgpu::"]),
+    );
+}
+
+#[test]
 fn cli_and_wasm_name_no_kernel() {
     assert_none(
         "the engine stands before the kernels",
@@ -193,9 +205,9 @@ fn cli_and_wasm_name_no_kernel() {
 }
 
 #[test]
-fn only_the_device_file_asks_what_it_is_compiled_for() {
+fn only_listed_files_ask_what_they_are_compiled_for() {
     assert_none(
-        &format!("put this into {TARGET_FILE}"),
+        &format!("put this into one of {}", TARGET_FILES.join(", ")),
         &target_checks(&sources()),
     );
 }
@@ -307,7 +319,7 @@ fn each_exception_can_pass() {
             &["kernels"],
             "wgpu",
         ),
-        target_checks(&one(TARGET_FILE, "#[cfg(target_arch = \"wasm32\")]")),
+        target_checks(&one(TARGET_FILES[0], "#[cfg(target_arch = \"wasm32\")]")),
         unsafe_code(&one(UNSAFE_FILES[0].0, "unsafe { map() }")),
         stdout(&one(STDOUT_FILE, "io::stdout()")),
         stdout(&one(

@@ -5,6 +5,7 @@ use std::{borrow::Cow, fmt, fs::File, io, ops::Range, path::Path, pin::Pin};
 
 use memmap2::Mmap;
 
+use super::threads::Threads;
 use crate::{Error, Result};
 
 /// Bytes at an offset, under a name for messages.
@@ -21,7 +22,7 @@ enum Bytes {
 }
 
 /// Bytes that must be waited for: ranges of a download, a file that a browser hands out.
-pub trait Remote: wgpu::WasmNotSendSync {
+pub trait Remote: Threads {
     /// The bytes of `range`, all of them; it lies within the length that [`Source::remote`] was given.
     fn read(&self, range: Range<u64>) -> Pin<Box<dyn Future<Output = Result<Vec<u8>>> + '_>>;
 }
