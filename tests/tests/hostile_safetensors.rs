@@ -116,7 +116,7 @@ fn many(count: usize) -> String {
 
 fn config() -> Json {
     json!({
-        "architectures": ["LlamaForCausalLM"], "num_hidden_layers": 1, "hidden_size": 4, "num_attention_heads": 1,
+        "architectures": ["LlamaForCausalLM"], "num_hidden_layers": 1, "hidden_size": 4, "num_attention_heads": 1, "head_dim": 8,
         "intermediate_size": 4, "max_position_embeddings": 16, "rms_norm_eps": 1e-5, "vocab_size": 8,
         "tie_word_embeddings": false,
     })
@@ -140,7 +140,11 @@ fn refusal(folder: &Path) -> String {
     let mut message = String::new();
     let start = Instant::now();
     let used = allocation_counter::measure(|| {
-        message = match ModelFile::open(folder).and_then(|file| file.tokenizer().map(drop)) {
+        let read = |file: ModelFile| {
+            file.tokenizer()?;
+            file.config().map(drop)
+        };
+        message = match ModelFile::open(folder).and_then(read) {
             Ok(()) => "it was read".to_owned(),
             Err(error) => error.to_string(),
         };

@@ -6,6 +6,7 @@ use serde::Serialize;
 use super::{
     families::{self, Family},
     rope::{Rope, Scaling},
+    stated,
 };
 use crate::{
     Error, ModelFile, Result,
@@ -167,6 +168,7 @@ impl Config {
 
     fn read(file: &ModelFile) -> Result<Config> {
         let (family, prefix) = families::family(file.metadata())?;
+        stated::check(file.metadata(), family)?;
         let keys = Keys { file, prefix };
         let (dim, heads) = (
             keys.required("embedding_length")?,

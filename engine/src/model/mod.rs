@@ -11,6 +11,7 @@ pub mod mixer;
 pub mod options;
 pub mod rope;
 pub mod rope_table;
+mod stated;
 mod synthetic;
 pub mod tensors;
 pub mod vector;

@@ -1,15 +1,10 @@
-//! `config.json` as GGUF's metadata: a row for each architecture, a line for each number. What a row's family does not do is
-//! an error here, where the configuration asks for it.
+//! `config.json` as GGUF's metadata: a row for each architecture, a line for each number. What no family does is an
+//! error here, where the configuration asks for it; what only some do is passed on.
 
 use std::collections::BTreeMap;
 
 use super::{super::Value, json::Object};
-use crate::{
-    Error, Result,
-    file::short,
-    graph::Activation,
-    model::families::{FAMILIES, Family},
-};
+use crate::{Error, Result, file::short};
 
 /// What `transformers` calls a family, and how its files differ from Llama's.
 #[derive(Debug)]
@@ -154,10 +149,6 @@ const SWITCHES: &[(&str, bool)] = &[
     ("add_cross_attention", false),
 ];
 
-/// What `transformers` calls the activations.
-const SILU: &[&str] = &["silu", "swish"];
-const GELU: &[&str] = &["gelu_pytorch_tanh", "gelu_new", "gelu"]; // Gemma's first files say the last and mean the first
-
 /// The row of a configuration.
 ///
 /// # Errors
@@ -185,15 +176,14 @@ pub(super) fn row_of(architecture: &str) -> Option<&'static Row> {
 
 /// What GGUF would say of the model, rotary embedding and tokenizer apart.
 pub(super) fn metadata(config: &Object, row: &Row) -> Result<BTreeMap<String, Value>> {
-    let family = FAMILIES.iter().find(|family| family.name == row.family);
-    check(config, family.expect("a row names a family"))?;
+    check(config)?;
     for &key in row.required {
         if config.get(key).is_none() {
             return Err(config.wrong(key, "a number"));
         }
     }
     let key = |name: &str| format!("{}.{name}", row.family);
-    let mut all = BTreeMap::new();
+    let mut all = stated(config)?;
     for (theirs, ours, kind) in KEYS {
         let value = match kind {
             Whole => config.whole(theirs)?.map(Value::Unsigned),
@@ -222,8 +212,8 @@ pub(super) fn metadata(config: &Object, row: &Row) -> Result<BTreeMap<String, Va
     Ok(all)
 }
 
-/// Refuses what the family does not do.
-fn check(config: &Object, family: &Family) -> Result<()> {
+/// Refuses what no family does.
+fn check(config: &Object) -> Result<()> {
     if let Some(quantised) = config.object("quantization_config")? {
         let method = quantised.text("quant_method")?.unwrap_or("unknown");
         return Err(Error::Unsupported(format!(
@@ -232,68 +222,43 @@ fn check(config: &Object, family: &Family) -> Result<()> {
             short(method)
         )));
     }
-    let act = ["hidden_activation", "hidden_act", "activation_function"]
-        .into_iter()
-        .find(|key| config.get(key).is_some());
-    if let Some(key) = act {
-        let known = match family.activation {
-            Activation::Silu => SILU,
-            Activation::Gelu if key == "activation_function" => &GELU[..2],
-            Activation::Gelu => GELU,
-            Activation::Sigmoid | Activation::Softcap(_) => &["nothing"],
-        };
-        if !config.text(key)?.is_some_and(|act| known.contains(&act)) {
-            let wanted = format!("only {} is run here in {}", known[0], family.name);
-            return Err(config.unsupported(key, &wanted));
-        }
-    }
     for &(key, wanted) in SWITCHES {
         if config.boolean(key)?.is_some_and(|there| there != wanted) {
             return Err(config.unsupported(key, &format!("only {wanted} is run here")));
         }
     }
-    let every = u64::from(family.sliding_window_pattern);
-    for key in ["sliding_window_pattern", "_sliding_window_pattern"] {
-        if config.whole(key)?.is_some_and(|there| there != every) {
-            let only = format!("only {every} is run here in {}", family.name);
-            return Err(config.unsupported(key, &only));
-        }
-    }
-    check_layers(config, family)
+    Ok(())
 }
 
-/// Lists with a value for each layer say what the family's row does.
-fn check_layers(config: &Object, family: &Family) -> Result<()> {
-    let divides =
-        |every: u32, index: usize| every > 0 && (index + 1).is_multiple_of(every as usize);
-    for (index, kind) in config
-        .list("layer_types")?
-        .into_iter()
-        .flatten()
-        .enumerate()
-    {
-        let wanted = if divides(family.sliding_window_pattern, index) {
-            "full_attention"
-        } else {
-            "sliding_attention"
-        };
-        if kind.as_str() != Some(wanted) {
-            let only = format!("layer {index} of {} is run as {wanted}", family.name);
-            return Err(config.unsupported("layer_types", &only));
+/// What GGUF has no key for, under keys of our own: the rows of families say whether it is run.
+fn stated(config: &Object) -> Result<BTreeMap<String, Value>> {
+    let mut all = BTreeMap::new();
+    let mut put = |key: &str, value| all.insert(format!("lantern.config.{key}"), value);
+    let acts = ["hidden_activation", "hidden_act", "activation_function"];
+    if let Some(key) = acts.into_iter().find(|key| config.get(key).is_some()) {
+        let act = config.text(key)?.unwrap_or_default();
+        put(key, Value::Text(act.to_owned()));
+    }
+    for key in ["sliding_window_pattern", "_sliding_window_pattern"] {
+        if let Some(every) = config.whole(key)? {
+            put(key, Value::Unsigned(every));
         }
     }
-    for (index, rotated) in config
-        .list("no_rope_layers")?
-        .into_iter()
-        .flatten()
-        .enumerate()
-    {
-        // The list has a 1 for layers with RoPE, whatever its name says.
-        let wanted = u64::from(!divides(family.no_rope_interval, index));
-        if rotated.as_u64() != Some(wanted) {
-            let only = format!("layer {index} of {} is run with {wanted}", family.name);
-            return Err(config.unsupported("no_rope_layers", &only));
-        }
+    if let Some(kinds) = config.list("layer_types")? {
+        let texts: Option<_> = kinds
+            .iter()
+            .map(|v| v.as_str().map(str::to_owned))
+            .collect();
+        let wrong = || config.wrong("layer_types", "a list of texts");
+        put("layer_types", Value::Texts(texts.ok_or_else(wrong)?));
     }
-    Ok(())
+    if let Some(layers) = config.list("no_rope_layers")? {
+        let integers: Option<_> = layers.iter().map(serde_json::Value::as_i64).collect();
+        let wrong = || config.wrong("no_rope_layers", "a list of whole numbers");
+        put(
+            "no_rope_layers",
+            Value::Integers(integers.ok_or_else(wrong)?),
+        );
+    }
+    Ok(all)
 }

@@ -7,6 +7,7 @@
 //! | key | what it says |
 //! |---|---|
 //! | `lantern.rope_style` | RoPE rotates pairs as `interleaved` or `neox` has them, whatever the family's row says |
+//! | `lantern.config.…` | keys of `config.json` that GGUF has none for; they must be what the family's row does |
 //! | `lantern.norm_offset` | is added to the weights of norms |
 //! | `lantern.tokenizer.patterns` | regexes that cut a text into words, in the place of `tokenizer.ggml.pre` |
 //! | `lantern.tokenizer.whole_words` | a word that is a token stays whole |
