@@ -39,7 +39,7 @@ impl Session {
         tokens: &[u32],
         progress: &mut dyn FnMut(usize, usize) -> ControlFlow<()>,
     ) -> Result<()> {
-        self.admit(tokens)?;
+        self.admit(tokens, tokens.len())?;
         self.push_tokens(tokens, tokens.len() == 1);
         self.compute(progress).await?;
         if tokens.len() > 1 {
@@ -73,7 +73,7 @@ impl Session {
             ));
         }
         let first = self.tokens.len();
-        self.admit_count(rows.len() / dim)?;
+        self.admit(&[], rows.len() / dim)?;
         self.push_tokens(&vec![u32::MAX; rows.len() / dim], false);
         let positions = first..;
         let rows = rows.chunks_exact(dim).map(Box::from);
@@ -93,7 +93,7 @@ impl Session {
         tokens: &[u32],
         sink: &mut dyn FnMut(usize, &[f32]) -> ControlFlow<()>,
     ) -> Result<()> {
-        self.admit(tokens)?;
+        self.admit(tokens, tokens.len())?;
         if !self.tokens.is_empty() {
             self.compute_pending().await?;
         }
@@ -256,20 +256,11 @@ impl Session {
         commands.submit();
     }
 
-    /// Refuses tokens that there are none of, or no room for.
-    fn admit(&self, tokens: &[u32]) -> Result<()> {
-        let held = self.tokens.len() + tokens.len();
-        admit(
-            tokens,
-            held,
-            self.model.config.vocab_size,
-            self.model.context,
-        )
-    }
-
-    fn admit_count(&self, count: usize) -> Result<()> {
-        let held = self.tokens.len() + count;
-        admit(&[], held, self.model.config.vocab_size, self.model.context)
+    /// Refuses tokens that the vocabulary does not have, and more rows than there is room for.
+    fn admit(&self, tokens: &[u32], rows: usize) -> Result<()> {
+        let held = self.tokens.len() + rows;
+        let (config, context) = (&self.model.config, self.model.context);
+        admit(tokens, held, config.vocab_size, context)
     }
 
     pub(super) fn push_tokens(&mut self, tokens: &[u32], decoded: bool) {

@@ -54,8 +54,12 @@ impl Sequences {
     ///
     /// # Errors
     /// [`Error::BadInput`] for a token, a sequence or a position that cannot be, [`Error::ContextFull`]; before any work.
+    /// Where the work itself fails, or is given up, the sequences of `rows` have none of their rows any more.
     pub async fn forward(&mut self, rows: &[Row]) -> Result<Vec<Vec<f32>>> {
-        self.lengths = self.lengths_after(rows)?;
+        let lengths = self.lengths_after(rows)?;
+        for row in rows {
+            self.lengths[row.sequence as usize] = 0;
+        }
         let session = &self.session;
         let mut all = Vec::with_capacity(rows.len());
         let mut left = rows;
@@ -75,6 +79,7 @@ impl Sequences {
             all.extend(session.logit_rows(&logits).map(<[f32]>::to_vec));
             left = later;
         }
+        self.lengths = lengths;
         Ok(all)
     }
 
