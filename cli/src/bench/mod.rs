@@ -68,7 +68,7 @@ pub struct Args {
     /// Print the JSON Schema of results
     #[arg(long, exclusive = true)]
     schema: bool,
-    /// Measure on every adapter of this machine, one after the other
+    /// Measure on every adapter of this machine, one after the other; as JSON, a list of their objects
     #[arg(long, conflicts_with_all = ["adapter", "kernels"])]
     all_adapters: bool,
     #[command(flatten)]
@@ -134,7 +134,7 @@ pub fn run(args: &Args) -> Result {
     };
     if !args.all_adapters {
         let report = report_of(args, &args.load, &file)?;
-        return report::print(args.format(), &[report]);
+        return report::print(args.format(), report);
     }
     let mut reports = Vec::new();
     for adapter in block_on(Gpu::adapters()) {
@@ -142,7 +142,7 @@ pub fn run(args: &Args) -> Result {
         load.gpu.adapter = Some(adapter.index.to_string());
         reports.push(report_of(args, &load, &file)?);
     }
-    report::print(args.format(), &reports)
+    report::print_all(args.format(), &reports)
 }
 
 /// What `file` does on the adapter that `load` names.

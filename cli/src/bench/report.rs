@@ -9,14 +9,21 @@ use lantern_engine::{
 use super::Format;
 use crate::{failure::Result, output};
 
-/// Prints them.
-pub fn print(format: Format, reports: &[Report]) -> Result {
-    match (format, reports) {
-        (Format::Json, [one]) => output::json(one),
-        (Format::Json, all) => output::json(&all),
-        (Format::Csv, all) => rows(format, &csv(all)),
-        (Format::Table | Format::Md, all) => {
-            for (index, report) in all.iter().enumerate() {
+/// Prints one report; as JSON, an object.
+pub fn print(format: Format, report: Report) -> Result {
+    match format {
+        Format::Json => output::json(&report),
+        _ => print_all(format, &[report]),
+    }
+}
+
+/// Prints reports, however many; as JSON, a list of objects.
+pub fn print_all(format: Format, reports: &[Report]) -> Result {
+    match format {
+        Format::Json => output::json(&reports),
+        Format::Csv => rows(format, &csv(reports)),
+        Format::Table | Format::Md => {
+            for (index, report) in reports.iter().enumerate() {
                 if index > 0 {
                     output::line("")?;
                 }
