@@ -37,11 +37,11 @@ pub use generate::{
 };
 #[cfg(feature = "blocking")]
 pub use generate::{Reply, open, open_with};
+pub use gpu::adapter::{AdapterDescription, AdapterFeatures, AdapterLimits};
 pub use gpu::ceiling::Ceilings;
 pub use gpu::counting::Counters;
-pub use gpu::device::{
-    AdapterDescription, AdapterFeatures, AdapterLimits, BrowserAdapter, Gpu, GpuOptions,
-};
+pub use gpu::device::Gpu;
+pub use gpu::options::{BrowserAdapter, GpuOptions};
 pub use gpu::selftest::{SelfTest, SelfTestRow};
 pub use gpu::times::KernelTime;
 pub use gpu::tuning::Tuning;
@@ -63,3 +63,5 @@ pub use session::{
     tune::{HeadSeconds, TunedRow},
 };
 pub use text::{ChatTemplate, TextStream, Tokenizer};
+/// Version of wgpu that [`Gpu::from_device`] takes a device of.
+pub use wgpu;

@@ -11,6 +11,7 @@ mod invariants;
 mod kernels;
 mod library;
 mod lora;
+mod own_device;
 mod quantise;
 mod readme;
 mod recurrent;

@@ -128,7 +128,7 @@ impl Gpu {
     /// Submits recorded commands.
     pub(crate) fn submit(&self, encoder: wgpu::CommandEncoder) -> wgpu::SubmissionIndex {
         self.counting.submissions.fetch_add(1, Relaxed);
-        self.queue.submit([encoder.finish()])
+        self.guarded(|| self.queue.submit([encoder.finish()]))
     }
 
     /// Fence after `last`, which was submitted last.

@@ -102,7 +102,7 @@ impl Gpu {
         let pipeline = self.pipelines(&[shader]).await?.remove(0);
         let usage = wgpu::BufferUsages::UNIFORM | wgpu::BufferUsages::COPY_DST;
         let own = self.buffer("params", params.len() as u64, usage).await?;
-        self.queue.write_buffer(&own.raw, 0, params);
+        self.write(&own, 0, params);
         let group = self.bind_group(&shader.label(), &pipeline, |binding| {
             match binding.name.as_str() {
                 "params" => (&own).into(),
@@ -143,7 +143,7 @@ impl Gpu {
         let usage = wgpu::BufferUsages::UNIFORM | wgpu::BufferUsages::COPY_DST;
         let size = case.params.len() as u64;
         let params = self.buffer("params", size, usage).await?;
-        self.queue.write_buffer(&params.raw, 0, &case.params);
+        self.write(&params, 0, &case.params);
         let group = self.bind_group(&case.name, &pipeline, |binding| {
             let name = binding.name.as_str();
             if name == "params" {
@@ -205,7 +205,7 @@ impl Gpu {
         let buffer = self
             .storage_or_uniform(name, bytes.len().next_multiple_of(16) as u64)
             .await?;
-        self.queue.write_buffer(&buffer.raw, 0, bytes);
+        self.write(&buffer, 0, bytes);
         Ok((name.to_string(), Memory::Buffer(buffer), bytes.len() / 4))
     }
 }

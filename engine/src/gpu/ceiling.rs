@@ -117,8 +117,7 @@ impl Gpu {
         if std::ptr::eq(part, &raw const read::READ_BUFFER) {
             let buffer = self.storage("w_quants", size).await?;
             for start in starts {
-                self.queue
-                    .write_buffer(&buffer.raw, start, &strip[..end(start)]);
+                self.write(&buffer, start, &strip[..end(start)]);
             }
             return Ok(Memory::Buffer(buffer));
         }

@@ -46,7 +46,7 @@ impl Gpu {
 
     /// Writes bytes, a multiple of 4 of them, before what is submitted next.
     pub(crate) fn write(&self, buffer: &Buffer, offset: u64, bytes: &[u8]) {
-        self.queue.write_buffer(&buffer.raw, offset, bytes);
+        self.guarded(|| self.queue.write_buffer(&buffer.raw, offset, bytes));
     }
 
     /// A buffer for parameters, which shaders bind as uniform.

@@ -6,140 +6,16 @@ use std::{
 };
 
 use lantern_kernels::{Cooperative, Kernel, Target, Variant};
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
 
 use super::{
+    adapter::{AdapterDescription, describe, rank},
     compiled::Pipeline,
     cooperative,
     counting::{Counters, Counting},
     failure::Failures,
+    options::GpuOptions,
 };
 use crate::{Error, Result};
-
-/// One adapter, as `lantern devices` lists it.
-#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
-pub struct AdapterDescription {
-    /// Its place in the order of preference: discrete, integrated, virtual, other, software.
-    pub index: usize,
-    /// What the driver calls it.
-    pub name: String,
-    /// `vulkan`, `metal`, `dx12` or `browser`.
-    pub backend: String,
-    /// `discrete`, `integrated`, `virtual`, `software` or `other`.
-    pub kind: String,
-    /// The driver's name.
-    pub driver: String,
-    /// The driver's version.
-    pub driver_info: String,
-    /// Limits that matter here.
-    pub limits: AdapterLimits,
-    /// Features that matter here.
-    pub features: AdapterFeatures,
-}
-
-/// Limits of an adapter that decide what runs on it and how.
-#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
-pub struct AdapterLimits {
-    /// Bytes of a buffer that a shader can see at once.
-    pub max_storage_buffer_binding_size: u64,
-    /// Bytes of a uniform buffer that a shader can see at once.
-    pub max_uniform_buffer_binding_size: u64,
-    /// Bytes of a buffer.
-    pub max_buffer_size: u64,
-    /// Lanes of a workgroup.
-    pub max_compute_invocations_per_workgroup: u32,
-    /// Bytes of workgroup memory.
-    pub max_compute_workgroup_storage_size: u32,
-    /// Storage buffers that a shader can bind.
-    pub max_storage_buffers_per_shader_stage: u32,
-}
-
-/// Features of an adapter that decide which kernel variants it can run.
-#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
-#[expect(
-    clippy::struct_excessive_bools,
-    reason = "an adapter has each or has it not"
-)]
-pub struct AdapterFeatures {
-    /// 16-bit arithmetic in shaders.
-    pub shader_f16: bool,
-    /// Reductions across the lanes of a subgroup.
-    pub subgroups: bool,
-    /// Least and largest subgroup.
-    pub subgroup_size: (u32, u32),
-    /// Cooperative matrices of 8 × 8 f32: wgpu's experimental feature.
-    pub cooperative_f32: bool,
-    /// Cooperative matrices of 16 × 16 f16, summed in f32.
-    pub cooperative_f16: bool,
-    /// Timestamp queries, for profiles.
-    pub timestamps: bool,
-}
-
-/// Options of a [`Gpu`]; by default everything that the best adapter has.
-#[derive(Debug, Clone)]
-#[expect(
-    clippy::struct_excessive_bools,
-    reason = "independent switches, each off in some test"
-)]
-pub struct GpuOptions {
-    /// Name (part of it, in any case) or index of the adapter; none: the first in the order of preference.
-    pub adapter: Option<String>,
-    /// Lowers the binding size limit, bytes.
-    pub max_binding: Option<u64>,
-    /// Use 16-bit arithmetic where the adapter has it.
-    pub f16: bool,
-    /// Use subgroup operations where the adapter has them.
-    pub subgroups: bool,
-    /// Ask for cooperative matrices where the adapter has them: an experimental feature of wgpu, so off by default.
-    pub cooperative: bool,
-    /// Keep weights in textures on adapters that run on the CPU, which gather from those far faster.
-    pub textures: bool,
-    /// Keep wgpu's bounds checks in shaders; off, the planner's own proofs must do.
-    pub checked: bool,
-    /// Names of kernel variants to prefer, as labels show them. A name that no kernel has, or that the adapter cannot run,
-    /// is an error.
-    pub variants: Vec<String>,
-    /// For tests: `kernel.variant` of those that are to compute nothing, as a broken driver's might. A name of none is an
-    /// error.
-    pub faults: Vec<String>,
-    /// For tests: bytes of buffers and textures, past which the adapter is as one that has no memory left.
-    pub memory_max: Option<u64>,
-    /// Ask for timestamps where the adapter has them, for profiles.
-    pub timestamps: bool,
-    /// In a browser: what wgpu does not hand on of the adapter there.
-    pub browser: Option<BrowserAdapter>,
-}
-
-/// What a page knows of its adapter, and wgpu's browser backend does not say.
-#[derive(Debug, Clone)]
-pub struct BrowserAdapter {
-    /// What the browser calls it.
-    pub name: String,
-    /// It runs on the CPU.
-    pub software: bool,
-    /// The device that it hands out has subgroups.
-    pub subgroups: bool,
-}
-
-impl Default for GpuOptions {
-    fn default() -> Self {
-        GpuOptions {
-            adapter: None,
-            max_binding: None,
-            f16: true,
-            subgroups: true,
-            cooperative: false,
-            textures: true,
-            checked: false,
-            variants: vec![],
-            faults: vec![],
-            memory_max: None,
-            timestamps: false,
-            browser: None,
-        }
-    }
-}
 
 /// A device, and what has been compiled for it.
 pub struct Gpu {
@@ -157,7 +33,7 @@ pub struct Gpu {
     /// Counts the changes of choices and of failed trials.
     pub(super) variants_version: AtomicU64,
     description: AdapterDescription,
-    failures: Failures,
+    pub(super) failures: Failures,
 }
 
 /// Which dialect of WGSL the compiler on this side wants.
@@ -202,54 +78,6 @@ async fn found() -> Vec<wgpu::Adapter> {
     adapters
 }
 
-fn rank(kind: wgpu::DeviceType) -> usize {
-    use wgpu::DeviceType as T;
-    [
-        T::DiscreteGpu,
-        T::IntegratedGpu,
-        T::VirtualGpu,
-        T::Other,
-        T::Cpu,
-    ]
-    .iter()
-    .position(|&k| k == kind)
-    .unwrap_or(9)
-}
-
-fn describe(index: usize, adapter: &wgpu::Adapter) -> AdapterDescription {
-    let (info, limits, features) = (adapter.get_info(), adapter.limits(), adapter.features());
-    let backend = match info.backend {
-        wgpu::Backend::BrowserWebGpu => "browser".to_string(),
-        other => other.to_string().to_lowercase(),
-    };
-    AdapterDescription {
-        index,
-        name: info.name,
-        backend,
-        kind: ["discrete", "integrated", "virtual", "other", "software"]
-            [rank(info.device_type).min(4)]
-        .to_string(),
-        driver: info.driver,
-        driver_info: info.driver_info,
-        limits: AdapterLimits {
-            max_storage_buffer_binding_size: limits.max_storage_buffer_binding_size,
-            max_uniform_buffer_binding_size: limits.max_uniform_buffer_binding_size,
-            max_buffer_size: limits.max_buffer_size,
-            max_compute_invocations_per_workgroup: limits.max_compute_invocations_per_workgroup,
-            max_compute_workgroup_storage_size: limits.max_compute_workgroup_storage_size,
-            max_storage_buffers_per_shader_stage: limits.max_storage_buffers_per_shader_stage,
-        },
-        features: AdapterFeatures {
-            shader_f16: features.contains(wgpu::Features::SHADER_F16),
-            subgroups: features.contains(wgpu::Features::SUBGROUP),
-            subgroup_size: (info.subgroup_min_size, info.subgroup_max_size),
-            cooperative_f32: cooperative::has(adapter, Cooperative::F32),
-            cooperative_f16: cooperative::has(adapter, Cooperative::F16),
-            timestamps: features.contains(wgpu::Features::TIMESTAMP_QUERY),
-        },
-    }
-}
-
 fn no_adapter() -> Error {
     let advice = if cfg!(target_arch = "wasm32") {
         "this browser offers no WebGPU adapter"
@@ -266,6 +94,12 @@ fn no_adapter() -> Error {
 }
 
 impl Gpu {
+    /// Features of a device that Lantern has a use for; it needs none of them.
+    pub const FEATURES: wgpu::Features = wgpu::Features::SHADER_F16
+        .union(wgpu::Features::SUBGROUP)
+        .union(wgpu::Features::PIPELINE_CACHE)
+        .union(wgpu::Features::TIMESTAMP_QUERY);
+
     /// What was done so far.
     pub fn counters(&self) -> Counters {
         self.counting.counters()
@@ -295,30 +129,19 @@ impl Gpu {
         };
         let (index, adapter) = chosen;
         let mut description = describe(index, adapter);
-        let has = &mut description.features;
-        has.shader_f16 &= options.f16;
-        has.subgroups &= options.subgroups;
-        has.cooperative_f32 &= options.cooperative;
-        has.cooperative_f16 &= options.cooperative;
+        description.narrow(options);
+        let has = &description.features;
         let cooperative = has.cooperative_f32 || has.cooperative_f16;
-        let mut features = wgpu::Features::empty();
+        let mut features = adapter.features() & Gpu::FEATURES;
+        for (feature, wanted) in [
+            (wgpu::Features::SHADER_F16, options.f16),
+            (wgpu::Features::SUBGROUP, options.subgroups),
+            (wgpu::Features::TIMESTAMP_QUERY, options.timestamps),
+        ] {
+            features.set(feature, wanted && features.contains(feature));
+        }
         let experimental = wgpu::Features::EXPERIMENTAL_COOPERATIVE_MATRIX;
         features.set(experimental, cooperative);
-        features.set(wgpu::Features::SHADER_F16, has.shader_f16);
-        let cache = wgpu::Features::PIPELINE_CACHE;
-        features.set(cache, adapter.features().contains(cache));
-        features.set(wgpu::Features::SUBGROUP, has.subgroups);
-        let timestamps = options.timestamps && has.timestamps;
-        features.set(wgpu::Features::TIMESTAMP_QUERY, timestamps);
-        if let Some(browser) = &options.browser {
-            has.subgroups = browser.subgroups && options.subgroups;
-            description.name.clone_from(&browser.name);
-            if browser.software {
-                description.kind = "software".to_string();
-            }
-        }
-        let binding = &mut description.limits.max_storage_buffer_binding_size;
-        *binding = (*binding).min(options.max_binding.unwrap_or(u64::MAX));
         let descriptor = wgpu::DeviceDescriptor {
             label: Some("lantern"),
             required_features: features,
@@ -332,15 +155,24 @@ impl Gpu {
             .request_device(&descriptor)
             .await
             .map_err(|e| Error::Device(format!("{name}: {e}")))?;
-        let failures = Failures::of(&device);
-        let options = options.clone();
-        let (counting, pipelines) = (Counting::default(), Mutex::default());
+        let failures = Failures::of_own(&device);
+        Gpu::of(device, queue, options, description, failures)
+    }
+
+    /// A GPU of what was opened; `failures` tells whose the device is.
+    pub(super) fn of(
+        device: wgpu::Device,
+        queue: wgpu::Queue,
+        options: &GpuOptions,
+        description: AdapterDescription,
+        failures: Failures,
+    ) -> Result<Gpu> {
         let gpu = Gpu {
             device,
             queue,
-            options,
-            counting,
-            pipelines,
+            options: options.clone(),
+            counting: Counting::default(),
+            pipelines: Mutex::default(),
             cache: OnceLock::new(),
             sampler: OnceLock::new(),
             choices: Mutex::default(),
@@ -440,7 +272,9 @@ impl Gpu {
 
 impl Drop for Gpu {
     fn drop(&mut self) {
-        self.device.destroy();
+        if self.failures.own() {
+            self.device.destroy();
+        }
     }
 }
 

@@ -4,9 +4,12 @@ use std::sync::{Arc, Mutex};
 
 use crate::{Error, Result};
 
-/// The first of each.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Failures(Arc<Mutex<First>>);
+/// The first error and the loss of a device.
+#[derive(Debug)]
+pub(super) struct Failures {
+    first: Arc<Mutex<First>>,
+    own: bool,
+}
 
 #[derive(Debug, Default)]
 struct First {
@@ -15,13 +18,13 @@ struct First {
 }
 
 impl Failures {
-    /// Listens to `device` from now on.
-    pub fn of(device: &wgpu::Device) -> Failures {
-        let failures = Failures::default();
-        let (errors, losses) = (failures.clone(), failures.clone());
+    /// Failures of a device that Lantern opened: it listens to the device from now on.
+    pub fn of_own(device: &wgpu::Device) -> Failures {
+        let first = Arc::<Mutex<First>>::default();
+        let (errors, losses) = (first.clone(), first.clone());
         device.on_uncaptured_error(Arc::new(move |error: wgpu::Error| {
             log::error!("{error}");
-            let mut first = errors.0.lock().expect("not poisoned");
+            let mut first = errors.lock().expect("not poisoned");
             first.error.get_or_insert_with(|| error.to_string());
         }));
         device.set_device_lost_callback(move |reason, message| {
@@ -29,15 +32,35 @@ impl Failures {
             if reason != wgpu::DeviceLostReason::Destroyed {
                 log::error!("the device was lost: {message}");
             }
-            let mut first = losses.0.lock().expect("not poisoned");
+            let mut first = losses.lock().expect("not poisoned");
             first.lost.get_or_insert(message);
         });
-        failures
+        Failures { first, own: true }
+    }
+
+    /// Failures of a device of the caller's, whose handlers stay: what fails is told by [`Failures::record`].
+    pub fn of_caller() -> Failures {
+        Failures {
+            first: Arc::default(),
+            own: false,
+        }
+    }
+
+    /// Whether Lantern opened the device.
+    pub fn own(&self) -> bool {
+        self.own
+    }
+
+    /// Keeps an error, where it is the first.
+    pub fn record(&self, error: &wgpu::Error) {
+        log::error!("{error}");
+        let mut first = self.first.lock().expect("not poisoned");
+        first.error.get_or_insert_with(|| error.to_string());
     }
 
     /// An error where there was one; a loss before anything else, which may have followed from it.
     pub fn check(&self, device: &str) -> Result<()> {
-        let first = self.0.lock().expect("not poisoned");
+        let first = self.first.lock().expect("not poisoned");
         if let Some(message) = &first.lost {
             return Err(Error::DeviceLost(format!(
                 "{device}: the device was lost: {message}"

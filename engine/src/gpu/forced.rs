@@ -2,7 +2,7 @@
 
 use lantern_kernels::{ALL, Kernel};
 
-use super::device::{Gpu, GpuOptions};
+use super::{device::Gpu, options::GpuOptions};
 use crate::{Error, Result};
 
 impl GpuOptions {

@@ -1,6 +1,6 @@
 //! What is known of drivers that compute wrong: data, so that a failure can be told from news.
 
-use super::device::AdapterDescription;
+use super::adapter::AdapterDescription;
 
 /// A failure that was seen.
 struct Known {

@@ -1,7 +1,9 @@
 //! The GPU: adapters and devices, compiled pipelines, buffers and their way back. The only room that calls wgpu.
 
+pub mod adapter;
 mod ahead;
 pub mod buffer;
+mod caller;
 pub mod case;
 pub mod ceiling;
 pub mod commands;
@@ -13,6 +15,7 @@ mod failure;
 mod forced;
 mod known;
 mod oneshot;
+pub mod options;
 pub mod pipeline;
 pub mod selftest;
 pub mod texture;

@@ -147,11 +147,12 @@ impl Gpu {
         };
         let entries: Vec<_> = pipeline.bindings.iter().map(entry).collect();
         self.counting.bind_groups_created.fetch_add(1, Relaxed);
-        self.device.create_bind_group(&wgpu::BindGroupDescriptor {
+        let descriptor = wgpu::BindGroupDescriptor {
             label: Some(label),
             layout: &pipeline.layout,
             entries: &entries,
-        })
+        };
+        self.guarded(|| self.device.create_bind_group(&descriptor))
     }
 
     #[expect(

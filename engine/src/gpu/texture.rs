@@ -148,12 +148,14 @@ impl Gpu {
             } else {
                 (size / texture.texel) as u32
             };
-            self.queue.write_texture(
-                texture.copied((x / texture.texel) as u32, (at / row) as u32),
-                now,
-                layout(row),
-                extent(width, whole.max(1) as u32),
-            );
+            self.guarded(|| {
+                self.queue.write_texture(
+                    texture.copied((x / texture.texel) as u32, (at / row) as u32),
+                    now,
+                    layout(row),
+                    extent(width, whole.max(1) as u32),
+                );
+            });
             at += size;
             rest = later;
         }
@@ -213,7 +215,7 @@ impl Gpu {
     /// Writes bytes into memory from byte `start` on, both whole texels of it, or words.
     pub(crate) fn write_memory(&self, memory: &Memory, start: u64, bytes: &[u8]) {
         match memory {
-            Memory::Buffer(buffer) => self.queue.write_buffer(&buffer.raw, start, bytes),
+            Memory::Buffer(buffer) => self.write(buffer, start, bytes),
             Memory::Texture(texture) => self.write_plane(texture, start, bytes),
         }
     }

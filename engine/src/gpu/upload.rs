@@ -36,7 +36,7 @@ impl<'e> Upload<'e> {
 
     /// Writes bytes, a multiple of 4 of them, and waits where too many are under way.
     pub async fn write(&mut self, buffer: &Buffer, offset: u64, bytes: &[u8]) -> Result<()> {
-        self.gpu.queue.write_buffer(&buffer.raw, offset, bytes);
+        self.gpu.write(buffer, offset, bytes);
         self.count(bytes.len()).await
     }
 

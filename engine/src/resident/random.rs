@@ -141,7 +141,7 @@ impl<'a> RandomLoader<'a> {
         let mut buffers = Vec::new();
         for plane in planes {
             let buffer = self.gpu.storage("table", plane.len() as u64).await?;
-            self.gpu.queue.write_buffer(&buffer.raw, 0, &plane);
+            self.gpu.write(&buffer, 0, &plane);
             buffers.push(buffer);
         }
         self.tables.push(Table {
