@@ -165,12 +165,14 @@ impl LoadArgs {
 /// A session that computes with the LoRA adapters asked for.
 pub fn session(model: &Model, args: &LoadArgs) -> Result<Session> {
     let session = block_on(model.session());
-    let mut session = session.map_err(|error| match error {
-        Error::DoesNotFit(why) if model.streaming().is_none() => Error::DoesNotFit(format!(
-            "{why}; with --gpu-memory of {} or less layers come from the file and leave room, or try a smaller --context",
-            DecimalBytes(model.weight_bytes())
-        )),
-        other => other,
+    let mut session = session.map_err(|mut error| {
+        if let (Error::DoesNotFit { message, .. }, None) = (&mut error, model.streaming()) {
+            *message = format!(
+                "{message}; with --gpu-memory of {} or less layers come from the file and leave room, or try a smaller --context",
+                DecimalBytes(model.weight_bytes())
+            );
+        }
+        error
     })?;
     let mut loras = Vec::new();
     for (path, factor) in &args.lora {

@@ -1,12 +1,32 @@
-//! Everything that can go wrong, with what to do about it. Programs match on [`Error::code`], people read the message.
+//! Everything that can go wrong, with what to do about it. Programs match on [`Error`] or [`Error::code`], people read the
+//! message.
+
+/// A limit that something goes beyond: see [`Error::DoesNotFit`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Limit {
+    /// Memory of the GPU, or what the caller allows of it, bytes.
+    Memory,
+    /// Size of one buffer, bytes.
+    Buffer,
+    /// What a shader sees of a buffer at once, bytes.
+    Binding,
+    /// Length of a context, tokens.
+    Context,
+}
 
 /// An error of the engine. The message says what happened and, where there is something to do, what.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
     /// No adapter at all, or none with the asked name.
-    #[error("{0}")]
-    NoAdapter(String),
+    #[error("{message}")]
+    NoAdapter {
+        /// Names of the adapters that there are, in their order; none where there is no adapter at all.
+        known: Vec<String>,
+        /// What is missing, and what helps.
+        message: String,
+    },
     /// The file is not what it says it is: cut, hostile or unknown. Names the file and the place in it.
     #[error("{0}")]
     BadFile(String),
@@ -14,8 +34,17 @@ pub enum Error {
     #[error("{0}")]
     Unsupported(String),
     /// Model, cache or workspace do not fit the adapter's limits or memory.
-    #[error("{0}")]
-    DoesNotFit(String),
+    #[error("{message}")]
+    DoesNotFit {
+        /// The limit that is gone beyond.
+        limit: Limit,
+        /// What it takes, in the limit's unit; where memory runs out, what the allocation that failed takes.
+        needed: u64,
+        /// What there is, in the same unit; none where the adapter does not say.
+        available: Option<u64>,
+        /// What does not fit, and what helps.
+        message: String,
+    },
     /// More tokens than the session's context has room for.
     #[error(
         "the prompt has {tokens} tokens, but the context holds {context}; shorten it or ask for a larger context"
@@ -63,10 +92,10 @@ impl Error {
     /// A stable name for programs: `no-adapter`, `bad-file`, `does-not-fit`, …
     pub fn code(&self) -> &str {
         match self {
-            Error::NoAdapter(_) => "no-adapter",
+            Error::NoAdapter { .. } => "no-adapter",
             Error::BadFile(_) => "bad-file",
             Error::Unsupported(_) => "unsupported",
-            Error::DoesNotFit(_) => "does-not-fit",
+            Error::DoesNotFit { .. } => "does-not-fit",
             Error::ContextFull { .. } => "context-full",
             Error::BadInput(_) => "bad-input",
             Error::Template(_) => "template",

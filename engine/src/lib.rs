@@ -28,7 +28,7 @@ mod session;
 pub mod text;
 
 pub use bench::{BenchOptions, estimate::Estimate};
-pub use error::{Error, Result};
+pub use error::{Error, Limit, Result};
 pub use file::ModelFile;
 pub use generate::{
     Chat, Completion, CompletionEvent, CompletionOptions, LanguageModel, Message, OpenEvent,

@@ -3,7 +3,7 @@
 use std::{ops::ControlFlow, path::Path, process::Command, sync::Arc};
 
 use lantern_engine::{
-    Error, Gpu, GpuOptions, LoadOptions, Model, ModelFile, Precision, SamplerOptions,
+    Error, Gpu, GpuOptions, Limit, LoadOptions, Model, ModelFile, Precision, SamplerOptions,
 };
 use pollster::block_on;
 
@@ -32,13 +32,20 @@ fn try_load(gpu: &Arc<Gpu>, path: &Path, options: &LoadOptions) -> Result<Model,
     block_on(Model::load(gpu, &file, options, &mut each))
 }
 
-/// The megabytes, in bytes, that the refusal of too few names.
+/// The megabytes, in bytes, that the refusal of too few names; programs find them without reading the message.
 fn min_budget(refused: &Error) -> u64 {
-    let Error::DoesNotFit(why) = refused else {
+    let Error::DoesNotFit {
+        limit: Limit::Memory,
+        needed,
+        available: Some(TOO_LITTLE),
+        message: why,
+    } = refused
+    else {
         panic!("{refused}")
     };
     let named = why.split("give ").nth(1).expect("how many it takes");
     let megabytes: f64 = named.split(' ').next().unwrap().parse().unwrap();
+    assert!((megabytes * 1e6 - *needed as f64).abs() < 1e5, "{why}");
     ((megabytes + 0.1) * 1e6) as u64
 }
 

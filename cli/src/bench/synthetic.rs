@@ -45,7 +45,7 @@ pub fn run(
                 return Ok(report);
             }
             // Most adapters do not say how much memory they have; they have less than this.
-            Err(Failure::Engine(Error::DoesNotFit(_))) if layers > 1 => layers /= 2,
+            Err(Failure::Engine(Error::DoesNotFit { .. })) if layers > 1 => layers /= 2,
             Err(error) => return Err(error),
         }
     }

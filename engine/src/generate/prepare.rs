@@ -140,7 +140,7 @@ impl Model {
                 self.gpu().set_tuning(&tuning);
                 Ok(())
             }
-            Err(error @ Error::DoesNotFit(_)) => {
+            Err(error @ Error::DoesNotFit { .. }) => {
                 let _ = each(OpenEvent::NotTuned(&error)); // nothing more is done anyway
                 Ok(())
             }

@@ -9,7 +9,7 @@ use super::{
     device::Gpu,
     oneshot::{Receiver, oneshot},
 };
-use crate::{Error, Result};
+use crate::{Error, Limit, Result};
 
 /// A buffer that counts itself off, and frees its memory, when it goes; a browser would leave that to its garbage collector.
 pub(crate) struct Buffer {
@@ -49,9 +49,12 @@ impl Gpu {
         let max = self.device.limits().max_buffer_size;
         let name = &self.adapter().name;
         if size > max {
-            return Err(Error::DoesNotFit(format!(
-                "{label} takes {size} bytes; {name} allows {max} a buffer"
-            )));
+            return Err(Error::DoesNotFit {
+                limit: Limit::Buffer,
+                needed: size,
+                available: Some(max),
+                message: format!("{label} takes {size} bytes; {name} allows {max} a buffer"),
+            });
         }
         let scope = self.device.push_error_scope(wgpu::ErrorFilter::OutOfMemory);
         let raw = self.device.create_buffer(&wgpu::BufferDescriptor {
@@ -61,9 +64,7 @@ impl Gpu {
             mapped_at_creation: false,
         });
         if scope.pop().await.is_some() || self.full(size) {
-            return Err(Error::DoesNotFit(format!(
-                "{name} has no memory left for {label}, {size} bytes"
-            )));
+            return Err(self.no_memory(label, size));
         }
         self.counting.buffers_created.fetch_add(1, Relaxed);
         self.counting.gpu_bytes.fetch_add(size, Relaxed);
@@ -72,6 +73,17 @@ impl Gpu {
             size,
             alive: self.counting.gpu_bytes.clone(),
         })
+    }
+
+    /// The error of an allocation that failed.
+    pub(super) fn no_memory(&self, label: &str, size: u64) -> Error {
+        let name = &self.adapter().name;
+        Error::DoesNotFit {
+            limit: Limit::Memory,
+            needed: size,
+            available: None,
+            message: format!("{name} has no memory left for {label}, {size} bytes"),
+        }
     }
 
     /// Whether a test has it that there is no memory for `size` bytes more.

@@ -90,7 +90,10 @@ fn no_adapter() -> Error {
     } else {
         "no DX12 or Vulkan device found; update your GPU's driver"
     };
-    Error::NoAdapter(advice.to_string())
+    Error::NoAdapter {
+        known: vec![],
+        message: advice.to_string(),
+    }
 }
 
 impl Gpu {
@@ -292,14 +295,11 @@ fn named<'a>(adapters: &'a [wgpu::Adapter], wanted: &str) -> Result<(usize, &'a 
         if adapters.is_empty() {
             return no_adapter();
         }
-        let names: Vec<String> = adapters
-            .iter()
-            .enumerate()
-            .map(|(i, a)| format!("{i} = {}", a.get_info().name))
-            .collect();
-        Error::NoAdapter(format!(
-            "no adapter is called {wanted:?}; known are {}",
-            names.join(", ")
-        ))
+        let known: Vec<String> = adapters.iter().map(|a| a.get_info().name).collect();
+        let numbered = known.iter().enumerate();
+        let numbered: Vec<String> = numbered.map(|(i, name)| format!("{i} = {name}")).collect();
+        let numbered = numbered.join(", ");
+        let message = format!("no adapter is called {wanted:?}; known are {numbered}");
+        Error::NoAdapter { known, message }
     })
 }

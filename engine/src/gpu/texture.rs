@@ -12,7 +12,7 @@ use super::{
     device::{Gpu, TARGET},
     pipeline::BindingResource,
 };
-use crate::{Error, Result};
+use crate::Result;
 
 const CACHE_TEXEL: u32 = 16;
 const CACHE_ROW: u64 = (TEXTURE_WIDTH * CACHE_TEXEL) as u64;
@@ -108,14 +108,9 @@ impl Gpu {
             usage: wgpu::TextureUsages::TEXTURE_BINDING | wgpu::TextureUsages::COPY_DST | usage,
             view_formats: &[],
         });
-        let (name, size) = (
-            &self.adapter().name,
-            u64::from(TEXTURE_WIDTH * texel) * u64::from(height),
-        );
+        let size = u64::from(TEXTURE_WIDTH * texel) * u64::from(height);
         if scope.pop().await.is_some() || self.full(size) {
-            return Err(Error::DoesNotFit(format!(
-                "{name} has no memory left for {label}, {size} bytes"
-            )));
+            return Err(self.no_memory(label, size));
         }
         self.counting.gpu_bytes.fetch_add(size, Relaxed);
         let view = raw.create_view(&wgpu::TextureViewDescriptor::default());

@@ -6,7 +6,7 @@ use lantern_kernels::{
 };
 
 use crate::{
-    Error, Gpu, Result,
+    Error, Gpu, Limit, Result,
     file::{TensorInfo, format_of},
 };
 
@@ -68,10 +68,18 @@ impl Matrix {
             (limits.max_storage_buffer_binding_size / largest).min(limits.max_buffer_size / all);
         let most = (strips * u64::from(together)).min(u64::from(u32::MAX)) as u32;
         if most == 0 {
-            let limit = limits.max_storage_buffer_binding_size;
-            return Err(Error::DoesNotFit(format!(
-                "{together} rows of {name} take more than {limit} bytes"
-            )));
+            let binding = limits.max_storage_buffer_binding_size;
+            let (limit, needed, available) = if largest > binding {
+                (Limit::Binding, largest, binding)
+            } else {
+                (Limit::Buffer, all, limits.max_buffer_size)
+            };
+            return Err(Error::DoesNotFit {
+                limit,
+                needed,
+                available: Some(available),
+                message: format!("{together} rows of {name} take more than {available} bytes"),
+            });
         }
         let most = most / together * together;
         let piece = |i: u32| Piece {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::{Gpu, Result, gpu::buffer::Buffer};
+use crate::{Error, Gpu, Limit, Result, gpu::buffer::Buffer};
 
 /// Buffers that activations take turns in, by their number in a plan.
 pub(crate) type Activations = Vec<Arc<Buffer>>;
@@ -17,9 +17,14 @@ pub(crate) async fn activations(
     let mut all = Vec::new();
     for (index, &size) in sizes.iter().enumerate() {
         if size > max {
-            return Err(crate::Error::DoesNotFit(format!(
-                "activations take {size} of {max} bytes: try smaller prefill passes"
-            )));
+            return Err(Error::DoesNotFit {
+                limit: Limit::Binding,
+                needed: size,
+                available: Some(max),
+                message: format!(
+                    "activations take {size} of {max} bytes: try smaller prefill passes"
+                ),
+            });
         }
         all.push(match there.get(index) {
             Some(buffer) if buffer.size >= size => buffer.clone(),

@@ -16,7 +16,7 @@ use super::{
     weights::Stored,
 };
 use crate::{
-    Error, Gpu, ModelFile, Result,
+    Error, Gpu, Limit, ModelFile, Result,
     gpu::{
         buffer::Buffer,
         pipeline::{BindingResource, Range},
@@ -93,7 +93,7 @@ impl Model {
         };
         let budget = options.gpu_memory.or(known);
         match Model::load_within(gpu, file, options, budget, &mut watched).await {
-            Err(Error::DoesNotFit(_)) if may_stream && peak > before => {
+            Err(Error::DoesNotFit { .. }) if may_stream && peak > before => {
                 let budget = Some(share(peak - before));
                 Model::load_within(gpu, file, options, budget, progress).await
             }
@@ -361,9 +361,12 @@ fn check_context(gpu: &Gpu, config: &Config, cache: CacheType, context: usize) -
     let most = gpu.max_context(config, cache);
     if context as u64 > most {
         let name = &gpu.adapter().name;
-        return Err(Error::DoesNotFit(format!(
-            "{name} has room for a context of {most}; {context} were asked for"
-        )));
+        return Err(Error::DoesNotFit {
+            limit: Limit::Context,
+            needed: context as u64,
+            available: Some(most),
+            message: format!("{name} has room for a context of {most}; {context} were asked for"),
+        });
     }
     Ok(())
 }
@@ -382,9 +385,12 @@ async fn load_rope_tables(
         let angles = table.angles(file, context).await?;
         let size = angles.len() as u64 * 4;
         if size > max {
-            return Err(Error::DoesNotFit(format!(
-                "RoPE's angles take {size} of {max} bytes: try a smaller context"
-            )));
+            return Err(Error::DoesNotFit {
+                limit: Limit::Binding,
+                needed: size,
+                available: Some(max),
+                message: format!("RoPE's angles take {size} of {max} bytes: try a smaller context"),
+            });
         }
         let buffer = gpu.storage("RoPE's angles", size).await?;
         upload

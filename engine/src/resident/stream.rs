@@ -13,7 +13,7 @@ use super::{
     weights::{Each, Stored},
 };
 use crate::{
-    Error, Gpu, ModelFile, Result,
+    Error, Gpu, Limit, ModelFile, Result,
     gpu::{
         buffer::{Buffer, Fence},
         upload::{STRIP_BYTES, Upload},
@@ -129,7 +129,7 @@ pub(super) fn divide(
     let turns: u64 = turn_bytes(&matrices, &units).iter().flatten().sum();
     let least = taken + session + always + turns;
     let Some(mut left) = budget.checked_sub(least) else {
-        return Err(Error::DoesNotFit(format!(
+        let message = format!(
             "{} MB of GPU memory are too few for {}: a session of {} tokens takes {} MB, two layers on their way {} MB: give {} MB, or try a smaller context or a smaller type of cache",
             in_mb(budget),
             builder.config.name,
@@ -137,7 +137,13 @@ pub(super) fn divide(
             in_mb(taken + session + always),
             in_mb(turns),
             in_mb(least)
-        )));
+        );
+        return Err(Error::DoesNotFit {
+            limit: Limit::Memory,
+            needed: least,
+            available: Some(budget),
+            message,
+        });
     };
     let stays = |unit: &Unit| {
         // Where the matrix is in textures, these take a little more.
