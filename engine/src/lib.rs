@@ -13,8 +13,13 @@
 //! can be chosen. [`LanguageModel`] chats and completes texts, [`Session`] has tokens and logits. [`open`], [`Chat::user`]
 //! and [`LanguageModel::complete`] block; what is `async` runs everywhere, in a browser too, without a runtime.
 //!
+//! Features, all on unless they are left out: `blocking` (calls that block), `templates` (chats), `safetensors` (models in
+//! the folders of Hugging Face), `bench` ([`bench`]: measuring and estimates). What a program meets of one that is left out
+//! is [`Error::Unsupported`] and names it.
+//!
 //! The way of the data, one direction: Source → Header → Family row and Config → Weights → Plan → Session → Sampler → TextStream.
 
+#[cfg(feature = "bench")]
 pub mod bench;
 mod error;
 pub mod file;
@@ -27,6 +32,7 @@ mod resident;
 mod session;
 pub mod text;
 
+#[cfg(feature = "bench")]
 pub use bench::{BenchOptions, estimate::Estimate};
 pub use error::{Error, Limit, Result};
 pub use file::ModelFile;

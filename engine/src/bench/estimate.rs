@@ -5,7 +5,7 @@ use std::{ops::ControlFlow, sync::Arc};
 
 use serde::Serialize;
 
-use super::options::{BenchOptions, bytes_in};
+use super::options::BenchOptions;
 use crate::{
     Config, Gpu, LoadOptions, Model, ModelFile, Result,
     graph::StateSpec,
@@ -170,15 +170,6 @@ impl Gpu {
             prefill: speed(0, prompt, head.prompt),
             decode: speed(1, 1, head.token),
         })
-    }
-
-    /// Bytes that there are for models: of an adapter that is a CPU, the memory that the system has left (Linux). None
-    /// where nothing tells.
-    pub fn memory_bytes(&self) -> Option<u64> {
-        if !self.software() {
-            return None;
-        }
-        bytes_in("/proc/meminfo", "MemAvailable:")
     }
 }
 

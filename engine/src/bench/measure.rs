@@ -5,11 +5,12 @@ use std::ops::ControlFlow;
 use web_time::Instant;
 
 use super::{
-    options::{BenchOptions, Test, WARM_UP, bytes_in},
+    options::{BenchOptions, Test, WARM_UP},
     report::{Ceiling, CountersReport, FirstToken, Measured, Profile, Rate, Row},
 };
 use crate::{
-    Ceilings, Counters, Error, FinishReason, Result, SamplerOptions, Session, resident::load::Model,
+    Ceilings, Counters, Error, FinishReason, Result, SamplerOptions, Session,
+    gpu::system::bytes_in, resident::load::Model,
 };
 
 /// How often a profile times each dispatch.

@@ -59,11 +59,3 @@ impl BenchOptions {
         Ok(())
     }
 }
-
-/// Value of `key` in one of Linux's files of sizes.
-pub(super) fn bytes_in(file: &str, key: &str) -> Option<u64> {
-    let text = std::fs::read_to_string(file).ok()?;
-    let size = text.lines().find_map(|line| line.strip_prefix(key))?;
-    let kilobytes: u64 = size.trim().strip_suffix("kB")?.trim().parse().ok()?;
-    Some(kilobytes * 1024)
-}

@@ -5,12 +5,17 @@ mod choice;
 mod foreign;
 mod formats;
 mod gguf;
+#[cfg(feature = "safetensors")]
+mod hugging_face;
+#[cfg(not(feature = "safetensors"))]
+#[path = "no_safetensors.rs"]
 mod hugging_face;
 mod metadata;
 mod model_file;
 mod noise;
 mod quantise;
 mod reader;
+#[cfg(feature = "safetensors")]
 mod safetensors;
 mod short;
 mod source;

@@ -1,13 +1,13 @@
 //! What an adapter is, has and allows: read off an adapter, or off a device that somebody else opened.
 
 use lantern_kernels::Cooperative;
-use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{cooperative, options::GpuOptions};
 
 /// One adapter, as `lantern devices` lists it.
-#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "bench", derive(schemars::JsonSchema))]
 pub struct AdapterDescription {
     /// Its place in the order of preference: discrete, integrated, virtual, other, software.
     pub index: usize,
@@ -28,7 +28,8 @@ pub struct AdapterDescription {
 }
 
 /// Limits of an adapter that decide what runs on it and how.
-#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "bench", derive(schemars::JsonSchema))]
 pub struct AdapterLimits {
     /// Bytes of a buffer that a shader can see at once.
     pub max_storage_buffer_binding_size: u64,
@@ -45,7 +46,8 @@ pub struct AdapterLimits {
 }
 
 /// Features of an adapter that decide which kernel variants it can run.
-#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "bench", derive(schemars::JsonSchema))]
 #[expect(
     clippy::struct_excessive_bools,
     reason = "an adapter has each or has it not"

@@ -7,7 +7,6 @@ use lantern_kernels::{
     parts::{SCALAR_F16, SCALAR_F32},
     read,
 };
-use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use web_time::Instant;
 
@@ -15,7 +14,8 @@ use super::{case::Alone, device::Gpu, pipeline::BindingResource, texture::Memory
 use crate::Result;
 
 /// What an adapter can do at all, by measurement.
-#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "bench", derive(schemars::JsonSchema))]
 pub struct Ceilings {
     /// Bytes read a second, by the fastest of several kernels that only read.
     pub read_bytes_per_second: f64,

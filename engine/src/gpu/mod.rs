@@ -18,6 +18,7 @@ mod oneshot;
 pub mod options;
 pub mod pipeline;
 pub mod selftest;
+pub(crate) mod system;
 pub mod texture;
 pub mod times;
 pub mod tuning;

@@ -3,14 +3,14 @@
 use std::ops::ControlFlow;
 
 use lantern_kernels::{ALL, Case, Kernel, Variant};
-use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{device::Gpu, known};
 use crate::{Error, Result};
 
 /// What became of one variant of a kernel.
-#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "bench", derive(schemars::JsonSchema))]
 pub struct SelfTestRow {
     /// The kernel.
     pub kernel: String,
@@ -27,7 +27,8 @@ pub struct SelfTestRow {
 }
 
 /// What became of all that were run.
-#[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "bench", derive(schemars::JsonSchema))]
 pub struct SelfTest {
     /// Every case of every kernel ran; else the variants in use were tried on one each. Null in results of before this was
     /// noted.

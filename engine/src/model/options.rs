@@ -1,16 +1,16 @@
 //! How a model is loaded.
 
 use lantern_kernels::store::BLOCK;
-use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::config::Config;
 use crate::Gpu;
 
 /// How exactly to compute.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "bench", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
-#[schemars(transform = allow_default)]
+#[cfg_attr(feature = "bench", schemars(transform = allow_default))]
 pub enum Precision {
     /// A cache of f16, and f16 tiles where the adapter gains by them; sums in f32.
     #[default]
@@ -22,6 +22,7 @@ pub enum Precision {
 }
 
 /// Has the schema of results allow the alias of [`Precision::Mixed`].
+#[cfg(feature = "bench")]
 fn allow_default(schema: &mut schemars::Schema) {
     let names = schema.get_mut("oneOf").and_then(|all| all.as_array_mut());
     if let Some(names) = names {
@@ -34,7 +35,8 @@ fn allow_default(schema: &mut schemars::Schema) {
 }
 
 /// How keys and values are kept.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "bench", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum CacheType {
     /// 4 bytes a value.

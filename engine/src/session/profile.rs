@@ -1,13 +1,13 @@
 //! Where the time of a pass goes: each dispatch in a pass of its own, between two timestamps of the GPU.
 
-use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::Session;
 use crate::{Error, Result, plan::run::Segment};
 
 /// The dispatches of a pass that are the same shader.
-#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "bench", derive(schemars::JsonSchema))]
 pub struct ProfileRow {
     /// The shader: kernel, parts and variant.
     pub label: String,

@@ -5,14 +5,21 @@
 
 mod byte_pairs;
 mod pretokenizers;
+#[cfg(feature = "templates")]
 mod python;
 mod sentencepiece;
 mod specials;
 mod stream;
+#[cfg(feature = "templates")]
+mod template;
+#[cfg(not(feature = "templates"))]
+#[path = "no_template.rs"]
 mod template;
 mod tokenizer;
 mod vocabulary;
 
 pub use stream::TextStream;
-pub use template::{ChatTemplate, name_special_tokens};
+pub use template::ChatTemplate;
+#[cfg(feature = "templates")]
+pub use template::name_special_tokens;
 pub use tokenizer::Tokenizer;

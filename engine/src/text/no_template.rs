@@ -1,0 +1,74 @@
+//! Stands in the place of `template` where the feature `templates` is left out: the text of a template is there, and
+//! whatever would render it refuses.
+
+use super::Tokenizer;
+use crate::{Error, ModelFile, Result, file::Metadata};
+
+/// The text of a chat template, which cannot be rendered without the feature `templates`.
+#[derive(Debug)]
+pub struct ChatTemplate {
+    source: String,
+}
+
+impl ModelFile {
+    /// The chat template, where the file has one.
+    pub fn chat_template(&self) -> Result<Option<ChatTemplate>> {
+        ChatTemplate::from_metadata(self.metadata())
+    }
+}
+
+impl ChatTemplate {
+    /// Keeps the text of a template.
+    ///
+    /// # Errors
+    /// None; with the feature, [`Error::Template`].
+    pub fn new(source: &str) -> Result<ChatTemplate> {
+        Ok(ChatTemplate {
+            source: source.to_owned(),
+        })
+    }
+
+    /// The template in `tokenizer.chat_template`, if there is one.
+    ///
+    /// # Errors
+    /// [`Error::BadFile`] where that is no text.
+    pub fn from_metadata(metadata: &Metadata) -> Result<Option<ChatTemplate>> {
+        let source = metadata.text("tokenizer.chat_template")?;
+        source.map(ChatTemplate::new).transpose()
+    }
+
+    /// Refuses: there is no clock to stop.
+    ///
+    /// # Errors
+    /// [`Error::Unsupported`], always.
+    pub fn with_now(self, _now: &str) -> Result<ChatTemplate> {
+        Err(left_out())
+    }
+
+    /// The template's text.
+    pub fn source(&self) -> &str {
+        &self.source
+    }
+
+    /// Refuses to render.
+    ///
+    /// # Errors
+    /// [`Error::Unsupported`], always.
+    pub fn render(&self, _input: &serde_json::Value) -> Result<String> {
+        Err(left_out())
+    }
+
+    /// Refuses to render.
+    ///
+    /// # Errors
+    /// [`Error::Unsupported`], always.
+    pub fn tokens(&self, _input: serde_json::Value, _tokenizer: &Tokenizer) -> Result<Vec<u32>> {
+        Err(left_out())
+    }
+}
+
+fn left_out() -> Error {
+    let message = "a chat takes the model's chat template, and this program was built without the feature `templates` of \
+                   lantern-engine; complete texts instead";
+    Error::Unsupported(message.to_owned())
+}
