@@ -152,13 +152,12 @@ impl LoadArgs {
 
     /// The engine's options.
     pub fn options(&self) -> LoadOptions {
-        LoadOptions {
-            precision: self.precision.into(),
-            cache: self.cache,
-            context: self.context.map(NonZeroUsize::get),
-            prefill_batch: self.prefill_batch.map(NonZeroUsize::get),
-            gpu_memory: self.gpu_memory,
-        }
+        LoadOptions::default()
+            .precision(self.precision.into())
+            .cache(self.cache)
+            .context(self.context.map(NonZeroUsize::get))
+            .prefill_batch(self.prefill_batch.map(NonZeroUsize::get))
+            .gpu_memory(self.gpu_memory)
     }
 }
 
@@ -254,11 +253,7 @@ pub fn open_gpu_with(args: &AdapterArgs, options: GpuOptions) -> Result<Gpu> {
     let adapter = args.adapter.clone().filter(|name| !name.trim().is_empty());
     let faults = std::env::var("LANTERN_FAULTS").unwrap_or_default(); // for tests
     let faults = faults.split_whitespace().map(str::to_owned).collect();
-    let options = GpuOptions {
-        adapter,
-        faults,
-        ..options
-    };
+    let options = options.adapter(adapter).faults(faults);
     let gpu = block_on(Gpu::new(&options))?;
     let used = gpu.adapter();
     notes::note(&format!(

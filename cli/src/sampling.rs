@@ -104,16 +104,15 @@ impl SamplingArgs {
             ));
         }
         let seed = self.seed.unwrap_or_else(random_seed);
-        let options = SamplerOptions {
-            temperature: if self.greedy { 0.0 } else { self.temperature },
-            top_k: self.top_k,
-            top_p: self.top_p,
-            min_p: self.min_p,
-            repeat_penalty: self.repeat_penalty,
-            frequency_penalty: self.frequency_penalty,
-            presence_penalty: self.presence_penalty,
-            seed,
-        };
+        let options = SamplerOptions::default()
+            .temperature(if self.greedy { 0.0 } else { self.temperature })
+            .top_k(self.top_k)
+            .top_p(self.top_p)
+            .min_p(self.min_p)
+            .repeat_penalty(self.repeat_penalty)
+            .frequency_penalty(self.frequency_penalty)
+            .presence_penalty(self.presence_penalty)
+            .seed(seed);
         options
             .validate()
             .map_err(|error| Failure::Usage(error.to_string()))?;

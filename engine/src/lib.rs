@@ -14,7 +14,7 @@
 //! and [`LanguageModel::complete`] block; what is `async` runs everywhere, in a browser too, without a runtime.
 //!
 //! Features, all on unless they are left out: `blocking` (calls that block), `templates` (chats), `safetensors` (models in
-//! the folders of Hugging Face), `bench` ([`bench`]: measuring and estimates). What a program meets of one that is left out
+//! the folders of Hugging Face), `bench` ([`mod@bench`]: measuring and estimates). What a program meets of one that is left out
 //! is [`Error::Unsupported`] and names it.
 //!
 //! The way of the data, one direction: Source → Header → Family row and Config → Weights → Plan → Session → Sampler → TextStream.
@@ -25,9 +25,9 @@ mod error;
 pub mod file;
 mod generate;
 mod gpu;
-pub mod graph;
-pub mod model;
-pub mod plan;
+mod graph;
+mod model;
+mod plan;
 mod resident;
 mod session;
 pub mod text;
@@ -51,11 +51,12 @@ pub use gpu::options::{BrowserAdapter, GpuOptions};
 pub use gpu::selftest::{SelfTest, SelfTestRow};
 pub use gpu::times::KernelTime;
 pub use gpu::tuning::Tuning;
+pub use graph::Graph;
 pub use model::{
     config::Config,
-    options::{CacheType, LoadOptions, Precision},
+    options::{CONTEXT_DEFAULT_MAX, CacheType, LoadOptions, Precision},
 };
-pub use plan::cost::Load;
+pub use plan::{cost::Load, dispatch::Plan};
 pub use resident::{load::Model, lora::Lora, stream::Streaming};
 pub use session::{
     Session,
@@ -71,3 +72,9 @@ pub use session::{
 pub use text::{ChatTemplate, TextStream, Tokenizer};
 /// Version of wgpu that [`Gpu::from_device`] takes a device of.
 pub use wgpu;
+
+/// Door for Lantern's own tests: no part of the library, and free to change.
+#[doc(hidden)]
+pub mod internals {
+    pub use crate::model::families::FAMILIES;
+}

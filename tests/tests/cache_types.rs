@@ -10,11 +10,9 @@ use crate::support::{
 };
 
 fn with(cache: CacheType) -> LoadOptions {
-    LoadOptions {
-        precision: Precision::Exact,
-        cache: Some(cache),
-        ..LoadOptions::default()
-    }
+    LoadOptions::default()
+        .precision(Precision::Exact)
+        .cache(cache)
 }
 
 /// A block of the formats' model, and one with windows, soft-capping and heads of 32.

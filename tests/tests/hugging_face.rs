@@ -24,10 +24,7 @@ fn gpu() -> Arc<Gpu> {
 #[test]
 fn families_from_safetensors() {
     let gpu = gpu();
-    let options = LoadOptions {
-        precision: Precision::Exact,
-        ..LoadOptions::default()
-    };
+    let options = LoadOptions::default().precision(Precision::Exact);
     let mut failures = Vec::new();
     for name in references::FAMILIES {
         let path = models::folder("families").join(format!("{name}.gguf"));

@@ -147,10 +147,7 @@ fn gpu_shaders_that_are_not_tried_are_checked() {
         .trial(Trial::Off)
         .tuning_seconds(None);
     let prepare = |checked: bool| {
-        let options = GpuOptions {
-            checked,
-            ..GpuOptions::default()
-        };
+        let options = GpuOptions::default().checked(checked);
         let gpu: Arc<Gpu> = Arc::new(adapters::gpu(&adapters::main(), options));
         let model = models::load(&gpu, &path, &LoadOptions::default());
         block_on(model.prepare(&off, &mut |_| ControlFlow::Continue(())))

@@ -31,10 +31,7 @@ const RANK: u64 = 4;
 const ALPHA: f32 = 6.0;
 
 fn exact() -> LoadOptions {
-    LoadOptions {
-        precision: Precision::Exact,
-        ..LoadOptions::default()
-    }
+    LoadOptions::default().precision(Precision::Exact)
 }
 
 /// A GGUF file in memory, of f32, and of f16 where a tensor's name ends in `halved`.
@@ -313,10 +310,7 @@ fn a_lora_that_does_not_fit_changes_nothing() {
     let tokens = reference(&folder("families").join("llama")).tokens;
     let greedy = SamplerOptions::greedy();
     let open = |memory_max| {
-        let options = GpuOptions {
-            memory_max,
-            ..GpuOptions::default()
-        };
+        let options = GpuOptions::default().memory_max(memory_max);
         Arc::new(adapters::gpu(&adapters::main(), options))
     };
     let ready = |gpu: &Arc<Gpu>| {

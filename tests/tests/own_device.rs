@@ -105,11 +105,7 @@ fn gpu_a_device_of_the_callers_stays_the_callers() {
 #[test]
 fn gpu_a_device_with_what_every_device_has_will_do() {
     let opened = open(|_| wgpu::DeviceDescriptor::default());
-    let plain = GpuOptions {
-        f16: false,
-        subgroups: false,
-        ..GpuOptions::default()
-    };
+    let plain = GpuOptions::default().f16(false).subgroups(false);
     let path = models::folder("families").join("llama.gguf");
     let logits = |gpu: Gpu| {
         let model = models::load(&Arc::new(gpu), &path, &LoadOptions::default());
@@ -139,10 +135,7 @@ fn gpu_what_a_device_of_the_callers_lacks_is_named() {
     assert!(matches!(refused, Error::Unsupported(_)));
     let named = "max_storage_buffers_per_shader_stage 4, and Lantern needs 8";
     assert!(refused.to_string().contains(named), "{refused}");
-    let chosen = GpuOptions {
-        adapter: Some("0".to_owned()),
-        ..GpuOptions::default()
-    };
+    let chosen = GpuOptions::default().adapter("0".to_owned());
     assert!(matches!(gpu(&few, &chosen), Err(Error::BadInput(_))));
 }
 

@@ -34,10 +34,7 @@ fn quantised(from: &str, kind: &str) -> PathBuf {
 #[test]
 fn as_near_to_the_weights_as_the_reference() {
     let gpu = adapters::open(&adapters::main());
-    let exact = LoadOptions {
-        precision: Precision::Exact,
-        ..LoadOptions::default()
-    };
+    let exact = LoadOptions::default().precision(Precision::Exact);
     let tokens = reference(&folder("formats/F32")).tokens;
     let whole = logits(&folder("formats/F32"));
     for kind in ModelFile::quantised_types() {

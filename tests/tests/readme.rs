@@ -2,7 +2,7 @@
 
 use std::{fs, path::Path};
 
-use lantern_engine::{LoadOptions, ModelFile, file::Source, model::families::FAMILIES};
+use lantern_engine::{LoadOptions, ModelFile, file::Source, internals::FAMILIES};
 use lantern_kernels::{FORMATS, Format};
 
 use crate::{

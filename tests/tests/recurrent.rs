@@ -19,10 +19,7 @@ const FILES: [&str; 2] = ["qwen35", "qwen35-tied-layers"];
 fn model(name: &str, precision: Precision) -> (Model, Vec<u32>) {
     let gpu: Arc<Gpu> = Arc::new(adapters::gpu(&adapters::main(), GpuOptions::default()));
     let path = folder("families-2026").join(format!("{name}.gguf"));
-    let options = LoadOptions {
-        precision,
-        ..LoadOptions::default()
-    };
+    let options = LoadOptions::default().precision(precision);
     (load(&gpu, &path, &options), reference(&path).tokens)
 }
 

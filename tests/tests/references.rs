@@ -17,14 +17,7 @@ use crate::support::{
 
 /// NMSE of all logits, and the first greedy token that differs where the reference is sure of it.
 fn compare(gpu: &Arc<Gpu>, path: &Path, precision: Precision) -> (f64, Option<usize>) {
-    let model = load(
-        gpu,
-        path,
-        &LoadOptions {
-            precision,
-            ..LoadOptions::default()
-        },
-    );
+    let model = load(gpu, path, &LoadOptions::default().precision(precision));
     let reference = reference(path);
     let mut session = pollster::block_on(model.session()).unwrap();
     let error = nmse(&prefill_all(&mut session, &reference.tokens), &logits(path));
@@ -49,11 +42,9 @@ fn check(kind: &str, names: &[&str], precision: Precision, max: f64) {
 
 /// A GPU with checked shaders that prefers the variants named.
 fn open(adapter: &AdapterDescription, variants: &[&str]) -> Arc<Gpu> {
-    let options = GpuOptions {
-        checked: true,
-        variants: variants.iter().map(ToString::to_string).collect(),
-        ..GpuOptions::default()
-    };
+    let options = GpuOptions::default()
+        .checked(true)
+        .variants(variants.iter().map(ToString::to_string).collect());
     Arc::new(adapters::gpu(adapter, options))
 }
 

@@ -76,20 +76,16 @@ fn what_is_measured_is_a_result() {
         let gpu = Arc::new(adapters::gpu(&adapter, GpuOptions::default()));
         let whole = ModelFile::synthetic("smollm2-135m:q4_0").unwrap();
         let few = whole.synthetic_layers(2).unwrap();
-        let options = LoadOptions {
-            context: Some(64),
-            ..LoadOptions::default()
-        };
+        let options = LoadOptions::default().context(64);
         let model = load_file(&gpu, &few, &options);
         let mut session = block_on(model.session()).unwrap();
-        let bench = BenchOptions {
-            prompt: vec![8],
-            generated: vec![2],
-            depths: vec![0, 4],
-            repetitions: 2,
-            profile: false,
-            load_seconds: 0.1,
-        };
+        let bench = BenchOptions::default()
+            .prompt(vec![8])
+            .generated(vec![2])
+            .depths(vec![0, 4])
+            .repetitions(2)
+            .profile(false)
+            .load_seconds(0.1);
         let mut go = |_, _| std::ops::ControlFlow::Continue(());
         let mut measured = block_on(session.bench(&bench, &mut go)).unwrap();
         let few_layers = measured.clone();
@@ -127,10 +123,7 @@ fn an_estimate_knows_what_a_model_takes() {
     for adapter in adapters::all() {
         let gpu = Arc::new(adapters::gpu(&adapter, GpuOptions::default()));
         let file = ModelFile::synthetic("smollm2-135m:q8_0").unwrap();
-        let options = LoadOptions {
-            context: Some(128),
-            ..LoadOptions::default()
-        };
+        let options = LoadOptions::default().context(128);
         let mut go = || std::ops::ControlFlow::Continue(());
         let estimate = block_on(gpu.estimate(&file, &options, &mut go)).unwrap();
         assert_eq!(gpu.counters().gpu_bytes, 0, "what it ran is gone");

@@ -17,10 +17,7 @@ fn file(kind: &str, name: &str) -> PathBuf {
 }
 
 fn exact() -> LoadOptions {
-    LoadOptions {
-        precision: Precision::Exact,
-        ..LoadOptions::default()
-    }
+    LoadOptions::default().precision(Precision::Exact)
 }
 
 fn rows(tokens: &[u32], sequence: u32) -> Vec<Row> {

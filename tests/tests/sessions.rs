@@ -23,11 +23,9 @@ fn model(options: GpuOptions, load_options: &LoadOptions) -> Model {
 }
 
 fn exact(prefill_batch: Option<usize>) -> LoadOptions {
-    LoadOptions {
-        precision: Precision::Exact,
-        prefill_batch,
-        ..LoadOptions::default()
-    }
+    LoadOptions::default()
+        .precision(Precision::Exact)
+        .prefill_batch(prefill_batch)
 }
 
 fn prompt() -> Vec<u32> {
@@ -75,13 +73,7 @@ fn every_kind_of_variant_agrees() {
         &["workgroup", "workgroup64", "workgroup32"],
     ] {
         let variants = names.iter().map(ToString::to_string).collect();
-        let forced = model(
-            GpuOptions {
-                variants,
-                ..GpuOptions::default()
-            },
-            &exact(None),
-        );
+        let forced = model(GpuOptions::default().variants(variants), &exact(None));
         let error = nmse(&logits(&forced, &prompt()), &wanted);
         assert!(error <= 1e-9, "{names:?}: NMSE {error:.2e}");
     }
@@ -92,15 +84,8 @@ fn without_f16_and_without_subgroups() {
     let path = folder("formats").join("Q4_1.gguf");
     for adapter in adapters::all() {
         let run = |f16, subgroups, precision| {
-            let options = GpuOptions {
-                f16,
-                subgroups,
-                ..GpuOptions::default()
-            };
-            let load_options = LoadOptions {
-                precision,
-                ..LoadOptions::default()
-            };
+            let options = GpuOptions::default().f16(f16).subgroups(subgroups);
+            let load_options = LoadOptions::default().precision(precision);
             let gpu = Arc::new(adapters::gpu(&adapter, options));
             logits(&load(&gpu, &path, &load_options), &prompt())
         };
@@ -119,11 +104,7 @@ fn without_f16_and_without_subgroups() {
 fn two_runs_are_equal_bit_for_bit() {
     let model = model(GpuOptions::default(), &LoadOptions::default());
     assert_eq!(logits(&model, &prompt()), logits(&model, &prompt()));
-    let sampler = SamplerOptions {
-        temperature: 1.5,
-        seed: 7,
-        ..SamplerOptions::default()
-    };
+    let sampler = SamplerOptions::default().temperature(1.5).seed(7);
     let run = |sampler: &SamplerOptions| {
         let mut session = block_on(model.session()).unwrap();
         prefill(&mut session, &prompt());
@@ -132,16 +113,10 @@ fn two_runs_are_equal_bit_for_bit() {
     assert_eq!(run(&sampler), run(&sampler));
     assert_ne!(
         run(&sampler),
-        run(&SamplerOptions {
-            seed: 8,
-            ..sampler.clone()
-        }),
+        run(&sampler.clone().seed(8)),
         "a seed must matter"
     );
-    let cold = SamplerOptions {
-        repeat_penalty: 1.000_001,
-        ..SamplerOptions::greedy()
-    };
+    let cold = SamplerOptions::greedy().repeat_penalty(1.000_001);
     assert_eq!(
         run(&SamplerOptions::greedy())[..4],
         run(&cold)[..4],
@@ -165,10 +140,7 @@ fn penalties_change_what_is_drawn() {
                 .len()
     };
     let plain = repeats(&run(&SamplerOptions::greedy()));
-    let strict = repeats(&run(&SamplerOptions {
-        presence_penalty: 50.0,
-        ..SamplerOptions::greedy()
-    }));
+    let strict = repeats(&run(&SamplerOptions::greedy().presence_penalty(50.0)));
     assert!(
         plain > 0 && strict == 0,
         "{plain} repeats without, {strict} with a penalty that forbids them"
@@ -233,13 +205,7 @@ fn all_logits_agree_with_the_last() {
 
 #[test]
 fn the_context_has_an_end() {
-    let model = model(
-        GpuOptions::default(),
-        &LoadOptions {
-            context: Some(80),
-            ..LoadOptions::default()
-        },
-    );
+    let model = model(GpuOptions::default(), &LoadOptions::default().context(80));
     let mut session = block_on(model.session()).unwrap();
     let long: Vec<u32> = prompt().into_iter().cycle().take(81).collect();
     let error =
@@ -267,10 +233,7 @@ fn the_context_has_an_end() {
 
 #[test]
 fn bad_input_is_refused_with_a_reason() {
-    let chunks = LoadOptions {
-        prefill_batch: Some(32),
-        ..LoadOptions::default()
-    };
+    let chunks = LoadOptions::default().prefill_batch(32);
     let model = model(GpuOptions::default(), &chunks);
     let mut session = block_on(model.session()).unwrap();
     let none = &mut |_, _| ControlFlow::Continue(());
@@ -281,10 +244,7 @@ fn bad_input_is_refused_with_a_reason() {
         "bad-input"
     );
     assert_eq!(block_on(session.logits()).unwrap_err().code(), "bad-input");
-    let sampler = SamplerOptions {
-        top_p: f32::NAN,
-        ..SamplerOptions::default()
-    };
+    let sampler = SamplerOptions::default().top_p(f32::NAN);
     let error =
         block_on(session.generate(1, &sampler, &mut |_| ControlFlow::Continue(()))).unwrap_err();
     assert!(error.to_string().contains("top-p"), "{error}");
@@ -302,18 +262,12 @@ fn bad_input_is_refused_with_a_reason() {
 #[test]
 fn weights_above_the_binding_limit_are_split() {
     let adapter = adapters::main();
-    let options = LoadOptions {
-        context: Some(100),
-        prefill_batch: Some(32), // activations of more do not fit so little either
-        ..exact(None)
-    };
+    let options = exact(None).context(100).prefill_batch(32);
     for textures in [true, false] {
         let gpu = |max_binding| {
-            let limited = GpuOptions {
-                max_binding,
-                textures,
-                ..GpuOptions::default()
-            };
+            let limited = GpuOptions::default()
+                .max_binding(max_binding)
+                .textures(textures);
             Arc::new(adapters::gpu(&adapter, limited))
         };
         let (whole, split) = (gpu(None), gpu(Some(64 << 10)));
@@ -387,11 +341,9 @@ fn how_many_tokens_a_reading_brings_changes_nothing() {
         all.extend(generate(&mut session, 70, sampler));
         (all, block_on(session.logits()).unwrap())
     };
-    let penalised = SamplerOptions {
-        frequency_penalty: 0.5,
-        repeat_penalty: 1.2,
-        ..SamplerOptions::default()
-    };
+    let penalised = SamplerOptions::default()
+        .frequency_penalty(0.5)
+        .repeat_penalty(1.2);
     for sampler in [SamplerOptions::greedy(), penalised] {
         let wanted = sampled(Some(1), &sampler, 10);
         for batch in [Some(2), Some(7), Some(16), None] {
@@ -402,10 +354,7 @@ fn how_many_tokens_a_reading_brings_changes_nothing() {
 
 #[test]
 fn a_batch_ends_with_the_context() {
-    let options = LoadOptions {
-        context: Some(80),
-        ..LoadOptions::default()
-    };
+    let options = LoadOptions::default().context(80);
     let model = model(GpuOptions::default(), &options);
     let mut session = block_on(model.session()).unwrap();
     session.set_tokens_per_readback(Some(16));
@@ -440,10 +389,7 @@ fn a_saved_session_goes_on_as_it_would_have() {
             other.write_piece(index, piece).unwrap();
         }
         assert_eq!(other.tokens(), session.tokens());
-        let penalised = SamplerOptions {
-            frequency_penalty: 1.0,
-            ..SamplerOptions::default()
-        };
+        let penalised = SamplerOptions::default().frequency_penalty(1.0);
         let wanted = generate(&mut session, 12, &penalised);
         assert_eq!(generate(&mut other, 12, &penalised), wanted);
     }
@@ -459,10 +405,7 @@ fn a_saved_session_of_another_model_is_refused() {
     let mut session = of("Q4_1.gguf", &exact(None));
     prefill(&mut session, &prompt());
     let saved = session.save().unwrap();
-    let short = LoadOptions {
-        context: Some(32),
-        ..exact(None)
-    };
+    let short = exact(None).context(32);
     for (name, options, piece) in [
         ("Q4_0.gguf", exact(None), "another model"),
         ("Q4_1.gguf", LoadOptions::default(), "another precision"),

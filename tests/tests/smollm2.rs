@@ -29,15 +29,10 @@ fn open(
     precision: Precision,
     variants: &[&str],
 ) -> (Arc<Gpu>, Model) {
-    let options = GpuOptions {
-        variants: variants.iter().map(ToString::to_string).collect(),
-        ..GpuOptions::default()
-    };
+    let options =
+        GpuOptions::default().variants(variants.iter().map(ToString::to_string).collect());
     let gpu = Arc::new(adapters::gpu(adapter, options));
-    let options = LoadOptions {
-        precision,
-        ..LoadOptions::default()
-    };
+    let options = LoadOptions::default().precision(precision);
     assert_forced(&gpu, path, &options, variants);
     let model = load(&gpu, path, &options);
     (gpu, model)
@@ -120,16 +115,9 @@ fn default_logits_and_tokens_in_integers() {
 #[test]
 fn split_at_1_mib() {
     let Some(path) = default_model() else { return };
-    let options = GpuOptions {
-        max_binding: Some(1 << 20),
-        textures: false,
-        ..GpuOptions::default()
-    };
+    let options = GpuOptions::default().max_binding(1 << 20).textures(false);
     let gpu = Arc::new(adapters::gpu(&adapters::main(), options));
-    let load_options = LoadOptions {
-        context: Some(64),
-        ..LoadOptions::default()
-    };
+    let load_options = LoadOptions::default().context(64);
     let plan = ModelFile::open(&path)
         .unwrap()
         .plan(&gpu, &load_options, 1)

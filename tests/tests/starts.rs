@@ -20,11 +20,7 @@ fn pipelines_come_ahead_and_prefill_in_parts() {
         .unwrap()
         .synthetic_layers(2)
         .unwrap();
-    let options = LoadOptions {
-        context: Some(1024),
-        prefill_batch: Some(256),
-        ..LoadOptions::default()
-    };
+    let options = LoadOptions::default().context(1024).prefill_batch(256);
     let model = load_file(&gpu, &file, &options);
     let compiled = gpu.counters().pipelines_compiled;
     assert!(compiled > 10, "{compiled} pipelines");
@@ -51,18 +47,13 @@ fn attention_in_parts_agrees_with_that_of_a_prompt() {
         .unwrap()
         .synthetic_layers(2)
         .unwrap();
-    let options = LoadOptions {
-        precision: Precision::Exact,
-        context: Some(1024),
-        ..LoadOptions::default()
-    };
+    let options = LoadOptions::default()
+        .precision(Precision::Exact)
+        .context(1024);
     let tokens: Vec<u32> = (0..601).map(|i| i * 7 % 500).collect();
     for adapter in adapters::all() {
         for subgroups in [true, false] {
-            let gpu = GpuOptions {
-                subgroups,
-                ..GpuOptions::default()
-            };
+            let gpu = GpuOptions::default().subgroups(subgroups);
             let gpu = Arc::new(adapters::gpu(&adapter, gpu));
             let model = load_file(&gpu, &file, &options);
             let mut session = block_on(model.session()).unwrap();

@@ -19,11 +19,9 @@ use crate::support::{
 const TOO_LITTLE: u64 = 1000; // bytes in which nothing fits
 
 fn options(gpu_memory: Option<u64>) -> LoadOptions {
-    LoadOptions {
-        precision: Precision::Exact,
-        gpu_memory,
-        ..LoadOptions::default()
-    }
+    LoadOptions::default()
+        .precision(Precision::Exact)
+        .gpu_memory(gpu_memory)
 }
 
 fn try_load(gpu: &Arc<Gpu>, path: &Path, options: &LoadOptions) -> Result<Model, Error> {
@@ -98,10 +96,7 @@ fn a_model_in_32_mib_says_the_same() {
     let Some(path) = default_model() else { return };
     for adapter in adapters::all() {
         let gpu = adapters::open(&adapter);
-        let short = |gpu_memory| LoadOptions {
-            context: Some(128),
-            ..options(gpu_memory)
-        };
+        let short = |gpu_memory| options(gpu_memory).context(128);
         let model = load(&gpu, &path, &short(Some(32 << 20)));
         let bytes = gpu.counters().gpu_bytes;
         let mut session = block_on(model.session()).unwrap();
@@ -125,19 +120,10 @@ fn a_model_in_32_mib_says_the_same() {
 fn what_turns_out_not_to_fit_streams() {
     let Some(path) = default_model() else { return };
     let file = ModelFile::open(&path).unwrap();
-    let short = LoadOptions {
-        context: Some(128),
-        ..options(None)
-    };
+    let short = options(None).context(128);
     for adapter in adapters::all() {
         let memory_max = 48 << 20; // of 85 MB
-        let gpu = adapters::gpu(
-            &adapter,
-            GpuOptions {
-                memory_max: Some(memory_max),
-                ..GpuOptions::default()
-            },
-        );
+        let gpu = adapters::gpu(&adapter, GpuOptions::default().memory_max(memory_max));
         let model = load_file(&Arc::new(gpu), &file, &short);
         let (streaming, budget) = (model.streaming().unwrap(), model.budget().unwrap());
         assert!(streaming.bytes_per_pass > 0 && budget < memory_max);
@@ -181,10 +167,7 @@ fn a_file_of_gigabytes_takes_little_memory() {
     assert!(file.len() > 2 << 30);
     let adapter = &adapters::all()[0];
     let gpu = adapters::open(adapter);
-    let few = LoadOptions {
-        context: Some(64),
-        ..options(Some(BUDGET))
-    };
+    let few = options(Some(BUDGET)).context(64);
     let model = load_file(&gpu, &file, &few);
     std::fs::remove_file(&path).unwrap(); // what is mapped stays
     let mut session = block_on(model.session()).unwrap();
@@ -246,10 +229,7 @@ fn random_weights_are_the_same_wherever_they_are_made() {
             let file = ModelFile::synthetic(&format!("smollm2-135m:{stored}"));
             let file = file.unwrap().synthetic_layers(3).unwrap();
             let all_at = |gpu_memory| {
-                let options = LoadOptions {
-                    context: Some(64),
-                    ..options(gpu_memory)
-                };
+                let options = options(gpu_memory).context(64);
                 let mut each = |_, _| ControlFlow::Continue(());
                 block_on(Model::load(&gpu, &file, &options, &mut each))
             };

@@ -14,10 +14,7 @@ use crate::support::{
 };
 
 fn forced(variants: &[&str]) -> GpuOptions {
-    GpuOptions {
-        variants: variants.iter().map(ToString::to_string).collect(),
-        ..GpuOptions::default()
-    }
+    GpuOptions::default().variants(variants.iter().map(ToString::to_string).collect())
 }
 
 #[test]
@@ -32,12 +29,7 @@ fn names_of_no_variant_are_refused() {
         said.contains("\"rows_4\"") && said.contains("rows4, rows8, runs"),
         "{said}"
     );
-    let faulty = |fault: &str| {
-        refused(GpuOptions {
-            faults: vec![fault.to_owned()],
-            ..GpuOptions::default()
-        })
-    };
+    let faulty = |fault: &str| refused(GpuOptions::default().faults(vec![fault.to_owned()]));
     let said = faulty("matvec.rows_4");
     assert!(
         said.contains("\"matvec.rows_4\"") && said.contains("rows4, rows8, subgroup"),
@@ -54,11 +46,9 @@ fn names_of_no_variant_are_refused() {
 
 #[test]
 fn a_variant_that_does_not_run_here_is_refused() {
-    let options = GpuOptions {
-        adapter: Some(adapters::main().index.to_string()),
-        subgroups: false,
-        ..forced(&["workgroup", "subgroup"])
-    };
+    let options = forced(&["workgroup", "subgroup"])
+        .adapter(adapters::main().index.to_string())
+        .subgroups(false);
     let error = block_on(Gpu::new(&options)).err().expect("an error");
     let said = error.to_string();
     assert!(
@@ -75,11 +65,7 @@ fn each_variant_by_force_gives_the_reference() {
     for variant in ["rows4", "rows8", "subgroup", "workgroup", "workgroup8"] {
         let gpu = Arc::new(adapters::gpu(&adapters::main(), forced(&[variant])));
         for (precision, max) in [(Precision::Mixed, 1e-4), (Precision::Exact, 1e-6)] {
-            let options = LoadOptions {
-                precision,
-                context: Some(128),
-                ..LoadOptions::default()
-            };
+            let options = LoadOptions::default().precision(precision).context(128);
             assert_forced(&gpu, &path, &options, &[variant]);
             let model = load(&gpu, &path, &options);
             let mut session = block_on(model.session()).unwrap();

@@ -13,11 +13,9 @@ use crate::support::{
 const MODEL: &str = "gemma3.gguf";
 
 fn options(prefill_batch: usize) -> LoadOptions {
-    LoadOptions {
-        precision: Precision::Exact,
-        prefill_batch: Some(prefill_batch),
-        ..LoadOptions::default()
-    }
+    LoadOptions::default()
+        .precision(Precision::Exact)
+        .prefill_batch(prefill_batch)
 }
 
 fn text(length: u32) -> Vec<u32> {

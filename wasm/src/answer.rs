@@ -49,16 +49,15 @@ impl Default for Options {
 
 impl Options {
     fn completion(self) -> CompletionOptions {
-        let sampler = SamplerOptions {
-            temperature: self.temperature,
-            top_k: self.top_k,
-            top_p: self.top_p,
-            min_p: self.min_p,
-            repeat_penalty: self.repeat_penalty,
-            frequency_penalty: self.frequency_penalty,
-            presence_penalty: self.presence_penalty,
-            seed: self.seed,
-        };
+        let sampler = SamplerOptions::default()
+            .temperature(self.temperature)
+            .top_k(self.top_k)
+            .top_p(self.top_p)
+            .min_p(self.min_p)
+            .repeat_penalty(self.repeat_penalty)
+            .frequency_penalty(self.frequency_penalty)
+            .presence_penalty(self.presence_penalty)
+            .seed(self.seed);
         let options = CompletionOptions::default()
             .sampler(sampler)
             .max_tokens(self.max_tokens)

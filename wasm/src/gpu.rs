@@ -59,15 +59,13 @@ impl Gpu {
             software: options.software,
             subgroups: options.subgroups,
         };
-        let options = GpuOptions {
-            browser: Some(browser),
-            f16: options.f16,
-            textures: options.textures,
-            max_binding: options.max_binding,
-            faults: options.faults,
-            timestamps: true,
-            ..GpuOptions::default()
-        };
+        let options = GpuOptions::default()
+            .browser(browser)
+            .f16(options.f16)
+            .textures(options.textures)
+            .max_binding(options.max_binding)
+            .faults(options.faults)
+            .timestamps(true);
         let gpu = lantern_engine::Gpu::new(&options).await?;
         Ok(Gpu {
             inner: Arc::new(gpu),
@@ -115,13 +113,12 @@ impl Gpu {
             precision,
             kv_cache,
         } = serde_json::from_str(&options)?;
-        let options = LoadOptions {
-            context,
-            precision,
-            cache: kv_cache,
-            gpu_memory: None,
-            prefill_batch: None,
-        };
+        let options = LoadOptions::default()
+            .context(context)
+            .precision(precision)
+            .cache(kv_cache)
+            .gpu_memory(None)
+            .prefill_batch(None);
         let file = ModelFile::read(sources.into_iter().map(source).collect()).await?;
         let mut each = || match stop.call0(&JsValue::NULL) {
             Ok(answer) if !answer.is_truthy() => ControlFlow::Continue(()),

@@ -59,14 +59,13 @@ impl LoadedModel {
         depths.sort_unstable();
         depths.dedup();
         let some = |counts: Vec<usize>| counts.into_iter().filter(|&count| count > 0).collect();
-        let options = BenchOptions {
-            prompt: some(prompt_tokens),
-            generated: some(generated_tokens),
-            depths,
-            repetitions,
-            profile,
-            load_seconds: self.load_seconds,
-        };
+        let options = BenchOptions::default()
+            .prompt(some(prompt_tokens))
+            .generated(some(generated_tokens))
+            .depths(depths)
+            .repetitions(repetitions)
+            .profile(profile)
+            .load_seconds(self.load_seconds);
         let mut told = |done: usize, total: usize| asked(&progress, done as f64, total as f64);
         let measured = self.session.bench(&options, &mut told).await?;
         let report = Report::new(&self.session, self.size(), host, measured);

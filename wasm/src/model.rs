@@ -65,13 +65,12 @@ impl LoadedModel {
         let start = Instant::now();
         let options: Options = serde_json::from_str(&options)?;
         let tuning_seconds = options.tuning_seconds;
-        let options = LoadOptions {
-            context: options.context,
-            precision: options.precision,
-            cache: options.kv_cache,
-            prefill_batch: None,
-            gpu_memory: None,
-        };
+        let options = LoadOptions::default()
+            .context(options.context)
+            .precision(options.precision)
+            .cache(options.kv_cache)
+            .prefill_batch(None)
+            .gpu_memory(None);
         let sources = sources.into_iter().map(source).collect();
         let file = ModelFile::read(sources).await?;
         let mut told = |done: u64, total: u64| asked(&progress, done as f64, total as f64);

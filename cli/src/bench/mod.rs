@@ -96,14 +96,13 @@ impl Args {
         let mut depths = self.depth.clone();
         depths.sort_unstable();
         depths.dedup();
-        BenchOptions {
-            prompt: some(&self.prompt),
-            generated: some(&self.count),
-            depths,
-            repetitions: self.repetitions as usize,
-            profile: self.profile,
-            load_seconds: 0.0,
-        }
+        BenchOptions::default()
+            .prompt(some(&self.prompt))
+            .generated(some(&self.count))
+            .depths(depths)
+            .repetitions(self.repetitions as usize)
+            .profile(self.profile)
+            .load_seconds(0.0)
     }
 }
 
@@ -165,10 +164,7 @@ fn measured_on(
     options: &LoadOptions,
 ) -> Result<Report> {
     let start = Instant::now();
-    let gpu = GpuOptions {
-        timestamps: args.profile,
-        ..GpuOptions::default()
-    };
+    let gpu = GpuOptions::default().timestamps(args.profile);
     let gpu = Arc::new(load::open_gpu_with(&load.gpu, gpu)?);
     let report = if args.synthetic.is_some() {
         synthetic::run(args, load, file, options, &gpu)?
@@ -205,10 +201,7 @@ fn measure(
     session: &mut Session,
     file: &ModelFile,
 ) -> Result<Report> {
-    let options = BenchOptions {
-        load_seconds: loaded.duration.as_secs_f64(),
-        ..args.measured()
-    };
+    let options = args.measured().load_seconds(loaded.duration.as_secs_f64());
     let mut progress: Option<Progress> = None;
     let mut each = |done: usize, total: usize| {
         let bar = progress.get_or_insert_with(|| Progress::count("measuring", total as u64));

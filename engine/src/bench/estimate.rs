@@ -140,20 +140,15 @@ impl Gpu {
         let some = (enough.min(u64::from(layers)) as u32).max(LAYERS.min(layers));
         let synthetic = file.synthetic_layers(some)?;
         let prompt = PROMPT.min(file.prefill_batch(self, options)?);
-        let bench = BenchOptions {
-            prompt: vec![prompt],
-            generated: vec![SAMPLED],
-            depths: vec![0],
-            repetitions: REPETITIONS,
-            profile: false,
-            load_seconds: 0.0,
-        };
+        let bench = BenchOptions::default()
+            .prompt(vec![prompt])
+            .generated(vec![SAMPLED])
+            .depths(vec![0])
+            .repetitions(REPETITIONS)
+            .profile(false)
+            .load_seconds(0.0);
         // A short context: its cost is known from the sizes.
-        let short = LoadOptions {
-            context: Some(bench.positions()),
-            gpu_memory: None,
-            ..options.clone()
-        };
+        let short = options.clone().context(bench.positions()).gpu_memory(None);
         let before = self.counters().gpu_bytes;
         let model = Model::load(self, &synthetic, &short, &mut |_, _| each()).await?;
         model.try_variants(f64::INFINITY, &mut |_| each()).await?;

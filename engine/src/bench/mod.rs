@@ -18,7 +18,7 @@ impl Session {
     /// Measures with this session, which is empty afterwards. `each(done, total)` counts tokens, and stops by breaking.
     ///
     /// # Errors
-    /// [`Error::BadInput`] where there is nothing to measure, or no room for it; [`Error::Aborted`].
+    /// [`Error::BadInput`](crate::Error::BadInput) where there is nothing to measure, or no room for it; [`Error::Aborted`](crate::Error::Aborted).
     pub async fn bench(
         &mut self,
         options: &BenchOptions,

@@ -7,6 +7,7 @@ pub(super) const WARM_UP: usize = 8;
 
 /// Options of a benchmark.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct BenchOptions {
     /// Tokens of each prompt that is prefilled; none of 0.
     pub prompt: Vec<usize>,
@@ -29,7 +30,63 @@ pub(crate) enum Test {
     Decode(usize),
 }
 
+impl Default for BenchOptions {
+    /// Has the rows of `lantern bench`: 128 tokens of a prompt, 32 of an answer, from an empty cache.
+    fn default() -> Self {
+        BenchOptions {
+            prompt: vec![128],
+            generated: vec![32],
+            depths: vec![0],
+            repetitions: 3,
+            profile: false,
+            load_seconds: 0.0,
+        }
+    }
+}
+
 impl BenchOptions {
+    /// Prefills prompts of so many tokens.
+    #[must_use]
+    pub fn prompt(mut self, prompt: Vec<usize>) -> Self {
+        self.prompt = prompt;
+        self
+    }
+
+    /// Samples answers of so many tokens.
+    #[must_use]
+    pub fn generated(mut self, generated: Vec<usize>) -> Self {
+        self.generated = generated;
+        self
+    }
+
+    /// Measures with so many tokens in the cache, rising.
+    #[must_use]
+    pub fn depths(mut self, depths: Vec<usize>) -> Self {
+        self.depths = depths;
+        self
+    }
+
+    /// Takes so many samples of each row.
+    #[must_use]
+    pub fn repetitions(mut self, repetitions: usize) -> Self {
+        self.repetitions = repetitions;
+        self
+    }
+
+    /// Also times each kernel, or does not.
+    #[must_use]
+    pub fn profile(mut self, profile: bool) -> Self {
+        self.profile = profile;
+        self
+    }
+
+    /// Reports that opening the device and loading took so many seconds.
+    #[must_use]
+    pub fn load_seconds(mut self, load_seconds: f64) -> Self {
+        self.load_seconds = load_seconds;
+        self
+    }
+
     /// Positions that the measurements take.
     pub fn positions(&self) -> usize {
         let longest = |counts: &[usize]| counts.iter().copied().max().unwrap_or(0);

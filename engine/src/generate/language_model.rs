@@ -114,11 +114,9 @@ impl LanguageModel {
         let gpu = if let Some(gpu) = &options.gpu {
             gpu.clone()
         } else {
-            let gpu = GpuOptions {
-                adapter: options.adapter.clone(),
-                checked: options.prepare.trial == Trial::Off,
-                ..GpuOptions::default()
-            };
+            let gpu = GpuOptions::default()
+                .adapter(options.adapter.clone())
+                .checked(options.prepare.trial == Trial::Off);
             Arc::new(Gpu::new(&gpu).await?)
         };
         if let Some(kept) = &options.tuning {

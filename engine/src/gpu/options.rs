@@ -6,6 +6,7 @@
     clippy::struct_excessive_bools,
     reason = "independent switches, each off in some test"
 )]
+#[non_exhaustive]
 pub struct GpuOptions {
     /// Name (part of it, in any case) or index of the adapter; none: the first in the order of preference.
     pub adapter: Option<String>,
@@ -62,5 +63,91 @@ impl Default for GpuOptions {
             timestamps: false,
             browser: None,
         }
+    }
+}
+
+impl GpuOptions {
+    /// Opens the adapter of this name, or part of a name, or index; with none the first.
+    #[must_use]
+    pub fn adapter(mut self, adapter: impl Into<Option<String>>) -> Self {
+        self.adapter = adapter.into();
+        self
+    }
+
+    /// Lowers the binding size limit to so many bytes.
+    #[must_use]
+    pub fn max_binding(mut self, max_binding: impl Into<Option<u64>>) -> Self {
+        self.max_binding = max_binding.into();
+        self
+    }
+
+    /// Uses 16-bit arithmetic where the adapter has it, or never.
+    #[must_use]
+    pub fn f16(mut self, f16: bool) -> Self {
+        self.f16 = f16;
+        self
+    }
+
+    /// Uses subgroup operations where the adapter has them, or never.
+    #[must_use]
+    pub fn subgroups(mut self, subgroups: bool) -> Self {
+        self.subgroups = subgroups;
+        self
+    }
+
+    /// Asks for cooperative matrices, an experimental feature of wgpu.
+    #[must_use]
+    pub fn cooperative(mut self, cooperative: bool) -> Self {
+        self.cooperative = cooperative;
+        self
+    }
+
+    /// Keeps weights in textures on adapters that run on the CPU, or never.
+    #[must_use]
+    pub fn textures(mut self, textures: bool) -> Self {
+        self.textures = textures;
+        self
+    }
+
+    /// Keeps bounds checks in shaders.
+    #[must_use]
+    pub fn checked(mut self, checked: bool) -> Self {
+        self.checked = checked;
+        self
+    }
+
+    /// Prefers the kernel variants of these names.
+    #[must_use]
+    pub fn variants(mut self, variants: Vec<String>) -> Self {
+        self.variants = variants;
+        self
+    }
+
+    /// Has these `kernel.variant` compute nothing, for tests.
+    #[must_use]
+    pub fn faults(mut self, faults: Vec<String>) -> Self {
+        self.faults = faults;
+        self
+    }
+
+    /// Has memory for so many bytes, for tests.
+    #[must_use]
+    pub fn memory_max(mut self, memory_max: impl Into<Option<u64>>) -> Self {
+        self.memory_max = memory_max.into();
+        self
+    }
+
+    /// Asks for timestamps where the adapter has them.
+    #[must_use]
+    pub fn timestamps(mut self, timestamps: bool) -> Self {
+        self.timestamps = timestamps;
+        self
+    }
+
+    /// Tells what a page knows of its adapter.
+    #[must_use]
+    pub fn browser(mut self, browser: impl Into<Option<BrowserAdapter>>) -> Self {
+        self.browser = browser.into();
+        self
     }
 }

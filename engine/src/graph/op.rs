@@ -275,6 +275,10 @@ pub struct Attend {
 
 /// y = x · f(gate).
 #[derive(Debug, Clone)]
+#[expect(
+    clippy::struct_field_names,
+    reason = "a gate has one, and what it gates"
+)]
 pub struct Gate {
     /// What is gated.
     pub x: Tensor,
@@ -353,6 +357,7 @@ pub struct Route {
 
 /// y = W\[expert\] x for each expert of each row.
 #[derive(Debug, Clone)]
+#[expect(clippy::struct_field_names, reason = "as the literature names it")]
 pub struct Experts {
     /// A row for each row of the pass, or one for each of its experts.
     pub x: Tensor,

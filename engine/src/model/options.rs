@@ -86,6 +86,7 @@ impl CacheType {
 
 /// How to load a model.
 #[derive(Debug, Clone, Default)]
+#[non_exhaustive]
 pub struct LoadOptions {
     /// How exactly to compute.
     pub precision: Precision,
@@ -101,6 +102,41 @@ pub struct LoadOptions {
 }
 
 impl LoadOptions {
+    /// Computes this exactly.
+    #[must_use]
+    pub fn precision(mut self, precision: Precision) -> Self {
+        self.precision = precision;
+        self
+    }
+
+    /// Keeps keys and values in this type; with none as the precision has it.
+    #[must_use]
+    pub fn cache(mut self, cache: impl Into<Option<CacheType>>) -> Self {
+        self.cache = cache.into();
+        self
+    }
+
+    /// Gives sessions room for so many tokens; with none as many as the model has, at most [`CONTEXT_DEFAULT_MAX`].
+    #[must_use]
+    pub fn context(mut self, context: impl Into<Option<usize>>) -> Self {
+        self.context = context.into();
+        self
+    }
+
+    /// Prefills so many tokens in a pass; with none as many as suit the adapter.
+    #[must_use]
+    pub fn prefill_batch(mut self, prefill_batch: impl Into<Option<usize>>) -> Self {
+        self.prefill_batch = prefill_batch.into();
+        self
+    }
+
+    /// Takes at most so many bytes on the GPU; with none what the adapter has.
+    #[must_use]
+    pub fn gpu_memory(mut self, gpu_memory: impl Into<Option<u64>>) -> Self {
+        self.gpu_memory = gpu_memory.into();
+        self
+    }
+
     /// Tokens of a prefill pass.
     pub(crate) fn prefill_batch_on(&self, gpu: &Gpu, context: usize) -> usize {
         let suiting = if gpu.software() { 32 } else { 256 };

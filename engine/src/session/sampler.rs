@@ -7,6 +7,7 @@ use crate::{Error, Result};
 
 /// How tokens are sampled: penalties, then top-k, top-p, min-p, then temperature, as llama.cpp orders them.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[non_exhaustive]
 pub struct SamplerOptions {
     /// 0 always takes the likeliest; larger is more varied.
     pub temperature: f32,
@@ -51,6 +52,62 @@ impl SamplerOptions {
             presence_penalty: 0.0,
             seed: 0,
         }
+    }
+
+    /// Samples at this temperature; 0 always takes the likeliest.
+    #[must_use]
+    pub fn temperature(mut self, temperature: f32) -> Self {
+        self.temperature = temperature;
+        self
+    }
+
+    /// Leaves the so many likeliest; 0 leaves all.
+    #[must_use]
+    pub fn top_k(mut self, top_k: u32) -> Self {
+        self.top_k = top_k;
+        self
+    }
+
+    /// Leaves the likeliest that make up this mass; 1 leaves all.
+    #[must_use]
+    pub fn top_p(mut self, top_p: f32) -> Self {
+        self.top_p = top_p;
+        self
+    }
+
+    /// Leaves those at least this likely relative to the likeliest; 0 leaves all.
+    #[must_use]
+    pub fn min_p(mut self, min_p: f32) -> Self {
+        self.min_p = min_p;
+        self
+    }
+
+    /// Divides positive logits of tokens seen by this, and multiplies negative ones.
+    #[must_use]
+    pub fn repeat_penalty(mut self, repeat_penalty: f32) -> Self {
+        self.repeat_penalty = repeat_penalty;
+        self
+    }
+
+    /// Subtracts this from the logit of a token for each time that it was sampled.
+    #[must_use]
+    pub fn frequency_penalty(mut self, frequency_penalty: f32) -> Self {
+        self.frequency_penalty = frequency_penalty;
+        self
+    }
+
+    /// Subtracts this once from the logits of tokens sampled.
+    #[must_use]
+    pub fn presence_penalty(mut self, presence_penalty: f32) -> Self {
+        self.presence_penalty = presence_penalty;
+        self
+    }
+
+    /// Samples from this seed.
+    #[must_use]
+    pub fn seed(mut self, seed: u64) -> Self {
+        self.seed = seed;
+        self
     }
 
     /// Refuses what makes no sense, naming it.

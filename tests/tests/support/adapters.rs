@@ -32,10 +32,7 @@ pub fn main() -> AdapterDescription {
 
 /// A GPU of `adapter`, with the other options given.
 pub fn gpu(adapter: &AdapterDescription, options: GpuOptions) -> Gpu {
-    let options = GpuOptions {
-        adapter: Some(adapter.index.to_string()),
-        ..options
-    };
+    let options = options.adapter(adapter.index.to_string());
     pollster::block_on(Gpu::new(&options)).unwrap_or_else(|e| panic!("{}: {e}", adapter.name))
 }
 
