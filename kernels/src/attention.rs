@@ -9,21 +9,18 @@ use crate::{
     Call, Kernel, Shader, Variant,
     attention_cases::{HEAD_DIMS, cases_of},
     call::CellIndex,
-    parts::{
-        CACHE, CACHE_F16, CACHE_F16_TEXTURE, END_SPLIT, ENDING, MASK, MASK_NONE, MASK_WINDOW,
-        REDUCE_SUBGROUP, REDUCE_WORKGROUP, ROWS, SCORES, SCORES_CAPPED, SUBGROUP,
-    },
-    store::{decode, words_of},
+    parts::{Cache, Ending, Mask, REDUCE_SUBGROUP, REDUCE_WORKGROUP, ROWS, SUBGROUP, Scores},
+    store::decode,
     tolerance,
 };
 
 /// The kernel; units are query heads / `HEADS`. Constants: `HEAD_DIM`, `GROUP`, and `HEADS`, which divides it; `KV_SPLITS` for
-/// the ending `END_SPLIT`.
+/// `Ending::Split`.
 pub static ATTENTION: Kernel = Kernel {
     name: "attention",
     source: include_str!("attention.wgsl"),
     uses: &[&ROWS],
-    sockets: &[CACHE, SCORES, MASK, ENDING],
+    sockets: &[Cache::SOCKET, Scores::SOCKET, Mask::SOCKET, Ending::SOCKET],
     variants: &[
         Variant {
             name: "subgroup8",
@@ -55,7 +52,7 @@ pub static ATTENTION: Kernel = Kernel {
     grid: splits_grid,
     reference,
     tolerance: tolerance::f32,
-    cases: || cases_of(CACHE.parts, HEAD_DIMS),
+    cases: || cases_of(HEAD_DIMS),
 };
 
 /// For the kernels beside this one: a workgroup is a subgroup, as lavapipe and SwiftShader have them.
@@ -85,9 +82,9 @@ crate::params! {
         y_stride: u32,
         /// Factor on every score, 1 / sqrt(head_dim) as a rule.
         scale: f32,
-        /// What scores are capped to, for `SCORES_CAPPED`.
+        /// What scores are capped to, for `Scores::Capped`.
         cap: f32,
-        /// Positions that a token attends to, for `MASK_WINDOW`.
+        /// Positions that a token attends to, for `Mask::Window`.
         window: u32,
         /// Cells of a sequence in a head's cache; the length of its ring, where it has one.
         cells: u32,
@@ -98,12 +95,9 @@ crate::params! {
 
 /// Heads, tokens, splits of the positions.
 pub(crate) fn splits_grid(shader: &Shader, heads: u32, tokens: u32) -> [u32; 3] {
-    let mut parts = shader.parts.iter();
-    let split = parts.any(|p| std::ptr::eq(*p, &raw const END_SPLIT));
-    let splits = if split {
-        shader.constant("KV_SPLITS")
-    } else {
-        1
+    let splits = match Ending::of(&shader.parts) {
+        Some(Ending::Split) => shader.constant("KV_SPLITS"),
+        _ => 1,
     };
     [heads, tokens, splits]
 }
@@ -116,10 +110,11 @@ pub fn heads_together(head: u32, group: u32) -> u32 {
 }
 
 fn cache(call: &mut Call, name: &str) -> Vec<f32> {
-    if let Some(words) = call.parts.iter().find_map(|part| words_of(part)) {
+    let cache = Cache::of(&call.parts).expect("a part that reads the cache");
+    if let Some(words) = cache.block_words() {
         return decode(call.words(name), words);
     }
-    if !call.has(&CACHE_F16) && !call.has(&CACHE_F16_TEXTURE) {
+    if !cache.is_f16() {
         return call.floats(name);
     }
     let halves = call
@@ -156,7 +151,7 @@ pub(crate) fn partial_attention(
     );
     let group = call.constant("GROUP") as usize;
     let kv_heads = p.kv_heads as usize;
-    let capped = call.has(&SCORES_CAPPED);
+    let capped = Scores::of(&call.parts) == Some(Scores::Capped);
     let cells = CellIndex::new(call, p.cells, p.head_cells);
     let sequence = call.rows()[row].sequence;
     let of_head = |h: usize| {
@@ -195,25 +190,23 @@ pub(crate) fn partial_attention(
 fn seen(call: &mut Call, row: usize) -> Range<usize> {
     let rows = call.rows();
     let count = rows[row].position as usize + 1;
-    if call.has(&MASK_WINDOW) {
-        count.saturating_sub(call.params::<Params>().window as usize)..count
-    } else if call.has(&MASK_NONE) {
-        let own = rows
-            .iter()
-            .filter(|other| other.sequence == rows[row].sequence);
-        0..own
-            .map(|other| other.position as usize + 1)
-            .max()
-            .unwrap_or(0)
-    } else {
-        0..count
+    match Mask::of(&call.parts).expect("a part that masks") {
+        Mask::Causal => 0..count,
+        Mask::Window => count.saturating_sub(call.params::<Params>().window as usize)..count,
+        Mask::None => {
+            let own = rows
+                .iter()
+                .filter(|other| other.sequence == rows[row].sequence);
+            let ends = own.map(|other| other.position as usize + 1);
+            0..ends.max().unwrap_or(0)
+        }
     }
 }
 
 /// `y` (tokens, heads, head_dim) of all positions that each token sees; of shares of the positions of one token (heads, splits,
 /// head_dim of acc, m, l).
 pub(crate) fn reference(call: &mut Call) {
-    if call.has(&END_SPLIT) {
+    if Ending::of(&call.parts) == Some(Ending::Split) {
         split_reference(call);
         return;
     }

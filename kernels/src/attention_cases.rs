@@ -3,18 +3,15 @@
 use half::f16;
 
 use crate::{
-    Case, Cases, Part,
+    Case, Cases,
     attention::{ATTENTION, EIGHT, Params, heads_together, reference},
     attention_combine::KV_SPLITS,
     bytes_of_params,
     call::{ROW_WORDS, ROWS_HEADER, Row, activations, consecutive, interleaved, rows, words},
     padded,
-    parts::{
-        CACHE_F16, CACHE_F16_TEXTURE, END_SPLIT, END_WHOLE, MASK_CAUSAL, MASK_NONE, MASK_WINDOW,
-        SCORES_CAPPED, SCORES_PLAIN,
-    },
+    parts::{Cache, Ending, Mask, Scores},
     random::Random,
-    store::{BLOCK, encode, words_of},
+    store::{BLOCK, encode},
 };
 
 /// A subgroup of eight lanes turns too often for llvmpipe where large heads meet long contexts; such adapters have
@@ -50,19 +47,16 @@ const F16_ONLY: [u32; 3] = [80, 96, 512];
 /// first. Not larger: f32 rounds scores near 100 by 4e-6, which alone makes an NMSE of some 1e-12.
 const LARGE: f32 = 95.0;
 
-/// Random keys, or values, as the part has them.
-fn random_cache(random: &mut Random, part: &'static Part, count: u32) -> Vec<u32> {
+/// Random keys, or values, as the cache has them.
+fn random_cache(random: &mut Random, cache: Cache, count: u32) -> Vec<u32> {
     let all = random.floats(count as usize);
     let bits = |v: f32| u32::from(f16::from_f32(v).to_bits());
     let pair = |v: &[f32]| bits(v[0]) | bits(v[1]) << 16;
-    if let Some(words) = words_of(part) {
+    if let Some(words) = cache.block_words() {
         all.chunks_exact(BLOCK)
             .flat_map(|block| encode(block, words))
             .collect()
-    } else if [&CACHE_F16, &CACHE_F16_TEXTURE]
-        .iter()
-        .any(|f16| std::ptr::eq(*f16, part))
-    {
+    } else if cache.is_f16() {
         all.chunks(2).map(pair).collect()
     } else {
         words(&all)
@@ -80,45 +74,44 @@ pub(crate) struct HeadDims {
     pub multiple_of: u32,
 }
 
-/// Cases of a kernel that reads the cache through these parts: made as they are asked for, since long ones take megabytes.
-pub(crate) fn cases_with(parts: &'static [&'static Part], heads: HeadDims) -> Cases {
-    let is = |part: &'static Part, other: &'static Part| std::ptr::eq(part, other);
-    let stored = move || stored_cases(parts, heads);
-    let textures = parts.iter().any(|part| is(part, &CACHE_F16_TEXTURE));
+/// Cases of a kernel that reads the cache: made as they are asked for, since long ones take megabytes.
+pub(crate) fn cases_with(heads: HeadDims) -> Cases {
     // Those of f16 once more, with the same cache in textures.
-    let again = textures.then(stored).into_iter().flatten();
-    let again = again.filter(move |case| {
-        is(case.parts[0], &CACHE_F16) && case.consts[0].1.is_multiple_of(EIGHT)
-    });
-    Box::new(stored().chain(again.map(in_texture)))
+    let again = stored_cases(&STORED, heads)
+        .filter(|case| cache_of(case) == Cache::F16 && case.consts[0].1.is_multiple_of(EIGHT));
+    Box::new(stored_cases(&STORED, heads).chain(again.map(in_texture)))
 }
 
-/// Those whose cache lies in buffers.
-fn stored_cases(parts: &'static [&'static Part], heads: HeadDims) -> impl Iterator<Item = Case> {
-    let stored = parts
-        .iter()
-        .filter(|part| !std::ptr::eq(**part, &raw const CACHE_F16_TEXTURE));
-    let suits = move |part: &'static Part, head: u32, position: u32| {
+/// Caches that lie in buffers.
+const STORED: [Cache; 4] = [Cache::F32, Cache::F16, Cache::Q8_0, Cache::Q4_0];
+
+fn cache_of(case: &Case) -> Cache {
+    Cache::of(&case.parts).expect("a part that reads the cache")
+}
+
+/// Those of caches that lie in buffers.
+fn stored_cases(caches: &'static [Cache], heads: HeadDims) -> impl Iterator<Item = Case> {
+    let suits = move |cache: Cache, head: u32, position: u32| {
         let max = if position > 100 {
             heads.max_long
         } else {
             heads.max
         };
         let whole = head <= max && head.is_multiple_of(heads.multiple_of);
-        let wanted = std::ptr::eq(part, &raw const CACHE_F16) || !F16_ONLY.contains(&head);
-        let blocks = words_of(part).is_none() || head.is_multiple_of(32) && position <= 100;
+        let wanted = cache == Cache::F16 || !F16_ONLY.contains(&head);
+        let blocks = cache.block_words().is_none() || head.is_multiple_of(32) && position <= 100;
         whole && wanted && blocks
     };
-    let shapes = stored.flat_map(move |&part| {
-        let suiting = SHAPES.into_iter().filter(move |s| suits(part, s.0, s.3));
-        suiting.map(move |shape| (part, shape))
+    let shapes = caches.iter().flat_map(move |&cache| {
+        let suiting = SHAPES.into_iter().filter(move |s| suits(cache, s.0, s.3));
+        suiting.map(move |shape| (cache, shape))
     });
     let (mut random, mut of_special) = (Random::new(6), Random::new(17));
-    shapes.flat_map(move |(part, shape)| {
-        let blocks = words_of(part).is_some();
+    shapes.flat_map(move |(cache, shape)| {
+        let blocks = cache.block_words().is_some();
         let mut cases = Vec::new();
         let scale = 1.0 / (shape.0 as f32).sqrt();
-        let (case, params) = case_of(part, shape, scale, &mut random);
+        let (case, params) = case_of(cache, shape, scale, &mut random);
         // All but the long ones with a window and soft-capping too, and without a mask.
         if shape.3 <= 100 {
             if !blocks {
@@ -138,7 +131,7 @@ fn stored_cases(parts: &'static [&'static Part], heads: HeadDims) -> impl Iterat
 type Shape = (u32, u32, u32, u32, u32);
 
 fn case_of(
-    part: &'static Part,
+    cache: Cache,
     (head, group, kv_heads, position, tokens): Shape,
     scale: f32,
     random: &mut Random,
@@ -161,9 +154,9 @@ fn case_of(
     let case = Case {
         name: format!(
             "{} {kv_heads}×{group} heads of {head}, {tokens} at {position}, scale {scale}",
-            part.name
+            cache.part().name
         ),
-        parts: vec![part, &SCORES_PLAIN, &MASK_CAUSAL],
+        parts: vec![cache.part(), Scores::Plain.part(), Mask::Causal.part()],
         consts: vec![("HEAD_DIM", head), ("GROUP", group), ("HEADS", heads)],
         params: bytes_of_params(&params),
         units: group * kv_heads / heads,
@@ -173,8 +166,8 @@ fn case_of(
                 "qkv",
                 activations(random, tokens.next_multiple_of(8), q_stride),
             ),
-            ("keys", random_cache(random, part, count)),
-            ("values", random_cache(random, part, count)),
+            ("keys", random_cache(random, cache, count)),
+            ("values", random_cache(random, cache, count)),
             ("y", vec![0; (tokens * y_stride) as usize]),
             ("rows", consecutive(position, tokens)),
         ],
@@ -219,10 +212,10 @@ fn capped_window(
     let count = cells * kv_heads * head;
     let mut case = case.clone();
     case.name.push_str(", capped, window");
-    (case.parts[1], case.parts[2]) = (&SCORES_CAPPED, &MASK_WINDOW);
+    (case.parts[1], case.parts[2]) = (Scores::Capped.part(), Mask::Window.part());
     case.params = bytes_of_params(params);
     for i in [1, 2] {
-        case.buffers[i].1 = random_cache(random, case.parts[0], count);
+        case.buffers[i].1 = random_cache(random, cache_of(&case), count);
     }
     case
 }
@@ -231,21 +224,21 @@ fn capped_window(
 fn unmasked(case: &Case) -> Case {
     let mut case = case.clone();
     case.name.push_str(", unmasked");
-    case.parts[2] = &MASK_NONE;
+    case.parts[2] = Mask::None.part();
     case
 }
 
 /// A case of a cache of f16 with the same cache in textures.
 fn in_texture(mut case: Case) -> Case {
-    case.parts[0] = &CACHE_F16_TEXTURE;
-    case.name = case.name.replacen("f16", CACHE_F16_TEXTURE.name, 1);
+    case.parts[0] = Cache::F16Texture.part();
+    case.name = case.name.replacen("f16", case.parts[0].name, 1);
     case
 }
 
 /// Cases of [`cases_with`], those that are not long with rows of two sequences too, and positions in shares.
-pub(crate) fn cases_of(caches: &'static [&'static Part], heads: HeadDims) -> Cases {
+pub(crate) fn cases_of(heads: HeadDims) -> Cases {
     let mut random = Random::new(18);
-    Box::new(cases_with(caches, heads).flat_map(move |case| {
+    Box::new(cases_with(heads).flat_map(move |case| {
         let position = first_row(&case).position;
         let mut all = vec![case];
         if position <= 100 {
@@ -254,7 +247,7 @@ pub(crate) fn cases_of(caches: &'static [&'static Part], heads: HeadDims) -> Cas
         // Nearer to the start some share would be empty.
         let far = (position >= 100).then(|| all.iter().map(in_splits).collect());
         for case in &mut all {
-            case.parts.push(&END_WHOLE);
+            case.parts.push(Ending::Whole.part());
         }
         all.into_iter().chain(far.unwrap_or_else(Vec::new))
     }))
@@ -275,7 +268,7 @@ fn two_sequences(case: &Case, random: &mut Random) -> Case {
     case.name.push_str(", two sequences");
     case.params = bytes_of_params(&params);
     for i in [1, 2] {
-        case.buffers[i].1 = random_cache(random, case.parts[0], count);
+        case.buffers[i].1 = random_cache(random, cache_of(&case), count);
     }
     case.buffers[4].1 = interleaved(first_row(&case).position, case.buffers[4].1[0]);
     case
@@ -286,7 +279,7 @@ fn in_splits(case: &Case) -> Case {
     let mut case = case.clone();
     let heads = case.units * case.consts[2].1;
     case.name.push_str(", in splits");
-    case.parts.push(&END_SPLIT);
+    case.parts.push(Ending::Split.part());
     case.consts.push(("KV_SPLITS", KV_SPLITS));
     case.tokens = 1;
     let Row {
@@ -303,9 +296,10 @@ mod tests {
 
     #[test]
     fn large_scores_are_beyond_what_exp_holds() {
-        static CACHES: [&Part; 1] = [&crate::parts::CACHE_F32];
-        let large = |case: &Case| case.name.ends_with(", large scores, in splits");
-        let found: Vec<_> = cases_of(&CACHES, HEAD_DIMS).filter(large).collect();
+        let large = |case: &Case| {
+            cache_of(case) == Cache::F32 && case.name.ends_with(", large scores, in splits")
+        };
+        let found: Vec<_> = cases_of(HEAD_DIMS).filter(large).collect();
         assert!(found.len() >= 4, "{}", found.len());
         for case in found {
             let m = largest_score(&case);

@@ -4,7 +4,7 @@ use crate::{
     Kernel,
     attention::{EIGHT, ONE_SUBGROUP, Params, reference, splits_grid},
     attention_cases::{HeadDims, cases_of},
-    parts::{CACHE, ENDING, MASK, ROWS, SCORES},
+    parts::{Cache, Ending, Mask, ROWS, Scores},
     tolerance,
 };
 
@@ -14,7 +14,7 @@ pub static ATTENTION_POSITIONS: Kernel = Kernel {
     name: "attention_positions",
     source: include_str!("attention_positions.wgsl"),
     uses: &[&ROWS],
-    sockets: &[CACHE, SCORES, MASK, ENDING],
+    sockets: &[Cache::SOCKET, Scores::SOCKET, Mask::SOCKET, Ending::SOCKET],
     variants: &ONE_SUBGROUP,
     params: Params::FIELDS,
     outputs: &["y"],
@@ -27,6 +27,6 @@ pub static ATTENTION_POSITIONS: Kernel = Kernel {
             max_long: 256,
             multiple_of: EIGHT,
         };
-        cases_of(CACHE.parts, heads)
+        cases_of(heads)
     },
 };

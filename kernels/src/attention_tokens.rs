@@ -5,7 +5,7 @@ use crate::{
     Kernel,
     attention::{ONE_SUBGROUP, Params, reference},
     attention_cases::{HeadDims, cases_with},
-    parts::{CACHE, MASK, ROWS, SCORES},
+    parts::{Cache, Mask, ROWS, Scores},
     tolerance,
 };
 
@@ -19,7 +19,7 @@ pub static ATTENTION_TOKENS: Kernel = Kernel {
     name: "attention_tokens",
     source: include_str!("attention_tokens.wgsl"),
     uses: &[&ROWS],
-    sockets: &[CACHE, SCORES, MASK],
+    sockets: &[Cache::SOCKET, Scores::SOCKET, Mask::SOCKET],
     variants: &ONE_SUBGROUP,
     params: Params::FIELDS,
     outputs: &["y"],
@@ -32,6 +32,6 @@ pub static ATTENTION_TOKENS: Kernel = Kernel {
             max_long: HEAD_MAX,
             multiple_of: 4,
         };
-        cases_with(CACHE.parts, heads)
+        cases_with(heads)
     },
 };

@@ -4,7 +4,7 @@ use bytemuck::Pod;
 
 use crate::{
     Format, GROUP, Part, Variant, padded,
-    parts::{CELLS_RING, MASK_WINDOW},
+    parts::{Cells, Mask},
     random::Random,
 };
 
@@ -30,11 +30,6 @@ impl Call {
     /// The parameters.
     pub fn params<P: Pod>(&self) -> P {
         bytemuck::pod_read_unaligned(&self.params)
-    }
-
-    /// A part of that name is chosen.
-    pub fn has(&self, part: &Part) -> bool {
-        self.parts.iter().any(|p| std::ptr::eq(*p, part))
     }
 
     /// A constant of the model or the variant.
@@ -181,10 +176,11 @@ pub(crate) struct CellIndex {
 impl CellIndex {
     /// The cells of a kernel's parameters `cells` and `head_cells`.
     pub(crate) fn new(call: &Call, cells: u32, head_cells: u32) -> CellIndex {
+        let mask_cells = Mask::of(&call.parts).map(Mask::cells);
         CellIndex {
             cells: cells as usize,
             head_cells: head_cells as usize,
-            ring: call.has(&CELLS_RING) || call.has(&MASK_WINDOW),
+            ring: Cells::of(&call.parts).or(mask_cells) == Some(Cells::Ring),
         }
     }
 

@@ -6,7 +6,7 @@ use crate::{
     call::{ROWS_HEADER, Row, activations, consecutive, interleaved, words},
     kernel::{LANES_64, wide_grid},
     padded,
-    parts::{NEXT_ROW, SILU},
+    parts::{Act, NEXT_ROW},
     pointwise::silu,
     random::Random,
     tolerance,
@@ -16,7 +16,7 @@ use crate::{
 pub static CONV: Kernel = Kernel {
     name: "conv",
     source: include_str!("conv.wgsl"),
-    uses: &[&NEXT_ROW, &SILU],
+    uses: &[&NEXT_ROW, Act::Silu.part()],
     sockets: &[],
     variants: &LANES_64,
     params: Params::FIELDS,

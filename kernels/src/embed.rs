@@ -6,7 +6,7 @@ use crate::{
     formats::FORMAT,
     kernel::lane_grid,
     padded,
-    parts::{F16X2_BITS, F16X2_UNPACK, LOOKUP, OF_POSITIONS, OF_TOKENS, ROWS},
+    parts::{F16X2_BITS, F16X2_UNPACK, Lookup, ROWS},
     random::Random,
     tolerance,
 };
@@ -16,7 +16,7 @@ pub static EMBED: Kernel = Kernel {
     name: "embed",
     source: include_str!("embed.wgsl"),
     uses: &[&ROWS],
-    sockets: &[FORMAT, LOOKUP],
+    sockets: &[FORMAT, Lookup::SOCKET],
     variants: &[
         Variant {
             name: "lanes8",
@@ -56,7 +56,7 @@ crate::params! {
 /// `x` (tokens, padded cols) from the tokens of the rows, or with the rows of their positions added.
 fn reference(call: &mut Call) {
     let p: Params = call.params();
-    let positions = call.has(&OF_POSITIONS);
+    let positions = Lookup::of(&call.parts) == Some(Lookup::Positions);
     let rows = call.rows();
     let weights = std::mem::take(&mut call.weights);
     let stride = padded(p.cols) as usize;
@@ -80,7 +80,12 @@ fn cases() -> Vec<Case> {
     let mut cases = Vec::new();
     for format in FORMATS {
         for (cols, row_start, count) in [(format.block * 40, 0, 3), (576, 0, 4), (64, 7, 5)] {
-            let (positions, textured) = (cols == 576, cols == 64);
+            let textured = cols == 64;
+            let lookup = if cols == 576 {
+                Lookup::Positions
+            } else {
+                Lookup::Tokens
+            };
             let cols = format.whole(cols);
             let weights = CaseWeights::random(format, 20, cols, &mut random);
             let all = [(7, 12, 1), (26, 3, 0), (0, 13, 1), (19, 4, 0), (8, 5, 0)];
@@ -92,7 +97,7 @@ fn cases() -> Vec<Case> {
                     } else {
                         &format.part
                     },
-                    if positions { &OF_POSITIONS } else { &OF_TOKENS },
+                    lookup.part(),
                 ],
                 consts: vec![],
                 params: bytemuck::bytes_of(&Params {

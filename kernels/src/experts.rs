@@ -2,14 +2,14 @@
 //! without the CPU knowing which.
 
 use crate::{
-    Call, Case, CaseWeights, FORMATS, Format, Kernel, Part, Variant, bytes_of_params,
+    Call, Case, CaseWeights, FORMATS, Format, Kernel, Variant, bytes_of_params,
     call::{activations, consecutive},
     formats::FORMAT,
     matvec::finish,
     padded,
     parts::{
-        F16X2_BITS, F16X2_UNPACK, FINISH, FINISH_ADD, FINISH_GEGLU, FINISH_GLU, FINISH_STORE,
-        Finish, REDUCE_NONE, REDUCE_SUBGROUP, REDUCE_WORKGROUP, ROWS,
+        Act, Epilogue, F16X2_BITS, F16X2_UNPACK, REDUCE_NONE, REDUCE_SUBGROUP, REDUCE_WORKGROUP,
+        ROWS,
     },
     random::Random,
     tolerance,
@@ -20,7 +20,7 @@ pub static EXPERTS: Kernel = Kernel {
     name: "experts",
     source: include_str!("experts.wgsl"),
     uses: &[&ROWS],
-    sockets: &[FORMAT, FINISH],
+    sockets: &[FORMAT, Epilogue::SOCKET],
     variants: &[
         Variant {
             name: "rows4",
@@ -116,19 +116,18 @@ fn reference(call: &mut Call) {
 
 fn case(
     format: &'static Format,
-    finish: &'static Part,
+    epilogue: Epilogue,
     (rows, cols, tokens, x_each, row_start): (u32, u32, u32, u32, u32),
     (experts, top_k): (u32, u32),
     random: &mut Random,
 ) -> Case {
-    let glu = Finish::of(finish) == Finish::Glu;
-    let results = if glu { rows / 2 } else { rows };
-    // Only what adds comes beside something else.
-    let y_start = if Finish::of(finish) == Finish::Add {
-        6
-    } else {
-        0
+    let results = match epilogue {
+        Epilogue::Glu(_) => rows / 2,
+        _ => rows,
     };
+    // Only what adds comes beside something else.
+    let y_start = if epilogue == Epilogue::Add { 6 } else { 0 };
+    let epilogue = epilogue.part();
     let y_stride = padded(y_start + results);
     let piece_rows = rows * experts - row_start;
     let expert_ids = (0..tokens * top_k)
@@ -138,9 +137,9 @@ fn case(
     Case {
         name: format!(
             "{top_k} of {experts} {rows}×{cols} {} {tokens} from {row_start}",
-            finish.name
+            epilogue.name
         ),
-        parts: vec![&format.part, finish],
+        parts: vec![&format.part, epilogue],
         consts: vec![],
         params: bytes_of_params(&Params {
             rows,
@@ -175,23 +174,30 @@ fn cases() -> Vec<Case> {
         let cols = format.block.max(64);
         cases.push(case(
             format,
-            &FINISH_STORE,
+            Epilogue::Store,
             (12, cols, 3, 1, 24),
             FEW,
             &mut random,
         ));
-        let finish = if format.block == 1 {
-            &FINISH_GEGLU
+        let act = if format.block == 1 {
+            Act::Gelu
         } else {
-            &FINISH_GLU
+            Act::Silu
         };
-        let mut textured = case(format, finish, (48, 2 * cols, 2, 0, 0), FEW, &mut random);
+        let glu = Epilogue::Glu(act);
+        let mut textured = case(format, glu, (48, 2 * cols, 2, 0, 0), FEW, &mut random);
         textured.parts[0] = &format.textured;
         cases.push(textured);
     }
     let added = (8, 64, 3, 1, 0);
-    cases.push(case(FORMATS[0], &FINISH_ADD, added, FEW, &mut random));
+    cases.push(case(FORMATS[0], Epilogue::Add, added, FEW, &mut random));
     let many = (8, 64, 3, 0, 0);
-    cases.push(case(FORMATS[0], &FINISH_STORE, many, (128, 8), &mut random));
+    cases.push(case(
+        FORMATS[0],
+        Epilogue::Store,
+        many,
+        (128, 8),
+        &mut random,
+    ));
     cases
 }

@@ -2,11 +2,11 @@
 //! Language Models, Qiu et al. 2025).
 
 use crate::{
-    Call, Case, Kernel, bytes_of_params,
+    Call, Case, Kernel, Part, bytes_of_params,
     call::{activations, words},
     kernel::{LANES_64, lane_grid},
     padded,
-    parts::{OUTPUT_GATES, SIGMOID},
+    parts::OutputGate,
     pointwise::{sigmoid, silu},
     random::Random,
     tolerance,
@@ -17,7 +17,7 @@ pub static GATE: Kernel = Kernel {
     name: "gate",
     source: include_str!("gate.wgsl"),
     uses: &[],
-    sockets: &[OUTPUT_GATES],
+    sockets: &[OutputGate::SOCKET],
     variants: &LANES_64,
     params: Params::FIELDS,
     outputs: &["y"],
@@ -41,11 +41,19 @@ crate::params! {
     }
 }
 
+/// The activation that one of these parts is.
+pub(crate) fn activated(parts: &[&Part]) -> fn(f64) -> f64 {
+    match OutputGate::of(parts).expect("a part that activates gates") {
+        OutputGate::Silu => silu,
+        OutputGate::Sigmoid => sigmoid,
+    }
+}
+
 /// `y` (rows, y_stride) times the activation of `x` (rows, x_stride).
 fn reference(call: &mut Call) {
     let p: Params = call.params();
     let x = call.floats("x");
-    let activated = if call.has(&SIGMOID) { sigmoid } else { silu };
+    let activated = activated(&call.parts);
     for row in 0..call.tokens as usize {
         let x = &x[row * p.x_stride as usize + p.x_start as usize..];
         let y = &mut call.floats_mut("y")[row * p.y_stride as usize..][..p.cols as usize];
@@ -59,7 +67,7 @@ fn reference(call: &mut Call) {
 fn cases() -> Vec<Case> {
     let mut random = Random::new(20);
     let mut cases = Vec::new();
-    for activation in OUTPUT_GATES.parts {
+    for activation in OutputGate::SOCKET.parts {
         for (cols, x_start, tokens) in [(7, 0, 1), (80, 80, 3), (96, 33, 2), (4096, 0, 2)] {
             let x_stride = padded(x_start + cols);
             let mut x = activations(&mut random, tokens, x_stride);

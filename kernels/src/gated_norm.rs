@@ -2,12 +2,12 @@
 //! (Gated Delta Networks, Yang et al. 2024, section 3.4).
 
 use crate::{
-    Call, Case, Kernel, Part, bytes_of_params,
+    Call, Case, Kernel, bytes_of_params,
     call::{activations, words},
+    gate::activated,
     norm::{VARIANTS, rms_norm},
     padded,
-    parts::{NORM_IN_PLACE, NORM_STORE, OUTPUT_GATES, OVERWRITE, SIGMOID, SILU},
-    pointwise::{sigmoid, silu},
+    parts::{NormResult, OutputGate},
     random::Random,
     tolerance,
 };
@@ -17,7 +17,7 @@ pub static GATED_NORM: Kernel = Kernel {
     name: "gated_norm",
     source: include_str!("gated_norm.wgsl"),
     uses: &[],
-    sockets: &[OVERWRITE, OUTPUT_GATES],
+    sockets: &[NormResult::OVERWRITE, OutputGate::SOCKET],
     variants: &VARIANTS,
     params: Params::FIELDS,
     outputs: &["y"],
@@ -50,12 +50,12 @@ fn reference(call: &mut Call) {
     let p: Params = call.params();
     let head_dim = p.head_dim as usize;
     let (weight, gate) = (call.floats("norm_weight"), call.floats("gate"));
-    let activated = if call.has(&SIGMOID) { sigmoid } else { silu };
+    let activated = activated(&call.parts);
     for row in 0..call.tokens as usize {
         for head in 0..call.units as usize {
             let start = head * head_dim;
             let to_y = row * p.y_stride as usize + start;
-            let x = if call.has(&NORM_IN_PLACE) {
+            let x = if NormResult::of(&call.parts) == Some(NormResult::InPlace) {
                 call.floats("y")[to_y..][..head_dim].to_vec()
             } else {
                 call.floats("x")[row * p.x_stride as usize + start..][..head_dim].to_vec()
@@ -73,7 +73,8 @@ fn reference(call: &mut Call) {
 fn cases() -> Vec<Case> {
     let mut random = Random::new(21);
     let mut cases = Vec::new();
-    let mut add = |result: &'static Part, activation: &'static Part, shape: [u32; 4]| {
+    let mut add = |result: NormResult, gate: OutputGate, shape: [u32; 4]| {
+        let (result, activation) = (result.part(), gate.part());
         let [head_dim, heads, gate_start, tokens] = shape;
         let width = head_dim * heads;
         let (stride, gate_stride) = (padded(width), padded(gate_start + width));
@@ -109,10 +110,10 @@ fn cases() -> Vec<Case> {
         });
     };
     for shape in [[1, 1, 0, 1], [7, 5, 3, 2], [16, 6, 160, 3], [128, 32, 0, 2]] {
-        add(&NORM_STORE, &SILU, shape);
-        add(&NORM_IN_PLACE, &SILU, shape);
+        add(NormResult::Store, OutputGate::Silu, shape);
+        add(NormResult::InPlace, OutputGate::Silu, shape);
     }
-    add(&NORM_STORE, &SIGMOID, [40, 3, 32, 2]);
-    add(&NORM_IN_PLACE, &SIGMOID, [128, 4, 512, 1]);
+    add(NormResult::Store, OutputGate::Sigmoid, [40, 3, 32, 2]);
+    add(NormResult::InPlace, OutputGate::Sigmoid, [128, 4, 512, 1]);
     cases
 }

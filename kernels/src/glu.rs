@@ -5,7 +5,7 @@ use crate::{
     call::activations,
     kernel::{LANES_64, lane_grid},
     padded,
-    parts::{GATES, GELU, SILU},
+    parts::Act,
     pointwise::{gelu, silu},
     random::Random,
     tolerance,
@@ -16,7 +16,7 @@ pub static GLU: Kernel = Kernel {
     name: "glu",
     source: include_str!("glu.wgsl"),
     uses: &[],
-    sockets: &[GATES],
+    sockets: &[Act::SOCKET],
     variants: &LANES_64,
     params: Params::FIELDS,
     outputs: &["y"],
@@ -46,14 +46,17 @@ fn reference(call: &mut Call) {
     let p: Params = call.params();
     let (cols, x_stride) = (p.cols as usize, p.x_stride as usize);
     let (x, delta) = (call.floats("x"), call.floats("delta"));
-    let by_gelu = call.has(&GELU);
+    let act = Act::of(&call.parts).expect("a part that activates gates");
     for row in 0..(call.tokens * p.each) as usize {
         let (x, delta) = (&x[row * x_stride..], &delta[row * x_stride..]);
         let y = &mut call.floats_mut("y")[row * p.y_stride as usize..];
         for col in 0..cols {
             let gate = f64::from(x[2 * col]) + f64::from(delta[col]);
             let up = f64::from(x[2 * col + 1]) + f64::from(delta[cols + col]);
-            let gate = if by_gelu { gelu(gate) } else { silu(gate) };
+            let gate = match act {
+                Act::Silu => silu(gate),
+                Act::Gelu => gelu(gate),
+            };
             y[col] = (gate * up) as f32;
         }
     }
@@ -63,7 +66,7 @@ fn reference(call: &mut Call) {
 fn cases() -> Vec<Case> {
     let mut random = Random::new(16);
     let mut cases = Vec::new();
-    for activation in [&SILU, &GELU] {
+    for activation in Act::SOCKET.parts {
         for (cols, each, tokens) in [(7, 1, 2), (96, 1, 3), (20, 3, 2)] {
             let (x_stride, y_stride) = (padded(2 * cols), padded(cols));
             cases.push(Case {

@@ -29,6 +29,7 @@ pub struct Kernel {
 }
 
 /// A name that a kernel leaves open, and the parts of which exactly one fills it.
+#[derive(Debug, PartialEq, Eq)]
 pub struct Socket {
     /// What the parts have in common.
     pub name: &'static str,
@@ -36,8 +37,8 @@ pub struct Socket {
     pub parts: &'static [&'static Part],
 }
 
-/// A piece of plain WGSL.
-#[derive(Debug)]
+/// A piece of plain WGSL. Parts are equal where all of this is.
+#[derive(Debug, PartialEq, Eq, Hash)]
 pub struct Part {
     /// Its word in a label; empty where it adds nothing worth naming.
     pub name: &'static str,
@@ -60,7 +61,7 @@ pub struct Part {
 }
 
 /// Matrices that the lanes of a subgroup hold and multiply together.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Cooperative {
     /// 8 × 8 f32, summed in f32.
     F32,
@@ -148,7 +149,7 @@ impl Shader {
             "{name}: one part for each socket"
         );
         for (part, socket) in parts.iter().zip(kernel.sockets) {
-            let fits = socket.parts.iter().any(|p| std::ptr::eq(*p, *part));
+            let fits = socket.parts.contains(part);
             assert!(
                 fits,
                 "{name}: part {} does not fit socket {}",
@@ -204,7 +205,7 @@ impl Shader {
     /// Every part, those of the variant and those that parts use included, each once.
     pub fn all_parts(&self) -> Vec<&'static Part> {
         fn add(part: &'static Part, all: &mut Vec<&'static Part>) {
-            if !all.iter().any(|p| std::ptr::eq(*p, part)) {
+            if !all.contains(&part) {
                 all.push(part);
                 part.uses.iter().for_each(|used| add(used, all));
             }

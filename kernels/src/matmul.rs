@@ -5,10 +5,7 @@ use crate::{
     call::activations,
     formats::FORMAT,
     matvec, padded,
-    parts::{
-        F16X2_BITS, F16X2_UNPACK, FINISH, FINISH_ADD, FINISH_GATE, FINISH_GLU, FINISH_STORE,
-        INPUT_PLAIN, ROWS, SCALAR, SCALAR_F16, SCALAR_F32,
-    },
+    parts::{Act, Epilogue, F16X2_BITS, F16X2_UNPACK, Input, ROWS, Scalar},
     random::Random,
     tolerance,
 };
@@ -18,7 +15,7 @@ pub static MATMUL: Kernel = Kernel {
     name: "matmul",
     source: include_str!("matmul.wgsl"),
     uses: &[&ROWS],
-    sockets: &[FORMAT, FINISH, SCALAR],
+    sockets: &[FORMAT, Epilogue::SOCKET, Scalar::SOCKET],
     variants: &[
         Variant {
             name: "tokens8",
@@ -93,6 +90,14 @@ pub(crate) fn reference(call: &mut Call) {
     }
 }
 
+/// Epilogues that kernels of many tokens have cases of.
+pub(crate) const EPILOGUES: [Epilogue; 4] = [
+    Epilogue::Store,
+    Epilogue::Add,
+    Epilogue::Glu(Act::Silu),
+    Epilogue::Gate(Act::Silu),
+];
+
 /// As wide as any: llvmpipe ends a shader's loops, silently, after 65,535 turns in all. Once is enough.
 const WIDE: (u32, u32, u32) = (9, 28_672, 3);
 
@@ -100,30 +105,31 @@ const WIDE: (u32, u32, u32) = (9, 28_672, 3);
 fn cases() -> Vec<Case> {
     let mut random = Random::new(4);
     let mut cases = Vec::new();
-    let finishes = [&FINISH_STORE, &FINISH_ADD, &FINISH_GLU, &FINISH_GATE];
     for (number, format) in FORMATS.iter().copied().enumerate() {
-        for (i, finish) in finishes.into_iter().enumerate() {
-            for scalar in [&SCALAR_F32, &SCALAR_F16] {
+        for (i, epilogue) in EPILOGUES.into_iter().enumerate() {
+            for scalar in [Scalar::F32, Scalar::F16] {
+                let f16 = scalar == Scalar::F16;
                 for (rows, cols, tokens) in [(70, 576, 19), (130, 40, 65), (1, 32, 1), WIDE] {
-                    let odd = rows % 2 == 1 && i > 0; // only FINISH_STORE takes rows one by one
-                    let wide_again = cols == WIDE.1 && (format.name != "q4_1" || scalar.f16);
+                    let odd = rows % 2 == 1 && i > 0; // only `Store` takes rows one by one
+                    let wide_again = cols == WIDE.1 && (format.name != "q4_1" || f16);
                     // Sockets are independent: each format meets each finish, and each scalar one of them.
-                    let own = i == number % finishes.len();
+                    let own = i == number % EPILOGUES.len();
                     let wanted = if format.in_full() {
-                        own || !scalar.f16
+                        own || !f16
                     } else {
-                        own && !scalar.f16 && rows == 70
+                        own && !f16 && rows == 70
                     };
                     if odd || wide_again || !wanted {
                         continue;
                     }
                     let shape = (rows, format.whole(cols), tokens);
-                    let mut case = matvec::case(format, (&INPUT_PLAIN, finish), shape, &mut random);
+                    let mut case =
+                        matvec::case(format, (Input::Plain, epilogue), shape, &mut random);
                     let wide = cols == WIDE.1;
                     let weights = if wide { &format.textured } else { &format.part };
-                    case.parts = vec![weights, finish, scalar];
+                    case.parts = vec![weights, epilogue.part(), scalar.part()];
                     case.consts = vec![];
-                    case.name = format!("{} {}", case.name, scalar.name);
+                    case.name = format!("{} {}", case.name, scalar.part().name);
                     case.params = bytes_of_params(&Params {
                         rows,
                         cols: shape.1,

@@ -6,7 +6,7 @@ use crate::{
     Case, Kernel, Variant,
     formats::FORMAT,
     matmul::{self, Params},
-    parts::{COOPERATIVE_F16, COOPERATIVE_F32, F16X2_BITS, FINISH, ROWS, SCALAR_F16},
+    parts::{COOPERATIVE_F16, COOPERATIVE_F32, Epilogue, F16X2_BITS, ROWS, Scalar},
     tolerance,
 };
 
@@ -15,7 +15,7 @@ pub static MATMUL_COOPERATIVE: Kernel = Kernel {
     name: "matmul_cooperative",
     source: include_str!("matmul_cooperative.wgsl"),
     uses: &[&ROWS],
-    sockets: &[FORMAT, FINISH],
+    sockets: &[FORMAT, Epilogue::SOCKET],
     variants: &[
         Variant {
             name: "cooperative_f16",
@@ -45,12 +45,7 @@ pub static MATMUL_COOPERATIVE: Kernel = Kernel {
 /// Those of `matmul`, once each.
 fn cases() -> Vec<Case> {
     let mut cases: Vec<Case> = (matmul::MATMUL.cases)().collect();
-    cases.retain(|case| {
-        !case
-            .parts
-            .iter()
-            .any(|p| std::ptr::eq(*p, &raw const SCALAR_F16))
-    });
+    cases.retain(|case| Scalar::of(&case.parts) != Some(Scalar::F16));
     for case in &mut cases {
         case.parts.truncate(2);
     }

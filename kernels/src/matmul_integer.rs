@@ -5,14 +5,11 @@ use crate::{
     Call, Case, FORMATS, Kernel, Variant, bytes_of_params,
     call::activations,
     formats::BYTES,
-    matmul::{self, Params},
+    matmul::{self, EPILOGUES, Params},
     matvec,
     matvec_integer::products,
     padded,
-    parts::{
-        F16X2_BITS, FINISH, FINISH_ADD, FINISH_GATE, FINISH_GLU, FINISH_STORE, INPUT_PLAIN, PACKED,
-        ROWS,
-    },
+    parts::{Epilogue, F16X2_BITS, Input, PACKED, ROWS},
     quantise::packed,
     random::Random,
     tolerance,
@@ -23,7 +20,7 @@ pub static MATMUL_INTEGER: Kernel = Kernel {
     name: "matmul_integer",
     source: include_str!("matmul_integer.wgsl"),
     uses: &[&PACKED, &ROWS],
-    sockets: &[BYTES, FINISH],
+    sockets: &[BYTES, Epilogue::SOCKET],
     variants: &[Variant {
         name: "integer_tile64",
         parts: &[&F16X2_BITS],
@@ -58,9 +55,9 @@ fn cases() -> Vec<Case> {
     let mut random = Random::new(14);
     let mut cases = Vec::new();
     for format in FORMATS.iter().filter(|f| f.has_bytes()) {
-        for finish in [&FINISH_STORE, &FINISH_ADD, &FINISH_GLU, &FINISH_GATE] {
+        for epilogue in EPILOGUES {
             for (rows, cols, tokens) in [(70, 576, 19), (130, 64, 65), (1, 32, 1)] {
-                let store = std::ptr::eq(finish, &raw const FINISH_STORE);
+                let store = epilogue == Epilogue::Store;
                 let (odd, one) = (rows % 2 == 1 && !store, rows > 1 && store);
                 if odd || !(format.in_full() || one) {
                     continue;
@@ -68,13 +65,13 @@ fn cases() -> Vec<Case> {
                 let textured = cols == 64;
                 let cols = format.whole(cols);
                 let shape = (rows, cols, tokens);
-                let mut case = matvec::case(format, (&INPUT_PLAIN, finish), shape, &mut random);
+                let mut case = matvec::case(format, (Input::Plain, epilogue), shape, &mut random);
                 let weights = if textured {
                     &format.textured
                 } else {
                     &format.part
                 };
-                case.parts = vec![weights, finish];
+                case.parts = vec![weights, epilogue.part()];
                 case.consts = vec![];
                 case.params = bytes_of_params(&Params {
                     rows,

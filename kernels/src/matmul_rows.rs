@@ -1,14 +1,13 @@
 //! Matrix times matrix on adapters that run on the CPU, where workgroup memory and storage are slow to read.
 
 use crate::{
-    Call, Case, FORMATS, Kernel, Part, Variant, bytes_of_params,
+    Call, Case, FORMATS, Kernel, Variant, bytes_of_params,
     call::activations,
     formats::FORMAT,
     kernel::wide_grid,
     matvec, padded,
     parts::{
-        F16X2_UNPACK, FINISH_STORE, Finish, GATES, GELU, INPUT_PLAIN, REDUCE_NONE, ROWS, SILU,
-        SUBGROUP, XS, XS_ALONE, XS_SHARED, XS_STORAGE, XS_UNIFORM,
+        Act, Epilogue, F16X2_UNPACK, Input, REDUCE_NONE, ROWS, SUBGROUP, XS_ALONE, XS_SHARED, Xs,
     },
     random::Random,
     tolerance,
@@ -22,7 +21,7 @@ pub static MATMUL_ROWS: Kernel = Kernel {
     name: "matmul_rows",
     source: include_str!("matmul_rows.wgsl"),
     uses: &[&ROWS],
-    sockets: &[FORMAT, XS, GATES],
+    sockets: &[FORMAT, Xs::SOCKET, Act::SOCKET],
     variants: &[
         Variant {
             name: "lanes4",
@@ -66,7 +65,7 @@ crate::params! {
         y_stride: u32,
         /// The token of the pass that is x's first.
         token_start: u32,
-        /// What happens to a result: a [`Finish`] by its number.
+        /// What happens to a result: an [`Epilogue`] by its number.
         finish: u32,
     }
 }
@@ -80,13 +79,13 @@ fn reference(call: &mut Call) {
         y_start: p.y_start,
         eps: 0.0,
     };
-    let finishes = [Finish::Store, Finish::Add, Finish::Glu, Finish::Gate];
-    let finish = (finishes[p.finish as usize], call.has(&GELU));
+    let act = Act::of(&call.parts).expect("a part that activates gates");
+    let epilogue = Epilogue::numbered(p.finish, act).expect("the number of an epilogue");
     let end = call.words("rows")[0].min(p.token_start + TOKENS);
     for token in p.token_start..end {
         let results = matvec::products(call, &as_matvec, (token - p.token_start) as usize);
         let start = (token * p.y_stride + p.y_start) as usize;
-        matvec::finish_as(call, start, &results, finish);
+        matvec::finish_as(call, start, &results, epilogue);
     }
 }
 
@@ -95,21 +94,15 @@ fn cases() -> Vec<Case> {
     let mut random = Random::new(9);
     let mut cases = Vec::new();
     for (number, format) in FORMATS.iter().copied().enumerate() {
-        for (i, (finish, token_start)) in [
-            (Finish::Store, 0),
-            (Finish::Add, 8),
-            (Finish::Glu, 0),
-            (Finish::Gate, 16),
-        ]
-        .into_iter()
-        .enumerate()
-        {
+        let act = Act::ALL[number / 2 % 2];
+        for (i, token_start) in [0, 8, 0, 16].into_iter().enumerate() {
+            let epilogue = Epilogue::numbered(i as u32, act).expect("the number of an epilogue");
             // Sockets are independent: each finish meets every other format.
             if (number + i) % 2 == 1 {
                 continue;
             }
             for (rows, cols, some) in [(70, 576, 8), (133, 40, 3), (1, 32, 1)] {
-                let store = finish == Finish::Store;
+                let store = epilogue == Epilogue::Store;
                 let (tokens, textured) = (token_start + some, cols == 576);
                 let (odd, one) = (rows % 2 == 1 && !store, textured && i < 2);
                 if odd || !(format.in_full() || one) {
@@ -118,7 +111,7 @@ fn cases() -> Vec<Case> {
                 let cols = format.whole(cols);
                 let mut case = matvec::case(
                     format,
-                    (&INPUT_PLAIN, &FINISH_STORE),
+                    (Input::Plain, Epilogue::Store),
                     (rows, cols, tokens),
                     &mut random,
                 );
@@ -128,21 +121,17 @@ fn cases() -> Vec<Case> {
                 } else {
                     &format.part
                 };
-                let xs = [&XS_UNIFORM, &XS_STORAGE][usize::from(token_start == 8)];
-                let gates: &'static Part = [&SILU, &GELU][number / 2 % 2];
-                case.parts = vec![part, xs, gates];
+                let xs = [Xs::Uniform, Xs::Storage][usize::from(token_start == 8)];
+                case.parts = vec![part, xs.part(), act.part()];
                 case.consts = vec![("X_LENGTH", TOKENS * padded(cols) / 4)];
-                case.name = format!(
-                    "{rows}×{cols} {finish:?} {} {some} from {token_start}",
-                    gates.name
-                );
+                case.name = format!("{rows}×{cols} {epilogue:?} {some} from {token_start}");
                 case.params = bytes_of_params(&Params {
                     rows,
                     cols,
                     y_start: 64,
                     y_stride,
                     token_start,
-                    finish: finish as u32,
+                    finish: epilogue.number(),
                 });
                 case.buffers[0].1 = activations(&mut random, TOKENS, cols);
                 case.buffers[1].1 = activations(&mut random, tokens, rows + 64);

@@ -2,17 +2,15 @@
 //! is computed on the way, with the finish part `glu` the gated MLP's product after it.
 
 use crate::{
-    Call, Case, CaseWeights, FORMATS, Format, Kernel, Part, Shader, Variant,
+    Call, Case, CaseWeights, FORMATS, Format, Kernel, Shader, Variant,
     call::{activations, consecutive, words},
     formats::FORMAT,
     kernel::wide_grid,
     norm::rms_norm,
     padded,
     parts::{
-        F16X2_BITS, F16X2_UNPACK, FINISH, FINISH_ADD, FINISH_GATE, FINISH_GEGATE, FINISH_GEGLU,
-        FINISH_GLU, FINISH_STORE, Finish, GROUP_ALONE, GROUP_SHARED, INPUT, INPUT_NORM,
-        INPUT_NORM_UNIFORM, INPUT_PLAIN, REDUCE_NONE, REDUCE_SUBGROUP, REDUCE_WORKGROUP, ROWS,
-        SUBGROUP, X, X_SINGLE, X_STORAGE, X_UNIFORM,
+        Act, Epilogue, F16X2_BITS, F16X2_UNPACK, GROUP_ALONE, GROUP_SHARED, Input, REDUCE_NONE,
+        REDUCE_SUBGROUP, REDUCE_WORKGROUP, ROWS, SUBGROUP, X,
     },
     pointwise::{gelu, silu},
     random::Random,
@@ -24,7 +22,7 @@ pub static MATVEC: Kernel = Kernel {
     name: "matvec",
     source: include_str!("matvec.wgsl"),
     uses: &[&ROWS],
-    sockets: &[FORMAT, INPUT, X, FINISH],
+    sockets: &[FORMAT, Input::SOCKET, X::SOCKET, Epilogue::SOCKET],
     variants: &[
         Variant {
             name: "lanes4",
@@ -89,49 +87,41 @@ crate::params! {
 fn input(call: &mut Call, p: &Params, token: usize) -> Vec<f64> {
     let (cols, stride) = (p.cols as usize, padded(p.cols) as usize);
     let x = call.floats("x")[token * stride..][..stride].to_vec();
-    if call.has(&INPUT_NORM) || call.has(&INPUT_NORM_UNIFORM) {
-        let mut normed = rms_norm(&x[..cols], &call.floats("norm_weight"), p.eps);
-        normed.resize(stride, 0.0);
-        normed
-    } else {
-        x.into_iter().map(f64::from).collect()
+    match Input::of(&call.parts).unwrap_or(Input::Plain) {
+        Input::Plain => x.into_iter().map(f64::from).collect(),
+        Input::Norm | Input::NormUniform => {
+            let mut normed = rms_norm(&x[..cols], &call.floats("norm_weight"), p.eps);
+            normed.resize(stride, 0.0);
+            normed
+        }
     }
 }
 
 /// Writes a token's results into its row of `y`, which starts at `start`.
 pub(crate) fn finish(call: &mut Call, start: usize, results: &[f64]) {
-    let by_gelu = call.has(&FINISH_GEGLU) || call.has(&FINISH_GEGATE);
-    let mut finishes = call.parts.iter().map(|part| Finish::of(part));
-    let finish = finishes.find(|finish| *finish != Finish::Store);
-    finish_as(
-        call,
-        start,
-        results,
-        (finish.unwrap_or(Finish::Store), by_gelu),
-    );
+    let epilogue = Epilogue::of(&call.parts).expect("a part that stores results");
+    finish_as(call, start, results, epilogue);
 }
 
 /// The same by a finish that the caller names, and whether its activation is GELU.
-pub(crate) fn finish_as(
-    call: &mut Call,
-    start: usize,
-    results: &[f64],
-    (finish, by_gelu): (Finish, bool),
-) {
-    let activated = |v| if by_gelu { gelu(v) } else { silu(v) };
+pub(crate) fn finish_as(call: &mut Call, start: usize, results: &[f64], epilogue: Epilogue) {
+    let activated = |act, v| match act {
+        Act::Silu => silu(v),
+        Act::Gelu => gelu(v),
+    };
     let y = &mut call.floats_mut("y")[start..];
-    if finish == Finish::Glu {
+    if let Epilogue::Glu(act) = epilogue {
         let pairs = results.chunks_exact(2);
         pairs
             .zip(y)
-            .for_each(|(pair, y)| *y = (activated(pair[0]) * pair[1]) as f32);
+            .for_each(|(pair, y)| *y = (activated(act, pair[0]) * pair[1]) as f32);
         return;
     }
     for (y, &v) in y.iter_mut().zip(results) {
         let old = f64::from(*y);
-        *y = match finish {
-            Finish::Add => old + v,
-            Finish::Gate => activated(old) * v,
+        *y = match epilogue {
+            Epilogue::Add => old + v,
+            Epilogue::Gate(act) => activated(act, old) * v,
             _ => v,
         } as f32;
     }
@@ -154,22 +144,23 @@ fn reference(call: &mut Call) {
 
 pub(crate) fn case(
     format: &'static Format,
-    (input, finish): (&'static Part, &'static Part),
+    (input, epilogue): (Input, Epilogue),
     (rows, cols, tokens): (u32, u32, u32),
     random: &mut Random,
 ) -> Case {
     let y_start = 64;
-    let x: &'static Part = match tokens {
-        1 if rows == 1 => &X_SINGLE,
-        1 => &X_UNIFORM,
-        _ => &X_STORAGE,
+    let x = match tokens {
+        1 if rows == 1 => X::Single,
+        1 => X::Uniform,
+        _ => X::Storage,
     };
+    let (input, epilogue) = (input.part(), epilogue.part());
     Case {
         name: format!(
             "{} {rows}×{cols} {} {} {tokens}",
-            format.name, input.name, finish.name
+            format.name, input.name, epilogue.name
         ),
-        parts: vec![&format.part, input, x, finish],
+        parts: vec![&format.part, input, x.part(), epilogue],
         consts: vec![("X_LENGTH", padded(cols) / 4)],
         params: bytemuck::bytes_of(&Params {
             rows,
@@ -194,15 +185,6 @@ pub(crate) fn case(
 fn cases() -> Vec<Case> {
     let mut random = Random::new(3);
     let mut cases = Vec::new();
-    let inputs = [&INPUT_PLAIN, &INPUT_NORM, &INPUT_NORM_UNIFORM];
-    let finishes = [
-        &FINISH_STORE,
-        &FINISH_ADD,
-        &FINISH_GLU,
-        &FINISH_GATE,
-        &FINISH_GEGLU,
-        &FINISH_GEGATE,
-    ];
     for (number, format) in FORMATS.iter().copied().enumerate() {
         let mut push = |parts, (rows, cols, tokens), textured| {
             let shape = (rows, format.whole(cols), tokens);
@@ -213,24 +195,24 @@ fn cases() -> Vec<Case> {
             cases.push(case);
         };
         // Sockets are independent: common formats meet common finishes, each format one, and each input each finish.
-        for (i, finish) in finishes.into_iter().enumerate() {
-            if (format.in_full() && i < 4) || i == number % finishes.len() {
-                let input = inputs[(number + i) % inputs.len()];
-                push((input, finish), (70, 576, 1), false);
+        for (i, &epilogue) in Epilogue::ALL.iter().enumerate() {
+            if (format.in_full() && i < 4) || i == number % Epilogue::ALL.len() {
+                let input = Input::ALL[(number + i) % Input::ALL.len()];
+                push((input, epilogue), (70, 576, 1), false);
             }
         }
         // The same decoder with its planes in textures, long enough for a second row of texels.
-        push((&INPUT_NORM, &FINISH_STORE), (301, 576, 1), true);
+        push((Input::Norm, Epilogue::Store), (301, 576, 1), true);
         if format.in_full() {
-            push((&INPUT_PLAIN, &FINISH_STORE), (1, 32, 1), false);
-            push((&INPUT_PLAIN, &FINISH_STORE), (9, 64, 2), false);
-            push((&INPUT_NORM, &FINISH_ADD), (133, 1536, 4), false);
+            push((Input::Plain, Epilogue::Store), (1, 32, 1), false);
+            push((Input::Plain, Epilogue::Store), (9, 64, 2), false);
+            push((Input::Norm, Epilogue::Add), (133, 1536, 4), false);
         }
         if format.name == "q4_1" {
-            push((&INPUT_NORM, &FINISH_STORE), (9, 28_672, 2), false);
+            push((Input::Norm, Epilogue::Store), (9, 28_672, 2), false);
         }
         if format.block == 1 {
-            push((&INPUT_NORM, &FINISH_STORE), (41, 40, 2), false);
+            push((Input::Norm, Epilogue::Store), (41, 40, 2), false);
         }
     }
     cases

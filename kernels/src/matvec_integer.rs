@@ -2,12 +2,11 @@
 //! Its error is that of activations of sixteen bits, 32 of which share a scale: never where exact results are wanted.
 
 use crate::{
-    Call, Case, FORMATS, Kernel, Part, Variant, bytes_of_params,
+    Call, Case, FORMATS, Kernel, Variant, bytes_of_params,
     formats::BYTES,
     matvec, padded,
     parts::{
-        F16X2_BITS, F16X2_UNPACK, FINISH, FINISH_ADD, FINISH_GATE, FINISH_GLU, FINISH_STORE,
-        INPUT_PLAIN, PACKED, PACKED_STORAGE, PACKED_UNIFORM, PACKED_X, REDUCE_NONE,
+        Act, Epilogue, F16X2_BITS, F16X2_UNPACK, Input, PACKED, PackedX, REDUCE_NONE,
         REDUCE_SUBGROUP, REDUCE_WORKGROUP,
     },
     quantise::{packed, unpacked},
@@ -20,7 +19,7 @@ pub static MATVEC_INTEGER: Kernel = Kernel {
     name: "matvec_integer",
     source: include_str!("matvec_integer.wgsl"),
     uses: &[&PACKED],
-    sockets: &[BYTES, PACKED_X, FINISH],
+    sockets: &[BYTES, PackedX::SOCKET, Epilogue::SOCKET],
     variants: &[
         Variant {
             name: "integer_rows",
@@ -82,12 +81,12 @@ fn cases() -> Vec<Case> {
     let mut random = Random::new(13);
     let mut cases = Vec::new();
     for format in FORMATS.iter().filter(|f| f.has_bytes()) {
-        for (finish, rows, cols) in [
-            (&FINISH_STORE, 301, 576),
-            (&FINISH_STORE, 1, 32),
-            (&FINISH_ADD, 133, 1536),
-            (&FINISH_GLU, 70, 576),
-            (&FINISH_GATE, 9, 64),
+        for (epilogue, rows, cols) in [
+            (Epilogue::Store, 301, 576),
+            (Epilogue::Store, 1, 32),
+            (Epilogue::Add, 133, 1536),
+            (Epilogue::Glu(Act::Silu), 70, 576),
+            (Epilogue::Gate(Act::Silu), 9, 64),
         ] {
             if !format.in_full() && rows < 100 {
                 continue;
@@ -95,19 +94,19 @@ fn cases() -> Vec<Case> {
             let uniform = cols != 1536;
             let cols = format.whole(cols);
             let shape = (rows, cols, 1);
-            let mut case = matvec::case(format, (&INPUT_PLAIN, finish), shape, &mut random);
+            let mut case = matvec::case(format, (Input::Plain, epilogue), shape, &mut random);
             let textured = rows == 301 || rows == 9;
             let weights = if textured {
                 &format.textured
             } else {
                 &format.part
             };
-            let x: &'static Part = if uniform {
-                &PACKED_UNIFORM
+            let x = if uniform {
+                PackedX::Uniform
             } else {
-                &PACKED_STORAGE
+                PackedX::Storage
             };
-            case.parts = vec![weights, x, finish];
+            case.parts = vec![weights, x.part(), epilogue.part()];
             case.consts = vec![("X_LENGTH", padded(cols) / 32)];
             case.params = bytes_of_params(&Params {
                 rows,

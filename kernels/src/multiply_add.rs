@@ -1,9 +1,9 @@
 //! How fast an adapter computes: the ceiling that prefilling is measured against.
 
 use crate::{
-    Call, Case, Kernel, Part, Variant, bytes_of_params,
+    Call, Case, Kernel, Variant, bytes_of_params,
     kernel::wide_grid,
-    parts::{REDUCE_NONE, SCALAR, SCALAR_F16, SCALAR_F32},
+    parts::{REDUCE_NONE, Scalar},
     tolerance,
 };
 
@@ -17,7 +17,7 @@ pub static MULTIPLY_ADD: Kernel = Kernel {
     name: "multiply_add",
     source: include_str!("multiply_add.wgsl"),
     uses: &[&REDUCE_NONE],
-    sockets: &[SCALAR],
+    sockets: &[Scalar::SOCKET],
     variants: &[
         Variant {
             name: "lanes8",
@@ -67,9 +67,9 @@ fn reference(call: &mut Call) {
 
 /// Chains that end near where they began in f32, and at their fixed point in f16, which has too few bits for that.
 fn cases() -> Vec<Case> {
-    let case = |(lanes, m, scalar): (u32, f32, &'static Part)| Case {
-        name: format!("{lanes} lanes by {m} {}", scalar.name),
-        parts: vec![scalar],
+    let case = |(lanes, m, scalar): (u32, f32, Scalar)| Case {
+        name: format!("{lanes} lanes by {m} {}", scalar.part().name),
+        parts: vec![scalar.part()],
         consts: vec![],
         params: bytes_of_params(&Params {
             lanes,
@@ -82,9 +82,9 @@ fn cases() -> Vec<Case> {
         weights: None,
     };
     [
-        (1, 0.99, &SCALAR_F32),
-        (100, 0.99, &SCALAR_F32),
-        (100, 0.5, &SCALAR_F16),
+        (1, 0.99, Scalar::F32),
+        (100, 0.99, Scalar::F32),
+        (100, 0.5, Scalar::F16),
     ]
     .into_iter()
     .map(case)

@@ -2,13 +2,10 @@
 //! heads of queries and keys.
 
 use crate::{
-    Call, Case, Kernel, Part, Variant, bytes_of_params,
+    Call, Case, Kernel, Variant, bytes_of_params,
     call::{activations, words},
     padded,
-    parts::{
-        NORM_ADD, NORM_IN_PLACE, NORM_LAYER, NORM_RMS, NORM_STORE, REDUCE_SUBGROUP,
-        REDUCE_WORKGROUP, RESULT, STATISTICS,
-    },
+    parts::{NormResult, REDUCE_SUBGROUP, REDUCE_WORKGROUP, Statistics},
     random::Random,
     tolerance,
 };
@@ -18,7 +15,7 @@ pub static NORM: Kernel = Kernel {
     name: "norm",
     source: include_str!("norm.wgsl"),
     uses: &[],
-    sockets: &[STATISTICS, RESULT],
+    sockets: &[Statistics::SOCKET, NormResult::SOCKET],
     variants: &VARIANTS,
     params: Params::FIELDS,
     outputs: &["y"],
@@ -105,7 +102,8 @@ fn reference(call: &mut Call) {
     let p: Params = call.params();
     let cols = p.cols as usize;
     let (tokens, groups) = (call.tokens as usize, call.units as usize);
-    let layer = call.has(&NORM_LAYER);
+    let layer = Statistics::of(&call.parts) == Some(Statistics::Layer);
+    let result = NormResult::of(&call.parts);
     let weight = call.floats("norm_weight");
     let bias = if layer {
         call.floats("norm_bias")
@@ -119,7 +117,7 @@ fn reference(call: &mut Call) {
                 token * p.x_stride as usize + start,
                 token * p.y_stride as usize + start,
             );
-            let x = if call.has(&NORM_IN_PLACE) {
+            let x = if result == Some(NormResult::InPlace) {
                 call.floats("y")[to_y..][..cols].to_vec()
             } else {
                 call.floats("x")[from_x..][..cols].to_vec()
@@ -134,7 +132,7 @@ fn reference(call: &mut Call) {
                 .iter_mut()
                 .zip(&bias)
                 .for_each(|(v, &b)| *v += f64::from(b));
-            let add = call.has(&NORM_ADD);
+            let add = result == Some(NormResult::Add);
             for (y, v) in call.floats_mut("y")[to_y..].iter_mut().zip(normed) {
                 *y = if add {
                     (f64::from(*y) + v) as f32
@@ -160,42 +158,47 @@ fn layer_norm(x: &[f32], weight: &[f32], eps: f32) -> Vec<f64> {
         .collect()
 }
 
+fn case(
+    (statistics, result): (Statistics, NormResult),
+    p: Params,
+    (groups, tokens): (u32, u32),
+    random: &mut Random,
+) -> Case {
+    let (statistics, result) = (statistics.part(), result.part());
+    let (cols, width) = (p.cols, p.start + groups * p.cols);
+    Case {
+        name: format!(
+            "{groups} of {cols} from {} in {tokens} {} {}",
+            p.start, statistics.name, result.name
+        ),
+        parts: vec![statistics, result],
+        consts: vec![],
+        params: bytes_of_params(&p),
+        units: groups,
+        tokens,
+        buffers: vec![
+            ("norm_weight", words(&random.floats(2 * cols as usize))),
+            ("norm_bias", words(&random.floats(cols as usize))),
+            ("x", activations(random, tokens, width)),
+            ("y", activations(random, tokens, width)),
+        ],
+        weights: None,
+    }
+}
+
 /// Widths that break things: one lane's worth, odd, no multiple of a subgroup, real models; heads within rows.
 fn cases() -> Vec<Case> {
     let mut random = Random::new(2);
     let mut cases = Vec::new();
-    let mut add =
-        |statistics: &'static Part, result: &'static Part, p: Params, groups: u32, tokens: u32| {
-            let (cols, width) = (p.cols, p.start + groups * p.cols);
-            cases.push(Case {
-                name: format!(
-                    "{groups} of {cols} from {} in {tokens} {} {}",
-                    p.start, statistics.name, result.name
-                ),
-                parts: vec![statistics, result],
-                consts: vec![],
-                params: bytes_of_params(&p),
-                units: groups,
-                tokens,
-                buffers: vec![
-                    ("norm_weight", words(&random.floats(2 * cols as usize))),
-                    ("norm_bias", words(&random.floats(cols as usize))),
-                    ("x", activations(&mut random, tokens, width)),
-                    ("y", activations(&mut random, tokens, width)),
-                ],
-                weights: None,
-            });
-        };
+    let mut add = |statistics, result, p, count| {
+        cases.push(case((statistics, result), p, count, &mut random));
+    };
     for cols in [1, 7, 40, 576, 2048, 8191] {
-        add(&NORM_RMS, &NORM_STORE, Params::rows(cols, 1e-5), 1, 1);
-        add(&NORM_RMS, &NORM_ADD, Params::rows(cols, 1e-5), 1, 3);
-        add(
-            &NORM_LAYER,
-            &NORM_STORE,
-            Params::rows(cols.max(2), 1e-5),
-            1,
-            3,
-        );
+        let rows = Params::rows(cols, 1e-5);
+        add(Statistics::Rms, NormResult::Store, rows, (1, 1));
+        add(Statistics::Rms, NormResult::Add, rows, (1, 3));
+        let rows = Params::rows(cols.max(2), 1e-5);
+        add(Statistics::Layer, NormResult::Store, rows, (1, 3));
     }
     for (heads, kv_heads, head) in [(4, 2, 32), (9, 3, 64), (2, 1, 12)] {
         let stride = padded((heads + 2 * kv_heads) * head);
@@ -208,22 +211,14 @@ fn cases() -> Vec<Case> {
             split: heads,
         };
         let groups = heads + 2 * kv_heads; // as wide as the row, so that the case has all of it
-        add(&NORM_RMS, &NORM_IN_PLACE, p, groups, 3);
+        add(Statistics::Rms, NormResult::InPlace, p, (groups, 3));
     }
     let k = Params {
         start: 64,
+        x_stride: 160,
+        y_stride: 160,
         ..Params::rows(96, 1e-6)
     };
-    add(
-        &NORM_RMS,
-        &NORM_IN_PLACE,
-        Params {
-            x_stride: 160,
-            y_stride: 160,
-            ..k
-        },
-        1,
-        2,
-    );
+    add(Statistics::Rms, NormResult::InPlace, k, (1, 2));
     cases
 }

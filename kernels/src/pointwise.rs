@@ -5,7 +5,7 @@ use crate::{
     call::{activations, words},
     kernel::{LANES_64, lane_grid},
     padded,
-    parts::{ACTIVATE_CAP, ACTIVATE_SCALE, ACTIVATION, GELU, SHIFT, SHIFT_BIAS},
+    parts::{Activation, Shift},
     random::Random,
     tolerance,
 };
@@ -15,7 +15,7 @@ pub static POINTWISE: Kernel = Kernel {
     name: "pointwise",
     source: include_str!("pointwise.wgsl"),
     uses: &[],
-    sockets: &[SHIFT, ACTIVATION],
+    sockets: &[Shift::SOCKET, Activation::SOCKET],
     variants: &LANES_64,
     params: Params::FIELDS,
     outputs: &["y"],
@@ -56,26 +56,22 @@ pub(crate) fn gelu(v: f64) -> f64 {
 /// `y` (tokens, stride) with `bias` (cols).
 fn reference(call: &mut Call) {
     let p: Params = call.params();
-    let bias = if call.has(&SHIFT_BIAS) {
+    let bias = if Shift::of(&call.parts) == Some(Shift::Bias) {
         call.floats("bias")
     } else {
         vec![0.0; p.cols as usize]
     };
-    let (gelu_here, cap_here) = (call.has(&GELU), call.has(&ACTIVATE_CAP));
-    let scale_here = call.has(&ACTIVATE_SCALE);
+    let activation = Activation::of(&call.parts).expect("a part that activates");
     for token in 0..call.tokens {
         let row = &mut call.floats_mut("y")[(token * p.stride) as usize..];
         for (y, &b) in row.iter_mut().zip(&bias) {
             let v = f64::from(*y) + f64::from(b);
             let factor = f64::from(p.factor);
-            *y = if gelu_here {
-                gelu(v)
-            } else if cap_here {
-                factor * (v / factor).tanh()
-            } else if scale_here {
-                factor * v
-            } else {
-                v
+            *y = match activation {
+                Activation::None => v,
+                Activation::Gelu => gelu(v),
+                Activation::Cap => factor * (v / factor).tanh(),
+                Activation::Scale => factor * v,
             } as f32;
         }
     }
@@ -85,8 +81,8 @@ fn reference(call: &mut Call) {
 fn cases() -> Vec<Case> {
     let mut random = Random::new(11);
     let mut cases = Vec::new();
-    for shift in SHIFT.parts {
-        for activation in ACTIVATION.parts {
+    for shift in Shift::SOCKET.parts {
+        for activation in Activation::SOCKET.parts {
             for (cols, tokens) in [(7, 1), (96, 3), (576, 2)] {
                 let stride = padded(cols);
                 let mut y = activations(&mut random, tokens, stride);

@@ -5,7 +5,7 @@ use crate::{
     Call, Case, GROUP, Kernel, Socket, Tolerance, Variant,
     call::{activations, consecutive, words},
     padded,
-    parts::{INPUT_NORM, INPUT_PLAIN, PACKED, REDUCE_SUBGROUP, REDUCE_WORKGROUP, ROWS},
+    parts::{Input, PACKED, REDUCE_SUBGROUP, REDUCE_WORKGROUP, ROWS},
     random::Random,
 };
 
@@ -19,7 +19,7 @@ pub static QUANTISE: Kernel = Kernel {
     uses: &[&PACKED, &ROWS],
     sockets: &[Socket {
         name: "input",
-        parts: &[&INPUT_PLAIN, &INPUT_NORM],
+        parts: &[Input::Plain.part(), Input::Norm.part()],
     }],
     variants: &[
         Variant {
@@ -117,7 +117,10 @@ pub(crate) fn unpacked(groups: &[u32]) -> Vec<f64> {
 fn reference(call: &mut Call) {
     let p: Params = call.params();
     let (cols, stride) = (p.cols as usize, padded(p.cols) as usize);
-    let (x, norm) = (call.floats("x"), call.has(&INPUT_NORM));
+    let (x, norm) = (
+        call.floats("x"),
+        Input::of(&call.parts) == Some(Input::Norm),
+    );
     let weight = if norm {
         call.floats("norm_weight")
     } else {
@@ -142,7 +145,7 @@ fn reference(call: &mut Call) {
 fn cases() -> Vec<Case> {
     let mut random = Random::new(12);
     let mut cases = Vec::new();
-    for input in [&INPUT_PLAIN, &INPUT_NORM] {
+    for input in [Input::Plain.part(), Input::Norm.part()] {
         for cols in [1, 40, 576, 1536, 8191] {
             for (tokens, last) in [(1, 1), (5, 0), (3, 1)] {
                 let mut x = random.floats((tokens * padded(cols)) as usize);

@@ -3,7 +3,7 @@
 use crate::{
     Call, Case, Kernel, Part, Socket, Variant, bytes_of_params,
     kernel::wide_grid,
-    parts::{PLANE_BUFFERS, PLANE_TEXTURES, REDUCE_NONE},
+    parts::{PLANE_BUFFERS, PLANE_TEXTURES, REDUCE_NONE, socket},
     random::Random,
     tolerance,
 };
@@ -11,18 +11,25 @@ use crate::{
 /// Vectors of 16 bytes that a lane reads.
 pub const TURNS: u32 = 256;
 
-/// Where it reads from: storage, or a texture.
-pub const MEMORY: Socket = Socket {
-    name: "memory",
-    parts: &[&READ_BUFFER, &READ_TEXTURE],
-};
-/// Storage.
-pub static READ_BUFFER: Part = Part {
+/// Where it reads from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ReadFrom {
+    /// A storage buffer.
+    Buffer,
+    /// A texture, as planes of weights lie in them.
+    Texture,
+}
+
+socket! { ReadFrom, "memory":
+    Buffer => READ_BUFFER,
+    Texture => READ_TEXTURE,
+}
+
+static READ_BUFFER: Part = Part {
     uses: &[&PLANE_BUFFERS[0]],
     ..Part::new("buffer", "fn w_begin() { }")
 };
-/// A texture, as planes of weights lie in them.
-pub static READ_TEXTURE: Part = Part {
+static READ_TEXTURE: Part = Part {
     uses: &[&PLANE_TEXTURES[0]],
     ..Part::new("texture", "fn w_begin() { quants_begin(); }")
 };
@@ -32,7 +39,7 @@ pub static READ: Kernel = Kernel {
     name: "read",
     source: include_str!("read.wgsl"),
     uses: &[&REDUCE_NONE],
-    sockets: &[MEMORY],
+    sockets: &[ReadFrom::SOCKET],
     variants: &[
         Variant {
             name: "runs",
@@ -89,7 +96,7 @@ fn cases() -> Vec<Case> {
     let mut random = Random::new(11);
     let case = |lanes: u32| Case {
         name: format!("{lanes} lanes"),
-        parts: vec![&READ_BUFFER],
+        parts: vec![ReadFrom::Buffer.part()],
         consts: vec![],
         params: bytes_of_params(&Params { lanes }),
         units: lanes,

@@ -8,10 +8,7 @@ use crate::{
     call::{CellIndex, activations, consecutive, interleaved, words},
     kernel::{LANES_64, lane_grid},
     padded,
-    parts::{
-        CELLS, CELLS_ALL, CELLS_RING, ROPE_INTERLEAVED, ROPE_NEOX, ROPE_STYLE, ROWS, STORE,
-        STORE_F16, STORE_F16_TEXTURE, STORE_F32,
-    },
+    parts::{Cache, Cells, ROWS, RopeStyle},
     random::Random,
     tolerance::F32_NMSE,
 };
@@ -21,7 +18,7 @@ pub static ROPE: Kernel = Kernel {
     name: "rope",
     source: include_str!("rope.wgsl"),
     uses: &[&ROWS],
-    sockets: &[STORE, ROPE_STYLE, CELLS],
+    sockets: &[Cache::STORE, RopeStyle::SOCKET, Cells::SOCKET],
     variants: &LANES_64,
     params: Params::FIELDS,
     outputs: &["qkv", "keys", "values"],
@@ -52,11 +49,14 @@ crate::params! {
 /// Keys and values of f16: one may round to the other neighbour.
 fn tolerance(case: &Case, _: &Variant, output: &str) -> Tolerance {
     match output {
-        "keys" | "values" if !std::ptr::eq(case.parts[0], &raw const STORE_F32) => {
-            Tolerance::F16(1e-7)
-        }
+        "keys" | "values" if writes_f16(&case.parts) => Tolerance::F16(1e-7),
         _ => Tolerance::F32(F32_NMSE),
     }
+}
+
+/// Whether keys and values are written as f16.
+fn writes_f16(parts: &[&Part]) -> bool {
+    Cache::touched_by(parts).is_some_and(Cache::is_f16)
 }
 
 /// Whether keys and values go into texels of eight: with `neox` they rotate with what is `pairs` further, as whole texels.
@@ -65,9 +65,8 @@ pub fn whole_texels(head: u32, pairs: u32, neox: bool) -> bool {
 }
 
 /// Lanes for so many values: where texels are written, a lane has a whole one.
-pub fn units(values: u32, store: &Part) -> u32 {
-    let texels = std::ptr::eq(store, &raw const STORE_F16_TEXTURE);
-    values / if texels { 8 } else { 4 }
+pub fn units(values: u32, cache: Cache) -> u32 {
+    values / if cache == Cache::F16Texture { 8 } else { 4 }
 }
 
 /// Writes `values` from value `at` of a cache on.
@@ -88,8 +87,8 @@ fn write_cache(cache: &mut [u32], at: usize, values: &[f32], as_f16: bool) {
 fn reference(call: &mut Call) {
     let p: Params = call.params();
     let head = call.constant("HEAD_DIM") as usize;
-    let as_f16 = call.has(&STORE_F16) || call.has(&STORE_F16_TEXTURE);
-    let neox = call.has(&ROPE_NEOX);
+    let as_f16 = writes_f16(&call.parts);
+    let neox = RopeStyle::of(&call.parts) == Some(RopeStyle::NeoX);
     let cells = CellIndex::new(call, p.cells, p.head_cells);
     let angles = call.floats("angles");
     let (heads, kv_heads, pairs) = (p.heads as usize, p.kv_heads as usize, p.pairs as usize);
@@ -128,44 +127,43 @@ fn reference(call: &mut Call) {
 fn cases() -> Vec<Case> {
     let mut random = Random::new(5);
     let mut cases = Vec::new();
-    let shapes: [(u32, u32, u32, u32, &'static Part); 9] = [
-        (64, 9, 3, 32, &ROPE_INTERLEAVED),
-        (40, 2, 2, 20, &ROPE_INTERLEAVED),
-        (16, 4, 2, 8, &ROPE_INTERLEAVED),
-        (12, 3, 1, 3, &ROPE_INTERLEAVED),
-        (32, 4, 2, 0, &ROPE_INTERLEAVED),
-        (64, 4, 2, 32, &ROPE_NEOX),
-        (96, 2, 1, 32, &ROPE_NEOX),
-        (24, 4, 2, 12, &ROPE_NEOX),
-        (32, 2, 2, 0, &ROPE_NEOX),
+    let shapes: [(u32, u32, u32, u32, RopeStyle); 9] = [
+        (64, 9, 3, 32, RopeStyle::Interleaved),
+        (40, 2, 2, 20, RopeStyle::Interleaved),
+        (16, 4, 2, 8, RopeStyle::Interleaved),
+        (12, 3, 1, 3, RopeStyle::Interleaved),
+        (32, 4, 2, 0, RopeStyle::Interleaved),
+        (64, 4, 2, 32, RopeStyle::NeoX),
+        (96, 2, 1, 32, RopeStyle::NeoX),
+        (24, 4, 2, 12, RopeStyle::NeoX),
+        (32, 2, 2, 0, RopeStyle::NeoX),
     ];
-    for store in [&STORE_F32, &STORE_F16, &STORE_F16_TEXTURE] {
+    for cache in [Cache::F32, Cache::F16, Cache::F16Texture] {
         for (number, (head, heads, kv_heads, pairs, style)) in shapes.into_iter().enumerate() {
-            let neox = std::ptr::eq(style, &raw const ROPE_NEOX);
-            if std::ptr::eq(store, &raw const STORE_F16_TEXTURE) && !whole_texels(head, pairs, neox)
-            {
+            let neox = style == RopeStyle::NeoX;
+            if cache == Cache::F16Texture && !whole_texels(head, pairs, neox) {
                 continue;
             }
             let stride = padded((heads + 2 * kv_heads) * head);
             let angles: Vec<f32> = (0..16 * pairs.max(1))
                 .flat_map(|i| [(i as f32).cos(), (i as f32).sin()])
                 .collect();
-            let (place, cells): (&'static Part, u32) = if number % 2 == 1 {
-                (&CELLS_RING, 7)
+            let (place, cells) = if number % 2 == 1 {
+                (Cells::Ring, 7)
             } else {
-                (&CELLS_ALL, 16)
+                (Cells::All, 16)
             };
             let (sequences, rows) = if number % 3 == 2 {
                 (2, interleaved(5, 3))
             } else {
                 (1, consecutive(5, 3))
             };
-            let cache = (sequences * cells * kv_heads * head) as usize;
+            let size = (sequences * cells * kv_heads * head) as usize;
             cases.push(Case {
                 name: format!(
                     "{heads}/{kv_heads} heads of {head}, {pairs} pairs, {sequences} sequences"
                 ),
-                parts: vec![store, style, place],
+                parts: vec![cache.store(), style.part(), place.part()],
                 consts: vec![("HEAD_DIM", head)],
                 params: bytes_of_params(&Params {
                     heads,
@@ -175,13 +173,13 @@ fn cases() -> Vec<Case> {
                     cells,
                     head_cells: sequences * cells,
                 }),
-                units: units((heads + 2 * kv_heads) * head, store),
+                units: units((heads + 2 * kv_heads) * head, cache),
                 tokens: 4,
                 buffers: vec![
                     ("angles", words(&angles)),
                     ("qkv", activations(&mut random, 4, stride)),
-                    ("keys", vec![0; cache]),
-                    ("values", vec![0; cache]),
+                    ("keys", vec![0; size]),
+                    ("values", vec![0; size]),
                     ("rows", rows),
                 ],
                 weights: None,

@@ -6,10 +6,7 @@ use crate::{
     call::{CellIndex, activations, consecutive, interleaved},
     kernel::{LANES_32, lane_grid},
     padded,
-    parts::{
-        BLOCKS, BLOCKS_Q4_0, BLOCKS_Q8_0, CACHE_Q4_0, CACHE_Q8_0, CELLS, CELLS_ALL, CELLS_RING,
-        ROWS,
-    },
+    parts::{Cache, Cells, ROWS},
     random::Random,
 };
 
@@ -18,7 +15,7 @@ pub static STORE: Kernel = Kernel {
     name: "store",
     source: include_str!("store.wgsl"),
     uses: &[&ROWS],
-    sockets: &[BLOCKS, CELLS],
+    sockets: &[Cache::BLOCKS, Cells::SOCKET],
     variants: &LANES_32,
     params: Params::FIELDS,
     outputs: &["keys", "values"],
@@ -48,23 +45,16 @@ crate::params! {
 
 /// Now and then a value rounds to the other neighbour.
 fn tolerance(case: &Case, _: &Variant, _: &str) -> Tolerance {
-    let words = words_of(case.parts[0]).expect("a part with blocks");
+    let words = words_of(&case.parts).expect("a part with blocks");
     Tolerance::Blocks { words, nmse: 1e-5 }
 }
 
 /// Values of a block.
 pub const BLOCK: usize = 32;
 
-/// Words of a block of keys or values that a part reads or writes; none where it has no blocks.
-pub fn words_of(part: &Part) -> Option<usize> {
-    let is = |parts: [&Part; 2]| parts.iter().any(|p| std::ptr::eq(*p, part));
-    if is([&CACHE_Q8_0, &BLOCKS_Q8_0]) {
-        Some(9)
-    } else if is([&CACHE_Q4_0, &BLOCKS_Q4_0]) {
-        Some(5)
-    } else {
-        None
-    }
+/// Words of a block of keys or values that one of these parts reads or writes; none where it has no blocks.
+pub fn words_of(parts: &[&Part]) -> Option<usize> {
+    Cache::touched_by(parts)?.block_words()
 }
 
 /// The values of blocks of so many words.
@@ -118,11 +108,7 @@ pub fn encode(values: &[f32], words: usize) -> Vec<u32> {
 /// `keys` and `values` (kv heads, sequences × cells, blocks of a head, words) from `qkv` (tokens, stride).
 fn reference(call: &mut Call) {
     let p: Params = call.params();
-    let words = call
-        .parts
-        .iter()
-        .find_map(|part| words_of(part))
-        .expect("a part with blocks");
+    let words = words_of(&call.parts).expect("a part with blocks");
     let cells = CellIndex::new(call, p.cells, p.head_cells);
     let qkv = call.floats("qkv");
     let (blocks, own) = (p.blocks as usize, p.head_blocks as usize);
@@ -142,11 +128,11 @@ fn reference(call: &mut Call) {
 fn cases() -> Vec<Case> {
     let mut random = Random::new(15);
     let mut cases = Vec::new();
-    for part in BLOCKS.parts.iter().copied() {
+    for cache in [Cache::Q8_0, Cache::Q4_0] {
         for (blocks, heads, place, cells, sequences) in [
-            (6, 4, &CELLS_ALL, 16, 1),
-            (1, 1, &CELLS_RING, 7, 1),
-            (4, 2, &CELLS_RING, 7, 2),
+            (6, 4, Cells::All, 16, 1),
+            (1, 1, Cells::Ring, 7, 1),
+            (4, 2, Cells::Ring, 7, 2),
         ] {
             let rows = if sequences == 2 {
                 interleaved(5, 3)
@@ -157,9 +143,10 @@ fn cases() -> Vec<Case> {
             let stride = padded(start + 2 * blocks * 32);
             let mut qkv = activations(&mut random, 4, stride);
             qkv[start as usize..][..32].fill(0);
-            let words = words_of(part).expect("a part with blocks") as u32;
+            let words = cache.block_words().expect("a cache of blocks") as u32;
+            let (part, place) = (cache.store(), place.part());
             let head_blocks = u32::div_ceil(blocks, 3);
-            let cache = (sequences * cells * blocks.next_multiple_of(head_blocks) * words) as usize;
+            let size = (sequences * cells * blocks.next_multiple_of(head_blocks) * words) as usize;
             cases.push(Case {
                 name: format!("{blocks} blocks {} {} {sequences}", part.name, place.name),
                 parts: vec![part, place],
@@ -175,8 +162,8 @@ fn cases() -> Vec<Case> {
                 units: 2 * blocks,
                 tokens: 4,
                 buffers: vec![
-                    ("keys", vec![0; cache]),
-                    ("values", vec![0; cache]),
+                    ("keys", vec![0; size]),
+                    ("values", vec![0; size]),
                     ("qkv", qkv),
                     ("rows", rows),
                 ],

@@ -339,8 +339,8 @@ fn every_shader_translates_to_spirv_msl_and_hlsl() {
     for kernel in ALL {
         for shader in shaders(kernel) {
             let label = shader.label();
-            let parts = shader.parts.iter().map(|part| std::ptr::from_ref(*part));
-            let new = parts.filter(|&part| seen.insert((kernel.name, shader.variant.name, part)));
+            let parts = shader.parts.iter();
+            let new = parts.filter(|&&part| seen.insert((kernel.name, shader.variant.name, part)));
             let new = new.count() > 0 || shader.parts.is_empty();
             let (module, info) = validated(&shader);
             let options = spv::Options {

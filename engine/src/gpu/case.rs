@@ -4,7 +4,7 @@ use std::sync::Arc;
 use web_time::Instant;
 
 use lantern_kernels::{
-    Binding, BindingKind, Case, CaseWeights, Kernel, Part, Shader, Variant, formats::Order,
+    Binding, BindingKind, Case, CaseWeights, Kernel, Shader, Variant, formats::Order,
 };
 
 use super::{
@@ -176,8 +176,7 @@ impl Gpu {
         else {
             return Ok(());
         };
-        let is_textured = |part: &&Part| std::ptr::eq(*part, &raw const format.textured);
-        let textured = case.parts.iter().any(is_textured);
+        let textured = case.parts.contains(&&format.textured);
         let order = if textured { Order::Strips } else { Order::Rows };
         let packed = format.pack_rows(order, bytes, *rows, *cols);
         for (i, (plane, bytes)) in format.planes.iter().zip(packed).enumerate() {

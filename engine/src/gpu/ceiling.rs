@@ -2,10 +2,10 @@
 //! Measured with kernels that do nothing else, so that every other speed can be given as a share of it.
 
 use lantern_kernels::{
-    FORMATS, Part, Shader, bytes_of_params, multiply_add,
+    FORMATS, Shader, bytes_of_params, multiply_add,
     norm::NORM,
-    parts::{SCALAR_F16, SCALAR_F32},
-    read,
+    parts::Scalar,
+    read::{self, ReadFrom},
 };
 use serde::{Deserialize, Serialize};
 use web_time::Instant;
@@ -43,14 +43,14 @@ impl Gpu {
     pub async fn ceilings(&self) -> Result<Ceilings> {
         let (read_bytes_per_second, read_by) = self.read_ceiling().await?;
         let f16_operations_per_second = if self.adapter().features.shader_f16 {
-            Some(self.compute_ceiling(&SCALAR_F16).await?)
+            Some(self.compute_ceiling(Scalar::F16).await?)
         } else {
             None
         };
         Ok(Ceilings {
             read_bytes_per_second,
             read_by,
-            f32_operations_per_second: self.compute_ceiling(&SCALAR_F32).await?,
+            f32_operations_per_second: self.compute_ceiling(Scalar::F32).await?,
             f16_operations_per_second,
             dispatch_seconds: self.dispatch_overhead().await?,
         })
@@ -63,10 +63,10 @@ impl Gpu {
         let lanes = (size / lane) as u32;
         let sums = self.storage("sums", u64::from(lanes) * 4).await?;
         let mut best = (0.0, String::new());
-        for part in [&read::READ_BUFFER, &read::READ_TEXTURE] {
-            let memory = self.memory(part, size).await?;
+        for &from in ReadFrom::ALL {
+            let memory = self.memory(from, size).await?;
             for variant in self.verified(&read::READ) {
-                let shader = Shader::new(&read::READ, variant, &[part], &[]);
+                let shader = Shader::new(&read::READ, variant, &[from.part()], &[]);
                 let params = bytes_of_params(&read::Params { lanes });
                 let found = |name: &str| match name {
                     "sums" => BindingResource::from(&sums),
@@ -82,12 +82,12 @@ impl Gpu {
         Ok(best)
     }
 
-    async fn compute_ceiling(&self, scalar: &'static Part) -> Result<f64> {
+    async fn compute_ceiling(&self, scalar: Scalar) -> Result<f64> {
         let kernel = &multiply_add::MULTIPLY_ADD;
         let mut best = 0f64;
         let y = self.storage("y", u64::from(LANES) * 4).await?;
         for variant in self.verified(kernel) {
-            let shader = Shader::new(kernel, variant, &[scalar], &[]);
+            let shader = Shader::new(kernel, variant, &[scalar.part()], &[]);
             let params = multiply_add::Params {
                 lanes: LANES,
                 m: 0.5,
@@ -108,13 +108,13 @@ impl Gpu {
     }
 
     /// Memory of `size` bytes that are not all the same.
-    async fn memory(&self, part: &'static Part, size: u64) -> Result<Memory> {
+    async fn memory(&self, from: ReadFrom, size: u64) -> Result<Memory> {
         let strip: Vec<u8> = (0..1u32 << 18)
             .flat_map(|i| (i | 1).to_le_bytes())
             .collect();
         let starts = (0..size).step_by(strip.len());
         let end = |start: u64| (size - start).min(strip.len() as u64) as usize;
-        if std::ptr::eq(part, &raw const read::READ_BUFFER) {
+        if from == ReadFrom::Buffer {
             let buffer = self.storage("w_quants", size).await?;
             for start in starts {
                 self.write(&buffer, start, &strip[..end(start)]);

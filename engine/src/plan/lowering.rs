@@ -1,9 +1,6 @@
 //! What a graph is lowered for: an adapter, a model's weights, a width of passes.
 
-use lantern_kernels::{
-    Kernel, Part, Shader, attention_combine,
-    parts::{SCALAR_F16, SCALAR_F32},
-};
+use lantern_kernels::{Kernel, Part, Shader, attention_combine, parts::Scalar};
 
 use crate::{
     Gpu, Precision,
@@ -84,12 +81,12 @@ impl Lowering<'_> {
     }
 
     /// Tiles of f16 where the adapter gains by them.
-    pub(super) fn scalar(&self) -> &'static Part {
+    pub(super) fn scalar(&self) -> Scalar {
         let f16 = self.gpu.adapter().features.shader_f16 && !self.gpu.software();
         if f16 && !self.exact() {
-            &SCALAR_F16
+            Scalar::F16
         } else {
-            &SCALAR_F32
+            Scalar::F32
         }
     }
 

@@ -116,7 +116,7 @@ impl Gpu {
     /// Runs the case that is most like `shader`, in the first part above all; the first of those. What was wrong, if anything.
     pub(crate) async fn trial(&self, shader: &Shader) -> Result<Option<SelfTestRow>> {
         let alike = |case: &Case| {
-            let is = |part: &&&Part| case.parts.iter().any(|p| std::ptr::eq(*p, **part));
+            let is = |part: &&&'static Part| case.parts.contains(part);
             let first = shader.parts.first().is_some_and(|part| is(&part));
             (first, shader.parts.iter().filter(is).count())
         };

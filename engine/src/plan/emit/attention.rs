@@ -1,13 +1,8 @@
 //! Attention: rows rotated, the cache written, and read by the kernel that suits the adapter.
 
 use lantern_kernels::{
-    Kernel, Part, attention, attention_combine, attention_positions, attention_tokens,
-    bytes_of_params,
-    parts::{
-        BLOCKS_Q4_0, BLOCKS_Q8_0, CACHE_F16, CACHE_F16_TEXTURE, CACHE_F32, CACHE_Q4_0, CACHE_Q8_0,
-        END_SPLIT, END_WHOLE, Mask as MaskPart, ROPE_INTERLEAVED, ROPE_NEOX, SCORES_CAPPED,
-        SCORES_PLAIN, STORE_F16, STORE_F16_TEXTURE, STORE_F32,
-    },
+    Kernel, attention, attention_combine, attention_positions, attention_tokens, bytes_of_params,
+    parts::{Cache, Ending, Mask as MaskPart, RopeStyle as RopePart, Scores},
     rope,
     store::{self, BLOCK},
 };
@@ -45,14 +40,21 @@ impl Cells {
     }
 }
 
-/// The part of a mask.
-fn mask_part(mask: Mask) -> &'static Part {
+/// The mask of the kernels.
+fn mask_part(mask: Mask) -> MaskPart {
     match mask {
         Mask::Causal => MaskPart::Causal,
         Mask::Window(_) => MaskPart::Window,
         Mask::None => MaskPart::None,
     }
-    .part()
+}
+
+/// What happens to scores that are capped, or not.
+fn scores(softcap: Option<f32>) -> Scores {
+    match softcap {
+        Some(_) => Scores::Capped,
+        None => Scores::Plain,
+    }
 }
 
 /// Heads of a row on their way through the rope kernel.
@@ -143,14 +145,14 @@ impl Emitter<'_> {
             cells: cells.count,
             head_cells: cells.count * lowering.sequences,
         };
-        let store: &'static Part = match lowering.cache {
-            CacheType::F16 if cells.textured => &STORE_F16_TEXTURE,
-            CacheType::F16 => &STORE_F16,
-            _ => &STORE_F32,
+        // Blocks have a kernel of their own: heads rotate in place, and no cell is written.
+        let cache = match self.cache(cells) {
+            blocks if blocks.block_words().is_some() => Cache::F32,
+            single => single,
         };
-        let style: &'static Part = match rotation.style {
-            RopeStyle::NeoX => &ROPE_NEOX,
-            RopeStyle::Interleaved => &ROPE_INTERLEAVED,
+        let style = match rotation.style {
+            RopeStyle::NeoX => RopePart::NeoX,
+            RopeStyle::Interleaved => RopePart::Interleaved,
         };
         let binds = vec![
             ("angles", Binding::RopeTable(rotation.table)),
@@ -158,7 +160,7 @@ impl Emitter<'_> {
             ("keys", Binding::State(keys)),
             ("values", Binding::State(values)),
         ];
-        let parts = [store, style, cells.mask().cells()];
+        let parts = [cache.store(), style.part(), cells.mask().cells().part()];
         let consts = [("HEAD_DIM", rotation.head_dim)];
         let shader = lowering.shader(&rope::ROPE, &parts, &consts);
         let values = (params.heads + 2 * params.kv_heads) * rotation.head_dim;
@@ -167,7 +169,7 @@ impl Emitter<'_> {
         } else {
             "in place"
         };
-        let units = rope::units(values, store);
+        let units = rope::units(values, cache);
         let flow = self.flow(rotation.x, rotation.x);
         self.dispatch(shader, (what, flow), binds, bytes_of_params(&params), units);
     }
@@ -189,11 +191,8 @@ impl Emitter<'_> {
             ("values", Binding::State(op.values)),
             ("qkv", Binding::Tensor(op.x)),
         ];
-        let blocks: &'static Part = match self.lowering.cache {
-            CacheType::Q8_0 => &BLOCKS_Q8_0,
-            _ => &BLOCKS_Q4_0,
-        };
-        let parts = [blocks, cells.mask().cells()];
+        let store = self.cache(cells).store();
+        let parts = [store, cells.mask().cells().part()];
         let shader = self.lowering.shader(&store::STORE, &parts, &[]);
         let units = 2 * params.blocks;
         let flow = format!("{} → cache", self.word(op.x));
@@ -201,14 +200,14 @@ impl Emitter<'_> {
         self.dispatch(shader, ("into the cache", flow), binds, params, units);
     }
 
-    /// How attention reads the cache.
-    fn cache_part(&self, cells: Cells) -> &'static Part {
+    /// How the kernels keep such cells.
+    fn cache(&self, cells: Cells) -> Cache {
         match self.lowering.cache {
-            CacheType::F16 if cells.textured => &CACHE_F16_TEXTURE,
-            CacheType::F32 => &CACHE_F32,
-            CacheType::F16 => &CACHE_F16,
-            CacheType::Q8_0 => &CACHE_Q8_0,
-            CacheType::Q4_0 => &CACHE_Q4_0,
+            CacheType::F16 if cells.textured => Cache::F16Texture,
+            CacheType::F32 => Cache::F32,
+            CacheType::F16 => Cache::F16,
+            CacheType::Q8_0 => Cache::Q8_0,
+            CacheType::Q4_0 => Cache::Q4_0,
         }
     }
 
@@ -256,14 +255,14 @@ impl Emitter<'_> {
             && lowering.splits()
             && window.is_none_or(|window| window >= LONG);
         let kernel = self.attention_kernel(op);
-        let scores: &'static Part = if op.softcap.is_some() {
-            &SCORES_CAPPED
-        } else {
-            &SCORES_PLAIN
-        };
-        let mut parts = vec![self.cache_part(cells), scores, mask_part(op.mask)];
-        if !std::ptr::eq(kernel, &raw const attention_tokens::ATTENTION_TOKENS) {
-            parts.push(if split { &END_SPLIT } else { &END_WHOLE });
+        let ending = if split { Ending::Split } else { Ending::Whole };
+        let mut parts = vec![
+            self.cache(cells).part(),
+            scores(op.softcap).part(),
+            mask_part(op.mask).part(),
+        ];
+        if kernel.sockets.contains(&Ending::SOCKET) {
+            parts.push(ending.part());
         }
         let y = if split {
             let cols = attention_combine::KV_SPLITS * (op.head_dim + 2);

@@ -1,8 +1,8 @@
 //! Mixers with a recurrent state, and the gates on what mixers find.
 
 use lantern_kernels::{
-    Part, bytes_of_params, conv, delta_net, gate, gated_norm,
-    parts::{NORM_IN_PLACE, SIGMOID, SILU},
+    bytes_of_params, conv, delta_net, gate, gated_norm,
+    parts::{NormResult, OutputGate},
 };
 
 use super::Emitter;
@@ -11,11 +11,11 @@ use crate::{
     plan::{dispatch::Binding, step::Step},
 };
 
-/// The part of a gate's activation.
-fn gate_part(activation: Activation) -> &'static Part {
+/// The kernels' activation of an output gate.
+fn output_gate(activation: Activation) -> OutputGate {
     match activation {
-        Activation::Sigmoid => &SIGMOID,
-        Activation::Silu => &SILU,
+        Activation::Sigmoid => OutputGate::Sigmoid,
+        Activation::Silu => OutputGate::Silu,
         other => unreachable!("no output is gated by {other:?}"),
     }
 }
@@ -110,7 +110,10 @@ impl Emitter<'_> {
             ("gate", Binding::Tensor(gate.z.tensor)),
             ("y", Binding::Tensor(y)),
         ];
-        let parts = [&NORM_IN_PLACE, gate_part(gate.activation)];
+        let parts = [
+            NormResult::InPlace.part(),
+            output_gate(gate.activation).part(),
+        ];
         let shader = self.lowering.shader(&gated_norm::GATED_NORM, &parts, &[]);
         let name = self.lowering.layout.vectors[op.weight].name();
         let what = format!("{name} ({})", groups.cols);
@@ -133,7 +136,7 @@ impl Emitter<'_> {
             ("x", Binding::Tensor(op.gate.tensor)),
             ("y", Binding::Tensor(y)),
         ];
-        let parts = [gate_part(op.activation)];
+        let parts = [output_gate(op.activation).part()];
         let shader = self.lowering.shader(&gate::GATE, &parts, &[]);
         let what = format!("gate ({cols})");
         let flow = self.flow(op.gate.tensor, y);

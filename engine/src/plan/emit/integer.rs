@@ -2,8 +2,8 @@
 //! bytes, then bytes meet bytes. Only at mixed precision, and only for weights that are quantised.
 
 use lantern_kernels::{
-    Kernel, Part, bytes_of_params, matmul_integer, matvec_integer, padded,
-    parts::{INPUT_NORM, INPUT_PLAIN, PACKED_STORAGE, PACKED_UNIFORM},
+    Kernel, bytes_of_params, matmul_integer, matvec_integer, padded,
+    parts::{Input, PackedX},
     quantise::{self, PACKED_WORDS},
 };
 
@@ -39,13 +39,14 @@ impl Emitter<'_> {
         let matrix = self.lowering.matrix(product.matrix);
         let size = u64::from(packed_words(matrix.cols)) * 4;
         let uniform = self.lowering.uniform(size);
-        let x: &'static Part = if uniform {
-            &PACKED_UNIFORM
+        let x = if uniform {
+            PackedX::Uniform
         } else {
-            &PACKED_STORAGE
+            PackedX::Storage
         };
         let consts = [("X_LENGTH", padded(matrix.cols) / 32)];
-        let parts = [matrix.part(), x, epilogue_part(product.epilogue)];
+        let epilogue = epilogue_part(product.epilogue).part();
+        let parts = [matrix.part(), x.part(), epilogue];
         let shader = self.lowering.shader(kernel, &parts, &consts);
         let first = self.dispatches.len();
         self.pieces(&packed, &shader, |rows, cols, y_start| {
@@ -68,7 +69,7 @@ impl Emitter<'_> {
         }
         let packed = self.quantise(product, false);
         let part = self.lowering.matrix(product.matrix).part();
-        let parts = [part, epilogue_part(product.epilogue)];
+        let parts = [part, epilogue_part(product.epilogue).part()];
         let shader = self.lowering.shader(kernel, &parts, &[]);
         self.matmul(&packed, &shader);
         true
@@ -89,12 +90,14 @@ impl Emitter<'_> {
         ];
         let norm = product.norm.map(|norm| Binding::Vector(norm.weight));
         binds.extend(norm.map(|norm| ("norm_weight", norm)));
-        let input: &'static Part = match product.norm {
-            Some(_) => &INPUT_NORM,
-            None => &INPUT_PLAIN,
+        let input = match product.norm {
+            Some(_) => Input::Norm,
+            None => Input::Plain,
         };
         let consts = [("X_LENGTH", padded(cols) / 4)];
-        let shader = self.lowering.shader(&quantise::QUANTISE, &[input], &consts);
+        let shader = self
+            .lowering
+            .shader(&quantise::QUANTISE, &[input.part()], &consts);
         let what = format!("{cols} to bytes");
         let flow = self.flow(product.x, packed);
         let params = bytes_of_params(&params);

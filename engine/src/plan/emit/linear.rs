@@ -1,12 +1,8 @@
 //! Linear layers: which kernel computes them, in how many dispatches, on which pieces of weights.
 
 use lantern_kernels::{
-    Part, Shader, bytes_of_params, matmul, matmul_cooperative, matmul_rows, matvec, padded,
-    parts::{
-        FINISH_ADD, FINISH_GATE, FINISH_GEGATE, FINISH_GEGLU, FINISH_GLU, FINISH_STORE, Finish,
-        GELU, INPUT_NORM, INPUT_NORM_UNIFORM, INPUT_PLAIN, SILU, X_SINGLE, X_STORAGE, X_UNIFORM,
-        XS_STORAGE, XS_UNIFORM,
-    },
+    Shader, bytes_of_params, matmul, matmul_cooperative, matmul_rows, matvec, padded,
+    parts::{Act, Epilogue as EpiloguePart, Input, X, Xs},
 };
 
 use super::Emitter;
@@ -40,15 +36,22 @@ pub(in crate::plan) fn xs_bytes(cols: u32) -> u64 {
     u64::from(matmul_rows::TOKENS * padded(cols)) * 4
 }
 
-/// The part of an epilogue.
-pub(super) fn epilogue_part(epilogue: Epilogue) -> &'static Part {
+/// The kernels' activation of a gate.
+pub(super) fn act(activation: Activation) -> Act {
+    match activation {
+        Activation::Gelu => Act::Gelu,
+        Activation::Silu => Act::Silu,
+        other => unreachable!("no gated unit has {other:?}"),
+    }
+}
+
+/// The kernels' epilogue.
+pub(super) fn epilogue_part(epilogue: Epilogue) -> EpiloguePart {
     match epilogue {
-        Epilogue::Store => &FINISH_STORE,
-        Epilogue::Add(_) => &FINISH_ADD,
-        Epilogue::Glu(Activation::Gelu) => &FINISH_GEGLU,
-        Epilogue::Glu(_) => &FINISH_GLU,
-        Epilogue::Gate(Activation::Gelu, _) => &FINISH_GEGATE,
-        Epilogue::Gate(..) => &FINISH_GATE,
+        Epilogue::Store => EpiloguePart::Store,
+        Epilogue::Add(_) => EpiloguePart::Add,
+        Epilogue::Glu(activation) => EpiloguePart::Glu(act(activation)),
+        Epilogue::Gate(activation, _) => EpiloguePart::Gate(act(activation)),
     }
 }
 
@@ -97,14 +100,14 @@ impl Emitter<'_> {
         let part = lowering.matrix(product.matrix).part();
         let epilogue = epilogue_part(product.epilogue);
         if !lowering.exact() && gpu.forced(kernel).is_some() {
-            let shader = lowering.shader(kernel, &[part, epilogue], &[]);
+            let shader = lowering.shader(kernel, &[part, epilogue.part()], &[]);
             self.matmul(product, &shader);
         } else if gpu.has_variant(&matmul_rows::MATMUL_ROWS)
             && gpu.forced(&matmul::MATMUL).is_none()
         {
             self.matmul_rows(product, rows);
         } else {
-            let parts = [part, epilogue, lowering.scalar()];
+            let parts = [part, epilogue.part(), lowering.scalar().part()];
             let shader = lowering.shader(&matmul::MATMUL, &parts, &[]);
             self.matmul(product, &shader);
         }
@@ -119,17 +122,22 @@ impl Emitter<'_> {
         let matrix = lowering.matrix(product.matrix);
         let size = u64::from(padded(matrix.cols)) * 4;
         let uniform = single && lowering.uniform(size);
-        let input: &'static Part = match (product.norm, uniform) {
-            (None, _) => &INPUT_PLAIN,
-            (Some(_), false) => &INPUT_NORM,
-            (Some(_), true) => &INPUT_NORM_UNIFORM,
+        let input = match (product.norm, uniform) {
+            (None, _) => Input::Plain,
+            (Some(_), false) => Input::Norm,
+            (Some(_), true) => Input::NormUniform,
         };
-        let x: &'static Part = match (uniform, single) {
-            (true, _) => &X_UNIFORM,
-            (false, true) => &X_SINGLE,
-            (false, false) => &X_STORAGE,
+        let x = match (uniform, single) {
+            (true, _) => X::Uniform,
+            (false, true) => X::Single,
+            (false, false) => X::Storage,
         };
-        let parts = [matrix.part(), input, x, epilogue_part(product.epilogue)];
+        let parts = [
+            matrix.part(),
+            input.part(),
+            x.part(),
+            epilogue_part(product.epilogue).part(),
+        ];
         let consts = [("X_LENGTH", padded(matrix.cols) / 4)];
         let shader = lowering.shader(&matvec::MATVEC, &parts, &consts);
         let eps = product.norm.map_or(0.0, |norm| norm.eps);
@@ -166,17 +174,14 @@ impl Emitter<'_> {
         let y_stride = self.stride(product.y);
         let matrix = lowering.matrix(product.matrix);
         let own = xs_bytes(matrix.cols);
-        let (xs, size): (&'static Part, u64) = if lowering.uniform(own) {
-            (&XS_UNIFORM, own.max(self.xs_bound))
+        let (xs, size) = if lowering.uniform(own) {
+            (Xs::Uniform, own.max(self.xs_bound))
         } else {
-            (&XS_STORAGE, own)
+            (Xs::Storage, own)
         };
-        let gelu = matches!(
-            product.epilogue,
-            Epilogue::Glu(Activation::Gelu) | Epilogue::Gate(Activation::Gelu, _)
-        );
-        let gates: &'static Part = if gelu { &GELU } else { &SILU };
-        let parts = [matrix.part(), xs, gates];
+        let epilogue = epilogue_part(product.epilogue);
+        let gates = epilogue.act().unwrap_or(Act::Silu);
+        let parts = [matrix.part(), xs.part(), gates.part()];
         let consts = [("X_LENGTH", size as u32 / 16)];
         let shader = lowering.shader(&matmul_rows::MATMUL_ROWS, &parts, &consts);
         for token_start in (0..rows).step_by(matmul_rows::TOKENS as usize) {
@@ -188,7 +193,7 @@ impl Emitter<'_> {
                     y_start,
                     y_stride,
                     token_start,
-                    finish: Finish::of(epilogue_part(product.epilogue)) as u32,
+                    finish: epilogue.number(),
                 })
             });
             let start = u64::from(token_start * padded(matrix.cols)) * 4;

@@ -1,13 +1,14 @@
 //! What LoRA (Hu et al. 2021) adds beside a linear layer: y += scale B (A x).
 
-use lantern_kernels::{
-    bytes_of_params, glu, padded,
-    parts::{GELU, SILU},
-};
+use lantern_kernels::{bytes_of_params, glu, padded};
 
-use super::{Emitter, experts::ExpertProduct, linear::Product};
+use super::{
+    Emitter,
+    experts::ExpertProduct,
+    linear::{Product, act},
+};
 use crate::{
-    graph::{Activation, Experts, Glu, Linear, MatrixId, Op, Tensor, TensorSpec, Which},
+    graph::{Experts, Glu, Linear, MatrixId, Op, Tensor, TensorSpec, Which},
     plan::{
         dispatch::Binding,
         step::{Epilogue, Step},
@@ -186,10 +187,7 @@ impl Emitter<'_> {
             x_stride: padded(2 * op.cols),
             y_stride: padded(op.cols),
         };
-        let gates = match op.activation {
-            Activation::Gelu => &GELU,
-            _ => &SILU,
-        };
+        let gates = act(op.activation).part();
         let shader = self.lowering.shader(&glu::GLU, &[gates], &[]);
         let binds = vec![
             ("x", Binding::Tensor(x)),

@@ -1,11 +1,8 @@
 //! Kernels that work row by row: embeddings, norms, values one by one.
 
 use lantern_kernels::{
-    Part, bytes_of_params, embed, norm, padded,
-    parts::{
-        ACTIVATE_CAP, ACTIVATE_NONE, ACTIVATE_SCALE, GELU, NORM_ADD, NORM_IN_PLACE, NORM_LAYER,
-        NORM_RMS, NORM_STORE, OF_POSITIONS, OF_TOKENS, SHIFT_BIAS, SHIFT_NONE,
-    },
+    bytes_of_params, embed, norm, padded,
+    parts::{Activation as ActivationPart, Lookup as LookupPart, NormResult, Shift, Statistics},
     pointwise,
 };
 
@@ -26,9 +23,9 @@ impl Emitter<'_> {
 
     pub(super) fn embed(&mut self, step: &Step, op: &Embed) {
         let output = Emitter::output(step);
-        let lookup: &'static Part = match op.lookup {
-            Lookup::Token => &OF_TOKENS,
-            Lookup::Position => &OF_POSITIONS,
+        let lookup = match op.lookup {
+            Lookup::Token => LookupPart::Tokens,
+            Lookup::Position => LookupPart::Positions,
         };
         let matrix = &self.lowering.layout.matrices[op.table];
         let cols = matrix.cols;
@@ -43,7 +40,7 @@ impl Emitter<'_> {
                 ("weights", Binding::Weights(op.table, index)),
                 ("x", Binding::Tensor(output)),
             ];
-            let parts = [matrix.part(), lookup];
+            let parts = [matrix.part(), lookup.part()];
             let shader = self.lowering.shader(&embed::EMBED, &parts, &[]);
             let what = format!("{} ({}×{cols})", matrix.name, piece.rows);
             let flow = format!("tokens → {}", self.word(output));
@@ -57,9 +54,9 @@ impl Emitter<'_> {
             return self.gated_norm(step, op);
         }
         let output = Emitter::output(step);
-        let statistics: &'static Part = match op.kind {
-            NormKind::Rms => &NORM_RMS,
-            NormKind::Layer => &NORM_LAYER,
+        let statistics = match op.kind {
+            NormKind::Rms => Statistics::Rms,
+            NormKind::Layer => Statistics::Layer,
         };
         let (x_stride, y_stride) = (self.stride(op.x), self.stride(output));
         let whole = crate::graph::Groups {
@@ -69,10 +66,10 @@ impl Emitter<'_> {
             split: 1,
         };
         let groups = op.groups.unwrap_or(whole);
-        let result: &'static Part = match (op.groups, step.epilogue) {
-            (Some(_), _) => &NORM_IN_PLACE,
-            (None, Epilogue::Add(_)) => &NORM_ADD,
-            (None, _) => &NORM_STORE,
+        let result = match (op.groups, step.epilogue) {
+            (Some(_), _) => NormResult::InPlace,
+            (None, Epilogue::Add(_)) => NormResult::Add,
+            (None, _) => NormResult::Store,
         };
         let params = norm::Params {
             cols: groups.cols,
@@ -92,7 +89,7 @@ impl Emitter<'_> {
         let what = format!("{name} ({})", groups.cols);
         let shader = self
             .lowering
-            .shader(&norm::NORM, &[statistics, result], &[]);
+            .shader(&norm::NORM, &[statistics.part(), result.part()], &[]);
         let flow = self.flow(op.x, output);
         let params = bytes_of_params(&params);
         self.dispatch(shader, (&what, flow), binds, params, groups.count);
@@ -105,10 +102,10 @@ impl Emitter<'_> {
         bias: Option<VectorId>,
         activation: Option<Activation>,
     ) {
-        let (part, factor): (&'static Part, f32) = match activation {
-            None => (&ACTIVATE_NONE, 0.0),
-            Some(Activation::Gelu) => (&GELU, 0.0),
-            Some(Activation::Softcap(cap)) => (&ACTIVATE_CAP, cap),
+        let (part, factor) = match activation {
+            None => (ActivationPart::None, 0.0),
+            Some(Activation::Gelu) => (ActivationPart::Gelu, 0.0),
+            Some(Activation::Softcap(cap)) => (ActivationPart::Cap, cap),
             Some(other) => unreachable!("no family has an MLP of {other:?} without a gate"),
         };
         self.value_by_value(y, bias, part, factor);
@@ -116,14 +113,14 @@ impl Emitter<'_> {
 
     /// `factor` times every value of a tensor, in place.
     pub(super) fn scale(&mut self, y: Tensor, factor: f32) {
-        self.value_by_value(y, None, &ACTIVATE_SCALE, factor);
+        self.value_by_value(y, None, ActivationPart::Scale, factor);
     }
 
     fn value_by_value(
         &mut self,
         y: Tensor,
         bias: Option<VectorId>,
-        activation: &'static Part,
+        activation: ActivationPart,
         factor: f32,
     ) {
         let cols = self.cols(y);
@@ -134,14 +131,14 @@ impl Emitter<'_> {
         };
         let mut binds = vec![("y", Binding::Tensor(y))];
         binds.extend(bias.map(|bias| ("bias", Binding::Vector(bias))));
-        let shift: &'static Part = if bias.is_some() {
-            &SHIFT_BIAS
+        let shift = if bias.is_some() {
+            Shift::Bias
         } else {
-            &SHIFT_NONE
+            Shift::None
         };
         let name = bias.map(|bias| self.lowering.layout.vectors[bias].name());
         let what = format!("{} ({cols})", name.unwrap_or_default());
-        let parts = [shift, activation];
+        let parts = [shift.part(), activation.part()];
         let shader = self.lowering.shader(&pointwise::POINTWISE, &parts, &[]);
         let flow = self.flow(y, y);
         let last_row = self.spec(y).rows == RowCount::Fixed(1);

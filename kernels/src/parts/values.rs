@@ -1,0 +1,298 @@
+//! What happens to activations: on their way in, as they meet weights, and on their way out.
+
+use super::{GROUP_TYPES, socket};
+use crate::{Part, Socket};
+
+/// What happens to activations before they meet the weights.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Input {
+    /// Nothing.
+    Plain,
+    /// RMSNorm, computed on the way; the shader's constant `X_LENGTH` is the length of the norm's weight / 4.
+    Norm,
+    /// RMSNorm with its weight in a uniform buffer.
+    NormUniform,
+}
+
+socket! { Input, "input":
+    Plain => INPUT_PLAIN,
+    Norm => INPUT_NORM,
+    NormUniform => INPUT_NORM_UNIFORM,
+}
+
+static INPUT_PLAIN: Part = Part::new("", include_str!("input_plain.wgsl"));
+static INPUT_NORM: Part = Part {
+    uses: &[&NORM_STORAGE],
+    ..Part::new("norm", include_str!("input_norm.wgsl"))
+};
+static INPUT_NORM_UNIFORM: Part = Part {
+    uses: &[&NORM_UNIFORM],
+    ..Part::new("norm_uniform", include_str!("input_norm.wgsl"))
+};
+static NORM_STORAGE: Part = Part::new("", include_str!("norm_storage.wgsl"));
+static NORM_UNIFORM: Part = Part::new("", include_str!("norm_uniform.wgsl"));
+
+/// Where the activations of one token are read from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum X {
+    /// A storage buffer with those of many tokens, of which the last counts.
+    Storage,
+    /// A storage buffer with those of one token; the shader's constant `X_LENGTH` is their number / 4. Its size is known,
+    /// so that compilers that check every index need not ask for it.
+    Single,
+    /// A uniform buffer with those of one token.
+    Uniform,
+}
+
+socket! { X, "x":
+    Storage => X_STORAGE,
+    Single => X_SINGLE,
+    Uniform => X_UNIFORM,
+}
+
+static X_STORAGE: Part = Part::new("", include_str!("x_storage.wgsl"));
+static X_SINGLE: Part = Part::new("single", include_str!("x_single.wgsl"));
+static X_UNIFORM: Part = Part::new("uniform", include_str!("x_uniform.wgsl"));
+
+/// Where the activations of eight tokens are read from; the shader's constant `X_LENGTH` is their number / 4.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Xs {
+    /// A storage buffer.
+    Storage,
+    /// A uniform buffer.
+    Uniform,
+}
+
+socket! { Xs, "xs":
+    Storage => XS_STORAGE,
+    Uniform => XS_UNIFORM,
+}
+
+static XS_STORAGE: Part = Part::new("", include_str!("xs_storage.wgsl"));
+static XS_UNIFORM: Part = Part::new("uniform", include_str!("xs_uniform.wgsl"));
+
+/// 32 activations as bytes, and their products with 32 weights. Browsers may lack these: WGSL's language extension
+/// `packed_4x8_integer_dot_product` says whether they have them.
+pub static PACKED: Part = Part {
+    uses: &[&GROUP_TYPES],
+    ..Part::new("", include_str!("packed.wgsl"))
+};
+
+/// Where packed activations are read from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PackedX {
+    /// A storage buffer with those of many tokens.
+    Storage,
+    /// A uniform buffer with those of one token; the shader's constant `X_LENGTH` is their number / 32.
+    Uniform,
+}
+
+socket! { PackedX, "x":
+    Storage => PACKED_STORAGE,
+    Uniform => PACKED_UNIFORM,
+}
+
+static PACKED_STORAGE: Part = Part::new("", include_str!("packed_storage.wgsl"));
+static PACKED_UNIFORM: Part = Part::new("uniform", include_str!("packed_uniform.wgsl"));
+
+/// What happens to a result on its way to memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Epilogue {
+    /// y = v
+    Store,
+    /// y += v
+    Add,
+    /// y = f(gate) * up, for rows that alternate gate and up.
+    Glu(Act),
+    /// y = f(y) * v, for a gate that was stored before.
+    Gate(Act),
+}
+
+socket! { Epilogue, "finish":
+    Store => FINISH_STORE,
+    Add => FINISH_ADD,
+    Glu(Silu) => FINISH_GLU,
+    Gate(Silu) => FINISH_GATE,
+    Glu(Gelu) => FINISH_GEGLU,
+    Gate(Gelu) => FINISH_GEGATE,
+}
+
+impl Epilogue {
+    /// The activation of its gate, where it has one.
+    pub const fn act(self) -> Option<Act> {
+        match self {
+            Epilogue::Glu(act) | Epilogue::Gate(act) => Some(act),
+            Epilogue::Store | Epilogue::Add => None,
+        }
+    }
+
+    /// Its number, up to the activation, for a kernel that is told by a parameter.
+    pub const fn number(self) -> u32 {
+        match self {
+            Epilogue::Store => 0,
+            Epilogue::Add => 1,
+            Epilogue::Glu(_) => 2,
+            Epilogue::Gate(_) => 3,
+        }
+    }
+
+    /// That of a number, with the activation of its gate where it has one.
+    pub fn numbered(number: u32, act: Act) -> Option<Epilogue> {
+        let is = |e: &Epilogue| e.number() == number && e.act().is_none_or(|own| own == act);
+        Epilogue::ALL.iter().copied().find(is)
+    }
+}
+
+static FINISH_STORE: Part = Part::new("", include_str!("finish_store.wgsl"));
+static FINISH_ADD: Part = Part::new("add", include_str!("finish_add.wgsl"));
+static FINISH_GLU: Part = Part {
+    uses: &[&SILU],
+    ..Part::new("glu", include_str!("finish_glu.wgsl"))
+};
+static FINISH_GATE: Part = Part {
+    uses: &[&SILU],
+    ..Part::new("gate", include_str!("finish_gate.wgsl"))
+};
+static FINISH_GEGLU: Part = Part {
+    uses: &[&GELU],
+    ..Part::new("geglu", include_str!("finish_glu.wgsl"))
+};
+static FINISH_GEGATE: Part = Part {
+    uses: &[&GELU],
+    ..Part::new("gegate", include_str!("finish_gate.wgsl"))
+};
+
+/// Activation of a gated unit's gate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Act {
+    /// SiLU (Elfwing et al. 2018).
+    Silu,
+    /// GELU by its tanh form (Hendrycks & Gimpel 2016).
+    Gelu,
+}
+
+socket! { Act, "gates":
+    Silu => SILU,
+    Gelu => GELU,
+}
+
+/// Activation of an output gate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OutputGate {
+    /// SiLU.
+    Silu,
+    /// The logistic function.
+    Sigmoid,
+}
+
+socket! { OutputGate, "gates":
+    Silu => SILU,
+    Sigmoid => SIGMOID,
+}
+
+/// What happens to a value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Activation {
+    /// Nothing.
+    None,
+    /// GELU.
+    Gelu,
+    /// Soft-capping; the shader's parameter `factor` is the cap.
+    Cap,
+    /// The shader's parameter `factor` times the value.
+    Scale,
+}
+
+socket! { Activation, "activation":
+    None => ACTIVATE_NONE,
+    Gelu => GELU,
+    Cap => ACTIVATE_CAP,
+    Scale => ACTIVATE_SCALE,
+}
+
+static SILU: Part = Part::new("silu", include_str!("silu.wgsl"));
+static SIGMOID: Part = Part::new("sigmoid", include_str!("sigmoid.wgsl"));
+static GELU: Part = Part::new("gelu", include_str!("gelu.wgsl"));
+static ACTIVATE_NONE: Part = Part::new("", include_str!("activate_none.wgsl"));
+static ACTIVATE_CAP: Part = Part::new("cap", include_str!("activate_cap.wgsl"));
+static ACTIVATE_SCALE: Part = Part::new("scale", include_str!("activate_scale.wgsl"));
+
+/// What is added to a value before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shift {
+    /// Nothing.
+    None,
+    /// A bias for each column.
+    Bias,
+}
+
+socket! { Shift, "shift":
+    None => SHIFT_NONE,
+    Bias => SHIFT_BIAS,
+}
+
+static SHIFT_NONE: Part = Part::new("", include_str!("shift_none.wgsl"));
+static SHIFT_BIAS: Part = Part::new("bias", include_str!("shift_bias.wgsl"));
+
+/// What rows are normed by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Statistics {
+    /// The root of the mean square: RMSNorm.
+    Rms,
+    /// Mean and variance: LayerNorm.
+    Layer,
+}
+
+socket! { Statistics, "statistics":
+    Rms => NORM_RMS,
+    Layer => NORM_LAYER,
+}
+
+static NORM_RMS: Part = Part::new("", include_str!("norm_rms.wgsl"));
+static NORM_LAYER: Part = Part::new("layer", include_str!("norm_layer.wgsl"));
+
+/// What is normed, and where to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NormResult {
+    /// y = norm(x)
+    Store,
+    /// y += norm(x)
+    Add,
+    /// y = norm(y)
+    InPlace,
+}
+
+socket! { NormResult, "result":
+    Store => NORM_STORE,
+    Add => NORM_ADD,
+    InPlace => NORM_IN_PLACE,
+}
+
+impl NormResult {
+    /// The socket without a residual stream.
+    pub const OVERWRITE: Socket = Socket {
+        name: "result",
+        parts: &[&NORM_STORE, &NORM_IN_PLACE],
+    };
+}
+
+static NORM_STORE: Part = Part::new("", include_str!("norm_store.wgsl"));
+static NORM_ADD: Part = Part::new("add", include_str!("norm_add.wgsl"));
+static NORM_IN_PLACE: Part = Part::new("in_place", include_str!("norm_in_place.wgsl"));
+
+/// Which rows of an embedding are looked up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lookup {
+    /// Those of the tokens, stored.
+    Tokens,
+    /// Those of the positions, added.
+    Positions,
+}
+
+socket! { Lookup, "lookup":
+    Tokens => OF_TOKENS,
+    Positions => OF_POSITIONS,
+}
+
+static OF_TOKENS: Part = Part::new("", include_str!("of_tokens.wgsl"));
+static OF_POSITIONS: Part = Part::new("positions", include_str!("of_positions.wgsl"));
