@@ -135,8 +135,8 @@ pub(crate) struct PartialAttention {
     pub l: f64,
 }
 
-/// Attention of row `row` to `positions` of its sequence, for every query head, from queries in `qkv` (rows, q_stride) and
-/// `keys`, `values` (kv heads, sequences × cells, head_dim).
+/// Attention of row `row` to `positions` of its sequence, for every query head, from queries in `qkv` (tokens, q_stride) and
+/// `keys`, `values` (kv_heads, head_cells, head_dim).
 pub(crate) fn partial_attention(
     call: &mut Call,
     row: usize,

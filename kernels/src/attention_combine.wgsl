@@ -4,7 +4,7 @@
 
 const PAIRS = HEAD_DIM / 2u;
 
-@group(0) @binding(3) var<storage, read> partial: array<vec2f>;    // (heads, KV_SPLITS, head_dim / 2 of acc, and (m, l))
+@group(0) @binding(3) var<storage, read> partial: array<vec2f>;    // (heads, KV_SPLITS, head_dim / 2 + 1): acc, and (m, l)
 @group(0) @binding(4) var<storage, read_write> y: array<vec2f>;    // (heads, head_dim / 2)
 
 @compute @workgroup_size(WORKGROUP_SIZE)

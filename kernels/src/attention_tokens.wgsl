@@ -12,7 +12,7 @@ const QUARTER = HEAD_DIM / 4u;                        // of a head: values are r
 const STEPS = (QUARTER + WORKGROUP_SIZE - 1u) / WORKGROUP_SIZE;     // reads of WORKGROUP_SIZE fours
 const MIN = -3.0e38;                            // WGSL promises no infinities
 
-@group(0) @binding(3) var<storage, read> qkv: array<vec4f>;        // (tokens rounded up to WORKGROUP_SIZE, q_stride / 4)
+@group(0) @binding(3) var<storage, read> qkv: array<vec4f>;        // (tokens, q_stride / 4): tokens rounded up to WORKGROUP_SIZE
 @group(0) @binding(4) var<storage, read_write> y: array<vec4f>;    // (tokens, y_stride / 4)
 @group(0) @binding(8) var<uniform> params: Params;
 

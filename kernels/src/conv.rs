@@ -41,7 +41,7 @@ crate::params! {
     }
 }
 
-/// `y` (rows, y_stride) from `x` (rows, x_stride) and `conv_weight` (channels, KERNEL_SIZE): `silu(Σ weight[j] · x[t - KERNEL_SIZE + 1 + j])`
+/// `y` (tokens, y_stride) from `x` (tokens, x_stride) and `conv_weight` (channels, KERNEL_SIZE): `silu(Σ weight[j] · x[t - KERNEL_SIZE + 1 + j])`
 /// over the rows of one sequence. `conv_state` (sequences, KERNEL_SIZE - 1, channels) has the inputs before them, the oldest
 /// first; a row at position 0 has none.
 fn reference(call: &mut Call) {

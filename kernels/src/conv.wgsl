@@ -8,9 +8,9 @@ struct Params { channels: u32, x_stride: u32, x_start: u32, y_stride: u32 }
 const KEPT = KERNEL_SIZE - 1u;
 
 @group(0) @binding(0) var<storage, read> conv_weight: array<f32>;      // (channels, KERNEL_SIZE)
-@group(0) @binding(3) var<storage, read> x: array<f32>;                // (rows, x_stride)
-@group(0) @binding(4) var<storage, read_write> y: array<f32>;          // (rows, y_stride)
-@group(0) @binding(5) var<storage, read_write> conv_state: array<f32>; // (sequences, KEPT, channels), the oldest first
+@group(0) @binding(3) var<storage, read> x: array<f32>;                // (tokens, x_stride)
+@group(0) @binding(4) var<storage, read_write> y: array<f32>;          // (tokens, y_stride)
+@group(0) @binding(5) var<storage, read_write> conv_state: array<f32>; // (sequences, KEPT, channels): the oldest first
 @group(0) @binding(8) var<uniform> params: Params;
 
 @compute @workgroup_size(WORKGROUP_SIZE)

@@ -129,7 +129,7 @@ fn step(state: &mut [f64], q: &[f64], k: &[f64], v: &[f32], decay: f64, beta: f6
     times(state, q)
 }
 
-/// `y` (rows, y_stride) from `qkv` (rows, qkv_stride) and `gates` (rows, gates_stride), with `a` and `dt_bias` (value_heads):
+/// `y` (tokens, y_stride) from `qkv` (tokens, qkv_stride) and `gates` (tokens, gates_stride), with `a` and `dt_bias` (value_heads):
 /// `decay = exp(a softplus(alpha + dt_bias))`, `beta = sigmoid(beta)`. `delta_state` (sequences, value_heads, KEY_DIM, VALUE_DIM)
 /// goes on from row to row; a row at position 0 starts from zeros.
 fn reference(call: &mut Call) {

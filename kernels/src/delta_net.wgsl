@@ -15,11 +15,11 @@ struct Params {
 
 const KEY_FOURS = KEY_DIM / 4u;
 
-@group(0) @binding(0) var<storage, read> qkv: array<vec4f>;             // (rows, qkv_stride / 4)
-@group(0) @binding(1) var<storage, read> gates: array<f32>;             // (rows, gates_stride): logits of alpha and beta
+@group(0) @binding(0) var<storage, read> qkv: array<vec4f>;             // (tokens, qkv_stride / 4)
+@group(0) @binding(1) var<storage, read> gates: array<f32>;             // (tokens, gates_stride): logits of alpha and beta
 @group(0) @binding(2) var<storage, read> a: array<f32>;                 // (value_heads): -exp(A_log)
 @group(0) @binding(3) var<storage, read> dt_bias: array<f32>;           // (value_heads)
-@group(0) @binding(4) var<storage, read_write> y: array<f32>;           // (rows, y_stride): (value_heads, VALUE_DIM)
+@group(0) @binding(4) var<storage, read_write> y: array<f32>;           // (tokens, y_stride): (value_heads, VALUE_DIM)
 @group(0) @binding(5) var<storage, read_write> delta_state: array<f32>; // (sequences, value_heads, KEY_DIM, VALUE_DIM)
 @group(0) @binding(8) var<uniform> params: Params;
 

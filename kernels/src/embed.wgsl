@@ -4,7 +4,7 @@
 
 struct Params { cols: u32, rows: u32, row_start: u32, scale: f32 }
 
-@group(0) @binding(4) var<storage, read_write> x: array<vec4f>;     // (tokens, cols / 4)
+@group(0) @binding(4) var<storage, read_write> x: array<vec4f>;     // (tokens, padded cols / 4)
 @group(0) @binding(8) var<uniform> params: Params;
 
 @compute @workgroup_size(WORKGROUP_SIZE)

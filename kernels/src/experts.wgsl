@@ -8,7 +8,7 @@
 struct Params { rows: u32, cols: u32, row_start: u32, piece_rows: u32, top_k: u32, x_each: u32,
     y_start: u32, y_stride: u32 }
 
-@group(0) @binding(3) var<storage, read> x: array<Group>;          // (tokens, or pairs where x_each is 1, padded cols / 32)
+@group(0) @binding(3) var<storage, read> x: array<Group>;          // (tokens, padded cols / 32): where x_each is 1, (tokens, top_k, …)
 @group(0) @binding(4) var<storage, read_write> y: array<f32>;      // (tokens, top_k, y_stride)
 @group(0) @binding(5) var<storage, read> expert_ids: array<u32>;   // (tokens, top_k)
 @group(0) @binding(8) var<uniform> params: Params;

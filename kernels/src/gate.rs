@@ -49,7 +49,7 @@ pub(crate) fn activated(parts: &[&Part]) -> fn(f64) -> f64 {
     }
 }
 
-/// `y` (rows, y_stride) times the activation of `x` (rows, x_stride).
+/// `y` (tokens, y_stride) times the activation of `x` (tokens, x_stride).
 fn reference(call: &mut Call) {
     let p: Params = call.params();
     let x = call.floats("x");

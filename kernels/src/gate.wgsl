@@ -3,8 +3,8 @@
 
 struct Params { cols: u32, x_stride: u32, x_start: u32, y_stride: u32 }
 
-@group(0) @binding(3) var<storage, read> x: array<f32>;       // (rows, x_stride)
-@group(0) @binding(4) var<storage, read_write> y: array<f32>; // (rows, y_stride)
+@group(0) @binding(3) var<storage, read> x: array<f32>;       // (tokens, x_stride)
+@group(0) @binding(4) var<storage, read_write> y: array<f32>; // (tokens, y_stride)
 @group(0) @binding(8) var<uniform> params: Params;
 
 @compute @workgroup_size(WORKGROUP_SIZE)

@@ -45,7 +45,7 @@ crate::params! {
     }
 }
 
-/// `y` (rows, y_stride) from `x` (rows, x_stride), or y itself, `norm_weight` (head_dim) and `gate` (rows, gate_stride).
+/// `y` (tokens, y_stride) from `x` (tokens, x_stride), or y itself, `norm_weight` (head_dim) and `gate` (tokens, gate_stride).
 fn reference(call: &mut Call) {
     let p: Params = call.params();
     let head_dim = p.head_dim as usize;

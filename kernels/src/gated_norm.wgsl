@@ -5,8 +5,8 @@
 struct Params { head_dim: u32, eps: f32, x_stride: u32, y_stride: u32, gate_stride: u32, gate_start: u32 }
 
 @group(0) @binding(0) var<storage, read> norm_weight: array<f32>;  // (head_dim)
-@group(0) @binding(1) var<storage, read> gate: array<f32>;         // (rows, gate_stride)
-@group(0) @binding(4) var<storage, read_write> y: array<f32>;      // (rows, y_stride)
+@group(0) @binding(1) var<storage, read> gate: array<f32>;         // (tokens, gate_stride)
+@group(0) @binding(4) var<storage, read_write> y: array<f32>;      // (tokens, y_stride)
 @group(0) @binding(8) var<uniform> params: Params;
 
 @compute @workgroup_size(WORKGROUP_SIZE)

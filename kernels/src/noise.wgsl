@@ -6,7 +6,7 @@ struct Params {
     alternating: u32, rows_first: u32, rows_second: u32, first: u32, second: u32, third: u32,
 }
 
-@group(0) @binding(3) var<storage, read> table: array<u32>;         // (choices, runs, run bytes)
+@group(0) @binding(3) var<storage, read> table: array<u32>;         // (choices, runs, run_bytes)
 @group(0) @binding(4) var<storage, read_write> plane: array<vec4u>; // (groups)
 @group(0) @binding(8) var<uniform> params: Params;
 

@@ -5,7 +5,7 @@
 // Groups from `split` on have the second `cols` of the weight.
 struct Params { cols: u32, eps: f32, x_stride: u32, y_stride: u32, start: u32, split: u32 }
 
-@group(0) @binding(0) var<storage, read> norm_weight: array<f32>;  // (cols), or (2, cols)
+@group(0) @binding(0) var<storage, read> norm_weight: array<f32>;  // (cols): or (2, cols)
 @group(0) @binding(4) var<storage, read_write> y: array<f32>;      // (tokens, y_stride)
 @group(0) @binding(8) var<uniform> params: Params;
 

@@ -5,7 +5,7 @@
 struct Params { cols: u32, eps: f32, last: u32 }
 
 @group(0) @binding(3) var<storage, read> x: array<Group>;               // (tokens, groups)
-@group(0) @binding(4) var<storage, read_write> packed: array<Packed>;   // (tokens, groups), or (1, groups)
+@group(0) @binding(4) var<storage, read_write> packed: array<Packed>;   // (tokens, groups): or (1, groups)
 @group(0) @binding(8) var<uniform> params: Params;
 
 @compute @workgroup_size(WORKGROUP_SIZE)

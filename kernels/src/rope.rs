@@ -83,7 +83,7 @@ fn write_cache(cache: &mut [u32], at: usize, values: &[f32], as_f16: bool) {
     }
 }
 
-/// `qkv` (tokens, stride), `keys` and `values` (kv heads, sequences × cells, head_dim), `angles` (context, pairs, 2).
+/// `qkv` (tokens, stride), `keys` and `values` (kv_heads, head_cells, head_dim), `angles` (context, pairs, 2).
 fn reference(call: &mut Call) {
     let p: Params = call.params();
     let head = call.constant("HEAD_DIM") as usize;

@@ -105,7 +105,7 @@ pub fn encode(values: &[f32], words: usize) -> Vec<u32> {
     block
 }
 
-/// `keys` and `values` (kv heads, sequences × cells, blocks of a head, words) from `qkv` (tokens, stride).
+/// `keys` and `values` (kv_heads, head_cells, blocks of a head, words) from `qkv` (tokens, stride).
 fn reference(call: &mut Call) {
     let p: Params = call.params();
     let words = words_of(&call.parts).expect("a part with blocks");

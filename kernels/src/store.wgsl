@@ -3,8 +3,8 @@
 
 struct Params { start: u32, blocks: u32, head_blocks: u32, stride: u32, cells: u32, head_cells: u32 }
 
-@group(0) @binding(1) var<storage, read_write> keys: array<u32>;   // (kv heads, cells, head_dim / 32, WORDS)
-@group(0) @binding(2) var<storage, read_write> values: array<u32>; // (kv heads, cells, head_dim / 32, WORDS)
+@group(0) @binding(1) var<storage, read_write> keys: array<u32>;   // (kv_heads, head_cells, head_dim / 32, WORDS)
+@group(0) @binding(2) var<storage, read_write> values: array<u32>; // (kv_heads, head_cells, head_dim / 32, WORDS)
 @group(0) @binding(3) var<storage, read> qkv: array<vec4f>;        // (tokens, stride / 4): keys and values from `start` on
 @group(0) @binding(8) var<uniform> params: Params;
 

@@ -1,6 +1,6 @@
 // Keys and values of f16, packed in pairs, eight a texel, 4096 texels a row: see quants_texture.
-@group(0) @binding(1) var keys: texture_2d<u32>;   // (kv heads, cells, head_dim / 8)
-@group(0) @binding(2) var values: texture_2d<u32>; // (kv heads, cells, head_dim / 8)
+@group(0) @binding(1) var keys: texture_2d<u32>;   // (kv_heads, head_cells, head_dim / 8)
+@group(0) @binding(2) var values: texture_2d<u32>; // (kv_heads, head_cells, head_dim / 8)
 
 fn f16x4(bits: vec2u) -> vec4f { return vec4f(unpack2x16float(bits.x), unpack2x16float(bits.y)); }
 fn eight(bits: vec4u) -> Eight { return Eight(f16x4(bits.xy), f16x4(bits.zw)); }

@@ -3,8 +3,8 @@
 // their own.
 const FOURS = 2u;
 
-@group(0) @binding(1) var keys: texture_storage_2d<rgba32uint, write>;   // (kv heads, cells, head_dim / 8)
-@group(0) @binding(2) var values: texture_storage_2d<rgba32uint, write>; // (kv heads, cells, head_dim / 8)
+@group(0) @binding(1) var keys: texture_storage_2d<rgba32uint, write>;   // (kv_heads, head_cells, head_dim / 8)
+@group(0) @binding(2) var values: texture_storage_2d<rgba32uint, write>; // (kv_heads, head_cells, head_dim / 8)
 
 var<private> waiting: array<vec2u, 2>;
 
