@@ -95,10 +95,21 @@ static CACHE_Q4_0: Part = Part {
 /// Eight values of a cache that is read in fours.
 static EIGHT_FOURS: Part = Part {
     uses: &[&EIGHT],
-    ..Part::new("", include_str!("eight_fours.wgsl"))
+    ..Part::new(
+        "",
+        "
+fn key8(i: u32) -> Eight { return Eight(key4(2u * i), key4(2u * i + 1u)); }
+fn value8(i: u32) -> Eight { return Eight(value4(2u * i), value4(2u * i + 1u)); }
+",
+    )
 };
 /// Values that are read together.
-static EIGHT: Part = Part::new("", include_str!("eight.wgsl"));
+static EIGHT: Part = Part::new(
+    "",
+    "
+struct Eight { a: vec4f, b: vec4f }
+",
+);
 
 static STORE_F32: Part = Part::new("f32", include_str!("store_f32.wgsl"));
 static STORE_F16: Part = Part {
@@ -194,8 +205,19 @@ socket! { Scores, "scores":
     Capped => SCORES_CAPPED,
 }
 
-static SCORES_PLAIN: Part = Part::new("", include_str!("scores_plain.wgsl"));
-static SCORES_CAPPED: Part = Part::new("capped", include_str!("scores_capped.wgsl"));
+static SCORES_PLAIN: Part = Part::new(
+    "",
+    "
+fn scored(v: f32) -> f32 { return v; }
+",
+);
+// Soft-capping (Gemma 2 report, section 2). Past 15 tanh is 1, and some drivers overflow.
+static SCORES_CAPPED: Part = Part::new(
+    "capped",
+    "
+fn scored(v: f32) -> f32 { return params.cap * tanh(clamp(v / params.cap, -15.0, 15.0)); }
+",
+);
 
 /// Which positions a workgroup of attention has, and where its results go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

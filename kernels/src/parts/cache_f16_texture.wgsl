@@ -1,4 +1,4 @@
-// Keys and values of f16, packed in pairs, eight a texel, 4096 texels a row: see quants_texture.
+// Keys and values of f16, packed in pairs, eight a texel, 4096 texels a row: see PLANE_TEXTURES.
 @group(0) @binding(1) var keys: texture_2d<u32>;   // (kv_heads, head_cells, head_dim / 8)
 @group(0) @binding(2) var values: texture_2d<u32>; // (kv_heads, head_cells, head_dim / 8)
 

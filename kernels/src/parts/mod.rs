@@ -66,21 +66,87 @@ pub static DELTA_SHARED: Part = Part::new("", include_str!("delta_shared.wgsl"))
 pub static PLACES_ROWS: Part = Part::new("", include_str!("places_rows.wgsl"));
 /// Where they lie in textures.
 pub static PLACES_STRIPS: Part = Part::new("", include_str!("places_strips.wgsl"));
-/// Planes of weights in storage buffers: quants, scales (2, 4 bytes or one for a row), qh.
+/// Planes of weights in storage buffers: quants, scales of four rows together (2, 4 bytes or one for a row), qh.
 pub static PLANE_BUFFERS: [Part; 5] = [
-    Part::new("", include_str!("quants_buffer.wgsl")),
-    Part::new("", include_str!("scales_f16_buffer.wgsl")),
-    Part::new("", include_str!("scales_f16x2_buffer.wgsl")),
-    Part::new("", include_str!("scales_bytes_buffer.wgsl")),
-    Part::new("", include_str!("qh_buffer.wgsl")),
+    Part::new(
+        "",
+        "
+@group(0) @binding(0) var<storage, read> w_quants: array<vec4u>;
+fn quants4(i: u32) -> vec4u { return w_quants[i]; }
+",
+    ),
+    Part::new(
+        "",
+        "
+@group(0) @binding(1) var<storage, read> w_scales: array<vec2u>;
+fn scale_words(four: u32) -> vec2u { return w_scales[four]; }
+",
+    ),
+    Part::new(
+        "",
+        "
+@group(0) @binding(1) var<storage, read> w_scales: array<vec4u>;
+fn scale_words(four: u32) -> vec4u { return w_scales[four]; }
+",
+    ),
+    Part::new(
+        "",
+        "
+@group(0) @binding(1) var<storage, read> w_scales: array<u32>;
+fn scale_bytes(four: u32) -> u32 { return w_scales[four]; }
+",
+    ),
+    Part::new(
+        "",
+        "
+@group(0) @binding(2) var<storage, read> w_qh: array<u32>;
+fn qh_word(i: u32) -> u32 { return w_qh[i]; }
+",
+    ),
 ];
-/// The same in textures.
+/// The same in textures, 4096 texels a row, scales of four rows in a texel: adapters on the CPU gather from those far faster
+/// than from storage.
 pub static PLANE_TEXTURES: [Part; 5] = [
-    plane_texture(include_str!("quants_texture.wgsl")),
-    plane_texture(include_str!("scales_f16_texture.wgsl")),
-    plane_texture(include_str!("scales_f16x2_texture.wgsl")),
-    plane_texture(include_str!("scales_bytes_texture.wgsl")),
-    plane_texture(include_str!("qh_texture.wgsl")),
+    plane_texture(
+        "
+@group(0) @binding(0) var w_quants: Plane;
+var<private> quants_texel: vec2f;
+fn quants_begin() { quants_texel = texel_of(w_quants); }
+fn quants4(i: u32) -> vec4u { return plane_texel(w_quants, quants_texel, i); }
+",
+    ),
+    plane_texture(
+        "
+@group(0) @binding(1) var w_scales: Plane;
+var<private> scales_texel: vec2f;
+fn scales_begin() { scales_texel = texel_of(w_scales); }
+fn scale_words(four: u32) -> vec2u { return plane_texel(w_scales, scales_texel, four).xy; }
+",
+    ),
+    plane_texture(
+        "
+@group(0) @binding(1) var w_scales: Plane;
+var<private> scales_texel: vec2f;
+fn scales_begin() { scales_texel = texel_of(w_scales); }
+fn scale_words(four: u32) -> vec4u { return plane_texel(w_scales, scales_texel, four); }
+",
+    ),
+    plane_texture(
+        "
+@group(0) @binding(1) var w_scales: Plane;
+var<private> scales_texel: vec2f;
+fn scales_begin() { scales_texel = texel_of(w_scales); }
+fn scale_bytes(four: u32) -> u32 { return plane_texel(w_scales, scales_texel, four).x; }
+",
+    ),
+    plane_texture(
+        "
+@group(0) @binding(2) var w_qh: Plane;
+var<private> qh_texel: vec2f;
+fn qh_begin() { qh_texel = texel_of(w_qh); }
+fn qh_word(i: u32) -> u32 { return plane_texel(w_qh, qh_texel, i).x; }
+",
+    ),
 ];
 const fn plane_texture(source: &'static str) -> Part {
     const USES: &[&Part] = &[&PLANE];
@@ -120,11 +186,21 @@ pub static GROUP_SHARED: Part = Part {
     ..Part::new("", include_str!("group_shared.wgsl"))
 };
 /// The activations of a group that `matmul_rows` reads, every lane by itself.
-pub static XS_ALONE: Part = Part::new("", include_str!("xs_alone.wgsl"));
+pub static XS_ALONE: Part = Part::new(
+    "",
+    "
+fn x_group(place: u32, at: Invocation) -> Group { return x[place]; }
+",
+);
 /// The same, read by the four lanes of a subgroup together.
 pub static XS_SHARED: Part = Part {
     uses: &[&LANES_SHARE],
-    ..Part::new("", include_str!("xs_shared.wgsl"))
+    ..Part::new(
+        "",
+        "
+fn x_group(place: u32, at: Invocation) -> Group { return all_lanes(x_of_lane(place, at.lane)); }
+",
+    )
 };
 /// How the four lanes of a [`SUBGROUP`] read activations together.
 static LANES_SHARE: Part = Part::new("", include_str!("lanes_share.wgsl"));
@@ -138,14 +214,34 @@ pub static F16X2_UNPACK: Part = Part::new("", include_str!("f16x2_unpack.wgsl"))
 pub static COOPERATIVE_F32: Part = Part {
     subgroups: true,
     cooperative: Some(Cooperative::F32),
-    ..Part::new("", include_str!("cooperative_f32.wgsl"))
+    ..Part::new(
+        "",
+        "
+alias tile = f32;
+alias Weights = coop_mat8x8<f32, A>;    // of W: (rows, columns)
+alias Tokens = coop_mat8x8<f32, B>;  // of X: (columns, tokens)
+alias Results = coop_mat8x8<f32, C>; // (rows, tokens)
+const SIDE = 8u;
+const STRIDE = 36u; // of a row of a tile: 32 columns, and a gap that spreads rows over banks
+",
+    )
 };
 /// Cooperative matrices of f16.
 pub static COOPERATIVE_F16: Part = Part {
     f16: true,
     subgroups: true,
     cooperative: Some(Cooperative::F16),
-    ..Part::new("", include_str!("cooperative_f16.wgsl"))
+    ..Part::new(
+        "",
+        "
+alias tile = f16;
+alias Weights = coop_mat16x16<f16, A>;    // of W: (rows, columns)
+alias Tokens = coop_mat16x16<f16, B>;  // of X: (columns, tokens)
+alias Results = coop_mat16x16<f32, C>; // (rows, tokens)
+const SIDE = 16u;
+const STRIDE = 40u; // of a row of a tile: 32 columns, and a gap that spreads rows over banks
+",
+    )
 };
 
 /// What tiles in workgroup memory are made of.
@@ -162,8 +258,21 @@ socket! { Scalar, "scalar":
     F16 => SCALAR_F16,
 }
 
-static SCALAR_F32: Part = Part::new("f32", include_str!("scalar_f32.wgsl"));
+static SCALAR_F32: Part = Part::new(
+    "f32",
+    "
+alias scalar = f32;
+alias scalar4 = vec4<f32>;
+",
+);
+// Tiles hold f16: half the workgroup memory; sums stay f32.
 static SCALAR_F16: Part = Part {
     f16: true,
-    ..Part::new("f16", include_str!("scalar_f16.wgsl"))
+    ..Part::new(
+        "f16",
+        "
+alias scalar = f16;
+alias scalar4 = vec4<f16>;
+",
+    )
 };

@@ -20,7 +20,15 @@ socket! { Input, "input":
     NormUniform => INPUT_NORM_UNIFORM,
 }
 
-static INPUT_PLAIN: Part = Part::new("", include_str!("input_plain.wgsl"));
+static INPUT_PLAIN: Part = Part::new(
+    "",
+    "
+fn input_weigh(x: Group, i: u32) -> Group { return x; }
+fn input_weigh_lane(x: OfLane, i: u32, lane: u32) -> OfLane { return x; }
+fn input_square(x: vec4f) -> f32 { return 0.0; }
+fn input_scale(squares: f32, at: Invocation, wg: Workgroup) -> f32 { return 1.0; }
+",
+);
 static INPUT_NORM: Part = Part {
     uses: &[&NORM_STORAGE],
     ..Part::new("norm", include_str!("input_norm.wgsl"))
@@ -29,8 +37,15 @@ static INPUT_NORM_UNIFORM: Part = Part {
     uses: &[&NORM_UNIFORM],
     ..Part::new("norm_uniform", include_str!("input_norm.wgsl"))
 };
-static NORM_STORAGE: Part = Part::new("", include_str!("norm_storage.wgsl"));
-static NORM_UNIFORM: Part = Part::new("", include_str!("norm_uniform.wgsl"));
+static NORM_STORAGE: Part = Part::new("", "
+@group(0) @binding(6) var<storage, read> norm_weight: array<Group, X_LENGTH / 8u>; // (padded cols / 32)
+");
+static NORM_UNIFORM: Part = Part::new(
+    "",
+    "
+@group(0) @binding(6) var<uniform> norm_weight: array<Group, X_LENGTH / 8u>; // (padded cols / 32)
+",
+);
 
 /// Where the activations of one token are read from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,9 +65,28 @@ socket! { X, "x":
     Uniform => X_UNIFORM,
 }
 
-static X_STORAGE: Part = Part::new("", include_str!("x_storage.wgsl"));
-static X_SINGLE: Part = Part::new("single", include_str!("x_single.wgsl"));
-static X_UNIFORM: Part = Part::new("uniform", include_str!("x_uniform.wgsl"));
+static X_STORAGE: Part = Part::new(
+    "",
+    "
+@group(0) @binding(3) var<storage, read> x: array<Group>; // (tokens, padded cols / 32)
+fn x_start(length: u32) -> u32 { return (rows.count - 1u) * length; }
+",
+);
+static X_SINGLE: Part = Part::new(
+    "single",
+    "
+@group(0) @binding(3) var<storage, read> x: array<Group, X_LENGTH / 8u>; // (padded cols / 32)
+fn x_start(length: u32) -> u32 { return 0u; }
+",
+);
+// Activations in a uniform buffer, for one token: llvmpipe reads those many times faster at a shared index.
+static X_UNIFORM: Part = Part::new(
+    "uniform",
+    "
+@group(0) @binding(3) var<uniform> x: array<Group, X_LENGTH / 8u>; // (padded cols / 32)
+fn x_start(length: u32) -> u32 { return 0u; }
+",
+);
 
 /// Where the activations of eight tokens are read from; the shader's constant `X_LENGTH` is their number / 4.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,8 +102,13 @@ socket! { Xs, "xs":
     Uniform => XS_UNIFORM,
 }
 
-static XS_STORAGE: Part = Part::new("", include_str!("xs_storage.wgsl"));
-static XS_UNIFORM: Part = Part::new("uniform", include_str!("xs_uniform.wgsl"));
+static XS_STORAGE: Part = Part::new("", "
+@group(0) @binding(3) var<storage, read> x: array<Group, X_LENGTH / 8u>; // (8, padded cols / 32): of eight tokens
+");
+// Activations of eight tokens in a uniform buffer: llvmpipe reads those many times faster at a shared index.
+static XS_UNIFORM: Part = Part::new("uniform", "
+@group(0) @binding(3) var<uniform> x: array<Group, X_LENGTH / 8u>; // (8, padded cols / 32): of eight tokens
+");
 
 /// 32 activations as bytes, and their products with 32 weights. Browsers may lack these: WGSL's language extension
 /// `packed_4x8_integer_dot_product` says whether they have them.
@@ -92,8 +131,18 @@ socket! { PackedX, "x":
     Uniform => PACKED_UNIFORM,
 }
 
-static PACKED_STORAGE: Part = Part::new("", include_str!("packed_storage.wgsl"));
-static PACKED_UNIFORM: Part = Part::new("uniform", include_str!("packed_uniform.wgsl"));
+static PACKED_STORAGE: Part = Part::new(
+    "",
+    "
+@group(0) @binding(3) var<storage, read> x: array<Packed>; // (tokens, groups)
+",
+);
+static PACKED_UNIFORM: Part = Part::new(
+    "uniform",
+    "
+@group(0) @binding(3) var<uniform> x: array<Packed, X_LENGTH>; // (groups)
+",
+);
 
 /// What happens to a result on its way to memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -214,8 +263,19 @@ static SILU: Part = Part::new("silu", include_str!("silu.wgsl"));
 static SIGMOID: Part = Part::new("sigmoid", include_str!("sigmoid.wgsl"));
 static GELU: Part = Part::new("gelu", include_str!("gelu.wgsl"));
 static ACTIVATE_NONE: Part = Part::new("", include_str!("activate_none.wgsl"));
-static ACTIVATE_CAP: Part = Part::new("cap", include_str!("activate_cap.wgsl"));
-static ACTIVATE_SCALE: Part = Part::new("scale", include_str!("activate_scale.wgsl"));
+// Soft-capping (Gemma 2 report, section 2): values stay within +-cap. Past 15 tanh is 1, and some drivers overflow.
+static ACTIVATE_CAP: Part = Part::new(
+    "cap",
+    "
+fn activated(v: f32) -> f32 { return params.factor * tanh(clamp(v / params.factor, -15.0, 15.0)); }
+",
+);
+static ACTIVATE_SCALE: Part = Part::new(
+    "scale",
+    "
+fn activated(v: f32) -> f32 { return params.factor * v; }
+",
+);
 
 /// What is added to a value before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -231,15 +291,26 @@ socket! { Shift, "shift":
     Bias => SHIFT_BIAS,
 }
 
-static SHIFT_NONE: Part = Part::new("", include_str!("shift_none.wgsl"));
-static SHIFT_BIAS: Part = Part::new("bias", include_str!("shift_bias.wgsl"));
+static SHIFT_NONE: Part = Part::new(
+    "",
+    "
+fn shifted(v: f32, col: u32) -> f32 { return v; }
+",
+);
+static SHIFT_BIAS: Part = Part::new(
+    "bias",
+    "
+@group(0) @binding(0) var<storage, read> bias: array<f32>; // (cols)
+fn shifted(v: f32, col: u32) -> f32 { return v + bias[col]; }
+",
+);
 
 /// What rows are normed by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Statistics {
-    /// The root of the mean square: RMSNorm.
+    /// The root of the mean square: RMSNorm (Zhang & Sennrich 2019), without mean and bias.
     Rms,
-    /// Mean and variance: LayerNorm.
+    /// Mean and variance: LayerNorm (Ba et al. 2016), with a bias.
     Layer,
 }
 
@@ -248,7 +319,13 @@ socket! { Statistics, "statistics":
     Layer => NORM_LAYER,
 }
 
-static NORM_RMS: Part = Part::new("", include_str!("norm_rms.wgsl"));
+static NORM_RMS: Part = Part::new(
+    "",
+    "
+fn norm_mean(from_x: u32, to_y: u32, at: Invocation, wg: Workgroup) -> f32 { return 0.0; }
+fn norm_shift(col: u32) -> f32 { return 0.0; }
+",
+);
 static NORM_LAYER: Part = Part::new("layer", include_str!("norm_layer.wgsl"));
 
 /// What is normed, and where to.
@@ -276,9 +353,29 @@ impl NormResult {
     };
 }
 
-static NORM_STORE: Part = Part::new("", include_str!("norm_store.wgsl"));
-static NORM_ADD: Part = Part::new("add", include_str!("norm_add.wgsl"));
-static NORM_IN_PLACE: Part = Part::new("in_place", include_str!("norm_in_place.wgsl"));
+static NORM_STORE: Part = Part::new(
+    "",
+    "
+@group(0) @binding(3) var<storage, read> x: array<f32>; // (tokens, x_stride)
+fn norm_input(from_x: u32, to_y: u32) -> f32 { return x[from_x]; }
+fn norm_put(to_y: u32, v: f32) { y[to_y] = v; }
+",
+);
+static NORM_ADD: Part = Part::new(
+    "add",
+    "
+@group(0) @binding(3) var<storage, read> x: array<f32>; // (tokens, x_stride)
+fn norm_input(from_x: u32, to_y: u32) -> f32 { return x[from_x]; }
+fn norm_put(to_y: u32, v: f32) { y[to_y] += v; }
+",
+);
+static NORM_IN_PLACE: Part = Part::new(
+    "in_place",
+    "
+fn norm_input(from_x: u32, to_y: u32) -> f32 { return y[to_y]; }
+fn norm_put(to_y: u32, v: f32) { y[to_y] = v; }
+",
+);
 
 /// Which rows of an embedding are looked up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -294,5 +391,17 @@ socket! { Lookup, "lookup":
     Positions => OF_POSITIONS,
 }
 
-static OF_TOKENS: Part = Part::new("", include_str!("of_tokens.wgsl"));
-static OF_POSITIONS: Part = Part::new("positions", include_str!("of_positions.wgsl"));
+static OF_TOKENS: Part = Part::new(
+    "",
+    "
+fn looked_up(row: u32) -> u32 { return rows.row[row].token; }
+fn put(i: u32, v: vec4f) { x[i] = v; }
+",
+);
+static OF_POSITIONS: Part = Part::new(
+    "positions",
+    "
+fn looked_up(row: u32) -> u32 { return rows.row[row].position; }
+fn put(i: u32, v: vec4f) { x[i] += v; }
+",
+);

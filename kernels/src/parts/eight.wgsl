@@ -1,2 +1,0 @@
-// Eight neighbouring values of a head.
-struct Eight { a: vec4f, b: vec4f }

@@ -1,1 +1,0 @@
-fn scored(v: f32) -> f32 { return v; }
