@@ -5,7 +5,7 @@ use crate::{
     Call, Case, CaseWeights, FORMATS, Format, Kernel, Variant, bytes_of_params,
     call::{activations, consecutive},
     formats::FORMAT,
-    matvec::finish,
+    matvec::write_results,
     padded,
     parts::{
         Act, Epilogue, F16X2_BITS, F16X2_UNPACK, REDUCE_NONE, REDUCE_SUBGROUP, REDUCE_WORKGROUP,
@@ -106,7 +106,7 @@ fn reference(call: &mut Call) {
                 .sum()
         };
         let results: Vec<f64> = weights.chunks_exact(stride).map(dot).collect();
-        finish(
+        write_results(
             call,
             pair * p.y_stride as usize + p.y_start as usize,
             &results,

@@ -2,7 +2,7 @@
 // LANES_PER_ROW lanes share four rows, each taking every LANES_PER_ROW-th group of 32 weights; with LANES_PER_ROW = 1 a lane has
 // four rows of its own. Workgroups in y have a pair of token and expert each. Bound: reads the weights of a token's experts
 // once.
-// Sockets: format, finish; reduce comes with the variant.
+// Sockets: format, epilogue; reduce comes with the variant.
 
 // A matrix holds the rows of all experts, one after the other; this piece of it `piece_rows` from `row_start` on.
 struct Params { rows: u32, cols: u32, row_start: u32, piece_rows: u32, top_k: u32, x_each: u32,
@@ -42,8 +42,8 @@ fn main(at: Invocation, wg: Workgroup) {
     let high = vec2f(reduce_sum(sums.z, at, wg), reduce_sum(sums.w, at, wg));
     if at.lane % LANES_PER_ROW != 0u || !there { return; }
     let y_start = pair * params.y_stride + params.y_start;
-    finish(y_start, row, low);
-    finish(y_start, row + 2u, high);
+    epilogue(y_start, row, low);
+    epilogue(y_start, row + 2u, high);
 }
 
 fn product(group: u32, x: Group) -> f32 {

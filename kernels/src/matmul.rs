@@ -82,7 +82,7 @@ pub(crate) fn reference(call: &mut Call) {
     };
     for token in 0..call.words("rows")[0] as usize {
         let results = matvec::products(call, &as_matvec, token);
-        matvec::finish(
+        matvec::write_results(
             call,
             token * p.y_stride as usize + p.y_start as usize,
             &results,
@@ -101,7 +101,7 @@ pub(crate) const EPILOGUES: [Epilogue; 4] = [
 /// As wide as any: llvmpipe ends a shader's loops, silently, after 65,535 turns in all. Once is enough.
 const WIDE: (u32, u32, u32) = (9, 28_672, 3);
 
-/// Every format, finish and scalar; tiles that are not full in either direction.
+/// Every format, epilogue and scalar; tiles that are not full in either direction.
 fn cases() -> Vec<Case> {
     let mut random = Random::new(4);
     let mut cases = Vec::new();
@@ -112,7 +112,7 @@ fn cases() -> Vec<Case> {
                 for (rows, cols, tokens) in [(70, 576, 19), (130, 40, 65), (1, 32, 1), WIDE] {
                     let odd = rows % 2 == 1 && i > 0; // only `Store` takes rows one by one
                     let wide_again = cols == WIDE.1 && (format.name != "q4_1" || f16);
-                    // Sockets are independent: each format meets each finish, and each scalar one of them.
+                    // Sockets are independent: each format meets each epilogue, and each scalar one of them.
                     let own = i == number % EPILOGUES.len();
                     let wanted = if format.in_full() {
                         own || !f16

@@ -2,7 +2,7 @@
 // A workgroup makes a tile of ROWS × LANES_R rows and TOKENS × LANES_T tokens, a lane ROWS × TOKENS of it. Weights are
 // decoded once a workgroup into workgroup memory, 32 columns at a time, and X is staged beside them.
 // Bound: reads weights once per tile of tokens, X once per tile of rows; 2 rows cols tokens operations.
-// Sockets: format, finish, scalar.
+// Sockets: format, epilogue, scalar.
 
 struct Params { rows: u32, cols: u32, y_start: u32, y_stride: u32 }
 
@@ -63,13 +63,13 @@ fn main(@builtin(workgroup_id) at: vec3u, @builtin(local_invocation_index) lane:
         for (var r = 0u; r < ROWS; r += 2u) {
             let row = first_row + row_of(lane_row, r);
             if token <= last_token && row < params.rows {
-                finish(token * params.y_stride + params.y_start, row, vec2f(sums[t][r], sums[t][r + 1u]));
+                epilogue(token * params.y_stride + params.y_start, row, vec2f(sums[t][r], sums[t][r + 1u]));
             }
         }
     }
 }
 
-// The r-th row of a lane within the tile: pairs stay together, as `finish` wants them.
+// The r-th row of a lane within the tile: pairs stay together, as `epilogue` wants them.
 fn row_of(lane_row: u32, r: u32) -> u32 {
     return ((r / 2u) * LANES_R + lane_row) * 2u + r % 2u;
 }

@@ -2,7 +2,7 @@
 // A workgroup of 2 × 2 subgroups makes a tile of 4 SIDE rows and 4 SIDE tokens, a subgroup 2 × 2 matrices of it in
 // registers. A group of 32 columns of W, decoded, and of X lie in workgroup memory at a time. Results go through that too.
 // Bound: reads weights once per tile of tokens, X once per tile of rows; 2 rows cols tokens operations.
-// Sockets: format, finish; the matrices come with the variant.
+// Sockets: format, epilogue; the matrices come with the variant.
 
 struct Params { rows: u32, cols: u32, y_start: u32, y_stride: u32 }
 
@@ -56,19 +56,19 @@ fn main(@builtin(workgroup_id) at: vec3u, @builtin(local_invocation_index) lane:
     let token = at.y * TILE + own_token;
     coopStore(sums00, &results[area], SIDE);
     workgroupBarrier();
-    finish_matrix(area, row, token, subgroup_lane);
+    epilogue_matrix(area, row, token, subgroup_lane);
     workgroupBarrier();
     coopStore(sums01, &results[area], SIDE);
     workgroupBarrier();
-    finish_matrix(area, row, token + SIDE, subgroup_lane);
+    epilogue_matrix(area, row, token + SIDE, subgroup_lane);
     workgroupBarrier();
     coopStore(sums10, &results[area], SIDE);
     workgroupBarrier();
-    finish_matrix(area, row + SIDE, token, subgroup_lane);
+    epilogue_matrix(area, row + SIDE, token, subgroup_lane);
     workgroupBarrier();
     coopStore(sums11, &results[area], SIDE);
     workgroupBarrier();
-    finish_matrix(area, row + SIDE, token + SIDE, subgroup_lane);
+    epilogue_matrix(area, row + SIDE, token + SIDE, subgroup_lane);
 }
 
 // A group of a row of W into the tile; rows past the end repeat the last.
@@ -103,12 +103,12 @@ fn put_x(place: u32, v: vec4f) {
 }
 
 // Pairs of rows of a matrix of results, by the lanes of its subgroup.
-fn finish_matrix(area: u32, first_row: u32, first_token: u32, lane: u32) {
+fn epilogue_matrix(area: u32, first_row: u32, first_token: u32, lane: u32) {
     for (var e = lane * 2u; e < AREA; e += SUBGROUP * 2u) {
         let row = first_row + e % SIDE;
         let token = first_token + e / SIDE;
         if token < rows.count && row < params.rows {
-            finish(token * params.y_stride + params.y_start, row, vec2f(results[area + e], results[area + e + 1u]));
+            epilogue(token * params.y_stride + params.y_start, row, vec2f(results[area + e], results[area + e + 1u]));
         }
     }
 }

@@ -46,11 +46,11 @@ fn reference(call: &mut Call) {
     let p: Params = call.params();
     for token in 0..call.words("rows")[0] {
         let results = products(call, p.cols, token as usize);
-        matvec::finish(call, (token * p.y_stride + p.y_start) as usize, &results);
+        matvec::write_results(call, (token * p.y_stride + p.y_start) as usize, &results);
     }
 }
 
-/// Every quantised format and finish; tiles that are not full in either direction.
+/// Every quantised format and epilogue; tiles that are not full in either direction.
 fn cases() -> Vec<Case> {
     let mut random = Random::new(14);
     let mut cases = Vec::new();

@@ -66,7 +66,7 @@ crate::params! {
         /// The token of the pass that is x's first.
         token_start: u32,
         /// What happens to a result: an [`Epilogue`] by its number.
-        finish: u32,
+        epilogue: u32,
     }
 }
 
@@ -80,16 +80,16 @@ fn reference(call: &mut Call) {
         eps: 0.0,
     };
     let act = Act::of(&call.parts).expect("a part that activates gates");
-    let epilogue = Epilogue::numbered(p.finish, act).expect("the number of an epilogue");
+    let epilogue = Epilogue::numbered(p.epilogue, act).expect("the number of an epilogue");
     let end = call.words("rows")[0].min(p.token_start + TOKENS);
     for token in p.token_start..end {
         let results = matvec::products(call, &as_matvec, (token - p.token_start) as usize);
         let start = (token * p.y_stride + p.y_start) as usize;
-        matvec::finish_as(call, start, &results, epilogue);
+        matvec::write_results_as(call, start, &results, epilogue);
     }
 }
 
-/// Every format, each with half of the finishes and with one activation; fewer tokens than eight, and some that are not the first.
+/// Every format, each with half of the epilogues and with one activation; fewer tokens than eight, and some that are not the first.
 fn cases() -> Vec<Case> {
     let mut random = Random::new(9);
     let mut cases = Vec::new();
@@ -97,7 +97,7 @@ fn cases() -> Vec<Case> {
         let act = Act::ALL[number / 2 % 2];
         for (i, token_start) in [0, 8, 0, 16].into_iter().enumerate() {
             let epilogue = Epilogue::numbered(i as u32, act).expect("the number of an epilogue");
-            // Sockets are independent: each finish meets every other format.
+            // Sockets are independent: each epilogue meets every other format.
             if (number + i) % 2 == 1 {
                 continue;
             }
@@ -131,7 +131,7 @@ fn cases() -> Vec<Case> {
                     y_start: 64,
                     y_stride,
                     token_start,
-                    finish: epilogue.number(),
+                    epilogue: epilogue.number(),
                 });
                 case.buffers[0].1 = activations(&mut random, TOKENS, cols);
                 case.buffers[1].1 = activations(&mut random, tokens, rows + 64);

@@ -1,10 +1,10 @@
 // matmul_rows: Y = X W^T for eight tokens, for adapters that run on the CPU.
 // A lane has ROWS rows of W to itself, 4 or 8, and unpacks each group of 32 weights once for eight tokens.
 // Bound: reads weights once per eight tokens; 2 rows cols tokens operations.
-// Compilers of such adapters take long for it: so one shader serves every finish, which is a parameter. Sockets: format, xs, gates;
+// Compilers of such adapters take long for it: so one shader serves every epilogue, which is a parameter. Sockets: format, xs, gates;
 // group comes with the variant.
 
-struct Params { rows: u32, cols: u32, y_start: u32, y_stride: u32, token_start: u32, finish: u32 }
+struct Params { rows: u32, cols: u32, y_start: u32, y_stride: u32, token_start: u32, epilogue: u32 }
 
 @group(0) @binding(4) var<storage, read_write> y: array<f32>;   // (tokens, y_stride)
 @group(0) @binding(8) var<uniform> params: Params;
@@ -103,13 +103,13 @@ fn put_four(start: u32, row: u32, v: vec4f) {
     if row + 2u < params.rows { put_two(start, row + 2u, v.zw); }
 }
 
-// `Finish`, by number.
+// `Epilogue`, by number.
 const ADD = 1u;
 const GLU = 2u;
 
 // The results of two rows; of a gated unit the one that is of both.
 fn put_two(start: u32, row: u32, v: vec2f) {
-    let glu = params.finish == GLU;
+    let glu = params.epilogue == GLU;
     let at = start + select(row, row / 2u, glu);
     y[at] = finished(select(y[at], v.x, glu), select(v.x, v.y, glu));
     if !glu && row + 1u < params.rows { y[at + 1u] = finished(y[at + 1u], v.y); }
@@ -118,5 +118,5 @@ fn put_two(start: u32, row: u32, v: vec2f) {
 // Without branches, for all sides of one would be computed.
 fn finished(before: f32, v: f32) -> f32 {
     let gated = activated(before) * v;
-    return select(select(v, before + v, params.finish == ADD), gated, params.finish >= GLU);
+    return select(select(v, before + v, params.epilogue == ADD), gated, params.epilogue >= GLU);
 }

@@ -1,5 +1,5 @@
 //! Matrix times vector: every linear layer while decoding. With the input part `norm` the RMSNorm before the layer
-//! is computed on the way, with the finish part `glu` the gated MLP's product after it.
+//! is computed on the way, with the epilogue `glu` the gated MLP's product after it.
 
 use crate::{
     Call, Case, CaseWeights, FORMATS, Format, Kernel, Shader, Variant,
@@ -98,13 +98,13 @@ fn input(call: &mut Call, p: &Params, token: usize) -> Vec<f64> {
 }
 
 /// Writes a token's results into its row of `y`, which starts at `start`.
-pub(crate) fn finish(call: &mut Call, start: usize, results: &[f64]) {
+pub(crate) fn write_results(call: &mut Call, start: usize, results: &[f64]) {
     let epilogue = Epilogue::of(&call.parts).expect("a part that stores results");
-    finish_as(call, start, results, epilogue);
+    write_results_as(call, start, results, epilogue);
 }
 
-/// The same by a finish that the caller names, and whether its activation is GELU.
-pub(crate) fn finish_as(call: &mut Call, start: usize, results: &[f64], epilogue: Epilogue) {
+/// The same with an epilogue that the caller names.
+pub(crate) fn write_results_as(call: &mut Call, start: usize, results: &[f64], epilogue: Epilogue) {
     let activated = |act, v| match act {
         Act::Silu => silu(v),
         Act::Gelu => gelu(v),
@@ -139,7 +139,7 @@ fn reference(call: &mut Call) {
     let p: Params = call.params();
     let token = call.words("rows")[0] as usize - 1;
     let results = products(call, &p, token);
-    finish(call, p.y_start as usize, &results);
+    write_results(call, p.y_start as usize, &results);
 }
 
 pub(crate) fn case(
@@ -181,7 +181,7 @@ pub(crate) fn case(
     }
 }
 
-/// Every format, input and finish; rows that fill no workgroup; odd rows; real widths.
+/// Every format, input and epilogue; rows that fill no workgroup; odd rows; real widths.
 fn cases() -> Vec<Case> {
     let mut random = Random::new(3);
     let mut cases = Vec::new();
@@ -194,7 +194,7 @@ fn cases() -> Vec<Case> {
             }
             cases.push(case);
         };
-        // Sockets are independent: common formats meet common finishes, each format one, and each input each finish.
+        // Sockets are independent: common formats meet common epilogues, each format one, and each input each epilogue.
         for (i, &epilogue) in Epilogue::ALL.iter().enumerate() {
             if (format.in_full() && i < 4) || i == number % Epilogue::ALL.len() {
                 let input = Input::ALL[(number + i) % Input::ALL.len()];

@@ -1,7 +1,7 @@
 // matvec: y = W x for the last token of a pass.
 // LANES_PER_ROW lanes share four rows, each taking every LANES_PER_ROW-th group of 32 weights; with LANES_PER_ROW = 1 a lane has
 // ROWS rows of its own, a multiple of 4. Bound: reads every weight byte once.
-// Sockets: format, input, x, finish; reduce and group come with the variant.
+// Sockets: format, input, x, epilogue; reduce and group come with the variant.
 // Loops with constant ends are unrolled.
 
 const GROUPS = X_LENGTH / 8u; // of a row: a constant, for compilers that guard loops whose end they do not see
@@ -43,8 +43,8 @@ fn main(at: Invocation, wg: Workgroup) {
 }
 
 fn put(row: u32, low: vec2f, high: vec2f, first: bool) {
-    if first && row < params.rows { finish(params.y_start, row, low); }
-    if first && row + 2u < params.rows { finish(params.y_start, row + 2u, high); }
+    if first && row < params.rows { epilogue(params.y_start, row, low); }
+    if first && row + 2u < params.rows { epilogue(params.y_start, row + 2u, high); }
 }
 
 // Those of four rows; rows past the end repeat the last.

@@ -73,10 +73,10 @@ pub(crate) fn products(call: &mut Call, cols: u32, token: usize) -> Vec<f64> {
 fn reference(call: &mut Call) {
     let p: Params = call.params();
     let results = products(call, p.cols, 0);
-    matvec::finish(call, p.y_start as usize, &results);
+    matvec::write_results(call, p.y_start as usize, &results);
 }
 
-/// Every quantised format and finish; rows that fill no workgroup; odd rows; real widths; planes in textures.
+/// Every quantised format and epilogue; rows that fill no workgroup; odd rows; real widths; planes in textures.
 fn cases() -> Vec<Case> {
     let mut random = Random::new(13);
     let mut cases = Vec::new();

@@ -1,7 +1,7 @@
 // matvec_integer: y = W x for one token whose activations are packed as bytes: products of integers, four at a time.
 // LANES_PER_ROW lanes share ROWS rows, four, each taking every LANES_PER_ROW-th group of 32 weights.
 // Bound: reads every weight byte once.
-// Sockets: format, x, finish; reduce comes with the variant.
+// Sockets: format, x, epilogue; reduce comes with the variant.
 
 const GROUPS = X_LENGTH; // of a row
 
@@ -33,6 +33,6 @@ fn main(at: Invocation, wg: Workgroup) {
     let low = vec2f(reduce_sum(sums.x, at, wg), reduce_sum(sums.y, at, wg));
     let high = vec2f(reduce_sum(sums.z, at, wg), reduce_sum(sums.w, at, wg));
     if at.lane % LANES_PER_ROW != 0u { return; }
-    if row < params.rows { finish(params.y_start, row, low); }
-    if row + 2u < params.rows { finish(params.y_start, row + 2u, high); }
+    if row < params.rows { epilogue(params.y_start, row, low); }
+    if row + 2u < params.rows { epilogue(params.y_start, row + 2u, high); }
 }

@@ -107,8 +107,8 @@ struct Shape {
     dims: Vec<Dim>,
 }
 
-/// The shape of a line of WGSL that binds memory; an error where it says none that can be read.
-fn shape(line: &str) -> Option<Result<Shape, String>> {
+/// The shape of a line of WGSL that binds memory, `stored` being what a cache keeps four values as; an error where it says none that can be read.
+fn shape(line: &str, stored: &str) -> Option<Result<Shape, String>> {
     let (_, rest) = line
         .strip_prefix("@group(0) @binding(")?
         .split_once(") var")?;
@@ -127,7 +127,7 @@ fn shape(line: &str) -> Option<Result<Shape, String>> {
             .split(", ")
             .map(Dim::parse)
             .collect::<Option<Vec<_>>>()?;
-        let last = dims.pop()?.times(width(kind)?);
+        let last = dims.pop()?.times(width(&kind.replace("Stored", stored))?);
         dims.push(last);
         Some(Shape {
             name: name.to_owned(),
@@ -138,10 +138,12 @@ fn shape(line: &str) -> Option<Result<Shape, String>> {
 }
 
 /// The shapes of what a kernel binds with these parts.
-fn shapes(kernel: &Kernel, parts: &[&Part]) -> Vec<Result<Shape, String>> {
+fn shapes(kernel: &Kernel, parts: &[&'static Part]) -> Vec<Result<Shape, String>> {
     let sources = parts.iter().map(|part| part.source).chain([kernel.source]);
     let lines = sources.flat_map(str::lines);
-    lines.filter_map(shape).collect()
+    let alias = |line: &'static str| line.strip_prefix("alias Stored = ")?.strip_suffix(';');
+    let stored = lines.clone().find_map(alias).unwrap_or_default();
+    lines.filter_map(|line| shape(line, stored)).collect()
 }
 
 /// A module constant that a part's source has, such as `WORDS`.
@@ -392,7 +394,7 @@ fn the_rules_can_fail() {
     let bind = |kind: &str, dims: &str| {
         format!("@group(0) @binding(1) var<storage, read> keys: {kind}; {dims}")
     };
-    let dims = |kind: &str, dims: &str| shape(&bind(kind, dims)).unwrap().map(|s| s.dims);
+    let dims = |kind: &str, dims: &str| shape(&bind(kind, dims), "").unwrap().map(|s| s.dims);
     let side = |kind, text| vec![((Some(Cache::F16), false), dims(kind, text).unwrap())];
     let four = side("array<vec2u>", "// (kv_heads, head_cells, head_dim / 4)");
     let eight = side("texture_2d<u32>", "// (kv_heads, head_cells, head_dim / 8)");

@@ -72,58 +72,96 @@ impl Cache {
     }
 }
 
-static CACHE_F32: Part = Part {
-    uses: &[&EIGHT_FOURS],
-    ..Part::new("f32", include_str!("cache_f32.wgsl"))
-};
-static CACHE_F16: Part = Part {
-    uses: &[&EIGHT_FOURS],
-    ..Part::new("f16", include_str!("cache_f16.wgsl"))
-};
-static CACHE_F16_TEXTURE: Part = Part {
-    uses: &[&EIGHT],
-    ..Part::new("f16.texture", include_str!("cache_f16_texture.wgsl"))
-};
-static CACHE_Q8_0: Part = Part {
-    uses: &[&EIGHT_FOURS],
-    ..Part::new("q8_0", include_str!("cache_q8_0.wgsl"))
-};
-static CACHE_Q4_0: Part = Part {
-    uses: &[&EIGHT_FOURS],
-    ..Part::new("q4_0", include_str!("cache_q4_0.wgsl"))
-};
-/// Eight values of a cache that is read in fours.
-static EIGHT_FOURS: Part = Part {
-    uses: &[&EIGHT],
-    ..Part::new(
-        "",
-        "
-fn key8(i: u32) -> Eight { return Eight(key4(2u * i), key4(2u * i + 1u)); }
-fn value8(i: u32) -> Eight { return Eight(value4(2u * i), value4(2u * i + 1u)); }
-",
-    )
-};
-/// Values that are read together.
-static EIGHT: Part = Part::new(
+/// How four values are kept: [`READ`] and [`WRITE`] call it.
+const F32: &str = "
+alias Stored = vec4f;
+fn unpacked(v: vec4f) -> vec4f { return v; }
+fn packed(v: vec4f) -> vec4f { return v; }
+";
+const F16: &str = include_str!("cache_f16.wgsl");
+/// How blocks of 32 values are kept: [`READ_BLOCKS`] and the kernel that writes them call it.
+const Q8_0: &str = include_str!("cache_q8_0.wgsl");
+const Q4_0: &str = include_str!("cache_q4_0.wgsl");
+
+static CACHE_F32: Part = part("f32", F32, &[&READ]);
+static CACHE_F16: Part = part("f16", F16, &[&READ]);
+static CACHE_F16_TEXTURE: Part = part("f16.texture", F16, &[&READ_TEXTURE]);
+static CACHE_Q8_0: Part = part("q8_0", Q8_0, &[&READ_BLOCKS]);
+static CACHE_Q4_0: Part = part("q4_0", Q4_0, &[&READ_BLOCKS]);
+
+static STORE_F32: Part = part("f32", F32, &[&WRITE]);
+static STORE_F16: Part = part("f16", F16, &[&WRITE]);
+static STORE_F16_TEXTURE: Part = part("f16.texture", F16, &[&WRITE_TEXTURE]);
+static BLOCKS_Q8_0: Part = part("q8_0", Q8_0, &[]);
+static BLOCKS_Q4_0: Part = part("q4_0", Q4_0, &[]);
+
+const fn part(name: &'static str, source: &'static str, uses: &'static [&'static Part]) -> Part {
+    Part {
+        uses,
+        ..Part::new(name, source)
+    }
+}
+
+/// Keys and values to read, four at a time.
+static READ: Part = part(
     "",
     "
-struct Eight { a: vec4f, b: vec4f }
+@group(0) @binding(1) var<storage, read> keys: array<Stored>; // (kv_heads, head_cells, head_dim / 4)
+@group(0) @binding(2) var<storage, read> values: array<Stored>; // (kv_heads, head_cells, head_dim / 4)
+fn key4(i: u32) -> vec4f { return unpacked(keys[i]); }
+fn value4(i: u32) -> vec4f { return unpacked(values[i]); }
+",
+    &[&EIGHT_FOURS],
+);
+
+/// The same to write.
+static WRITE: Part = Part::new(
+    "",
+    "
+const FOURS = 1u;
+@group(0) @binding(1) var<storage, read_write> keys: array<Stored>; // (kv_heads, head_cells, head_dim / 4)
+@group(0) @binding(2) var<storage, read_write> values: array<Stored>; // (kv_heads, head_cells, head_dim / 4)
+fn put_key(i: u32, v: vec4f, number: u32) { keys[i] = packed(v); }
+fn put_value(i: u32, v: vec4f) { values[i] = packed(v); }
 ",
 );
 
-static STORE_F32: Part = Part::new("f32", include_str!("store_f32.wgsl"));
-static STORE_F16: Part = Part {
-    uses: &[&F16_BITS],
-    ..Part::new("f16", include_str!("store_f16.wgsl"))
-};
-static STORE_F16_TEXTURE: Part = Part {
-    uses: &[&F16_BITS],
-    ..Part::new("f16.texture", include_str!("store_f16_texture.wgsl"))
-};
-/// Numbers as f16.
-static F16_BITS: Part = Part::new("", include_str!("f16_bits.wgsl"));
-static BLOCKS_Q8_0: Part = Part::new("q8_0", include_str!("blocks_q8_0.wgsl"));
-static BLOCKS_Q4_0: Part = Part::new("q4_0", include_str!("blocks_q4_0.wgsl"));
+/// Blocks to read, four values at a time.
+static READ_BLOCKS: Part = part(
+    "",
+    "
+@group(0) @binding(1) var<storage, read> keys: array<u32>; // (kv_heads, head_cells, head_dim / 32, WORDS)
+@group(0) @binding(2) var<storage, read> values: array<u32>; // (kv_heads, head_cells, head_dim / 32, WORDS)
+fn key4(i: u32) -> vec4f {
+    let block = i / 8u * WORDS;
+    return unpacked(keys[block + word_of(i % 8u)], i % 8u, keys[block]);
+}
+fn value4(i: u32) -> vec4f {
+    let block = i / 8u * WORDS;
+    return unpacked(values[block + word_of(i % 8u)], i % 8u, values[block]);
+}
+",
+    &[&EIGHT_FOURS],
+);
+
+/// Textures to read, a texel of eight values at a time.
+static READ_TEXTURE: Part = part("", include_str!("cache_f16_texture.wgsl"), &[&EIGHT]);
+
+/// The same to write.
+static WRITE_TEXTURE: Part = Part::new("", include_str!("store_f16_texture.wgsl"));
+
+/// Eight values of a cache that is read in fours.
+static EIGHT_FOURS: Part = part(
+    "",
+    "
+fn key8(i: u32) -> Eight { return Eight(key4(2u * i), key4(2u * i + 1u)); }
+fn value8(i: u32) -> Eight { return Eight(value4(2u * i), value4(2u * i + 1u)); }
+",
+    &[&EIGHT],
+);
+
+/// Eight neighbouring values of a head, which are read together.
+static EIGHT: Part = Part::new("", "struct Eight { a: vec4f, b: vec4f }");
 
 /// Where positions lie in the cache: parameters `cells` and `head_cells`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

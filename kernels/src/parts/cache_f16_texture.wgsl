@@ -2,8 +2,7 @@
 @group(0) @binding(1) var keys: texture_2d<u32>;   // (kv_heads, head_cells, head_dim / 8)
 @group(0) @binding(2) var values: texture_2d<u32>; // (kv_heads, head_cells, head_dim / 8)
 
-fn f16x4(bits: vec2u) -> vec4f { return vec4f(unpack2x16float(bits.x), unpack2x16float(bits.y)); }
-fn eight(bits: vec4u) -> Eight { return Eight(f16x4(bits.xy), f16x4(bits.zw)); }
+fn eight(bits: vec4u) -> Eight { return Eight(unpacked(bits.xy), unpacked(bits.zw)); }
 fn key8(i: u32) -> Eight { return eight(textureLoad(keys, vec2u(i & 4095u, i >> 12u), 0)); }
 fn value8(i: u32) -> Eight { return eight(textureLoad(values, vec2u(i & 4095u, i >> 12u), 0)); }
 fn key4(i: u32) -> vec4f { return one_of(key8(i / 2u), i); }

@@ -1,16 +1,26 @@
-// Keys and values as nibbles: blocks of 32 share a scale, an f32 before their four words.
-@group(0) @binding(1) var<storage, read> keys: array<u32>;   // (kv_heads, head_cells, head_dim / 32, 5)
-@group(0) @binding(2) var<storage, read> values: array<u32>; // (kv_heads, head_cells, head_dim / 32, 5)
+// 32 values as nibbles from 0 to 15 for -8 to 7: a block's scale, an f32, before their four words. The largest becomes -8.
+const WORDS = 5u;
 
-fn nibbles4(word: u32, half: u32, scale: u32) -> vec4f {
-    let q = (vec4u(word >> (half * 16u)) >> vec4u(0u, 4u, 8u, 12u)) & vec4u(15u);
+struct Block { words: array<u32, WORDS> }
+
+// The word of a block that has its four values `four`.
+fn word_of(four: u32) -> u32 { return 1u + four / 2u; }
+
+// The four values of `word`, number `four` of the block.
+fn unpacked(word: u32, four: u32, scale: u32) -> vec4f {
+    let q = (vec4u(word >> (four % 2u * 16u)) >> vec4u(0u, 4u, 8u, 12u)) & vec4u(15u);
     return (vec4f(vec4i(q)) - 8.0) * bitcast<f32>(scale);
 }
-fn key4(i: u32) -> vec4f {
-    let block = i / 8u * 5u;
-    return nibbles4(keys[block + 1u + i % 8u / 2u], i % 2u, keys[block]);
-}
-fn value4(i: u32) -> vec4f {
-    let block = i / 8u * 5u;
-    return nibbles4(values[block + 1u + i % 8u / 2u], i % 2u, values[block]);
+
+// `furthest` is the value furthest from 0.
+fn packed(v: array<vec4f, 8>, furthest: f32) -> Block {
+    let scale = furthest / -8.0;
+    let inverse = select(0.0, 1.0 / scale, scale != 0.0);
+    var block = Block(array<u32, WORDS>());
+    block.words[0] = bitcast<u32>(scale);
+    for (var i = 0u; i < 8u; i++) {
+        let q = vec4u(clamp(vec4i(floor(v[i] * inverse + 8.5)), vec4i(0), vec4i(15)));
+        block.words[i / 2u + 1u] |= (q.x | (q.y << 4u) | (q.z << 8u) | (q.w << 12u)) << (i % 2u * 16u);
+    }
+    return block;
 }

@@ -47,14 +47,31 @@ pub static BITS: Part = Part {
 /// What 32 neighbours of a row are.
 pub static GROUP_TYPES: Part = Part::new("", include_str!("group.wgsl"));
 /// Rows of a pass, shared by its dispatches.
-pub static ROWS: Part = Part::new("", include_str!("rows.wgsl"));
+pub static ROWS: Part = Part {
+    uses: &[&ROW_TYPES],
+    ..Part::new("", "@group(0) @binding(7) var<storage, read> rows: Rows;")
+};
 /// Rows of a pass, where a kernel makes the token that it samples the next pass's only row.
-pub static ROWS_SAMPLED: Part = Part::new("", include_str!("rows_sampled.wgsl"));
+pub static ROWS_SAMPLED: Part = Part {
+    uses: &[&ROW_TYPES],
+    ..Part::new("", include_str!("rows_sampled.wgsl"))
+};
+/// What rows are.
+static ROW_TYPES: Part = Part::new("", include_str!("rows.wgsl"));
 
 /// The rows of one sequence, one after the other.
 pub static NEXT_ROW: Part = Part {
     uses: &[&ROWS],
-    ..Part::new("", include_str!("next_row.wgsl"))
+    ..Part::new(
+        "",
+        "
+fn next_row(start: u32, sequence: u32) -> u32 {
+    var row = start;
+    while row < rows.count && rows.row[row].sequence != sequence { row++; }
+    return row;
+}
+",
+    )
 };
 
 /// Inputs of `delta_net` that every lane reads by itself; the variant's constant `VALUES` is the number of lanes.
@@ -158,11 +175,27 @@ const fn plane_texture(source: &'static str) -> Part {
 /// How a texel of a plane is read.
 static PLANE: Part = Part {
     browser: Some(include_str!("plane_sampled.wgsl")),
-    ..Part::new("", include_str!("plane_loaded.wgsl"))
+    ..Part::new("", "
+alias Plane = texture_2d<u32>;
+fn texel_of(plane: Plane) -> vec2f { return vec2f(1.0); }
+fn plane_texel(plane: Plane, texel: vec2f, i: u32) -> vec4u { return textureLoad(plane, vec2u(i & 4095u, i >> 12u), 0); }
+")
 };
 
 /// No reduction: each lane has its own rows.
-pub static REDUCE_NONE: Part = Part::new("", include_str!("reduce_none.wgsl"));
+pub static REDUCE_NONE: Part = Part::new(
+    "",
+    "
+struct Workgroup {
+    @builtin(workgroup_id) id: vec3u,
+    @builtin(num_workgroups) count: vec3u,
+}
+struct Invocation {
+    @builtin(local_invocation_index) lane: u32,
+}
+fn reduce_sum(v: f32, at: Invocation, wg: Workgroup) -> f32 { return v; }
+",
+);
 /// Reduction by a tree in workgroup memory.
 pub static REDUCE_WORKGROUP: Part = Part::new("workgroup", include_str!("reduce_workgroup.wgsl"));
 /// Reduction by subgroup operations.
@@ -175,7 +208,18 @@ pub static REDUCE_SUBGROUP: Part = Part {
 pub static SUBGROUP: Part = Part {
     subgroups: true,
     whole_subgroup: true,
-    ..Part::new("", include_str!("subgroup.wgsl"))
+    ..Part::new(
+        "",
+        "
+struct Workgroup {
+    @builtin(workgroup_id) id: vec3u,
+    @builtin(num_workgroups) count: vec3u,
+}
+struct Invocation {
+    @builtin(subgroup_invocation_id) lane: u32,
+}
+",
+    )
 };
 
 /// The activations of a group that `matvec` reads, every lane by itself.

@@ -9,12 +9,12 @@ const FOURS = 2u;
 var<private> waiting: array<vec2u, 2>;
 
 fn put_key(i: u32, v: vec4f, number: u32) {
-    let now = rounded(v);
+    let now = packed(v);
     if i % 2u == 1u { textureStore(keys, vec2u((i / 2u) & 4095u, i >> 13u), vec4u(waiting[number], now)); }
     waiting[number] = now;
 }
 fn put_value(i: u32, v: vec4f) {
-    let now = rounded(v);
+    let now = packed(v);
     if i % 2u == 1u { textureStore(values, vec2u((i / 2u) & 4095u, i >> 13u), vec4u(waiting[0], now)); }
     waiting[0] = now;
 }

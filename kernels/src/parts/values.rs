@@ -157,13 +157,13 @@ pub enum Epilogue {
     Gate(Act),
 }
 
-socket! { Epilogue, "finish":
-    Store => FINISH_STORE,
-    Add => FINISH_ADD,
-    Glu(Silu) => FINISH_GLU,
-    Gate(Silu) => FINISH_GATE,
-    Glu(Gelu) => FINISH_GEGLU,
-    Gate(Gelu) => FINISH_GEGATE,
+socket! { Epilogue, "epilogue":
+    Store => EPILOGUE_STORE,
+    Add => EPILOGUE_ADD,
+    Glu(Silu) => EPILOGUE_GLU,
+    Gate(Silu) => EPILOGUE_GATE,
+    Glu(Gelu) => EPILOGUE_GEGLU,
+    Gate(Gelu) => EPILOGUE_GEGATE,
 }
 
 impl Epilogue {
@@ -192,24 +192,24 @@ impl Epilogue {
     }
 }
 
-static FINISH_STORE: Part = Part::new("", include_str!("finish_store.wgsl"));
-static FINISH_ADD: Part = Part::new("add", include_str!("finish_add.wgsl"));
-static FINISH_GLU: Part = Part {
-    uses: &[&SILU],
-    ..Part::new("glu", include_str!("finish_glu.wgsl"))
-};
-static FINISH_GATE: Part = Part {
-    uses: &[&SILU],
-    ..Part::new("gate", include_str!("finish_gate.wgsl"))
-};
-static FINISH_GEGLU: Part = Part {
-    uses: &[&GELU],
-    ..Part::new("geglu", include_str!("finish_glu.wgsl"))
-};
-static FINISH_GEGATE: Part = Part {
-    uses: &[&GELU],
-    ..Part::new("gegate", include_str!("finish_gate.wgsl"))
-};
+static EPILOGUE_STORE: Part = epilogue("", &[("EPILOGUE", 0)], &[&ACTIVATE_NONE]);
+static EPILOGUE_ADD: Part = epilogue("add", &[("EPILOGUE", 1)], &[&ACTIVATE_NONE]);
+static EPILOGUE_GLU: Part = epilogue("glu", &[("EPILOGUE", 2)], &[&SILU]);
+static EPILOGUE_GATE: Part = epilogue("gate", &[("EPILOGUE", 3)], &[&SILU]);
+static EPILOGUE_GEGLU: Part = epilogue("geglu", &[("EPILOGUE", 2)], &[&GELU]);
+static EPILOGUE_GEGATE: Part = epilogue("gegate", &[("EPILOGUE", 3)], &[&GELU]);
+
+const fn epilogue(
+    name: &'static str,
+    consts: &'static [(&'static str, u32)],
+    uses: &'static [&'static Part],
+) -> Part {
+    Part {
+        consts,
+        uses,
+        ..Part::new(name, include_str!("epilogue.wgsl"))
+    }
+}
 
 /// Activation of a gated unit's gate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -259,10 +259,18 @@ socket! { Activation, "activation":
     Scale => ACTIVATE_SCALE,
 }
 
-static SILU: Part = Part::new("silu", include_str!("silu.wgsl"));
-static SIGMOID: Part = Part::new("sigmoid", include_str!("sigmoid.wgsl"));
-static GELU: Part = Part::new("gelu", include_str!("gelu.wgsl"));
-static ACTIVATE_NONE: Part = Part::new("", include_str!("activate_none.wgsl"));
+static ACTIVATE_NONE: Part = activation("", &[("ACTIVATION", 0)]);
+static SILU: Part = activation("silu", &[("ACTIVATION", 1)]);
+static SIGMOID: Part = activation("sigmoid", &[("ACTIVATION", 2)]);
+static GELU: Part = activation("gelu", &[("ACTIVATION", 3)]);
+
+const fn activation(name: &'static str, consts: &'static [(&'static str, u32)]) -> Part {
+    Part {
+        consts,
+        ..Part::new(name, include_str!("activation.wgsl"))
+    }
+}
+
 // Soft-capping (Gemma 2 report, section 2): values stay within +-cap. Past 15 tanh is 1, and some drivers overflow.
 static ACTIVATE_CAP: Part = Part::new(
     "cap",
@@ -405,3 +413,15 @@ fn looked_up(row: u32) -> u32 { return rows.row[row].position; }
 fn put(i: u32, v: vec4f) { x[i] += v; }
 ",
 );
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn epilogues_have_one_number() {
+        for epilogue in Epilogue::ALL {
+            assert_eq!(epilogue.part().consts, [("EPILOGUE", epilogue.number())]);
+        }
+    }
+}

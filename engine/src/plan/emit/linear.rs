@@ -193,7 +193,7 @@ impl Emitter<'_> {
                     y_start,
                     y_stride,
                     token_start,
-                    finish: epilogue.number(),
+                    epilogue: epilogue.number(),
                 })
             });
             let start = u64::from(token_start * padded(matrix.cols)) * 4;

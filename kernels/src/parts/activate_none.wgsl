@@ -1,1 +1,0 @@
-fn activated(v: f32) -> f32 { return v; }
