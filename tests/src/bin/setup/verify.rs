@@ -68,7 +68,7 @@ const STEPS: [Step; 11] = [
     },
     Step {
         name: "lint",
-        what: "clippy has nothing to say",
+        what: "clippy and rustdoc have nothing to say, nor of an engine without its features",
         run: lint,
     },
     Step {
@@ -257,7 +257,28 @@ fn lint() -> Outcome {
         "-D",
         "warnings",
     ];
-    run(cargo().args(clippy)).into()
+    // Without -p the rest of the workspace would ask for the features.
+    let bare = [
+        "clippy",
+        "--release",
+        "-p",
+        "lantern-engine",
+        "--no-default-features",
+        "--",
+        "-D",
+        "warnings",
+    ];
+    let doc = [
+        "doc",
+        "--release",
+        "--workspace",
+        "--no-deps",
+        "--document-private-items",
+    ];
+    run(cargo().args(clippy))
+        .and_then(|()| run(cargo().args(bare)))
+        .and_then(|()| run(cargo().args(doc).env("RUSTDOCFLAGS", "-D warnings")))
+        .into()
 }
 
 fn web() -> Outcome {
