@@ -1,6 +1,11 @@
 //! Lantern's command line: a table of verbs, one file each. All stdout goes through `output.rs`, all stderr through `notes.rs`
 //! and `progress.rs`, all failures end here as an exit code. Knows the engine's doors, and nothing of kernels or GPUs.
 
+#![allow(
+    rustdoc::broken_intra_doc_links,
+    reason = "comments of arguments are the help's texts, and have brackets of another meaning"
+)]
+
 mod bench;
 mod chat;
 mod check;

@@ -11,7 +11,11 @@
 //! ```
 //! [`open`] tries every kernel that the model uses against its CPU reference, and finds the fastest; [`OpenOptions`] has what
 //! can be chosen. [`LanguageModel`] chats and completes texts, [`Session`] has tokens and logits. [`open`], [`Chat::user`]
-//! and [`LanguageModel::complete`] block; what is `async` runs everywhere, in a browser too, without a runtime.
+//! and [`LanguageModel::complete`] block; what is `async` runs everywhere, in a browser too, without a runtime. Natively what
+//! is `async` waits for the device where it is polled: give it a thread of its own where others must go on.
+//!
+//! Natively [`Gpu`], [`Model`] and [`LanguageModel`] are `Send` and `Sync`, [`Session`] and [`Chat`] are `Send`; the futures
+//! that take a callback are not, for a callback need not be.
 //!
 //! Features, all on unless they are left out: `blocking` (calls that block), `templates` (chats), `safetensors` (models in
 //! the folders of Hugging Face), `bench` ([`mod@bench`]: measuring and estimates). What a program meets of one that is left out

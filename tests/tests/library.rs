@@ -3,9 +3,9 @@
 use std::{fs, ops::ControlFlow, path::Path, sync::Arc};
 
 use lantern_engine::{
-    Completion, CompletionEvent, CompletionOptions, Error, FinishReason, Gpu, GpuOptions,
-    LanguageModel, LoadOptions, OpenEvent, OpenOptions, PrepareOptions, SamplerOptions, Session,
-    Trial, open_with,
+    Chat, Completion, CompletionEvent, CompletionOptions, Error, FinishReason, Gpu, GpuOptions,
+    LanguageModel, LoadOptions, Model, OpenEvent, OpenOptions, PrepareOptions, SamplerOptions,
+    Session, Trial, open_with,
 };
 use pollster::block_on;
 
@@ -154,6 +154,17 @@ fn gpu_shaders_that_are_not_tried_are_checked() {
     };
     prepare(true).unwrap();
     assert!(matches!(prepare(false), Err(Error::BadInput(_))));
+}
+
+#[test]
+fn models_can_be_shared_between_threads() {
+    fn shared<T: Send + Sync>() {}
+    fn sent<T: Send>() {}
+    shared::<Gpu>();
+    shared::<Model>();
+    shared::<LanguageModel>();
+    sent::<Session>();
+    sent::<Chat>();
 }
 
 #[test]

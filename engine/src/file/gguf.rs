@@ -38,7 +38,7 @@ const ALIGNMENT_DEFAULT: u64 = 32;
 /// A huge page; more is a mistake.
 const ALIGNMENT_MAX: u64 = 2 << 20;
 
-/// What a GGUF file says before its weights.
+/// Header of a GGUF file: all that it says before its weights.
 #[derive(Debug, Clone)]
 pub struct Header {
     /// 2 or 3; they differ only in that 3 may be big-endian, which is refused. 0: it is no GGUF file.
@@ -57,7 +57,7 @@ pub struct Header {
 /// Where a tensor lies, and how it is stored.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct TensorInfo {
-    /// As in the file: `blk.0.attn_q.weight`.
+    /// Name in the file: `blk.0.attn_q.weight`.
     pub name: String,
     /// In weights, innermost first as GGUF has it: a matrix is (cols, rows).
     pub shape: Vec<u64>,
@@ -114,7 +114,7 @@ impl Header {
         Header::read(&mut Reader::new(head, head.len() as u64), head, file_len)
     }
 
-    /// The same of a file's first bytes, which may end before the header does: then there is none yet.
+    /// Parses the header at the start of a file, of which `head` may end before the header does: then there is none yet.
     pub(super) fn parse_start(head: &[u8], file_len: u64) -> Result<Option<Header>> {
         let mut reader = Reader::new(head, file_len);
         match Header::read(&mut reader, head, file_len) {
@@ -146,7 +146,7 @@ impl Header {
         })
     }
 
-    /// Of metadata and tensors that were not read from GGUF.
+    /// Makes a header of metadata and tensors that were not read from GGUF.
     pub(super) fn of(metadata: Metadata, tensors: Vec<TensorInfo>) -> Result<Header> {
         let by_name = names(&tensors)?;
         Ok(Header {

@@ -26,7 +26,7 @@ pub struct ModelFile {
     joints: HashMap<String, Vec<TensorInfo>>,
     /// Matrices that are stored with a row for each column.
     transposed: HashSet<String>,
-    /// What tensors are made of that are quantised when they are read; their offsets count from their own start.
+    /// Tensors that others are made of, which are quantised when they are read; their offsets count from their own start.
     originals: HashMap<String, TensorInfo>,
     /// Random units that its weights are made of, where they are random.
     noise: Option<Arc<Noise>>,
@@ -34,7 +34,7 @@ pub struct ModelFile {
 
 impl ModelFile {
     /// Maps the file at `path`, and all other parts where it is the first of a split model, and reads the header. Or the
-    /// folder of a model in safetensors, by its own name or that of a file in it. Errors name the path; see
+    /// folder of a model in safetensors, by its own name or that of a file in it. Blocks; [`ModelFile::read`] does not. Errors name the path; see
     /// [`Source::open`] and [`Header::parse`].
     pub fn open(path: &Path) -> Result<ModelFile> {
         if let Some(file) = hugging_face::open(path)? {
@@ -61,7 +61,7 @@ impl ModelFile {
         ModelFile::join(headers, sources)
     }
 
-    /// Of a header that is in none of its sources.
+    /// Makes a file of a header that is in none of its sources.
     pub(super) fn of_parts(
         label: String,
         header: Header,
@@ -80,7 +80,7 @@ impl ModelFile {
         }
     }
 
-    /// The same, of random weights.
+    /// Has random weights in the place of its own.
     pub(super) fn with_noise(self, noise: Arc<Noise>) -> ModelFile {
         let noise = Some(noise);
         ModelFile { noise, ..self }
@@ -91,7 +91,7 @@ impl ModelFile {
         self.noise.as_deref().filter(|_| self.originals.is_empty())
     }
 
-    /// The same with tensors of other types, each beside what it is made of.
+    /// Has tensors of other types in the place of its own, and keeps what each is made of.
     pub(super) fn replaced(mut self, tensors: Vec<TensorInfo>) -> ModelFile {
         let header = Arc::make_mut(&mut self.header);
         for (from, to) in header.tensors.iter_mut().zip(tensors) {
@@ -182,7 +182,7 @@ impl ModelFile {
         self.sources.iter().for_each(Source::release);
     }
 
-    /// What to call the file in a message: its path, or its folder's.
+    /// Name of the file in messages: its path, or its folder's.
     pub fn label(&self) -> &str {
         &self.label
     }
@@ -197,7 +197,7 @@ impl ModelFile {
         self.len() == 0
     }
 
-    /// What the file is: `GGUF version 3`, `safetensors`.
+    /// Name of the file's format: `GGUF version 3`, `safetensors`.
     pub fn format(&self) -> String {
         match self.header.version {
             0 => "safetensors".to_owned(),

@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{Error, Result};
 
-/// What a file becomes.
+/// A model file with its matrices in another type, ready to be written.
 pub struct Quantised<'f> {
     file: &'f ModelFile,
     metadata: Metadata,
@@ -40,10 +40,10 @@ impl ModelFile {
             .collect()
     }
 
-    /// The same model with its matrices quantised to the type `name` whenever they are read.
+    /// Takes the matrices quantised to the type `name` whenever they are read; the file stays as it is.
     ///
     /// # Errors
-    /// As [`ModelFile::quantised`].
+    /// Those of [`ModelFile::quantised`].
     pub fn quantised_as_read(self, name: &str) -> Result<ModelFile> {
         let tensors = self.quantised(name)?.tensors;
         Ok(self.replaced(tensors))
@@ -67,7 +67,7 @@ impl ModelFile {
         Ok(Cow::Owned(bytes[start..start + length].to_vec()))
     }
 
-    /// What the file becomes with its matrices of the type `name`. Rows that are no whole blocks of it become the type of
+    /// Plans a file with its matrices in the type `name`; nothing is quantised yet. Rows that are no whole blocks of it become the type of
     /// blocks of 32 that is next to it, or stay.
     ///
     /// # Errors

@@ -28,7 +28,7 @@ pub trait Remote: Threads {
 }
 
 impl Source {
-    /// Maps the file at `path`; the system reads its pages when they are touched.
+    /// Maps the file at `path`, without waiting for its bytes; the system reads its pages when they are touched.
     ///
     /// Errors with [`Error::Io`] where the system does (no such file, no permission), and with
     /// [`Error::BadFile`] for a folder, a pipe or an empty file. While the source lives, nobody may
@@ -79,7 +79,7 @@ impl Source {
         Source { label, len, bytes }
     }
 
-    /// What to call this source in a message: its path.
+    /// Name of this source in messages: its path.
     pub fn label(&self) -> &str {
         &self.label
     }

@@ -105,7 +105,7 @@ impl TensorType {
         TABLE.iter().map(|row| row.kind)
     }
 
-    /// What a number once stood for that is no longer a type of GGUF.
+    /// Name of a type that is no longer one of GGUF, by its number.
     pub(super) fn removed(id: u32) -> Option<&'static str> {
         REMOVED
             .iter()

@@ -100,7 +100,7 @@ impl Gpu {
             .await
     }
 
-    /// The same, which shaders may also bind as uniform.
+    /// A storage buffer that can be written and read back, and that shaders may also bind as uniform.
     pub(crate) async fn storage_or_uniform(&self, label: &str, size: u64) -> Result<Buffer> {
         use wgpu::BufferUsages as U;
         self.buffer(

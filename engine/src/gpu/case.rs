@@ -19,7 +19,7 @@ pub(crate) struct Single {
     pub grid: [u32; 3],
 }
 
-/// The same with its parameters.
+/// A dispatch of one shader, with its parameters.
 pub(crate) struct Alone {
     pub single: Single,
     _params: Buffer,

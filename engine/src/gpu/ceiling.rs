@@ -23,7 +23,7 @@ pub struct Ceilings {
     pub read_by: String,
     /// Operations a second in f32; a multiply-add is two.
     pub f32_operations_per_second: f64,
-    /// The same in f16, where the adapter has it.
+    /// Operations a second in f16, where the adapter has it; a multiply-add is two.
     pub f16_operations_per_second: Option<f64>,
     /// Seconds that a dispatch takes which has next to nothing to do, among others in one pass.
     pub dispatch_seconds: f64,

@@ -40,7 +40,7 @@ impl<'e> Upload<'e> {
         self.count(bytes.len()).await
     }
 
-    /// The same for a plane in a texture.
+    /// Writes bytes of a plane in a texture, and waits where too many are under way.
     pub async fn write_plane(
         &mut self,
         texture: &Texture,

@@ -35,7 +35,7 @@ struct Place {
     matrix: MatrixId,
     tensor: usize,
     row_start: u32,
-    /// As the file has it.
+    /// Shape in the file, innermost first.
     shape: Vec<u64>,
 }
 

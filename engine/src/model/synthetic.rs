@@ -7,10 +7,10 @@ use crate::{
 };
 
 impl ModelFile {
-    /// The same model with only its first `layers` layers, and random weights.
+    /// Makes a model of this shape with only its first `layers` layers, and random weights.
     ///
     /// # Errors
-    /// What [`Config::of`] finds wrong with the file.
+    /// [`Error`](crate::Error) of what [`Config::of`] finds wrong with the file.
     pub fn synthetic_layers(&self, layers: u32) -> Result<ModelFile> {
         let config = Config::of(self)?;
         let mut metadata = self.metadata().clone();

@@ -35,7 +35,7 @@ impl Session {
         self.profile(&segments, position, rounds).await
     }
 
-    /// The same for a pass of as many of the last tokens as fit one, with the logits of the last.
+    /// Times each kernel of a pass of as many of the last tokens as fit one, with the logits of the last.
     ///
     /// # Errors
     /// As [`Session::profile_decode`].
