@@ -5,6 +5,7 @@ use std::{
     ops::ControlFlow,
     path::{Path, PathBuf},
     process::Command,
+    sync::atomic::{AtomicU32, Ordering},
 };
 
 use lantern_engine::{LoadOptions, ModelFile, Precision, file::Value};
@@ -16,13 +17,13 @@ use crate::support::{
     nmse,
 };
 
+/// Files that tests of this process made.
+static COUNT: AtomicU32 = AtomicU32::new(0);
+
 fn quantised(from: &str, kind: &str) -> PathBuf {
     let file = ModelFile::open(&folder(&format!("{from}.gguf"))).unwrap();
-    let name = format!(
-        "lantern-quantised-{}-{kind}-{}.gguf",
-        std::process::id(),
-        from.replace('/', "-")
-    );
+    let (process, number) = (std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
+    let name = format!("lantern-quantised-{process}-{number}.gguf");
     let path = std::env::temp_dir().join(name);
     let mut out = fs::File::create(&path).unwrap();
     let mut each = |_| ControlFlow::Continue(());
