@@ -6,7 +6,8 @@ use std::{
 };
 
 use lantern_engine::{
-    CompletionOptions, Error, Gpu, GpuOptions, LoadOptions, OpenOptions, SamplerOptions, open_with,
+    CompletionOptions, Error, Gpu, GpuOptions, LoadOptions, OpenOptions, Row, SamplerOptions,
+    open_with,
     wgpu::{self, BufferUsages as Usage},
 };
 use pollster::block_on;
@@ -150,4 +151,25 @@ fn gpu_a_device_that_the_caller_destroys_is_lost() {
     opened.0.destroy();
     let lost = block_on(session.logits());
     assert!(matches!(lost, Err(Error::DeviceLost(_))), "{lost:?}");
+}
+
+/// What was computed of a pass that failed is not known, so its sequences begin anew.
+#[test]
+fn gpu_a_pass_that_fails_leaves_its_sequence_without_rows() {
+    let opened = open(everything);
+    let path = models::folder("families").join("llama.gguf");
+    let gpu = Arc::new(gpu(&opened, &GpuOptions::default()).unwrap());
+    let model = models::load(&gpu, &path, &LoadOptions::default());
+    let mut both = block_on(model.sequences(2)).unwrap();
+    let row = |position| Row {
+        token: 1,
+        position,
+        sequence: 0,
+    };
+    block_on(both.forward(&[row(0), row(1)])).unwrap();
+    opened.0.destroy();
+    let lost = block_on(both.forward(&[row(2)]));
+    assert!(matches!(lost, Err(Error::DeviceLost(_))), "{lost:?}");
+    let refused = block_on(both.forward(&[row(3)])).unwrap_err();
+    assert!(refused.to_string().contains("has 0 rows"), "{refused}");
 }
