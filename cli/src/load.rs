@@ -248,7 +248,7 @@ pub fn open_gpu(args: &AdapterArgs) -> Result<Gpu> {
     open_gpu_with(args, GpuOptions::default())
 }
 
-/// The same, where the verb has options of its own.
+/// Opens the GPU with options of the verb's own, where the verb has some.
 pub fn open_gpu_with(args: &AdapterArgs, options: GpuOptions) -> Result<Gpu> {
     let adapter = args.adapter.clone().filter(|name| !name.trim().is_empty());
     let faults = std::env::var("LANTERN_FAULTS").unwrap_or_default(); // for tests

@@ -136,7 +136,7 @@ pub mod sample {
         }
     }
 
-    /// The same with other samples in every row.
+    /// A result with these samples in every row.
     pub fn with_samples(samples: &[f64]) -> Found {
         let mut found = found();
         for row in &mut found.report.measured.rows {

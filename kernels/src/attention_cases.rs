@@ -89,7 +89,7 @@ fn cache_of(case: &Case) -> Cache {
     Cache::of(&case.parts).expect("a part that reads the cache")
 }
 
-/// Those of caches that lie in buffers.
+/// Cases of caches that lie in buffers.
 fn stored_cases(caches: &'static [Cache], heads: HeadDims) -> impl Iterator<Item = Case> {
     let suits = move |cache: Cache, head: u32, position: u32| {
         let max = if position > 100 {
@@ -176,7 +176,7 @@ fn case_of(
     (case, params)
 }
 
-/// The same with a scale that makes its largest score [`LARGE`].
+/// The case with a scale that makes its largest score [`LARGE`].
 fn with_large_scores(case: &Case, params: Params) -> Case {
     let largest = largest_score(&in_splits(case));
     let scale = params.scale * LARGE / largest;
@@ -196,7 +196,7 @@ fn largest_score(case: &Case) -> f32 {
     m.fold(f32::MIN, f32::max)
 }
 
-/// The same with soft-capping and a window, and keys and values in a ring.
+/// The case with soft-capping and a window, and keys and values in a ring.
 fn capped_window(
     case: &Case,
     params: Params,
@@ -220,7 +220,7 @@ fn capped_window(
     case
 }
 
-/// The same with positions after a row's own seen too.
+/// The case with positions after a row's own seen too.
 fn unmasked(case: &Case) -> Case {
     let mut case = case.clone();
     case.name.push_str(", unmasked");

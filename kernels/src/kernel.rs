@@ -275,7 +275,7 @@ pub(crate) static LANES_64: [Variant; 2] = [
     lanes("lanes8", &[("WORKGROUP_SIZE", 8)], true),
     lanes("lanes64", &[("WORKGROUP_SIZE", 64)], false),
 ];
-/// The same where there are fewer things.
+/// Lanes for kernels that have fewer things to do.
 pub(crate) static LANES_32: [Variant; 2] = [
     lanes("lanes8", &[("WORKGROUP_SIZE", 8)], true),
     lanes("lanes32", &[("WORKGROUP_SIZE", 32)], false),

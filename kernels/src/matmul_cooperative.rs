@@ -42,7 +42,7 @@ pub static MATMUL_COOPERATIVE: Kernel = Kernel {
     cases: || Box::new(cases().into_iter()),
 };
 
-/// Those of `matmul`, once each.
+/// The cases of `matmul`, once each.
 fn cases() -> Vec<Case> {
     let mut cases: Vec<Case> = (matmul::MATMUL.cases)().collect();
     cases.retain(|case| Scalar::of(&case.parts) != Some(Scalar::F16));

@@ -103,7 +103,7 @@ pub(crate) fn write_results(call: &mut Call, start: usize, results: &[f64]) {
     write_results_as(call, start, results, epilogue);
 }
 
-/// The same with an epilogue that the caller names.
+/// Writes results from `start` on, by an epilogue that the caller names.
 pub(crate) fn write_results_as(call: &mut Call, start: usize, results: &[f64], epilogue: Epilogue) {
     let activated = |act, v| match act {
         Act::Silu => silu(v),

@@ -72,7 +72,7 @@ crate::params! {
 }
 
 impl Params {
-    /// Those of whole rows of `cols`.
+    /// Parameters for whole rows of `cols`.
     pub fn rows(cols: u32, eps: f32) -> Params {
         let stride = padded(cols);
         let (x_stride, y_stride) = (stride, stride);

@@ -93,7 +93,7 @@ impl<'a> Constants<'a> {
         )
     }
 
-    /// Of an expression of whole numbers, constants, `+ - * /`, parentheses and `min(a, b)`.
+    /// Evaluates an expression of whole numbers, constants, `+ - * /`, parentheses and `min(a, b)`.
     fn value(&self, expression: &str) -> Option<u32> {
         let mut rest = expression;
         let value = self.sum(&mut rest)?;

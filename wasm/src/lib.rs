@@ -64,7 +64,7 @@ pub struct Sha256Hasher(Sha256);
 
 #[wasm_bindgen]
 impl Sha256Hasher {
-    /// Of nothing yet.
+    /// A hash of nothing yet.
     #[wasm_bindgen(constructor)]
     pub fn new() -> Sha256Hasher {
         Sha256Hasher::default()
@@ -75,7 +75,7 @@ impl Sha256Hasher {
         self.0.update(bytes);
     }
 
-    /// Of all bytes so far, in hexadecimal; then it starts anew.
+    /// The hash of all bytes so far, in hexadecimal; then it starts anew.
     pub fn digest(&mut self) -> String {
         let mut text = String::new();
         for byte in self.0.finalize_reset() {

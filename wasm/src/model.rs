@@ -224,7 +224,7 @@ async fn prepare(model: &Model, seconds: f64, tuning: &Function, notice: &Functi
     Ok(model.prepare(&options, &mut each).await?)
 }
 
-/// The same error once more: it was met at load time, where it did not matter yet.
+/// The error once more: it was met at load time, where it did not matter yet.
 fn again(error: &Error) -> Error {
     Error::Unsupported(error.to_string())
 }

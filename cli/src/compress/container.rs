@@ -26,13 +26,13 @@ pub enum Mode {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Container {
     pub mode: Mode,
-    /// Of the file that it was.
+    /// Length of the file that it was.
     pub bytes: u64,
     /// SHA-256 of that, in hexadecimal.
     pub checksum: String,
     #[serde(default, skip_serializing_if = "is_zero")]
     pub tokens: u64,
-    /// Of the model's weights.
+    /// Fingerprint of the model's weights.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub model: String,
     #[serde(default, skip_serializing_if = "String::is_empty")]

@@ -74,7 +74,7 @@ fn optional<T>(value: Option<T>, cell: impl FnOnce(T) -> Cell) -> Cell {
     value.map_or_else(|| text(""), cell)
 }
 
-/// Of the columns in `after`, behind those that say what the row is of.
+/// Titles of the columns in `after`, behind those that say what the row is of.
 fn header(results: &Results, after: &[&str]) -> Vec<String> {
     let mixed: &[&str] = if results.mixed {
         &["model", "loaded"]
@@ -286,7 +286,7 @@ pub struct Ranked<'a> {
     pub number: usize,
     /// `token` or `pass`.
     pub of: &'static str,
-    /// Of the time of all.
+    /// Share of the time of all.
     pub share: f64,
     pub row: &'a ProfileRow,
 }

@@ -23,7 +23,7 @@ pub(super) struct Bench<'a> {
     depth: usize,
     decoded: usize,
     spent: Counters,
-    /// Of each prefill: its tokens, the depth, and seconds from its start to the first token after it.
+    /// A row for each prefill: its tokens, the depth, and seconds from its start to the first token after it.
     first_tokens: Vec<((usize, usize), f64)>,
     each: &'a mut dyn FnMut(usize, usize) -> ControlFlow<()>,
     /// Tokens prefilled and sampled so far, and those that will have been at the end.

@@ -150,16 +150,16 @@ impl std::fmt::Display for Ceiling {
 /// Samples, their mean, and their deviation, which is that of a sample (n - 1), and 0 for a single one.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct Rate {
-    /// Of the samples.
+    /// Mean of the samples.
     pub mean: f64,
-    /// Of the samples.
+    /// Standard deviation of the samples.
     pub deviation: f64,
     /// One for each repetition.
     pub samples: Vec<f64>,
 }
 
 impl Rate {
-    /// Of samples, of which there are some.
+    /// Sums up samples, of which there are some.
     pub fn of(samples: Vec<f64>) -> Rate {
         let mean = samples.iter().sum::<f64>() / samples.len() as f64;
         let squares: f64 = samples.iter().map(|sample| (sample - mean).powi(2)).sum();
@@ -216,9 +216,9 @@ pub struct CountersReport {
 /// Kernels by what they cost.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct Profile {
-    /// Of one decoded token, after all that was measured.
+    /// Kernels of one decoded token, after all that was measured.
     pub decode: Vec<ProfileRow>,
-    /// Of one pass of a prompt.
+    /// Kernels of one pass of a prompt.
     pub prefill: Vec<ProfileRow>,
 }
 
@@ -316,7 +316,7 @@ impl SelfTest {
 }
 
 impl Report {
-    /// Of what was measured in `session`, on a model whose file has `bytes`.
+    /// Reports what was measured in `session`, on a model whose file has `bytes`.
     pub fn new(session: &Session, bytes: u64, host: Host, measured: Measured) -> Report {
         let model = &session.model;
         let gpu: &Gpu = &model.gpu;

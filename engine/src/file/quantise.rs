@@ -43,7 +43,7 @@ impl ModelFile {
     /// Takes the matrices quantised to the type `name` whenever they are read; the file stays as it is.
     ///
     /// # Errors
-    /// Those of [`ModelFile::quantised`].
+    /// As [`ModelFile::quantised`].
     pub fn quantised_as_read(self, name: &str) -> Result<ModelFile> {
         let tensors = self.quantised(name)?.tensors;
         Ok(self.replaced(tensors))

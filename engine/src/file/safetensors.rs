@@ -17,11 +17,11 @@ use crate::{Error, Result, file::short};
 
 /// The length of the header, before it.
 const LENGTH_BYTES: u64 = 8;
-/// Of a header, at most. Ten thousand tensors take about one MiB.
+/// The longest header that is read, bytes. Ten thousand tensors take about one MiB.
 const HEADER_BYTES_MAX: u64 = 32 << 20;
 /// Tensors at most, as in GGUF.
 const ENTRIES_MAX: usize = 1 << 16;
-/// Of a tensor's name, at most. Real ones have under 100.
+/// The longest name of a tensor, bytes. Real ones have under 100.
 const NAME_BYTES_MAX: usize = 256;
 const DIMENSIONS_MAX: usize = 4;
 

@@ -25,7 +25,7 @@ pub struct Gpu {
     pub(crate) counting: Counting,
     pub(crate) pipelines: Mutex<HashMap<String, Arc<Pipeline>>>,
     pub(super) cache: OnceLock<wgpu::PipelineCache>,
-    /// Of the nearest texel.
+    /// Samples the nearest texel.
     pub(super) sampler: OnceLock<wgpu::Sampler>,
     pub(super) choices: Mutex<BTreeMap<String, String>>,
     /// `kernel.variant parts` of those that were run against their references here, and what was wrong.
@@ -231,7 +231,7 @@ impl Gpu {
         kernel.variants.iter().filter(|v| self.supports(v))
     }
 
-    /// Those of them that were made for this kind of adapter, the default first.
+    /// The kernel's variants that run here and were made for this kind of adapter, the default first.
     pub(crate) fn preferred(
         &self,
         kernel: &'static Kernel,

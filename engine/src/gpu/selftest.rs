@@ -36,12 +36,12 @@ pub struct SelfTest {
     pub whole: Option<bool>,
     /// Variants that computed what their references did.
     pub passed: usize,
-    /// Those that did not; they are not used.
+    /// Rows of variants that did not; they are not used.
     pub failed: Vec<SelfTestRow>,
 }
 
 impl SelfTest {
-    /// Of the rows of a test of all kernels.
+    /// Counts the rows of a test of all kernels.
     pub fn of(rows: Vec<SelfTestRow>) -> SelfTest {
         let all = rows.len();
         let failed = rows.into_iter().filter(|row| !row.failures.is_empty());

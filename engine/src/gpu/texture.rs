@@ -247,7 +247,7 @@ fn extent(width: u32, height: u32) -> wgpu::Extent3d {
     }
 }
 
-/// Of bytes in rows of so many.
+/// Bytes in rows of so many.
 fn layout(row: u64) -> wgpu::TexelCopyBufferLayout {
     wgpu::TexelCopyBufferLayout {
         offset: 0,

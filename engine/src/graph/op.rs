@@ -47,9 +47,9 @@ pub enum Op {
 /// Which row of an embedding a row of the pass takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Lookup {
-    /// That of its token.
+    /// The row of its token.
     Token,
-    /// That of its position.
+    /// The row of its position.
     Position,
 }
 

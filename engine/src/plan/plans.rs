@@ -49,7 +49,7 @@ pub struct Builder<'a> {
 pub struct Plans {
     /// One row, with its logits.
     pub decode: Arc<Plan>,
-    /// The same far into the context, where that is another plan.
+    /// One row far into the context, where that is another plan.
     pub decode_long: Option<Arc<Plan>>,
     /// Many rows, with the logits of all, or of the last, as sections.
     pub prefill: Arc<Plan>,

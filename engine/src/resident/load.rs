@@ -32,7 +32,7 @@ use crate::{
     plan::plans::{Builder, Plans},
 };
 
-/// Of the memory that there is, what a model and its session may take.
+/// The share of the memory that there is which a model and its session may take.
 const MEMORY_SHARE: f64 = 0.9;
 
 /// The longest context on an adapter that runs on the CPU: llvmpipe ends a shader's loops, silently, after 65,535 turns,

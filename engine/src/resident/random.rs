@@ -159,7 +159,7 @@ pub(super) fn can_fill(matrix: &Matrix) -> bool {
     matrix.cols.is_multiple_of(matrix.format.unit()) && tensors.contains(&matrix.tensors.len())
 }
 
-/// Of a plane of a piece, but for what is filled at once and from how many units.
+/// The kernel's parameters for a plane of a piece, but for what is filled at once and from how many units.
 fn params(matrix: &Matrix, piece: Piece, plane: usize) -> Params {
     let (format, tensors) = (matrix.format, &matrix.tensors);
     let plane = &format.planes[plane];

@@ -48,7 +48,7 @@ pub(super) struct Division {
 pub(crate) struct Stream {
     file: ModelFile,
     units: Vec<Unit>,
-    /// Of units with even numbers, and with odd ones: a buffer for each of their pieces.
+    /// Buffers of units with even numbers, and with odd ones: one for each of their pieces.
     turns: [Vec<Buffer>; 2],
     state: Mutex<State>,
     about: Streaming,

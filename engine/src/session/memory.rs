@@ -72,7 +72,7 @@ pub(super) struct Compiled {
     pub activations: Activations,
     /// One row, with its logits.
     pub decode: CompiledPlan,
-    /// The same far into the context, where that is another plan.
+    /// One row far into the context, where that is another plan.
     pub decode_long: Option<CompiledPlan>,
     /// Many rows.
     pub prefill: CompiledPlan,

@@ -15,7 +15,7 @@ pub struct SamplerOptions {
     pub top_k: u32,
     /// The likeliest that make up this mass stay; 1 for all.
     pub top_p: f32,
-    /// Those at least this likely relative to the likeliest stay; 0 for all.
+    /// Tokens at least this likely relative to the likeliest stay; 0 for all.
     pub min_p: f32,
     /// Divides positive logits of tokens seen, multiplies negative ones; 1 for none.
     pub repeat_penalty: f32,

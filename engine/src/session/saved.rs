@@ -14,12 +14,12 @@ const VERSION: u32 = 4;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Saved {
     version: u32,
-    /// Of the model's weights: a cache means nothing to any other model.
+    /// Fingerprint of the model's weights: a cache means nothing to any other model.
     fingerprint: String,
     precision: Precision,
     #[serde(default = "before")]
     cache: CacheType,
-    /// Of its LoRAs, and the factor on each.
+    /// Fingerprints of its LoRAs, and the factor on each.
     #[serde(rename = "adapters", default)] // as kept sessions have it
     loras: Vec<(String, f32)>,
     tokens: Vec<u32>,

@@ -286,7 +286,7 @@ impl Cutter {
         Ok(Cutter { stages })
     }
 
-    /// The same of patterns as `tokenizer.json` has them: words are what they match, and what lies between.
+    /// Reads patterns as `tokenizer.json` has them: words are what they match, and what lies between.
     ///
     /// # Errors
     /// [`Error::Unsupported`] where one looks around, or is no regex.

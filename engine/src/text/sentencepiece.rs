@@ -54,7 +54,7 @@ pub(super) enum Prefix {
     Never,
     /// Before every text, after special tokens too.
     Always,
-    /// The same, unless the text begins with one.
+    /// Before every text, unless it begins with one.
     UnlessSpace,
     /// Before the first text of all, unless it begins with one.
     First,

@@ -227,7 +227,7 @@ fn words(metadata: &Metadata) -> Result<(Cutter, bool, bool)> {
 /// Which special tokens swallow the white space after them.
 #[derive(Default)]
 struct Swallow {
-    /// Those that the file lists.
+    /// Ids that the file lists.
     ids: BTreeSet<u32>,
     /// All but a few, by the model's name.
     by_name: bool,

@@ -51,7 +51,7 @@ pub struct Format {
     pub random: fn(&mut Random, block: &mut [u8]),
     /// The decoder for the GPU, with the planes in storage buffers.
     pub part: Part,
-    /// The same with the planes in textures.
+    /// Decodes it from planes in textures.
     pub textured: Part,
 }
 
@@ -78,7 +78,7 @@ pub const FORMATS: &[&Format] = &[
     &mxfp4::MXFP4,
 ];
 
-/// Those whose decoders also yield bytes.
+/// Formats whose decoders also yield bytes.
 const WITH_BYTES: &[&Format] = &[
     &q4_0::Q4_0,
     &q4_1::Q4_1,
@@ -95,7 +95,7 @@ pub const FORMAT: Socket = Socket {
     parts: &decoders::<{ 2 * FORMATS.len() }>(FORMATS),
 };
 
-/// Those of the decoders that also yield bytes: quantised formats.
+/// The socket of decoders that also yield bytes: those of quantised formats.
 pub const BYTES: Socket = Socket {
     name: "format",
     parts: &decoders::<{ 2 * WITH_BYTES.len() }>(WITH_BYTES),

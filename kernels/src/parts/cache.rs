@@ -114,7 +114,7 @@ fn value4(i: u32) -> vec4f { return unpacked(values[i]); }
     &[&EIGHT_FOURS],
 );
 
-/// The same to write.
+/// Keys and values to write, four at a time.
 static WRITE: Part = Part::new(
     "",
     "
@@ -147,7 +147,7 @@ fn value4(i: u32) -> vec4f {
 /// Textures to read, a texel of eight values at a time.
 static READ_TEXTURE: Part = part("", include_str!("cache_f16_texture.wgsl"), &[&EIGHT]);
 
-/// The same to write.
+/// Textures to write, a texel of eight values at a time.
 static WRITE_TEXTURE: Part = Part::new("", include_str!("store_f16_texture.wgsl"));
 
 /// Eight values of a cache that is read in fours.

@@ -121,8 +121,8 @@ fn qh_word(i: u32) -> u32 { return w_qh[i]; }
 ",
     ),
 ];
-/// The same in textures, 4096 texels a row, scales of four rows in a texel: adapters on the CPU gather from those far faster
-/// than from storage.
+/// Planes of weights in textures, 4096 texels a row, scales of four rows in a texel: adapters on the CPU gather from those
+/// far faster than from storage.
 pub static PLANE_TEXTURES: [Part; 5] = [
     plane_texture(
         "
@@ -224,7 +224,7 @@ struct Invocation {
 
 /// The activations of a group that `matvec` reads, every lane by itself.
 pub static GROUP_ALONE: Part = Part::new("", include_str!("group_alone.wgsl"));
-/// The same, read by the four lanes of a subgroup together.
+/// The activations of a group that `matvec` reads, by the four lanes of a subgroup together.
 pub static GROUP_SHARED: Part = Part {
     uses: &[&LANES_SHARE],
     ..Part::new("", include_str!("group_shared.wgsl"))
@@ -236,7 +236,7 @@ pub static XS_ALONE: Part = Part::new(
 fn x_group(place: u32, at: Invocation) -> Group { return x[place]; }
 ",
 );
-/// The same, read by the four lanes of a subgroup together.
+/// The activations of a group that `matmul_rows` reads, by the four lanes of a subgroup together.
 pub static XS_SHARED: Part = Part {
     uses: &[&LANES_SHARE],
     ..Part::new(

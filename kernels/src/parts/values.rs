@@ -185,7 +185,7 @@ impl Epilogue {
         }
     }
 
-    /// That of a number, with the activation of its gate where it has one.
+    /// The epilogue of a number, with the activation of its gate where it has one.
     pub fn numbered(number: u32, act: Act) -> Option<Epilogue> {
         let is = |e: &Epilogue| e.number() == number && e.act().is_none_or(|own| own == act);
         Epilogue::ALL.iter().copied().find(is)
@@ -388,9 +388,9 @@ fn norm_put(to_y: u32, v: f32) { y[to_y] = v; }
 /// Which rows of an embedding are looked up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Lookup {
-    /// Those of the tokens, stored.
+    /// Rows of the tokens, stored.
     Tokens,
-    /// Those of the positions, added.
+    /// Rows of the positions, added.
     Positions,
 }
 

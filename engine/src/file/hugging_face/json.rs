@@ -12,8 +12,8 @@ use serde_json::{Map, Value};
 use super::super::Source;
 use crate::{Error, Result, file::short};
 
-/// Of a file of settings, at most. The largest known, tokenizer_config.json of vocabularies with many reserved tokens, has
-/// 1 MB.
+/// The longest file of settings that is read, bytes. The largest known, tokenizer_config.json of vocabularies with many
+/// reserved tokens, has 1 MB.
 const SETTINGS_BYTES_MAX: u64 = 8 << 20;
 
 /// A folder that holds a model.
@@ -71,14 +71,14 @@ impl Folder {
         })
     }
 
-    /// The same, as text.
+    /// A file of the folder as text; none where it is missing.
     pub fn text(&self, name: &str) -> Result<Option<String>> {
         let bytes = self.bytes(name, SETTINGS_BYTES_MAX)?;
         let text = bytes.map(String::from_utf8).transpose();
         text.map_err(|_| Error::BadFile(format!("{} is not UTF-8", self.label(name))))
     }
 
-    /// The same, as JSON.
+    /// A file of the folder as JSON; none where it is missing.
     pub fn json<T: DeserializeOwned>(&self, name: &str, max: u64) -> Result<Option<T>> {
         let Some(bytes) = self.bytes(name, max)? else {
             return Ok(None);

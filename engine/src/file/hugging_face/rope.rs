@@ -211,7 +211,7 @@ mod tests {
         }
     }
 
-    /// Of Llama 3.1 8B, by wave lengths, as `transformers` computes them.
+    /// The factors of Llama 3.1 8B, by wave lengths, as `transformers` computes them.
     #[test]
     fn factors_of_llama_3_are_those_of_transformers() {
         let scaling = r#""factor": 8.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0, "original_max_position_embeddings": 8192"#;

@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{Error, Result, file::short};
 
-/// Of `tokenizer.json`, at most. Vocabularies of 262 thousand tokens take 33 MB.
+/// The longest `tokenizer.json` that is read, bytes. Vocabularies of 262 thousand tokens take 33 MB.
 const BYTES_MAX: u64 = 96 << 20;
 
 /// GGUF's numbers of what tokens are for.

@@ -51,9 +51,9 @@ pub struct Attention {
 /// Norms of queries and keys.
 #[derive(Debug, Clone, Copy)]
 enum QkNorm {
-    /// Of each head: the weights for queries and for keys, joined.
+    /// Each head is normed: the weights for queries and for keys, joined.
     Heads(VectorId),
-    /// Of all queries together, and of all keys.
+    /// All queries are normed together, and all keys: a weight for each.
     Whole(VectorId, VectorId),
 }
 
