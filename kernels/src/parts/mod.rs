@@ -1,5 +1,5 @@
 //! The parts that fill sockets, and the sockets: enums whose choices are parts. Here are those that hardware and stored
-//! weights decide; [`values`] has what happens to activations, [`cache`] what attention reads and writes.
+//! weights decide; `values` has what happens to activations, `cache` what attention reads and writes.
 
 mod cache;
 mod values;
