@@ -9,7 +9,7 @@ pub enum Limit {
     Memory,
     /// Size of one buffer, bytes.
     Buffer,
-    /// What a shader sees of a buffer at once, bytes.
+    /// Size of the part of a buffer that a shader sees at once, bytes.
     Binding,
     /// Length of a context, tokens.
     Context,
@@ -24,7 +24,7 @@ pub enum Error {
     NoAdapter {
         /// Names of the adapters that there are, in their order; none where there is no adapter at all.
         known: Vec<String>,
-        /// What is missing, and what helps.
+        /// Text for people: the adapter that is missing, and a way to get one.
         message: String,
     },
     /// The file is not what it says it is: cut, hostile or unknown. Names the file and the place in it.
@@ -38,11 +38,11 @@ pub enum Error {
     DoesNotFit {
         /// The limit that is gone beyond.
         limit: Limit,
-        /// What it takes, in the limit's unit; where memory runs out, what the allocation that failed takes.
+        /// Amount that it takes, in the limit's unit; where memory runs out, that of the allocation that failed.
         needed: u64,
-        /// What there is, in the same unit; none where the adapter does not say.
+        /// Amount that there is, in the limit's unit; none where the adapter does not say.
         available: Option<u64>,
-        /// What does not fit, and what helps.
+        /// Text for people: the thing that does not fit, and a way out.
         message: String,
     },
     /// More tokens than the session's context has room for.

@@ -1,4 +1,4 @@
-//! Which of several files is the model, by their names alone: what a repository of a hub lists.
+//! The choice of the model among the files that a repository of a hub lists, by their names alone.
 
 use super::split;
 

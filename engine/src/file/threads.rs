@@ -1,4 +1,4 @@
-//! What a type must be for threads, where there are any: what a browser hands out stays on its thread.
+//! Bounds of a type that threads share, where there are any: objects that a browser hands out stay on their thread.
 
 /// May be sent between threads and shared by them.
 #[cfg(not(target_family = "wasm"))]

@@ -1,4 +1,4 @@
-//! What Linux says of memory, in its files of text.
+//! Memory as Linux tells of it, in its files of text.
 
 use super::device::Gpu;
 

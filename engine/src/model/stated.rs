@@ -1,5 +1,5 @@
-//! What a folder's `config.json` states of the model and GGUF has no key for: it must be what the family's row does. The keys
-//! are those of `transformers`, behind `lantern.config.`.
+//! Claims of a folder's `config.json` that GGUF has no key for: they must be what the family's row does. Keys are those of
+//! `transformers`, behind `lantern.config.`.
 
 use super::families::Family;
 use crate::{

@@ -230,7 +230,7 @@ fn check(config: &Object) -> Result<()> {
     Ok(())
 }
 
-/// What GGUF has no key for, under keys of our own: the rows of families say whether it is run.
+/// Claims of `config.json` that GGUF has no key for, under keys of our own: the rows of families say whether they are run.
 fn stated(config: &Object) -> Result<BTreeMap<String, Value>> {
     let mut all = BTreeMap::new();
     let mut put = |key: &str, value| all.insert(format!("lantern.config.{key}"), value);
