@@ -23,3 +23,23 @@ pub use template::ChatTemplate;
 #[cfg(feature = "templates")]
 pub use template::name_special_tokens;
 pub use tokenizer::Tokenizer;
+
+use crate::{ModelFile, Result, file::Metadata};
+
+impl ModelFile {
+    /// The chat template, where the file has one.
+    pub fn chat_template(&self) -> Result<Option<ChatTemplate>> {
+        ChatTemplate::from_metadata(self.metadata())
+    }
+}
+
+impl ChatTemplate {
+    /// The template in `tokenizer.chat_template`, if there is one.
+    ///
+    /// # Errors
+    /// [`Error::BadFile`](crate::Error::BadFile) where that is no text; as [`ChatTemplate::new`].
+    pub fn from_metadata(metadata: &Metadata) -> Result<Option<ChatTemplate>> {
+        let source = metadata.text("tokenizer.chat_template")?;
+        source.map(ChatTemplate::new).transpose()
+    }
+}

@@ -2,19 +2,12 @@
 //! whatever would render it refuses.
 
 use super::Tokenizer;
-use crate::{Error, ModelFile, Result, file::Metadata};
+use crate::{Error, Result};
 
 /// The text of a chat template, which cannot be rendered without the feature `templates`.
 #[derive(Debug)]
 pub struct ChatTemplate {
     source: String,
-}
-
-impl ModelFile {
-    /// The chat template, where the file has one.
-    pub fn chat_template(&self) -> Result<Option<ChatTemplate>> {
-        ChatTemplate::from_metadata(self.metadata())
-    }
 }
 
 impl ChatTemplate {
@@ -26,15 +19,6 @@ impl ChatTemplate {
         Ok(ChatTemplate {
             source: source.to_owned(),
         })
-    }
-
-    /// The template in `tokenizer.chat_template`, if there is one.
-    ///
-    /// # Errors
-    /// [`Error::BadFile`] where that is no text.
-    pub fn from_metadata(metadata: &Metadata) -> Result<Option<ChatTemplate>> {
-        let source = metadata.text("tokenizer.chat_template")?;
-        source.map(ChatTemplate::new).transpose()
     }
 
     /// Refuses: there is no clock to stop.

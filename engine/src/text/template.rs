@@ -10,7 +10,7 @@ use minijinja::{
 };
 
 use super::{Tokenizer, python};
-use crate::{Error, ModelFile, Result, file::Metadata};
+use crate::{Error, Result};
 
 /// The budget of one rendering: instructions, and 64 bytes each of what is written. Conversations take thousands; this is about a second
 /// of work and 256 MB.
@@ -24,13 +24,6 @@ const NAME: &str = "chat_template";
 pub struct ChatTemplate {
     environment: Environment<'static>,
     source: String,
-}
-
-impl ModelFile {
-    /// The chat template, where the file has one.
-    pub fn chat_template(&self) -> Result<Option<ChatTemplate>> {
-        ChatTemplate::from_metadata(self.metadata())
-    }
 }
 
 impl ChatTemplate {
@@ -60,15 +53,6 @@ impl ChatTemplate {
             environment,
             source: source.to_owned(),
         })
-    }
-
-    /// The template in `tokenizer.chat_template`, if there is one.
-    ///
-    /// # Errors
-    /// As [`ChatTemplate::new`].
-    pub fn from_metadata(metadata: &Metadata) -> Result<Option<ChatTemplate>> {
-        let source = metadata.text("tokenizer.chat_template")?;
-        source.map(ChatTemplate::new).transpose()
     }
 
     /// Stops the template's clock at `now` (`2026-01-15` or `2026-01-15T12:30:00`), so that what it renders does not depend on the day.
