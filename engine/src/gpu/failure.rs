@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use crate::{Error, Result};
 
 /// The first error and the loss of a device.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Failures {
     first: Arc<Mutex<First>>,
     own: bool,
@@ -20,22 +20,21 @@ struct First {
 impl Failures {
     /// Failures of a device that Lantern opened: it listens to the device from now on.
     pub fn of_own(device: &wgpu::Device) -> Failures {
-        let first = Arc::<Mutex<First>>::default();
-        let (errors, losses) = (first.clone(), first.clone());
-        device.on_uncaptured_error(Arc::new(move |error: wgpu::Error| {
-            log::error!("{error}");
-            let mut first = errors.lock().expect("not poisoned");
-            first.error.get_or_insert_with(|| error.to_string());
-        }));
+        let failures = Failures {
+            first: Arc::default(),
+            own: true,
+        };
+        let (errors, losses) = (failures.clone(), failures.clone());
+        device.on_uncaptured_error(Arc::new(move |error| errors.record(&error)));
         device.set_device_lost_callback(move |reason, message| {
             // Destroyed: by a `Gpu` that is dropped, which hears no more of it, or by somebody else in the same page.
             if reason != wgpu::DeviceLostReason::Destroyed {
                 log::error!("the device was lost: {message}");
             }
-            let mut first = losses.lock().expect("not poisoned");
+            let mut first = losses.first.lock().expect("not poisoned");
             first.lost.get_or_insert(message);
         });
-        Failures { first, own: true }
+        failures
     }
 
     /// Failures of a device of the caller's, whose handlers stay: what fails is told by [`Failures::record`].
