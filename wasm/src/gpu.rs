@@ -116,9 +116,7 @@ impl Gpu {
         let options = LoadOptions::default()
             .context(context)
             .precision(precision)
-            .cache(kv_cache)
-            .gpu_memory(None)
-            .prefill_batch(None);
+            .cache(kv_cache);
         let file = ModelFile::read(sources.into_iter().map(source).collect()).await?;
         let mut each = || match stop.call0(&JsValue::NULL) {
             Ok(answer) if !answer.is_truthy() => ControlFlow::Continue(()),

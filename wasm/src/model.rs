@@ -68,9 +68,7 @@ impl LoadedModel {
         let options = LoadOptions::default()
             .context(options.context)
             .precision(options.precision)
-            .cache(options.kv_cache)
-            .prefill_batch(None)
-            .gpu_memory(None);
+            .cache(options.kv_cache);
         let sources = sources.into_iter().map(source).collect();
         let file = ModelFile::read(sources).await?;
         let mut told = |done: u64, total: u64| asked(&progress, done as f64, total as f64);

@@ -102,7 +102,6 @@ impl Args {
             .depths(depths)
             .repetitions(self.repetitions as usize)
             .profile(self.profile)
-            .load_seconds(0.0)
     }
 }
 

@@ -143,10 +143,7 @@ impl Gpu {
         let bench = BenchOptions::default()
             .prompt(vec![prompt])
             .generated(vec![SAMPLED])
-            .depths(vec![0])
-            .repetitions(REPETITIONS)
-            .profile(false)
-            .load_seconds(0.0);
+            .repetitions(REPETITIONS);
         // A short context: its cost is known from the sizes.
         let short = options.clone().context(bench.positions()).gpu_memory(None);
         let before = self.counters().gpu_bytes;
