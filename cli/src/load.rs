@@ -177,10 +177,7 @@ pub fn session(model: &Model, args: &LoadArgs) -> Result<Session> {
     for (path, factor) in &args.lora {
         let file = ModelFile::open(path)?;
         let lora = block_on(model.load_lora(&file));
-        let named = |error| match error {
-            Error::BadFile(why) => Error::BadFile(format!("{}: {why}", path.display())),
-            other => other,
-        };
+        let named = |error: Error| error.in_file(&path.display().to_string());
         loras.push((lora.map_err(named)?, *factor));
     }
     if !loras.is_empty() {

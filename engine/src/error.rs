@@ -15,6 +15,38 @@ pub enum Limit {
     Context,
 }
 
+/// Kind of thing that this version does not run: see [`Error::Unsupported`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Unsupported {
+    /// Version or byte order of a file format.
+    Version,
+    /// Architecture of a model.
+    Family,
+    /// Stored type of a tensor.
+    StoredType,
+    /// Tensor that the model's family has no place for, or with values that are not run.
+    Tensor,
+    /// Size of a model: heads, experts, dimensions.
+    Shape,
+    /// Value of a key in a model's file or folder.
+    Setting,
+    /// Tokenizer, or a step of one.
+    Tokenizer,
+    /// Chat with a model that has no chat template.
+    Template,
+    /// LoRA adapter for something that takes none.
+    Lora,
+    /// Device that lacks a feature, or has a limit that is too low.
+    Device,
+    /// Call that a model cannot answer while its layers stream.
+    Streaming,
+    /// Session that cannot be saved.
+    Session,
+    /// Cargo feature that this program was built without.
+    Feature,
+}
+
 /// An error of the engine. The message says what happened and, where there is something to do, what.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -27,12 +59,27 @@ pub enum Error {
         /// Text for people: the adapter that is missing, and a way to get one.
         message: String,
     },
-    /// The file is not what it says it is: cut, hostile or unknown. Names the file and the place in it.
+    /// The file is not what it says it is: cut, hostile or unknown.
+    #[error("{}{message}", prefix(file))]
+    BadFile {
+        /// Path or address of the file, where the message does not name it itself.
+        file: Option<String>,
+        /// Text for people: the key, tensor or place in the file, and what is wrong there.
+        message: String,
+    },
+    /// The input is sound, but asks for something this version does not run: a family, a stored type, a tokenizer.
+    #[error("{}{message}", prefix(file))]
+    Unsupported {
+        /// Kind of thing that is not run.
+        what: Unsupported,
+        /// Path or address of the file that asks for it, where it is one that the message does not name itself.
+        file: Option<String>,
+        /// Text for people: its name, and what is run instead.
+        message: String,
+    },
+    /// The model's logits are not finite: nothing can be sampled from them.
     #[error("{0}")]
-    BadFile(String),
-    /// The file is sound, but holds something this version does not run: a family, a stored type, a tokenizer.
-    #[error("{0}")]
-    Unsupported(String),
+    NotFinite(String),
     /// Model, cache or workspace do not fit the adapter's limits or memory.
     #[error("{message}")]
     DoesNotFit {
@@ -88,13 +135,45 @@ pub enum Error {
     },
 }
 
+/// Start of a message about `file`.
+fn prefix(file: &Option<String>) -> String {
+    file.as_ref()
+        .map_or_else(String::new, |file| format!("{file}: "))
+}
+
 impl Error {
+    /// Returns [`Error::BadFile`] for bytes whose file is not known yet.
+    pub fn bad_file(message: impl Into<String>) -> Error {
+        Error::BadFile {
+            file: None,
+            message: message.into(),
+        }
+    }
+
+    /// Returns [`Error::Unsupported`] for what no file is known to ask for, or not yet.
+    pub fn unsupported(what: Unsupported, message: impl Into<String>) -> Error {
+        Error::Unsupported {
+            what,
+            file: None,
+            message: message.into(),
+        }
+    }
+
+    /// Names the file that a [`Error::BadFile`] or [`Error::Unsupported`] is about, where none is named yet.
+    pub fn in_file(mut self, label: &str) -> Error {
+        if let Error::BadFile { file, .. } | Error::Unsupported { file, .. } = &mut self {
+            file.get_or_insert_with(|| label.to_owned());
+        }
+        self
+    }
+
     /// A stable name for programs: `no-adapter`, `bad-file`, `does-not-fit`, …
     pub fn code(&self) -> &str {
         match self {
             Error::NoAdapter { .. } => "no-adapter",
-            Error::BadFile(_) => "bad-file",
-            Error::Unsupported(_) => "unsupported",
+            Error::BadFile { .. } => "bad-file",
+            Error::Unsupported { .. } => "unsupported",
+            Error::NotFinite(_) => "not-finite",
             Error::DoesNotFit { .. } => "does-not-fit",
             Error::ContextFull { .. } => "context-full",
             Error::BadInput(_) => "bad-input",

@@ -38,7 +38,7 @@ pub mod text;
 
 #[cfg(feature = "bench")]
 pub use bench::{BenchOptions, estimate::Estimate};
-pub use error::{Error, Limit, Result};
+pub use error::{Error, Limit, Result, Unsupported};
 pub use file::ModelFile;
 pub use generate::{
     Chat, Completion, CompletionEvent, CompletionOptions, LanguageModel, Message, OpenEvent,

@@ -138,7 +138,7 @@ fn refusal(case: &str, bytes: Vec<u8>) -> String {
         allocated.bytes_max
     );
     match outcome {
-        Some(Err(error @ (Error::BadFile(_) | Error::Unsupported(_)))) => error.to_string(),
+        Some(Err(error @ (Error::BadFile { .. } | Error::Unsupported { .. }))) => error.to_string(),
         other => panic!("{case}: expected a refusal, got {other:?}"),
     }
 }

@@ -133,7 +133,7 @@ fn gpu_what_a_device_of_the_callers_lacks_is_named() {
         ..wgpu::DeviceDescriptor::default()
     });
     let refused = gpu(&few, &GpuOptions::default()).err().unwrap();
-    assert!(matches!(refused, Error::Unsupported(_)));
+    assert!(matches!(refused, Error::Unsupported { .. }));
     let named = "max_storage_buffers_per_shader_stage 4, and Lantern needs 8";
     assert!(refused.to_string().contains(named), "{refused}");
     let chosen = GpuOptions::default().adapter("0".to_owned());

@@ -314,7 +314,7 @@ fn hostile_vocabularies_are_errors() {
             .insert(format!("tokenizer.ggml.{key}"), value.clone());
         let error = Tokenizer::from_metadata(&metadata).map(|_| ()).unwrap_err();
         assert!(
-            matches!(error, Error::BadFile(_) | Error::Unsupported(_)),
+            matches!(error, Error::BadFile { .. } | Error::Unsupported { .. }),
             "{key}: {error}"
         );
         assert!(error.to_string().len() < 1000, "{key}: {error}");
@@ -328,7 +328,10 @@ fn hostile_vocabularies_are_errors() {
         let mut metadata = small(model);
         metadata.0.remove(&format!("tokenizer.ggml.{key}"));
         assert!(
-            matches!(Tokenizer::from_metadata(&metadata), Err(Error::BadFile(_))),
+            matches!(
+                Tokenizer::from_metadata(&metadata),
+                Err(Error::BadFile { .. })
+            ),
             "without {key}"
         );
     }
@@ -344,11 +347,11 @@ fn a_model_without_a_tokenizer_says_so_when_text_is_asked_for() {
         let tokenizer = Tokenizer::from_metadata(&metadata).unwrap();
         assert!(matches!(
             tokenizer.encode("", true),
-            Err(Error::Unsupported(_))
+            Err(Error::Unsupported { .. })
         ));
         assert!(matches!(
             tokenizer.encode_rendered("x"),
-            Err(Error::Unsupported(_))
+            Err(Error::Unsupported { .. })
         ));
         assert_eq!((tokenizer.bytes(0), tokenizer.vocab_size()), (vec![], 0));
     }

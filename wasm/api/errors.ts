@@ -11,6 +11,7 @@ export type ErrorCode =
   | 'aborted'
   | 'device'
   | 'unsupported'
+  | 'not-finite'
   | 'context-full'
   | 'bad-input'
   | 'template'

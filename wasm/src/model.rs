@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 use js_sys::Function;
 use lantern_engine::{
     CacheType, ChatTemplate, Error, LoadOptions, Model, ModelFile, OpenEvent, Precision,
-    PrepareOptions, Saved, Session, TRIAL_SECONDS, Tokenizer, Trial,
+    PrepareOptions, Saved, Session, TRIAL_SECONDS, Tokenizer, Trial, Unsupported,
 };
 use serde::{Deserialize, Serialize};
 use wasm_bindgen::prelude::*;
@@ -129,7 +129,10 @@ impl LoadedModel {
     pub fn conversation(&self, input: &str) -> Result<Vec<u32>> {
         let input = serde_json::from_str(input)?;
         let missing = || {
-            Error::Unsupported("this model has no chat template; use complete() with it".to_owned())
+            Error::unsupported(
+                Unsupported::Template,
+                "this model has no chat template; use complete() with it",
+            )
         };
         let template = self.template.as_ref().map_err(again)?;
         let template = template.as_ref().ok_or_else(missing)?;
@@ -171,7 +174,7 @@ impl LoadedModel {
 
     /// Makes the session the one that was saved; its pieces follow.
     pub fn restore(&mut self, saved: &str) -> Result<()> {
-        let damaged = |error| Error::BadFile(format!("the saved session is damaged: {error}"));
+        let damaged = |error| Error::bad_file(format!("the saved session is damaged: {error}"));
         let saved: Saved = serde_json::from_str(saved).map_err(damaged)?;
         Ok(self.session.restore(&saved)?)
     }
@@ -224,7 +227,7 @@ async fn prepare(model: &Model, seconds: f64, tuning: &Function, notice: &Functi
 
 /// The error once more: it was met at load time, where it did not matter yet.
 fn again(error: &Error) -> Error {
-    Error::Unsupported(error.to_string())
+    Error::unsupported(Unsupported::Template, error.to_string())
 }
 
 /// Calls `function(a, b)`; true, or throwing, means stop.

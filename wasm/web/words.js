@@ -76,6 +76,11 @@ const ERRORS = {
     'Lantern cannot run this model.',
     'It runs the Llama family (Llama, Mistral, SmolLM, TinyLlama …) in the usual GGUF types.',
   ],
+  'not-finite': [
+    'The model computes nothing that can be read.',
+    'Its numbers are not finite. Load it with exact precision (Models, “How it is loaded”); if that does not help, the ' +
+      'file is damaged: remove it under Models and load it again.',
+  ],
   'context-full': [
     'The conversation is longer than the context.',
     'Start a new one, shorten or edit a message, or load the model with a larger context (Models, “How it is ' +

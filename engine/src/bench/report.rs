@@ -350,7 +350,7 @@ impl Report {
     /// # Errors
     /// [`Error::BadFile`] where it is no JSON, no result, cut, or of a version that this one does not read.
     pub fn read(name: &str, text: &str) -> Result<Vec<Report>> {
-        let bad = |what: String| Error::BadFile(format!("{name}: {what}"));
+        let bad = |what: String| Error::bad_file(format!("{name}: {what}"));
         let value: serde_json::Value =
             serde_json::from_str(text).map_err(|e| bad(format!("this is no JSON: {e}")))?;
         let all = match value {

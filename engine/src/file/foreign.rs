@@ -45,7 +45,7 @@ pub(super) fn error(head: &[u8], wanted: &str) -> Error {
         .map(|byte| format!("{byte:02x}"))
         .collect();
     let (what, advice) = guess(head);
-    Error::BadFile(format!(
+    Error::bad_file(format!(
         "no {wanted} file: it starts with {}, which looks like {what}; {advice}",
         start.join(" ")
     ))

@@ -3,7 +3,7 @@
 use lantern_kernels::Format;
 
 use super::TensorInfo;
-use crate::{Error, Result};
+use crate::{Error, Result, Unsupported};
 
 /// The format of a tensor, where it is one that runs here.
 pub(crate) fn format_of(tensor: &TensorInfo) -> Result<&'static Format> {
@@ -13,9 +13,12 @@ pub(crate) fn format_of(tensor: &TensorInfo) -> Result<&'static Format> {
             .map(|f| f.name.to_uppercase())
             .collect();
         let (name, kind) = (&tensor.name, tensor.kind.name());
-        Error::Unsupported(format!(
-            "{name} is stored as {kind}, which is not run here; known are {}",
-            known.join(", ")
-        ))
+        Error::unsupported(
+            Unsupported::StoredType,
+            format!(
+                "{name} is stored as {kind}, which is not run here; known are {}",
+                known.join(", ")
+            ),
+        )
     })
 }

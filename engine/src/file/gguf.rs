@@ -20,7 +20,7 @@ use super::{
     types::TensorType,
     values,
 };
-use crate::{Error, Result};
+use crate::{Error, Result, Unsupported};
 
 /// The first four bytes, in either byte order of the rest.
 const MARK: &[u8] = b"GGUF";
@@ -89,7 +89,10 @@ impl TensorInfo {
     pub(crate) fn flat(&self) -> Result<TensorInfo> {
         let rows: u64 = self.shape[1..].iter().product();
         if u32::try_from(rows).is_err() {
-            return Err(Error::Unsupported(format!("{} has {rows} rows", self.name)));
+            return Err(Error::unsupported(
+                Unsupported::Shape,
+                format!("{} has {rows} rows", self.name),
+            ));
         }
         Ok(TensorInfo {
             shape: vec![self.shape[0], rows],
@@ -185,9 +188,7 @@ impl TensorInfo {
 
 fn version(reader: &mut Reader<'_>, head: &[u8]) -> Result<u32> {
     if head.is_empty() {
-        return Err(Error::BadFile(String::from(
-            "the file is empty; download it again",
-        )));
+        return Err(Error::bad_file("the file is empty; download it again"));
     }
     // A start that is cut inside the mark is the reader's to report.
     if !head.starts_with(MARK) && !MARK.starts_with(head) {
@@ -197,19 +198,24 @@ fn version(reader: &mut Reader<'_>, head: &[u8]) -> Result<u32> {
     let version = reader.u32(format_args!("the version"))?;
     match version {
         2 | 3 => Ok(version),
-        0 => Err(Error::BadFile(String::from(
+        0 => Err(Error::bad_file(
             "GGUF version 0 does not exist; the file is damaged",
-        ))),
-        1 => Err(Error::Unsupported(String::from(
+        )),
+        1 => Err(Error::unsupported(
+            Unsupported::Version,
             "GGUF version 1 is not read, only 2 and 3; convert the model again",
-        ))),
-        _ if version.swap_bytes() < 1 << 16 => Err(Error::Unsupported(format!(
-            "big-endian GGUF (version {}) is not read; get the model's little-endian file, or convert it",
-            version.swap_bytes()
-        ))),
-        _ => Err(Error::Unsupported(format!(
-            "GGUF version {version} is not read, only 2 and 3; a newer Lantern may"
-        ))),
+        )),
+        _ if version.swap_bytes() < 1 << 16 => Err(Error::unsupported(
+            Unsupported::Version,
+            format!(
+                "big-endian GGUF (version {}) is not read; get the model's little-endian file, or convert it",
+                version.swap_bytes()
+            ),
+        )),
+        _ => Err(Error::unsupported(
+            Unsupported::Version,
+            format!("GGUF version {version} is not read, only 2 and 3; a newer Lantern may"),
+        )),
     }
 }
 
@@ -228,7 +234,7 @@ fn metadata(reader: &mut Reader<'_>) -> Result<Metadata> {
         match metadata.0.entry(key) {
             Entry::Vacant(entry) => _ = entry.insert(value),
             Entry::Occupied(entry) => {
-                return Err(Error::BadFile(format!(
+                return Err(Error::bad_file(format!(
                     "metadata {} is there twice",
                     entry.key()
                 )));
@@ -251,7 +257,7 @@ fn alignment(metadata: &Metadata) -> Result<u64> {
         let message = format!(
             "metadata general.alignment is {alignment}, not a power of two from 8 to {ALIGNMENT_MAX}"
         );
-        return Err(Error::BadFile(message));
+        return Err(Error::bad_file(message));
     }
     Ok(alignment)
 }
@@ -275,7 +281,8 @@ fn tensor(reader: &mut Reader<'_>, index: usize) -> Result<TensorInfo> {
         NAME_BYTES_MAX,
         format_args!("the name of tensor {index}"),
     )?;
-    let bad = |problem: fmt::Arguments<'_>| Err(Error::BadFile(format!("tensor {name} {problem}")));
+    let bad =
+        |problem: fmt::Arguments<'_>| Err(Error::bad_file(format!("tensor {name} {problem}")));
 
     let dimensions = reader.u32(format_args!("the number of dimensions of tensor {name}"))?;
     if !(1..=DIMENSIONS_MAX).contains(&dimensions) {
@@ -323,14 +330,17 @@ fn tensor(reader: &mut Reader<'_>, index: usize) -> Result<TensorInfo> {
 }
 
 fn unknown_type(name: &str, id: u32) -> Error {
-    Error::Unsupported(match TensorType::removed(id) {
-        Some(old) => format!(
-            "tensor {name} is stored as {old} (type {id}), which GGUF has given up; convert the model again"
-        ),
-        None => format!(
-            "tensor {name} is stored as type {id}, which is not known here; a newer Lantern may, or the file is damaged"
-        ),
-    })
+    Error::unsupported(
+        Unsupported::StoredType,
+        match TensorType::removed(id) {
+            Some(old) => format!(
+                "tensor {name} is stored as {old} (type {id}), which GGUF has given up; convert the model again"
+            ),
+            None => format!(
+                "tensor {name} is stored as type {id}, which is not known here; a newer Lantern may, or the file is damaged"
+            ),
+        },
+    )
 }
 
 /// Makes the offset count from the file's start, where it is sound.
@@ -342,7 +352,7 @@ fn place(tensor: &mut TensorInfo, alignment: u64, data_offset: u64, file_len: u6
         ..
     } = tensor;
     if !offset.is_multiple_of(alignment) {
-        return Err(Error::BadFile(format!(
+        return Err(Error::bad_file(format!(
             "tensor {name} is at offset {offset}, not a multiple of the alignment {alignment}"
         )));
     }
@@ -351,12 +361,12 @@ fn place(tensor: &mut TensorInfo, alignment: u64, data_offset: u64, file_len: u6
         Some(end) if end <= file_len => *offset += data_offset,
         Some(end) => {
             let message = format!("tensor {name} ends at byte {end}, but the file has {file_len}");
-            return Err(Error::BadFile(format!(
+            return Err(Error::bad_file(format!(
                 "{message}; it is cut short: download it again"
             )));
         }
         None => {
-            return Err(Error::BadFile(format!(
+            return Err(Error::bad_file(format!(
                 "tensor {name} has {bytes} bytes at offset {offset}: past what 64 bits can count"
             )));
         }
@@ -371,7 +381,7 @@ fn check_overlaps(tensors: &[TensorInfo]) -> Result<()> {
         let end = pair[0].offset + pair[0].bytes;
         if pair[1].offset < end {
             let (first, second, start) = (&pair[0].name, &pair[1].name, pair[1].offset);
-            return Err(Error::BadFile(format!(
+            return Err(Error::bad_file(format!(
                 "tensors {first} and {second} overlap: one ends at byte {end}, the other starts at {start}"
             )));
         }
@@ -383,7 +393,7 @@ fn names(tensors: &[TensorInfo]) -> Result<HashMap<String, usize>> {
     let mut by_name = HashMap::with_capacity(tensors.len());
     for (index, tensor) in tensors.iter().enumerate() {
         if by_name.insert(tensor.name.clone(), index).is_some() {
-            return Err(Error::BadFile(format!(
+            return Err(Error::bad_file(format!(
                 "tensor {} is there twice",
                 tensor.name
             )));
@@ -397,7 +407,7 @@ fn names(tensors: &[TensorInfo]) -> Result<HashMap<String, usize>> {
 fn name(reader: &mut Reader<'_>, max: usize, what: fmt::Arguments<'_>) -> Result<String> {
     let bytes = reader.text(what)?;
     if bytes.is_empty() || bytes.len() > max {
-        return Err(Error::BadFile(format!(
+        return Err(Error::bad_file(format!(
             "{what} has {} bytes, not 1 to {max}",
             bytes.len()
         )));
@@ -406,7 +416,7 @@ fn name(reader: &mut Reader<'_>, max: usize, what: fmt::Arguments<'_>) -> Result
         Ok(name) if bytes.iter().all(|byte| (b' '..=b'~').contains(byte)) => Ok(name.to_owned()),
         _ => {
             let start = bytes[..bytes.len().min(48)].escape_ascii();
-            Err(Error::BadFile(format!(
+            Err(Error::bad_file(format!(
                 "{what}, \"{start}\", has bytes that are not printable ASCII"
             )))
         }

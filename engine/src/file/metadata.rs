@@ -124,7 +124,7 @@ impl Metadata {
         };
         match pick(value) {
             Some(picked) => Ok(Some(picked)),
-            None => Err(Error::BadFile(format!(
+            None => Err(Error::bad_file(format!(
                 "metadata {key} is {value}, where {wanted} is needed"
             ))),
         }

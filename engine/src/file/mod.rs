@@ -31,7 +31,6 @@ pub(crate) use formats::format_of;
 pub use gguf::{Header, TensorInfo};
 pub use metadata::{Metadata, Value};
 pub use model_file::ModelFile;
-pub(crate) use model_file::named;
 pub(crate) use noise::Noise;
 pub use quantise::Quantised;
 pub(crate) use short::short;

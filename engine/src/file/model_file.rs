@@ -108,7 +108,7 @@ impl ModelFile {
     fn join(headers: Vec<Header>, sources: Vec<Source>) -> Result<ModelFile> {
         let label = sources.first().map_or("model", Source::label).to_owned();
         let header = split::join(headers);
-        let header = header.map_err(|error| named(&label, error))?;
+        let header = header.map_err(|error| error.in_file(&label))?;
         let (joints, transposed) = Default::default();
         Ok(ModelFile::of_parts(
             label, header, sources, joints, transposed,
@@ -231,7 +231,7 @@ fn transposed(tensor: &TensorInfo, all: &[u8], range: Range<u64>) -> Vec<u8> {
 fn header(source: &Source) -> Result<Header> {
     let all = source.all();
     let all = all.ok_or_else(|| Error::BadInput(format!("{} is not here yet", source.label())))?;
-    Header::parse(all, source.len()).map_err(|error| named(source.label(), error))
+    Header::parse(all, source.len()).map_err(|error| error.in_file(source.label()))
 }
 
 /// The header of any source: more of its start is read until the header is whole.
@@ -246,18 +246,9 @@ async fn remote_header(source: &Source) -> Result<Header> {
         let length = more.min(source.len() - start);
         head.extend_from_slice(&source.read(start, length).await?);
         let parsed = Header::parse_start(&head, source.len());
-        if let Some(header) = parsed.map_err(|error| named(source.label(), error))? {
+        if let Some(header) = parsed.map_err(|error| error.in_file(source.label()))? {
             return Ok(header);
         }
         more = head.len() as u64 * HEAD_GROWTH;
-    }
-}
-
-/// The error with the file that it is about.
-pub(crate) fn named(label: &str, error: Error) -> Error {
-    match error {
-        Error::BadFile(message) => Error::BadFile(format!("{label}: {message}")),
-        Error::Unsupported(message) => Error::Unsupported(format!("{label}: {message}")),
-        other => other,
     }
 }

@@ -15,7 +15,7 @@ use super::{
     metadata::{Metadata, Value},
     write::{ALIGNMENT, header},
 };
-use crate::{Error, Result};
+use crate::{Error, Result, Unsupported};
 
 /// A model file with its matrices in another type, ready to be written.
 pub struct Quantised<'f> {
@@ -154,10 +154,10 @@ impl Quantised<'_> {
             .keys()
             .find(|key| key.starts_with("lantern."))
         {
-            return Err(Error::Unsupported(format!(
-                "{}: GGUF has no word for {key}, so other programs would read the file wrong; from safetensors, quantise while loading, with --quantize",
-                self.file.label()
-            )));
+            return Err(Error::unsupported(Unsupported::Setting, format!(
+                "GGUF has no word for {key}, so other programs would read the file wrong; from safetensors, quantise while loading, with --quantize"
+            ))
+            .in_file(self.file.label()));
         }
         let put = |out: &mut dyn Write, bytes: &[u8]| {
             let wrong = |source| Error::Io {
@@ -245,10 +245,10 @@ fn encoded(from: &TensorInfo, to: &TensorInfo, bytes: &[u8]) -> Result<Vec<u8>> 
             .all(|thread| thread.join().unwrap_or(false))
     });
     if !finite {
-        return Err(Error::Unsupported(format!(
-            "{} has weights that are not finite",
-            from.name
-        )));
+        return Err(Error::unsupported(
+            Unsupported::Tensor,
+            format!("{} has weights that are not finite", from.name),
+        ));
     }
     Ok(out)
 }

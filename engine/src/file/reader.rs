@@ -103,12 +103,12 @@ impl<'a> Reader<'a> {
             let message = format!(
                 "{count} {what} are claimed, of {each} bytes or more each, but only {left} bytes are left"
             );
-            return Err(Error::BadFile(format!(
+            return Err(Error::bad_file(format!(
                 "{message}; the file is cut short or damaged"
             )));
         }
         if count > max {
-            return Err(Error::BadFile(format!(
+            return Err(Error::bad_file(format!(
                 "{count} {what} are claimed, but at most {max} are read"
             )));
         }
@@ -118,7 +118,7 @@ impl<'a> Reader<'a> {
     fn ends(&self, len: u64, what: fmt::Arguments<'_>) -> Error {
         self.short.set(self.open);
         let (at, end) = (self.at(), self.len);
-        Error::BadFile(if end == HEADER_BYTES_MAX {
+        Error::bad_file(if end == HEADER_BYTES_MAX {
             format!(
                 "{what} takes {len} bytes at {at}, which passes the {end} bytes that a header may have"
             )

@@ -13,7 +13,7 @@ use serde::{
 };
 
 use super::{TensorInfo, foreign, types::TensorType};
-use crate::{Error, Result, file::short};
+use crate::{Error, Result, Unsupported, file::short};
 
 /// The length of the header, before it.
 const LENGTH_BYTES: u64 = 8;
@@ -108,9 +108,12 @@ impl Entry {
         let known = TYPES.iter().find(|(stored, _)| *stored == self.stored);
         let Some(&(_, kind)) = known else {
             let (name, stored) = (&self.name, short(&self.stored));
-            return Err(Error::Unsupported(format!(
-                "tensor {name} is stored as {stored}; of safetensors, F32, F16 and BF16 are run here: take the model's original, or a GGUF file of it"
-            )));
+            return Err(Error::unsupported(
+                Unsupported::StoredType,
+                format!(
+                    "tensor {name} is stored as {stored}; of safetensors, F32, F16 and BF16 are run here: take the model's original, or a GGUF file of it"
+                ),
+            ));
         };
         let problem =
             |what: fmt::Arguments<'_>| Err(bad(format_args!("tensor {} {what}", self.name)));
@@ -189,7 +192,7 @@ fn check_overlaps(entries: &[Entry]) -> Result<()> {
 }
 
 fn bad(what: fmt::Arguments<'_>) -> Error {
-    Error::BadFile(what.to_string())
+    Error::bad_file(what.to_string())
 }
 
 /// The header's object, in its order.

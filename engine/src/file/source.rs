@@ -41,17 +41,17 @@ impl Source {
         };
         let about = std::fs::metadata(path).map_err(failed)?;
         if about.is_dir() {
-            return Err(Error::BadFile(format!(
+            return Err(Error::bad_file(format!(
                 "{label} is a folder; name the .gguf file inside it, or a folder with config.json and safetensors"
             )));
         }
         if !about.is_file() {
-            return Err(Error::BadFile(format!(
+            return Err(Error::bad_file(format!(
                 "{label} is a device or a pipe; a model is mapped, so save it as a file first"
             )));
         }
         if about.len() == 0 {
-            return Err(Error::BadFile(format!(
+            return Err(Error::bad_file(format!(
                 "{label} is empty; download it again"
             )));
         }
@@ -99,7 +99,7 @@ impl Source {
         let range = offset..offset.saturating_add(len);
         if range.end > self.len || len > isize::MAX as u64 {
             let (label, total) = (&self.label, self.len);
-            return Err(Error::BadFile(format!(
+            return Err(Error::bad_file(format!(
                 "{label}: {len} bytes at {offset} pass the file's end at {total}"
             )));
         }

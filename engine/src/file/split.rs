@@ -57,7 +57,7 @@ pub(super) fn join(headers: Vec<Header>) -> Result<Header> {
     let key = |header: &Header, name: &str| header.metadata.u32(name);
     let count = key(&whole, "split.count")?.unwrap_or(1).max(1) as usize;
     if count != total {
-        return Err(Error::BadFile(format!(
+        return Err(Error::bad_file(format!(
             "the model is split into {count} files, and {total} were given: keep all parts together, by their own names"
         )));
     }
@@ -68,7 +68,7 @@ pub(super) fn join(headers: Vec<Header>) -> Result<Header> {
     }
     match key(&whole, "split.tensors.count")? {
         Some(tensors) if count > 1 && tensors as usize != whole.tensors.len() => {
-            Err(Error::BadFile(format!(
+            Err(Error::bad_file(format!(
                 "the parts hold {} tensors, and {tensors} are claimed: they are of different models",
                 whole.tensors.len()
             )))
@@ -79,12 +79,12 @@ pub(super) fn join(headers: Vec<Header>) -> Result<Header> {
 
 fn check_number(header: &Header, part: usize) -> Result<()> {
     match header.metadata.u32("split.no")? {
-        Some(number) if number as usize != part => Err(Error::BadFile(format!(
+        Some(number) if number as usize != part => Err(Error::bad_file(format!(
             "file {} of the model says that it is part {}: give the parts in their order",
             part + 1,
             u64::from(number) + 1
         ))),
-        None if part > 0 => Err(Error::BadFile(format!(
+        None if part > 0 => Err(Error::bad_file(format!(
             "file {} says nothing of being a part of a model",
             part + 1
         ))),

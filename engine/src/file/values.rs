@@ -126,7 +126,7 @@ fn texts(reader: &mut Reader<'_>, key: &str, count: usize) -> Result<Value> {
 /// Walks over an array inside an array: nothing that we read has one, but the document allows them.
 fn skip_array(reader: &mut Reader<'_>, key: &str, items: &mut u64, depth: u32) -> Result<()> {
     if depth > DEPTH_MAX {
-        return Err(Error::BadFile(format!(
+        return Err(Error::bad_file(format!(
             "metadata {key} nests arrays more than {DEPTH_MAX} deep; the file is damaged"
         )));
     }
@@ -157,7 +157,7 @@ fn boolean(byte: u8, key: &str) -> Result<bool> {
     match byte {
         0 => Ok(false),
         1 => Ok(true),
-        _ => Err(Error::BadFile(format!(
+        _ => Err(Error::bad_file(format!(
             "metadata {key} is a boolean of {byte}, not 0 or 1; the file is damaged"
         ))),
     }
@@ -172,7 +172,7 @@ fn chunks<const N: usize>(raw: &[u8]) -> impl Iterator<Item = [u8; N]> {
 }
 
 fn unknown(kind: u32, key: &str) -> Error {
-    Error::BadFile(format!(
+    Error::bad_file(format!(
         "metadata {key} has values of type {kind}, which GGUF does not know; the file is damaged"
     ))
 }

@@ -4,7 +4,7 @@ use super::{
     gguf::TensorInfo,
     metadata::{Metadata, Value},
 };
-use crate::{Error, Result};
+use crate::{Error, Result, Unsupported};
 
 /// Tensors begin at multiples of this, GGUF's own where a file says nothing else.
 pub(super) const ALIGNMENT: u64 = 32;
@@ -92,9 +92,10 @@ fn value(out: &mut Vec<u8>, key: &str, value: &Value) -> Result<()> {
             }
         }
         Value::Unusable(why) => {
-            return Err(Error::Unsupported(format!(
-                "metadata {key} cannot be written: {why}"
-            )));
+            return Err(Error::unsupported(
+                Unsupported::Setting,
+                format!("metadata {key} cannot be written: {why}"),
+            ));
         }
     }
     Ok(())

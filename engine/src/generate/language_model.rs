@@ -5,7 +5,7 @@ use std::{ops::ControlFlow, sync::Arc};
 use super::prepare::{OpenEvent, PrepareOptions, Trial};
 use crate::{
     CacheType, ChatTemplate, Error, Gpu, GpuOptions, LoadOptions, Model, ModelFile, Precision,
-    Result, Session, Tokenizer, Tuning,
+    Result, Session, Tokenizer, Tuning, Unsupported,
 };
 
 /// Options of opening a model; by default the best adapter, with every kernel tried and the fastest found.
@@ -149,7 +149,7 @@ impl LanguageModel {
     pub fn template(&self) -> Result<&ChatTemplate> {
         let missing = || {
             let message = "this model has no chat template; it completes texts, and does not chat";
-            Error::Unsupported(message.to_owned())
+            Error::unsupported(Unsupported::Template, message.to_owned())
         };
         self.0.template.as_ref().ok_or_else(missing)
     }

@@ -14,7 +14,7 @@ use super::{
     failure::Failures,
     options::GpuOptions,
 };
-use crate::{Error, Result};
+use crate::{Error, Result, Unsupported};
 
 impl Gpu {
     /// Works on a device that the caller opened, and shares it: it stays open when the GPU is dropped, and its handlers of
@@ -54,10 +54,13 @@ impl Gpu {
         description.narrow(options);
         if let Some((name, wanted, has)) = missing(&limits) {
             let device = &description.name;
-            return Err(Error::Unsupported(format!(
-                "{device}: this device was opened with {name} {has}, and Lantern needs {wanted}; \
+            return Err(Error::unsupported(
+                Unsupported::Device,
+                format!(
+                    "{device}: this device was opened with {name} {has}, and Lantern needs {wanted}; \
                  ask for wgpu::Limits::default() at least"
-            )));
+                ),
+            ));
         }
         Gpu::of(device, queue, options, description, Failures::of_caller())
     }
@@ -109,5 +112,37 @@ impl Gpu {
             }
         }
         done
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering::Relaxed},
+    };
+
+    use pollster::block_on;
+
+    use super::*;
+
+    #[test]
+    fn gpu_an_error_of_lanterns_own_work_is_returned_and_not_the_callers() {
+        let adapter = block_on(wgpu::Instance::default().request_adapter(&Default::default()));
+        let (device, queue) =
+            block_on(adapter.unwrap().request_device(&Default::default())).unwrap();
+        let heard = Arc::new(AtomicUsize::new(0));
+        let count = heard.clone();
+        device.on_uncaptured_error(Arc::new(move |_| {
+            count.fetch_add(1, Relaxed);
+        }));
+        let gpu = Gpu::from_device(device, queue, &GpuOptions::default()).unwrap();
+        let buffer = block_on(gpu.storage("eight bytes", 8)).unwrap();
+        gpu.write(&buffer, 0, &[1; 8]);
+        gpu.check().unwrap();
+        gpu.write(&buffer, 1 << 20, &[1; 8]);
+        let error = gpu.check().unwrap_err();
+        assert!(matches!(error, Error::Device(_)), "{error:?}");
+        assert_eq!(heard.load(Relaxed), 0);
     }
 }

@@ -9,7 +9,7 @@ use super::{
     pipeline::BindingResource,
     texture::Memory,
 };
-use crate::{Error, Result};
+use crate::{Error, Result, Unsupported};
 use lantern_kernels::{Binding, Shader};
 
 /// A compiled shader with its buffers.
@@ -135,9 +135,12 @@ impl Gpu {
             .contains(wgpu::Features::TIMESTAMP_QUERY)
         {
             let name = &self.adapter().name;
-            return Err(Error::Unsupported(format!(
-                "{name} has no timestamp queries: there is no telling how long a kernel took"
-            )));
+            return Err(Error::unsupported(
+                Unsupported::Device,
+                format!(
+                    "{name} has no timestamp queries: there is no telling how long a kernel took"
+                ),
+            ));
         }
         let period = f64::from(self.queue.get_timestamp_period()) * 1e-9;
         let mut seconds = Vec::new();

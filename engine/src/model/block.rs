@@ -6,7 +6,7 @@ use super::{
     tensors::{Finder, NormWeights},
 };
 use crate::{
-    Error, Result,
+    Error, Result, Unsupported,
     graph::{Graph, Norm, NormKind, Tensor, VectorId},
     model::config::Config,
 };
@@ -52,9 +52,12 @@ impl Layer {
         if matches!(layer.ffn, Ffn::Experts { .. })
             && (layer.ffn_norm.is_none() || layer.ffn_post_norm.is_some())
         {
-            return Err(Error::Unsupported(format!(
-                "blk.{index}: experts with a norm after them, or none before, are not run here"
-            )));
+            return Err(Error::unsupported(
+                Unsupported::Tensor,
+                format!(
+                    "blk.{index}: experts with a norm after them, or none before, are not run here"
+                ),
+            ));
         }
         let norms = [
             (layer.attn_norm, layer.attn_post_norm, "attn_norm"),
@@ -63,7 +66,7 @@ impl Layer {
         for (before, after, what) in norms {
             if before.is_none() && after.is_none() {
                 let missing = name(what);
-                return Err(Error::BadFile(format!(
+                return Err(Error::bad_file(format!(
                     "tensor {missing}.weight is missing"
                 )));
             }

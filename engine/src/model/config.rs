@@ -9,8 +9,8 @@ use super::{
     stated,
 };
 use crate::{
-    Error, ModelFile, Result,
-    file::{named, short},
+    Error, ModelFile, Result, Unsupported,
+    file::short,
     graph::{Activation, KeyHeads, NormKind, RopeStyle},
 };
 
@@ -130,7 +130,7 @@ impl Keys<'_> {
         let key = format!("{}.{key}", self.prefix);
         match self.file.metadata().u32(&key)? {
             Some(v) if v == 0 || v > LARGEST => {
-                Err(Error::BadFile(format!("metadata {key} is {v}")))
+                Err(Error::bad_file(format!("metadata {key} is {v}")))
             }
             other => Ok(other),
         }
@@ -141,14 +141,14 @@ impl Keys<'_> {
         let key = format!("{}.{key}", self.prefix);
         match self.file.metadata().f32(&key)? {
             Some(v) if !(v.is_finite() && v > 0.0) => {
-                Err(Error::BadFile(format!("metadata {key} is {v}")))
+                Err(Error::bad_file(format!("metadata {key} is {v}")))
             }
             other => Ok(other),
         }
     }
 
     fn required(&self, key: &str) -> Result<u32> {
-        let missing = || Error::BadFile(format!("metadata {}.{key} is missing", self.prefix));
+        let missing = || Error::bad_file(format!("metadata {}.{key} is missing", self.prefix));
         self.optional(key)?.ok_or_else(missing)
     }
 }
@@ -163,7 +163,7 @@ impl ModelFile {
 impl Config {
     /// The configuration of a model file.
     pub fn of(file: &ModelFile) -> Result<Config> {
-        Config::read(file).map_err(|error| named(file.label(), error))
+        Config::read(file).map_err(|error| error.in_file(file.label()))
     }
 
     fn read(file: &ModelFile) -> Result<Config> {
@@ -178,9 +178,9 @@ impl Config {
         let head_dim = head_dim(&keys, dim, (heads, kv_heads))?;
         let draft_layers = keys.optional("nextn_predict_layers")?.unwrap_or(0);
         let layers = keys.required("block_count")?.checked_sub(draft_layers);
-        let layers = layers
-            .filter(|&layers| layers > 0)
-            .ok_or_else(|| Error::BadFile(format!("{draft_layers} draft blocks leave no other")))?;
+        let layers = layers.filter(|&layers| layers > 0).ok_or_else(|| {
+            Error::bad_file(format!("{draft_layers} draft blocks leave no other"))
+        })?;
         let recurrent_layers = recurrent_layers(&keys, family, layers)?;
         let experts = experts(&keys)?;
         let ffn_dim = match (experts, keys.optional("expert_feed_forward_length")?) {
@@ -191,9 +191,12 @@ impl Config {
         let rope_style = rope_style(file, family)?;
         if rope_style == RopeStyle::NeoX && !(rope.dimensions / 2).is_multiple_of(4) {
             let rotated = rope.dimensions;
-            return Err(Error::Unsupported(format!(
-                "RoPE over {rotated} values of a head: with pairs as {prefix} has them, only multiples of 8 are run here"
-            )));
+            return Err(Error::unsupported(
+                Unsupported::Shape,
+                format!(
+                    "RoPE over {rotated} values of a head: with pairs as {prefix} has them, only multiples of 8 are run here"
+                ),
+            ));
         }
         let local_rope = local_rope(&keys, family, &rope)?;
         let learned = file.tensor("position_embd.weight");
@@ -268,7 +271,7 @@ fn recurrent_layers(keys: &Keys, family: &Family, layers: u32) -> Result<Vec<boo
     let key = format!("{}.attention.recurrent_layers", keys.prefix);
     if let Some(flags) = keys.file.metadata().flags(&key)? {
         if flags.len() < layers as usize {
-            return Err(Error::BadFile(format!(
+            return Err(Error::bad_file(format!(
                 "metadata {key} has {} values for {layers} layers",
                 flags.len()
             )));
@@ -294,9 +297,12 @@ fn delta_net_sizes(keys: &Keys, family: &Family) -> Result<Option<DeltaNetConfig
         keys.required("ssm.group_count")?,
     );
     if values % value_heads != 0 || value_heads % key_heads != 0 || key_dim % 4 != 0 {
-        return Err(Error::Unsupported(format!(
-            "delta nets of {value_heads} value heads over {values} values and {key_heads} key heads of {key_dim}: only even shares, and keys of multiples of 4, are run here"
-        )));
+        return Err(Error::unsupported(
+            Unsupported::Shape,
+            format!(
+                "delta nets of {value_heads} value heads over {values} values and {key_heads} key heads of {key_dim}: only even shares, and keys of multiples of 4, are run here"
+            ),
+        ));
     }
     Ok(Some(DeltaNetConfig {
         conv_kernel: keys.required("ssm.conv_kernel")?,
@@ -314,15 +320,16 @@ fn head_dim(keys: &Keys, dim: u32, (heads, kv_heads): (u32, u32)) -> Result<u32>
     let value_size = keys.optional("attention.value_length")?;
     let value_size = value_size.unwrap_or(head_dim);
     if heads % kv_heads != 0 {
-        return Err(Error::BadFile(format!(
+        return Err(Error::bad_file(format!(
             "{heads} query heads do not share {kv_heads} key heads evenly"
         )));
     }
     if head_dim % 4 != 0 || head_dim == 0 || head_dim > 1024 || value_size != head_dim {
         let sizes = format!("heads of {head_dim} keys and {value_size} values");
-        return Err(Error::Unsupported(format!(
-            "{sizes}: only equal multiples of 4 up to 1024 are run here"
-        )));
+        return Err(Error::unsupported(
+            Unsupported::Shape,
+            format!("{sizes}: only equal multiples of 4 up to 1024 are run here"),
+        ));
     }
     Ok(head_dim)
 }
@@ -338,9 +345,12 @@ fn experts(keys: &Keys) -> Result<Option<ExpertsConfig>> {
         keys.required("expert_used_count")?,
     );
     if top_k > n_experts || top_k >= MAX_TOP_K {
-        return Err(Error::Unsupported(format!(
-            "{top_k} of {n_experts} experts for a token: fewer than {MAX_TOP_K} are run here"
-        )));
+        return Err(Error::unsupported(
+            Unsupported::Shape,
+            format!(
+                "{top_k} of {n_experts} experts for a token: fewer than {MAX_TOP_K} are run here"
+            ),
+        ));
     }
     Ok(Some(ExpertsConfig { n_experts, top_k }))
 }
@@ -351,7 +361,7 @@ fn rope_style(file: &ModelFile, family: &Family) -> Result<RopeStyle> {
         None => Ok(family.rope_style),
         Some("neox") => Ok(RopeStyle::NeoX),
         Some("interleaved") => Ok(RopeStyle::Interleaved),
-        Some(other) => Err(Error::BadFile(format!(
+        Some(other) => Err(Error::bad_file(format!(
             "metadata lantern.rope_style is {}, neither interleaved nor neox",
             short(other)
         ))),
@@ -405,10 +415,10 @@ fn norm_epsilon(file: &ModelFile, prefix: &str, layer_norm: bool) -> Result<f32>
         "layer_norm_rms_epsilon"
     };
     let epsilon = format!("{prefix}.attention.{kind}");
-    let missing = || Error::BadFile(format!("metadata {epsilon} is missing"));
+    let missing = || Error::bad_file(format!("metadata {epsilon} is missing"));
     let norm_epsilon = file.metadata().f32(&epsilon)?.ok_or_else(missing)?;
     if !(norm_epsilon.is_finite() && norm_epsilon >= 0.0) {
-        return Err(Error::BadFile(format!(
+        return Err(Error::bad_file(format!(
             "metadata {epsilon} is {norm_epsilon}"
         )));
     }
@@ -419,21 +429,21 @@ fn norm_epsilon(file: &ModelFile, prefix: &str, layer_norm: bool) -> Result<f32>
 fn vocab_size(file: &ModelFile, prefix: &str) -> Result<u32> {
     let embedding = file.tensor("token_embd.weight");
     let embedding =
-        embedding.ok_or_else(|| Error::BadFile("tensor token_embd.weight is missing".into()))?;
+        embedding.ok_or_else(|| Error::bad_file("tensor token_embd.weight is missing"))?;
     let rows = embedding.shape.get(1).copied().unwrap_or(0);
     let vocab_size = u32::try_from(rows).ok().filter(|&v| v > 0 && v <= LARGEST);
     let vocab_size =
-        vocab_size.ok_or_else(|| Error::BadFile(format!("token_embd.weight has {rows} rows")))?;
+        vocab_size.ok_or_else(|| Error::bad_file(format!("token_embd.weight has {rows} rows")))?;
     let claimed = file.metadata().u32(&format!("{prefix}.vocab_size"))?;
     if let Some(claimed) = claimed.filter(|&claimed| claimed != vocab_size) {
-        return Err(Error::BadFile(format!(
+        return Err(Error::bad_file(format!(
             "metadata {prefix}.vocab_size is {claimed}, but token_embd.weight has {rows} rows"
         )));
     }
     let tokens = file.metadata().texts("tokenizer.ggml.tokens")?;
     let tokens = tokens.map_or(0, <[String]>::len);
     if tokens > vocab_size as usize {
-        return Err(Error::BadFile(format!(
+        return Err(Error::bad_file(format!(
             "the tokenizer has {tokens} tokens, but token_embd.weight has {rows} rows"
         )));
     }

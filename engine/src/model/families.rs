@@ -2,7 +2,7 @@
 //! a layer, norms of queries and keys, experts, RoPE factors) is read from its tensors and metadata, not from here.
 
 use crate::{
-    Error, Result,
+    Error, Result, Unsupported,
     file::Metadata,
     graph::{Activation, NormKind, RopeStyle},
 };
@@ -139,15 +139,17 @@ pub const FAMILIES: &[Family] = &[
 /// The row that the file asks for, and the prefix of its keys.
 pub fn family(metadata: &Metadata) -> Result<(&'static Family, &str)> {
     let name = metadata.text("general.architecture")?;
-    let name =
-        name.ok_or_else(|| Error::BadFile("metadata general.architecture is missing".into()))?;
+    let name = name.ok_or_else(|| Error::bad_file("metadata general.architecture is missing"))?;
     let is = |f: &&Family| f.name == name || f.aliases.contains(&name);
     let found = FAMILIES.iter().find(is).ok_or_else(|| {
         let known: Vec<&str> = FAMILIES.iter().map(|f| f.name).collect();
-        Error::Unsupported(format!(
-            "models of the family {name:?} are not known here; known are: {}",
-            known.join(", ")
-        ))
+        Error::unsupported(
+            Unsupported::Family,
+            format!(
+                "models of the family {name:?} are not known here; known are: {}",
+                known.join(", ")
+            ),
+        )
     })?;
     Ok((found, name))
 }

@@ -7,7 +7,7 @@ use super::{
     tensors::{Affine, Finder},
 };
 use crate::{
-    Error, Result,
+    Error, Result, Unsupported,
     file::TensorInfo,
     graph::{
         Activate, Activation, Combine, DType, Experts, GateUp, Glu, Graph, MatrixId, Route, Tensor,
@@ -97,7 +97,7 @@ impl Ffn {
         // Only GELU's families have an MLP without a gate.
         if sizes.activation != Activation::Gelu {
             let missing = weight("ffn_gate");
-            return Err(Error::BadFile(format!("tensor {missing} is missing")));
+            return Err(Error::bad_file(format!("tensor {missing} is missing")));
         }
         Ok(Ffn::Plain {
             up: finder.affine(&name("ffn_up"), dim, ffn_dim)?,
@@ -242,9 +242,10 @@ fn find_experts(
     let weight = |part: &str| format!("blk.{index}.{part}.weight");
     let (dim, ffn_dim, count) = (sizes.dim, sizes.ffn_dim, experts.n_experts);
     if !dim.is_multiple_of(4) || !ffn_dim.is_multiple_of(4) {
-        return Err(Error::Unsupported(format!(
-            "experts of {dim} and {ffn_dim}: only multiples of 4 are run here"
-        )));
+        return Err(Error::unsupported(
+            Unsupported::Shape,
+            format!("experts of {dim} and {ffn_dim}: only multiples of 4 are run here"),
+        ));
     }
     let router = finder.tensor(&weight("ffn_gate_inp"), &[dim, count])?;
     let router = finder.matrix(vec![router], false)?;
@@ -253,9 +254,12 @@ fn find_experts(
     let down = finder.tensor(&weight("ffn_down_exps"), &[ffn_dim, dim, count])?;
     if gate.kind != up.kind {
         let (gate, up) = (gate.kind.name(), up.kind.name());
-        return Err(Error::Unsupported(format!(
-            "blk.{index}: experts' gates are stored as {gate} and ups as {up}; only alike are run here"
-        )));
+        return Err(Error::unsupported(
+            Unsupported::StoredType,
+            format!(
+                "blk.{index}: experts' gates are stored as {gate} and ups as {up}; only alike are run here"
+            ),
+        ));
     }
     let gate_up = finder.matrix(vec![gate.flat()?, up.flat()?], true)?;
     let down = finder.matrix(vec![down.flat()?], false)?;

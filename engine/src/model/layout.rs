@@ -8,7 +8,7 @@ use super::{
     vector::Vector,
     weights::Matrix,
 };
-use crate::{Error, Gpu, ModelFile, Result, file::named, graph::MatrixId};
+use crate::{Error, Gpu, ModelFile, Result, graph::MatrixId};
 
 /// A model's weights by their place in it.
 #[derive(Debug)]
@@ -41,7 +41,7 @@ impl Layout {
     /// # Errors
     /// [`Error::BadFile`] for missing tensors and wrong shapes, [`Error::Unsupported`] for tensors that would be ignored.
     pub fn of(gpu: &Gpu, file: &ModelFile, config: &Config) -> Result<Layout> {
-        Layout::find(gpu, file, config).map_err(|error| named(file.label(), error))
+        Layout::find(gpu, file, config).map_err(|error| error.in_file(file.label()))
     }
 
     fn find(gpu: &Gpu, file: &ModelFile, config: &Config) -> Result<Layout> {
@@ -63,8 +63,8 @@ impl Layout {
             .for_each(|layer| finder.leave_out(layer));
         // Logits are linear in what the last norm makes.
         let output_norm = finder.norm("output_norm", config.scales.logits)?;
-        let output_norm = output_norm
-            .ok_or_else(|| Error::BadFile("tensor output_norm.weight is missing".into()))?;
+        let output_norm =
+            output_norm.ok_or_else(|| Error::bad_file("tensor output_norm.weight is missing"))?;
         let output = if finder.has("output.weight") {
             let tensor = finder.tensor("output.weight", &shape)?;
             finder.matrix(vec![tensor], false)?

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use super::{config::Config, families::FAMILIES, layout::Layout, weights::Matrix};
-use crate::{Error, Gpu, ModelFile, Result, file::TensorInfo, graph::MatrixId};
+use crate::{Error, Gpu, ModelFile, Result, Unsupported, file::TensorInfo, graph::MatrixId};
 
 /// LoRA's matrices, and what each pair of them changes.
 pub(crate) struct LoraLayout {
@@ -82,21 +82,20 @@ fn alpha_of(file: &ModelFile, own: &str) -> Result<f32> {
         metadata.text("adapter.type")?,
     );
     if kind != (Some("adapter"), Some("lora")) {
-        return Err(Error::BadFile(
-            "general.type and adapter.type are not adapter and lora: this is no LoRA adapter"
-                .into(),
+        return Err(Error::bad_file(
+            "general.type and adapter.type are not adapter and lora: this is no LoRA adapter",
         ));
     }
     let family = metadata.text("general.architecture")?.unwrap_or_default();
     if family != own {
-        return Err(Error::BadFile(format!(
+        return Err(Error::bad_file(format!(
             "the adapter is for {family:?} models; this is {own:?}"
         )));
     }
     let alpha = metadata
         .f32("adapter.lora.alpha")?
         .filter(|alpha| alpha.is_finite());
-    alpha.ok_or_else(|| Error::BadFile("metadata adapter.lora.alpha is missing".into()))
+    alpha.ok_or_else(|| Error::bad_file("metadata adapter.lora.alpha is missing"))
 }
 
 /// LoRA adapters in GGUF have rows in the order of GGUF's models.
@@ -106,9 +105,12 @@ fn check_order(name: &str, config: &Config) -> Result<()> {
         .iter()
         .any(|part| name.contains(part));
     if rotated && family.is_some_and(|family| family.rope_style != config.rope_style) {
-        return Err(Error::Unsupported(format!(
-            "{name}: the adapter has its rows in the order of GGUF files, and the model is in safetensors; use a GGUF file of the model"
-        )));
+        return Err(Error::unsupported(
+            Unsupported::Lora,
+            format!(
+                "{name}: the adapter has its rows in the order of GGUF files, and the model is in safetensors; use a GGUF file of the model"
+            ),
+        ));
     }
     Ok(())
 }
@@ -120,21 +122,22 @@ fn halves(file: &ModelFile) -> Result<BTreeMap<String, [TensorInfo; 2]>> {
         let ends = [".lora_a", ".lora_b"].map(|end| tensor.name.strip_suffix(end));
         let Some(half) = ends.iter().position(Option::is_some) else {
             let name = &tensor.name;
-            return Err(Error::Unsupported(format!(
-                "tensor {name} is neither A nor B of a LoRA adapter"
-            )));
+            return Err(Error::unsupported(
+                Unsupported::Lora,
+                format!("tensor {name} is neither A nor B of a LoRA adapter"),
+            ));
         };
         let base = ends[half].unwrap_or_default().to_owned();
         found.entry(base).or_default()[half] = Some(tensor.clone());
     }
     if found.is_empty() {
-        return Err(Error::BadFile("the adapter has no tensors".into()));
+        return Err(Error::bad_file("the adapter has no tensors"));
     }
     let whole = |(name, halves): (String, [Option<TensorInfo>; 2])| match halves {
         [Some(a), Some(b)] => Ok((name, [a, b])),
         [a, _] => {
             let missing = if a.is_none() { "lora_a" } else { "lora_b" };
-            Err(Error::BadFile(format!(
+            Err(Error::bad_file(format!(
                 "tensor {name}.{missing} is missing"
             )))
         }
@@ -149,15 +152,18 @@ fn rank_of(name: &str, a: &TensorInfo, b: &TensorInfo, base: &[u64]) -> Result<u
     let fits = alike && a[0] == base[0] && b[0] == a[1] && b[1..] == base[1..];
     // A rank beyond the matrix's own is nothing that anyone would train.
     if !fits || !(1..=base[0].max(base[1])).contains(&a[1]) {
-        return Err(Error::BadFile(format!(
+        return Err(Error::bad_file(format!(
             "{name}: A is {a:?} and B {b:?}, which do not fit a tensor of {base:?}"
         )));
     }
     let rank = a[1] as u32;
     if base.len() > 2 && !rank.is_multiple_of(4) {
-        return Err(Error::Unsupported(format!(
-            "{name}: adapters of experts are run here with ranks that are multiples of 4; this one has {rank}"
-        )));
+        return Err(Error::unsupported(
+            Unsupported::Lora,
+            format!(
+                "{name}: adapters of experts are run here with ranks that are multiples of 4; this one has {rank}"
+            ),
+        ));
     }
     Ok(rank)
 }
@@ -169,24 +175,28 @@ impl Layout {
         let has = |matrix: &Matrix| matrix.tensors.iter().any(named);
         let mut all = self.matrices.iter();
         let Some(id) = all.position(has) else {
-            return Err(Error::BadFile(format!(
+            return Err(Error::bad_file(format!(
                 "the adapter changes {name}, which the model does not have"
             )));
         };
         let embeddings = [Some(self.embedding), self.positions];
         if embeddings.contains(&Some(id)) || self.aside == Some(id) {
-            return Err(Error::Unsupported(format!(
-                "adapters of {name} are not run here: it is an embedding"
-            )));
+            return Err(Error::unsupported(
+                Unsupported::Lora,
+                format!("adapters of {name} are not run here: it is an embedding"),
+            ));
         }
         let tensors = &self.matrices[id].tensors;
         let tensor = tensors.iter().position(named).unwrap_or_default();
         let matrix = &self.matrices[id];
         let own = matrix.tensors.iter().filter(|t| named(t)).count();
         if own > 1 && !matrix.interleaved {
-            return Err(Error::Unsupported(format!(
-                "adapters of {name} are not run here: its rows lie in another order than in the file"
-            )));
+            return Err(Error::unsupported(
+                Unsupported::Lora,
+                format!(
+                    "adapters of {name} are not run here: its rows lie in another order than in the file"
+                ),
+            ));
         }
         let before = tensors[..tensor].iter();
         // The cuts of one tensor follow each other, in one matrix or several.

@@ -5,7 +5,7 @@ use std::f64::consts::PI;
 
 use serde::Serialize;
 
-use crate::{Error, ModelFile, Result};
+use crate::{Error, ModelFile, Result, Unsupported};
 
 /// Rotary embedding as a file describes it.
 #[derive(Debug, Clone, Serialize)]
@@ -53,12 +53,12 @@ impl Rope {
             Ok::<f32, Error>(metadata.f32(&key(name))?.unwrap_or(default))
         };
         let positive = |name: &str, v: f32| {
-            let problem = || Error::BadFile(format!("metadata {} is {v}, not above 0", key(name)));
+            let problem = || Error::bad_file(format!("metadata {} is {v}, not above 0", key(name)));
             (v > 0.0).then_some(v).ok_or_else(problem)
         };
         let dimensions = metadata.u32(&key("dimension_count"))?.unwrap_or(head_dim);
         if dimensions > head_dim || dimensions % 2 != 0 {
-            return Err(Error::BadFile(format!(
+            return Err(Error::bad_file(format!(
                 "{dimensions} of a head's {head_dim} values cannot be rotated in pairs"
             )));
         }
@@ -78,14 +78,15 @@ impl Rope {
                 beta_slow: float("scaling.yarn_beta_slow", 1.0)?,
             },
             Some(other) => {
-                return Err(Error::Unsupported(format!(
-                    "RoPE scaling {other:?} is not known here"
-                )));
+                return Err(Error::unsupported(
+                    Unsupported::Setting,
+                    format!("RoPE scaling {other:?} is not known here"),
+                ));
             }
         };
         let base = positive("freq_base", float("freq_base", 10000.0)?)?;
         if matches!(scaling, Scaling::Yarn { .. }) && base <= 1.0 {
-            return Err(Error::BadFile(format!(
+            return Err(Error::bad_file(format!(
                 "metadata {} is {base}; YaRN needs more than 1",
                 key("freq_base")
             )));

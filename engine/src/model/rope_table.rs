@@ -53,7 +53,7 @@ impl RopeTable {
         };
         let factors = values(file, tensor).await?;
         match factors.iter().find(|v| **v <= 0.0) {
-            Some(v) => Err(Error::BadFile(format!("{} holds {v}", tensor.name))),
+            Some(v) => Err(Error::bad_file(format!("{} holds {v}", tensor.name))),
             None => Ok(self.rope.angles(context, Some(&factors))),
         }
     }

@@ -3,7 +3,7 @@
 
 use super::families::Family;
 use crate::{
-    Error, Result,
+    Error, Result, Unsupported,
     file::{Metadata, short},
     graph::Activation,
 };
@@ -79,5 +79,8 @@ fn in_metadata(key: &str) -> String {
 }
 
 fn unsupported(key: &str, stated: &str, only: &str) -> Error {
-    Error::Unsupported(format!("config.json: {key} is {stated}; {only}"))
+    Error::unsupported(
+        Unsupported::Setting,
+        format!("config.json: {key} is {stated}; {only}"),
+    )
 }

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 
 use super::{config::Config, vector::Vector, weights::Matrix};
 use crate::{
-    Error, Gpu, ModelFile, Result,
+    Error, Gpu, ModelFile, Result, Unsupported,
     file::TensorInfo,
     graph::{MatrixId, VectorId},
 };
@@ -64,12 +64,12 @@ impl<'a> Finder<'a> {
     pub fn tensor(&mut self, name: &str, shape: &[u32]) -> Result<TensorInfo> {
         let tensor = self.file.tensor(name);
         let tensor = tensor
-            .ok_or_else(|| Error::BadFile(format!("tensor {name} is missing")))?
+            .ok_or_else(|| Error::bad_file(format!("tensor {name} is missing")))?
             .clone();
         let wanted = shape.iter().map(|&size| u64::from(size));
         if !tensor.shape.iter().copied().eq(wanted) {
             let found = &tensor.shape;
-            return Err(Error::BadFile(format!(
+            return Err(Error::bad_file(format!(
                 "{name} has the shape {found:?}; the metadata make it {shape:?}"
             )));
         }
@@ -173,8 +173,9 @@ impl<'a> Finder<'a> {
             return Ok(());
         };
         let (name, family) = (&tensor.name, &self.config.family);
-        Err(Error::Unsupported(format!(
-            "tensor {name} has no place in a {family} model as it is run here"
-        )))
+        Err(Error::unsupported(
+            Unsupported::Tensor,
+            format!("tensor {name} has no place in a {family} model as it is run here"),
+        ))
     }
 }

@@ -44,7 +44,7 @@ pub(crate) async fn values(file: &ModelFile, tensor: &TensorInfo) -> Result<Vec<
     let format = format_of(tensor)?;
     let dim = tensor.weights() as u32;
     if !dim.is_multiple_of(format.block) {
-        return Err(Error::BadFile(format!(
+        return Err(Error::bad_file(format!(
             "{} has {dim} values, no whole blocks",
             tensor.name
         )));
@@ -53,7 +53,7 @@ pub(crate) async fn values(file: &ModelFile, tensor: &TensorInfo) -> Result<Vec<
     let mut values = format.decode_rows(&stored, 1, dim);
     values.truncate(dim as usize);
     match values.iter().find(|v| !v.is_finite()) {
-        Some(v) => Err(Error::BadFile(format!("{} holds {v}", tensor.name))),
+        Some(v) => Err(Error::bad_file(format!("{} holds {v}", tensor.name))),
         None => Ok(values),
     }
 }

@@ -6,7 +6,7 @@ use lantern_kernels::{Case, link::link};
 
 use super::Session;
 use crate::{
-    Error, ModelFile, Result,
+    Error, ModelFile, Result, Unsupported,
     gpu::{device::TARGET, pipeline::BindingResource},
     plan::{
         dispatch::{Binding, Dispatch},
@@ -55,8 +55,9 @@ impl Session {
             )));
         }
         if self.model.stream.is_some() {
-            return Err(Error::Unsupported(
-                "layers of this model stream: its pass cannot be stopped within".into(),
+            return Err(Error::unsupported(
+                Unsupported::Streaming,
+                "layers of this model stream: its pass cannot be stopped within",
             ));
         }
         self.rewind(0)?;

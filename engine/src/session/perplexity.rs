@@ -27,7 +27,7 @@ impl Session {
         if sum.is_finite() {
             return Ok(sum);
         }
-        Err(Error::Unsupported(
+        Err(Error::NotFinite(
             "the model's logits are not finite; try exact precision".to_owned(),
         ))
     }

@@ -7,7 +7,7 @@ use web_time::Instant;
 
 use super::Session;
 use crate::{
-    Error, Result,
+    Error, Result, Unsupported,
     graph::{Purpose, SNAPSHOT_INTERVAL, Section},
     plan::{lowering::ALL_LOGITS_ROWS, run::Segment},
     resident::about::admit,
@@ -68,8 +68,9 @@ impl Session {
             )));
         }
         if self.model.stream.is_some() {
-            return Err(Error::Unsupported(
-                "embedded rows are not run here while layers stream".into(),
+            return Err(Error::unsupported(
+                Unsupported::Streaming,
+                "embedded rows are not run here while layers stream",
             ));
         }
         let first = self.tokens.len();

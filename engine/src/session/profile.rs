@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::Session;
-use crate::{Error, Result, plan::run::Segment};
+use crate::{Error, Result, Unsupported, plan::run::Segment};
 
 /// The dispatches of a pass that are the same shader.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -55,8 +55,9 @@ impl Session {
         rounds: usize,
     ) -> Result<Vec<ProfileRow>> {
         if self.model.stream.is_some() {
-            return Err(Error::Unsupported(
-                "layers of this model stream: there is no telling how long a kernel took; give it more GPU memory".into(),
+            return Err(Error::unsupported(
+                Unsupported::Streaming,
+                "layers of this model stream: there is no telling how long a kernel took; give it more GPU memory",
             ));
         }
         let gpu = &self.model.gpu;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use lantern_kernels::call;
 
 use super::Session;
-use crate::{Error, Model, Result};
+use crate::{Error, Model, Result, Unsupported};
 
 /// A row of a pass: a token at a position of a sequence.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,8 +36,9 @@ impl Model {
             return Err(Error::BadInput("there are no sequences to compute".into()));
         }
         if self.0.stream.is_some() {
-            return Err(Error::Unsupported(
-                "several sequences are not run here while layers stream".into(),
+            return Err(Error::unsupported(
+                Unsupported::Streaming,
+                "several sequences are not run here while layers stream",
             ));
         }
         let plans = Arc::new(self.0.builder(&[], count).plans());

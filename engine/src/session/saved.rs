@@ -5,7 +5,9 @@ use serde::{Deserialize, Serialize};
 
 use super::Session;
 use super::states::{Piece, Size};
-use crate::{CacheType, Error, Precision, Result, gpu::texture::Memory, graph::StateKind};
+use crate::{
+    CacheType, Error, Precision, Result, Unsupported, gpu::texture::Memory, graph::StateKind,
+};
 
 /// The form of [`Saved`] and of the pieces.
 const VERSION: u32 = 4;
@@ -45,7 +47,7 @@ fn before() -> CacheType {
 }
 
 fn damaged() -> Error {
-    Error::BadFile("the saved session is damaged".into())
+    Error::bad_file("the saved session is damaged")
 }
 
 impl Saved {
@@ -62,8 +64,9 @@ impl Session {
     /// [`Error::Unsupported`] where rows were given in the place of tokens: they are not kept.
     pub fn save(&self) -> Result<Saved> {
         if !self.embedded.is_empty() {
-            return Err(Error::Unsupported(
-                "a session with embedded rows cannot be saved".into(),
+            return Err(Error::unsupported(
+                Unsupported::Session,
+                "a session with embedded rows cannot be saved",
             ));
         }
         let cached = self.memory.states.reachable(self.cached);

@@ -34,16 +34,16 @@ impl BytePairs {
         let key = "tokenizer.ggml.merges";
         let lines = metadata
             .texts(key)?
-            .ok_or_else(|| Error::BadFile(format!("the tokenizer needs {key}")))?;
+            .ok_or_else(|| Error::bad_file(format!("the tokenizer needs {key}")))?;
         let ids: Vocab = vocabulary.texts.iter().cloned().zip(0..).collect();
         let merges = merges(lines, &ids)
-            .map_err(|(line, what)| Error::BadFile(format!("{key}[{line}] {what}")))?;
+            .map_err(|(line, what)| Error::bad_file(format!("{key}[{line}] {what}")))?;
         let model = BPE::builder()
             .vocab_and_merges(ids, merges)
             .ignore_merges(whole_words)
             .cache_capacity(0) // the crate's cache is per thread and outlives the tokenizer
             .build()
-            .map_err(|error| Error::BadFile(format!("{key}: {error}")))?;
+            .map_err(|error| Error::bad_file(format!("{key}: {error}")))?;
         Ok(BytePairs {
             cutter,
             model,

@@ -2,7 +2,7 @@
 //! whatever would render it refuses.
 
 use super::Tokenizer;
-use crate::{Error, Result};
+use crate::{Error, Result, Unsupported};
 
 /// The text of a chat template, which cannot be rendered without the feature `templates`.
 #[derive(Debug)]
@@ -54,5 +54,5 @@ impl ChatTemplate {
 fn left_out() -> Error {
     let message = "a chat takes the model's chat template, and this program was built without the feature `templates` of \
                    lantern-engine; complete texts instead";
-    Error::Unsupported(message.to_owned())
+    Error::unsupported(Unsupported::Feature, message.to_owned())
 }

@@ -10,7 +10,7 @@ use std::ops::Range;
 use regex_automata::{Input, meta::Regex};
 
 use crate::file::short;
-use crate::{Error, Result};
+use crate::{Error, Result, Unsupported};
 
 /// A row of the table.
 #[derive(Debug)]
@@ -233,11 +233,14 @@ pub(super) fn rule_for(name: &str) -> Result<&'static Rule> {
     known.ok_or_else(|| {
         let mut names: Vec<&str> = RULES.iter().flat_map(|rule| rule.names).copied().collect();
         names.sort_unstable();
-        Error::Unsupported(format!(
-            "the file's pre-tokenizer (tokenizer.ggml.pre) is {}; known are {}",
-            short(name),
-            names.join(", ")
-        ))
+        Error::unsupported(
+            Unsupported::Tokenizer,
+            format!(
+                "the file's pre-tokenizer (tokenizer.ggml.pre) is {}; known are {}",
+                short(name),
+                names.join(", ")
+            ),
+        )
     })
 }
 
@@ -280,7 +283,9 @@ impl Cutter {
             } else {
                 Regex::new(stage.pattern)
             };
-            regex.map_err(|error| Error::Unsupported(format!("pre-tokenizer: {error}")))
+            regex.map_err(|error| {
+                Error::unsupported(Unsupported::Tokenizer, format!("pre-tokenizer: {error}"))
+            })
         };
         let stages = rule.stages.iter().map(compile).collect::<Result<_>>()?;
         Ok(Cutter { stages })
@@ -312,9 +317,10 @@ impl Cutter {
                 .unwrap_or_default()
                 .trim_start_matches("error: ");
             let pattern = short(whole);
-            Err(Error::Unsupported(format!(
-                "the tokenizer's pattern {pattern} is not run here: {problem}"
-            )))
+            Err(Error::unsupported(
+                Unsupported::Tokenizer,
+                format!("the tokenizer's pattern {pattern} is not run here: {problem}"),
+            ))
         };
         let stages = patterns.iter().map(compile).collect::<Result<_>>()?;
         Ok(Cutter { stages })

@@ -203,10 +203,10 @@ impl Order {
         let key = "tokenizer.ggml.scores";
         let scores = metadata
             .floats(key)?
-            .ok_or_else(|| Error::BadFile(format!("the tokenizer needs {key}")))?;
+            .ok_or_else(|| Error::bad_file(format!("the tokenizer needs {key}")))?;
         same_length(key, scores.len(), ids.len())?;
         if let Some(id) = scores.iter().position(|score| score.is_nan()) {
-            return Err(Error::BadFile(format!("{key}[{id}] is not a number")));
+            return Err(Error::bad_file(format!("{key}[{id}] is not a number")));
         }
         // + 0.0: no -0.0, which would sort below 0.0
         let scores = scores.iter().map(|&score| score as f32 + 0.0);
@@ -224,7 +224,7 @@ impl Prefix {
             (_, Some("always")) => Prefix::UnlessSpace,
             (_, Some("first")) => Prefix::First,
             (_, Some(other)) => {
-                return Err(Error::BadFile(format!("{key} is {}", short(other))));
+                return Err(Error::bad_file(format!("{key} is {}", short(other))));
             }
         })
     }

@@ -41,7 +41,7 @@ impl Specials {
         let tokens = specials.iter().map(|s| (s.id, s.swallows_space)).collect();
         let bytes: usize = specials.iter().map(|s| s.text.len()).sum();
         if bytes > TEXTS_BYTES_MAX {
-            return Err(Error::BadFile(format!(
+            return Err(Error::bad_file(format!(
                 "the vocabulary's special tokens are {bytes} bytes long together; at most {TEXTS_BYTES_MAX} make sense"
             )));
         }
@@ -52,7 +52,9 @@ impl Specials {
         };
         let automaton = match specials {
             [] => None,
-            _ => Some(build().map_err(|error| Error::BadFile(format!("special tokens: {error}")))?),
+            _ => {
+                Some(build().map_err(|error| Error::bad_file(format!("special tokens: {error}")))?)
+            }
         };
         Ok(Specials { automaton, tokens })
     }
@@ -137,7 +139,7 @@ mod tests {
         let text = "x".repeat(TEXTS_BYTES_MAX + 1);
         assert!(matches!(
             Specials::new(&[special(0, &text)]),
-            Err(Error::BadFile(_))
+            Err(Error::BadFile { .. })
         ));
     }
 }

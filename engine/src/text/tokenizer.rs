@@ -10,8 +10,8 @@ use super::{
     vocabulary::{Defaults, Kind, Vocabulary, token},
 };
 use crate::{
-    Error, ModelFile, Result,
-    file::{Metadata, named, short},
+    Error, ModelFile, Result, Unsupported,
+    file::{Metadata, short},
 };
 
 /// Text to token ids and back.
@@ -38,7 +38,7 @@ enum Method {
 impl ModelFile {
     /// The tokenizer; an error where the file has none that is known here.
     pub fn tokenizer(&self) -> Result<Tokenizer> {
-        Tokenizer::from_metadata(self.metadata()).map_err(|error| named(self.label(), error))
+        Tokenizer::from_metadata(self.metadata()).map_err(|error| error.in_file(self.label()))
     }
 }
 
@@ -80,10 +80,13 @@ impl Tokenizer {
                 };
                 Tokenizer::build(vocabulary, method, &swallow)
             }
-            Some(other) => Err(Error::Unsupported(format!(
-                "the file's tokenizer (tokenizer.ggml.model) is {}; known are gpt2, llama and none",
-                short(other)
-            ))),
+            Some(other) => Err(Error::unsupported(
+                Unsupported::Tokenizer,
+                format!(
+                    "the file's tokenizer (tokenizer.ggml.model) is {}; known are gpt2, llama and none",
+                    short(other)
+                ),
+            )),
         }
     }
 
@@ -135,8 +138,9 @@ impl Tokenizer {
 
     fn append(&self, text: &str, specials: &Specials, tokens: &mut Vec<u32>) -> Result<()> {
         if matches!(self.method, Method::None) {
-            return Err(Error::Unsupported(
-                "the model has no tokenizer: it takes token ids, but no text".to_owned(),
+            return Err(Error::unsupported(
+                Unsupported::Tokenizer,
+                "the model has no tokenizer: it takes token ids, but no text",
             ));
         }
         let mut starts = true;

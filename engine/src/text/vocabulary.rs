@@ -192,9 +192,9 @@ fn texts(metadata: &Metadata) -> Result<Vec<String>> {
     let texts = metadata
         .texts(key)?
         .filter(|texts| !texts.is_empty())
-        .ok_or_else(|| Error::BadFile(format!("the file names a tokenizer, but has no {key}")))?;
+        .ok_or_else(|| Error::bad_file(format!("the file names a tokenizer, but has no {key}")))?;
     if u32::try_from(texts.len()).is_err() {
-        return Err(Error::BadFile(format!("{key} has {} tokens", texts.len())));
+        return Err(Error::bad_file(format!("{key} has {} tokens", texts.len())));
     }
     let name = |(id, text): (usize, &String)| match text.as_str() {
         "" => format!("[EMPTY_{id}]"),
@@ -208,7 +208,7 @@ fn index(texts: &[String]) -> Result<Ids<'_>> {
     let mut ids = Ids::with_capacity(texts.len());
     for (id, text) in (0..).zip(texts) {
         if let Some(first) = ids.insert(text, id) {
-            return Err(Error::BadFile(format!(
+            return Err(Error::bad_file(format!(
                 "tokens {first} and {id} of the vocabulary are both {}",
                 short(text)
             )));
@@ -239,7 +239,7 @@ pub(super) fn same_length(key: &str, length: usize, tokens: usize) -> Result<()>
     if length == tokens {
         return Ok(());
     }
-    Err(Error::BadFile(format!(
+    Err(Error::bad_file(format!(
         "{key} has {length} entries for {tokens} tokens"
     )))
 }
@@ -249,7 +249,7 @@ pub(super) fn role(metadata: &Metadata, key: &str, tokens: usize) -> Result<Opti
     match metadata.u32(key)? {
         None | Some(u32::MAX) => Ok(None),
         Some(id) if (id as usize) < tokens => Ok(Some(id)),
-        Some(id) => Err(Error::BadFile(format!(
+        Some(id) => Err(Error::bad_file(format!(
             "{key} is {id}, but the vocabulary has {tokens} tokens"
         ))),
     }
@@ -259,7 +259,7 @@ pub(super) fn role(metadata: &Metadata, key: &str, tokens: usize) -> Result<Opti
 pub(super) fn token(key: &str, id: i64, tokens: usize) -> Result<u32> {
     let known = u32::try_from(id).ok().filter(|&id| (id as usize) < tokens);
     known.ok_or_else(|| {
-        Error::BadFile(format!(
+        Error::bad_file(format!(
             "{key} has {id}, but the vocabulary has {tokens} tokens"
         ))
     })
@@ -269,7 +269,7 @@ pub(super) fn token(key: &str, id: i64, tokens: usize) -> Result<u32> {
 fn asked(metadata: &Metadata, key: &str, token: Option<u32>) -> Result<Option<bool>> {
     let asked = metadata.bool(key)?;
     if asked == Some(true) && token.is_none() {
-        return Err(Error::BadFile(format!(
+        return Err(Error::bad_file(format!(
             "{key} is true, but no such token is named"
         )));
     }

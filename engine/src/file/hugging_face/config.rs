@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use super::{super::Value, json::Object};
-use crate::{Error, Result, file::short};
+use crate::{Error, Result, Unsupported, file::short};
 
 /// What `transformers` calls a family, and how its files differ from Llama's.
 #[derive(Debug)]
@@ -161,12 +161,15 @@ pub(super) fn row_for(config: &Object) -> Result<&'static Row> {
         .and_then(serde_json::Value::as_str)
         .ok_or_else(missing)?;
     row_of(name).ok_or_else(|| {
-        let label = &config.label;
         let known: Vec<&str> = ROWS.iter().map(|row| row.architecture).collect();
         let (name, known) = (short(name), known.join(", "));
-        Error::Unsupported(format!(
-            "{label}: models of the architecture {name} are not run from safetensors; known are: {known}"
-        ))
+        Error::unsupported(
+            Unsupported::Family,
+            format!(
+                "models of the architecture {name} are not run from safetensors; known are: {known}"
+            ),
+        )
+        .in_file(&config.label)
     })
 }
 
@@ -216,11 +219,11 @@ pub(super) fn metadata(config: &Object, row: &Row) -> Result<BTreeMap<String, Va
 fn check(config: &Object) -> Result<()> {
     if let Some(quantised) = config.object("quantization_config")? {
         let method = quantised.text("quant_method")?.unwrap_or("unknown");
-        return Err(Error::Unsupported(format!(
-            "{}: the weights are quantised ({}); of safetensors, only F32, F16 and BF16 are run here: take the model's original, or a GGUF file of it",
-            config.label,
+        return Err(Error::unsupported(Unsupported::StoredType, format!(
+            "the weights are quantised ({}); of safetensors, only F32, F16 and BF16 are run here: take the model's original, or a GGUF file of it",
             short(method)
-        )));
+        ))
+        .in_file(&config.label));
     }
     for &(key, wanted) in SWITCHES {
         if config.boolean(key)?.is_some_and(|there| there != wanted) {

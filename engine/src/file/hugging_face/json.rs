@@ -10,7 +10,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
 use super::super::Source;
-use crate::{Error, Result, file::short};
+use crate::{Error, Result, Unsupported, file::short};
 
 /// The longest file of settings that is read, bytes. The largest known, tokenizer_config.json of vocabularies with many
 /// reserved tokens, has 1 MB.
@@ -45,7 +45,7 @@ impl Folder {
     /// A file with tensors. `only`: no index names it.
     pub fn source(&self, name: &str, only: bool) -> Result<Source> {
         if !only && !self.has(name) {
-            return Err(Error::BadFile(format!(
+            return Err(Error::bad_file(format!(
                 "{} is missing, and the index beside it names it; download all files of the model",
                 self.label(name)
             )));
@@ -64,7 +64,7 @@ impl Folder {
             source,
         })?;
         bytes.map(Some).ok_or_else(|| {
-            Error::BadFile(format!(
+            Error::bad_file(format!(
                 "{path} has more than {} MiB, which no file of this kind has",
                 max >> 20
             ))
@@ -75,7 +75,7 @@ impl Folder {
     pub fn text(&self, name: &str) -> Result<Option<String>> {
         let bytes = self.bytes(name, SETTINGS_BYTES_MAX)?;
         let text = bytes.map(String::from_utf8).transpose();
-        text.map_err(|_| Error::BadFile(format!("{} is not UTF-8", self.label(name))))
+        text.map_err(|_| Error::bad_file(format!("{} is not UTF-8", self.label(name))))
     }
 
     /// A file of the folder as JSON; none where it is missing.
@@ -84,7 +84,7 @@ impl Folder {
             return Ok(None);
         };
         serde_json::from_slice(&bytes).map(Some).map_err(|error| {
-            Error::BadFile(format!("{}: {error}; download it again", self.label(name)))
+            Error::bad_file(format!("{error}; download it again")).in_file(&self.label(name))
         })
     }
 
@@ -171,16 +171,14 @@ impl Object {
     /// The error for a value that is not what is needed.
     pub fn wrong(&self, key: &str, wanted: &str) -> Error {
         let value = self.get(key).map_or_else(|| "missing".to_owned(), shown);
-        Error::BadFile(format!(
-            "{}: {key} is {value}, where {wanted} is needed",
-            self.label
-        ))
+        Error::bad_file(format!("{key} is {value}, where {wanted} is needed")).in_file(&self.label)
     }
 
     /// The error for a value that is not run here.
     pub fn unsupported(&self, key: &str, why: &str) -> Error {
         let value = self.get(key).map_or_else(|| "missing".to_owned(), shown);
-        Error::Unsupported(format!("{}: {key} is {value}; {why}", self.label))
+        Error::unsupported(Unsupported::Setting, format!("{key} is {value}; {why}"))
+            .in_file(&self.label)
     }
 }
 

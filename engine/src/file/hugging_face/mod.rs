@@ -37,11 +37,10 @@ use self::{
 };
 use super::{
     Header, Metadata, ModelFile, Source, TensorInfo, Value,
-    model_file::named,
     safetensors::{self, Entry},
     types::TensorType,
 };
-use crate::{Error, Result, file::short};
+use crate::{Error, Result, Unsupported, file::short};
 
 /// Which file has which tensor, where there are several.
 const INDEX: &str = "model.safetensors.index.json";
@@ -77,7 +76,7 @@ pub(super) fn open(path: &Path) -> Result<Option<ModelFile>> {
     let folder = Folder(folder);
     let config = folder.object("config.json")?.ok_or_else(|| {
         let beside = "safetensors are run with the config.json and tokenizer.json beside them";
-        Error::BadFile(format!(
+        Error::bad_file(format!(
             "{} is missing: {beside}",
             folder.label("config.json")
         ))
@@ -90,7 +89,7 @@ pub(super) fn open(path: &Path) -> Result<Option<ModelFile>> {
         let all = source.all().unwrap_or_default();
         entries.push(
             safetensors::entries(all, source.len())
-                .map_err(|error| named(source.label(), error))?,
+                .map_err(|error| error.in_file(source.label()))?,
         );
         sources.push(source);
     }
@@ -129,7 +128,7 @@ fn shards(folder: &Folder, single: Option<String>) -> Result<Shards> {
         if folder.has(WHOLE) {
             return Ok(one(WHOLE.to_owned()));
         }
-        return Err(Error::BadFile(format!(
+        return Err(Error::bad_file(format!(
             "{} has neither {WHOLE} nor {INDEX}; download the weights too, as safetensors, or name a .gguf file",
             folder.0.display()
         )));
@@ -140,14 +139,14 @@ fn shards(folder: &Folder, single: Option<String>) -> Result<Shards> {
     let label = folder.label(INDEX);
     if names.is_empty() || names.len() > SHARDS_MAX {
         let count = names.len();
-        return Err(Error::BadFile(format!(
+        return Err(Error::bad_file(format!(
             "{label} names {count} files, not 1 to {SHARDS_MAX}"
         )));
     }
     let plain = |name: &String| name.ends_with(".safetensors") && !name.contains(['/', '\\', ':']);
     if let Some(odd) = names.iter().find(|name| !plain(name)) {
         let odd = short(odd);
-        return Err(Error::BadFile(format!(
+        return Err(Error::bad_file(format!(
             "{label} names the file {odd}, which is no .safetensors file beside it"
         )));
     }
@@ -166,7 +165,7 @@ impl Shards {
             for (tensor, _) in named {
                 if !there.contains(tensor.as_str()) {
                     let (index, tensor) = (folder.label(INDEX), short(tensor));
-                    return Err(Error::BadFile(format!(
+                    return Err(Error::bad_file(format!(
                         "{index} says that tensor {tensor} is in {file}, which does not have it; download both again"
                     )));
                 }
@@ -187,7 +186,7 @@ fn assemble(
     let (mut tensors, mut joints) = (Vec::new(), Joints::new());
     for (part, (source, entries)) in sources.iter().zip(entries).enumerate() {
         for entry in entries {
-            let found = tensor(entry, row, part).map_err(|error| named(source.label(), error))?;
+            let found = tensor(entry, row, part).map_err(|error| error.in_file(source.label()))?;
             match found {
                 None => {}
                 Some((tensor, None)) => tensors.push(tensor),
@@ -195,13 +194,13 @@ fn assemble(
                     let experts = joints.entry(tensor.name.clone()).or_default();
                     if experts.insert(expert, tensor).is_some() {
                         let twice = format!("tensor {} is there twice", entry.name);
-                        return Err(named(source.label(), Error::BadFile(twice)));
+                        return Err(Error::bad_file(twice).in_file(source.label()));
                     }
                 }
             }
         }
     }
-    let joints = join(&mut tensors, joints).map_err(|error| named(&config.label, error))?;
+    let joints = join(&mut tensors, joints).map_err(|error| error.in_file(&config.label))?;
     tie(config, &mut tensors)?;
     let transposed = transpose(row, &mut tensors);
     let embedding = tensors
@@ -209,7 +208,7 @@ fn assemble(
         .find(|tensor| tensor.name == names::EMBEDDING);
     let embedding = embedding.ok_or_else(|| {
         let missing = "there is no embedding (model.embed_tokens.weight, or GPT-2's wte.weight); download the model again";
-        Error::BadFile(format!("{}: {missing}", folder.0.display()))
+        Error::bad_file(missing).in_file(&folder.0.display().to_string())
     })?;
     let rows = embedding.shape.get(1).copied().unwrap_or(0);
 
@@ -224,7 +223,7 @@ fn assemble(
     }
     metadata.extend(tokenizer::read(folder, config, rows)?);
     let label = folder.0.display().to_string();
-    let header = Header::of(Metadata(metadata), tensors).map_err(|error| named(&label, error))?;
+    let header = Header::of(Metadata(metadata), tensors).map_err(|error| error.in_file(&label))?;
     Ok(ModelFile::of_parts(
         label, header, sources, joints, transposed,
     ))
@@ -249,10 +248,13 @@ fn tensor(entry: &Entry, row: &Row, part: usize) -> Result<Option<(TensorInfo, O
     match names::find(&entry.name, row) {
         Named::Computed => Ok(None),
         Named::Tensor(name, expert) => Ok(Some((entry.tensor(name, part)?, expert))),
-        Named::Unknown => Err(Error::Unsupported(format!(
-            "tensor {} has no place in a {} model as it is run here",
-            entry.name, row.family
-        ))),
+        Named::Unknown => Err(Error::unsupported(
+            Unsupported::Tensor,
+            format!(
+                "tensor {} has no place in a {} model as it is run here",
+                entry.name, row.family
+            ),
+        )),
     }
 }
 
@@ -264,7 +266,7 @@ fn join(tensors: &mut Vec<TensorInfo>, joints: Joints) -> Result<HashMap<String,
         let mut parts = Vec::new();
         for (expected, (number, part)) in (0..).zip(experts) {
             if number != expected {
-                return Err(Error::BadFile(format!(
+                return Err(Error::bad_file(format!(
                     "{name}: there is an expert {number}, but none {expected}; download the model again"
                 )));
             }
@@ -273,7 +275,7 @@ fn join(tensors: &mut Vec<TensorInfo>, joints: Joints) -> Result<HashMap<String,
         let first = parts[0].clone();
         let alike = |part: &TensorInfo| (part.kind, &part.shape) == (first.kind, &first.shape);
         if first.shape.len() != 2 || !parts.iter().all(alike) {
-            return Err(Error::BadFile(format!(
+            return Err(Error::bad_file(format!(
                 "{name}: the experts' matrices are of different types or shapes"
             )));
         }
@@ -297,10 +299,10 @@ fn tie(config: &Object, tensors: &mut Vec<TensorInfo>) -> Result<()> {
     }
     let there = tensors.iter().any(|tensor| tensor.name == names::HEAD);
     if tied == Some(false) && !there {
-        return Err(Error::BadFile(format!(
-            "{}: tie_word_embeddings is false, but there is no tensor lm_head.weight; download the model again",
-            config.label
-        )));
+        return Err(Error::bad_file(
+            "tie_word_embeddings is false, but there is no tensor lm_head.weight; download the model again",
+        )
+        .in_file(&config.label));
     }
     Ok(())
 }

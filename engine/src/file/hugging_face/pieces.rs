@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use serde_json::Value as Json;
 
 use super::super::Value;
-use crate::{Error, Result, file::short};
+use crate::{Error, Result, Unsupported, file::short};
 
 /// The words of GPT-2, which `ByteLevel` cuts by itself.
 const GPT2: &str = r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+";
@@ -65,10 +65,13 @@ fn split(step: &Json) -> Result<String> {
             let code = |letter| format!(r"\x{{{:X}}}", u32::from(letter));
             Ok(text.chars().map(code).collect())
         }
-        _ => Err(Error::Unsupported(format!(
-            "a pre-tokenizer that splits with behavior {} and invert {inverted} is not run here",
-            short(&step["behavior"].to_string())
-        ))),
+        _ => Err(Error::unsupported(
+            Unsupported::Tokenizer,
+            format!(
+                "a pre-tokenizer that splits with behavior {} and invert {inverted} is not run here",
+                short(&step["behavior"].to_string())
+            ),
+        )),
     }
 }
 
@@ -126,5 +129,8 @@ fn steps<'j>(whole: &'j Json, key: &str) -> Vec<&'j Json> {
 
 fn unknown(what: &str, step: &Json) -> Error {
     let step = short(&step.to_string());
-    Error::Unsupported(format!("the {what} {step} is not run here"))
+    Error::unsupported(
+        Unsupported::Tokenizer,
+        format!("the {what} {step} is not run here"),
+    )
 }

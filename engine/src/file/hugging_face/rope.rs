@@ -4,7 +4,7 @@
 use std::{collections::BTreeMap, f64::consts::PI};
 
 use super::{super::Value, json::Object};
-use crate::{Error, Result};
+use crate::{Error, Result, Unsupported};
 
 /// Wider heads are not run.
 const PAIRS_MAX: u64 = 512;
@@ -73,11 +73,11 @@ fn dimensions(config: &Object, part: Option<f64>) -> Result<u64> {
     let usual = config.whole("hidden_size")?.unwrap_or(0) / heads;
     let head = config.whole("head_dim")?.unwrap_or(usual);
     if head > 2 * PAIRS_MAX {
-        return Err(Error::Unsupported(format!(
-            "{}: heads of {head}; at most {} are run here",
-            config.label,
-            2 * PAIRS_MAX
-        )));
+        return Err(Error::unsupported(
+            Unsupported::Shape,
+            format!("heads of {head}; at most {} are run here", 2 * PAIRS_MAX),
+        )
+        .in_file(&config.label));
     }
     match part {
         Some(part) if !(part > 0.0 && part <= 1.0) => {

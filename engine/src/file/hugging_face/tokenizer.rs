@@ -11,11 +11,11 @@ use serde::{
 use serde_json::Value as Json;
 
 use super::{
-    super::{Value, model_file::named},
+    super::Value,
     json::{Folder, Object},
     pieces,
 };
-use crate::{Error, Result, file::short};
+use crate::{Error, Result, Unsupported, file::short};
 
 /// The longest `tokenizer.json` that is read, bytes. Vocabularies of 262 thousand tokens take 33 MB.
 const BYTES_MAX: u64 = 96 << 20;
@@ -78,16 +78,19 @@ struct Model {
 pub(super) fn read(folder: &Folder, config: &Object, rows: u64) -> Result<Entries> {
     let Some(file) = folder.json::<File>("tokenizer.json", BYTES_MAX)? else {
         if folder.has("tokenizer.model") {
-            return Err(Error::Unsupported(format!(
-                "{} has a tokenizer.model, but no tokenizer.json, which is what is read here: AutoTokenizer's save_pretrained writes one",
-                folder.0.display()
-            )));
+            return Err(Error::unsupported(
+                Unsupported::Tokenizer,
+                format!(
+                    "{} has a tokenizer.model, but no tokenizer.json, which is what is read here: AutoTokenizer's save_pretrained writes one",
+                    folder.0.display()
+                ),
+            ));
         }
         let none = Value::Text("none".to_owned());
         return Ok([("tokenizer.ggml.model".to_owned(), none)].into());
     };
     let label = folder.label("tokenizer.json");
-    let named = |error| named(&label, error);
+    let named = |error: Error| error.in_file(&label);
     let mut entries = Entries::new();
     let texts = file.vocabulary(rows, &mut entries).map_err(named)?;
     let first = first_token(&file.post_processor);
@@ -107,7 +110,7 @@ impl File {
         let count = ids.chain(added.clone().map(|token| token.id)).max();
         let count = count.map_or(0, |last| last.saturating_add(1));
         if count > rows {
-            return Err(Error::BadFile(format!(
+            return Err(Error::bad_file(format!(
                 "there is a token {}, but the model's embedding has {rows} rows: they are of different models",
                 count - 1
             )));
@@ -117,7 +120,7 @@ impl File {
             let place = &mut tokens[*id as usize];
             if let Some((other, _)) = place {
                 let (other, text) = (short(other), short(text));
-                return Err(Error::BadFile(format!(
+                return Err(Error::bad_file(format!(
                     "tokens {other} and {text} are both {id}"
                 )));
             }
@@ -172,10 +175,13 @@ impl File {
         let model = self.model;
         let kind = model.kind.as_deref().unwrap_or("BPE");
         if kind != "BPE" {
-            return Err(Error::Unsupported(format!(
-                "a tokenizer of the kind {}; of tokenizer.json, only BPE is run here",
-                short(kind)
-            )));
+            return Err(Error::unsupported(
+                Unsupported::Tokenizer,
+                format!(
+                    "a tokenizer of the kind {}; of tokenizer.json, only BPE is run here",
+                    short(kind)
+                ),
+            ));
         }
         for (name, there) in [
             (
@@ -186,9 +192,10 @@ impl File {
         ] {
             if let Some(text) = there.as_ref().filter(|text| !text.is_empty()) {
                 let text = short(text);
-                return Err(Error::Unsupported(format!(
-                    "{name} is {text}; tokenizers are run here without it"
-                )));
+                return Err(Error::unsupported(
+                    Unsupported::Tokenizer,
+                    format!("{name} is {text}; tokenizers are run here without it"),
+                ));
             }
         }
         let text = |text: &str| Value::Text(text.to_owned());
@@ -204,8 +211,9 @@ impl File {
             entries.extend(pieces::spaces(&self.normalizer, &self.pre_tokenizer)?);
             "lantern.tokenizer.merges"
         } else {
-            return Err(Error::Unsupported(
-                "neither a byte-level tokenizer nor one that falls back to bytes".to_owned(),
+            return Err(Error::unsupported(
+                Unsupported::Tokenizer,
+                "neither a byte-level tokenizer nor one that falls back to bytes",
             ));
         };
         let lines = model.merges.into_iter().map(|Merge(line)| line).collect();
