@@ -53,7 +53,7 @@ struct Chat<'a> {
     sampling: CompletionOptions,
 }
 
-/// What a line asks for.
+/// Way to go on after a line: wait for the next one, or leave.
 enum Next {
     Line,
     Leave,

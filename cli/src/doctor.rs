@@ -41,7 +41,7 @@ struct Finding {
     state: State,
     what: String,
     found: String,
-    /// What to do, where something is wrong.
+    /// Advice to the user, where something is wrong.
     fix: Option<String>,
 }
 
@@ -203,7 +203,8 @@ fn drivers() -> Vec<Finding> {
     }]
 }
 
-/// What Vulkan's loader says while this program looks for adapters: that it is there, and which drivers it cannot load.
+/// Findings in the lines that Vulkan's loader prints while this program looks for adapters: whether it is there, and which
+/// drivers it cannot load.
 fn loader(any: bool) -> Vec<Finding> {
     if !cfg!(target_os = "linux") {
         return vec![];
@@ -290,7 +291,7 @@ fn cards() -> impl Iterator<Item = String> {
     folder.filter_map(|entry| fs::read_to_string(entry.ok()?.path().join("device/vendor")).ok())
 }
 
-/// What an adapter lacks, and what of its kernels was found wrong.
+/// Findings on an adapter: its name, what it lacks, and which kernels it was found to compute wrong.
 fn of_adapter(adapter: &AdapterDescription) -> Vec<Finding> {
     let (limits, features) = (&adapter.limits, &adapter.features);
     let what = format!("adapter {}", adapter.index);

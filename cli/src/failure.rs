@@ -6,7 +6,7 @@ use lantern_engine::Error;
 
 use crate::notes;
 
-/// What every verb returns.
+/// Result of every verb.
 pub type Result<T = ()> = std::result::Result<T, Failure>;
 
 /// Why a verb ended without its product.

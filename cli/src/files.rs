@@ -139,7 +139,7 @@ fn behind_links(path: &Path) -> PathBuf {
     path
 }
 
-/// What cannot be renamed over: pipes, devices. A folder is an error of the system's.
+/// Writes straight into what cannot be renamed over: pipes, devices. A folder is an error of the system's.
 fn write_through(path: &Path, write: impl FnOnce(&mut dyn Write) -> Result) -> Result {
     let file = File::options().write(true).open(path);
     let mut buffered = io::BufWriter::new(file.map_err(|error| Failure::io(path, error))?);

@@ -81,7 +81,7 @@ fn print_json(path: &str, file: &ModelFile, types: &Types) -> Result {
     }))
 }
 
-/// What a session's keys and values take in each type, at the context that is used where none is asked for.
+/// Bytes that a session's keys and values take in each type, at the context that is used where none is asked for.
 fn caches(file: &ModelFile, config: &Config) -> Result<Vec<(String, u64)>> {
     const CHUNK: usize = 256; // tokens of a pass on a GPU
     let context = file.context(&LoadOptions::default())?;

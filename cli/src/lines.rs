@@ -14,7 +14,7 @@ use crate::{
     notes, places,
 };
 
-/// What came.
+/// Input that was read: a message, or the end.
 pub enum Line {
     /// A message, of several lines where a line ends in a backslash.
     Text(String),

@@ -1,5 +1,5 @@
-//! What MODEL on the command line means: a path, of a GGUF file or of a folder with safetensors, `user/repo[:file]` on the hub, or
-//! nothing, which is the default model.
+//! Meaning of MODEL on the command line: a path, of a GGUF file or of a folder with safetensors, `user/repo[:file]` on the
+//! hub, or nothing, which is the default model.
 
 use std::path::PathBuf;
 

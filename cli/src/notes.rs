@@ -55,7 +55,7 @@ pub fn error(text: &str) {
     write(&format!("error: {}\n", visible(text, LENGTH_MAX, "\n\t")));
 }
 
-/// What was asked for in a chat, which `-q` does not take away.
+/// Writes an answer that was asked for in a chat, which `-q` does not take away.
 pub fn reply(text: &str) {
     write(&format!("{}\n", visible(text, usize::MAX, "\n\t")));
 }

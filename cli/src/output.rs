@@ -49,7 +49,7 @@ pub fn table(rows: &[Vec<String>]) -> Result {
     text(&aligned(rows))
 }
 
-/// What the parser has to say: help and version are asked for and go to stdout, usage errors to stderr.
+/// Prints the parser's message: help and version are asked for and go to stdout, usage errors to stderr (exit code 2).
 pub fn parsing(error: &clap::Error) -> ExitCode {
     let _ = error.print(); // nobody reads it: nothing is left to do
     ExitCode::from(if error.use_stderr() { 2 } else { 0 })

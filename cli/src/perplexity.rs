@@ -42,7 +42,7 @@ struct Report {
     bits_per_byte: f64,
     tokens: usize,
     bytes: usize,
-    /// Of those, the bytes of the tokens that were predicted: all but the first of each chunk.
+    /// Bytes of the tokens that were predicted: all but the first of each chunk.
     bytes_predicted: usize,
     chunks: usize,
 }

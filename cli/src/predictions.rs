@@ -1,5 +1,5 @@
-//! What `lantern check` predicted on an adapter and what `lantern bench` then measured: so that a prediction comes with
-//! the error of those before it.
+//! Speeds that `lantern check` predicted on an adapter and those that `lantern bench` then measured: so that a prediction
+//! comes with the error of those before it.
 
 use std::fs;
 
@@ -107,7 +107,7 @@ pub fn past(gpu: &Gpu) -> Option<PastError> {
 }
 
 impl Prediction {
-    /// What a measurement must be of, to be held against it.
+    /// Key that a measurement must share to be held against it: model, bytes of its file, precision, type of cache.
     fn key(&self) -> (&str, u64, Precision, &str) {
         (&self.model, self.bytes, self.precision, &self.cache)
     }
@@ -120,7 +120,7 @@ fn read(gpu: &Gpu) -> Vec<Prediction> {
         .unwrap_or_default()
 }
 
-/// What cannot be kept is no loss but that of its error.
+/// Keeps the predictions of this adapter. A failure is ignored: nothing is lost but their errors.
 fn write(gpu: &Gpu, all: &[Prediction]) {
     let (Ok(path), Ok(text)) = (tuning::file(gpu), serde_json::to_string_pretty(all)) else {
         return;

@@ -21,7 +21,7 @@ const ROWS_MAX: usize = 10_000;
 pub struct Found {
     /// The file, as it was named.
     pub file: PathBuf,
-    /// What it holds, or one of the things it holds.
+    /// The result in it, or one of its results.
     pub report: Report,
 }
 

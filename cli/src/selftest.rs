@@ -28,7 +28,7 @@ pub struct Args {
     gpu: AdapterArgs,
 }
 
-/// What became of one adapter.
+/// Result of the self-test on one adapter.
 #[derive(serde::Serialize)]
 struct Report {
     adapter: AdapterDescription,

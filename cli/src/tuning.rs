@@ -161,7 +161,7 @@ pub fn kept_failures(adapter: &AdapterDescription) -> Vec<(String, String)> {
     wrong.collect()
 }
 
-/// What is kept for this adapter; none where that does not read.
+/// Reads the tuning that is kept for this adapter; none where that does not read.
 fn read(adapter: &AdapterDescription) -> Option<Tuning> {
     let text = fs::read_to_string(file_of(adapter).ok()?).ok()?;
     serde_json::from_str(&text).ok()

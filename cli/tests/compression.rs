@@ -58,7 +58,7 @@ fn round(folder: &Path, model: &Path, bytes: &[u8], flags: &[&str]) -> usize {
     fs::metadata(&packed).unwrap().len() as usize
 }
 
-/// What `xz -9` makes of a file. None where there is no xz; in CI that is a failure.
+/// Bytes that `xz -9` makes of a file. None where there is no xz; in CI that is a failure.
 fn xz_size(path: &Path) -> Option<usize> {
     let packed = Command::new("xz")
         .args(["-9", "--stdout"])

@@ -23,7 +23,7 @@ fn verb(name: &str, model: &Path) -> Command {
     command
 }
 
-/// What a verb prints with `--json`.
+/// Runs a verb with `--json` and reads what it prints; it must end with 0.
 fn json(command: &mut Command) -> Value {
     let (code, stdout, stderr) = run(command.arg("--json"));
     assert_eq!(code, 0, "{stderr}");

@@ -135,7 +135,7 @@ fn gpu_results_are_measured_reported_and_compared() {
     assert!(stderr.contains("slower beyond the noise: "), "{stderr}");
 }
 
-/// What is predicted is held against what is then measured, also of models that are only shapes.
+/// Predictions are held against what is then measured, also of models that are only shapes.
 #[test]
 fn gpu_check_predicts_and_bench_measures() {
     let cache = folder("check");

@@ -122,7 +122,7 @@ pub enum Error {
     Remote {
         /// `network`, `aborted`, …
         code: String,
-        /// What happened.
+        /// Text of the error.
         message: String,
     },
     /// Reading or writing failed.
@@ -130,7 +130,7 @@ pub enum Error {
     Io {
         /// The file.
         path: String,
-        /// What the system says.
+        /// The system's error.
         source: std::io::Error,
     },
 }

@@ -82,7 +82,7 @@ crate::params! {
         y_stride: u32,
         /// Factor on every score, 1 / sqrt(head_dim) as a rule.
         scale: f32,
-        /// What scores are capped to, for `Scores::Capped`.
+        /// Cap on the scores, for `Scores::Capped`.
         cap: f32,
         /// Positions that a token attends to, for `Mask::Window`.
         window: u32,

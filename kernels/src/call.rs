@@ -113,7 +113,7 @@ impl CaseWeights {
 /// One shape with its data: inputs of a dispatch, before any variant is chosen.
 #[derive(Clone)]
 pub struct Case {
-    /// What is special about it.
+    /// Name of the case, which says what is special about it.
     pub name: String,
     /// The parts that fill the kernel's sockets.
     pub parts: Vec<&'static Part>,

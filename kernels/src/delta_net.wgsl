@@ -23,10 +23,10 @@ const KEY_FOURS = KEY_DIM / 4u;
 @group(0) @binding(5) var<storage, read_write> delta_state: array<f32>; // (sequences, value_heads, KEY_DIM, VALUE_DIM)
 @group(0) @binding(8) var<uniform> params: Params;
 
-// What a lane has: a column of a value head's S, and the slice of its keys.
+// Share of a lane: a column of a value head's S, and the slice of its keys.
 struct Lane { index: u32, slice: u32, head: u32, value: u32 }
 
-// What a row brings to a column.
+// Inputs of a row to a column.
 struct Inputs { v: f32, decay: f32, beta: f32 }
 
 // Sums over keys, of q and k as they are.

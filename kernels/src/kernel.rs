@@ -1,4 +1,4 @@
-//! What a kernel is: a source with open sockets, the parts that may fill them, and the variants for different hardware.
+//! Definition of a kernel: a source with open sockets, parts that may fill them, and variants for different hardware.
 
 use crate::{Call, Case, Cases, tolerance::Tolerance};
 
@@ -20,7 +20,7 @@ pub struct Kernel {
     pub outputs: &'static [&'static str],
     /// Workgroups for `units` (what that is, the kernel says) and `tokens`.
     pub grid: fn(&Shader, units: u32, tokens: u32) -> [u32; 3],
-    /// The same operation on the CPU, in plain loops and f64 sums.
+    /// Reference of the operation on the CPU, in plain loops and f64 sums.
     pub reference: fn(&mut Call),
     /// How far an output, by its name, may be from the reference's in a case and a variant.
     pub tolerance: fn(&Case, &Variant, &str) -> Tolerance,
@@ -31,7 +31,7 @@ pub struct Kernel {
 /// A name that a kernel leaves open, and the parts of which exactly one fills it.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Socket {
-    /// What the parts have in common.
+    /// Name of what the parts have in common.
     pub name: &'static str,
     /// The parts that fit.
     pub parts: &'static [&'static Part],
@@ -44,7 +44,7 @@ pub struct Part {
     pub name: &'static str,
     /// WGSL declarations, in any order.
     pub source: &'static str,
-    /// What stands in browsers in its stead, where that differs.
+    /// WGSL that stands in its stead in browsers, where that differs.
     pub browser: Option<&'static str>,
     /// Module constants that it is written with.
     pub consts: &'static [(&'static str, u32)],

@@ -65,7 +65,7 @@ crate::params! {
         y_stride: u32,
         /// The token of the pass that is x's first.
         token_start: u32,
-        /// What happens to a result: an [`Epilogue`] by its number.
+        /// Number of the [`Epilogue`] that results go through.
         epilogue: u32,
     }
 }

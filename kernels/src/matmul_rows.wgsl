@@ -57,7 +57,7 @@ fn main(at: Invocation, wg: Workgroup) {
     }
 }
 
-// Those of four rows; rows past the end repeat the last.
+// Places of four rows; rows past the end repeat the last.
 fn places(row: u32, groups: u32) -> vec4u {
     let rows = min(vec4u(row) + vec4u(0u, 1u, 2u, 3u), vec4u(params.rows - 1u));
     return vec4u(row_place(rows.x, groups), row_place(rows.y, groups), row_place(rows.z, groups), row_place(rows.w, groups));

@@ -47,7 +47,7 @@ fn put(row: u32, low: vec2f, high: vec2f, first: bool) {
     if first && row + 2u < params.rows { epilogue(params.y_start, row + 2u, high); }
 }
 
-// Those of four rows; rows past the end repeat the last.
+// Places of four rows; rows past the end repeat the last.
 fn places(row: u32) -> vec4u {
     let rows = min(vec4u(row) + vec4u(0u, 1u, 2u, 3u), vec4u(params.rows - 1u));
     return vec4u(row_place(rows.x, GROUPS), row_place(rows.y, GROUPS), row_place(rows.z, GROUPS), row_place(rows.w, GROUPS));

@@ -1,4 +1,4 @@
-//! What a token's experts found, together: the last step of a mixture of experts (Jiang et al. 2024, eq. 1).
+//! Weighted sum of the results of a token's experts: the last step of a mixture of experts (Jiang et al. 2024, eq. 1).
 
 use crate::{
     Call, Case, Kernel, bytes_of_params,

@@ -45,9 +45,9 @@ crate::params! {
     Params {
         /// Lanes that compute.
         lanes: u32,
-        /// What each turn multiplies by.
+        /// Factor of each turn.
         m: f32,
-        /// What it adds.
+        /// Summand of each turn.
         b: f32,
     }
 }

@@ -43,7 +43,7 @@ crate::params! {
         runs: u32,
         /// Rows whose runs lie together: 1 or 4.
         wide: u32,
-        /// Of those, how many have a unit each after the other: 1, or those of a strip.
+        /// Groups of such rows that have a unit each after the other: 1, or those of a strip.
         strip: u32,
         /// Units of the table.
         choices: u32,
@@ -55,14 +55,14 @@ crate::params! {
         rows_second: u32,
         /// The number of the first tensor's first unit, by which units are drawn.
         first: u32,
-        /// Of the second's.
+        /// The number of the second tensor's first unit.
         second: u32,
-        /// Of the third's.
+        /// The number of the third tensor's first unit.
         third: u32,
     }
 }
 
-/// What is drawn for a unit: PCG's output function (O'Neill 2014).
+/// Random number that is drawn for a unit: PCG's output function (O'Neill 2014).
 pub fn random_unit(unit: u32) -> u32 {
     let state = unit.wrapping_mul(747_796_405).wrapping_add(2_891_336_453);
     let word = ((state >> ((state >> 28) + 4)) ^ state).wrapping_mul(277_803_737);

@@ -1,4 +1,4 @@
-//! What is done value by value: a bias, an activation, soft-capping, a factor.
+//! Operations value by value: a bias, an activation, soft-capping, a factor.
 
 use crate::{
     Call, Case, Kernel, bytes_of_params,

@@ -108,7 +108,7 @@ impl<'a> Constants<'a> {
         self.chain(rest, &["*", "/"], Self::one)
     }
 
-    /// What `next` reads, as often as one of `signs` follows.
+    /// Value of operands that `next` reads, as often as one of `signs` follows; none where it does not read or overflows.
     fn chain(
         &self,
         rest: &mut &str,

@@ -1,4 +1,4 @@
-//! What the packed form of each stored type takes.
+//! Size of the packed form of each stored type.
 
 use lantern_kernels::{FORMATS, formats::Order};
 

@@ -102,7 +102,7 @@ fn validated_text(linked: &Linked) -> (naga::Module, ModuleInfo) {
     (module, info)
 }
 
-/// What naga sees of the bindings, by index: name, kind.
+/// Bindings as naga sees them, in the order of their index: index, name, kind.
 fn reflected(module: &naga::Module) -> Vec<(u32, String, BindingKind)> {
     let mut found: Vec<_> = module
         .global_variables
@@ -271,7 +271,7 @@ fn every_variable_of_a_function_is_given_a_value() {
     }
 }
 
-/// What only a browser's text has.
+/// Line that only a browser's text has.
 const SUBGROUPS: &str = "enable subgroups;\n";
 
 #[test]

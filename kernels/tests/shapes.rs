@@ -77,7 +77,7 @@ impl Dim {
         })
     }
 
-    /// The same in elements of which this one has `width`.
+    /// Converts to elements of which this dimension's have `width` each.
     fn times(mut self, width: u32) -> Dim {
         self.more *= width;
         self.factor *= width;
@@ -87,7 +87,7 @@ impl Dim {
         self
     }
 
-    /// The same with one word for all that rows of activations are apart by.
+    /// Replaces each word for the distance of rows of activations by one, `stride`.
     fn of_flow(mut self) -> Dim {
         if self.word == "groups" {
             self.divisor *= 32;
@@ -253,7 +253,7 @@ fn data_of_cases_is_as_long_as_shapes_say() {
 /// A kernel and a binding of its.
 type End = (&'static str, &'static str);
 
-/// What a kernel writes, and who reads it.
+/// Outputs of kernels, and the bindings that read them.
 const FLOWS: [(End, &[End]); 12] = [
     (("rope", "keys"), &KEYS),
     (("rope", "values"), &VALUES),
@@ -349,7 +349,8 @@ fn resolved(dim: Dim, parts: &[&Part]) -> Dim {
     }
 }
 
-/// What disagrees: a writer and a reader with the same choices whose shapes differ. A reader of one token has none of them.
+/// Pairs compared, and the first writer and reader with the same choices whose shapes differ. A reader of one token has no
+/// dimension of tokens.
 fn disagreement(
     writers: &[(Choices, Vec<Dim>)],
     readers: &[(Choices, Vec<Dim>)],

@@ -83,7 +83,7 @@ describe('the page that measures', { timeout: 600_000 }, () => {
     ]);
     return { name: download.suggestedFilename(), text: await readFile(await download.path(), 'utf8') };
   };
-  /** What the command line reports of a result of the browser's and one of its own, as Markdown. */
+  /** Report of the command line, as Markdown, on a result of the browser's and one of its own. */
   const reportWith = async (name, text) => {
     const path = join(folder, name);
     await writeFile(path, text);

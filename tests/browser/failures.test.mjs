@@ -1,4 +1,4 @@
-// What goes wrong, and what is left afterwards: GPUs that fail while they are needed, saved sessions that are damaged,
+// Failures, and what is left afterwards: GPUs that fail while they are needed, saved sessions that are damaged,
 // calls that wait for others, a package that is not all there.
 
 import assert from 'node:assert/strict';

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { REFERENCES, engines, nmse, origin } from './support/engine.mjs';
 
-/** Those whose blocks differ most, and types that are packed in different ways: every one is tested natively. */
+/** Families whose blocks differ most, and types that are packed in different ways: every one is tested natively. */
 const FILES = [
   'families/gemma3',
   'families/gpt2',

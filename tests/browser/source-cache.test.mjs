@@ -1,4 +1,4 @@
-// What the source layer keeps, in a real browser: what an earlier visit left is used and checked, tabs wait for each
+// Cache of the source layer, in a real browser: what an earlier visit left is used and checked, tabs wait for each
 // other, and where there is no room the file is used without being kept.
 
 import assert from 'node:assert/strict';

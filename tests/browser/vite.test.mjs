@@ -36,7 +36,7 @@ describe('with Vite', { timeout: 180_000 }, () => {
     if (root) await rm(root, { recursive: true, force: true });
   });
 
-  // What the package's README tells: nothing to build it, one line to serve it in development.
+  // Vite's options as the package's README has them: none to build it, one line more to serve it in development.
   const options = () => ({ root, logLevel: 'error', configFile: false });
 
   /** Opens the page at `url`, and waits until the engine in it has answered. */

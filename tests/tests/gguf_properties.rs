@@ -9,7 +9,7 @@ use crate::support::gguf::{
 use lantern_engine::file::{Header, TensorType, Value};
 use proptest::{collection::vec, prelude::*, sample::Index};
 
-/// What holds for any header that was let through.
+/// Asserts what holds for any header that was let through.
 fn check(header: &Header, file_len: u64) {
     let mut places: Vec<(u64, u64)> = header
         .tensors

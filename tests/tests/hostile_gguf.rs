@@ -16,7 +16,7 @@ use lantern_engine::{
     file::{Header, Source},
 };
 
-/// What is done to a sound file, and what the message must say.
+/// Name of a case, change to a sound file, and words that the message must have.
 type Mutation = (&'static str, fn(&mut Gguf), &'static str);
 
 /// Far below the smallest machine, far above the 3 times its length that a header of this size may

@@ -25,7 +25,7 @@ const ALLOCATION_MAX: u64 = 16 << 20;
 
 /// A file that is sound but for what a case does to it: three tensors of a llama.
 struct File {
-    /// What the length before the header says; None: the truth.
+    /// Length of the header that the file claims, in bytes; None: the truth.
     claimed: Option<u64>,
     header: String,
     data: usize,
@@ -60,7 +60,7 @@ impl File {
     }
 }
 
-/// What is done to a sound file, and what the message must say.
+/// Name of a case, change to a sound file, and words that the message must have.
 type Mutation = (&'static str, fn(&mut File), &'static str);
 
 #[rustfmt::skip]
@@ -135,7 +135,7 @@ fn sound_folder(name: &str) -> PathBuf {
     folder
 }
 
-/// What is wrong with the folder, and where.
+/// Message with which the folder is refused; reading it must take little time and memory.
 fn refusal(folder: &Path) -> String {
     let mut message = String::new();
     let start = Instant::now();
@@ -395,7 +395,7 @@ fn shards_that_are_not_there_are_refused() {
     );
 }
 
-/// What only the model can find: missing tensors, shapes against the configuration, experts that are not all there.
+/// Faults that only the model can find: missing tensors, shapes against the configuration, experts that are not all there.
 #[test]
 fn gpu_folders_that_disagree_with_themselves_are_refused() {
     let gpu = adapters::gpu(&adapters::main(), GpuOptions::default());

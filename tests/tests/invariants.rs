@@ -33,7 +33,7 @@ const UNSAFE_FILES: [(&str, &str); 3] = [
     ),
 ];
 
-/// What unsafe code and leave for it look like.
+/// Words of unsafe code, and of leave for it.
 const UNSAFE_WORDS: [&str; 5] = [
     "unsafe_code",
     "unsafe {",
@@ -47,6 +47,9 @@ const TARGET_FILES: [&str; 2] = ["engine/src/gpu/device.rs", "engine/src/file/th
 
 /// The one file that writes to stdout.
 const STDOUT_FILE: &str = "cli/src/output.rs";
+
+/// Words that no doc comment starts with: it has to stand alone in an editor's tooltip.
+const BAD_STARTS: [&str; 4] = ["Of", "Those", "The same", "What"];
 
 /// This file and the scanner hold the forbidden words as words.
 const ABOUT_RULES: [&str; 2] = ["tests/src/scan.rs", "tests/tests/invariants.rs"];
@@ -182,6 +185,38 @@ fn stdout(sources: &[Source]) -> Vec<String> {
     )
 }
 
+/// Text of a line of a doc comment.
+fn doc_text(line: &str) -> Option<&str> {
+    let line = line.trim_start();
+    let text = line
+        .strip_prefix("///")
+        .or_else(|| line.strip_prefix("//!"))?;
+    (!text.starts_with('/')).then(|| text.trim_start())
+}
+
+/// First lines of doc comments that start with one of `BAD_STARTS`. The help of an argument is no doc comment.
+fn bad_starts(sources: &[Source]) -> Vec<String> {
+    let is_bad = |text: &str| {
+        let mut rests = BAD_STARTS
+            .iter()
+            .filter_map(|start| text.strip_prefix(start));
+        rests.any(|rest| !rest.starts_with(char::is_alphanumeric))
+    };
+    let mut found = Vec::new();
+    for source in sources.iter().filter(|source| source.is("rs")) {
+        let lines: Vec<&str> = source.text.lines().collect();
+        for (i, line) in lines.iter().enumerate() {
+            let is_first = i == 0 || doc_text(lines[i - 1]).is_none();
+            let next = lines[i..].iter().find(|line| doc_text(line).is_none());
+            let is_help = next.is_some_and(|line| line.trim_start().starts_with("#[arg("));
+            if is_first && doc_text(line).is_some_and(is_bad) && !is_help {
+                found.push(format!("{}:{}: {}", source.path, i + 1, line.trim()));
+            }
+        }
+    }
+    found
+}
+
 #[test]
 fn only_the_engine_names_wgpu() {
     let mut sources = sources();
@@ -252,6 +287,11 @@ fn no_file_names_a_package_registry_by_its_host() {
 }
 
 #[test]
+fn doc_comments_stand_alone() {
+    assert_none("start it with a noun or a verb", &bad_starts(&sources()));
+}
+
+#[test]
 fn files_and_functions_are_short() {
     assert_none(
         "split it, or list it with its reason",
@@ -315,6 +355,11 @@ fn each_rule_can_fail() {
             &Source::new("a.md", &format!("see {}", hosts[0].0.to_uppercase())),
             &hosts,
         ),
+        bad_starts(&one(
+            "cli/src/a.rs",
+            "/// The same.\n/// What more.\nfn a() {}",
+        )),
+        bad_starts(&one("cli/src/a.rs", "//! What it is.\n")),
     ];
     for (i, found) in bad.iter().enumerate() {
         assert_eq!(found.len(), 1, "sample {i}");
@@ -347,6 +392,14 @@ fn each_exception_can_pass() {
             &Source::new("Cargo.lock", "/crates.io-index"),
             &registry_hosts(),
         ),
+        bad_starts(&one(
+            "cli/src/a.rs",
+            "/// The same as -o json\n#[arg(long)]\njson: bool,",
+        )),
+        bad_starts(&one(
+            "cli/src/a.rs",
+            "/// Whatever is there.\n/// What more.\n// What else\nfn a() {}",
+        )),
     ];
     for (i, found) in good.iter().enumerate() {
         assert_eq!(found, &Vec::<String>::new(), "sample {i}");

@@ -153,7 +153,7 @@ fn gpu_a_device_that_the_caller_destroys_is_lost() {
     assert!(matches!(lost, Err(Error::DeviceLost(_))), "{lost:?}");
 }
 
-/// What was computed of a pass that failed is not known, so its sequences begin anew.
+/// Results of a pass that failed are not known, so its sequences begin anew.
 #[test]
 fn gpu_a_pass_that_fails_leaves_its_sequence_without_rows() {
     let opened = open(everything);

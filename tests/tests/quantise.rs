@@ -94,8 +94,8 @@ fn what_does_not_fit_becomes_the_next_type_or_stays() {
     assert!(unknown.contains("q4_k"), "{unknown}");
 }
 
-/// What llama.cpp's Python package finds in a file, and how far it is from the one with the weights. None where the package
-/// is not installed; in CI that is a failure.
+/// Tensors and metadata that llama.cpp's Python package finds in a file, with the NMSE of each tensor against the file with
+/// the weights. None where the package is not installed; in CI that is a failure.
 fn read_by_others(made: &Path) -> Option<Vec<serde_json::Value>> {
     let here = Path::new(env!("CARGO_MANIFEST_DIR"));
     let tools = here.join("../target/tools/python");

@@ -1,4 +1,4 @@
-//! What the README says that runs is what the engine's tables say, and what the references cover.
+//! The README's sentences on what runs are those of the engine's tables, and the references cover them.
 
 use std::{fs, path::Path};
 

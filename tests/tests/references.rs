@@ -90,7 +90,7 @@ pub const FAMILIES: &[&str] = &[
     "olmo2",
     "gpt2",
 ];
-/// Those of stored types.
+/// Reference files of stored types.
 pub const FORMATS: &[&str] = &[
     "F32", "F16", "BF16", "Q4_0", "Q4_1", "Q5_0", "Q5_1", "Q8_0", "Q4_K", "Q2_K", "Q3_K", "Q5_K",
     "Q6_K", "IQ4_NL", "IQ4_XS", "IQ3_S", "TQ1_0", "TQ2_0", "MXFP4",
@@ -165,8 +165,8 @@ fn aliases_compute_what_their_families_do() {
     }
 }
 
-/// What the variants of a kernel meet, a folder and files: where it reads weights the first nine formats, one of which has
-/// blocks of 256.
+/// Reference files that the variants of a kernel meet, as folder and names: where it reads weights the first nine formats,
+/// one of which has blocks of 256.
 fn files_for(kernel: &str) -> (&'static str, &'static [&'static str]) {
     match kernel {
         "matvec" | "matmul" => ("formats", &FORMATS[..9]),

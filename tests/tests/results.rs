@@ -69,7 +69,7 @@ fn every_result_kept_here_is_one() {
     }
 }
 
-/// What is measured is a result by the schema, on every adapter; a model of few layers stands for one of many.
+/// Measurements are results by the schema, on every adapter; a model of few layers stands for one of many.
 #[test]
 fn what_is_measured_is_a_result() {
     for adapter in adapters::all() {

@@ -286,7 +286,7 @@ fn weights_above_the_binding_limit_are_split() {
     }
 }
 
-/// What decoding costs on any adapter: one pass, one submission, one read-back for each batch, and nothing made.
+/// Cost of decoding on any adapter: one pass, one submission, one read-back for each batch, and nothing made.
 #[test]
 fn decoding_makes_nothing() {
     let model = model(GpuOptions::default(), &LoadOptions::default());

@@ -43,7 +43,7 @@ fn check(adapter: &AdapterDescription, precision: Precision, cases: &[&str], max
     check_with(adapter, precision, &[], cases, max);
 }
 
-/// The same with the variants named.
+/// Checks as [`check`] does, with the variants named.
 fn check_with(
     adapter: &AdapterDescription,
     precision: Precision,

@@ -18,7 +18,7 @@ export type ErrorCode =
   | 'not-found'
   | 'internal';
 
-/** What every call of this package rejects with. `message` says what happened and, where there is something to do, what. */
+/** Error of every call of this package. `message` says what happened and, where there is something to do, what. */
 export class LanternError extends Error {
   override readonly name = 'LanternError';
   constructor(

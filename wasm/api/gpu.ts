@@ -41,10 +41,10 @@ async function wasm(url: URL): Promise<URL | BufferSource> {
   return readFile(url);
 }
 
-/** What the engine can do without. */
+/** Features that the engine can do without. */
 const WITHOUT = ['f16', 'subgroups', 'textures'] as const;
 
-/** What the engine is to do without, and how. */
+/** Features that the engine is to do without, a smaller limit, and faults to provoke. */
 export interface GpuWishes {
   without: (typeof WITHOUT)[number][];
   max_binding?: number | undefined;

@@ -30,7 +30,7 @@ const TUNING_SECONDS = 1;
 /** Calls that touch no model's session, and need not wait for those that do. */
 const AT_ONCE = /^(cache|session|counters)/;
 
-/** What a call works with. */
+/** Signal and events of a call. */
 interface Call {
   signal: AbortSignal;
   emit(event: unknown): void;
@@ -43,7 +43,7 @@ interface Held {
   model: LoadedModel | undefined;
 }
 
-/** What an answer goes on from. */
+/** Input that an answer goes on from. */
 type Prompt = { text: string } | { tokens: number[] } | { conversation: object };
 
 function tokensOf(prompt: Prompt, model: LoadedModel): Uint32Array {

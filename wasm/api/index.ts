@@ -29,7 +29,7 @@ import type {
 export { LanternError, type ErrorCode } from './errors.js';
 export type * from './types.js';
 
-/** What can be ended early; then it rejects with `aborted`. */
+/** Option of calls that can be ended early; then they reject with `aborted`. */
 export interface Abortable {
   signal?: AbortSignal;
 }
@@ -86,8 +86,8 @@ export class Lantern {
   }
 
   /**
-   * What a model would take and do on this GPU, before it is downloaded: only its header is read, and a few layers of its
-   * sizes are run.
+   * Estimates what a model would take and do on this GPU, before it is downloaded: only its header is read, and a few
+   * layers of its sizes are run.
    */
   estimate(source: ModelSource, options: Omit<LoadOptions, 'onProgress'> = {}): Promise<Estimate> {
     const { signal, ...rest } = options;
@@ -112,7 +112,7 @@ export class Lantern {
     });
   }
 
-  /** What was done so far: dispatches, submissions, read-backs, bytes on the GPU and of wasm. */
+  /** Counters of the work so far: dispatches, submissions, read-backs, bytes on the GPU and of wasm. */
   counters(): Promise<Record<string, number>> {
     return this.connection.call('counters', []);
   }

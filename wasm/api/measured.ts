@@ -1,4 +1,4 @@
-// What was measured of a GPU, kept in OPFS for the next visit: which kernels compute right on it, and which are fastest.
+// Measurements of a GPU, kept in OPFS for the next visit: which kernels compute right on it, and which are fastest.
 
 import type { Gpu } from './engine/lantern_wasm.js';
 import type { AdapterInfo } from './types.js';

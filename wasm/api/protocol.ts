@@ -1,4 +1,4 @@
-// What the page's side and the engine's side say to each other. They are two threads in a browser, one under Node.
+// Messages between the page's side and the engine's. The sides are two threads in a browser, one under Node.
 
 import type { ErrorCode, LanternError } from './errors.js';
 

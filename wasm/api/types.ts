@@ -1,4 +1,4 @@
-// What callers and the engine say to each other. Options follow OpenAI's names where there is one.
+// Types that callers and the engine exchange. Options follow OpenAI's names where there is one.
 
 /** Where a model comes from. Parts of a split file are found by the name of the first one. */
 export type ModelSource =
@@ -13,7 +13,7 @@ export type ModelSource =
   /** An entry of the cache, by its key. */
   | { cached: string };
 
-/** What a load is doing. */
+/** Progress of a load. */
 export interface LoadProgress {
   /** `wait`: another tab is downloading the same file. `verify`: the checksum of what was downloaded. `upload`: to the GPU. `tune`: the first load on a GPU looks for the fastest kernels. */
   stage: 'wait' | 'download' | 'verify' | 'upload' | 'tune';
@@ -72,7 +72,7 @@ export interface AdapterInfo {
   };
 }
 
-/** What a model file says of itself. */
+/** Description of a loaded model. */
 export interface ModelInfo {
   name: string;
   architecture: string;
@@ -180,7 +180,7 @@ export interface BenchRow {
   /** Tokens in the cache before. */
   depth: number;
   tokens_per_second: { mean: number; deviation: number; samples: number[] };
-  /** What bounds it: reading memory, or multiply-adds. */
+  /** Bound on it: reading memory, or multiply-adds. */
   ceiling: 'read' | 'f32';
   /** Its share of what the GPU can do at all. */
   ceiling_share: number;
@@ -213,7 +213,7 @@ export interface BenchReport {
   } | null;
   /** The kernel variants that were measured to be fastest, by shape. */
   variants: Record<string, string>;
-  /** Of the kernels that were tried on this adapter when models were loaded; `whole` where a `selftest()` was put here. */
+  /** Result of the kernels tried on this adapter when models were loaded; `whole` where a `selftest()` was put here. */
   selftest: { whole: boolean; passed: number; failed: SelfTestRow[] } | null;
   load_ms: number;
   time_to_first_token_ms: { warm: number; cold: number } | null;
@@ -237,7 +237,7 @@ export interface BenchOptions {
   onProgress?: (progress: { done: number; total: number }) => void;
   signal?: AbortSignal;
 }
-/** What became of one variant of a kernel. */
+/** Result of the self-test of one variant of a kernel. */
 export interface SelfTestRow {
   kernel: string;
   variant: string;
@@ -245,9 +245,9 @@ export interface SelfTestRow {
   cases: number;
   /** The largest normalised mean square error. */
   nmse: number;
-  /** What was wrong, case by case; empty where all was right. */
+  /** Errors that were found, case by case; empty where all was right. */
   failures: string[];
-  /** What is known of this driver and such a failure. */
+  /** Note on what is known of this driver and such a failure; null where nothing is. */
   known: string | null;
 }
 export interface SelfTestOptions {
@@ -257,7 +257,7 @@ export interface SelfTestOptions {
   onRow?: (row: SelfTestRow, progress: { done: number; total: number }) => void;
   signal?: AbortSignal;
 }
-/** What a model would take and do on this GPU. */
+/** Estimate of the memory and speed of a model on this GPU. */
 export interface Estimate {
   name: string;
   family: string;
@@ -269,7 +269,7 @@ export interface Estimate {
   workspace_bytes: number;
   largest_binding_bytes: number;
   binding_limit_bytes: number;
-  /** What a browser does not say. */
+  /** Bytes of the GPU's memory; null in browsers, which do not say it. */
   memory_bytes: number | null;
   fits: boolean | null;
   context: number;

@@ -3,7 +3,7 @@
 use lantern_engine::Error;
 use wasm_bindgen::JsValue;
 
-/// What calls reject with.
+/// Result of a call; JavaScript's promise rejects with the error.
 pub type Result<T> = std::result::Result<T, Thrown>;
 
 /// An error on its way to JavaScript.

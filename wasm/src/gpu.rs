@@ -11,7 +11,7 @@ use wasm_bindgen::prelude::*;
 
 use crate::{ByteSource, error::Result, source::source};
 
-/// What TypeScript knows of the adapter, and what a test wants switched off.
+/// Properties of the adapter that TypeScript knows, and features that a test wants switched off.
 #[derive(Deserialize)]
 #[expect(
     clippy::struct_excessive_bools,
@@ -77,7 +77,7 @@ impl Gpu {
         Ok(serde_json::to_string(self.inner.adapter())?)
     }
 
-    /// What was measured of the adapter, as JSON: which variants compute right, and which are fastest.
+    /// Measurements of the adapter, as JSON: which variants compute right, and which are fastest.
     pub fn measured(&self) -> Result<String> {
         Ok(serde_json::to_string(&self.inner.tuning())?)
     }
@@ -100,8 +100,8 @@ impl Gpu {
         Ok(self.inner.selftest(&only, &mut told).await?)
     }
 
-    /// What the model of these files would take and do here, as JSON; of the files only the header is read. `stop()` is
-    /// asked now and then, and stops by returning true.
+    /// Estimates what the model of these files would take and do here, as JSON; of the files only the header is read.
+    /// `stop()` is asked now and then, and stops by returning true.
     pub async fn estimate(
         &self,
         sources: Vec<ByteSource>,
@@ -126,7 +126,7 @@ impl Gpu {
         Ok(serde_json::to_string(&estimate)?)
     }
 
-    /// What was done so far, as JSON.
+    /// Counters of the work so far, as JSON.
     pub fn counters(&self) -> Result<String> {
         Ok(serde_json::to_string(&self.inner.counters())?)
     }

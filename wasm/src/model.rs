@@ -24,7 +24,7 @@ struct Options {
     tuning_seconds: f64,
 }
 
-/// What a model says of itself; `ModelInfo` of the package.
+/// Description of a loaded model; `ModelInfo` of the package.
 #[derive(Serialize)]
 struct Info {
     name: String,
@@ -99,7 +99,7 @@ impl LoadedModel {
         })
     }
 
-    /// What it says of itself, as JSON.
+    /// Description of the model, as JSON.
     pub fn info(&self) -> Result<String> {
         Ok(serde_json::to_string(&self.info)?)
     }
@@ -148,7 +148,7 @@ impl LoadedModel {
         Ok(self.session.logits().await?)
     }
 
-    /// What is to be kept of the session beside its pieces, as JSON.
+    /// Record of the session that is to be kept beside its pieces, as JSON; an error where it has read nothing.
     pub fn save(&self) -> Result<String> {
         if self.session.tokens().is_empty() {
             let message = "the session has read nothing yet: there is nothing to save";

@@ -90,7 +90,7 @@ impl Args {
         if self.json { Format::Json } else { self.output }
     }
 
-    /// What is measured: depths each once, in order.
+    /// Options of the measurement: counts above 0, and each depth once, in ascending order.
     fn measured(&self) -> BenchOptions {
         let some = |counts: &[usize]| counts.iter().copied().filter(|&count| count > 0).collect();
         let mut depths = self.depth.clone();
@@ -143,7 +143,7 @@ pub fn run(args: &Args) -> Result {
     report::print_all(args.format(), &reports)
 }
 
-/// What `file` does on the adapter that `load` names.
+/// Measures `file` on the adapter that `load` names, after a self-test where `--selftest` asks for one.
 fn report_of(args: &Args, load: &LoadArgs, file: &ModelFile) -> Result<Report> {
     let options = options(args, load, file)?;
     if !args.selftest {

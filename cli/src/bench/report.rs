@@ -130,7 +130,7 @@ fn kernels(what: &str, profile: &[ProfileRow], ceilings: &Ceilings) -> Vec<Vec<S
         .collect()
 }
 
-/// What else there is to say, a line each.
+/// Facts beside the tables, such as model, adapter and ceilings: a name and a text each.
 fn facts(report: &Report) -> Vec<Vec<String>> {
     let line = |name: &str, value: String| vec![name.to_owned(), value];
     let (model, adapter, counters) = (&report.model, &report.adapter, &report.measured.counters);

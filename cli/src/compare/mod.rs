@@ -53,7 +53,7 @@ pub struct Args {
     json: bool,
 }
 
-/// What has to be the same before two speeds can be held against each other; the model's name alone does not.
+/// Setup that must be the same before two speeds can be compared; the model's name alone is not enough.
 #[derive(Debug, Clone, Serialize)]
 struct Setup {
     adapter: String,
@@ -93,7 +93,7 @@ struct Side {
 
 type Sides = BTreeMap<Setup, Side>;
 
-/// What is said of a row.
+/// Verdict on how the speed of a row changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 enum Verdict {
     #[serde(rename = "slower")]

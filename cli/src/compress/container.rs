@@ -12,7 +12,7 @@ const MAGIC: &[u8; 8] = b"LANTERN1";
 /// A header is shorter.
 const HEADER_MAX: usize = 1 << 16;
 
-/// What the code is.
+/// Kind of the code after the header.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Mode {

@@ -1,5 +1,5 @@
-//! What a model expects next, in passes that depend on nothing but the tokens so far: one token each, and where the context
-//! is full a new start from its last quarter.
+//! Distribution that a model expects of the next token, in passes that depend on nothing but the tokens so far: one token
+//! each, and where the context is full a new start from its last quarter.
 
 use std::ops::ControlFlow;
 

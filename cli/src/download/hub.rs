@@ -26,7 +26,7 @@ const WHOLE: &str = "model.safetensors";
 const INDEX_LIMIT: u64 = 32 << 20;
 /// Which file has which tensor, where there are several.
 const INDEX: &str = "model.safetensors.index.json";
-/// What such a model may have beside its weights.
+/// Files that such a model may have beside its weights.
 const BESIDE: [&str; 6] = [
     CONFIG,
     INDEX,

@@ -23,17 +23,17 @@ const READ_TIMEOUT: Duration = Duration::from_secs(20); // of silence: a slow li
 const ATTEMPTS: u32 = 5;
 const BLOCK: usize = 1 << 18;
 
-/// What to fetch, and where to.
+/// File to fetch, and where to put it.
 pub struct Request<'a> {
     /// The address.
     pub url: &'a str,
     /// Sent to the first host only, never along a redirect to another one.
     pub token: Option<&'a str>,
-    /// What people call it.
+    /// Name of the file in messages.
     pub label: &'a str,
     /// The final name. It appears when the file is whole and verified.
     pub target: &'a Path,
-    /// What the file must be.
+    /// Checksum and length that the file must have.
     pub expected: Expected,
 }
 
@@ -175,7 +175,7 @@ fn given_up(request: &Request, partial: &Partial, why: &str) -> Failure {
     ))
 }
 
-/// What a status that is no success means to the user.
+/// Error for an HTTP status that is no success, in words for the user; `what` names the thing that was asked for.
 pub fn refused(status: u16, what: &str) -> Failure {
     Failure::Hub(match status {
         401 | 403 => format!(

@@ -19,7 +19,7 @@ use crate::{
 /// The hub keeps smaller files in git itself, without a checksum that is of use here.
 const LARGE: u64 = 10 << 20;
 
-/// What a whole file must be. What is unknown is not checked.
+/// Checksum and length that a whole file must have. One that is unknown is not checked.
 #[derive(Debug, Clone, Default)]
 pub struct Expected {
     /// Lower-case hexadecimal.

@@ -20,7 +20,7 @@ const SANE: Range<f64> = 1e-12..1e18;
 
 /// The page's text, and lines that stand back.
 const TEXT: RGBColor = RGBColor(1, 1, 1);
-/// What is behind them.
+/// Background behind text and lines.
 const PANEL: RGBColor = RGBColor(1, 1, 2);
 
 /// Stands for the page's colour of a series until [`finished`] says so.
@@ -33,7 +33,7 @@ fn colour(series: usize) -> RGBColor {
 pub struct Bar {
     pub label: String,
     pub value: f64,
-    /// What the value scatters by; 0 draws none.
+    /// Deviation of the value, in its unit; 0 draws none.
     pub deviation: f64,
     /// The value in words.
     pub shown: String,
@@ -48,7 +48,7 @@ pub struct Line {
     pub points: Vec<(f64, f64, f64)>,
 }
 
-/// What an adapter can do, and what kernels did.
+/// Ceilings of an adapter, and the kernels that were measured below them.
 #[derive(Debug)]
 pub struct Roofline {
     pub bytes_per_second: f64,

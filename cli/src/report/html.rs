@@ -17,7 +17,7 @@ const PAGE: &str = include_str!("page.html");
 const STYLE: &str = include_str!("page.css");
 const SCRIPT: &str = include_str!("page.js");
 
-/// What the template asks for.
+/// Values that the template asks for.
 #[derive(Debug, Serialize)]
 struct Page {
     style: &'static str,

@@ -26,7 +26,7 @@ pub struct Args {
     output: PathBuf,
 }
 
-/// What is written.
+/// Format of the report.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Format {
     Html,
@@ -112,7 +112,7 @@ impl<'a> Results<'a> {
         groups.into_iter().map(named).collect()
     }
 
-    /// What a reader has to know before the figures, a line each.
+    /// Facts that a reader has to know before the figures, a line each.
     fn summary(&self) -> Vec<String> {
         let count = |noun, mut names: Vec<String>| {
             names.sort();

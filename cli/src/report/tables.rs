@@ -18,7 +18,7 @@ pub struct Table {
     pub rows: Vec<Vec<Cell>>,
 }
 
-/// What stands in a place, and the number in it to sort by.
+/// Text of a cell, and the number in it to sort by.
 #[derive(Debug, Clone, Serialize)]
 pub struct Cell {
     pub text: String,

@@ -8,7 +8,7 @@ use std::{
     thread,
 };
 
-/// What goes wrong, or is done another way.
+/// Fault of the hub, or another way of answering.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Fault {
     None,

@@ -1,4 +1,4 @@
-//! What the command-line tests share: running the binary in a bare environment, and a hub on this machine.
+//! Helpers that the command-line tests share: running the binary in a bare environment, and a hub on this machine.
 #![allow(dead_code, reason = "each test file uses its own part")]
 
 use std::{
@@ -32,7 +32,7 @@ pub fn lantern(cache: &Path) -> Command {
     command
 }
 
-/// The same on llvmpipe, the quicker of the software adapters, where that is.
+/// The binary as [`lantern`] has it, on llvmpipe, the quicker of the software adapters, where that is there.
 pub fn on_quicker(cache: &Path) -> Command {
     static THERE: OnceLock<bool> = OnceLock::new();
     let there = || run(lantern(cache).arg("devices")).1.contains("llvmpipe");

@@ -22,7 +22,7 @@ const PROMPT: usize = 128;
 const SAMPLED: usize = 16;
 const REPETITIONS: usize = 3;
 
-/// What a model would take and do on an adapter.
+/// Memory that a model would take on an adapter, and its expected speed.
 #[derive(Debug, Clone, Serialize)]
 pub struct Estimate {
     /// The model's name.
@@ -60,11 +60,11 @@ pub struct Estimate {
 }
 
 impl Gpu {
-    /// What the model of `file` would take and do here; of the file only the header is read. `each` is asked now and then
-    /// whether to stop.
+    /// Estimates memory and speed of the model of `file` on this GPU; of the file only the header is read. `each` is asked
+    /// now and then whether to stop.
     ///
     /// # Errors
-    /// What loading the model would meet: a family or a stored type that is not run, a context that no binding holds.
+    /// Errors of loading the model: a family or a stored type that is not run, a context that no binding holds.
     pub async fn estimate(
         self: &Arc<Gpu>,
         file: &ModelFile,
@@ -170,7 +170,7 @@ fn stored(layout: &Layout) -> u64 {
     layout.matrices.iter().map(Matrix::stored_bytes).sum()
 }
 
-/// What running few layers tells of all.
+/// Memory and speeds of the whole model, reckoned from a run with few of its layers.
 struct Small {
     /// Bytes of all but matrices and cache.
     rest_bytes: u64,

@@ -229,7 +229,7 @@ impl<'a> Bench<'a> {
         Ok(())
     }
 
-    /// What decoding cost, and memory.
+    /// Counts for each decoded token, and bytes of memory.
     fn counters(&self) -> CountersReport {
         let model = Model(self.session.model.clone());
         let per_token = |count: u64| count as f64 / self.decoded.max(1) as f64;

@@ -29,7 +29,7 @@ pub struct Report {
     pub host: Host,
     /// The adapter it ran on.
     pub adapter: AdapterDescription,
-    /// What was measured.
+    /// The model that was measured.
     pub model: ModelReport,
     /// How exactly it computed.
     pub precision: Precision,
@@ -40,7 +40,7 @@ pub struct Report {
     pub variants: BTreeMap<String, String>,
     /// Kernels against their CPU references: all of them where that was asked for, else those that were tried on this adapter.
     pub selftest: Option<SelfTest>,
-    /// What it found.
+    /// The measurements.
     #[serde(flatten)]
     pub measured: Measured,
 }
@@ -94,14 +94,14 @@ pub struct LoadedReport {
     pub loras: Vec<(String, f32)>,
 }
 
-/// What was measured.
+/// Measurements of a model on an adapter.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct Measured {
     /// Milliseconds that opening the device and loading took.
     pub load_ms: f64,
     /// Null where no prefill was measured.
     pub time_to_first_token_ms: Option<FirstToken>,
-    /// What the adapter can do at all.
+    /// Limits of the adapter's speed, by measurement.
     pub ceilings: Ceilings,
     /// Each thing that was measured.
     pub rows: Vec<Row>,
@@ -120,7 +120,7 @@ pub struct Row {
     pub depth: usize,
     /// Its speed.
     pub tokens_per_second: Rate,
-    /// What bounds it.
+    /// The ceiling that bounds it.
     pub ceiling: Ceiling,
     /// Bytes or operations a second over what the adapter can do at all.
     pub ceiling_share: f64,
@@ -128,7 +128,7 @@ pub struct Row {
     pub expected_tokens_per_second: f64,
 }
 
-/// What bounds a speed.
+/// Ceiling that bounds a speed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Ceiling {
@@ -223,7 +223,7 @@ pub struct Profile {
 }
 
 impl Rate {
-    /// What it would be if each of `units` took `seconds` once and the rest for each of `some` layers, and there were `all`.
+    /// Reckons the rate with `all` layers from this one with `some`: a pass of `units` takes `seconds` beside its layers.
     pub(crate) fn reckoned(&self, units: f64, seconds: f64, some: u32, all: u32) -> Rate {
         let more = f64::from(all) / f64::from(some);
         let reckon = |&speed: &f64| {
@@ -289,7 +289,7 @@ impl LoadedReport {
 }
 
 impl SelfTest {
-    /// What became of the variants that were tried on this adapter.
+    /// Results of the variants that were tried on this adapter.
     fn of_trials(gpu: &Gpu) -> SelfTest {
         let mut test = SelfTest {
             whole: Some(false),
@@ -383,7 +383,7 @@ impl Report {
         Ok(reports)
     }
 
-    /// What the types let through, and no measurement gives.
+    /// Refuses values that the types let through and no measurement gives.
     fn check(&self) -> std::result::Result<(), String> {
         for row in &self.measured.rows {
             let samples = &row.tokens_per_second.samples;

@@ -1,4 +1,4 @@
-//! What a file that is no GGUF may be instead, by its first bytes, and what to do about it. Guesses
+//! Guesses what a file that is no GGUF may be instead, by its first bytes, and what to do about it:
 //! for a message; nothing is parsed.
 
 use crate::Error;

@@ -16,7 +16,7 @@ pub(super) struct Reader<'a> {
     len: usize,
     /// Bytes of the header may follow that were not handed over.
     open: bool,
-    /// What was asked for lies past the bytes, and may be among those that follow.
+    /// Bytes that were asked for lie past the end, and may be among those that follow.
     short: Cell<bool>,
 }
 

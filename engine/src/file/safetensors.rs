@@ -25,7 +25,7 @@ const ENTRIES_MAX: usize = 1 << 16;
 const NAME_BYTES_MAX: usize = 256;
 const DIMENSIONS_MAX: usize = 4;
 
-/// What the header says of tensors that it does not describe.
+/// Key of the one entry of the header that describes no tensor.
 const METADATA: &str = "__metadata__";
 
 /// The types that models are run from.
@@ -198,7 +198,7 @@ fn bad(what: fmt::Arguments<'_>) -> Error {
 /// The header's object, in its order.
 struct Entries(Vec<Entry>);
 
-/// What the header says of one tensor.
+/// A tensor's entry in the header.
 #[derive(Deserialize)]
 struct Description {
     dtype: String,

@@ -122,7 +122,7 @@ impl<'a> Reply<'a> {
     /// Reads to the end: the whole text, its tokens, why it ended and how long it took.
     ///
     /// # Errors
-    /// What ended the text before its time, if [`Iterator::next`] has not returned that yet.
+    /// Error that ended the text before its time, if [`Iterator::next`] has not returned that yet.
     pub fn completion(mut self) -> Result<Completion> {
         for piece in self.by_ref() {
             piece?;

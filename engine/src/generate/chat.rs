@@ -17,7 +17,7 @@ use crate::{ChatTemplate, Result, Session, Tokenizer};
 pub struct Message {
     /// `system`, `user` or `assistant`.
     pub role: String,
-    /// What was said.
+    /// Text of the message.
     pub content: String,
 }
 
@@ -88,7 +88,7 @@ impl Chat {
         self
     }
 
-    /// What was said so far.
+    /// The messages so far.
     pub fn messages(&self) -> &[Message] {
         &self.messages
     }

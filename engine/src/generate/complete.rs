@@ -112,7 +112,7 @@ pub struct Timings {
     pub decode: Duration,
 }
 
-/// What a completion came to.
+/// Result of a completion.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct Completion {

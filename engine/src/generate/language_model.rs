@@ -20,7 +20,7 @@ pub struct OpenOptions {
     pub load: LoadOptions,
     /// How its kernels are tried and chosen.
     pub prepare: PrepareOptions,
-    /// What [`Gpu::tuning`] said at an earlier start, so that nothing is tried and measured again.
+    /// Result of [`Gpu::tuning`] at an earlier start, so that nothing is tried and measured again.
     pub tuning: Option<Tuning>,
 }
 

@@ -1,4 +1,4 @@
-//! What an adapter is, has and allows: read off an adapter, or off a device that somebody else opened.
+//! Names, features and limits of an adapter: read off an adapter, or off a device that somebody else opened.
 
 use lantern_kernels::Cooperative;
 use serde::{Deserialize, Serialize};
@@ -11,7 +11,7 @@ use super::{cooperative, options::GpuOptions};
 pub struct AdapterDescription {
     /// Its place in the order of preference: discrete, integrated, virtual, other, software.
     pub index: usize,
-    /// What the driver calls it.
+    /// The driver's name for it.
     pub name: String,
     /// `vulkan`, `metal`, `dx12` or `browser`.
     pub backend: String,

@@ -19,7 +19,7 @@ const THREADS_MAX: usize = 8;
 /// Bytes of the checksum before a cache's data.
 const SUM: usize = 8;
 
-/// What the compiler said of a shader, by its label.
+/// Labels of shaders, each with the compiler's error, if any.
 type Outcomes = Vec<(String, Option<String>)>;
 
 /// Compilers at work.
@@ -75,7 +75,7 @@ impl Gpu {
         }
     }
 
-    /// What the driver would like to have at the next start, with a checksum; none where it has nothing.
+    /// Data that the driver would like to have at the next start, with a checksum; none where it has nothing.
     pub fn pipeline_cache(&self) -> Option<Vec<u8>> {
         let data = self.cache.get()?.get_data()?;
         let mut kept = xxh3_64(&data).to_le_bytes().to_vec();

@@ -25,7 +25,7 @@ impl Drop for Buffer {
     }
 }
 
-/// What was submitted, to wait for.
+/// A submission that can be waited for.
 pub(crate) struct Submission(pub(super) wgpu::SubmissionIndex);
 
 /// Point in the order of submissions that can be waited for.

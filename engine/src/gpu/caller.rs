@@ -20,7 +20,7 @@ impl Gpu {
     /// Works on a device that the caller opened, and shares it: it stays open when the GPU is dropped, and its handlers of
     /// errors and of its loss stay the caller's. Returns at once; nothing is asked of the device.
     ///
-    /// What the device has and allows is what counts, not what its adapter does. It must allow what every WebGPU device
+    /// The device's features and limits count, not its adapter's. The device must allow what every WebGPU device
     /// does ([`wgpu::Limits::default`]); a model of more than a few hundred megabytes takes `adapter.limits()`, and
     /// kernels are faster with `adapter.features() & Gpu::FEATURES`. Cooperative matrices are not used: only an adapter
     /// tells of what sizes it has them.

@@ -1,4 +1,4 @@
-//! What an adapter can do at all: bytes read a second, multiply-adds a second, and what a dispatch costs by itself.
+//! Limits of an adapter's speed: bytes read a second, multiply-adds a second, and what a dispatch costs by itself.
 //! Measured with kernels that do nothing else, so that every other speed can be given as a share of it.
 
 use lantern_kernels::{
@@ -13,7 +13,7 @@ use web_time::Instant;
 use super::{case::Alone, device::Gpu, pipeline::BindingResource, texture::Memory};
 use crate::Result;
 
-/// What an adapter can do at all, by measurement.
+/// Limits of an adapter's speed, by measurement.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[cfg_attr(feature = "bench", derive(schemars::JsonSchema))]
 pub struct Ceilings {

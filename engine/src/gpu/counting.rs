@@ -42,7 +42,7 @@ pub(crate) struct Counting {
 }
 
 impl Counting {
-    /// What was counted so far.
+    /// The counts so far.
     pub fn counters(&self) -> Counters {
         Counters {
             dispatches: self.dispatches.load(Relaxed),

@@ -103,7 +103,7 @@ impl Gpu {
         .union(wgpu::Features::PIPELINE_CACHE)
         .union(wgpu::Features::TIMESTAMP_QUERY);
 
-    /// What was done so far.
+    /// Counts of the work done so far.
     pub fn counters(&self) -> Counters {
         self.counting.counters()
     }

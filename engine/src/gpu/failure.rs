@@ -1,4 +1,4 @@
-//! What a device reports outside of any call: errors, and its own loss. Kept until somebody asks.
+//! Reports of a device outside of any call: errors, and its own loss. Kept until somebody asks.
 
 use std::sync::{Arc, Mutex};
 

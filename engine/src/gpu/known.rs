@@ -1,4 +1,4 @@
-//! What is known of drivers that compute wrong: data, so that a failure can be told from news.
+//! Drivers that are known to compute wrong: data, so that a failure can be told from news.
 
 use super::adapter::AdapterDescription;
 
@@ -8,7 +8,7 @@ struct Known {
     driver: &'static str,
     /// The kernel that it shows in; none: any.
     kernel: Option<&'static str>,
-    /// What goes wrong, and what helps.
+    /// Text for users: what goes wrong, and what helps.
     what: &'static str,
 }
 
@@ -45,7 +45,7 @@ const KNOWN: &[Known] = &[
     },
 ];
 
-/// What is known of a failure of `kernel` on this adapter.
+/// Looks up a failure of `kernel` that is known on this adapter.
 pub(super) fn of(adapter: &AdapterDescription, kernel: &str) -> Option<&'static str> {
     let names = format!(
         "{} {} {}",

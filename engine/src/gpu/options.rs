@@ -36,10 +36,10 @@ pub struct GpuOptions {
     pub browser: Option<BrowserAdapter>,
 }
 
-/// What a page knows of its adapter, and wgpu's browser backend does not say.
+/// Facts that a page knows of its adapter, and wgpu's browser backend does not tell.
 #[derive(Debug, Clone)]
 pub struct BrowserAdapter {
-    /// What the browser calls it.
+    /// The browser's name for it.
     pub name: String,
     /// It runs on the CPU.
     pub software: bool,

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::{device::Gpu, known};
 use crate::{Error, Result};
 
-/// What became of one variant of a kernel.
+/// Result of one variant of a kernel.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[cfg_attr(feature = "bench", derive(schemars::JsonSchema))]
 pub struct SelfTestRow {
@@ -20,13 +20,13 @@ pub struct SelfTestRow {
     pub cases: usize,
     /// The largest normalised mean square error of an output against its reference's.
     pub nmse: f64,
-    /// What was wrong: the case, and how.
+    /// Failures: the case, and what was wrong.
     pub failures: Vec<String>,
-    /// What is known of this driver and such a failure.
+    /// Note on such a failure, where this driver is known for it.
     pub known: Option<String>,
 }
 
-/// What became of all that were run.
+/// Results of all variants that were run.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[cfg_attr(feature = "bench", derive(schemars::JsonSchema))]
 pub struct SelfTest {

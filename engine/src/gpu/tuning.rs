@@ -8,20 +8,20 @@ use serde::{Deserialize, Serialize};
 
 use super::device::Gpu;
 
-/// What was measured on an adapter.
+/// Results of measuring variants on an adapter.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Tuning {
     /// For what they hold: adapter, driver and version of Lantern.
     pub of: String,
     /// The variant for a shape: a shader's label without its variant.
     pub choices: BTreeMap<String, String>,
-    /// What became of variants that were run against their references, by `kernel.variant`: nothing, or what was wrong.
+    /// Results of variants that were run against their references, by `kernel.variant part`: nothing, or what was wrong.
     #[serde(default)]
     pub trials: BTreeMap<String, Option<String>>,
 }
 
 impl Gpu {
-    /// What a tuning must be of to hold here.
+    /// [`Tuning::of`] of a tuning that holds here.
     pub fn tuning_of(&self) -> String {
         let adapter = self.adapter();
         format!(
@@ -82,12 +82,12 @@ impl Gpu {
         self.choices.lock().expect("not poisoned")
     }
 
-    /// What became of variants that were run against their references, by `kernel.variant`.
+    /// Results of variants that were run against their references, by `kernel.variant part`.
     pub(crate) fn trials(&self) -> MutexGuard<'_, BTreeMap<String, Option<String>>> {
         self.trials.lock().expect("not poisoned")
     }
 
-    /// What is wrong with a variant on this adapter, if that was tried and found.
+    /// Error of a variant on this adapter, if it was tried and found wrong.
     pub(crate) fn failure(&self, kernel: &Kernel, variant: &Variant) -> Option<String> {
         let name = format!("{}.{}", kernel.name, variant.name);
         let trials = self.trials();

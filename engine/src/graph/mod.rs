@@ -1,4 +1,4 @@
-//! What a pass computes: ops over named tensors, in the order of the paper. Plain data that knows no adapter.
+//! Graph of a pass: ops over named tensors, in the order of the paper. Plain data that knows no adapter.
 //!
 //! Tensors are values: an op reads some and makes one, and nothing is overwritten. What is computed in place, fused or kept
 //! in the same memory is decided when the graph is lowered to dispatches.
@@ -38,7 +38,7 @@ pub struct Node {
     pub layer: Option<u32>,
     /// The part of the pass it belongs to.
     pub section: Section,
-    /// What is computed.
+    /// The op.
     pub op: Op,
     /// The tensor that it makes; none where it only writes state.
     pub output: Option<Tensor>,
@@ -98,7 +98,7 @@ impl Graph {
         StateId(self.states.len() - 1)
     }
 
-    /// What was declared of `tensor`.
+    /// Declaration of `tensor`.
     pub fn spec(&self, tensor: Tensor) -> &TensorSpec {
         &self.tensors[tensor.0]
     }

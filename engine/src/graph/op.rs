@@ -64,7 +64,7 @@ pub struct Embed {
     pub scale: f32,
 }
 
-/// What a norm divides by.
+/// Divisor of a norm.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum NormKind {
     /// The root of the mean square (Zhang & Sennrich 2019).
@@ -89,9 +89,9 @@ pub struct Groups {
 /// y = norm(x) · weight + bias, times an activated gate where there is one.
 #[derive(Debug, Clone)]
 pub struct Norm {
-    /// What is normed.
+    /// The input.
     pub x: Tensor,
-    /// What it is divided by.
+    /// The divisor.
     pub kind: NormKind,
     /// The weight, (cols), or (2, cols) for groups that are split.
     pub weight: VectorId,
@@ -101,7 +101,7 @@ pub struct Norm {
     pub eps: f32,
     /// Groups of a row; none: all of the row is one.
     pub groups: Option<Groups>,
-    /// What the result is multiplied with, after its activation.
+    /// The factor on the result, after its activation.
     pub gate: Option<NormedGate>,
 }
 
@@ -110,7 +110,7 @@ pub struct Norm {
 pub struct NormedGate {
     /// Its columns, as many as the norm's.
     pub z: Columns,
-    /// What happens to them first.
+    /// The function that they go through first.
     pub activation: Activation,
 }
 
@@ -126,7 +126,7 @@ pub enum Which {
 /// y = W x + b, of one matrix, or of several whose results lie side by side.
 #[derive(Debug, Clone)]
 pub struct Linear {
-    /// What is read, (rows, cols of the matrices).
+    /// The input, (rows, cols of the matrices).
     pub x: Tensor,
     /// Each matrix with the column of y at which its result starts.
     pub weights: Vec<(MatrixId, u32)>,
@@ -155,7 +155,7 @@ impl Eq for Activation {}
 /// y = f(x).
 #[derive(Debug, Clone)]
 pub struct Activate {
-    /// What is read.
+    /// The input.
     pub x: Tensor,
     /// The function.
     pub activation: Activation,
@@ -267,7 +267,7 @@ pub struct Attend {
     pub values: StateId,
     /// A factor on scores.
     pub scale: f32,
-    /// What scores are soft-capped to.
+    /// Softcap of scores; none: they are not capped.
     pub softcap: Option<f32>,
     /// Which positions are read.
     pub mask: Mask,
@@ -280,7 +280,7 @@ pub struct Attend {
     reason = "a gate has one, and what it gates"
 )]
 pub struct Gate {
-    /// What is gated.
+    /// The input.
     pub x: Tensor,
     /// The gate, as many columns as x.
     pub gate: Columns,
@@ -291,7 +291,7 @@ pub struct Gate {
 /// Causal depthwise convolution over the rows of a sequence, then SiLU.
 #[derive(Debug, Clone)]
 pub struct Conv {
-    /// What is convolved, `channels` columns.
+    /// The input, `channels` columns.
     pub x: Columns,
     /// Columns that are convolved, each by itself.
     pub channels: u32,
@@ -320,7 +320,7 @@ pub struct DeltaNet {
     pub qkv: Tensor,
     /// Logits of β, a column for each value head.
     pub beta: Columns,
-    /// What decay is made of, a column for each value head.
+    /// The input of the decay, a column for each value head.
     pub alpha: Columns,
     /// Is added to alpha before softplus, (value_heads).
     pub dt_bias: VectorId,

@@ -26,7 +26,7 @@ pub enum StateKind {
     },
 }
 
-/// What is declared of a state by the mixer that keeps it.
+/// Declaration of a state by the mixer that keeps it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StateSpec {
     /// The word for it in messages and printed plans.

@@ -13,7 +13,7 @@ pub enum RowCount {
     Fixed(u32),
 }
 
-/// What the elements of a tensor are.
+/// Type of a tensor's elements.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DType {
     /// 32-bit floats.
@@ -22,7 +22,7 @@ pub enum DType {
     U32,
 }
 
-/// What is declared of a tensor by whoever writes the op that makes it.
+/// Declaration of a tensor by whoever writes the op that makes it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TensorSpec {
     /// The word for it in printed plans.
@@ -31,7 +31,7 @@ pub struct TensorSpec {
     pub rows: RowCount,
     /// Elements of a row; rows lie at multiples of 32 of them.
     pub cols: u32,
-    /// What the elements are.
+    /// Type of the elements.
     pub dtype: DType,
 }
 

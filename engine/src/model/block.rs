@@ -16,7 +16,7 @@ use crate::{
 pub struct Layer {
     /// Norm before the mixer.
     pub attn_norm: Option<NormWeights>,
-    /// What looks at other rows.
+    /// The part that looks at other rows.
     pub mixer: Mixer,
     /// Norm of what the mixer adds.
     pub attn_post_norm: Option<VectorId>,

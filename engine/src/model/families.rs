@@ -7,7 +7,7 @@ use crate::{
     graph::{Activation, NormKind, RopeStyle},
 };
 
-/// What sets a family apart from Llama.
+/// Traits that set a family apart from Llama.
 #[derive(Debug)]
 pub struct Family {
     /// `general.architecture` in GGUF, also the prefix of its keys.
@@ -16,7 +16,7 @@ pub struct Family {
     pub aliases: &'static [&'static str],
     /// Which values of a head RoPE rotates together.
     pub rope_style: RopeStyle,
-    /// What norms divide by.
+    /// Divisor of norms.
     pub norm: NormKind,
     /// The activation of the MLP.
     pub activation: Activation,

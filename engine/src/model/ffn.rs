@@ -15,7 +15,7 @@ use crate::{
     },
 };
 
-/// What follows the mixer in a block.
+/// The part of a block that follows the mixer.
 #[derive(Debug)]
 pub enum Ffn {
     /// down(f(gate x) · up x).
@@ -106,7 +106,7 @@ impl Ffn {
         })
     }
 
-    /// What it adds to the residual stream, from its input `h`.
+    /// Writes its ops from the input `h`. Returns what is added to the residual stream.
     pub(super) fn ops(&self, g: &mut Graph, h: Tensor) -> Tensor {
         match self {
             Ffn::Gated {

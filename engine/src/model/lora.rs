@@ -8,13 +8,13 @@ use crate::{Error, Gpu, ModelFile, Result, Unsupported, file::TensorInfo, graph:
 
 /// LoRA's matrices, and what each pair of them changes.
 pub(crate) struct LoraLayout {
-    /// What is added beside which tensor.
+    /// Pairs A and B, each with the tensor that it changes.
     pub pairs: Vec<Pair>,
     /// A and B of each pair, one after the other.
     pub matrices: Vec<Matrix>,
 }
 
-/// What is added beside a tensor of the model.
+/// Low-rank pair A and B beside a tensor of the model.
 pub(crate) struct Pair {
     /// The model's matrix that has the tensor.
     pub target: MatrixId,

@@ -14,7 +14,7 @@ pub struct Rope {
     pub base: f32,
     /// Values of a head that are rotated; two make a pair.
     pub dimensions: u32,
-    /// What is done for contexts longer than trained.
+    /// Scaling for contexts longer than trained.
     pub scaling: Scaling,
     /// Factor on the length of what is rotated.
     pub length: f32,
@@ -22,7 +22,7 @@ pub struct Rope {
     pub original_context: u32,
 }
 
-/// What is done for contexts longer than trained.
+/// Scaling for contexts longer than trained.
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Scaling {
@@ -45,7 +45,7 @@ pub enum Scaling {
 }
 
 impl Rope {
-    /// What the metadata says under `family`.rope.
+    /// Reads the metadata under `family`.rope.
     pub(crate) fn of(file: &ModelFile, family: &str, head_dim: u32) -> Result<Rope> {
         let metadata = file.metadata();
         let key = |name: &str| format!("{family}.rope.{name}");

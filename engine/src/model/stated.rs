@@ -8,7 +8,7 @@ use crate::{
     graph::Activation,
 };
 
-/// What `transformers` calls the activations.
+/// Names of the activations in `transformers`.
 const SILU: &[&str] = &["silu", "swish"];
 const GELU: &[&str] = &["gelu_pytorch_tanh", "gelu_new", "gelu"]; // Gemma's first files say the last and mean the first
 

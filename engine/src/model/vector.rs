@@ -20,7 +20,7 @@ pub struct Vector {
 }
 
 impl Vector {
-    /// What plans call it.
+    /// Its name in plans.
     pub fn name(&self) -> String {
         join_names(&self.tensors)
     }

@@ -13,7 +13,7 @@ use crate::{
 /// A matrix on the GPU, made of one tensor or several.
 #[derive(Debug, Clone)]
 pub struct Matrix {
-    /// What plans call it: the tensor's name, or those of several joined.
+    /// Its name in plans: the tensor's, or those of several joined.
     pub name: String,
     /// How it is stored.
     pub format: &'static Format,

@@ -1,8 +1,8 @@
-//! What dispatches take at least: a simple model of cost, to hold measurements against.
+//! Least work of dispatches: a simple model of cost, to hold measurements against.
 
 use crate::Ceilings;
 
-/// What one dispatch takes at least. Norms, embeddings and sampling count as nothing but a dispatch.
+/// Least work of one dispatch. Norms, embeddings and sampling count as nothing but a dispatch.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Cost {
     /// Bytes of weights that it reads.
@@ -19,7 +19,7 @@ pub struct Cost {
     pub tokens: Option<u32>,
 }
 
-/// What dispatches take, for a number of tokens at a place in the context.
+/// Work of dispatches, for a number of tokens at a place in the context.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Load {
     /// Bytes that are read: weights and cache.

@@ -10,7 +10,7 @@ use crate::{
     graph::{MatrixId, Section, StateId, Tensor, VectorId},
 };
 
-/// What is bound to a name of a kernel.
+/// Resource that is bound to a name of a kernel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Binding {
     /// A tensor, before it is known where it lies.
@@ -33,7 +33,7 @@ pub enum Binding {
     Vector(VectorId),
     /// A table of cosines and sines, (context, pairs, 2).
     RopeTable(usize),
-    /// What a layer keeps of a session's sequences.
+    /// State that a layer keeps of a session's sequences.
     State(StateId),
 }
 
@@ -62,7 +62,7 @@ pub struct Dispatch {
     pub last_row: bool,
     /// The part of binding x that it binds, in bytes: start and size; all of it where none is given.
     pub x_range: Option<(u64, u64)>,
-    /// What it takes at least.
+    /// Its least work.
     pub cost: Cost,
     /// Names of the rules of lowering that made it what it is.
     pub rules: Vec<&'static str>,
@@ -75,7 +75,7 @@ impl Dispatch {
         (self.shader.kernel.grid)(&self.shader, self.units, rows)
     }
 
-    /// What is bound to a name of the kernel; all planes of weights go by one.
+    /// Resource that is bound to a name of the kernel; all planes of weights go by one.
     ///
     /// # Panics
     /// Where nothing is.
@@ -125,7 +125,7 @@ impl Plan {
 }
 
 impl Dispatch {
-    /// What it takes in a pass of `tokens` that begins at `position`; nothing where it is left out of that pass.
+    /// Its work in a pass of `tokens` that begins at `position`; nothing where it is left out of that pass.
     pub fn load(&self, tokens: u32, position: u32) -> Load {
         let left = tokens.saturating_sub(self.token_start);
         if left == 0 {
@@ -152,7 +152,7 @@ impl Dispatch {
 }
 
 impl Plan {
-    /// What all of it takes in a pass of `tokens` that begins at `position`.
+    /// Work of all dispatches in a pass of `tokens` that begins at `position`.
     pub fn load(&self, tokens: u32, position: u32) -> Load {
         let loads = self.dispatches.iter().map(|d| d.load(tokens, position));
         loads.fold(Load::default(), Load::and)

@@ -1,4 +1,4 @@
-//! What a graph is lowered for: an adapter, a model's weights, a width of passes.
+//! Target that a graph is lowered for: an adapter, a model's weights, a width of passes.
 
 use lantern_kernels::{Kernel, Part, Shader, attention_combine, parts::Scalar};
 
@@ -13,7 +13,7 @@ use crate::{
     },
 };
 
-/// What a pass is for.
+/// Kind of a pass, by its rows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Width {
     /// One row.
@@ -51,7 +51,7 @@ pub(crate) struct Lowering<'a> {
     pub gpu: &'a Gpu,
     /// The model's weights.
     pub layout: &'a Layout,
-    /// What is computed beside them, and the factor on each.
+    /// LoRAs that are computed beside them, and the factor on each.
     pub loras: &'a [(&'a LoraLayout, f32)],
     /// Exact or mixed arithmetic.
     pub precision: Precision,
@@ -61,7 +61,7 @@ pub(crate) struct Lowering<'a> {
     pub context: u32,
     /// Sequences that a session keeps state of.
     pub sequences: u32,
-    /// What the pass is for.
+    /// Kind of the pass.
     pub width: Width,
 }
 
@@ -98,7 +98,7 @@ impl Lowering<'_> {
         all.nth(id).expect("a matrix of the model or of LoRA")
     }
 
-    /// What LoRA has beside the matrix `target`: the number of A, the factor, and the pair.
+    /// LoRA's pairs beside the matrix `target`: the number of A, the factor, and the pair.
     pub(super) fn pairs(&self, target: MatrixId) -> Vec<(MatrixId, f32, &Pair)> {
         let mut found = Vec::new();
         let mut first = self.layout.matrices.len();

@@ -22,7 +22,7 @@ use crate::{
     },
 };
 
-/// What a model's plans are built of.
+/// Inputs that a model's plans are built from.
 #[derive(Clone, Copy)]
 pub struct Builder<'a> {
     /// Picks variants.
@@ -31,7 +31,7 @@ pub struct Builder<'a> {
     pub config: &'a Config,
     /// Its weights.
     pub layout: &'a Layout,
-    /// What is computed beside them, and the factor on each.
+    /// LoRAs that are computed beside them, and the factor on each.
     pub loras: &'a [(&'a LoraLayout, f32)],
     /// Exact or mixed arithmetic.
     pub precision: Precision,
@@ -57,7 +57,7 @@ pub struct Plans {
     pub greedy: Arc<Plan>,
     /// A token by chance.
     pub sample: Arc<Plan>,
-    /// What layers keep of a sequence, and whether it is in textures.
+    /// States that layers keep of a sequence, and whether each is in textures.
     pub states: Vec<(StateSpec, bool)>,
 }
 
@@ -119,7 +119,7 @@ impl Builder<'_> {
         self.lowering(width).lower(&graph)
     }
 
-    /// What a graph of this model is written for.
+    /// Sizes that a graph of this model is written for.
     pub fn shape(&self) -> Shape {
         Shape {
             context: self.context,
@@ -141,7 +141,7 @@ impl Builder<'_> {
         }
     }
 
-    /// What layers keep of a sequence, and whether it is in textures.
+    /// States that layers keep of a sequence, and whether each is in textures.
     pub fn states(&self) -> Vec<(StateSpec, bool)> {
         let lowering = self.lowering(Width::Decode);
         let textured = |state: StateSpec| {

@@ -74,7 +74,7 @@ fn norm_into_linear(lowering: &Lowering<'_>, steps: &mut Vec<Step>, name: &'stat
     }
 }
 
-/// What a norm reads, the norm, and its readers, where all of them can norm by themselves.
+/// Finds a norm's input, the norm, and its readers, where all of them can norm by themselves.
 fn norm_to_fuse(
     lowering: &Lowering<'_>,
     steps: &[Step],
@@ -143,7 +143,7 @@ fn is_adapted(lowering: &Lowering<'_>, step: &Step) -> bool {
     }
 }
 
-/// What LoRA adds to gates and ups is added before their product: one step computes all of it.
+/// Adds LoRA's part of gates and ups before their product: one step computes all of it.
 fn lora_beside_gate_up(lowering: &Lowering<'_>, steps: &mut Vec<Step>, name: &'static str) {
     let mut index = 0;
     while index < steps.len() {
@@ -204,7 +204,7 @@ fn gate_as_epilogue(_: &Lowering<'_>, steps: &mut Vec<Step>, name: &'static str)
     });
 }
 
-/// What is added to a tensor that nothing reads any more is added in its memory, where it is made.
+/// Adds into the memory of a tensor that nothing reads any more, in the step that makes the other summand.
 fn sum_as_epilogue(_: &Lowering<'_>, steps: &mut Vec<Step>, name: &'static str) {
     fuse_into_maker(steps, name, |steps, index| {
         let (made, into) = sum_to_fuse(steps, index)?;

@@ -2,7 +2,7 @@
 
 use crate::graph::{Activation, Graph, Node, Op, Section, StoreKv, Tensor, VectorId};
 
-/// What happens to a result on its way to memory.
+/// Operation on a result on its way to memory.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) enum Epilogue {
     /// y = v.
@@ -29,10 +29,10 @@ pub(super) struct Step {
     pub section: Section,
     pub op: Op,
     pub output: Option<Tensor>,
-    /// What a linear layer's input goes through first.
+    /// Norm that a linear layer's input goes through first.
     pub norm: Option<FusedNorm>,
     pub epilogue: Epilogue,
-    /// What happens to a linear layer's result after its bias.
+    /// Activation of a linear layer's result, after its bias.
     pub activation: Option<Activation>,
     /// Rotated keys, and values, go into the cache at once.
     pub store: Option<StoreKv>,

@@ -1,4 +1,4 @@
-//! What a file's header alone says of a model on an adapter: its context, its plans, its graph. No weights are read.
+//! Context, plans and graph of a model on an adapter, by the file's header alone. No weights are read.
 
 use crate::{
     Error, Gpu, ModelFile, Result,

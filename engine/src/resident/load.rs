@@ -53,7 +53,7 @@ pub(crate) struct Loaded {
     pub prefill_batch: usize,
     /// Buffers of each matrix's pieces.
     matrices: Vec<Vec<Stored>>,
-    /// What comes from the file whenever it is needed.
+    /// Weights that come from the file whenever they are needed.
     pub stream: Option<Stream>,
     /// Bytes on the GPU that it and a session were to keep to.
     budget: Option<u64>,
@@ -62,7 +62,7 @@ pub(crate) struct Loaded {
     vector_places: Vec<(u64, u64)>,
     /// Cosines and sines, (context, pairs, 2), of each table that blocks name.
     rope_tables: Vec<Buffer>,
-    /// What activations of a pass take turns in; sessions share it.
+    /// Buffers that activations of a pass take turns in; sessions share them.
     pub activations: Activations,
     /// The plans, and the version of the adapter's variants that they were made of.
     plans: Mutex<(u64, Arc<Plans>)>,

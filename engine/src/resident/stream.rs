@@ -37,14 +37,14 @@ const TRIAL_BYTES: u64 = 64 << 20;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Unit(Vec<(MatrixId, usize)>);
 
-/// What streams, decided before anything is loaded.
+/// The units that stream, decided before anything is loaded.
 pub(super) struct Division {
     pub units: Vec<Unit>,
     /// The embedding's rows of a pass.
     pub rows: Matrix,
 }
 
-/// What streams, and where it comes by.
+/// The units that stream, and the buffers that they come through.
 pub(crate) struct Stream {
     file: ModelFile,
     units: Vec<Unit>,
@@ -71,11 +71,11 @@ struct State {
     running: bool,
     /// The unit that lies in each half.
     held: [Option<usize>; 2],
-    /// What was last computed with each.
+    /// Fence after the last work that read each.
     computed: [Option<Fence>; 2],
 }
 
-/// What a piece takes in a buffer.
+/// Bytes that a piece takes in a buffer.
 fn piece_bytes(matrices: &[Matrix], (matrix, piece): (MatrixId, usize)) -> u64 {
     let matrix = &matrices[matrix];
     matrix.planes(matrix.pieces[piece]).1
@@ -179,7 +179,7 @@ fn units(builder: &Builder<'_>, plans: &Plans, matrices: &mut [Matrix]) -> Vec<U
     layers.into_iter().chain(parts).collect()
 }
 
-/// What the blocks of layer `layer` read, the largest first.
+/// Pieces that layer `layer` reads, the largest first.
 fn layer_unit(body: &Plan, matrices: &[Matrix], layer: u32) -> Unit {
     let dispatches = body.dispatches.iter().filter(|d| d.layer == Some(layer));
     let mut pieces = Vec::new();
@@ -389,7 +389,7 @@ pub(super) struct Loading<'a> {
     pub gpu: &'a Gpu,
     pub file: &'a ModelFile,
     pub layout: &'a Layout,
-    /// What streams.
+    /// The units that stream.
     pub units: &'a [Unit],
     pub upload: Upload<'a>,
     /// Where the weights are random.

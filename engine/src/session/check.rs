@@ -14,7 +14,7 @@ use crate::{
     },
 };
 
-/// What the GPU may be off by (NMSE): far more than any arithmetic loses, and far less than any mistake costs.
+/// Largest error that the GPU may have (NMSE): far more than any arithmetic loses, and far less than any mistake costs.
 const NMSE_MAX: f64 = 1e-5;
 
 /// A dispatch that was run on both sides.

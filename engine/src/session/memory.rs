@@ -25,7 +25,7 @@ use crate::{
 /// Tokens that the ring of sampled tokens holds.
 pub(super) const RING: usize = 64;
 
-/// What belongs to one session on the GPU.
+/// Memory of one session on the GPU.
 pub(super) struct Memory {
     pub states: States,
     /// Rows of a pass: tokens, positions, sequences.
@@ -68,7 +68,7 @@ impl Memory {
 
 /// A session's plans, bound to its memory.
 pub(super) struct Compiled {
-    /// What activations take turns in; shared with the model and its other sessions as far as sizes allow.
+    /// Buffers that activations take turns in; shared with the model and its other sessions as far as sizes allow.
     pub activations: Activations,
     /// One row, with its logits.
     pub decode: CompiledPlan,

@@ -56,7 +56,7 @@ pub struct Session {
     /// The logits are those after the last token.
     fresh: bool,
     memory: Memory,
-    /// What is computed beside the model's layers, and the factor on each.
+    /// LoRAs that are computed beside the model's layers, and the factor on each.
     loras: Vec<(Lora, f32)>,
     compiled: Compiled,
     batching: ReadbackBatching,
@@ -165,14 +165,14 @@ impl Session {
         dispatches.iter().map(|d| d.cost.bytes).sum()
     }
 
-    /// What one more token takes at `position`, and how long that is on an adapter that reaches its ceilings all the time.
+    /// Work of one more token at `position`, and its seconds on an adapter that reaches its ceilings all the time.
     pub fn decode_load(&self, position: usize, ceilings: &Ceilings) -> (Load, f64) {
         let (plan, position) = (&self.decode_at(position).plan, position as u32);
         (plan.load(1, position), plan.seconds(1, position, ceilings))
     }
 
-    /// What a prompt of `tokens` takes from `position` on, in passes as wide as this model's are, and how long that is on
-    /// an adapter that reaches its ceilings all the time.
+    /// Work of a prompt of `tokens` from `position` on, in passes as wide as this model's are, and its seconds on an
+    /// adapter that reaches its ceilings all the time.
     pub fn prefill_load(&self, tokens: usize, position: usize, ceilings: &Ceilings) -> (Load, f64) {
         let prefill_batch = self.model.prefill_batch;
         let (mut load, mut seconds) = (Load::default(), 0.0);

@@ -17,7 +17,7 @@ use crate::{
 /// it also draws stands still meanwhile.
 const SUBMISSION_SECONDS: f64 = 0.1;
 
-/// What the rows of a pass are computed from, and by which plan.
+/// Input of a pass's rows, and the plan that computes them.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Kind {
     /// One token, by the plan for one row.

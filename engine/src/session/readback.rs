@@ -12,7 +12,7 @@ const BATCH_MAX: usize = 16;
 /// Weight of the newest measurement in the running mean.
 const NEWEST: f64 = 0.25;
 
-/// What is known of the cost of a token and of a reading.
+/// Seconds of a token and of a reading as measured, and the batches that suit them.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct ReadbackBatching {
     /// Seconds of a reading by itself.

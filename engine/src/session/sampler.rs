@@ -23,7 +23,7 @@ pub struct SamplerOptions {
     pub frequency_penalty: f32,
     /// Subtracted once from tokens sampled.
     pub presence_penalty: f32,
-    /// The same seed on the same adapter samples the same.
+    /// Seed of chance; equal ones sample the same on the same adapter.
     pub seed: u64,
 }
 

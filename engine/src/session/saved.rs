@@ -12,7 +12,7 @@ use crate::{
 /// The form of [`Saved`] and of the pieces.
 const VERSION: u32 = 4;
 
-/// What a saved session says of itself.
+/// Description of a saved session, beside its pieces.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Saved {
     version: u32,
@@ -41,7 +41,7 @@ pub struct Saved {
     rings: Vec<(u32, usize)>,
 }
 
-/// What sessions of an earlier version say nothing of; they are refused by that.
+/// Cache type of sessions of an earlier version, which do not tell it; they are refused by their version.
 fn before() -> CacheType {
     CacheType::F16
 }
@@ -58,7 +58,7 @@ impl Saved {
 }
 
 impl Session {
-    /// What is to be kept beside the pieces.
+    /// Describes the session, to be kept beside the pieces.
     ///
     /// # Errors
     /// [`Error::Unsupported`] where rows were given in the place of tokens: they are not kept.

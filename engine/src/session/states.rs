@@ -1,4 +1,4 @@
-//! What a session's layers keep of its sequences, and copies of what cannot go back by itself.
+//! States that a session's layers keep of its sequences, and copies of those that cannot go back by themselves.
 
 use crate::{
     Gpu, Result,
@@ -65,7 +65,7 @@ impl States {
         })
     }
 
-    /// What is declared of each state.
+    /// Declaration of each state.
     pub fn specs(&self) -> &[StateSpec] {
         &self.specs
     }

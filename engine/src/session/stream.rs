@@ -48,7 +48,7 @@ impl Session {
         Ok(all)
     }
 
-    /// What the embedding looks up for these tokens: themselves, or, where the model streams, the numbers of their rows,
+    /// Numbers that the embedding looks up for these tokens: the tokens, or, where the model streams, those of their rows,
     /// which are read from the file for this pass.
     pub(super) async fn embedding_rows(&self, tokens: &[u32]) -> Result<Vec<u32>> {
         let model: &Loaded = &self.model;

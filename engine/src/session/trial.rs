@@ -19,7 +19,7 @@ pub const TRIAL_SECONDS: f64 = 0.3;
 /// A variant that computes wrong, and the one that takes its place.
 #[derive(Debug, Clone)]
 pub struct Replaced {
-    /// What was wrong.
+    /// The variant, and what was wrong.
     pub row: SelfTestRow,
     /// `kernel.variant` that is used instead.
     pub by: String,
@@ -104,7 +104,7 @@ fn untried(gpu: &Gpu, plans: &Plans) -> Option<Shader> {
     found.map(|dispatch| dispatch.shader.clone())
 }
 
-/// What a trial of a shader is kept as: kernel, variant, and the part that its first socket has: a format, where the
+/// Name that a trial of a shader is kept by: kernel, variant, and the part that its first socket has: a format, where the
 /// kernel reads weights.
 pub(crate) fn trial_name(shader: &Shader) -> String {
     let part = shader.parts.first().map_or("", |part| part.name);

@@ -29,7 +29,7 @@ pub struct TunedRow {
     pub seconds: f64,
 }
 
-/// What the head takes, in seconds: after a prompt, whose last token lies anywhere, and in a pass of one token, whose kernel
+/// Seconds that the head takes: after a prompt, whose last token lies anywhere, and in a pass of one token, whose kernel
 /// may be another.
 #[derive(Debug, Clone, Copy)]
 pub struct HeadSeconds {

@@ -90,7 +90,7 @@ fn merges(lines: &[String], ids: &Vocab) -> std::result::Result<Merges, (usize, 
     Ok(merges)
 }
 
-/// What stands before and after the first space that is not the first byte.
+/// Splits a line at its first space that is not the first byte.
 pub(super) fn halves(line: &str) -> Option<(&str, &str)> {
     let after = line.char_indices().nth(1)?.0;
     let space = after + line[after..].find(' ')?;

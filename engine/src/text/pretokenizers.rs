@@ -15,7 +15,7 @@ use crate::{Error, Result, Unsupported};
 /// A row of the table.
 #[derive(Debug)]
 pub(super) struct Rule {
-    /// What `tokenizer.ggml.pre` says.
+    /// Names in `tokenizer.ggml.pre`.
     names: &'static [&'static str],
     /// Done one after the other, each to what the ones before have cut.
     stages: &'static [Stage],
@@ -46,7 +46,7 @@ const fn only(pattern: &'static str) -> Stage {
     }
 }
 
-/// What matches, and white space.
+/// Stage that cuts out what matches, and white space.
 const fn words(pattern: &'static str) -> Stage {
     Stage {
         pattern,

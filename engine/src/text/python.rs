@@ -178,7 +178,7 @@ fn float(value: f64) -> String {
     }
 }
 
-/// What `{{ value }}` prints: text as it is, all else as Python's `str` has it.
+/// Prints `value` as `{{ value }}` does: text as it is, all else as Python's `str` has it.
 pub(super) fn print(value: &Value) -> Result<String, Error> {
     if !matches!(value.kind(), ValueKind::Seq | ValueKind::Map) {
         return Ok(value.to_string());
@@ -196,7 +196,7 @@ const DEPTH_MAX: usize = 128;
 /// soon a million items to write.)
 const SIZE_MAX: usize = 16 << 20;
 
-/// What an item counts for beside its text.
+/// Bytes that an item counts for beside its text.
 const ITEM_SIZE: usize = 16;
 
 /// An error for a value that honest templates do not write. Goes by what would be written, not by what is stored.

@@ -1,6 +1,6 @@
 //! SentencePiece's byte-pair merging as files with `tokenizer.ggml.model = llama` want it: no list of merges, but a score per token.
 //!
-//! Of all neighbours that join to a token, the pair whose token has the best score is joined first, of equals the leftmost; what is no
+//! The pair of neighbours whose token has the best score is joined first, of equals the leftmost; what is no
 //! token in the end is written as bytes. The `tokenizers` crate joins by a list instead, in which no two merges can be equal, and leaves
 //! out joins of characters that are no tokens by themselves, so this is written here. Where `lantern.tokenizer.merges`
 //! has such a list, from a `tokenizer.json`, pairs are joined in its order.
@@ -38,7 +38,7 @@ pub(super) struct SentencePiece {
     pub prefix: Prefix,
 }
 
-/// What is joined first.
+/// Order of joining.
 #[derive(Debug)]
 enum Order {
     /// The pair whose token has the best score. By id, never NaN.

@@ -27,7 +27,7 @@ pub(super) struct Special<'t> {
     pub swallows_space: bool,
 }
 
-/// What to look for. Built once; looking is linear in the text.
+/// Special tokens to look for. Built once; looking is linear in the text.
 #[derive(Debug)]
 pub(super) struct Specials {
     automaton: Option<AhoCorasick>,

@@ -43,7 +43,7 @@ impl<'t> TextStream<'t> {
         self.stopped
     }
 
-    /// What was held back, at the end of the tokens. Half a character becomes U+FFFD. Empty after a stop string.
+    /// Returns the text held back, at the end of the tokens. Half a character becomes U+FFFD. Empty after a stop string.
     pub fn finish(&mut self) -> String {
         let rest = std::mem::take(&mut self.bytes);
         if self.stopped {
@@ -131,7 +131,7 @@ mod tests {
         Tokenizer::from_metadata(&metadata).unwrap()
     }
 
-    /// What each push gives, then what is left.
+    /// Texts that each push gives, then the rest.
     fn stream(tokens: &[u32], words: &[&str], stops: &[&str]) -> Vec<String> {
         let tokenizer = tokenizer(words);
         let mut stream = TextStream::new(&tokenizer, stops.iter().map(|&s| s.to_owned()).collect());

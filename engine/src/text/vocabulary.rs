@@ -10,7 +10,7 @@ use crate::{
 /// Token id by text.
 type Ids<'t> = HashMap<&'t str, u32>;
 
-/// What a token is for; GGUF's `tokenizer.ggml.token_type`.
+/// Purpose of a token; GGUF's `tokenizer.ggml.token_type`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
     /// Text.
@@ -93,7 +93,7 @@ pub(super) struct Vocabulary {
     pub ends: BTreeSet<u32>,
 }
 
-/// What a tokenizer model takes for granted where the file is silent.
+/// Values that a tokenizer model takes for granted where the file is silent.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Defaults {
     pub bos: Option<u32>,

@@ -8,7 +8,7 @@ use super::{Format, q4_0::Q4_0, q4_k::Q4_K, q6_k::Q6_K, q8_0::Q8_0};
 /// One block of weights, [`Format::block`] of them, into [`Format::bytes`].
 pub type Encoder = fn(weights: &[f32], block: &mut [u8]);
 
-/// What weights can be quantised to.
+/// Formats that weights can be quantised to, each with its encoder.
 pub const ENCODERS: [(&Format, Encoder); 4] =
     [(&Q4_0, q4_0), (&Q8_0, q8_0), (&Q4_K, q4_k), (&Q6_K, q6_k)];
 

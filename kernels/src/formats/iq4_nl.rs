@@ -18,7 +18,7 @@ struct Block {
 }
 const _: () = assert!(size_of::<Block>() == 18);
 
-/// What the four bits stand for, also in IQ4_XS.
+/// Values that the four bits stand for, also in IQ4_XS.
 pub(super) const VALUES: [i8; 16] = [
     -127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113,
 ];

@@ -21,7 +21,7 @@ pub struct Plane {
 }
 
 impl Plane {
-    /// What most of a weight is in: `bytes` of a unit.
+    /// Plane of the quants, most of a weight's bits: `bytes` of a unit.
     pub(super) const fn quants(bytes: usize) -> Plane {
         Plane {
             binding: "w_quants",
@@ -127,7 +127,7 @@ fn copy(run: &[u8], to: &mut [u8]) {
 /// Texels of a row of a texture that holds weights.
 pub const TEXTURE_WIDTH: u32 = 4096;
 
-/// What a kernel calls before it reads plane `PLANE_TEXTURES[i]`.
+/// WGSL of the call that must come before plane `PLANE_TEXTURES[i]` is read.
 macro_rules! begin {
     (0) => {
         "quants_begin(); "
@@ -140,7 +140,7 @@ macro_rules! begin {
     };
 }
 
-/// What a decoder reads its planes with: in buffers, and in textures. Kernels call `w_begin` before they read any.
+/// Parts that a decoder reads its planes with: in buffers, and in textures. Kernels call `w_begin` before they read any.
 macro_rules! planes {
     ($($(#[$doc:meta])* $name:ident: [$($i:tt)*];)*) => {
         $($(#[$doc])* pub(super) static $name: [&[&Part]; 2] =

@@ -32,7 +32,7 @@ fn four_bits(q: vec4u) -> Group {
         nibbles(q.z), nibbles(q.z >> 4u), nibbles(q.w), nibbles(q.w >> 4u));
 }
 
-// The same with a fifth bit: bit k of byte j of `high` is that of weight 4 k + j.
+// 32 weights of five bits: four as in `four_bits`, and the fifth of weight 4 k + j is bit k of byte j of `high`.
 fn five_bits(q: vec4u, high: u32) -> Group {
     return Group(with_fifth(q.x, high * 16u), with_fifth(q.x >> 4u, high * 8u),
         with_fifth(q.y, high * 4u), with_fifth(q.y >> 4u, high * 2u),
@@ -43,7 +43,7 @@ fn with_fifth(low: u32, high: u32) -> vec4f {
     return bytes_placed((low & 0x0f0f0f0fu) | (high & 0x10101010u));
 }
 
-// Of four words, two by whether `place` is odd, and a halfword by `place` below 8.
+// Two of four words by whether `place` is odd, and a halfword of them by `place` below 8.
 fn pair_of(words: vec4u, place: u32) -> vec2u { return select(words.xy, words.zw, place % 2u == 1u); }
 fn half_of(words: vec4u, place: u32) -> u32 { return words[place / 2u] >> (place % 2u * 16u); }
 
@@ -62,7 +62,7 @@ fn signed_bytes(word: u32) -> vec4f {
 }
 const BYTES = vec4f(5.9604644775390625e-8); // 2^-24
 
-// What `four_bits` yields, by the table of iq4_nl: -127 -104 -83 -65 -49 -35 -22 -10 1 13 25 38 53 69 89 113. A polynomial,
+// Weights of `four_bits` by the table of iq4_nl: -127 -104 -83 -65 -49 -35 -22 -10 1 13 25 38 53 69 89 113. A polynomial,
 // at most 0.44 off before it is rounded, costs far less than looking things up.
 fn curved(q: Group) -> Group {
     return Group(curve(q.a), curve(q.b), curve(q.c), curve(q.d), curve(q.e), curve(q.f), curve(q.g), curve(q.h));
@@ -72,13 +72,13 @@ fn curve(q: vec4f) -> vec4f {
     return round(n * (n * (n * (n * 0.00158604 + 0.0310864) - 1.37193) + 24.1738) - 126.567);
 }
 
-// What `four_bits` yields, as bytes.
+// Weights of `four_bits`, as bytes.
 fn four_bits_bytes(q: vec4u) -> Bytes {
     let low = vec4u(0x0f0f0f0fu);
     return Bytes(vec4u(q.x, q.x >> 4u, q.y, q.y >> 4u) & low, vec4u(q.z, q.z >> 4u, q.w, q.w >> 4u) & low);
 }
 
-// What `five_bits` yields, as bytes.
+// Weights of `five_bits`, as bytes.
 fn five_bits_bytes(q: vec4u, high: u32) -> Bytes {
     let w = four_bits_bytes(q);
     let fifth = vec4u(0x10101010u);

@@ -1,4 +1,4 @@
-//! What attention reads and writes: how keys and values are kept, which cells they lie in, which of them a row sees.
+//! Keys and values that attention reads and writes: how they are kept, which cells they lie in, which of them a row sees.
 
 use super::socket;
 use crate::{Part, Socket};
@@ -229,7 +229,7 @@ static MASK_NONE: Part = Part {
     ..Part::new("unmasked", include_str!("mask.wgsl"))
 };
 
-/// What happens to a score.
+/// Treatment of a score.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Scores {
     /// Nothing.

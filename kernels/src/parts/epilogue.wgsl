@@ -1,4 +1,4 @@
-// What happens to the results of two rows: EPILOGUE is the number of the choice. Of a gated unit (Shazeer 2020) gate and up
+// Treatment of the results of two rows: EPILOGUE is the number of the choice. Of a gated unit (Shazeer 2020) gate and up
 // alternate, so that two rows make one result; or the gate was stored before, in y.
 const ADD = 1u;
 const GLU = 2u;

@@ -2,8 +2,8 @@
 // registers without being asked.
 struct Group { a: vec4f, b: vec4f, c: vec4f, d: vec4f, e: vec4f, f: vec4f, g: vec4f, h: vec4f }
 
-// Of those one of each four: the a to d and the e to h of one of four lanes.
+// One of each four of a Group: the a to d and the e to h of one of four lanes.
 struct OfLane { low: vec4f, high: vec4f }
 
-// The same as signed bytes: word i has neighbours 4 i to 4 i + 3.
+// A Group as signed bytes: word i has neighbours 4 i to 4 i + 3.
 struct Bytes { a: vec4u, b: vec4u }

@@ -7,7 +7,7 @@ fn x_of_lane(place: u32, lane: u32) -> OfLane {
         vec4f(x[place].e[lane], x[place].f[lane], x[place].g[lane], x[place].h[lane]));
 }
 
-// What the four lanes have.
+// Group that the four lanes have together.
 fn all_lanes(v: OfLane) -> Group {
     return Group(shown(v.low.x), shown(v.low.y), shown(v.low.z), shown(v.low.w),
         shown(v.high.x), shown(v.high.y), shown(v.high.z), shown(v.high.w));

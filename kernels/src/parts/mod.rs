@@ -44,7 +44,7 @@ pub static BITS: Part = Part {
     uses: &[&GROUP_TYPES],
     ..Part::new("", include_str!("bits.wgsl"))
 };
-/// What 32 neighbours of a row are.
+/// Types of 32 neighbours of a row.
 pub static GROUP_TYPES: Part = Part::new("", include_str!("group.wgsl"));
 /// Rows of a pass, shared by its dispatches.
 pub static ROWS: Part = Part {
@@ -56,7 +56,7 @@ pub static ROWS_SAMPLED: Part = Part {
     uses: &[&ROW_TYPES],
     ..Part::new("", include_str!("rows_sampled.wgsl"))
 };
-/// What rows are.
+/// Types of the rows of a pass.
 static ROW_TYPES: Part = Part::new("", include_str!("rows.wgsl"));
 
 /// The rows of one sequence, one after the other.
@@ -288,7 +288,7 @@ const STRIDE = 40u; // of a row of a tile: 32 columns, and a gap that spreads ro
     )
 };
 
-/// What tiles in workgroup memory are made of.
+/// Type of the numbers in tiles in workgroup memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Scalar {
     /// f32.

@@ -3,7 +3,7 @@
 alias Plane = texture_2d<f32>;
 @group(0) @binding(11) var plane_nearest: sampler;
 
-// What a texel takes of the texture's width and height, 1 and 1.
+// Size of a texel, where the texture's width and height are 1 and 1.
 fn texel_of(plane: Plane) -> vec2f { return 1.0 / vec2f(textureDimensions(plane)); }
 
 fn plane_texel(plane: Plane, texel: vec2f, i: u32) -> vec4u {

@@ -1,9 +1,9 @@
-//! What happens to activations: on their way in, as they meet weights, and on their way out.
+//! Treatment of activations: on their way in, as they meet weights, and on their way out.
 
 use super::{GROUP_TYPES, socket};
 use crate::{Part, Socket};
 
-/// What happens to activations before they meet the weights.
+/// Treatment of activations before they meet the weights.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Input {
     /// Nothing.
@@ -144,7 +144,7 @@ static PACKED_UNIFORM: Part = Part::new(
 ",
 );
 
-/// What happens to a result on its way to memory.
+/// Treatment of a result on its way to memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Epilogue {
     /// y = v
@@ -239,7 +239,7 @@ socket! { OutputGate, "gates":
     Sigmoid => SIGMOID,
 }
 
-/// What happens to a value.
+/// Function that is applied to a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Activation {
     /// Nothing.
@@ -285,7 +285,7 @@ fn activated(v: f32) -> f32 { return params.factor * v; }
 ",
 );
 
-/// What is added to a value before.
+/// Summand of a value before its activation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Shift {
     /// Nothing.
@@ -313,7 +313,7 @@ fn shifted(v: f32, col: u32) -> f32 { return v + bias[col]; }
 ",
 );
 
-/// What rows are normed by.
+/// Statistics that rows are normed by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Statistics {
     /// The root of the mean square: RMSNorm (Zhang & Sennrich 2019), without mean and bias.
@@ -336,7 +336,7 @@ fn norm_shift(col: u32) -> f32 { return 0.0; }
 );
 static NORM_LAYER: Part = Part::new("layer", include_str!("norm_layer.wgsl"));
 
-/// What is normed, and where to.
+/// Operand of a norm, and where the result goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NormResult {
     /// y = norm(x)

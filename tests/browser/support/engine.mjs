@@ -1,4 +1,4 @@
-// What the tests of the built package share: the default model and the references behind a server, pages that load the
+// Helpers for tests of the built package: the default model and the references behind a server, pages that load the
 // package, the counting of what was fetched. No test.
 
 import { execFileSync } from 'node:child_process';

@@ -1,4 +1,4 @@
-// What the tests of the chat page share: the page assembled with a mock in place of the engine, a browser, and
+// Helpers for tests of the chat page: the page assembled with a mock in place of the engine, a browser, and
 // pages that fail their test when anything complains.
 
 import assert from 'node:assert/strict';

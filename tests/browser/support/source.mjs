@@ -1,4 +1,4 @@
-// What the browser tests of the source layer share: a server, a browser, pages with the worker, files to load.
+// Helpers for browser tests of the source layer: a server, a browser, pages with the worker, files to load.
 
 import assert from 'node:assert/strict';
 import { open } from './chromium.mjs';

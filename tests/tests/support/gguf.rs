@@ -22,13 +22,13 @@ pub const F64: u32 = 12;
 #[derive(Debug, Clone)]
 pub struct Gguf {
     pub version: u32,
-    /// What the header claims; None: the truth.
+    /// Number of tensors that the header claims; None: the truth.
     pub tensors_claimed: Option<u64>,
     pub entries_claimed: Option<u64>,
     /// Key, and the value with its type number.
     pub metadata: Vec<(Vec<u8>, Vec<u8>)>,
     pub tensors: Vec<Tensor>,
-    /// What the data is padded to; the header does not say it by itself.
+    /// Alignment of the data, in bytes; the header does not say it by itself.
     pub alignment: usize,
     /// Bytes of data.
     pub data: usize,

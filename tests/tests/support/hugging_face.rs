@@ -46,7 +46,7 @@ const NAMES: &[(&str, &str)] = &[
     ("ffn_down_exps", "mlp.experts.E.down_proj"),
 ];
 
-/// What is other where norms follow a layer, and where gate and up are one.
+/// Names that differ where norms follow a layer, and where gate and up are one.
 #[rustfmt::skip] // a table
 const NAMES_AFTER: &[(&str, &str)] = &[
     ("post_attention_norm", "post_attention_layernorm"), ("ffn_norm", "pre_feedforward_layernorm"),

@@ -12,7 +12,7 @@ use lantern_kernels::Shader;
 use pollster::block_on;
 use serde::Deserialize;
 
-/// What a reference's JSON holds.
+/// Content of a reference's JSON.
 #[derive(Deserialize)]
 pub struct Reference {
     #[serde(default)]

@@ -1,4 +1,4 @@
-// What the source layer offers to the engine, and the few things that all of its files share. No behaviour of its own.
+// Interface of the source layer to the engine, and the few things that all of its files share. No behaviour of its own.
 
 import type { LoadProgress } from '../types.js';
 
@@ -41,7 +41,7 @@ export interface OpenOptions {
 export type Bytes = Uint8Array<ArrayBuffer>;
 
 /**
- * What is fetched, checked and kept at a time: small enough to hold several, large enough that the round trip hardly
+ * Bytes that are fetched, checked and kept at a time: few enough to hold several, enough that the round trip hardly
  * counts.
  */
 export const CHUNK = 2 << 20;

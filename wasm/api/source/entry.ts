@@ -31,7 +31,7 @@ interface SyncHandle {
 export class Entry {
   /** Chunks that are here. */
   private readonly here: Set<number>;
-  /** Those of them whose bytes were compared with their sum in this visit. */
+  /** Chunks whose bytes were compared with their sum in this visit. */
   private readonly checked = new Set<number>();
   private sums: Map<number, string>;
   private verifiedSum: string | undefined;
@@ -49,7 +49,7 @@ export class Entry {
     this.verifiedSum = found?.verified;
   }
 
-  /** What an earlier visit left; none where that is nothing, or of no use. */
+  /** Opens what an earlier visit left; none where that is nothing, or of no use. */
   static async open(key: string): Promise<Entry | undefined> {
     const dir = await folder(false);
     const handles = dir && (await openHandles(dir, key, false));

@@ -11,7 +11,7 @@ const FIRST_PAUSE_MS = 500;
 /** A connection on which nothing comes for so long counts as broken. */
 const STALL_MS = 30_000;
 
-/** What a server says of a file. */
+/** Description of a file by its server. */
 export interface Described {
   size: number;
   etag?: string;

@@ -1,10 +1,10 @@
-// What is written beside a kept file: which file it is, and which of its chunks are here, each with its SHA-256. Lines
+// Log that is kept beside a file: which file it is, and which of its chunks are here, each with its SHA-256. Lines
 // are only ever added, and only after what they say is on disk; so of a crash nothing is left but a torn last line.
 // Text only, no files.
 
 import { CHUNK, asSha256, chunkLength, chunksOf } from './contract.js';
 
-/** What an entry of the cache is a copy of. */
+/** File that an entry of the cache is a copy of. */
 export interface About {
   url: string;
   name: string;
@@ -17,7 +17,7 @@ export interface Log {
   about: About;
   /** SHA-256 of each chunk that was written. */
   sums: Map<number, string>;
-  /** Those of them that were found damaged since. */
+  /** Chunks that were written and found damaged since. */
   lost: Set<number>;
   /** SHA-256 that the whole file was found to have. */
   verified?: string;

@@ -13,7 +13,7 @@ import { keyOf, lock, persistOnce, room, usable } from './storage.js';
 /** One file: where it is, and what is known of it. */
 export interface Target {
   url: string;
-  /** What it is listed as; by default, what it is kept as already, or the end of its address. */
+  /** Name that it is listed by; by default, the one that it is kept by already, or the end of its address. */
   name?: string;
   sha256?: string;
 }

@@ -21,7 +21,7 @@ export interface RemotePlan {
   about: About;
   /** Whether the server gives ranges, as far as is known. */
   ranges: boolean;
-  /** What is here already, and where more is kept. */
+  /** Entry of the cache that has the chunks that are here already, and where more are kept. */
   entry?: Entry;
   /** Whether to fetch and keep all of it. */
   keep: boolean;

@@ -38,7 +38,7 @@ export async function folder(create: boolean): Promise<FileSystemDirectoryHandle
   }
 }
 
-/** What a file is kept under: short, and fit for a file name. */
+/** Key that a file is kept under: short, and fit for a file name. */
 export async function keyOf(url: string): Promise<string> {
   return (await sha256Hex(new TextEncoder().encode(url))).slice(0, 20);
 }
@@ -56,7 +56,7 @@ export async function lock(key: string, signal: AbortSignal, waiting: () => void
   });
 }
 
-/** The same, but none where another holds it. */
+/** Takes the lock of `key` and gives what releases it; none where another holds it. */
 export function tryLock(key: string): Promise<(() => void) | undefined> {
   const locks = globalThis.navigator?.locks as LockManager | undefined;
   if (!locks) return Promise.resolve(() => {});

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use super::{super::Value, json::Object};
 use crate::{Error, Result, Unsupported, file::short};
 
-/// What `transformers` calls a family, and how its files differ from Llama's.
+/// A family's name in `transformers`, and how its files differ from Llama's.
 #[derive(Debug)]
 pub(super) struct Row {
     /// In `architectures`.
@@ -177,7 +177,7 @@ pub(super) fn row_of(architecture: &str) -> Option<&'static Row> {
     ROWS.iter().find(|row| row.architecture == architecture)
 }
 
-/// What GGUF would say of the model, rotary embedding and tokenizer apart.
+/// Metadata of the model as GGUF has it, without rotary embedding and tokenizer.
 pub(super) fn metadata(config: &Object, row: &Row) -> Result<BTreeMap<String, Value>> {
     check(config)?;
     for &key in row.required {

@@ -26,7 +26,7 @@ pub(super) struct Object {
 }
 
 impl Folder {
-    /// What to call a file of it.
+    /// Path of a file of the folder, for messages.
     pub fn label(&self, name: &str) -> String {
         self.0.join(name).display().to_string()
     }
@@ -108,7 +108,7 @@ fn read(path: &Path, max: u64) -> io::Result<Option<Vec<u8>>> {
 }
 
 impl Object {
-    /// What is under `key`; JSON's null is nothing.
+    /// Value under `key`; none where it is missing or JSON's null.
     pub fn get(&self, key: &str) -> Option<&Value> {
         self.map.get(key).filter(|value| !value.is_null())
     }

@@ -1,4 +1,4 @@
-//! What GGUF calls the tensors of `transformers`' models, as a table.
+//! Table of GGUF's names for the tensors of `transformers`' models.
 
 use super::config::Row;
 
@@ -48,10 +48,10 @@ const EXPERT: &[(&str, &str)] = &[
     ("w2", "ffn_down_exps"),
 ];
 
-/// What is computed from the configuration anyway; old files have it too: of RoPE, and GPT-2's causal masks.
+/// Ends of names of tensors that old files have and the configuration gives anyway: RoPE's, and GPT-2's causal masks.
 const COMPUTED: [&str; 3] = ["rotary_emb.inv_freq", ".attn.bias", ".attn.masked_bias"];
 
-/// What a name means.
+/// Meaning of a tensor's name.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Named {
     /// Nothing that is stored in GGUF.
@@ -62,7 +62,7 @@ pub(super) enum Named {
     Unknown,
 }
 
-/// What the tensor `name` is in a model of the family of `row`.
+/// Looks up the tensor `name` of a model of the family of `row`.
 pub(super) fn find(name: &str, row: &Row) -> Named {
     if COMPUTED.iter().any(|end| name.ends_with(end)) {
         return Named::Computed;

@@ -75,7 +75,7 @@ fn split(step: &Json) -> Result<String> {
     }
 }
 
-/// What is done with spaces where they become a letter of their own.
+/// Metadata for a tokenizer in which spaces become a letter of their own.
 ///
 /// # Errors
 /// [`Error::Unsupported`] names what is not run here.

@@ -9,7 +9,7 @@ use crate::{Error, Result, Unsupported};
 /// Wider heads are not run.
 const PAIRS_MAX: u64 = 512;
 
-/// What a configuration says of it.
+/// Rotary embedding of a configuration, as GGUF's keys and tensors.
 #[derive(Debug, Default)]
 pub(super) struct Rope {
     /// Behind the family's name and `rope.`.

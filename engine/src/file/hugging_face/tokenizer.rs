@@ -30,7 +30,7 @@ const BYTE: i64 = 6;
 
 type Entries = BTreeMap<String, Value>;
 
-/// What is read of `tokenizer.json`.
+/// Parts of `tokenizer.json` that are read.
 #[derive(Deserialize)]
 struct File {
     #[serde(default)]
@@ -155,7 +155,7 @@ impl File {
         Ok(tokens.iter().enumerate().map(text).collect())
     }
 
-    /// What a token of the model is for.
+    /// Type of a token of the model, as in `tokenizer.ggml.token_type`.
     fn kind(&self, text: &str) -> i64 {
         let is_byte = || {
             let digits = text.strip_prefix("<0x").and_then(|t| t.strip_suffix('>'));

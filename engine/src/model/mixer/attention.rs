@@ -80,7 +80,7 @@ impl Attention {
         })
     }
 
-    /// What attention adds to the residual stream, from its input `h`.
+    /// Writes attention's ops from the input `h`. Returns what is added to the residual stream.
     pub(super) fn ops(&self, g: &mut Graph, h: Tensor, layer: u32, shape: &Shape) -> Tensor {
         let sizes = self.sizes;
         let (heads, kv_heads, head_dim) = (sizes.heads, sizes.kv_heads, sizes.head_dim);

@@ -87,7 +87,7 @@ impl DeltaNet {
         })
     }
 
-    /// What it adds to the residual stream, from its input `h`.
+    /// Writes its ops from the input `h`. Returns what is added to the residual stream.
     pub(super) fn ops(&self, g: &mut Graph, h: Tensor, layer: u32) -> Tensor {
         let sizes = self.sizes;
         let (channels, values) = (sizes.channels(), sizes.values());

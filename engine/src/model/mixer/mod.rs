@@ -18,7 +18,7 @@ pub enum Mixer {
     DeltaNet(delta_net::DeltaNet),
 }
 
-/// What a graph is written for: how many positions a session has, how they are kept, and how many rows a pass has.
+/// Sizes that a graph is written for: positions of a session, how they are kept, and rows of a pass.
 #[derive(Debug, Clone, Copy)]
 pub struct Shape {
     /// Positions of a sequence.
@@ -41,7 +41,7 @@ impl Mixer {
         })
     }
 
-    /// What it adds to the residual stream, from its input `h`.
+    /// Writes its ops from the input `h`. Returns what is added to the residual stream.
     pub fn ops(&self, g: &mut Graph, h: Tensor, layer: u32, shape: &Shape) -> Tensor {
         match self {
             Mixer::Attention(attention) => attention.ops(g, h, layer, shape),
@@ -64,7 +64,7 @@ impl Config {
     }
 }
 
-/// What the mixers of all layers keep of a sequence, in the order of a model's graph.
+/// States that the mixers of all layers keep of a sequence, in the order of a model's graph.
 pub fn states(config: &Config, shape: &Shape) -> Vec<StateSpec> {
     let of_layer = |layer| match config.delta_net {
         Some(sizes) if config.is_recurrent(layer) => sizes.states(layer),

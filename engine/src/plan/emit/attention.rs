@@ -49,7 +49,7 @@ fn mask_part(mask: Mask) -> MaskPart {
     }
 }
 
-/// What happens to scores that are capped, or not.
+/// The scores of the kernels: capped, or not.
 fn scores(softcap: Option<f32>) -> Scores {
     match softcap {
         Some(_) => Scores::Capped,

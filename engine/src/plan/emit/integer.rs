@@ -75,7 +75,7 @@ impl Emitter<'_> {
         true
     }
 
-    /// What `product` reads as bytes, normed where it asks for it: of the last row, or of all. The product that reads them.
+    /// Quantises the input of `product`, normed where asked for: the last row, or all. Returns the product of the bytes.
     fn quantise(&mut self, product: &Product, last: bool) -> Product {
         let cols = self.cols(product.x);
         let params = quantise::Params {

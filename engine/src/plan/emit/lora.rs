@@ -1,4 +1,4 @@
-//! What LoRA (Hu et al. 2021) adds beside a linear layer: y += scale B (A x).
+//! LoRA (Hu et al. 2021) beside a linear layer: y += scale B (A x).
 
 use lantern_kernels::{bytes_of_params, glu, padded};
 

@@ -71,7 +71,7 @@ impl<'a> Emitter<'a> {
         }
     }
 
-    /// What the pass is for; only some rows have all their logits computed at once.
+    /// Kind of the pass; only some rows have all their logits computed at once.
     fn width(&self) -> Width {
         match self.lowering.width {
             Width::Prefill(rows) if self.section == Section::AllLogits => {

@@ -10,7 +10,7 @@ use super::{
 const PROMPT: &str = "What is a lantern, and what is it good for?";
 const TOKENS: &str = "64";
 
-/// What `lantern devices` ends with where there is no adapter.
+/// Exit code of `lantern devices` where there is no adapter.
 const NO_ADAPTER: u8 = 3;
 
 /// Builds, makes sure of an adapter and of the model, and generates. The exit code is `lantern run`'s.

@@ -15,7 +15,7 @@ const FOLDERS: [&str; 3] = [
     "/usr/share/vulkan/icd.d",
 ];
 
-/// What Debian's chromium ships; no package puts it where loaders look.
+/// Manifest of SwiftShader that Debian's chromium ships; no package puts it where loaders look.
 const SWIFTSHADER: &str = "/usr/lib/chromium/vk_swiftshader_icd.json";
 
 /// Whether Mesa's driver for the CPU is there. Only Linux has it, and needs it.
@@ -31,7 +31,8 @@ pub fn has_swiftshader() -> bool {
     !cfg!(target_os = "linux") || Path::new(SWIFTSHADER).is_file()
 }
 
-/// What the tests' processes are told. The names: `VK_DRIVER_FILES`, and `VK_ICD_FILENAMES` for loaders before 1.3.207.
+/// Environment of the tests' processes. It names drivers in `VK_DRIVER_FILES`, and in `VK_ICD_FILENAMES` for loaders before
+/// 1.3.207.
 /// The tests run on every adapter they find, and under CI insist on the two that run on the CPU.
 pub fn environment() -> Vec<(&'static str, OsString)> {
     let mut settings = Vec::new();

@@ -116,7 +116,7 @@ fn watched(command: &mut Command) -> std::io::Result<(Counts, bool)> {
     Ok((counts, child.wait()?.success()))
 }
 
-/// What nextest's summary says, and what libtest's closing lines do.
+/// Counts in nextest's summary, and the sum of those in libtest's closing lines; passes every line on to stderr.
 fn count_lines(stream: impl Read) -> (Counts, Counts) {
     let mut all = (Counts::default(), Counts::default());
     for line in BufReader::new(stream).split(b'\n').map_while(Result::ok) {

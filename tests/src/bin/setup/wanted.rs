@@ -1,16 +1,16 @@
-//! What Lantern's tests and demo want from the system, and how it is installed. Nothing comes through rustup.
+//! Packages that Lantern's tests and demo want from the system, and how they are installed. Nothing comes through rustup.
 
 use super::{drivers, system, wasm, web};
 
 /// One thing that may be missing.
 pub struct Wanted {
-    /// What it is, and what for.
+    /// Its name, and its use.
     what: &'static str,
     /// Whether it is there.
     present: fn() -> bool,
     /// Debian's packages that bring it.
     packages: &'static [&'static str],
-    /// What to do where Debian's packages are not to be had.
+    /// Advice where Debian's packages are not to be had.
     elsewhere: &'static str,
 }
 
@@ -45,7 +45,7 @@ const NODE: Wanted = Wanted {
     elsewhere: "install Node 20 or later",
 };
 
-/// What building the page takes.
+/// Requirements for building the page.
 pub const FOR_WEB: [Wanted; 2] = [WASM, NODE];
 
 /// Everything that the tests use, in the order of the steps.
