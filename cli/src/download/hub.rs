@@ -7,10 +7,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use lantern_engine::file::preferred_file;
+use lantern_engine::file::{self, preferred_file};
 use serde::Deserialize;
 
-use super::{Expected, Request, agent, download, get, refused, remote};
+use super::{Expected, Request, agent, download, get, refused};
 use crate::{
     failure::{Failure, Result},
     files, notes, places,
@@ -155,7 +155,7 @@ impl Reference {
 
     /// A model's file, and where it is the first of several parts, the others before it: when it is there, all are.
     fn fetch_parts(&self, listing: &Listing, first: &Sibling, folder: &Path) -> Result<PathBuf> {
-        for name in &remote::parts(&first.name)[1..] {
+        for name in &file::parts(&first.name)[1..] {
             self.fetch_named(listing, name, &first.name, folder)?;
         }
         self.fetch_file(listing, first, folder)

@@ -4,7 +4,7 @@ use std::{io::Read, ops::Range, pin::Pin};
 
 use lantern_engine::{
     Error, ModelFile,
-    file::{Remote, Source},
+    file::{self, Remote, Source},
 };
 use pollster::block_on;
 use ureq::{Agent, Body, http::Response};
@@ -14,9 +14,6 @@ use crate::failure::{Failure, Result};
 
 /// Bytes that one request asks for at most: a header is small, whoever wants more has mistaken this for a download.
 const REQUEST_MAX: u64 = 256 << 20;
-
-/// In the name of the first of several parts.
-const FIRST_PART: &str = "-00001-of-";
 
 /// A file behind an address.
 struct Ranges {
@@ -28,7 +25,7 @@ struct Ranges {
 /// The header of the model at `url`; all parts of one that is split, where `url` is that of the first.
 pub fn open(url: &str, token: Option<&str>) -> Result<ModelFile> {
     let mut sources = Vec::new();
-    for url in parts(url) {
+    for url in file::parts(url) {
         sources.push(source(&url, token)?);
     }
     Ok(block_on(ModelFile::read(sources))?)
@@ -51,21 +48,6 @@ fn source(url: &str, token: Option<&str>) -> Result<Source> {
             host(url)
         ))),
         (status, _) => Err(refused(status, url)),
-    }
-}
-
-/// `x-00001-of-00003.gguf` and its like, names and addresses, stand for all of their files.
-pub fn parts(url: &str) -> Vec<String> {
-    let whole = || vec![url.to_owned()];
-    let Some((start, rest)) = url.split_once(FIRST_PART) else {
-        return whole();
-    };
-    let (count, end) = rest.split_at_checked(5).unwrap_or((rest, ""));
-    match count.parse::<u32>() {
-        Ok(number) if (1..=999).contains(&number) => (1..=number)
-            .map(|part| format!("{start}-{part:05}-of-{count}{end}"))
-            .collect(),
-        _ => whole(),
     }
 }
 
@@ -111,24 +93,5 @@ impl Remote for Ranges {
         range: Range<u64>,
     ) -> Pin<Box<dyn Future<Output = lantern_engine::Result<Vec<u8>>> + '_>> {
         Box::pin(std::future::ready(self.bytes(range)))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::parts;
-
-    #[test]
-    fn the_first_of_several_files_stands_for_all() {
-        let three = parts("http://a/x-00001-of-00003.gguf?b");
-        assert_eq!(three.len(), 3);
-        assert_eq!(three[2], "http://a/x-00003-of-00003.gguf?b");
-        for one in [
-            "http://a/x.gguf",
-            "http://a/x-00001-of-abcde.gguf",
-            "http://a/x-00001-of-",
-        ] {
-            assert_eq!(parts(one), [one]);
-        }
     }
 }

@@ -31,6 +31,17 @@ pub(super) fn paths(path: &Path) -> Result<Vec<PathBuf>> {
         .collect())
 }
 
+/// Names of all parts of a model, by the name, path or address of its first; any other stands for itself alone.
+pub fn parts(first: &str) -> Vec<String> {
+    let (name, query) = first.split_at(first.find('?').unwrap_or(first.len()));
+    match part_of(name) {
+        Some((stem, 1, count)) => (1..=count)
+            .map(|part| part_name(stem, part, count) + query)
+            .collect(),
+        _ => vec![first.to_owned()],
+    }
+}
+
 /// `("model", 1, 3)` of `model-00001-of-00003.gguf`.
 pub(super) fn part_of(name: &str) -> Option<(&str, u32, u32)> {
     let (rest, count) = name.strip_suffix(".gguf")?.rsplit_once("-of-")?;
@@ -101,6 +112,9 @@ mod tests {
         let paths = paths(Path::new("a/m-Q4-00001-of-00002.gguf")).unwrap();
         let names = ["a/m-Q4-00001-of-00002.gguf", "a/m-Q4-00002-of-00002.gguf"];
         assert_eq!(paths, names.map(PathBuf::from));
+        let addresses = parts("http://a/x-00001-of-00003.gguf?b");
+        assert_eq!(addresses.len(), 3);
+        assert_eq!(addresses[2], "http://a/x-00003-of-00003.gguf?b");
     }
 
     #[test]
@@ -113,6 +127,7 @@ mod tests {
             "m-00001-of-99999.gguf",
             "00001-of-00002.gguf",
         ] {
+            assert_eq!(parts(name), [name]);
             assert_eq!(paths(Path::new(name)).unwrap(), [PathBuf::from(name)]);
         }
     }
