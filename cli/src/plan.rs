@@ -25,7 +25,7 @@ pub struct Args {
     /// Print the ops of the pass and the tensors between them, before they are lowered to dispatches
     #[arg(long, conflicts_with = "check")]
     ops: bool,
-    /// Run the pass on the GPU and on the CPU, and name the first op whose result differs; exit code 1 if one does
+    /// Run the pass on the GPU and on the CPU, and name the first op whose result differs or is not finite; exit code 1 if one does
     #[arg(long)]
     check: bool,
     #[command(flatten)]
@@ -87,9 +87,13 @@ fn check(args: &Args, width: usize) -> Result {
     match first {
         Some(wrong) => {
             output::line(&described(&wrong))?;
-            Err(Failure::Message(format!(
-                "op {ops} of the pass differs from its CPU reference; those before it do not"
-            )))
+            Err(Failure::Message(if wrong.finite {
+                format!(
+                    "op {ops} of the pass differs from its CPU reference; those before it do not"
+                )
+            } else {
+                format!("op {ops} of the pass is the first whose result is not finite")
+            }))
         }
         None => output::line(&format!(
             "{ops} ops agree with their CPU references (NMSE {max:.1e} at most)"

@@ -61,12 +61,20 @@ pub(crate) fn next_position(call: &mut Call) -> u32 {
     call.rows().last().expect("a pass has rows").position + 1
 }
 
+/// In the place of a sampled token: the logits were not finite, and there was none to sample.
+pub const NOT_FINITE: u32 = u32::MAX;
+
+/// Whether a logit is NaN, infinite, or as good as that.
+pub(crate) fn is_lost(v: f32) -> bool {
+    v.to_bits() & 0x7fff_ffff >= 0x7f78_0000
+}
+
 /// Makes `token` the only row of the next pass, as `rows_sampled.wgsl` does.
-pub(crate) fn advance(call: &mut Call, token: u32) {
+pub(crate) fn advance(call: &mut Call, token: u32, finite: bool) {
     let sampled = call.words("rows")[SAMPLED] as usize;
     let ring = call.words("sampled");
     let length = ring.len();
-    ring[sampled % length] = token;
+    ring[sampled % length] = if finite { token } else { NOT_FINITE };
     let position = next_position(call);
     let sequence = call.rows().last().expect("a pass has rows").sequence;
     let rows = call.words("rows");
@@ -87,19 +95,23 @@ fn reference(call: &mut Call) {
     let logits = call.floats("logits");
     let better = |best: usize, i: usize| if logits[i] > logits[best] { i } else { best };
     let best = (0..p.vocab_size as usize).fold(0, better);
-    advance(call, best as u32);
+    let finite = !logits.iter().copied().any(is_lost);
+    advance(call, if finite { best as u32 } else { 0 }, finite);
 }
 
-/// One token, fewer than lanes, real vocabularies, equal logits.
+/// One token, fewer than lanes, real vocabularies, equal logits, and some with one that is not finite.
 fn cases() -> Vec<Case> {
     let mut random = Random::new(7);
-    let case = |(vocab_size, equal): (u32, bool)| {
+    let case = |(vocab_size, equal, lost): (u32, bool, Option<f32>)| {
         let mut logits = random.floats(vocab_size as usize);
         if equal {
             logits.fill(-7.5);
         }
+        if let Some(lost) = lost {
+            logits[vocab_size as usize / 3] = lost;
+        }
         Case {
-            name: format!("{vocab_size} equal: {equal}"),
+            name: format!("{vocab_size} equal: {equal} lost: {lost:?}"),
             parts: vec![],
             consts: vec![],
             params: bytes_of_params(&Params { vocab_size }),
@@ -114,12 +126,15 @@ fn cases() -> Vec<Case> {
         }
     };
     [
-        (1, false),
-        (7, true),
-        (100, false),
-        (49152, false),
-        (262_144, false),
-        (32001, true),
+        (1, false, None),
+        (7, true, None),
+        (100, false, None),
+        (49152, false, None),
+        (262_144, false, None),
+        (32001, true, None),
+        (300, false, Some(f32::NAN)),
+        (300, false, Some(f32::INFINITY)),
+        (300, false, Some(f32::NEG_INFINITY)),
     ]
     .into_iter()
     .map(case)

@@ -13,7 +13,9 @@ fn main(at: Invocation, wg: Workgroup) {
     var index = 0u;
     for (var i = at.lane; i < params.vocab_size; i += WORKGROUP_SIZE) {
         let v = logits[i];
-        if v > best {
+        if is_lost(v) {
+            best = LOST;
+        } else if v > best {
             best = v;
             index = i;
         }
@@ -21,5 +23,5 @@ fn main(at: Invocation, wg: Workgroup) {
     let max_logit = reduce_max(best, at, wg);
     // An index below 2^24 is exact as f32; the smallest wins.
     let first = -reduce_max(select(-16777216.0, -f32(index), best == max_logit), at, wg);
-    if at.lane == 0u { advance(min(u32(first), params.vocab_size - 1u)); }
+    if at.lane == 0u { advance(min(u32(first), params.vocab_size - 1u), max_logit < LOST); }
 }

@@ -80,9 +80,10 @@ fn main(at: Invocation, wg: Workgroup) {
     let position = next_position(); // read before the barriers: one lane advances it after them
     var best = -3.0e38;
     for (var i = at.lane; i < params.vocab_size; i += WORKGROUP_SIZE) {
-        let v = clamp(penalised(i), -3.0e38, 3.0e38);
+        let lost = is_lost(logits[i]);
+        let v = select(clamp(penalised(i), -3.0e38, 3.0e38), 0.0, lost);
         scores[i] = v; // a lane reads only what it wrote itself
-        best = max(best, v);
+        best = max(best, select(v, LOST, lost));
     }
     let max_score = same(reduce_max(best, at, wg), at);
 
@@ -129,6 +130,7 @@ fn main(at: Invocation, wg: Workgroup) {
         }
         target_mass -= share;
     }
-    seen[token] += 1u;
-    advance(token);
+    let finite = max_score < LOST;
+    if finite { seen[token] += 1u; }
+    advance(token, finite);
 }

@@ -2,7 +2,7 @@
 
 use std::ops::ControlFlow;
 
-use lantern_kernels::{Case, link::link};
+use lantern_kernels::{Case, link::link, tolerance::Tolerance};
 
 use super::Session;
 use crate::{
@@ -30,8 +30,10 @@ pub struct CheckedDispatch {
     pub flow: String,
     /// Normalised mean square error of the GPU's result, the largest of its outputs.
     pub nmse: f64,
-    /// How it differs from the reference, where it does.
+    /// Problem with its result, where there is one: it differs from the reference, or is not finite.
     pub wrong: Option<String>,
+    /// Whether the result is finite.
+    pub finite: bool,
 }
 
 impl Session {
@@ -140,15 +142,21 @@ impl Session {
             flow: dispatch.flow.clone(),
             nmse: 0.0,
             wrong: None,
+            finite: true,
         };
         let after = self.read_bindings(dispatch).await?;
         for (name, mut got) in after {
             if !shader.kernel.outputs.contains(&name) {
                 continue;
             }
+            let tolerance = (shader.kernel.tolerance)(&case, shader.variant, name);
+            if matches!(tolerance, Tolerance::F32(_)) && !written_are_finite(&case, name, &got) {
+                checked.finite = false;
+                let wrong = format!("{name}: not finite");
+                checked.wrong = checked.wrong.or(Some(wrong));
+            }
             let mut wanted = call.words(name).clone();
             ignore_what_is_equal(&mut got, &mut wanted);
-            let tolerance = (shader.kernel.tolerance)(&case, shader.variant, name);
             let (error, problem) = tolerance.check(&got, &wanted);
             let off = error.is_nan() || error > NMSE_MAX;
             // Outputs that are compared exactly have no error, but a problem.
@@ -212,6 +220,14 @@ impl Session {
         let bytes = matrix.gather(file, piece.row_start, piece.rows).await?;
         Ok(matrix.format.decode_rows(&bytes, piece.rows, matrix.cols))
     }
+}
+
+/// Whether the floats of the output `name` that the GPU wrote, those that are not what was there before, are finite.
+fn written_are_finite(before: &Case, name: &str, got: &[u32]) -> bool {
+    let before = before.buffers.iter().find(|(other, _)| *other == name);
+    let before = before.map_or(&[][..], |(_, words)| words);
+    let untouched = |i: usize| before.get(i) == got.get(i);
+    (0..got.len()).all(|i| f32::from_bits(got[i]).is_finite() || untouched(i))
 }
 
 /// Makes zeros of words that are the same on both sides: parts of a buffer that no one wrote may be any bits.

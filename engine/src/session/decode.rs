@@ -2,11 +2,11 @@
 
 use std::ops::ControlFlow;
 
-use lantern_kernels::{bytes_of_params, sample::IN_PROMPT};
+use lantern_kernels::{argmax::NOT_FINITE, bytes_of_params, sample::IN_PROMPT};
 use serde::Serialize;
 use web_time::Instant;
 
-use super::{Session, memory::RING, sampler::SamplerOptions};
+use super::{Session, memory::RING, prefill::not_finite, sampler::SamplerOptions};
 use crate::{
     Result,
     graph::Purpose,
@@ -31,6 +31,9 @@ impl Session {
     /// Samples up to `count` tokens after the last one; `each(token)` sees every one as it comes, and breaking it stops
     /// after it. Each sampled token becomes part of the session. How many are sampled for one reading from the GPU is
     /// [`Session::set_tokens_per_readback`]'s; it changes nothing about which.
+    ///
+    /// # Errors
+    /// [`Error::NotFinite`](crate::Error::NotFinite) where there is nothing to sample.
     pub async fn generate(
         &mut self,
         count: usize,
@@ -68,6 +71,9 @@ impl Session {
                 self.batching.learn(batch, start.elapsed().as_secs_f64());
             }
             for token in sampled {
+                if token == NOT_FINITE {
+                    return Err(not_finite(self.tokens.len()));
+                }
                 self.cached = self.tokens.len();
                 self.tokens.push(token);
                 self.sampled.push(true);

@@ -111,6 +111,7 @@ impl Session {
             self.advance(count);
             self.fresh = true;
             for (row, logits) in self.logit_rows(&logits).enumerate() {
+                check_finite(logits, first + row + 1)?;
                 if sink(first + row, logits).is_break() {
                     self.rewind(self.cached)?;
                     return Err(Error::Aborted);
@@ -124,7 +125,7 @@ impl Session {
     /// Logits, (vocab_size), after the last token.
     ///
     /// # Errors
-    /// [`Error::BadInput`] where the session is empty.
+    /// [`Error::BadInput`] where the session is empty, [`Error::NotFinite`] where the logits are not finite.
     pub async fn logits(&mut self) -> Result<Vec<f32>> {
         self.compute_pending().await?;
         let gpu = &self.model.gpu;
@@ -134,7 +135,9 @@ impl Session {
         commands.copy((logits, 0), (readback, 0), count as u64 * 4);
         commands.submit();
         let words = gpu.map_words(readback, count).await?;
-        Ok(bytemuck::cast_vec(words))
+        let logits: Vec<f32> = bytemuck::cast_vec(words);
+        check_finite(&logits, self.tokens.len())?;
+        Ok(logits)
     }
 
     /// Computes what is missing of the states and the logits up to the last token: one that was sampled, or what a rewind
@@ -351,4 +354,19 @@ impl Session {
         let rows = logits.chunks_exact(padded(count) as usize);
         rows.map(move |row| &row[..count as usize])
     }
+}
+
+/// Refuses logits after `tokens` tokens that are not finite.
+fn check_finite(logits: &[f32], tokens: usize) -> Result<()> {
+    match logits.iter().all(|logit| logit.is_finite()) {
+        true => Ok(()),
+        false => Err(not_finite(tokens)),
+    }
+}
+
+/// The error of logits after `tokens` tokens that are not finite.
+pub(super) fn not_finite(tokens: usize) -> Error {
+    Error::NotFinite(format!(
+        "after {tokens} tokens the model's logits are not finite: exact precision may do, or the file is damaged; `lantern plan --check` names the op where it begins"
+    ))
 }
