@@ -138,7 +138,7 @@ fn every_tokenizer_is_read_in_time() {
             .metadata
             .0
             .iter()
-            .find(|(_, value)| matches!(value, Value::Unusable(_)));
+            .find(|(_, value)| matches!(value, Value::Unusable { .. }));
         assert!(unusable.is_none(), "{name}: {unusable:?}");
     }
 }

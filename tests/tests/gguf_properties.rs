@@ -92,10 +92,9 @@ fn values() -> impl Strategy<Value = (Vec<u8>, Value)> {
                 .iter()
                 .flat_map(|word| inner_array(U8, word.len() as u64, word.as_bytes()))
                 .collect();
-            (
-                array(ARRAY, v.len() as u64, &bytes),
-                Value::Unusable(String::from("an array of arrays")),
-            )
+            let raw = array(ARRAY, v.len() as u64, &bytes);
+            let what = String::from("an array of arrays");
+            (raw.clone(), Value::Unusable { what, raw })
         }),
     ]
 }

@@ -167,7 +167,7 @@ fn encoded(metadata: &Value) -> Vec<u8> {
             gguf::TEXT,
             v.iter().map(|v| counted(v.as_bytes())).collect(),
         ),
-        Value::Unusable(what) => panic!("{what}"),
+        Value::Unusable { what, .. } => panic!("{what}"),
     }
 }
 

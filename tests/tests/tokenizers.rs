@@ -281,7 +281,10 @@ fn hostile_vocabularies_are_errors() {
         (
             "gpt2",
             "tokens",
-            Value::Unusable("an array of arrays".to_owned()),
+            Value::Unusable {
+                what: "an array of arrays".to_owned(),
+                raw: vec![],
+            },
         ),
         (
             "gpt2",

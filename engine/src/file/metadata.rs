@@ -26,11 +26,17 @@ pub enum Value {
     Floats(Vec<f64>),
     /// An array of strings.
     Texts(Vec<String>),
-    /// A value that the file holds and we cannot: a text that is not UTF-8 (in an array, one is
-    /// enough), an array of arrays, an array with integers beyond i64. Says what it is; every typed
-    /// question for it is an error. So a damaged token spoils the vocabulary, not a silently
-    /// different text, and a foreign author's name spoils nothing.
-    Unusable(String),
+    /// Value that the file holds and no other variant can: a text that is not UTF-8 (in an array, one is enough), an array
+    /// of arrays, an array with integers beyond i64. Every typed question for it is an error. So a damaged token spoils
+    /// the vocabulary, not a silently different text, and a foreign author's name spoils nothing.
+    Unusable {
+        /// Phrase for people, `not UTF-8`.
+        what: String,
+        /// Value as the file has it, its type number first, for whoever writes the file again; empty for one of more
+        /// than a mebibyte.
+        #[serde(skip)]
+        raw: Vec<u8>,
+    },
 }
 
 /// Metadata by key, as the file names them (`llama.context_length`).
@@ -146,7 +152,7 @@ impl fmt::Display for Value {
             Value::Integers(v) => write!(f, "an array of {} integers", v.len()),
             Value::Floats(v) => write!(f, "an array of {} floats", v.len()),
             Value::Texts(v) => write!(f, "an array of {} texts", v.len()),
-            Value::Unusable(v) => f.write_str(v),
+            Value::Unusable { what, .. } => f.write_str(what),
         }
     }
 }

@@ -11,6 +11,7 @@ const HEADER_BYTES_MAX: usize = 128 << 20;
 
 /// The bytes not read yet. Every method takes what it reads as a phrase for the error:
 /// `format_args!("the key of metadata entry {i}")`.
+#[derive(Clone)]
 pub(super) struct Reader<'a> {
     rest: &'a [u8],
     len: usize,
@@ -36,6 +37,11 @@ impl<'a> Reader<'a> {
     /// The last error is no error of the file: more of its bytes are wanted.
     pub(super) fn is_short(&self) -> bool {
         self.short.get()
+    }
+
+    /// Bytes from here to where `later`, which has read on, is.
+    pub(super) fn until(&self, later: &Reader<'a>) -> &'a [u8] {
+        &self.rest[..self.rest.len() - later.rest.len()]
     }
 
     /// Bytes read so far.

@@ -12,6 +12,8 @@ use crate::{Error, Result};
 /// and merges, have about 1.3 million. Bounds what a header may cost: 4 million short texts take
 /// 120 MB and under a second.
 pub(super) const ITEMS_MAX: u64 = 4 << 20;
+/// Bytes of a value that cannot be held otherwise, at most, for it to be kept as it is.
+const RAW_BYTES_MAX: usize = 1 << 20;
 /// Arrays inside arrays inside …
 const DEPTH_MAX: u32 = 8;
 
@@ -35,6 +37,18 @@ const SIZES: [u64; 13] = [1, 1, 2, 2, 4, 4, 4, 1, 8, 12, 8, 8, 8];
 /// Reads the value of `key`: a type number, then what it asks for. `items` is what is left of
 /// [`ITEMS_MAX`].
 pub(super) fn read(reader: &mut Reader<'_>, key: &str, items: &mut u64) -> Result<Value> {
+    let start = reader.clone();
+    let mut value = typed(reader, key, items)?;
+    if let Value::Unusable { raw, .. } = &mut value {
+        let bytes = start.until(reader);
+        if bytes.len() <= RAW_BYTES_MAX {
+            *raw = bytes.to_vec();
+        }
+    }
+    Ok(value)
+}
+
+fn typed(reader: &mut Reader<'_>, key: &str, items: &mut u64) -> Result<Value> {
     let kind = reader.u32(format_args!("the type of metadata {key}"))?;
     let what = format_args!("metadata {key}");
     Ok(match kind {
@@ -49,8 +63,7 @@ pub(super) fn read(reader: &mut Reader<'_>, key: &str, items: &mut u64) -> Resul
         I64 => Value::Signed(i64::from_le_bytes(reader.array(what)?)),
         F64 => Value::Float(f64::from_le_bytes(reader.array(what)?)),
         BOOL => Value::Bool(boolean(reader.u8(what)?, key)?),
-        TEXT => text(reader.text(what)?)
-            .map_or_else(|| Value::Unusable(String::from("not UTF-8")), Value::Text),
+        TEXT => text(reader.text(what)?).map_or_else(|| unusable("not UTF-8"), Value::Text),
         ARRAY => array(reader, key, items)?,
         other => return Err(unknown(other, key)),
     })
@@ -65,7 +78,7 @@ fn array(reader: &mut Reader<'_>, key: &str, items: &mut u64) -> Result<Value> {
             for _ in 0..count {
                 skip_array(reader, key, items, 1)?;
             }
-            return Ok(Value::Unusable(String::from("an array of arrays")));
+            return Ok(unusable("an array of arrays"));
         }
         _ => {}
     }
@@ -91,7 +104,7 @@ fn array(reader: &mut Reader<'_>, key: &str, items: &mut u64) -> Result<Value> {
                 .map(|v| i64::try_from(u64::from_le_bytes(v)).ok())
                 .collect();
             signed.map_or_else(
-                || Value::Unusable(format!("an array with numbers above {}", i64::MAX)),
+                || unusable(format!("an array with numbers above {}", i64::MAX)),
                 Value::Integers,
             )
         }
@@ -119,7 +132,7 @@ fn texts(reader: &mut Reader<'_>, key: &str, count: usize) -> Result<Value> {
         }
     }
     Ok(bad.map_or(Value::Texts(all), |index| {
-        Value::Unusable(format!("an array whose text {index} is not UTF-8"))
+        unusable(format!("an array whose text {index} is not UTF-8"))
     }))
 }
 
@@ -144,6 +157,13 @@ fn skip_array(reader: &mut Reader<'_>, key: &str, items: &mut u64, depth: u32) -
                 format_args!("metadata {key}"),
             )
             .map(drop),
+    }
+}
+
+fn unusable(what: impl Into<String>) -> Value {
+    Value::Unusable {
+        what: what.into(),
+        raw: vec![],
     }
 }
 

@@ -91,10 +91,11 @@ fn value(out: &mut Vec<u8>, key: &str, value: &Value) -> Result<()> {
                 text(out, v);
             }
         }
-        Value::Unusable(why) => {
+        Value::Unusable { raw, .. } if !raw.is_empty() => out.extend(raw),
+        Value::Unusable { what, .. } => {
             return Err(Error::unsupported(
                 Unsupported::Setting,
-                format!("metadata {key} cannot be written: {why}"),
+                format!("metadata {key} cannot be written: {what}"),
             ));
         }
     }
