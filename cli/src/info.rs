@@ -1,4 +1,4 @@
-//! `lantern info`: what a model file holds. Reads its header only, and needs no GPU.
+//! `lantern info`: what a model file holds, and with `-v` what becomes of each key of its settings. Reads its header only, and needs no GPU.
 
 use std::collections::BTreeMap;
 
@@ -10,6 +10,7 @@ use serde_json::{Map, json};
 use crate::{
     failure::Result,
     model::{self, NamedModelArgs},
+    notes,
     numbers::counted,
     output,
 };
@@ -76,6 +77,7 @@ fn print_json(path: &str, file: &ModelFile, types: &Types) -> Result {
         "cache_bytes": caches.map(BTreeMap::from_iter),
         "config_error": config.err().map(|error| error.to_string()),
         "metadata": metadata,
+        "keys": file.key_uses(),
         "types": types,
         "tensors": file.tensors(),
     }))
@@ -141,6 +143,17 @@ fn print_table(path: &str, file: &ModelFile, types: &Types) -> Result {
             .iter()
             .map(|(key, value)| row(&format!("  {key}"), shortened(value))),
     );
+    if notes::verbose() {
+        let uses = file.key_uses();
+        rows.push(row("keys", uses.len().to_string()));
+        rows.extend(uses.iter().map(|used| {
+            let what = match &used.passed_over {
+                Some(why) => format!("passed over: {why}"),
+                None => "read".to_owned(),
+            };
+            row(&format!("  {}", used.key), what)
+        }));
+    }
     output::table(&rows)
 }
 
@@ -155,7 +168,7 @@ fn to_json(value: &Value) -> serde_json::Value {
         Value::Integers(v) => array(v),
         Value::Floats(v) => array(v),
         Value::Texts(v) => array(v),
-        Value::Unusable(why) => json!({"unusable": why}),
+        Value::Unusable { what, .. } => json!({"unusable": what}),
     }
 }
 

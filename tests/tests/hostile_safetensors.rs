@@ -75,7 +75,7 @@ const HEADERS: &[Mutation] = &[
     ("a zip", |f| { f.claimed = Some(0x0403_4b50); f.header = "x".repeat(99); }, "a zip archive or a PyTorch checkpoint"),
     ("no JSON", |f| f.header = "{]".into(), "its header is not that of a safetensors file: key must be a string"),
     ("two values", |f| f.header.push_str("{}"), "trailing characters"),
-    ("deep nesting", |f| f.header = format!("{{\"__metadata__\":{}{}}}", "[".repeat(100_000), "]".repeat(100_000)), "no tensor lm_head.weight"),
+    ("deep nesting", |f| f.header = format!("{{\"__metadata__\":{}{}}}", "[".repeat(100_000), "]".repeat(100_000)), "there is no embedding"),
     ("a deep tensor", |f| f.header = format!("{{\"a\":{}{}}}", "[".repeat(100_000), "]".repeat(100_000)), "tensor a: "),
     ("tensors by the hundred thousand", |f| f.header = many(100_000), "more than 65536 tensors"),
     ("a name of nothing", |f| f.swap("model.norm.weight", ""), "the name \"\" is not 1 to 256 printable"),
@@ -178,14 +178,14 @@ fn headers_that_lie_are_refused() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
-/// A key of config.json, its value, and what the message must say.
+/// A key of config.json and its value, or several as an object without a key, and what the message must say.
 #[rustfmt::skip]
 fn settings() -> Vec<(&'static str, Json, &'static str)> {
     vec![
         ("architectures", json!(["BertModel"]), "models of the architecture \"BertModel\" are not run from safetensors; known are: LlamaForCausalLM"),
         ("architectures", json!(["GPT2LMHeadModel"]), "n_layer is missing, where a number is needed"),
-        ("activation_function", json!("gelu"), "activation_function is \"gelu\"; only silu is run here in llama"),
-        ("scale_attn_by_inverse_layer_idx", json!(true), "only false is run here"),
+        ("activation_function", json!("gelu"), "it was read"), // of GPT-2, which this is not
+        ("is_encoder_decoder", json!(true), "is_encoder_decoder is true; only false is run here"),
         ("architectures", json!([]), "architectures is a list of 0, where a list of one name is needed"),
         ("architectures", json!("Llama"), "architectures is \"Llama\", where a list is needed"),
         ("architectures", json!(null), "architectures is missing"),
@@ -201,9 +201,15 @@ fn settings() -> Vec<(&'static str, Json, &'static str)> {
         ("tie_word_embeddings", json!(1), "tie_word_embeddings is 1, where true or false is needed"),
         ("hidden_act", json!("relu"), "hidden_act is \"relu\"; only silu is run here in llama"),
         ("quantization_config", json!({"quant_method": "gptq"}), "the weights are quantised (\"gptq\")"),
-        ("use_sliding_window", json!(true), "use_sliding_window is true; only false is run here"),
-        ("layer_types", json!(["sliding_attention"]), "layer 0 of llama is run as full_attention"),
-        ("no_rope_layers", json!([0]), "layer 0 of llama is run with 1"),
+        ("", json!({"architectures": ["Qwen2ForCausalLM"], "layer_types": ["chunked_attention"]}), "only full_attention and sliding_attention are run here"),
+        ("", json!({"architectures": ["Qwen2ForCausalLM"], "layer_types": ["sliding_attention"]}), "layer_types names sliding_attention, but use_sliding_window is not true"),
+        ("", json!({"architectures": ["Qwen2ForCausalLM"], "layer_types": []}), "layer_types is a list of 0, where a list with a text for each layer"),
+        ("", json!({"architectures": ["MistralForCausalLM"], "sliding_window": 0}), "sliding_window is 0, where a number above 0"),
+        ("", json!({"architectures": ["SmolLM3ForCausalLM"], "no_rope_layers": [1, 0]}), "no_rope_layers is a list of 2, where a list with a 0 or 1 for each layer"),
+        ("", json!({"architectures": ["Qwen3MoeForCausalLM"]}), "norm_topk_prob is false; only true is run here"),
+        ("", json!({"architectures": ["Gemma2ForCausalLM"], "hidden_activation": "gelu"}), "hidden_activation is \"gelu\"; only gelu_pytorch_tanh is run here in gemma2"),
+        ("", json!({"architectures": ["Gemma3ForCausalLM"], "use_bidirectional_attention": true}), "only false is run here"),
+        ("rope_theta", json!(0), "rope_theta is 0, where a number above 0"),
         ("rope_scaling", json!(3), "rope_scaling is 3, where an object is needed"),
         ("rope_scaling", json!({"rope_type": "dynamic", "factor": 2}), "rope_scaling: rope_type is \"dynamic\"; known are default, linear, llama3"),
         ("rope_scaling", json!({"type": "linear"}), "rope_scaling: factor is missing, where a number above 0"),
@@ -228,7 +234,12 @@ fn settings_that_lie_are_refused() {
     };
     for (key, value, piece) in settings() {
         let mut config = config();
-        config[key] = value;
+        match value {
+            Json::Object(several) if key.is_empty() => {
+                config.as_object_mut().unwrap().extend(several);
+            }
+            one => config[key] = one,
+        }
         check(&config.to_string(), piece);
     }
     check("", "EOF while parsing");
@@ -442,7 +453,7 @@ fn gpu_folders_that_disagree_with_themselves_are_refused() {
     check(&folder, "intermediate_size", json!(95), "has the shape");
     check(&folder, "vocab_size", json!(127), "vocab_size is 127");
     check(&folder, "num_attention_heads", json!(0), "head_count is 0");
-    check(&folder, "rope_theta", json!(0), "not above 0");
+    check(&folder, "rope_theta", json!(0), "a number above 0");
     check(
         &folder,
         "max_position_embeddings",
@@ -456,7 +467,7 @@ fn gpu_folders_that_disagree_with_themselves_are_refused() {
         "rope_factors_short.weight has the shape [1]",
     );
     let folder = export("mixtral");
-    check(&folder, "num_experts", json!(8), "it was loaded");
-    check(&folder, "num_experts", json!(9), "has the shape");
-    check(&folder, "num_experts", json!(null), "blk.0.ffn_");
+    check(&folder, "num_local_experts", json!(8), "it was loaded");
+    check(&folder, "num_local_experts", json!(9), "has the shape");
+    check(&folder, "num_local_experts", json!(null), "blk.0.ffn_");
 }

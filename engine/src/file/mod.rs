@@ -10,6 +10,7 @@ mod hugging_face;
 #[cfg(not(feature = "safetensors"))]
 #[path = "no_safetensors.rs"]
 mod hugging_face;
+mod key_uses;
 mod metadata;
 mod model_file;
 mod noise;
@@ -29,6 +30,7 @@ mod write;
 pub use choice::preferred_file;
 pub(crate) use formats::format_of;
 pub use gguf::{Header, TensorInfo};
+pub use key_uses::KeyUse;
 pub use metadata::{Metadata, Value};
 pub use model_file::ModelFile;
 pub(crate) use noise::Noise;

@@ -9,7 +9,7 @@ use std::{
     sync::Arc,
 };
 
-use super::{Header, Metadata, Source, TensorInfo, hugging_face, noise::Noise, split};
+use super::{Header, KeyUse, Metadata, Source, TensorInfo, hugging_face, noise::Noise, split};
 use crate::{Error, Result};
 
 /// Bytes of a remote file that are read to find its header, and by how much more each time it is longer.
@@ -30,6 +30,8 @@ pub struct ModelFile {
     originals: HashMap<String, TensorInfo>,
     /// Random units that its weights are made of, where they are random.
     noise: Option<Arc<Noise>>,
+    /// Keys of the files of a folder, and what becomes of each.
+    key_uses: Option<Vec<KeyUse>>,
 }
 
 impl ModelFile {
@@ -77,6 +79,7 @@ impl ModelFile {
             transposed,
             originals: HashMap::new(),
             noise: None,
+            key_uses: None,
         }
     }
 
@@ -84,6 +87,18 @@ impl ModelFile {
     pub(super) fn with_noise(self, noise: Arc<Noise>) -> ModelFile {
         let noise = Some(noise);
         ModelFile { noise, ..self }
+    }
+
+    /// Has the files of a folder, whose settings have these keys.
+    #[cfg(feature = "safetensors")]
+    pub(super) fn with_key_uses(self, key_uses: Vec<KeyUse>) -> ModelFile {
+        let key_uses = Some(key_uses);
+        ModelFile { key_uses, ..self }
+    }
+
+    /// Keys of the files of a folder, and what becomes of each; none where the model is a GGUF file.
+    pub(crate) fn folder_key_uses(&self) -> Option<&[KeyUse]> {
+        self.key_uses.as_deref()
     }
 
     /// Random units that the weights are made of, where they are random, and none is made of another type.

@@ -5,12 +5,14 @@ use serde::Serialize;
 
 use super::{
     families::{self, Family},
+    gguf_keys,
+    keys::{Keys, LARGEST},
     rope::{Rope, Scaling},
     stated,
 };
 use crate::{
     Error, ModelFile, Result, Unsupported,
-    file::short,
+    file::{Metadata, Value, short},
     graph::{Activation, KeyHeads, NormKind, RopeStyle},
 };
 
@@ -47,14 +49,14 @@ pub struct Config {
     pub rope_style: RopeStyle,
     /// Rotary embedding of layers with a window, where it is another.
     pub local_rope: Option<Rope>,
-    /// Layers whose number, from 1, this divides have none. 0: all have.
-    pub no_rope_interval: u32,
+    /// Layers, from 0, whose queries and keys are rotated.
+    pub rotated_layers: Vec<bool>,
     /// Positions that have a learned embedding, where they have one; then there is no rotary embedding.
     pub learned_positions: Option<u32>,
-    /// Positions that layers with a window attend to.
+    /// Positions that layers with a window attend to; none where no layer has one.
     pub window: Option<u32>,
-    /// Layers whose number, from 1, this divides have no window.
-    pub sliding_window_pattern: u32,
+    /// Layers, from 0, that have it.
+    pub windowed_layers: Vec<bool>,
     /// LayerNorm in the place of RMSNorm.
     pub layer_norm: bool,
     /// The norms' epsilon.
@@ -117,42 +119,6 @@ pub struct Scales {
     pub logit_softcap: Option<f32>,
 }
 
-/// Larger numbers than any model has; products of two stay far from overflow.
-const LARGEST: u32 = 1 << 24;
-
-struct Keys<'f> {
-    file: &'f ModelFile,
-    prefix: &'f str,
-}
-
-impl Keys<'_> {
-    fn optional(&self, key: &str) -> Result<Option<u32>> {
-        let key = format!("{}.{key}", self.prefix);
-        match self.file.metadata().u32(&key)? {
-            Some(v) if v == 0 || v > LARGEST => {
-                Err(Error::bad_file(format!("metadata {key} is {v}")))
-            }
-            other => Ok(other),
-        }
-    }
-
-    /// A number above 0, where there is one.
-    fn factor(&self, key: &str) -> Result<Option<f32>> {
-        let key = format!("{}.{key}", self.prefix);
-        match self.file.metadata().f32(&key)? {
-            Some(v) if !(v.is_finite() && v > 0.0) => {
-                Err(Error::bad_file(format!("metadata {key} is {v}")))
-            }
-            other => Ok(other),
-        }
-    }
-
-    fn required(&self, key: &str) -> Result<u32> {
-        let missing = || Error::bad_file(format!("metadata {}.{key} is missing", self.prefix));
-        self.optional(key)?.ok_or_else(missing)
-    }
-}
-
 impl ModelFile {
     /// The model's numbers.
     pub fn config(&self) -> Result<Config> {
@@ -170,6 +136,7 @@ impl Config {
         let (family, prefix) = families::family(file.metadata())?;
         stated::check(file.metadata(), family)?;
         let keys = Keys { file, prefix };
+        gguf_keys::check(&keys)?;
         let (dim, heads) = (
             keys.required("embedding_length")?,
             keys.required("attention.head_count")?,
@@ -187,23 +154,17 @@ impl Config {
             (Some(_), Some(own)) => own,
             _ => keys.required("feed_forward_length")?,
         };
-        let rope = Rope::of(file, prefix, head_dim)?;
-        let rope_style = rope_style(file, family)?;
-        if rope_style == RopeStyle::NeoX && !(rope.dimensions / 2).is_multiple_of(4) {
-            let rotated = rope.dimensions;
-            return Err(Error::unsupported(
-                Unsupported::Shape,
-                format!(
-                    "RoPE over {rotated} values of a head: with pairs as {prefix} has them, only multiples of 8 are run here"
-                ),
-            ));
-        }
+        let context = keys.required("context_length")?;
+        let rope = Rope::of(&keys, head_dim, context)?;
+        let rope_style = rope_style(&keys, family, &rope)?;
         let local_rope = local_rope(&keys, family, &rope)?;
         let learned = file.tensor("position_embd.weight");
         let learned = learned.and_then(|t| t.shape.get(1)).copied();
-        let window = keys.optional("attention.sliding_window")?;
-        let name = file.metadata().text("general.name")?.unwrap_or(prefix);
-        let name = name.to_string();
+        let window = keys.optional("attention.sliding_window")?.or(family.window);
+        let windowed_layers = windowed_layers(&keys, family, layers)?;
+        // No name is worth refusing a model for.
+        let name = file.metadata().text("general.name").ok().flatten();
+        let name = name.unwrap_or(prefix).to_owned();
         let layer_norm = family.norm == NormKind::Layer;
         Ok(Config {
             family: family.name.to_string(),
@@ -217,14 +178,14 @@ impl Config {
             experts,
             activation: family.activation,
             vocab_size: vocab_size(file, prefix)?,
-            context: keys.required("context_length")?,
+            context,
             rope,
             rope_style,
             local_rope,
-            no_rope_interval: family.no_rope_interval,
+            rotated_layers: rotated_layers(&keys, family, layers)?,
             learned_positions: learned.map(|rows| u32::try_from(rows).unwrap_or(u32::MAX)),
-            window: window.filter(|_| family.sliding_window_pattern > 1),
-            sliding_window_pattern: family.sliding_window_pattern,
+            window: window.filter(|_| windowed_layers.contains(&true)),
+            windowed_layers,
             layer_norm,
             norm_epsilon: norm_epsilon(file, prefix, layer_norm)?,
             scales: scales(&keys, family, (dim, heads, head_dim, layers))?,
@@ -238,22 +199,18 @@ impl Config {
 
     /// The window of a layer.
     pub(crate) fn window_of(&self, layer: u32) -> Option<u32> {
-        self.window
-            .filter(|_| !(layer + 1).is_multiple_of(self.sliding_window_pattern))
+        self.window.filter(|_| is_set(&self.windowed_layers, layer))
     }
 
     /// Whether a layer's mixer has a recurrent state in the place of a cache.
     pub(crate) fn is_recurrent(&self, layer: u32) -> bool {
-        let flag = self.recurrent_layers.get(layer as usize);
-        flag.copied().unwrap_or(false)
+        is_set(&self.recurrent_layers, layer)
     }
 
     /// Pairs of a head that RoPE rotates in a layer.
     pub(crate) fn rotated_pairs(&self, layer: u32) -> u32 {
-        let every = self.no_rope_interval;
-        let no_rope =
-            self.learned_positions.is_some() || every > 0 && (layer + 1).is_multiple_of(every);
-        if no_rope { 0 } else { self.rope.dimensions / 2 }
+        let rotates = self.learned_positions.is_none() && is_set(&self.rotated_layers, layer);
+        if rotates { self.rope.dimensions / 2 } else { 0 }
     }
 
     /// The residual stream is kept without the factor on what layers add to it: norms undo any factor, if their epsilon
@@ -263,24 +220,68 @@ impl Config {
     }
 }
 
-/// Which layers have a recurrent state: as the file lists them, or all but every so many.
+fn is_set(layers: &[bool], layer: u32) -> bool {
+    layers.get(layer as usize).copied().unwrap_or(false)
+}
+
+/// A flag for each layer under a key, where it is there.
+fn flags(metadata: &Metadata, key: &str, layers: u32) -> Result<Option<Vec<bool>>> {
+    let Some(flags) = metadata.flags(key)? else {
+        return Ok(None);
+    };
+    if flags.len() < layers as usize {
+        return Err(Error::bad_file(format!(
+            "metadata {key} has {} values for {layers} layers",
+            flags.len()
+        )));
+    }
+    Ok(Some(flags[..layers as usize].to_vec()))
+}
+
+/// Flags of layers that are all set but every so many of them.
+fn all_but(interval: u32, layers: u32) -> Vec<bool> {
+    (1..=layers)
+        .map(|number| interval == 0 || !number.is_multiple_of(interval))
+        .collect()
+}
+
+/// Layers whose queries and keys are rotated: as the file lists them, or as the family has them.
+fn rotated_layers(keys: &Keys, family: &Family, layers: u32) -> Result<Vec<bool>> {
+    let listed = flags(keys.metadata(), "lantern.rotated_layers", layers)?;
+    Ok(listed.unwrap_or_else(|| all_but(family.no_rope_interval, layers)))
+}
+
+/// Layers with a window: as the file lists them or counts them, or as the family has them. Only families that have windows
+/// are asked for GGUF's key: llama.cpp does not read it in the others.
+fn windowed_layers(keys: &Keys, family: &Family, layers: u32) -> Result<Vec<bool>> {
+    if let Some(listed) = flags(keys.metadata(), "lantern.windowed_layers", layers)? {
+        return Ok(listed);
+    }
+    if family.sliding_window_pattern == 1 {
+        return Ok(vec![false; layers as usize]);
+    }
+    let key = keys.key("attention.sliding_window_pattern");
+    if let Some(Value::Integers(_)) = keys.metadata().get(&key) {
+        return Ok(flags(keys.metadata(), &key, layers)?.unwrap_or_default());
+    }
+    let interval = keys.metadata().u32(&key)?;
+    Ok(all_but(
+        interval.unwrap_or(family.sliding_window_pattern),
+        layers,
+    ))
+}
+
+/// Layers with a recurrent state: as the file lists them, or all but every so many.
 fn recurrent_layers(keys: &Keys, family: &Family, layers: u32) -> Result<Vec<bool>> {
     if !family.delta_net {
         return Ok(vec![]);
     }
-    let key = format!("{}.attention.recurrent_layers", keys.prefix);
-    if let Some(flags) = keys.file.metadata().flags(&key)? {
-        if flags.len() < layers as usize {
-            return Err(Error::bad_file(format!(
-                "metadata {key} has {} values for {layers} layers",
-                flags.len()
-            )));
-        }
-        return Ok(flags[..layers as usize].to_vec());
+    let key = keys.key("attention.recurrent_layers");
+    if let Some(listed) = flags(keys.metadata(), &key, layers)? {
+        return Ok(listed);
     }
     let interval = keys.optional("full_attention_interval")?.unwrap_or(4);
-    let recurrent = |layer: u32| !(layer + 1).is_multiple_of(interval);
-    Ok((0..layers).map(recurrent).collect())
+    Ok(all_but(interval, layers))
 }
 
 /// Sizes of a family's gated delta nets.
@@ -335,15 +336,10 @@ fn head_dim(keys: &Keys, dim: u32, (heads, kv_heads): (u32, u32)) -> Result<u32>
 }
 
 fn experts(keys: &Keys) -> Result<Option<ExpertsConfig>> {
-    // A count of 0 is how some files say that there are none.
-    let key = format!("{}.expert_count", keys.prefix);
-    if matches!(keys.file.metadata().u32(&key)?, None | Some(0)) {
+    let Some(n_experts) = keys.optional("expert_count")? else {
         return Ok(None);
-    }
-    let (n_experts, top_k) = (
-        keys.required("expert_count")?,
-        keys.required("expert_used_count")?,
-    );
+    };
+    let top_k = keys.required("expert_used_count")?;
     if top_k > n_experts || top_k >= MAX_TOP_K {
         return Err(Error::unsupported(
             Unsupported::Shape,
@@ -356,16 +352,28 @@ fn experts(keys: &Keys) -> Result<Option<ExpertsConfig>> {
 }
 
 /// The family's RoPE style, unless the file says otherwise.
-fn rope_style(file: &ModelFile, family: &Family) -> Result<RopeStyle> {
-    match file.metadata().text("lantern.rope_style")? {
-        None => Ok(family.rope_style),
-        Some("neox") => Ok(RopeStyle::NeoX),
-        Some("interleaved") => Ok(RopeStyle::Interleaved),
-        Some(other) => Err(Error::bad_file(format!(
-            "metadata lantern.rope_style is {}, neither interleaved nor neox",
-            short(other)
-        ))),
+fn rope_style(keys: &Keys, family: &Family, rope: &Rope) -> Result<RopeStyle> {
+    let style = match keys.metadata().text("lantern.rope_style")? {
+        None => family.rope_style,
+        Some("neox") => RopeStyle::NeoX,
+        Some("interleaved") => RopeStyle::Interleaved,
+        Some(other) => {
+            return Err(Error::bad_file(format!(
+                "metadata lantern.rope_style is {}, neither interleaved nor neox",
+                short(other)
+            )));
+        }
+    };
+    if style == RopeStyle::NeoX && !(rope.dimensions / 2).is_multiple_of(4) {
+        let (rotated, prefix) = (rope.dimensions, keys.prefix);
+        return Err(Error::unsupported(
+            Unsupported::Shape,
+            format!(
+                "RoPE over {rotated} values of a head: with pairs as {prefix} has them, only multiples of 8 are run here"
+            ),
+        ));
     }
+    Ok(style)
 }
 
 fn local_rope(keys: &Keys, family: &Family, rope: &Rope) -> Result<Option<Rope>> {
@@ -397,13 +405,18 @@ fn scales(
     };
     let attention = keys.factor("attention.scale")?;
     let (score_softcap, logit_softcap) = family.softcaps.unzip();
+    let none = keys.metadata().texts("lantern.none")?.unwrap_or(&[]);
+    let softcap = |key: &str, usual: Option<f32>| {
+        let usual = usual.filter(|_| !none.iter().any(|name| name == key));
+        Ok::<_, Error>(keys.factor(key)?.or(usual))
+    };
     Ok(Scales {
         embedding: usual * one("embedding_scale")?,
         residual: one("residual_scale")?,
         attention: attention.unwrap_or(1.0 / (scaled.max(1) as f32).sqrt()),
         logits: 1.0 / one("logit_scale")?,
-        score_softcap: keys.factor("attn_logit_softcapping")?.or(score_softcap),
-        logit_softcap: keys.factor("final_logit_softcapping")?.or(logit_softcap),
+        score_softcap: softcap("attn_logit_softcapping", score_softcap)?,
+        logit_softcap: softcap("final_logit_softcapping", logit_softcap)?,
     })
 }
 
@@ -435,7 +448,7 @@ fn vocab_size(file: &ModelFile, prefix: &str) -> Result<u32> {
     let vocab_size =
         vocab_size.ok_or_else(|| Error::bad_file(format!("token_embd.weight has {rows} rows")))?;
     let claimed = file.metadata().u32(&format!("{prefix}.vocab_size"))?;
-    if let Some(claimed) = claimed.filter(|&claimed| claimed != vocab_size) {
+    if let Some(claimed) = claimed.filter(|&claimed| claimed != vocab_size && claimed > 0) {
         return Err(Error::bad_file(format!(
             "metadata {prefix}.vocab_size is {claimed}, but token_embd.weight has {rows} rows"
         )));

@@ -24,6 +24,8 @@ pub struct Family {
     pub scaled_embedding: bool,
     /// Layers whose number, from 1, this divides attend to every position; the others to the file's window. 1: all do.
     pub sliding_window_pattern: u32,
+    /// Positions that layers with a window attend to, where the file does not say.
+    pub window: Option<u32>,
     /// RoPE's base in layers with a window, where it is another.
     pub local_rope_base: Option<f32>,
     /// Layers whose number, from 1, this divides have no RoPE. 0: all have.
@@ -49,6 +51,7 @@ pub const LLAMA: Family = Family {
     activation: Activation::Silu,
     scaled_embedding: false,
     sliding_window_pattern: 1,
+    window: None,
     local_rope_base: None,
     no_rope_interval: 0,
     softcaps: None,
@@ -90,6 +93,7 @@ pub const FAMILIES: &[Family] = &[
     Family {
         name: "gemma2",
         sliding_window_pattern: 2,
+        window: Some(4096),
         softcaps: Some((50.0, 30.0)),
         wide_scale_layers: 46,
         ..GEMMA

@@ -5,6 +5,8 @@ pub mod config;
 pub mod families;
 pub mod ffn;
 pub mod forward;
+mod gguf_keys;
+mod keys;
 pub mod layout;
 pub mod lora;
 pub mod mixer;

@@ -5,7 +5,8 @@ use std::f64::consts::PI;
 
 use serde::Serialize;
 
-use crate::{Error, ModelFile, Result, Unsupported};
+use super::keys::Keys;
+use crate::{Error, Result, Unsupported};
 
 /// Rotary embedding as a file describes it.
 #[derive(Debug, Clone, Serialize)]
@@ -45,61 +46,52 @@ pub enum Scaling {
 }
 
 impl Rope {
-    /// Reads the metadata under `family`.rope.
-    pub(crate) fn of(file: &ModelFile, family: &str, head_dim: u32) -> Result<Rope> {
-        let metadata = file.metadata();
-        let key = |name: &str| format!("{family}.rope.{name}");
-        let float = |name: &str, default: f32| {
-            Ok::<f32, Error>(metadata.f32(&key(name))?.unwrap_or(default))
-        };
-        let positive = |name: &str, v: f32| {
-            let problem = || Error::bad_file(format!("metadata {} is {v}, not above 0", key(name)));
-            (v > 0.0).then_some(v).ok_or_else(problem)
-        };
-        let dimensions = metadata.u32(&key("dimension_count"))?.unwrap_or(head_dim);
+    /// Reads the metadata under the architecture's `rope.`. `context`: positions that the model was trained for.
+    pub(super) fn of(keys: &Keys, head_dim: u32, context: u32) -> Result<Rope> {
+        let number = |name: &str| keys.factor(&format!("rope.{name}"));
+        let dimensions = keys.optional("rope.dimension_count")?.unwrap_or(head_dim);
         if dimensions > head_dim || dimensions % 2 != 0 {
             return Err(Error::bad_file(format!(
                 "{dimensions} of a head's {head_dim} values cannot be rotated in pairs"
             )));
         }
-        let factor = || positive("scaling.factor", float("scaling.factor", 1.0)?);
-        let scaling = match metadata.text(&key("scaling.type"))? {
-            None => match metadata.f32(&key("scale_linear"))? {
-                None => Scaling::None,
-                Some(v) => Scaling::Linear {
-                    factor: positive("scale_linear", v)?,
-                },
-            },
+        let factor = number("scaling.factor")?;
+        let kind = keys.key("rope.scaling.type");
+        let scaling = match keys.metadata().text(&kind)? {
             Some("none") => Scaling::None,
-            Some("linear") => Scaling::Linear { factor: factor()? },
+            // The factors of LongRoPE on single frequencies are tensors.
+            None | Some("linear" | "longrope") => {
+                let factor = factor.or(number("scale_linear")?);
+                factor.map_or(Scaling::None, |factor| Scaling::Linear { factor })
+            }
             Some("yarn") => Scaling::Yarn {
-                factor: factor()?,
-                beta_fast: float("scaling.yarn_beta_fast", 32.0)?,
-                beta_slow: float("scaling.yarn_beta_slow", 1.0)?,
+                factor: factor.unwrap_or(1.0),
+                beta_fast: number("scaling.yarn_beta_fast")?.unwrap_or(32.0),
+                beta_slow: number("scaling.yarn_beta_slow")?.unwrap_or(1.0),
             },
             Some(other) => {
                 return Err(Error::unsupported(
                     Unsupported::Setting,
-                    format!("RoPE scaling {other:?} is not known here"),
+                    format!(
+                        "metadata {kind} is {other:?}; known are none, linear, yarn and longrope"
+                    ),
                 ));
             }
         };
-        let base = positive("freq_base", float("freq_base", 10000.0)?)?;
+        let base = number("freq_base")?.unwrap_or(10000.0);
         if matches!(scaling, Scaling::Yarn { .. }) && base <= 1.0 {
             return Err(Error::bad_file(format!(
                 "metadata {} is {base}; YaRN needs more than 1",
-                key("freq_base")
+                keys.key("rope.freq_base")
             )));
         }
-        let original = "scaling.original_context_length";
-        let own = metadata.u32(&format!("{family}.context_length"))?;
-        let context = metadata.u32(&key(original))?.or(own).unwrap_or(0);
+        let original = keys.optional("rope.scaling.original_context_length")?;
         Ok(Rope {
             base,
             dimensions,
             scaling,
-            length: positive("scaling.attn_factor", float("scaling.attn_factor", 1.0)?)?,
-            original_context: positive(original, context as f32)? as u32,
+            length: number("scaling.attn_factor")?.unwrap_or(1.0),
+            original_context: original.unwrap_or(context),
         })
     }
 

@@ -93,7 +93,12 @@ pub fn export(file: &ModelFile, folder: &Path, stored: Dtype, shards: usize) {
         all.extend(named(&config.family, tensor, &values, stored));
     }
     let mut description = description(file, &config);
-    description["architectures"] = json!([architecture]);
+    let mixtral = config.family == "llama" && config.experts.is_some();
+    description["architectures"] = json!([if mixtral {
+        "MixtralForCausalLM"
+    } else {
+        architecture
+    }]);
     let write = |name: &str, json: &Json| fs::write(folder.join(name), json.to_string()).unwrap();
     write("config.json", &description);
     if shards == 1 {
@@ -251,6 +256,7 @@ fn description(file: &ModelFile, config: &Config) -> Json {
         "max_position_embeddings": config.context, "vocab_size": config.vocab_size,
         "rms_norm_eps": config.norm_epsilon, "rope_theta": config.rope.base, "rope_scaling": scaling,
         "tie_word_embeddings": file.tensor("output.weight").is_none(), "torch_dtype": "float32",
+        "attention_bias": file.tensor("blk.0.attn_output.bias").is_some(),
     });
     if config.family == "gpt2" {
         let inner = (config.ffn_dim != 4 * config.dim).then_some(config.ffn_dim);
@@ -278,8 +284,9 @@ fn description(file: &ModelFile, config: &Config) -> Json {
     };
     let experts = config.experts.map(|experts| {
         json!({
-            "num_experts": experts.n_experts, "num_experts_per_tok": experts.top_k,
-            "moe_intermediate_size": config.ffn_dim, "norm_topk_prob": true,
+            "num_experts": experts.n_experts, "num_local_experts": experts.n_experts,
+            "num_experts_per_tok": experts.top_k, "moe_intermediate_size": config.ffn_dim,
+            "norm_topk_prob": true,
         })
     });
     for (key, value) in [Some(more), experts]
@@ -393,7 +400,7 @@ pub fn tokenizer_metadata(folder: &Path, tokens: usize) -> Metadata {
         .metadata()
         .0
         .iter()
-        .find(|(_, value)| matches!(value, Value::Unusable(_)));
+        .find(|(_, value)| matches!(value, Value::Unusable { .. }));
     assert!(unusable.is_none(), "{unusable:?}");
     file.metadata().clone()
 }

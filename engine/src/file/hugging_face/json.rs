@@ -83,7 +83,8 @@ impl Folder {
         let Some(bytes) = self.bytes(name, max)? else {
             return Ok(None);
         };
-        serde_json::from_slice(&bytes).map(Some).map_err(|error| {
+        let text = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&bytes); // a UTF-8 mark, as editors put it
+        serde_json::from_slice(text).map(Some).map_err(|error| {
             Error::bad_file(format!("{error}; download it again")).in_file(&self.label(name))
         })
     }
@@ -111,6 +112,11 @@ impl Object {
     /// Value under `key`; none where it is missing or JSON's null.
     pub fn get(&self, key: &str) -> Option<&Value> {
         self.map.get(key).filter(|value| !value.is_null())
+    }
+
+    /// Whether the key is there and JSON's null: switched off, where a missing one has its usual value.
+    pub fn is_null(&self, key: &str) -> bool {
+        self.map.get(key).is_some_and(Value::is_null)
     }
 
     pub fn whole(&self, key: &str) -> Result<Option<u64>> {

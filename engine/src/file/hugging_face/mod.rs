@@ -18,9 +18,12 @@
 
 mod config;
 mod json;
+mod layers;
 mod names;
 mod pieces;
 mod rope;
+mod rows;
+mod switches;
 mod tokenizer;
 
 use std::{
@@ -31,9 +34,9 @@ use std::{
 use serde::Deserialize;
 
 use self::{
-    config::Row,
     json::{Folder, Object},
     names::Named,
+    rows::Row,
 };
 use super::{
     Header, Metadata, ModelFile, Source, TensorInfo, Value,
@@ -63,7 +66,7 @@ struct Index {
 }
 
 /// A tensor that is made of several, one for each expert, by their number.
-type Joints = HashMap<String, BTreeMap<u32, TensorInfo>>;
+type Joints = BTreeMap<String, BTreeMap<u32, TensorInfo>>;
 
 /// The model that `path` stands for: a folder with `config.json`, or one of its files. None where it stands for none.
 ///
@@ -74,7 +77,7 @@ pub(super) fn open(path: &Path) -> Result<Option<ModelFile>> {
         return Ok(None);
     };
     let folder = Folder(folder);
-    let config = folder.object("config.json")?.ok_or_else(|| {
+    let mut config = folder.object("config.json")?.ok_or_else(|| {
         let beside = "safetensors are run with the config.json and tokenizer.json beside them";
         Error::bad_file(format!(
             "{} is missing: {beside}",
@@ -94,7 +97,11 @@ pub(super) fn open(path: &Path) -> Result<Option<ModelFile>> {
         sources.push(source);
     }
     shards.check(&folder, &entries)?;
-    assemble(&folder, &config, sources, &entries).map(Some)
+    let row = rows::row_for(&config)?;
+    let uses = switches::uses(&config, row);
+    row.complete(&mut config);
+    let file = assemble(&folder, &config, sources, &entries)?;
+    Ok(Some(file.with_key_uses(uses)))
 }
 
 /// The folder that `path` stands for, and the one file of it that is meant.
@@ -124,10 +131,11 @@ fn shards(folder: &Folder, single: Option<String>) -> Result<Shards> {
     if let Some(name) = single {
         return Ok(one(name));
     }
+    // As `transformers` does: an index beside a whole file is an older one's.
+    if folder.has(WHOLE) {
+        return Ok(one(WHOLE.to_owned()));
+    }
     let Some(index) = folder.json::<Index>(INDEX, INDEX_BYTES_MAX)? else {
-        if folder.has(WHOLE) {
-            return Ok(one(WHOLE.to_owned()));
-        }
         return Err(Error::bad_file(format!(
             "{} has neither {WHOLE} nor {INDEX}; download the weights too, as safetensors, or name a .gguf file",
             folder.0.display()
@@ -182,7 +190,7 @@ fn assemble(
     mut sources: Vec<Source>,
     entries: &[Vec<Entry>],
 ) -> Result<ModelFile> {
-    let row = config::row_for(config)?;
+    let row = rows::row_for(config)?;
     let (mut tensors, mut joints) = (Vec::new(), Joints::new());
     for (part, (source, entries)) in sources.iter().zip(entries).enumerate() {
         for entry in entries {
@@ -201,7 +209,8 @@ fn assemble(
         }
     }
     let joints = join(&mut tensors, joints).map_err(|error| error.in_file(&config.label))?;
-    tie(config, &mut tensors)?;
+    tie(config, &sources, &mut tensors)?;
+    switches::check_biases(config, row, &tensors)?;
     let transposed = transpose(row, &mut tensors);
     let embedding = tensors
         .iter()
@@ -214,7 +223,7 @@ fn assemble(
 
     let mut metadata = config::metadata(config, row)?;
     metadata.insert("general.name".into(), Value::Text(folder.name()));
-    let rope = rope::read(config)?;
+    let rope = rope::read(config, row)?;
     metadata.extend(rope.metadata(row.family));
     for (name, factors) in rope.factors {
         let (tensor, source) = small(name, &factors, sources.len());
@@ -291,20 +300,40 @@ fn join(tensors: &mut Vec<TensorInfo>, joints: Joints) -> Result<HashMap<String,
     Ok(all)
 }
 
-/// Leaves the head out where it is the embedding; some files have it twice.
-fn tie(config: &Object, tensors: &mut Vec<TensorInfo>) -> Result<()> {
+/// Leaves the head out where it is the embedding, as files that have it twice say, and takes it for the embedding where only
+/// it is there. A head of its own stays, whatever the configuration says: as `transformers` does.
+fn tie(config: &Object, sources: &[Source], tensors: &mut Vec<TensorInfo>) -> Result<()> {
     let tied = config.boolean("tie_word_embeddings")?;
-    if tied == Some(true) {
-        tensors.retain(|tensor| tensor.name != names::HEAD);
-    }
-    let there = tensors.iter().any(|tensor| tensor.name == names::HEAD);
-    if tied == Some(false) && !there {
-        return Err(Error::bad_file(
-            "tie_word_embeddings is false, but there is no tensor lm_head.weight; download the model again",
-        )
-        .in_file(&config.label));
+    let place = |name: &str| tensors.iter().position(|tensor| tensor.name == name);
+    match (place(names::EMBEDDING), place(names::HEAD)) {
+        (Some(embedding), Some(head)) if tied != Some(false) => {
+            if same(&tensors[embedding], &tensors[head], sources) {
+                tensors.remove(head);
+            }
+        }
+        (Some(_), None) if tied == Some(false) => {
+            return Err(Error::bad_file(
+                "tie_word_embeddings is false, but there is no tensor lm_head.weight; download the model again",
+            )
+            .in_file(&config.label));
+        }
+        (None, Some(head)) if tied != Some(false) => {
+            tensors[head].name = names::EMBEDDING.to_owned();
+        }
+        _ => {}
     }
     Ok(())
+}
+
+/// Whether two tensors have the same bytes.
+fn same(one: &TensorInfo, other: &TensorInfo, sources: &[Source]) -> bool {
+    let bytes = |tensor: &TensorInfo| {
+        let all = sources.get(tensor.part)?.all()?;
+        let start = usize::try_from(tensor.offset).ok()?;
+        let end = start.checked_add(usize::try_from(tensor.bytes).ok()?)?;
+        all.get(start..end)
+    };
+    (one.kind, &one.shape) == (other.kind, &other.shape) && bytes(one) == bytes(other)
 }
 
 /// A tensor that is in no file, and the source that has it.

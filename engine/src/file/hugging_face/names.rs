@@ -1,6 +1,6 @@
 //! Table of GGUF's names for the tensors of `transformers`' models.
 
-use super::config::Row;
+use super::rows::Row;
 
 /// GGUF's name of the embedding.
 pub(super) const EMBEDDING: &str = "token_embd.weight";
@@ -109,10 +109,10 @@ fn number(text: &str) -> Option<u32> {
 
 #[cfg(test)]
 mod tests {
-    use super::{super::config, *};
+    use super::{super::rows, *};
 
     fn is(row: &str, name: &str) -> Named {
-        find(name, config::row_of(row).unwrap())
+        find(name, rows::row_of(row).unwrap())
     }
 
     fn tensor(name: &str, expert: Option<u32>) -> Named {

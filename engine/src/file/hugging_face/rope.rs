@@ -3,7 +3,7 @@
 
 use std::{collections::BTreeMap, f64::consts::PI};
 
-use super::{super::Value, json::Object};
+use super::{super::Value, json::Object, rows::Row};
 use crate::{Error, Result, Unsupported};
 
 /// Wider heads are not run.
@@ -38,10 +38,15 @@ impl Rope {
 ///
 /// # Errors
 /// [`Error::Unsupported`] for a scaling that is not run here.
-pub(super) fn read(config: &Object) -> Result<Rope> {
+pub(super) fn read(config: &Object, row: &Row) -> Result<Rope> {
     let mut rope = Rope::default();
-    rope.number("freq_base", config.number("rope_theta")?);
-    rope.number("freq_base_swa", config.number("rope_local_base_freq")?);
+    if !row.knows("rope_theta") {
+        return Ok(rope);
+    }
+    rope.number("freq_base", base(config)?);
+    if row.knows("rope_local_base_freq") {
+        rope.number("freq_base_swa", config.number("rope_local_base_freq")?);
+    }
     let mut part = config.number("partial_rotary_factor")?;
     let newer = config.object("rope_parameters")?;
     let mut scaling = match newer {
@@ -51,12 +56,12 @@ pub(super) fn read(config: &Object) -> Result<Rope> {
     if let Some(both) = scaling.take_if(|s| s.get("full_attention").is_some()) {
         let local = both.object("sliding_attention")?;
         if let Some(local) = local {
-            rope.number("freq_base_swa", local.number("rope_theta")?);
+            rope.number("freq_base_swa", base(&local)?);
         }
         scaling = both.object("full_attention")?;
     }
     if let Some(scaling) = &scaling {
-        rope.number("freq_base", scaling.number("rope_theta")?);
+        rope.number("freq_base", base(scaling)?);
         part = scaling.number("partial_rotary_factor")?.or(part);
     }
     let dimensions = dimensions(config, part)?;
@@ -65,6 +70,14 @@ pub(super) fn read(config: &Object) -> Result<Rope> {
         scale(&mut rope, config, &scaling, dimensions)?;
     }
     Ok(rope)
+}
+
+/// Base of the frequencies.
+fn base(config: &Object) -> Result<Option<f64>> {
+    match config.number("rope_theta")? {
+        Some(base) if base <= 0.0 => Err(config.wrong("rope_theta", "a number above 0")),
+        base => Ok(base),
+    }
 }
 
 /// Values of a head that are rotated.
@@ -201,7 +214,11 @@ fn llama3(scaling: &Object, base: f64, dimensions: u64) -> Result<Vec<f32>> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{super::rows::row_of, *};
+
+    fn row() -> &'static Row {
+        row_of("LlamaForCausalLM").unwrap()
+    }
 
     fn config(more: &str) -> Object {
         let text = format!(r#"{{"hidden_size": 2048, "num_attention_heads": 16, {more}}}"#);
@@ -222,7 +239,7 @@ mod tests {
             r#""rope_parameters": {{"rope_theta": 500000, "rope_type": "llama3", {scaling}}}"#
         );
         for text in [old, new] {
-            let rope = read(&config(&text)).unwrap();
+            let rope = read(&config(&text), row()).unwrap();
             let (name, factors) = &rope.factors[0];
             assert_eq!((*name, factors.len()), ("rope_freqs.weight", 64));
             for (pair, factor) in factors.iter().enumerate() {
@@ -247,7 +264,8 @@ mod tests {
         let both = r#""rope_parameters": {
             "full_attention": {"rope_type": "linear", "factor": 8.0, "rope_theta": 1e6},
             "sliding_attention": {"rope_type": "default", "rope_theta": 1e4}}"#;
-        let metadata = read(&config(both)).unwrap().metadata("gemma3");
+        let gemma = row_of("Gemma3ForCausalLM").unwrap();
+        let metadata = read(&config(both), gemma).unwrap().metadata("gemma3");
         for (key, value) in [
             ("freq_base", Value::Float(1e6)),
             ("freq_base_swa", Value::Float(1e4)),
@@ -265,7 +283,7 @@ mod tests {
             let text = format!(
                 r#""max_position_embeddings": 32768, "rope_scaling": {{"type": "yarn", "factor": 4.0{more}}}"#
             );
-            read(&config(&text)).unwrap().metadata("x")
+            read(&config(&text), row()).unwrap().metadata("x")
         };
         assert!(!yarn("").contains_key("x.rope.scaling.attn_factor"));
         let original = &yarn("")["x.rope.scaling.original_context_length"];

@@ -1,0 +1,146 @@
+//! Every key of `config.json` that an architecture's code in `transformers` reads: it is read here too, it changes nothing
+//! that is computed, or it is run in one position only.
+
+use std::collections::BTreeSet;
+
+use super::{
+    super::{KeyUse, TensorInfo},
+    json::Object,
+    rows::{Biases, Row},
+};
+use crate::{Error, Result};
+
+/// Keys that change nothing that is computed here, and why.
+#[rustfmt::skip] // a table
+const HARMLESS: &[(&str, &str)] = &[
+    ("model_type",                "the architecture says it"),
+    ("dtype",                     "tensors have types of their own"),
+    ("torch_dtype",               "tensors have types of their own"),
+    ("transformers_version",      "says who wrote the file"),
+    ("_name_or_path",             "says where the file was"),
+    ("_attn_implementation",      "ways to compute the same"),
+    ("attn_implementation",       "ways to compute the same"),
+    ("auto_map",                  "names code, which is not run"),
+    ("use_cache",                 "the cache gives what computing anew gives"),
+    ("cache_implementation",      "the cache gives what computing anew gives"),
+    ("pretraining_tp",            "slices the same sums"),
+    ("reorder_and_upcast_attn",   "scores are 32 bits wide anyway"),
+    ("chunk_size_feed_forward",   "slices the same sums"),
+    ("pad_token_id",              "nothing is padded"),
+    ("initializer_range",         "for training"),
+    ("attention_dropout",         "for training"),
+    ("attn_pdrop",                "for training"),
+    ("embd_pdrop",                "for training"),
+    ("resid_pdrop",               "for training"),
+    ("router_aux_loss_coef",      "for training"),
+    ("router_jitter_noise",       "for training"),
+    ("output_router_logits",      "adds an output"),
+    ("output_attentions",         "adds an output"),
+    ("output_hidden_states",      "adds an output"),
+    ("return_dict",               "names outputs"),
+    ("id2label",                  "for classifying"),
+    ("label2id",                  "for classifying"),
+    ("problem_type",              "for classifying"),
+    ("summary_activation",        "for classifying"),
+    ("summary_first_dropout",     "for classifying"),
+    ("summary_proj_to_labels",    "for classifying"),
+    ("summary_type",              "for classifying"),
+    ("summary_use_proj",          "for classifying"),
+    ("task_specific_params",      "says how to generate"),
+    ("n_ctx",                     "n_positions says it"),
+];
+
+/// Value that a key is run with.
+enum Only {
+    Bool(bool),
+    Whole(u64),
+    /// The list is empty.
+    Empty,
+}
+
+/// Keys that are run in one position only.
+const ONLY: &[(&str, Only)] = &[
+    ("norm_topk_prob", Only::Bool(true)),
+    ("mlp_only_layers", Only::Empty),
+    ("decoder_sparse_step", Only::Whole(1)),
+    ("scale_attn_weights", Only::Bool(true)),
+    ("scale_attn_by_inverse_layer_idx", Only::Bool(false)),
+    ("add_cross_attention", Only::Bool(false)),
+    ("use_bidirectional_attention", Only::Bool(false)),
+    ("is_encoder_decoder", Only::Bool(false)),
+];
+
+/// Refuses what is not run.
+///
+/// # Errors
+/// [`Error::Unsupported`] names the key, what it is, and what is run.
+pub(super) fn check(config: &Object, row: &Row) -> Result<()> {
+    for (key, only) in ONLY.iter().filter(|(key, _)| row.knows(key)) {
+        let (same, shown) = match only {
+            Only::Bool(only) => (config.boolean(key)?.map(|v| v == *only), only.to_string()),
+            Only::Whole(only) => (config.whole(key)?.map(|v| v == *only), only.to_string()),
+            Only::Empty => (config.list(key)?.map(<[_]>::is_empty), "[]".to_owned()),
+        };
+        if same == Some(false) {
+            return Err(config.unsupported(key, &format!("only {shown} is run here")));
+        }
+    }
+    Ok(())
+}
+
+/// Each key of `config.json`, and how it is used.
+pub(super) fn uses(config: &Object, row: &Row) -> Vec<KeyUse> {
+    let each = |key: &String| {
+        let harmless = HARMLESS.iter().find(|(name, _)| name == key);
+        let unread = format!("{} does not read it", row.architecture);
+        let passed_over = match harmless {
+            Some((_, why)) => Some(*why),
+            None if row.knows(key) => None,
+            None => Some(unread.as_str()),
+        };
+        KeyUse::new(&format!("config.json: {key}"), passed_over)
+    };
+    config.map.keys().map(each).collect()
+}
+
+/// Holds the biases that are stored against those that the configuration asks for: `transformers` leaves others out.
+///
+/// # Errors
+/// [`Error::BadFile`] names the key and the tensor.
+pub(super) fn check_biases(config: &Object, row: &Row, tensors: &[TensorInfo]) -> Result<()> {
+    if row.biases == Biases::AsStored {
+        return Ok(());
+    }
+    let asked = |key: &str| match row.knows(key) {
+        true => config.boolean(key).map(|on| on.unwrap_or(false)),
+        false => Ok(false),
+    };
+    let [attention, mlp] = [asked("attention_bias")?, asked("mlp_bias")?];
+    let names: BTreeSet<&str> = tensors.iter().map(|t| t.name.as_str()).collect();
+    for &name in &names {
+        let Some((layer, part)) = name
+            .strip_prefix("blk.")
+            .and_then(|rest| rest.split_once('.'))
+        else {
+            continue;
+        };
+        let (part, wanted) = match part.rsplit_once('.') {
+            Some((part, "weight" | "bias")) if part.starts_with("attn_") => (part, attention),
+            Some((part, "weight" | "bias")) if part.starts_with("ffn_") => (part, mlp),
+            _ => continue,
+        };
+        if part.ends_with("norm") || part.ends_with("_exps") || part == "ffn_gate_inp" {
+            continue;
+        }
+        let bias = format!("blk.{layer}.{part}.bias");
+        if names.contains(bias.as_str()) != wanted {
+            let key = ["mlp_bias", "attention_bias"][usize::from(part.starts_with("attn_"))];
+            let there = if wanted { "no" } else { "a" };
+            return Err(Error::bad_file(format!(
+                "{key} is {wanted}, but there is {there} tensor {bias} (GGUF's name of it); the files are of different models"
+            ))
+            .in_file(&config.label));
+        }
+    }
+    Ok(())
+}

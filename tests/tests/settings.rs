@@ -1,0 +1,123 @@
+//! Keys of `config.json`: each is read, refused, or known to be harmless. `transformers` knows them; see `FIELDS`.
+
+use std::{fs, path::Path};
+
+use lantern_engine::{ModelFile, file::KeyUse};
+use safetensors::Dtype;
+use serde_json::{Value as Json, json};
+
+use crate::support::{
+    hugging_face::{export, folder},
+    models,
+};
+
+/// Fields of the configurations of all architectures that are run from safetensors, in transformers 5.24, with values that no
+/// model of ours has.
+const FIELDS: &str = r#"{
+    "vocab_size": 77, "hidden_size": 20, "intermediate_size": 20, "num_hidden_layers": 2,
+    "num_attention_heads": 3, "num_key_value_heads": 3, "head_dim": 12, "max_position_embeddings": 77,
+    "rms_norm_eps": 0.25, "rope_theta": 77.0, "partial_rotary_factor": 0.5,
+    "rope_scaling": {"rope_type": "linear", "factor": 3.0},
+    "rope_parameters": {"rope_type": "linear", "factor": 5.0, "rope_theta": 7.0},
+    "tie_word_embeddings": "maybe", "hidden_act": "relu", "hidden_activation": "relu",
+    "activation_function": "relu", "attention_bias": "maybe", "mlp_bias": "maybe",
+    "quantization_config": {"quant_method": "awq"}, "architectures": ["Other"],
+    "sliding_window": 5, "use_sliding_window": true, "max_window_layers": 1,
+    "layer_types": ["full_attention"], "sliding_window_pattern": 3, "_sliding_window_pattern": 3,
+    "no_rope_layers": [0], "no_rope_layer_interval": 3, "rope_local_base_freq": 77.0,
+    "query_pre_attn_scalar": 77.0, "attn_logit_softcapping": 7.0, "final_logit_softcapping": 7.0,
+    "use_bidirectional_attention": true, "embedding_multiplier": 7.0, "residual_multiplier": 7.0,
+    "attention_multiplier": 7.0, "logits_scaling": 7.0, "num_local_experts": 7, "num_experts": 7,
+    "num_experts_per_tok": 1, "moe_intermediate_size": 7, "norm_topk_prob": false,
+    "mlp_only_layers": [1], "decoder_sparse_step": 2, "n_layer": 2, "n_embd": 20, "n_head": 3,
+    "n_inner": 7, "n_positions": 77, "layer_norm_epsilon": 0.25, "scale_attn_weights": false,
+    "scale_attn_by_inverse_layer_idx": true, "add_cross_attention": true,
+    "is_encoder_decoder": true, "original_max_position_embeddings": 7, "model_type": "other",
+    "dtype": "float16", "torch_dtype": "float16", "transformers_version": "1", "_name_or_path": "x",
+    "use_cache": false, "pretraining_tp": 2, "reorder_and_upcast_attn": true,
+    "chunk_size_feed_forward": 2, "pad_token_id": 1, "initializer_range": 7.0,
+    "attention_dropout": 0.5, "attn_pdrop": 0.5, "embd_pdrop": 0.5, "resid_pdrop": 0.5,
+    "router_aux_loss_coef": 7.0, "router_jitter_noise": 7.0, "output_router_logits": true,
+    "output_attentions": true, "output_hidden_states": true, "return_dict": false, "id2label": {},
+    "label2id": {}, "problem_type": "x", "summary_activation": "x", "summary_first_dropout": 0.5,
+    "summary_proj_to_labels": false, "summary_type": "x", "summary_use_proj": false,
+    "task_specific_params": {}, "n_ctx": 7, "auto_map": {}, "cache_implementation": "x"
+}"#;
+
+/// Keys that change something only beside another: key, the other, its value as JSON.
+const BESIDE: &[(&str, &str, &str)] = &[
+    ("sliding_window", "use_sliding_window", "true"),
+    ("sliding_window", "max_window_layers", "0"),
+    ("use_sliding_window", "sliding_window", "9"),
+    ("use_sliding_window", "max_window_layers", "0"),
+    ("max_window_layers", "use_sliding_window", "true"),
+    ("num_local_experts", "num_experts", "null"),
+    ("no_rope_layer_interval", "no_rope_layers", "null"),
+    (
+        "original_max_position_embeddings",
+        "rope_scaling",
+        r#"{"rope_type": "yarn", "factor": 2}"#,
+    ),
+];
+
+/// The model of a folder as far as its settings decide it, or the error, and the keys that are passed over.
+fn outcome(folder: &Path) -> (Result<Json, String>, Vec<KeyUse>) {
+    let read = || {
+        let file = ModelFile::open(folder)?;
+        let config = file.config()?;
+        Ok((
+            json!([file.metadata(), config, file.tensors()]),
+            file.key_uses(),
+        ))
+    };
+    match read() {
+        Ok((model, uses)) => (Ok(model), uses),
+        Err(error) => (Err(lantern_engine::Error::to_string(&error)), vec![]),
+    }
+}
+
+#[test]
+fn every_key_is_read_or_refused_or_known_to_be_harmless() {
+    let fields: serde_json::Map<String, Json> = serde_json::from_str(FIELDS).unwrap();
+    let mut silent = Vec::new();
+    for name in [
+        "llama", "mixtral", "qwen2", "qwen3", "qwen3moe", "gemma2", "gemma3", "phi3", "smollm3",
+        "granite", "olmo2", "gpt2",
+    ] {
+        let file =
+            ModelFile::open(&models::folder("families").join(format!("{name}.gguf"))).unwrap();
+        let folder = folder(&format!("settings-{name}"));
+        export(&file, &folder, Dtype::F16, 1);
+        let path = folder.join("config.json");
+        let sound: Json = serde_json::from_str(&fs::read_to_string(&path).unwrap()).unwrap();
+        for (key, value) in &fields {
+            let mut config = sound.clone();
+            for (_, other, beside) in BESIDE.iter().filter(|(name, ..)| name == key) {
+                config[other] = serde_json::from_str(beside).unwrap();
+            }
+            fs::write(&path, config.to_string()).unwrap();
+            let before = outcome(&folder).0.unwrap();
+            config[key] = value.clone();
+            fs::write(&path, config.to_string()).unwrap();
+            let (after, uses) = outcome(&folder);
+            let used = uses
+                .iter()
+                .find(|used| used.key == format!("config.json: {key}"));
+            let same = after.as_ref() == Ok(&before);
+            match used.map(|used| used.passed_over.as_deref()) {
+                // Refused.
+                None => assert!(after.is_err(), "{name}: {key} is in no list"),
+                Some(None) if same => {
+                    silent.push(format!("{name}: {key} is read, and changes nothing"));
+                }
+                Some(Some(why)) if !same => {
+                    silent.push(format!(
+                        "{name}: {key} is passed over ({why}), and changes something"
+                    ));
+                }
+                Some(_) => {}
+            }
+        }
+    }
+    assert!(silent.is_empty(), "{}", silent.join("\n"));
+}
