@@ -51,6 +51,8 @@ struct Chat<'a> {
     tokenizer: &'a Tokenizer,
     template: &'a ChatTemplate,
     sampling: CompletionOptions,
+    /// Where the system message went was said.
+    noted: bool,
 }
 
 /// Way to go on after a line: wait for the next one, or leave.
@@ -76,6 +78,7 @@ pub fn run(args: &Args) -> Result {
         tokenizer: &tokenizer,
         template: &template,
         sampling,
+        noted: false,
     };
     chat.set_system(args.system.as_deref().unwrap_or_default());
     if lines::interactive() {
@@ -157,7 +160,11 @@ impl Chat<'_> {
     }
 
     fn answer(&mut self) -> Result<(String, FinishReason)> {
-        let tokens = conversation(self.template, self.tokenizer, &self.messages)?;
+        let prompt = conversation(self.template, self.tokenizer, &self.messages)?;
+        let tokens = prompt.tokens;
+        if prompt.system_moved && !std::mem::replace(&mut self.noted, true) {
+            notes::note(notes::SYSTEM_MOVED);
+        }
         let context = self.session.context();
         if tokens.len() >= context {
             return Err(Failure::Message(format!(

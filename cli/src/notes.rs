@@ -10,6 +10,10 @@ const NORMAL: u8 = 1;
 const VERBOSE: u8 = 2;
 static LOUDNESS: AtomicU8 = AtomicU8::new(NORMAL);
 
+/// Note, said once, where a chat template refuses system messages.
+pub const SYSTEM_MOVED: &str =
+    "this model's chat template refuses a system message; its text is put before the first message";
+
 /// Set once, from `-q` and `-v`.
 pub fn set_loudness(quiet: bool, verbose: bool) {
     let loudness = match (quiet, verbose) {

@@ -199,7 +199,11 @@ fn prompt_tokens(
         .into_iter()
         .chain([Message::new("user", text)])
         .collect();
-    Ok(conversation(&template, tokenizer, &messages)?)
+    let prompt = conversation(&template, tokenizer, &messages)?;
+    if prompt.system_moved {
+        notes::note(notes::SYSTEM_MOVED);
+    }
+    Ok(prompt.tokens)
 }
 
 fn report<'a>(prompt_tokens: &'a [u32], answer: &'a Completion, loaded: &Loaded) -> Report<'a> {

@@ -9,7 +9,7 @@ use super::{
     complete::{Completion, CompletionEvent, CompletionOptions, Prompt},
     language_model::LanguageModel,
 };
-use crate::{ChatTemplate, Result, Session, Tokenizer};
+use crate::{ChatPrompt, ChatTemplate, Result, Session, Tokenizer};
 
 /// One turn of a conversation, as chat templates have it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -31,7 +31,8 @@ impl Message {
     }
 }
 
-/// The tokens of a conversation up to where the assistant speaks.
+/// A conversation as tokens, up to where the assistant speaks. The template is told, as by `transformers`, that there are no tools and no
+/// documents.
 ///
 /// # Errors
 /// [`Error::Template`](crate::Error::Template) where the template refuses the messages.
@@ -39,9 +40,9 @@ pub fn conversation(
     template: &ChatTemplate,
     tokenizer: &Tokenizer,
     messages: &[Message],
-) -> Result<Vec<u32>> {
-    let input = json!({"messages": messages, "add_generation_prompt": true});
-    template.tokens(input, tokenizer)
+) -> Result<ChatPrompt> {
+    let input = json!({"messages": messages, "tools": null, "documents": null, "add_generation_prompt": true});
+    template.prompt(input, tokenizer)
 }
 
 /// A conversation with a model.
@@ -135,11 +136,9 @@ impl Chat {
 
     /// The tokens of what was said, up to where the assistant speaks.
     fn tokens(&self) -> Result<Vec<u32>> {
-        conversation(
-            self.model.template()?,
-            self.model.tokenizer(),
-            &self.messages,
-        )
+        let template = self.model.template()?;
+        let prompt = conversation(template, self.model.tokenizer(), &self.messages)?;
+        Ok(prompt.tokens)
     }
 
     /// Keeps an answer, or takes back the message that has none.

@@ -4,9 +4,9 @@
 //! of such files test against. Not here: which tokens a model samples.
 
 mod byte_pairs;
-mod pretokenizers;
 #[cfg(feature = "templates")]
-mod python;
+mod jinja;
+mod pretokenizers;
 mod sentencepiece;
 mod specials;
 mod stream;
@@ -19,9 +19,9 @@ mod tokenizer;
 mod vocabulary;
 
 pub use stream::TextStream;
-pub use template::ChatTemplate;
 #[cfg(feature = "templates")]
 pub use template::name_special_tokens;
+pub use template::{ChatPrompt, ChatTemplate};
 pub use tokenizer::Tokenizer;
 
 use crate::{ModelFile, Result, file::Metadata};
@@ -34,12 +34,33 @@ impl ModelFile {
 }
 
 impl ChatTemplate {
-    /// The template in `tokenizer.chat_template`, if there is one.
+    /// Compiles the template in `tokenizer.chat_template`, and those of `tokenizer.chat_template.NAME` beside it, if there are any.
+    /// One without a letter in it is none.
     ///
     /// # Errors
     /// [`Error::BadFile`](crate::Error::BadFile) where that is no text; as [`ChatTemplate::new`].
     pub fn from_metadata(metadata: &Metadata) -> Result<Option<ChatTemplate>> {
-        let source = metadata.text("tokenizer.chat_template")?;
-        source.map(ChatTemplate::new).transpose()
+        let key = "tokenizer.chat_template";
+        let mut templates = vec![("default", metadata.text(key)?)];
+        let names = metadata
+            .texts("tokenizer.chat_templates")?
+            .unwrap_or_default();
+        let mut names: Vec<&str> = names.iter().map(String::as_str).collect();
+        if !names.contains(&"tool_use") {
+            names.push("tool_use");
+        }
+        for name in names {
+            templates.push((name, metadata.text(&format!("{key}.{name}"))?));
+        }
+        let templates: Vec<_> = templates
+            .into_iter()
+            .filter_map(|(name, source)| {
+                Some((name, source.filter(|text| !text.trim().is_empty())?))
+            })
+            .collect();
+        if templates.is_empty() {
+            return Ok(None);
+        }
+        ChatTemplate::several(&templates).map(Some)
     }
 }

@@ -21,6 +21,16 @@ impl ChatTemplate {
         })
     }
 
+    /// Keeps the text of the default template, or of the first.
+    ///
+    /// # Errors
+    /// None; with the feature, [`Error::Template`].
+    pub fn several(templates: &[(&str, &str)]) -> Result<ChatTemplate> {
+        let default = templates.iter().find(|(name, _)| *name == "default");
+        let (_, source) = default.or(templates.first()).copied().unwrap_or_default();
+        ChatTemplate::new(source)
+    }
+
     /// Refuses: there is no clock to stop.
     ///
     /// # Errors
@@ -46,9 +56,26 @@ impl ChatTemplate {
     ///
     /// # Errors
     /// [`Error::Unsupported`], always.
+    pub fn prompt(&self, _input: serde_json::Value, _tokenizer: &Tokenizer) -> Result<ChatPrompt> {
+        Err(left_out())
+    }
+
+    /// Refuses to render.
+    ///
+    /// # Errors
+    /// [`Error::Unsupported`], always.
     pub fn tokens(&self, _input: serde_json::Value, _tokenizer: &Tokenizer) -> Result<Vec<u32>> {
         Err(left_out())
     }
+}
+
+/// A conversation as tokens.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ChatPrompt {
+    /// The tokens, up to where the assistant speaks.
+    pub tokens: Vec<u32>,
+    /// Whether the template refused the system message, and its text stands before the first user message.
+    pub system_moved: bool,
 }
 
 fn left_out() -> Error {

@@ -1,29 +1,26 @@
-//! Chat templates: the Jinja text in a model file that turns messages into a prompt, in an environment as `transformers` sets it up.
+//! Chat templates: the Jinja text in a model file that turns messages into a prompt, rendered as `transformers` renders it.
 //!
-//! A template comes with the model, from anyone: it has a budget and can reach nothing but the messages and the date. What the budget does
-//! not see: minijinja compares (`==`) and joins (`~`) values that are nested a hundred thousand times without counting the depth, so a
-//! template that is made to can still end the program.
+//! A template comes with the model, from anyone: it has a budget and can reach nothing but the messages and the date.
 
 use jiff::{Zoned, civil::DateTime, fmt::strtime};
-use minijinja::{
-    AutoEscape, Environment, ErrorKind, UndefinedBehavior, syntax::SyntaxConfig, value::Serde,
-};
+use serde_json::{Map, Value, json};
 
-use super::{Tokenizer, python};
+use super::{
+    Tokenizer,
+    jinja::{Failure, Template},
+};
 use crate::{Error, Result};
 
-/// The budget of one rendering: instructions, and 64 bytes each of what is written. Conversations take thousands; this is about a second
-/// of work and 256 MB.
-const FUEL: u64 = 4_000_000;
-
-/// The name that templates go by in here.
-const NAME: &str = "chat_template";
-
-/// A compiled chat template.
+/// A compiled chat template, or several that go by names: `tool_use` renders what has tools, `default` all else.
 #[derive(Debug)]
 pub struct ChatTemplate {
-    environment: Environment<'static>,
+    default: Option<Template>,
+    tool_use: Option<Template>,
+    /// Names of all templates that the model has.
+    names: Vec<String>,
     source: String,
+    /// Time at which the template's clock is stopped.
+    now: Option<DateTime>,
 }
 
 impl ChatTemplate {
@@ -32,26 +29,32 @@ impl ChatTemplate {
     /// # Errors
     /// [`Error::Template`] with the line, where it is no Jinja.
     pub fn new(source: &str) -> Result<ChatTemplate> {
-        let mut environment = Environment::new();
-        environment.set_syntax(syntax()?);
-        environment.set_auto_escape_callback(|_| AutoEscape::None);
-        environment.set_undefined_behavior(UndefinedBehavior::Lenient);
-        environment.set_fuel(Some(FUEL));
-        environment
-            .set_unknown_method_callback(minijinja_contrib::pycompat::unknown_method_callback);
-        environment.set_formatter(|out, _, value| Ok(out.write_str(&python::print(value)?)?));
-        environment.add_filter("string", python::print);
-        environment.add_filter("tojson", python::tojson);
-        environment.add_function("raise_exception", raise_exception);
-        environment.add_function("strftime_now", |format: &str| {
-            strftime(&Zoned::now().datetime(), format)
-        });
-        environment
-            .add_template_owned(NAME, without_generation_marks(source))
-            .map_err(|error| at_line(&error))?;
+        ChatTemplate::several(&[("default", source)])
+    }
+
+    /// Compiles the templates of a model that has several, by their names. Those that nothing here chooses (`rag`) are left alone.
+    ///
+    /// # Errors
+    /// [`Error::Template`] with the line, where one is no Jinja.
+    pub fn several(templates: &[(&str, &str)]) -> Result<ChatTemplate> {
+        let named = |name: &str| {
+            let source = templates.iter().find(|(one, _)| *one == name);
+            source.map(|(_, source)| *source)
+        };
+        let compiled = |source: Option<&str>| {
+            let template = source.map(Template::new).transpose();
+            template.map_err(|failure| at_line(&failure))
+        };
+        let (default, tool_use) = (named("default"), named("tool_use"));
         Ok(ChatTemplate {
-            environment,
-            source: source.to_owned(),
+            default: compiled(default)?,
+            tool_use: compiled(tool_use)?,
+            names: templates
+                .iter()
+                .map(|(name, _)| (*name).to_owned())
+                .collect(),
+            source: default.or(tool_use).unwrap_or_default().to_owned(),
+            now: None,
         })
     }
 
@@ -60,51 +63,131 @@ impl ChatTemplate {
     /// # Errors
     /// [`Error::BadInput`] where that is no date.
     pub fn with_now(mut self, now: &str) -> Result<ChatTemplate> {
-        let now: DateTime = now
-            .parse()
-            .map_err(|error| Error::BadInput(format!("{now:?} is no date: {error}")))?;
-        let stopped = move |format: &str| strftime(&now, format);
-        self.environment.add_function("strftime_now", stopped);
+        let date = now.parse();
+        self.now =
+            Some(date.map_err(|error| Error::BadInput(format!("{now:?} is no date: {error}")))?);
         Ok(self)
     }
 
-    /// The template's text.
+    /// The template's text; of several, the default one's.
     pub fn source(&self) -> &str {
         &self.source
     }
 
-    /// The prompt. `input`: an object like the `input` of the reference cases (messages, add_generation_prompt, tools, bos_token, …); what
-    /// it does not have is undefined, as in Jinja.
+    /// Renders the prompt. `input`: an object like the `input` of the reference cases (messages, add_generation_prompt, tools, bos_token, …);
+    /// what it does not have is undefined, as in Jinja, and what is null in a message is not there, as in `transformers`.
     ///
     /// # Errors
     /// [`Error::Template`] with the line, where the template refuses the messages, fails, or works longer than any honest one.
-    pub fn render(&self, input: &serde_json::Value) -> Result<String> {
-        if !input.is_object() {
+    pub fn render(&self, input: &Value) -> Result<String> {
+        let Value::Object(input) = input else {
             return Err(Error::BadInput(
                 "the input of a chat template is an object".to_owned(),
             ));
+        };
+        let clock = |format: &str| {
+            let now = self.now.unwrap_or_else(|| Zoned::now().datetime());
+            strtime::format(format, now).map_err(|error| error.to_string())
+        };
+        let mut input = input.clone();
+        if let Some(Value::Array(messages)) = input.get_mut("messages") {
+            messages.iter_mut().for_each(prepare);
         }
-        self.environment
-            .get_template(NAME)
-            .and_then(|template| template.render(Serde(input)))
-            .map_err(|error| at_line(&error))
+        let template = self.chosen(&input)?;
+        let rendered = template.render(&input, &clock);
+        rendered.map_err(|failure| at_line(&failure))
     }
-}
 
-impl ChatTemplate {
-    /// The tokens of [`ChatTemplate::render`]'s prompt. BOS and EOS go to the template by their texts, unless the input has
-    /// its own.
+    /// The template for an input, as `transformers` chooses it.
+    fn chosen(&self, input: &Map<String, Value>) -> Result<&Template> {
+        let has_tools = input.get("tools").is_some_and(|tools| !tools.is_null());
+        let tool_use = self.tool_use.as_ref().filter(|_| has_tools);
+        tool_use.or(self.default.as_ref()).ok_or_else(|| {
+            Error::Template(format!(
+                "the model has several chat templates ({}) and none that is named default",
+                self.names.join(", ")
+            ))
+        })
+    }
+
+    /// Renders and tokenizes a conversation up to where the assistant speaks. BOS and EOS go to the template by their texts, unless the
+    /// input has its own. A template that refuses the system message gets its text before the first user message, as in llama.cpp.
     ///
     /// # Errors
     /// As [`ChatTemplate::render`], and those of the tokenizer.
-    pub fn tokens(&self, mut input: serde_json::Value, tokenizer: &Tokenizer) -> Result<Vec<u32>> {
+    pub fn prompt(&self, mut input: Value, tokenizer: &Tokenizer) -> Result<ChatPrompt> {
         name_special_tokens(&mut input, tokenizer);
-        tokenizer.encode_rendered(&self.render(&input)?)
+        let (text, system_moved) = match self.render(&input) {
+            Ok(text) => (text, false),
+            Err(refusal @ Error::Template(_)) => match without_system(&input) {
+                Some(moved) => (self.render(&moved).map_err(|_| refusal)?, true),
+                None => return Err(refusal),
+            },
+            Err(error) => return Err(error),
+        };
+        Ok(ChatPrompt {
+            tokens: tokenizer.encode_rendered(&text)?,
+            system_moved,
+        })
+    }
+
+    /// The tokens of [`ChatTemplate::prompt`].
+    ///
+    /// # Errors
+    /// As [`ChatTemplate::prompt`].
+    pub fn tokens(&self, input: Value, tokenizer: &Tokenizer) -> Result<Vec<u32>> {
+        self.prompt(input, tokenizer).map(|prompt| prompt.tokens)
     }
 }
 
+/// A conversation as tokens.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ChatPrompt {
+    /// The tokens, up to where the assistant speaks.
+    pub tokens: Vec<u32>,
+    /// Whether the template refused the system message, and its text stands before the first user message.
+    pub system_moved: bool,
+}
+
+/// A message as `transformers` hands it over: without what is null, and with its reasoning under the names that templates read.
+fn prepare(message: &mut Value) {
+    let Value::Object(fields) = message else {
+        return;
+    };
+    fields.retain(|_, value| !value.is_null());
+    let names = ["reasoning_content", "thinking", "reasoning"];
+    let Some(reasoning) = names.iter().find_map(|name| fields.get(*name)).cloned() else {
+        return;
+    };
+    let mut all = Map::new();
+    all.insert("thinking".to_owned(), reasoning.clone());
+    all.extend(std::mem::take(fields));
+    all.insert("reasoning_content".to_owned(), reasoning);
+    *fields = all;
+}
+
+/// The input with the text of its system message before the first user message; None where it has no such two.
+fn without_system(input: &Value) -> Option<Value> {
+    let mut input = input.clone();
+    let messages = input.get_mut("messages")?.as_array_mut()?;
+    if messages.first()?["role"] != "system" {
+        return None;
+    }
+    let system = messages.remove(0);
+    let user = messages
+        .iter_mut()
+        .find(|message| message["role"] == "user")?;
+    let text = format!(
+        "{}\n{}",
+        system["content"].as_str()?,
+        user["content"].as_str()?
+    );
+    user["content"] = json!(text);
+    Some(input)
+}
+
 /// Tells a template the texts of BOS and EOS, unless the input has its own.
-pub fn name_special_tokens(input: &mut serde_json::Value, tokenizer: &Tokenizer) {
+pub fn name_special_tokens(input: &mut Value, tokenizer: &Tokenizer) {
     let Some(object) = input.as_object_mut() else {
         return; // the template's own error says that this is no object
     };
@@ -119,63 +202,11 @@ pub fn name_special_tokens(input: &mut serde_json::Value, tokenizer: &Tokenizer)
     }
 }
 
-/// Lines that hold only a tag leave nothing behind.
-fn syntax() -> Result<SyntaxConfig> {
-    SyntaxConfig::builder()
-        .trim_blocks(true)
-        .lstrip_blocks(true)
-        .build()
-        .map_err(|error| at_line(&error))
-}
-
-/// `raise_exception("…")`: how templates refuse.
-fn raise_exception(message: &str) -> std::result::Result<(), minijinja::Error> {
-    Err(minijinja::Error::new(
-        ErrorKind::InvalidOperation,
-        message.to_owned(),
-    ))
-}
-
-/// `strftime_now("%d %B %Y")`.
-fn strftime(now: &DateTime, format: &str) -> std::result::Result<String, minijinja::Error> {
-    strtime::format(format, *now)
-        .map_err(|error| minijinja::Error::new(ErrorKind::InvalidOperation, error.to_string()))
-}
-
 /// The error with the line of the template where it was met.
-fn at_line(error: &minijinja::Error) -> Error {
-    let what = match error.detail() {
-        Some(detail) => detail.to_owned(),
-        None => error.kind().to_string(),
-    };
-    Error::Template(match error.line() {
+fn at_line(failure: &Failure) -> Error {
+    let what = &failure.message;
+    Error::Template(match failure.line {
         Some(line) => format!("{what} (line {line})"),
-        None => what,
+        None => what.clone(),
     })
-}
-
-/// `transformers` has templates mark what the assistant said with `{% generation %} … {% endgeneration %}`, to train on it. The marks print
-/// nothing; here they become a condition that always holds, which treats the white space around them alike.
-fn without_generation_marks(source: &str) -> String {
-    let mut out = String::with_capacity(source.len());
-    let mut rest = source;
-    while let Some(start) = rest.find("{%") {
-        let (before, tag) = rest.split_at(start);
-        out.push_str(before);
-        let Some(end) = tag.find("%}") else {
-            rest = tag;
-            break;
-        };
-        let inside = &tag[2..end];
-        let word = inside.trim_matches(['-', '+']).trim();
-        let instead = match word {
-            "generation" => &inside.replace(word, "if true"),
-            "endgeneration" => &inside.replace(word, "endif"),
-            _ => inside,
-        };
-        out.extend(["{%", instead, "%}"]);
-        rest = &tag[end + 2..];
-    }
-    out.push_str(rest);
-    out
 }

@@ -262,14 +262,7 @@ fn roles(
     entries.insert("tokenizer.ggml.add_bos_token".into(), Value::Bool(add_bos));
     entries.insert("tokenizer.ggml.add_eos_token".into(), Value::Bool(add_eos));
 
-    let own = folder.text("chat_template.jinja")?;
-    let template = match (own, &about) {
-        (Some(own), _) => Some(own),
-        (None, Some(about)) => template(about)?,
-        (None, None) => None,
-    };
-    let template = template.map(|text| ("tokenizer.chat_template".to_owned(), Value::Text(text)));
-    entries.extend(template);
+    entries.extend(templates(folder, about.as_ref())?);
     Ok(())
 }
 
@@ -287,15 +280,48 @@ fn token(about: &Object, key: &str) -> Result<Option<String>> {
     }
 }
 
-/// The chat template of `tokenizer_config.json`: one, or the default among several.
-fn template(about: &Object) -> Result<Option<String>> {
-    let key = "chat_template";
-    let Some(Json::Array(several)) = about.get(key) else {
-        return Ok(about.text(key)?.map(str::to_owned));
+/// Chat templates under the keys that GGUF has for them: those in files of their own, else those of `tokenizer_config.json`, which has
+/// one or a list of named ones.
+fn templates(folder: &Folder, about: Option<&Object>) -> Result<Vec<(String, Value)>> {
+    const KEY: &str = "tokenizer.chat_template";
+    let own = folder.text("chat_template.jinja")?;
+    let tool_use = folder.text("additional_chat_templates/tool_use.jinja")?;
+    if own.is_some() || tool_use.is_some() {
+        let named = [(KEY.to_owned(), own), (format!("{KEY}.tool_use"), tool_use)];
+        let named = named.into_iter();
+        return Ok(named
+            .filter_map(|(key, text)| Some((key, Value::Text(text?))))
+            .collect());
+    }
+    let Some(about) = about else {
+        return Ok(Vec::new());
     };
-    let default = several.iter().find(|one| one["name"] == "default");
-    let text = default.and_then(|one| one["template"].as_str());
-    Ok(text.map(str::to_owned))
+    let Some(Json::Array(several)) = about.get("chat_template") else {
+        let text = about.text("chat_template")?.map(str::to_owned);
+        return Ok(text
+            .map(|text| (KEY.to_owned(), Value::Text(text)))
+            .into_iter()
+            .collect());
+    };
+    let mut entries = Vec::new();
+    let mut names = Vec::new();
+    for one in several {
+        let (Some(name), Some(text)) = (one["name"].as_str(), one["template"].as_str()) else {
+            let message = format!(
+                "{}: chat_template has one without a name or a text",
+                about.label
+            );
+            return Err(Error::bad_file(message));
+        };
+        let key = match name {
+            "default" => KEY.to_owned(),
+            _ => format!("{KEY}.{name}"),
+        };
+        entries.push((key, Value::Text(text.to_owned())));
+        names.push(name.to_owned());
+    }
+    entries.push(("tokenizer.chat_templates".to_owned(), Value::Texts(names)));
+    Ok(entries)
 }
 
 /// The special token that a post-processor puts before a text.
