@@ -8,6 +8,7 @@ mod hostile_models;
 mod hostile_safetensors;
 mod hugging_face;
 mod invariants;
+mod jinja;
 mod kernels;
 mod library;
 mod lora;

@@ -23,6 +23,15 @@ pub fn python_gguf() -> Result<(), String> {
     pip(&tools, &["gguf==0.19.0"], "llama.cpp's reader of GGUF")
 }
 
+/// Jinja2, which templates are rendered by beside ours.
+pub fn python_jinja2() -> Result<(), String> {
+    let tools = folder("python");
+    if tools.join("jinja2").is_dir() {
+        return Ok(());
+    }
+    pip(&tools, &["jinja2==3.1.6"], "the original of chat templates")
+}
+
 /// The spelling checker, from the PATH or else the build folder, installed there where it is missing.
 pub fn typos() -> Result<Command, String> {
     if on_path("typos") {

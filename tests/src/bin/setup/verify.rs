@@ -169,6 +169,7 @@ fn install() -> Outcome {
     system
         .and(npm)
         .and_then(|()| tools::python_gguf())
+        .and_then(|()| tools::python_jinja2())
         .map_or_else(Outcome::Missing, |()| Outcome::Passed)
 }
 
