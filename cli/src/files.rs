@@ -13,21 +13,35 @@ pub fn read_text(path: &Path) -> Result<String> {
     if path == Path::new("-") {
         return read_stdin();
     }
-    utf8(
-        fs::read(path).map_err(|error| Failure::io(path, error))?,
-        path,
-    )
+    let bytes = fs::read(path).map_err(|error| Failure::io(path, error))?;
+    decode(bytes, path)
 }
 
 /// Reads the text of a file of at most `max` bytes.
 pub fn read_text_bounded(path: &Path, max: u64) -> Result<String> {
-    utf8(read_bounded(path, max)?, path)
+    decode(read_bounded(path, max)?, path)
 }
 
-/// Bytes of the file `path` as text.
-fn utf8(bytes: Vec<u8>, path: &Path) -> Result<String> {
-    let problem = |_| Failure::Message(format!("{} is no UTF-8 text", path.display()));
-    String::from_utf8(bytes).map_err(problem)
+/// Bytes of the file `path` as text: UTF-8, or UTF-16 that begins with a byte-order mark. A mark is no part of the text.
+pub fn decode(bytes: Vec<u8>, path: &Path) -> Result<String> {
+    let text = match bytes.as_slice() {
+        [0xFF, 0xFE, units @ ..] => utf16(units, u16::from_le_bytes),
+        [0xFE, 0xFF, units @ ..] => utf16(units, u16::from_be_bytes),
+        [0xEF, 0xBB, 0xBF, text @ ..] => String::from_utf8(text.to_vec()).ok(),
+        _ => return String::from_utf8(bytes).map_err(|_| not_text(path, "UTF-8")),
+    };
+    let encoding = if bytes[0] == 0xEF { "UTF-8" } else { "UTF-16" };
+    text.ok_or_else(|| not_text(path, encoding))
+}
+
+fn utf16(bytes: &[u8], unit: fn([u8; 2]) -> u16) -> Option<String> {
+    let (pairs, rest) = bytes.as_chunks::<2>();
+    let units: Vec<u16> = pairs.iter().map(|pair| unit(*pair)).collect();
+    rest.is_empty().then(|| String::from_utf16(&units).ok())?
+}
+
+fn not_text(path: &Path, encoding: &str) -> Failure {
+    Failure::Message(format!("{} is not valid {encoding}", path.display()))
 }
 
 /// At most `max` bytes, of stdin where the path is `-`. A longer file is refused before it is read; a pipe or a device once
@@ -60,7 +74,7 @@ pub fn read_stdin() -> Result<String> {
         .lock()
         .read_to_end(&mut bytes)
         .map_err(|error| Failure::io("stdin", error))?;
-    utf8(bytes, Path::new("stdin"))
+    decode(bytes, Path::new("stdin"))
 }
 
 /// Lets `write` fill a file under a temporary name beside `path`, then renames it. What was there before stays until then,
@@ -161,6 +175,44 @@ fn temporary_name(path: &Path) -> Result<PathBuf> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn marks_are_no_part_of_a_text() {
+        let read = |bytes: &[u8]| decode(bytes.to_vec(), Path::new("x")).map_err(|e| e.to_string());
+        let utf16 = |mark: [u8; 2], bytes: fn(u16) -> [u8; 2]| {
+            [
+                &mark[..],
+                &"ä😀\r\n".encode_utf16().flat_map(bytes).collect::<Vec<_>>(),
+            ]
+            .concat()
+        };
+        for bytes in [
+            "ä😀\r\n".as_bytes(),
+            "\u{feff}ä😀\r\n".as_bytes(),
+            &utf16([0xFF, 0xFE], u16::to_le_bytes),
+            &utf16([0xFE, 0xFF], u16::to_be_bytes),
+        ] {
+            assert_eq!(read(bytes), Ok("ä😀\r\n".to_owned()));
+        }
+        assert_eq!(
+            read("a\u{feff}".as_bytes()),
+            Ok("a\u{feff}".to_owned()),
+            "only at the start"
+        );
+        assert_eq!(
+            read(b"\xFF\xFEa"),
+            Err("x is not valid UTF-16".to_owned()),
+            "half a unit"
+        );
+        assert_eq!(
+            read(b"\xFE\xFF\xD8\x00"),
+            Err("x is not valid UTF-16".to_owned())
+        );
+        assert_eq!(
+            read(b"\xEF\xBB\xBF\x80"),
+            Err("x is not valid UTF-8".to_owned())
+        );
+    }
 
     #[test]
     fn a_failed_write_leaves_the_old_file_and_nothing_else() {
