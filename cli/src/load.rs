@@ -224,6 +224,9 @@ pub fn load_onto(
         duration.as_secs_f64(),
         model.context()
     ));
+    if let Some(told) = model.beyond_training() {
+        notes::warning(&told);
+    }
     if let Some(streaming) = model.streaming() {
         notes::note(&format!(
             "{} of {} do not fit {}: every pass reads {} from the file",

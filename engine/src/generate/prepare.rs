@@ -82,6 +82,17 @@ pub enum OpenEvent<'a> {
 }
 
 impl Model {
+    /// Warning for the user of a context that is longer than the model was trained for; none where it is not.
+    pub fn beyond_training(&self) -> Option<String> {
+        let (context, trained) = (self.context(), self.config().context as usize);
+        (context > trained).then(|| {
+            format!(
+                "the context of {context} tokens is longer than the {trained} that this model was trained for; answers \
+                 beyond those get worse"
+            )
+        })
+    }
+
     /// Tries the kernels that this model uses and finds the fastest, those left out that this [`Gpu`](crate::Gpu) knows
     /// already. Sessions that are made afterwards use what was found; [`Gpu::tuning`](crate::Gpu::tuning) has it, to be kept.
     ///
