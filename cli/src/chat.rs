@@ -1,6 +1,6 @@
 //! `lantern chat`: a conversation. What the model has read stays in its cache, so each turn prefills only what is new.
 
-use std::{fs, path::Path};
+use std::path::Path;
 
 use lantern_engine::{
     ChatTemplate, CompletionOptions, FinishReason, Message, Session, Tokenizer, conversation,
@@ -160,7 +160,8 @@ impl Chat<'_> {
     }
 
     fn answer(&mut self) -> Result<(String, FinishReason)> {
-        let prompt = conversation(self.template, self.tokenizer, &self.messages)?;
+        let special = self.sampling.special;
+        let prompt = conversation(self.template, self.tokenizer, &self.messages, special)?;
         let tokens = prompt.tokens;
         if prompt.system_moved && !std::mem::replace(&mut self.noted, true) {
             notes::note(notes::SYSTEM_MOVED);
@@ -213,7 +214,7 @@ fn save(messages: &[Message], path: &str) -> Result {
 
 fn read(path: &str) -> Result<Vec<Message>> {
     let path = named(path)?;
-    let text = fs::read_to_string(path).map_err(|error| Failure::io(path, error))?;
+    let text = files::read_text(path)?;
     let messages = check(&text)
         .map_err(|problem| Failure::Message(format!("{}: {problem}", path.display())))?;
     notes::reply(&format!("{} loaded", counted(messages.len(), "message")));

@@ -84,7 +84,7 @@ pub fn run(args: &Args) -> Result {
     let sampling = args.sampling.completion()?;
     let file = args.load.open(args.model.model.as_deref())?;
     let tokenizer = file.tokenizer()?;
-    let tokens = prompt_tokens(args, &file, &tokenizer, &text)?;
+    let tokens = prompt_tokens(args, &file, &tokenizer, &text, sampling.special)?;
     file.admit(&tokens, &args.load.options())?;
     let loaded = load::load(&file, &args.load)?;
     let mut session = load::session(&loaded.model, &args.load)?;
@@ -163,6 +163,7 @@ fn prompt_tokens(
     file: &ModelFile,
     tokenizer: &Tokenizer,
     text: &str,
+    special: bool,
 ) -> Result<Vec<u32>> {
     let template = if args.raw {
         None
@@ -177,7 +178,8 @@ fn prompt_tokens(
         if !args.raw {
             notes::note("this model has no chat template; it continues the prompt as it is");
         }
-        let mut tokens = tokenizer.encode(text, true)?;
+        note_marks(tokenizer, text, special);
+        let mut tokens = tokenizer.encode_prompt(text, special)?;
         if tokens.is_empty() {
             let empty =
                 || Failure::Message("the prompt is empty; give one with -p TEXT".to_owned());
@@ -199,11 +201,26 @@ fn prompt_tokens(
         .into_iter()
         .chain([Message::new("user", text)])
         .collect();
-    let prompt = conversation(&template, tokenizer, &messages)?;
+    let prompt = conversation(&template, tokenizer, &messages, special)?;
     if prompt.system_moved {
         notes::note(notes::SYSTEM_MOVED);
     }
     Ok(prompt.tokens)
+}
+
+/// Says what becomes of control tokens that a prompt without a template writes out.
+fn note_marks(tokenizer: &Tokenizer, text: &str, special: bool) {
+    let begun = tokenizer.has_bos(text);
+    if begun {
+        notes::warning("the prompt begins with BOS itself; no second one is put before it");
+    }
+    let marks = tokenizer.control_marks(text);
+    if let (Some(mark), false) = (marks.get(usize::from(begun)), special) {
+        notes::note(&format!(
+            "{} in the prompt is text; --special takes it and its like for control tokens",
+            &text[mark.clone()]
+        ));
+    }
 }
 
 fn report<'a>(prompt_tokens: &'a [u32], answer: &'a Completion, loaded: &Loaded) -> Report<'a> {

@@ -22,6 +22,9 @@ pub struct SamplingArgs {
     /// Go on after tokens that end the text
     #[arg(long)]
     ignore_end: bool,
+    /// Take texts of control tokens in the prompt, as <|im_end|>, for those tokens, not for text
+    #[arg(long)]
+    special: bool,
     /// Always take the most likely token (the same as --temperature 0)
     #[arg(long)]
     greedy: bool,
@@ -92,7 +95,8 @@ impl SamplingArgs {
         let options = CompletionOptions::default()
             .sampler(self.options()?)
             .max_tokens(self.count)
-            .ignore_end(self.ignore_end);
+            .ignore_end(self.ignore_end)
+            .special(self.special);
         Ok(self.stop.iter().fold(options, CompletionOptions::stop))
     }
 

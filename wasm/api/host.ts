@@ -46,10 +46,10 @@ interface Held {
 /** Input that an answer goes on from. */
 type Prompt = { text: string } | { tokens: number[] } | { conversation: object };
 
-function tokensOf(prompt: Prompt, model: LoadedModel): Uint32Array {
+function tokensOf(prompt: Prompt, model: LoadedModel, special: boolean): Uint32Array {
   if ('tokens' in prompt) return Uint32Array.from(prompt.tokens);
-  if ('text' in prompt) return model.prompt(prompt.text);
-  return model.conversation(JSON.stringify(prompt.conversation));
+  if ('text' in prompt) return model.prompt(prompt.text, special);
+  return model.conversation(JSON.stringify(prompt.conversation), special);
 }
 
 export class Host {
@@ -160,7 +160,7 @@ export class Host {
   };
 
   private answer(call: Call, id: number, prompt: Prompt, options: Record<string, unknown>): Promise<unknown> {
-    const { stop = [], seed = Math.floor(Math.random() * 2 ** 32), ...rest } = options;
+    const { stop = [], seed = Math.floor(Math.random() * 2 ** 32), special = false, ...rest } = options;
     const wanted = JSON.stringify({ ...rest, seed, stop: typeof stop === 'string' ? [stop] : stop });
     const sampled: number[] = []; // what a lost GPU had sampled is where the next goes on
     const emit = (piece: string, token: number | undefined) => {
@@ -169,7 +169,7 @@ export class Host {
       return call.signal.aborted;
     };
     return this.with(id, call, async (model) => {
-      const tokens = tokensOf(prompt, model);
+      const tokens = tokensOf(prompt, model, Boolean(special));
       const before = Uint32Array.from(sampled);
       return JSON.parse(await model.answer(tokens, before, wanted, emit, () => call.signal.aborted));
     });

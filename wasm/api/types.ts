@@ -118,6 +118,8 @@ export interface CompletionOptions {
   repeat_penalty?: number;
   /** Go on after tokens that end the text. */
   ignore_eos?: boolean;
+  /** Texts of control tokens (`<|im_end|>`) in the prompt or in messages are those tokens. Default false: they are text. */
+  special?: boolean;
   signal?: AbortSignal;
 }
 

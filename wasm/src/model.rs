@@ -77,6 +77,9 @@ impl LoadedModel {
         let session = model.session().await?;
         let (tokenizer, template) = (file.tokenizer(), file.chat_template());
         let config = model.config();
+        if let Some(told) = model.beyond_training() {
+            let _ = notice.call1(&JsValue::NULL, &told.into()); // as of kernels: whoever listens may throw
+        }
         let info = Info {
             name: config.name.clone(),
             architecture: config.family.clone(),
@@ -115,9 +118,10 @@ impl LoadedModel {
         Ok(tokens?)
     }
 
-    /// The tokens of a text that is to be completed, with those that the model wants before any.
-    pub fn prompt(&self, text: &str) -> Result<Vec<u32>> {
-        Ok(self.tokenizer()?.encode(text, true)?)
+    /// The tokens of a text that is to be completed, with those that the model wants before any; `special`: texts of
+    /// special tokens are those tokens.
+    pub fn prompt(&self, text: &str, special: bool) -> Result<Vec<u32>> {
+        Ok(self.tokenizer()?.encode_prompt(text, special)?)
     }
 
     /// The text of tokens.
@@ -125,8 +129,9 @@ impl LoadedModel {
         Ok(self.tokenizer()?.decode(tokens))
     }
 
-    /// The tokens of a conversation: `input` is what the model's chat template gets, as JSON.
-    pub fn conversation(&self, input: &str) -> Result<Vec<u32>> {
+    /// The tokens of a conversation: `input` is what the model's chat template gets, as JSON; `special`: texts of special
+    /// tokens in it are those tokens.
+    pub fn conversation(&self, input: &str, special: bool) -> Result<Vec<u32>> {
         let input = serde_json::from_str(input)?;
         let missing = || {
             Error::unsupported(
@@ -136,7 +141,7 @@ impl LoadedModel {
         };
         let template = self.template.as_ref().map_err(again)?;
         let template = template.as_ref().ok_or_else(missing)?;
-        Ok(template.tokens(input, self.tokenizer()?)?)
+        Ok(template.tokens(input, self.tokenizer()?, special)?)
     }
 
     /// Logits after the last of `tokens`, from an empty session. `progress(done, total)` counts tokens, and stops by

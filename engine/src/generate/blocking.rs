@@ -87,7 +87,7 @@ impl LanguageModel {
     /// # Errors
     /// Errors of making a session; later ones come from the [`Reply`] while it is read.
     pub fn complete(&self, prompt: &str, options: &CompletionOptions) -> Result<Reply<'static>> {
-        let tokens = self.tokenizer().encode(prompt, true)?;
+        let tokens = self.tokenizer().encode_prompt(prompt, options.special)?;
         let session = block_on(self.session())?;
         let (model, options) = (self.clone(), options.clone());
         Ok(Reply::start(model, session, tokens, options))

@@ -31,8 +31,8 @@ impl Message {
     }
 }
 
-/// A conversation as tokens, up to where the assistant speaks. The template is told, as by `transformers`, that there are no tools and no
-/// documents.
+/// A conversation as tokens, up to where the assistant speaks. Texts of control tokens in messages are text, unless
+/// `special`. The template is told, as by `transformers`, that there are no tools and no documents.
 ///
 /// # Errors
 /// [`Error::Template`](crate::Error::Template) where the template refuses the messages.
@@ -40,9 +40,10 @@ pub fn conversation(
     template: &ChatTemplate,
     tokenizer: &Tokenizer,
     messages: &[Message],
+    special: bool,
 ) -> Result<ChatPrompt> {
     let input = json!({"messages": messages, "tools": null, "documents": null, "add_generation_prompt": true});
-    template.prompt(input, tokenizer)
+    template.prompt(input, tokenizer, special)
 }
 
 /// A conversation with a model.
@@ -136,8 +137,12 @@ impl Chat {
 
     /// The tokens of what was said, up to where the assistant speaks.
     fn tokens(&self) -> Result<Vec<u32>> {
-        let template = self.model.template()?;
-        let prompt = conversation(template, self.model.tokenizer(), &self.messages)?;
+        let prompt = conversation(
+            self.model.template()?,
+            self.model.tokenizer(),
+            &self.messages,
+            self.options.special,
+        )?;
         Ok(prompt.tokens)
     }
 

@@ -18,6 +18,8 @@ pub struct CompletionOptions {
     pub stop: Vec<String>,
     /// End tokens are tokens like any other, and end nothing.
     pub ignore_end: bool,
+    /// Texts of control tokens (`<|im_end|>`) in prompts and messages are those tokens; else they are text.
+    pub special: bool,
 }
 
 impl CompletionOptions {
@@ -46,6 +48,13 @@ impl CompletionOptions {
     #[must_use]
     pub fn ignore_end(mut self, ignore: bool) -> Self {
         self.ignore_end = ignore;
+        self
+    }
+
+    /// Takes texts of control tokens in prompts and messages for those tokens.
+    #[must_use]
+    pub fn special(mut self, special: bool) -> Self {
+        self.special = special;
         self
     }
 }

@@ -5,6 +5,8 @@
 
 mod byte_pairs;
 #[cfg(feature = "templates")]
+mod content;
+#[cfg(feature = "templates")]
 mod jinja;
 mod pretokenizers;
 mod sentencepiece;

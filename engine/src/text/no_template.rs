@@ -56,7 +56,12 @@ impl ChatTemplate {
     ///
     /// # Errors
     /// [`Error::Unsupported`], always.
-    pub fn prompt(&self, _input: serde_json::Value, _tokenizer: &Tokenizer) -> Result<ChatPrompt> {
+    pub fn prompt(
+        &self,
+        _input: serde_json::Value,
+        _tokenizer: &Tokenizer,
+        _special: bool,
+    ) -> Result<ChatPrompt> {
         Err(left_out())
     }
 
@@ -64,7 +69,12 @@ impl ChatTemplate {
     ///
     /// # Errors
     /// [`Error::Unsupported`], always.
-    pub fn tokens(&self, _input: serde_json::Value, _tokenizer: &Tokenizer) -> Result<Vec<u32>> {
+    pub fn tokens(
+        &self,
+        _input: serde_json::Value,
+        _tokenizer: &Tokenizer,
+        _special: bool,
+    ) -> Result<Vec<u32>> {
         Err(left_out())
     }
 }

@@ -1,6 +1,8 @@
 //! Finds tokens that are written out in a text (`<|im_end|>`) and cuts the text around them. The longest wins where several begin.
 
-use aho_corasick::{AhoCorasick, MatchKind};
+use std::ops::Range;
+
+use aho_corasick::{AhoCorasick, Input, Match, MatchKind};
 
 use crate::{Error, Result};
 
@@ -59,11 +61,11 @@ impl Specials {
         Ok(Specials { automaton, tokens })
     }
 
-    /// The parts of `text`, in order.
-    pub fn cut<'t>(&self, text: &'t str) -> Vec<Part<'t>> {
+    /// The parts of `text`, in order. A token that reaches over one of the places `literal` is text.
+    pub fn cut<'t>(&self, text: &'t str, literal: &[Range<usize>]) -> Vec<Part<'t>> {
         let mut parts = Vec::new();
         let mut rest = 0;
-        for found in self.automaton.iter().flat_map(|a| a.find_iter(text)) {
+        for found in self.found(text, literal) {
             push_text(&mut parts, text, rest, found.start());
             let (id, swallows_space) = self.tokens[found.pattern().as_usize()];
             parts.push(Part::Token(id));
@@ -78,6 +80,36 @@ impl Specials {
         }
         push_text(&mut parts, text, rest, text.len());
         parts
+    }
+
+    /// Tokens written out in `text`, and where.
+    pub fn places(&self, text: &str) -> Vec<(u32, Range<usize>)> {
+        let place = |found: Match| (self.tokens[found.pattern().as_usize()].0, found.range());
+        self.found(text, &[]).map(place).collect()
+    }
+
+    /// Matches in `text`, but for those that reach over a place of `literal`, which is in order.
+    fn found(&self, text: &str, literal: &[Range<usize>]) -> impl Iterator<Item = Match> {
+        let mut from = 0;
+        let mut literal = literal.iter().peekable();
+        std::iter::from_fn(move || {
+            loop {
+                let input = Input::new(text).range(from..);
+                let found = self.automaton.as_ref()?.find(input)?;
+                while literal
+                    .next_if(|place| place.end <= found.start())
+                    .is_some()
+                {}
+                let text = literal
+                    .peek()
+                    .is_some_and(|place| found.start() < place.end && place.start < found.end());
+                if !text {
+                    from = found.end();
+                    return Some(found);
+                }
+                from = found.start() + 1; // a shorter one may begin inside
+            }
+        })
     }
 }
 
@@ -103,7 +135,7 @@ mod tests {
     #[test]
     fn the_longest_special_token_wins() {
         let specials = Specials::new(&[special(1, "\n"), special(2, "\n\n"), special(3, "<a>")]);
-        let parts = specials.unwrap().cut("x\n\n\n<a> <a");
+        let parts = specials.unwrap().cut("x\n\n\n<a> <a", &[]);
         let expected = [
             Part::Text("x"),
             Part::Token(2),
@@ -122,7 +154,7 @@ mod tests {
         };
         let specials = Specials::new(&[end, special(8, "\n\n")]).unwrap();
         assert_eq!(
-            specials.cut("<|end|> \t\nä<|end|>\n"),
+            specials.cut("<|end|> \t\nä<|end|>\n", &[]),
             [Part::Token(7), Part::Text("ä"), Part::Token(7)]
         );
     }
@@ -130,8 +162,35 @@ mod tests {
     #[test]
     fn without_special_tokens_a_text_is_one_part() {
         let specials = Specials::new(&[]).unwrap();
-        assert_eq!(specials.cut("x"), [Part::Text("x")]);
-        assert_eq!(specials.cut(""), []);
+        assert_eq!(specials.cut("x", &[]), [Part::Text("x")]);
+        assert_eq!(specials.cut("", &[]), []);
+    }
+
+    #[test]
+    fn tokens_over_a_literal_place_are_text() {
+        let specials = Specials::new(&[special(1, "<a>"), special(2, "a")]).unwrap();
+        let text = "<a><a>é<a>";
+        assert_eq!(specials.places(text)[1], (1, 3..6));
+        let parts = [
+            Part::Token(1),
+            Part::Text("<"),
+            Part::Token(2),
+            Part::Text(">é"),
+            Part::Token(1),
+        ];
+        assert_eq!(specials.cut(text, &[4..4]), parts);
+        let whole = [Part::Token(1), Part::Text("<a>é"), Part::Token(1)];
+        assert_eq!(specials.cut(text, &[3..6]), whole);
+        assert_eq!(
+            specials.cut(text, &[]).len(),
+            4,
+            "beside it nothing changes"
+        );
+        assert_eq!(
+            specials.cut(text, &[3..3]).len(),
+            4,
+            "it reaches over no match"
+        );
     }
 
     #[test]

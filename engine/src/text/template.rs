@@ -6,7 +6,7 @@ use jiff::{Zoned, civil::DateTime, fmt::strtime};
 use serde_json::{Map, Value, json};
 
 use super::{
-    Tokenizer,
+    Tokenizer, content,
     jinja::{Failure, Template},
 };
 use crate::{Error, Result};
@@ -110,23 +110,37 @@ impl ChatTemplate {
         })
     }
 
-    /// Renders and tokenizes a conversation up to where the assistant speaks. BOS and EOS go to the template by their texts, unless the
-    /// input has its own. A template that refuses the system message gets its text before the first user message, as in llama.cpp.
+    /// Renders and tokenizes a conversation up to where the assistant speaks. BOS and EOS go to the template by their texts,
+    /// unless the input has its own. A template that refuses the system message gets its text before the first user
+    /// message, as in llama.cpp. Texts of control tokens are those tokens where the template wrote them, and text where
+    /// the input did; with `special` they are tokens everywhere.
     ///
     /// # Errors
     /// As [`ChatTemplate::render`], and those of the tokenizer.
-    pub fn prompt(&self, mut input: Value, tokenizer: &Tokenizer) -> Result<ChatPrompt> {
+    pub fn prompt(
+        &self,
+        mut input: Value,
+        tokenizer: &Tokenizer,
+        special: bool,
+    ) -> Result<ChatPrompt> {
         name_special_tokens(&mut input, tokenizer);
-        let (text, system_moved) = match self.render(&input) {
-            Ok(text) => (text, false),
+        let tokens = |input: &Value| {
+            if special {
+                return tokenizer.encode_rendered(&self.render(input)?);
+            }
+            let (prompt, literal) = content::rendered(self, input, tokenizer)?;
+            tokenizer.encode_around(&prompt, &literal)
+        };
+        let (tokens, system_moved) = match tokens(&input) {
+            Ok(all) => (all, false),
             Err(refusal @ Error::Template(_)) => match without_system(&input) {
-                Some(moved) => (self.render(&moved).map_err(|_| refusal)?, true),
+                Some(moved) => (tokens(&moved).map_err(|_| refusal)?, true),
                 None => return Err(refusal),
             },
             Err(error) => return Err(error),
         };
         Ok(ChatPrompt {
-            tokens: tokenizer.encode_rendered(&text)?,
+            tokens,
             system_moved,
         })
     }
@@ -135,8 +149,14 @@ impl ChatTemplate {
     ///
     /// # Errors
     /// As [`ChatTemplate::prompt`].
-    pub fn tokens(&self, input: Value, tokenizer: &Tokenizer) -> Result<Vec<u32>> {
-        self.prompt(input, tokenizer).map(|prompt| prompt.tokens)
+    pub fn tokens(
+        &self,
+        input: Value,
+        tokenizer: &Tokenizer,
+        special: bool,
+    ) -> Result<Vec<u32>> {
+        let prompt = self.prompt(input, tokenizer, special)?;
+        Ok(prompt.tokens)
     }
 }
 

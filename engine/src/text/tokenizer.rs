@@ -1,6 +1,6 @@
 //! The tokenizer: text to token ids and back, as a model file describes it. Knows neither templates nor sampling.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, ops::Range};
 
 use super::{
     byte_pairs::{self, BytePairs},
@@ -122,7 +122,7 @@ impl Tokenizer {
             tokens.extend(vocabulary.bos);
         }
         let specials = if special { &self.asked } else { &self.always };
-        self.append(text, specials, &mut tokens)?;
+        self.append(text, specials, &[], &mut tokens)?;
         if special && vocabulary.add_eos {
             tokens.extend(vocabulary.eos);
         }
@@ -131,12 +131,57 @@ impl Tokenizer {
 
     /// Parses special tokens but adds none: for rendered chat templates, which write their own BOS.
     pub fn encode_rendered(&self, text: &str) -> Result<Vec<u32>> {
+        self.encode_around(text, &[])
+    }
+
+    /// As [`Tokenizer::encode_rendered`], with special tokens that reach over a place of `literal` taken as text.
+    pub(super) fn encode_around(&self, text: &str, literal: &[Range<usize>]) -> Result<Vec<u32>> {
         let mut tokens = Vec::new();
-        self.append(text, &self.asked, &mut tokens)?;
+        self.append(text, &self.asked, literal, &mut tokens)?;
         Ok(tokens)
     }
 
-    fn append(&self, text: &str, specials: &Specials, tokens: &mut Vec<u32>) -> Result<()> {
+    /// Ids of a text that is to be continued: BOS before it as the file says, unless it begins with one, and no EOS.
+    /// `special`: special tokens in the text are parsed; else they are text, but for a BOS at the start.
+    pub fn encode_prompt(&self, text: &str, special: bool) -> Result<Vec<u32>> {
+        let has_bos = self.has_bos(text);
+        let literal = if special {
+            Vec::new()
+        } else {
+            self.control_marks(text)
+        };
+        let mut tokens =
+            self.encode_around(text, &literal[usize::from(has_bos).min(literal.len())..])?;
+        if let Some(bos) = self
+            .vocabulary
+            .bos
+            .filter(|_| self.vocabulary.add_bos && !has_bos)
+        {
+            tokens.insert(0, bos);
+        }
+        Ok(tokens)
+    }
+
+    /// The file wants BOS before every text, and `text` begins with it.
+    pub fn has_bos(&self, text: &str) -> bool {
+        let bos = self.vocabulary.bos.and_then(|bos| self.text(bos));
+        self.vocabulary.add_bos && bos.is_some_and(|bos| text.starts_with(bos))
+    }
+
+    /// Places in `text` where the text of a control token, or of the unknown one, is written out.
+    pub fn control_marks(&self, text: &str) -> Vec<Range<usize>> {
+        let places = self.asked.places(text).into_iter();
+        let control = places.filter(|(token, _)| self.is_special(*token));
+        control.map(|(_, place)| place).collect()
+    }
+
+    fn append(
+        &self,
+        text: &str,
+        specials: &Specials,
+        literal: &[Range<usize>],
+        tokens: &mut Vec<u32>,
+    ) -> Result<()> {
         if matches!(self.method, Method::None) {
             return Err(Error::unsupported(
                 Unsupported::Tokenizer,
@@ -144,7 +189,7 @@ impl Tokenizer {
             ));
         }
         let mut starts = true;
-        for part in specials.cut(text) {
+        for part in specials.cut(text, literal) {
             match (part, &self.method) {
                 (Part::Token(token), _) => tokens.push(token),
                 (Part::Text(text), Method::BytePairs(pairs)) => pairs.encode(text, tokens)?,
