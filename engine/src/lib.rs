@@ -41,9 +41,9 @@ pub use bench::{BenchOptions, estimate::Estimate};
 pub use error::{Error, Limit, Result, Unsupported};
 pub use file::ModelFile;
 pub use generate::{
-    Chat, Completion, CompletionEvent, CompletionOptions, LanguageModel, Message, OpenEvent,
-    OpenOptions, Perplexity, PrepareOptions, Prompt, TUNING_SECONDS, Timings, Trial, Usage,
-    conversation,
+    Chat, Completion, CompletionEvent, CompletionOptions, Fitted, LanguageModel, Message,
+    OpenEvent, OpenOptions, Perplexity, PrepareOptions, Prompt, TUNING_SECONDS, Timings, Trial,
+    Usage, answer_room, conversation, fit_conversation,
 };
 #[cfg(feature = "blocking")]
 pub use generate::{Reply, open, open_with};

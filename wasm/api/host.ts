@@ -1,12 +1,12 @@
 // The engine's side: takes calls one after the other, and brings a GPU that was lost back under them.
 
-import { Gpu, LoadedModel, Sha256Hasher, memory_bytes, preferred_file } from './engine/lantern_wasm.js';
+import { Gpu, LoadedModel, Sha256Hasher, header, memory_bytes, preferred_file } from './engine/lantern_wasm.js';
 import { LanternError, aborted, type ErrorCode } from './errors.js';
 import { openGpu, type GpuWishes } from './gpu.js';
 import type { Reply, Request } from './protocol.js';
 import * as measured from './measured.js';
 import * as sessions from './sessions.js';
-import { cache, openSource } from './source/index.js';
+import { cache, openSource, type ByteSource } from './source/index.js';
 import type {
   AdapterInfo,
   BenchOptions,
@@ -14,6 +14,7 @@ import type {
   Estimate,
   LoadOptions,
   LoadProgress,
+  ModelHeader,
   ModelInfo,
   ModelSource,
   SelfTestRow,
@@ -46,10 +47,25 @@ interface Held {
 /** Input that an answer goes on from. */
 type Prompt = { text: string } | { tokens: number[] } | { conversation: object };
 
-function tokensOf(prompt: Prompt, model: LoadedModel, special: boolean): Uint32Array {
-  if ('tokens' in prompt) return Uint32Array.from(prompt.tokens);
-  if ('text' in prompt) return model.prompt(prompt.text, special);
-  return model.conversation(JSON.stringify(prompt.conversation), special);
+/** How a prompt becomes tokens. */
+interface Reading {
+  special?: boolean;
+  overflow?: 'error' | 'drop-oldest';
+  max_tokens?: number;
+}
+
+function tokensOf(prompt: Prompt, model: LoadedModel, reading: Reading): { tokens: Uint32Array; left_out: number } {
+  const { special = false, overflow = 'error', max_tokens } = reading;
+  if ('tokens' in prompt) return { tokens: Uint32Array.from(prompt.tokens), left_out: 0 };
+  if ('text' in prompt) return { tokens: model.prompt(prompt.text, special), left_out: 0 };
+  const input = JSON.stringify(prompt.conversation);
+  if (overflow === 'error') return { tokens: model.conversation(input, special), left_out: 0 };
+  if (overflow !== 'drop-oldest')
+    throw new LanternError('bad-input', `overflow is error or drop-oldest, not ${overflow}`);
+  const fitting = model.fitting(input, special, max_tokens);
+  const { tokens, left_out } = fitting;
+  fitting.free();
+  return { tokens, left_out };
 }
 
 export class Host {
@@ -122,6 +138,8 @@ export class Host {
       return { id, info: JSON.parse(model.info()) as ModelInfo };
     },
     estimate: (call: Call, source: ModelSource, options: LoadOptions) => this.estimate(call, source, options),
+    inspect: (call: Call, source: ModelSource) =>
+      this.looking(call, source, async (sources) => JSON.parse(await header(sources)) as ModelHeader),
     unload: (_: Call, id: number) => {
       this.models.get(id)?.model?.free();
       this.models.delete(id);
@@ -160,7 +178,8 @@ export class Host {
   };
 
   private answer(call: Call, id: number, prompt: Prompt, options: Record<string, unknown>): Promise<unknown> {
-    const { stop = [], seed = Math.floor(Math.random() * 2 ** 32), special = false, ...rest } = options;
+    const { stop = [], seed = Math.floor(Math.random() * 2 ** 32), special, overflow, ...rest } = options;
+    const reading = { special, overflow, max_tokens: rest.max_tokens } as Reading;
     const wanted = JSON.stringify({ ...rest, seed, stop: typeof stop === 'string' ? [stop] : stop });
     const sampled: number[] = []; // what a lost GPU had sampled is where the next goes on
     const emit = (piece: string, token: number | undefined) => {
@@ -169,9 +188,10 @@ export class Host {
       return call.signal.aborted;
     };
     return this.with(id, call, async (model) => {
-      const tokens = tokensOf(prompt, model, Boolean(special));
+      const { tokens, left_out } = tokensOf(prompt, model, reading);
       const before = Uint32Array.from(sampled);
-      return JSON.parse(await model.answer(tokens, before, wanted, emit, () => call.signal.aborted));
+      const completion = JSON.parse(await model.answer(tokens, before, wanted, emit, () => call.signal.aborted));
+      return { ...completion, left_out };
     });
   }
 
@@ -194,6 +214,24 @@ export class Host {
 
   private async estimate(call: Call, source: ModelSource, options: LoadOptions): Promise<Estimate> {
     const gpu = await this.ready(call.signal);
+    const { context, precision = 'mixed', kv_cache } = options;
+    const wanted = JSON.stringify({ context, precision, kv_cache });
+    try {
+      return await this.looking(call, source, async (sources) =>
+        JSON.parse(await gpu.estimate(sources, wanted, () => call.signal.aborted)),
+      );
+    } catch (error) {
+      if (isOfDevice(error)) this.drop();
+      throw error;
+    }
+  }
+
+  /** Does `work` with the files of a model of which only the header is read, and nothing is kept. */
+  private async looking<Value>(
+    call: Call,
+    source: ModelSource,
+    work: (sources: ByteSource[]) => Promise<Value>,
+  ): Promise<Value> {
     const sources = await openSource(source, {
       cache: false,
       signal: call.signal,
@@ -204,12 +242,7 @@ export class Host {
       preferred: preferred_file,
     });
     try {
-      const { context, precision = 'mixed', kv_cache } = options;
-      const wanted = JSON.stringify({ context, precision, kv_cache });
-      return JSON.parse(await gpu.estimate(sources, wanted, () => call.signal.aborted));
-    } catch (error) {
-      if (isOfDevice(error)) this.drop();
-      throw error;
+      return await work(sources);
     } finally {
       for (const file of sources) file.close();
     }

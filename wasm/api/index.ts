@@ -18,6 +18,7 @@ import type {
   LoadOptions,
   LoadProgress,
   Message,
+  ModelHeader,
   ModelInfo,
   ModelSource,
   Perplexity,
@@ -92,6 +93,11 @@ export class Lantern {
   estimate(source: ModelSource, options: Omit<LoadOptions, 'onProgress'> = {}): Promise<Estimate> {
     const { signal, ...rest } = options;
     return this.connection.call('estimate', [plain(source), rest], { signal });
+  }
+
+  /** Reads the header of a model, and nothing else; rejects where there is none, or of a model that does not run here. */
+  inspect(source: ModelSource, { signal }: Abortable = {}): Promise<ModelHeader> {
+    return this.connection.call('inspect', [plain(source)], { signal });
   }
 
   /** Measures the speed of a model of this engine: tokens prefilled a second (`pp`), tokens generated a second (`tg`). Empties its session. */

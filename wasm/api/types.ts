@@ -72,6 +72,16 @@ export interface AdapterInfo {
   };
 }
 
+/** Description of a model whose header was read. */
+export interface ModelHeader {
+  name: string;
+  architecture: string;
+  /** Bytes of all files. */
+  size: number;
+  /** Tokens that the model was made for. */
+  context_trained: number;
+}
+
 /** Description of a loaded model. */
 export interface ModelInfo {
   name: string;
@@ -127,6 +137,11 @@ export interface ChatOptions extends CompletionOptions {
   tools?: unknown[];
   /** More names for the chat template, such as `enable_thinking`. */
   template_options?: Record<string, unknown>;
+  /**
+   * Result of a conversation that leaves no room for an answer in the context: an error (the default), or the oldest turns
+   * are left out. System messages and the last turn always stay.
+   */
+  overflow?: 'error' | 'drop-oldest';
 }
 
 /** How an answer ended, and what it took. */
@@ -134,6 +149,8 @@ export interface Completion {
   text: string;
   tokens: number[];
   finish_reason: 'stop' | 'length' | 'context-full' | 'aborted';
+  /** Oldest messages that the model did not see, by `overflow: 'drop-oldest'`. */
+  left_out: number;
   usage: { prompt_tokens: number; completion_tokens: number; total_tokens: number; cached_tokens: number };
   timings: {
     /** Milliseconds from the call to the first token. */

@@ -4,8 +4,9 @@ use std::ops::ControlFlow;
 
 use js_sys::Function;
 use lantern_engine::{
-    CacheType, ChatTemplate, Error, LoadOptions, Model, ModelFile, OpenEvent, Precision,
-    PrepareOptions, Saved, Session, TRIAL_SECONDS, Tokenizer, Trial, Unsupported,
+    CacheType, ChatTemplate, Config, Error, LoadOptions, Model, ModelFile, OpenEvent, Precision,
+    PrepareOptions, Saved, Session, TRIAL_SECONDS, Tokenizer, Trial, Unsupported, answer_room,
+    fit_conversation,
 };
 use serde::{Deserialize, Serialize};
 use wasm_bindgen::prelude::*;
@@ -38,6 +39,38 @@ struct Info {
     precision: Precision,
     weight_bytes: u64,
     cache_bytes: u64,
+}
+
+/// Description of a model whose header was read; `ModelHeader` of the package.
+#[derive(Serialize)]
+struct Header {
+    name: String,
+    architecture: String,
+    size: u64,
+    context_trained: u32,
+}
+
+/// Reads the header of a model, as JSON. An error where there is none, or none that runs here.
+#[wasm_bindgen]
+pub async fn header(sources: Vec<ByteSource>) -> Result<String> {
+    let file = ModelFile::read(sources.into_iter().map(source).collect()).await?;
+    let config = Config::of(&file)?;
+    let header = Header {
+        name: config.name,
+        architecture: config.family,
+        size: file.len(),
+        context_trained: config.context,
+    };
+    Ok(serde_json::to_string(&header)?)
+}
+
+/// The tokens of a conversation that was made to fit.
+#[wasm_bindgen(getter_with_clone)]
+pub struct FittingTokens {
+    /// The tokens.
+    pub tokens: Vec<u32>,
+    /// Messages that were left out.
+    pub left_out: usize,
 }
 
 /// A model, its tokenizer and its session.
@@ -133,15 +166,26 @@ impl LoadedModel {
     /// tokens in it are those tokens.
     pub fn conversation(&self, input: &str, special: bool) -> Result<Vec<u32>> {
         let input = serde_json::from_str(input)?;
-        let missing = || {
-            Error::unsupported(
-                Unsupported::Template,
-                "this model has no chat template; use complete() with it",
-            )
-        };
-        let template = self.template.as_ref().map_err(again)?;
-        let template = template.as_ref().ok_or_else(missing)?;
+        let template = self.template()?;
         Ok(template.tokens(input, self.tokenizer()?, special)?)
+    }
+
+    /// As `conversation`, with the oldest turns left out where they leave no room for an answer in the context.
+    pub fn fitting(
+        &self,
+        input: &str,
+        special: bool,
+        max_tokens: Option<usize>,
+    ) -> Result<FittingTokens> {
+        let input = serde_json::from_str(input)?;
+        let (template, tokenizer) = (self.template()?, self.tokenizer()?);
+        let context = self.session.context();
+        let room = answer_room(context, max_tokens);
+        let fitted = fit_conversation(template, tokenizer, &input, special, context, room)?;
+        Ok(FittingTokens {
+            tokens: fitted.tokens,
+            left_out: fitted.left_out,
+        })
     }
 
     /// Logits after the last of `tokens`, from an empty session. `progress(done, total)` counts tokens, and stops by
@@ -197,6 +241,17 @@ impl LoadedModel {
 }
 
 impl LoadedModel {
+    fn template(&self) -> Result<&ChatTemplate> {
+        let missing = || {
+            Error::unsupported(
+                Unsupported::Template,
+                "this model has no chat template; use complete() with it",
+            )
+        };
+        let template = self.template.as_ref().map_err(again)?;
+        Ok(template.as_ref().ok_or_else(missing)?)
+    }
+
     pub(crate) fn tokenizer(&self) -> Result<&Tokenizer> {
         Ok(self.tokenizer.as_ref().map_err(again)?)
     }

@@ -3,7 +3,7 @@
 use std::ops::ControlFlow;
 
 use serde::{Deserialize, Serialize};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{
     complete::{Completion, CompletionEvent, CompletionOptions, Prompt},
@@ -44,6 +44,74 @@ pub fn conversation(
 ) -> Result<ChatPrompt> {
     let input = json!({"messages": messages, "tools": null, "documents": null, "add_generation_prompt": true});
     template.prompt(input, tokenizer, special)
+}
+
+/// A conversation that was made to fit a context.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Fitted {
+    /// Its tokens.
+    pub tokens: Vec<u32>,
+    /// Messages that were left out: the oldest that are no system messages.
+    pub left_out: usize,
+}
+
+/// Tokens of a context that an answer gets at least, where older messages can make room for it: a quarter, or the most that
+/// it may have.
+pub fn answer_room(context: usize, max_tokens: Option<usize>) -> usize {
+    (context / 4).min(max_tokens.unwrap_or(context)).max(1)
+}
+
+/// The tokens of a conversation, as [`ChatTemplate::tokens`] has them, in a context of so many tokens with `room` left for
+/// an answer. Where they do not fit, the oldest turns are left out, each from a message of the user to the next, and a
+/// quarter of the context at a time, so that the next turns begin with the same tokens. System messages and the last turn
+/// always stay, and may be too long.
+///
+/// # Errors
+/// As [`ChatTemplate::tokens`].
+pub fn fit_conversation(
+    template: &ChatTemplate,
+    tokenizer: &Tokenizer,
+    input: &Value,
+    special: bool,
+    context: usize,
+    room: usize,
+) -> Result<Fitted> {
+    let messages = input["messages"].as_array().map_or(&[][..], Vec::as_slice);
+    let role = |message: &Value, role: &str| message["role"] == role;
+    let system = |message: &&Value| role(message, "system") || role(message, "developer");
+    let first = messages.iter().take_while(system).count();
+    let without = |cut: usize| {
+        let mut input = input.clone();
+        if cut > first {
+            input["messages"] = [&messages[..first], &messages[cut..]].concat().into();
+        }
+        let tokens = template.tokens(input, tokenizer, special)?;
+        let left_out = cut - first;
+        Ok(Fitted { tokens, left_out })
+    };
+    let whole = without(first)?;
+    let excess = (whole.tokens.len() + room).saturating_sub(context);
+    let cuts = first + 1..messages.len();
+    let cuts: Vec<usize> = cuts.filter(|&at| role(&messages[at], "user")).collect();
+    if excess == 0 || cuts.is_empty() {
+        return Ok(whole);
+    }
+    let step = (context / 4).max(1);
+    let max = whole
+        .tokens
+        .len()
+        .saturating_sub(excess.div_ceil(step) * step);
+    let (mut from, mut to) = (0, cuts.len() - 1);
+    while from < to {
+        let middle = usize::midpoint(from, to);
+        if without(cuts[middle])?.tokens.len() <= max {
+            to = middle;
+        } else {
+            from = middle + 1;
+        }
+    }
+    without(cuts[from])
 }
 
 /// A conversation with a model.
