@@ -185,10 +185,10 @@ fn stdin_that_is_no_text_is_an_error() {
         .stdout(Stdio::piped())
         .stderr(Stdio::piped());
     let mut child = child.spawn().unwrap();
-    child.stdin.take().unwrap().write_all(b"\xff\xfe").unwrap();
+    child.stdin.take().unwrap().write_all(b"a\xff").unwrap();
     let output = child.wait_with_output().unwrap();
     assert_eq!(output.status.code(), Some(1));
-    assert!(String::from_utf8_lossy(&output.stderr).contains("stdin is no UTF-8 text"));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("stdin is not valid UTF-8"));
 }
 
 /// stdout belongs to `output.rs`; stderr to `notes.rs`, `progress.rs`, and pip, which `default_model.rs` starts.

@@ -12,6 +12,7 @@ mod jinja;
 mod kernels;
 mod library;
 mod lora;
+mod marks;
 mod own_device;
 mod quantise;
 mod readme;

@@ -7,7 +7,7 @@ use super::{
     pretokenizers::{Cutter, rule_for},
     sentencepiece::{self, Prefix, SentencePiece},
     specials::{Part, Special, Specials},
-    vocabulary::{Defaults, Kind, Vocabulary, token},
+    vocabulary::{Defaults, Kind, SPOKEN, Vocabulary, token},
 };
 use crate::{
     Error, ModelFile, Result, Unsupported,
@@ -168,10 +168,12 @@ impl Tokenizer {
         self.vocabulary.add_bos && bos.is_some_and(|bos| text.starts_with(bos))
     }
 
-    /// Places in `text` where the text of a control token, or of the unknown one, is written out.
+    /// Places in `text` where the text of a control token, or of the unknown one, is written out. Those of gpt-oss that are
+    /// part of what it says steer it nevertheless.
     pub fn control_marks(&self, text: &str) -> Vec<Range<usize>> {
         let places = self.asked.places(text).into_iter();
-        let control = places.filter(|(token, _)| self.is_special(*token));
+        let spoken = |token: u32| self.text(token).is_some_and(|text| SPOKEN.contains(&text));
+        let control = places.filter(|(token, _)| self.is_special(*token) || spoken(*token));
         control.map(|(_, place)| place).collect()
     }
 

@@ -78,7 +78,7 @@ const END_KEYS: &[&str] = &[
 ];
 
 /// Markers inside a gpt-oss turn: the file calls them control tokens, but they are part of what the model says.
-const SPOKEN: &[&str] = &["<|channel|>", "<|message|>", "<|start|>", "<|constrain|>"];
+pub(super) const SPOKEN: &[&str] = &["<|channel|>", "<|message|>", "<|start|>", "<|constrain|>"];
 
 /// The tokens, and those with a role.
 #[derive(Debug)]
