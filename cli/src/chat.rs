@@ -3,7 +3,8 @@
 use std::path::Path;
 
 use lantern_engine::{
-    ChatTemplate, CompletionOptions, FinishReason, Message, Session, Tokenizer, conversation,
+    ChatTemplate, CompletionOptions, FinishReason, Message, Session, Tokenizer, answer_room,
+    fit_conversation,
 };
 use serde_json::json;
 
@@ -17,18 +18,20 @@ use crate::{
     numbers::counted,
     output,
     sampling::SamplingArgs,
+    terminal,
 };
 
 const PROMPT: &str = "> ";
 const HELP: &str = "\
-/system TEXT  set the system message (nothing: remove it)
+/system       show the system message
+/system TEXT  set it; /system none removes it
 /reset        forget the conversation, keep the system message
 /save FILE    write the conversation as JSON
 /load FILE    go on with a saved conversation
 /help         this list
 //TEXT        send a message that begins with /
-/exit         leave; so do Ctrl-D and Ctrl-C
-A line that ends in \\ goes on in the next one. Ctrl-C stops an answer.";
+/exit         leave; so do Ctrl-D, and Ctrl-C twice
+A line that ends in \\ goes on in the next one. Ctrl-C stops an answer, or clears the line.";
 
 /// `chat`'s flags.
 #[derive(Debug, clap::Args)]
@@ -53,6 +56,10 @@ struct Chat<'a> {
     sampling: CompletionOptions,
     /// Where the system message went was said.
     noted: bool,
+    /// Tokens that the model was trained for.
+    trained: usize,
+    /// Oldest messages that the model was last answering without.
+    left_out: usize,
 }
 
 /// Way to go on after a line: wait for the next one, or leave.
@@ -79,6 +86,8 @@ pub fn run(args: &Args) -> Result {
         template: &template,
         sampling,
         noted: false,
+        trained: loaded.model.config().context as usize,
+        left_out: 0,
     };
     chat.set_system(args.system.as_deref().unwrap_or_default());
     if lines::interactive() {
@@ -117,7 +126,7 @@ impl Chat<'_> {
         let rest = rest.trim();
         match name {
             "/help" => notes::reply(HELP),
-            "/system" => self.set_system(rest),
+            "/system" => notes::reply(&self.system(rest)),
             "/reset" => self.messages.retain(|message| message.role == "system"),
             "/save" => save(&self.messages, rest)?,
             "/load" => self.messages = read(rest)?,
@@ -129,6 +138,27 @@ impl Chat<'_> {
             }
         }
         Ok(Next::Line)
+    }
+
+    /// Shows, sets or removes the system message; says which.
+    fn system(&mut self, text: &str) -> String {
+        let now = self
+            .messages
+            .iter()
+            .find(|message| message.role == "system");
+        let now = now.map(|message| message.content.clone());
+        match (text, now) {
+            ("" | "none", None) => "there is no system message; /system TEXT sets one".to_owned(),
+            ("", Some(now)) => format!("system message: {now}"),
+            ("none", Some(_)) => {
+                self.set_system("");
+                "the system message was removed".to_owned()
+            }
+            (text, _) => {
+                self.set_system(text);
+                "the system message was set".to_owned()
+            }
+        }
     }
 
     fn set_system(&mut self, text: &str) {
@@ -149,9 +179,10 @@ impl Chat<'_> {
         self.messages.push(Message::new("assistant", &text));
         match finish_reason {
             FinishReason::ContextFull => {
-                notes::warning(
-                    "the context is full; /reset starts anew, --context gives more room",
-                );
+                let more = self.more_room(self.session.context() + 1);
+                notes::warning(&format!(
+                    "the context is full, and the answer cut off{more}"
+                ));
             }
             FinishReason::Aborted if !lines::interactive() => return Err(Failure::Interrupted),
             _ => {}
@@ -159,20 +190,49 @@ impl Chat<'_> {
         Ok(())
     }
 
-    fn answer(&mut self) -> Result<(String, FinishReason)> {
-        let special = self.sampling.special;
-        let prompt = conversation(self.template, self.tokenizer, &self.messages, special)?;
-        let tokens = prompt.tokens;
-        if prompt.system_moved && !std::mem::replace(&mut self.noted, true) {
-            notes::note(notes::SYSTEM_MOVED);
-        }
+    /// The conversation's tokens, without the oldest turns where it has outgrown the context.
+    fn tokens(&mut self) -> Result<Vec<u32>> {
         let context = self.session.context();
-        if tokens.len() >= context {
+        let room = answer_room(context, self.sampling.max_tokens);
+        let input = json!({
+            "messages": self.messages, "tools": null, "documents": null, "add_generation_prompt": true,
+        });
+        let (template, tokenizer) = (self.template, self.tokenizer);
+        let special = self.sampling.special;
+        let fitted = fit_conversation(template, tokenizer, &input, special, context, room)?;
+        let (count, left_out) = (fitted.tokens.len(), fitted.left_out);
+        if count >= context {
+            let more = self.more_room(count + room);
             return Err(Failure::Message(format!(
-                "the conversation has {} tokens, and the context holds {context}; /reset starts anew, --context gives more room",
-                tokens.len()
+                "the message has {count} tokens with what goes around it, and the context holds {context}{more}"
             )));
         }
+        if left_out > self.left_out {
+            let more = self.more_room(context + 1);
+            notes::warning(&format!(
+                "the context of {context} tokens is full: the model goes on without the oldest {}{more}",
+                counted(left_out, "message")
+            ));
+        }
+        self.left_out = left_out;
+        if fitted.system_moved && !std::mem::replace(&mut self.noted, true) {
+            notes::note(notes::SYSTEM_MOVED);
+        }
+        Ok(fitted.tokens)
+    }
+
+    /// What to do for a context of at least so many tokens, where the model has one.
+    fn more_room(&self, tokens: usize) -> String {
+        let context = tokens.next_power_of_two().min(self.trained);
+        if context < tokens {
+            return format!("; this model was trained for {} at most", self.trained);
+        }
+        format!("; `lantern chat --context {context}` has more room")
+    }
+
+    fn answer(&mut self) -> Result<(String, FinishReason)> {
+        let tokens = self.tokens()?;
+        let typing = terminal::hold_typing();
         let mut emit = |piece: &str| output::text(piece);
         let answer = generate::answer(
             &mut self.session,
@@ -182,6 +242,7 @@ impl Chat<'_> {
             &mut emit,
         )?;
         output::line("")?;
+        drop(typing);
         if notes::verbose() {
             let (cached, all) = (answer.usage.cached_tokens, answer.usage.prompt_tokens);
             notes::detail(&format!("{cached} of {all} tokens were in the cache"));

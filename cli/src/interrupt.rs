@@ -1,12 +1,13 @@
 //! Ctrl-C: the first asks long work to stop where it is, the second ends the program at once.
-//! Where nothing looks at the flag (waiting for stdin, a download) the first one ends it at once too.
+//! Where nothing looks at the flag (waiting for stdin, a download) the first one ends it at once too; at a prompt without a
+//! line editor it says so first.
 
 use std::{
     ops::ControlFlow,
     sync::atomic::{AtomicU8, Ordering},
 };
 
-use crate::notes;
+use crate::{notes, terminal};
 
 /// The exit code of an interrupted program: 128 and the number of SIGINT.
 pub const EXIT_CODE: i32 = 130;
@@ -14,13 +15,23 @@ pub const EXIT_CODE: i32 = 130;
 const AT_ONCE: u8 = 0;
 const LISTENING: u8 = 1;
 const ASKED: u8 = 2;
+const PROMPTED: u8 = 3;
+/// Said at a prompt where Ctrl-C does nothing yet.
+pub const AGAIN: &str = "Ctrl-C again, or Ctrl-D, to leave";
 static STATE: AtomicU8 = AtomicU8::new(AT_ONCE);
 
 /// Takes Ctrl-C over from the system. Without a handler (none can be set twice) the system's own way stays.
 pub fn install() {
     let _ = ctrlc::set_handler(|| {
-        let asked = STATE.compare_exchange(LISTENING, ASKED, Ordering::SeqCst, Ordering::SeqCst);
-        if asked.is_err() {
+        let change = |from, to| {
+            STATE
+                .compare_exchange(from, to, Ordering::SeqCst, Ordering::SeqCst)
+                .is_ok()
+        };
+        if change(PROMPTED, AT_ONCE) {
+            notes::reply(&format!("\n{AGAIN}"));
+        } else if !change(LISTENING, ASKED) {
+            terminal::restore();
             notes::note("interrupted");
             std::process::exit(EXIT_CODE);
         }
@@ -35,6 +46,11 @@ pub fn listen() {
 /// The work is over, Ctrl-C ends the program again.
 pub fn rest() {
     STATE.store(AT_ONCE, Ordering::SeqCst);
+}
+
+/// A person is asked for a line: the first Ctrl-C only says that a second one ends the program.
+pub fn prompted() {
+    STATE.store(PROMPTED, Ordering::SeqCst);
 }
 
 /// Ctrl-C was pressed since [`listen`].

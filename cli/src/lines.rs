@@ -2,81 +2,189 @@
 //! The editor talks to the terminal itself, so that stdout stays free for model text.
 
 use std::{
+    cell::Cell,
+    collections::VecDeque,
     fs,
-    io::{self, BufRead, IsTerminal},
-    path::PathBuf,
+    io::{self, BufRead, IsTerminal, Read},
+    path::{Path, PathBuf},
 };
 
-use rustyline::{Config, DefaultEditor, config::Behavior, error::ReadlineError};
+use rustyline::{
+    Config, Context, Editor, Helper, completion::Completer, config::Behavior, error::ReadlineError,
+    highlight::Highlighter, hint::Hinter, history::FileHistory, validate::Validator,
+};
 
 use crate::{
     failure::{Failure, Result},
-    notes, places,
+    files, interrupt, notes, places,
 };
 
 /// Input that was read: a message, or the end.
 pub enum Line {
     /// A message, of several lines where a line ends in a backslash.
     Text(String),
-    /// Ctrl-C, Ctrl-D, or the end of the pipe.
+    /// Ctrl-D, two Ctrl-C, or the end of the pipe.
+    End,
+}
+
+/// One line, or what came in its place.
+enum Part {
+    Line(String),
+    /// Ctrl-C, and whether something was typed.
+    Interrupt {
+        typed: bool,
+    },
     End,
 }
 
 /// Where lines come from.
 pub struct Lines {
-    editor: Option<DefaultEditor>,
+    editor: Option<Editor<Watch, FileHistory>>,
     history: Option<PathBuf>,
+    pipe: Pipe,
 }
 
 impl Lines {
     /// Opens the terminal, or stdin.
     pub fn open() -> Lines {
         let simple = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
-        let config = Config::builder()
-            .behavior(Behavior::PreferTerm)
-            .auto_add_history(true)
-            .build();
         let usable = interactive() && !simple;
-        let mut editor = usable
-            .then(|| DefaultEditor::with_config(config).ok())
-            .flatten();
+        let mut editor = usable.then(editor).flatten();
         let history = places::history();
         if let (Some(editor), Some(path)) = (&mut editor, &history) {
             let _ = editor.load_history(path); // there is none before the first chat
         }
-        Lines { editor, history }
+        let pipe = Pipe::default();
+        Lines {
+            editor,
+            history,
+            pipe,
+        }
     }
 
-    /// The next message.
+    /// The next message. Ctrl-C takes back what was typed of it; on an empty line the second one ends the conversation.
     pub fn next(&mut self, prompt: &str) -> Result<Line> {
         let mut text = String::new();
-        let mut prompt = prompt;
-        while let Some(line) = self.line(prompt)? {
-            let Some(part) = line.strip_suffix('\\') else {
-                return Ok(Line::Text(text + &line));
-            };
-            text.push_str(part);
-            text.push('\n');
-            prompt = "… ";
+        let mut warned = false;
+        loop {
+            let shown = if text.is_empty() { prompt } else { "… " };
+            match self.line(shown)? {
+                Part::Line(line) => {
+                    let Some(part) = line.strip_suffix('\\') else {
+                        return Ok(Line::Text(text + &line));
+                    };
+                    text.push_str(part);
+                    text.push('\n');
+                }
+                Part::Interrupt { typed } if typed || !text.is_empty() => {
+                    text.clear();
+                    warned = false;
+                }
+                Part::Interrupt { .. } if !warned => {
+                    notes::reply(interrupt::AGAIN);
+                    warned = true;
+                }
+                Part::Interrupt { .. } => return Ok(Line::End),
+                Part::End if text.is_empty() => return Ok(Line::End),
+                Part::End => return Ok(Line::Text(text)),
+            }
         }
-        Ok(if text.is_empty() {
-            Line::End
-        } else {
-            Line::Text(text)
-        })
     }
 
-    fn line(&mut self, prompt: &str) -> Result<Option<String>> {
+    fn line(&mut self, prompt: &str) -> Result<Part> {
         let Some(editor) = &mut self.editor else {
-            return plain_line(prompt);
+            return Ok(self.pipe.line(prompt)?.map_or(Part::End, Part::Line));
         };
         match editor.readline(prompt) {
-            Ok(line) => Ok(Some(line)),
-            Err(ReadlineError::Eof | ReadlineError::Interrupted) => Ok(None),
+            Ok(line) => Ok(Part::Line(line)),
+            Err(ReadlineError::Eof) => Ok(Part::End),
+            Err(ReadlineError::Interrupted) => {
+                let typed = editor.helper().is_some_and(|watch| watch.0.get());
+                Ok(Part::Interrupt { typed })
+            }
             Err(error) => Err(Failure::Message(format!(
                 "reading from the terminal: {error}"
             ))),
         }
+    }
+}
+
+/// The line editor; none where the terminal is of no use to it.
+fn editor() -> Option<Editor<Watch, FileHistory>> {
+    let config = Config::builder()
+        .behavior(Behavior::PreferTerm)
+        .auto_add_history(true)
+        .build();
+    let mut editor = Editor::with_config(config).ok()?;
+    editor.set_helper(Some(Watch(Cell::new(false))));
+    Some(editor)
+}
+
+/// Knows whether something is typed in the line, which an interrupted editor does not say.
+struct Watch(Cell<bool>);
+
+impl Hinter for Watch {
+    type Hint = String;
+
+    fn hint(&self, line: &str, _: usize, _: &Context<'_>) -> Option<String> {
+        self.0.set(!line.is_empty());
+        None
+    }
+}
+
+impl Completer for Watch {
+    type Candidate = String;
+}
+
+impl Highlighter for Watch {}
+
+impl Validator for Watch {}
+
+impl Helper for Watch {}
+
+/// stdin without an editor: a pipe or a file, or a terminal that knows no commands.
+#[derive(Default)]
+struct Pipe {
+    begun: bool,
+    /// Lines of a text in UTF-16, which is read to its end at once.
+    lines: Option<VecDeque<String>>,
+}
+
+impl Pipe {
+    fn line(&mut self, prompt: &str) -> Result<Option<String>> {
+        let person = interactive();
+        if person {
+            notes::prompt(prompt);
+            interrupt::prompted();
+        } else if !std::mem::replace(&mut self.begun, true) {
+            self.begin()?;
+        }
+        if let Some(lines) = &mut self.lines {
+            return Ok(lines.pop_front());
+        }
+        let mut bytes = Vec::new();
+        let read = io::stdin().lock().read_until(b'\n', &mut bytes);
+        let count = read.map_err(|error| Failure::io("stdin", error))?;
+        interrupt::rest();
+        let line = files::decode(bytes, Path::new("stdin"))?;
+        Ok((count > 0).then(|| line.trim_end_matches(['\n', '\r']).to_owned()))
+    }
+
+    /// Reads all of a text whose lines do not end in a byte of their own.
+    fn begin(&mut self) -> Result {
+        let mut stdin = io::stdin().lock();
+        let start = stdin
+            .fill_buf()
+            .map_err(|error| Failure::io("stdin", error))?;
+        if !matches!(start, [0xFF, 0xFE, ..] | [0xFE, 0xFF, ..]) {
+            return Ok(());
+        }
+        let mut bytes = Vec::new();
+        let read = stdin.read_to_end(&mut bytes);
+        read.map_err(|error| Failure::io("stdin", error))?;
+        let text = files::decode(bytes, Path::new("stdin"))?;
+        self.lines = Some(text.lines().map(str::to_owned).collect());
+        Ok(())
     }
 }
 
@@ -100,17 +208,4 @@ impl Drop for Lines {
 /// A person sits at stdin.
 pub fn interactive() -> bool {
     io::stdin().is_terminal()
-}
-
-fn plain_line(prompt: &str) -> Result<Option<String>> {
-    if interactive() {
-        notes::prompt(prompt);
-    }
-    let mut line = String::new();
-    let count = io::stdin()
-        .lock()
-        .read_line(&mut line)
-        .map_err(|error| Failure::io("stdin", error))?;
-    let line = line.trim_end_matches(['\n', '\r']);
-    Ok((count > 0).then(|| line.to_owned()))
 }

@@ -39,6 +39,7 @@ mod run;
 mod sampling;
 mod selftest;
 mod template;
+mod terminal;
 mod tokenize;
 mod tune;
 mod tuning;
@@ -58,7 +59,7 @@ Examples:
   lantern bench --json
 
 Exit codes: 0 success, 1 error, 2 usage, 3 no adapter (GPU), 130 interrupted.
-Environment: LANTERN_ADAPTER, LANTERN_CACHE, LANTERN_TUNING, HF_ENDPOINT, HF_TOKEN.";
+Environment: LANTERN_ADAPTER, LANTERN_CACHE, LANTERN_TUNING, HF_ENDPOINT, HF_TOKEN, http_proxy, https_proxy, all_proxy, no_proxy.";
 
 /// Run language models on any GPU
 #[derive(Debug, Parser)]

@@ -9,6 +9,8 @@ use std::{
 };
 
 pub mod hub;
+#[cfg(target_os = "linux")]
+pub mod terminal;
 
 /// The binary, with nothing of the user's settings, and no network but this machine's.
 pub fn lantern(cache: &Path) -> Command {

@@ -54,6 +54,8 @@ pub struct Fitted {
     pub tokens: Vec<u32>,
     /// Messages that were left out: the oldest that are no system messages.
     pub left_out: usize,
+    /// Whether the template refused the system message, and its text stands before the first user message.
+    pub system_moved: bool,
 }
 
 /// Tokens of a context that an answer gets at least, where older messages can make room for it: a quarter, or the most that
@@ -86,9 +88,12 @@ pub fn fit_conversation(
         if cut > first {
             input["messages"] = [&messages[..first], &messages[cut..]].concat().into();
         }
-        let tokens = template.tokens(input, tokenizer, special)?;
-        let left_out = cut - first;
-        Ok(Fitted { tokens, left_out })
+        let prompt = template.prompt(input, tokenizer, special)?;
+        Ok(Fitted {
+            tokens: prompt.tokens,
+            left_out: cut - first,
+            system_moved: prompt.system_moved,
+        })
     };
     let whole = without(first)?;
     let excess = (whole.tokens.len() + room).saturating_sub(context);
