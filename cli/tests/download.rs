@@ -262,6 +262,128 @@ fn what_the_hub_refuses_is_explained() {
     }
 }
 
+/// A token that may not read yet: its account has to accept the licence, on a page that is named.
+#[test]
+fn a_licence_that_is_not_accepted_is_said_with_its_page() {
+    let hub = Hub::start(ONE, Fault::Status(403));
+    let ask = |token: &str| {
+        let mut command = lantern(&folder("licence"));
+        command
+            .env("HF_ENDPOINT", &hub.endpoint)
+            .env("HF_TOKEN", token);
+        run(command.args(["fetch", "tiny/model"])).2
+    };
+    let told = ask("secret");
+    let page = format!(
+        "licence must be accepted on the model's page, {}/tiny/model,",
+        hub.endpoint
+    );
+    assert!(told.contains(&page), "{told}");
+    assert!(ask("").contains("set HF_TOKEN"));
+}
+
+/// A server that is busy is asked again when it wants to be: for the listing, and for the files.
+#[test]
+fn retry_after_is_obeyed() {
+    for status in [429, 503] {
+        let hub = Hub::start(ONE, Fault::Busy(status, 1, 0));
+        let (code, _, stderr) = fetch(&folder("busy"), &hub, "tiny/model");
+        assert_eq!(code, 0, "{stderr}");
+        assert!(stderr.contains("is busy; trying again in 0 s"), "{stderr}");
+        let asked = hub.seen();
+        assert_eq!(asked[0], asked[1], "the listing was asked for again");
+    }
+    let hub = Hub::start(ONE, Fault::Busy(429, 9, 0));
+    let (code, _, stderr) = fetch(&folder("always-busy"), &hub, "tiny/model");
+    assert_eq!((code, hub.seen().len()), (1, 5), "{stderr}");
+    let hub = Hub::start(ONE, Fault::Busy(429, 9, 3600));
+    let (code, _, stderr) = fetch(&folder("long-busy"), &hub, "tiny/model");
+    assert_eq!((code, hub.seen().len()), (1, 1));
+    assert!(stderr.contains("tried again in 60 minutes"), "{stderr}");
+}
+
+#[test]
+fn a_web_page_in_place_of_a_file_is_said_and_not_kept() {
+    for listing in [true, false] {
+        let cache = folder("page");
+        let hub = Hub::start(&["tiny.Q4_0.gguf"], Fault::Page { listing });
+        let (code, stdout, stderr) = fetch(&cache, &hub, "tiny/model");
+        assert_eq!((code, stdout.as_str()), (1, ""));
+        let what = if listing {
+            "the list of files"
+        } else {
+            "tiny.Q4_0.gguf"
+        };
+        let told = format!("gave a web page in place of {what}");
+        assert!(
+            stderr.contains(&told) && stderr.contains("HF_ENDPOINT"),
+            "{stderr}"
+        );
+        assert!(!cache.join("models/tiny/model/tiny.Q4_0.gguf").exists());
+    }
+    let hub = Hub::start(ONE, Fault::Page { listing: true });
+    let address = format!("{}/x.gguf", hub.endpoint);
+    let (code, _, stderr) = run(lantern(&folder("page-check")).args(["check", &address]));
+    assert_eq!(code, 1);
+    assert!(
+        stderr.contains("a web page in place of a model file"),
+        "{stderr}"
+    );
+}
+
+#[test]
+fn a_compressed_listing_is_read() {
+    let hub = Hub::start(ONE, Fault::Gzip);
+    let (code, stdout, stderr) = fetch(&folder("gzip"), &hub, "tiny/model");
+    assert_eq!(code, 0, "{stderr}");
+    assert_eq!(fs::read(stdout.trim()).unwrap(), contents());
+}
+
+/// The hub has a name that only the proxy knows: plain HTTP is forwarded with the whole address, SOCKS asked for the host.
+#[test]
+fn proxies_are_used_as_curl_uses_them() {
+    let through = |name: &str, variable: &str, proxy: &str| {
+        let mut command = lantern(&folder(name));
+        command
+            .env("HF_ENDPOINT", "http://hub.test")
+            .env(variable, proxy);
+        run(command.args(["fetch", "tiny/model"]))
+    };
+    let hub = Hub::start(ONE, Fault::None);
+    let (code, stdout, stderr) = through("forwarded", "http_proxy", &hub.endpoint);
+    assert_eq!(code, 0, "{stderr}");
+    assert_eq!(fs::read(stdout.trim()).unwrap(), contents());
+    let file = "GET http://hub.test/tiny/model/resolve/abc123/tiny.Q4_0.gguf";
+    assert_eq!(
+        hub.seen(),
+        ["GET http://hub.test/api/models/tiny/model?blobs=true", file]
+    );
+
+    let hub = Hub::start(ONE, Fault::Socks);
+    let address = hub.endpoint.replace("http://", "socks5h://");
+    let (code, stdout, stderr) = through("socks", "ALL_PROXY", &address);
+    assert_eq!(code, 0, "{stderr}");
+    assert_eq!(fs::read(stdout.trim()).unwrap(), contents());
+    assert_eq!(hub.seen()[0], "SOCKS hub.test");
+
+    let (code, _, stderr) = through("odd", "ALL_PROXY", "gopher://me:secret@127.0.0.1:1");
+    assert_eq!(code, 1);
+    assert!(
+        stderr.contains("ALL_PROXY names a proxy that cannot be used (gopher…)"),
+        "{stderr}"
+    );
+    assert!(!stderr.contains("secret"), "{stderr}");
+
+    let hub = Hub::start(ONE, Fault::None);
+    let mut command = lantern(&folder("no-proxy"));
+    command
+        .env("HF_ENDPOINT", &hub.endpoint)
+        .env("http_proxy", "http://127.0.0.1:1");
+    command.env("no_proxy", "corp.net,127.0.0.1");
+    let (code, _, stderr) = run(command.args(["fetch", "tiny/model"]));
+    assert_eq!(code, 0, "{stderr}");
+}
+
 #[test]
 fn a_hub_that_cannot_be_reached_is_said() {
     let (code, stdout, stderr) = run(lantern(&folder("unreachable")).args(["fetch", "tiny/model"]));

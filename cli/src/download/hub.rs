@@ -10,7 +10,7 @@ use std::{
 use lantern_engine::file::{self, preferred_file};
 use serde::Deserialize;
 
-use super::{Expected, Request, agent, download, get, refused};
+use super::{Expected, Request, agent, download, get, is_page, refused, web_page};
 use crate::{
     failure::{Failure, Result},
     files, notes, places,
@@ -194,10 +194,15 @@ impl Reference {
 
     fn listing(&self) -> Result<Listing> {
         let url = format!("{}/api/models/{}?blobs=true", endpoint(), self.repo);
-        let mut response = get(&agent(5), &url, token().as_deref(), 0)?;
+        let token = token();
+        let token = token.as_deref();
+        let mut response = get(&agent(&url, 5)?, &url, token, None)?;
         let status = response.status().as_u16();
         if status != 200 {
-            return Err(refused(status, &self.repo));
+            return Err(refused(status, &self.repo, &url, token));
+        }
+        if is_page(&response) {
+            return Err(web_page(&url, "the list of files"));
         }
         let text = response
             .body_mut()
@@ -306,7 +311,7 @@ pub fn file_url(repo: &str, revision: &str, file: &str) -> String {
 
 /// The sha256 that the hub gives as the tag of a large file, on its own answer and not on that of the host it redirects to.
 fn linked_checksum(url: &str) -> Option<String> {
-    let mut request = agent(0).head(url);
+    let mut request = agent(url, 0).ok()?.head(url);
     if let Some(token) = token() {
         request = request.header("authorization", format!("Bearer {token}"));
     }
@@ -330,13 +335,18 @@ fn checksum(text: &str) -> Option<String> {
 }
 
 fn endpoint() -> String {
-    let set = std::env::var("HF_ENDPOINT")
-        .ok()
-        .filter(|value| !value.is_empty());
-    set.as_deref()
-        .unwrap_or("https://huggingface.co")
-        .trim_end_matches('/')
-        .to_owned()
+    let set = std::env::var("HF_ENDPOINT").unwrap_or_default();
+    with_scheme(&set)
+}
+
+/// The address of a hub as `HF_ENDPOINT` has it, where https:// may be left out; the usual one where that is empty.
+fn with_scheme(set: &str) -> String {
+    let set = set.trim().trim_end_matches('/');
+    match set {
+        "" => "https://huggingface.co".to_owned(),
+        set if set.contains("://") => set.to_owned(),
+        set => format!("https://{set}"),
+    }
 }
 
 fn token() -> Option<String> {
@@ -378,6 +388,13 @@ mod tests {
         ] {
             assert_eq!(Reference::parse(text), None, "{text}");
         }
+    }
+
+    #[test]
+    fn endpoints_may_lack_a_scheme() {
+        assert_eq!(with_scheme(" hub.corp.net/hf/ "), "https://hub.corp.net/hf");
+        assert_eq!(with_scheme("http://127.0.0.1:80"), "http://127.0.0.1:80");
+        assert_eq!(with_scheme("/"), "https://huggingface.co");
     }
 
     #[test]

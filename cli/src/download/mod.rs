@@ -4,6 +4,7 @@
 pub mod default_model;
 pub mod hub;
 mod partial;
+mod proxy;
 pub mod remote;
 
 use std::{io::Read, path::Path, thread, time::Duration};
@@ -21,6 +22,8 @@ use crate::{
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 const READ_TIMEOUT: Duration = Duration::from_secs(20); // of silence: a slow line may take hours
 const ATTEMPTS: u32 = 5;
+/// Seconds that are waited when a server asks for it; whoever asks for more is told to the user instead.
+const WAIT_MAX: u64 = 120;
 const BLOCK: usize = 1 << 18;
 
 /// File to fetch, and where to put it.
@@ -43,29 +46,61 @@ enum End {
     Cut(String),
 }
 
-/// An HTTP client that hands every status to the caller and gives up on silence.
-pub fn agent(max_redirects: u32) -> Agent {
+/// An HTTP client for `url` that hands every status to the caller and gives up on silence.
+pub fn agent(url: &str, max_redirects: u32) -> Result<Agent> {
     let config = Agent::config_builder()
         .http_status_as_error(false)
         .max_redirects(max_redirects)
         .timeout_connect(Some(CONNECT_TIMEOUT))
         .timeout_per_read(Some(READ_TIMEOUT))
         .user_agent(concat!("lantern/", env!("CARGO_PKG_VERSION")));
-    config.build().new_agent()
+    proxy::agent(config, url)
 }
 
-/// A GET with a token where there is one. Fails where no server answers.
-pub fn get(agent: &Agent, url: &str, token: Option<&str>, from: u64) -> Result<Response<Body>> {
-    let mut request = agent.get(url);
-    if let Some(token) = token {
-        request = request.header("authorization", format!("Bearer {token}"));
+/// A GET with a token where there is one, as the server has it, not compressed, where a `range` of bytes is asked for. A
+/// server that asks to be left alone for a while is. Fails where no server answers.
+pub fn get(
+    agent: &Agent,
+    url: &str,
+    token: Option<&str>,
+    range: Option<&str>,
+) -> Result<Response<Body>> {
+    for attempt in 1.. {
+        let mut request = agent.get(url);
+        if let Some(token) = token {
+            request = request.header("authorization", format!("Bearer {token}"));
+        }
+        if let Some(range) = range {
+            request = request.header("accept-encoding", "identity");
+            request = request.header("range", range);
+        }
+        let host = host(url);
+        let response = request
+            .call()
+            .map_err(|error| Failure::Hub(format!("cannot reach {host}: {error}")))?;
+        let Some(seconds) = retry_after(&response).filter(|_| attempt < ATTEMPTS) else {
+            return Ok(response);
+        };
+        if seconds > WAIT_MAX {
+            let minutes = seconds.div_ceil(60);
+            return Err(Failure::Hub(format!(
+                "{host} is busy, and asks to be tried again in {minutes} minutes"
+            )));
+        }
+        notes::note(&format!(
+            "{host} is busy; trying again in {seconds} s, as it asks"
+        ));
+        thread::sleep(Duration::from_secs(seconds));
     }
-    if from > 0 {
-        request = request.header("range", format!("bytes={from}-"));
-    }
-    request
-        .call()
-        .map_err(|error| Failure::Hub(format!("cannot reach {}: {error}", host(url))))
+    unreachable!("the last attempt returns")
+}
+
+/// Seconds after which a server wants to be asked again; a date counts as ten.
+fn retry_after(response: &Response<Body>) -> Option<u64> {
+    const DATE: u64 = 10;
+    let busy = matches!(response.status().as_u16(), 429 | 503);
+    let value = response.headers().get("retry-after").filter(|_| busy)?;
+    Some(value.to_str().ok()?.trim().parse().unwrap_or(DATE))
 }
 
 /// Fetches the file, unless somebody else did while we waited for them.
@@ -75,7 +110,7 @@ pub fn download(request: &Request) -> Result {
         return Ok(());
     }
     // Ctrl-C may end the program anywhere in here: what is on disk is right at every byte, and a later run goes on from it.
-    let agent = agent(10);
+    let agent = agent(request.url, 10)?;
     let mut partial = Partial::open(request.target, &request.expected)?;
     let mut progress = Progress::bytes(
         &format!("downloading {}", request.label),
@@ -113,7 +148,9 @@ fn connection(
     if from > 0 && request.expected.bytes == Some(from) {
         return Ok(End::Whole);
     }
-    let response = get(agent, request.url, request.token, from)?;
+    let range = (from > 0).then(|| format!("bytes={from}-"));
+    let range = range.as_deref();
+    let response = get(agent, request.url, request.token, range)?;
     match response.status().as_u16() {
         206 if range_start(&response) == Some(from) => {}
         200 => partial.restart()?,
@@ -124,8 +161,9 @@ fn connection(
             ));
         }
         status @ (429 | 500..) => return Ok(End::Cut(format!("the server answered {status}"))),
-        status => return Err(refused(status, request.label)),
+        status => return Err(refused(status, request.label, request.url, request.token)),
     }
+    refuse_page(&response, request)?;
     let rest = number(&response, "content-length");
     let total = rest
         .map(|rest| partial.len() + rest)
@@ -175,16 +213,55 @@ fn given_up(request: &Request, partial: &Partial, why: &str) -> Failure {
     ))
 }
 
-/// Error for an HTTP status that is no success, in words for the user; `what` names the thing that was asked for.
-pub fn refused(status: u16, what: &str) -> Failure {
+/// Refuses a page that a server, or whoever stands before it, gives in the place of a file.
+fn refuse_page(response: &Response<Body>, request: &Request) -> Result {
+    let wanted = Path::new(request.label).extension();
+    let wanted = wanted.is_some_and(|ending| ending.eq_ignore_ascii_case("html"));
+    if wanted || !is_page(response) {
+        return Ok(());
+    }
+    Err(web_page(request.url, request.label))
+}
+
+/// The answer is a web page.
+pub fn is_page(response: &Response<Body>) -> bool {
+    let kind = response.headers().get("content-type");
+    kind.and_then(|kind| kind.to_str().ok())
+        .is_some_and(|kind| kind.trim_start().to_lowercase().starts_with("text/html"))
+}
+
+/// Error for a web page in the place of `what`.
+pub fn web_page(url: &str, what: &str) -> Failure {
+    Failure::Hub(format!(
+        "{} gave a web page in place of {what}: of a login, or of a proxy or firewall on the way. Open the address in a \
+         browser, and check HF_ENDPOINT and the proxy's settings",
+        host(url)
+    ))
+}
+
+/// Error for an HTTP status that is no success, in words for the user; `what` names the thing that was asked for at `url`.
+pub fn refused(status: u16, what: &str, url: &str, token: Option<&str>) -> Failure {
     Failure::Hub(match status {
+        403 if token.is_some() => format!(
+            "{what} is not open to the account of HF_TOKEN (403): its licence must be accepted on the model's page, {}, \
+             or the token lacks the right to read it",
+            page_of(url)
+        ),
         401 | 403 => format!(
             "{what} is not open to you: there is no such repository, or it is private or gated. \
              Check the name, or set HF_TOKEN to a token that may read it"
         ),
         404 => format!("{what} is not there (404); check the name"),
+        407 => "the proxy wants a name and a password (407): https_proxy=http://NAME:PASSWORD@HOST:PORT".to_owned(),
         _ => format!("the server answered {status} for {what}; try again later"),
     })
+}
+
+/// The page for people of the repository that `url` is of.
+fn page_of(url: &str) -> String {
+    let page = url.split("/resolve/").next().unwrap_or(url);
+    let page = page.split('?').next().unwrap_or(page);
+    page.replacen("/api/models/", "/", 1)
 }
 
 /// A header as a number.

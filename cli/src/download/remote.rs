@@ -9,7 +9,7 @@ use lantern_engine::{
 use pollster::block_on;
 use ureq::{Agent, Body, http::Response};
 
-use super::{agent, host, refused};
+use super::{agent, get, host, is_page, refused, web_page};
 use crate::failure::{Failure, Result};
 
 /// Bytes that one request asks for at most: a header is small, whoever wants more has mistaken this for a download.
@@ -33,7 +33,7 @@ pub fn open(url: &str, token: Option<&str>) -> Result<ModelFile> {
 
 fn source(url: &str, token: Option<&str>) -> Result<Source> {
     let ranges = Ranges {
-        agent: agent(10),
+        agent: agent(url, 10)?,
         url: url.to_owned(),
         token: token.map(str::to_owned),
     };
@@ -43,23 +43,19 @@ fn source(url: &str, token: Option<&str>) -> Result<Source> {
     let total = total.and_then(|value| value.to_str().ok()?.rsplit('/').next()?.parse().ok());
     match (status, total) {
         (206, Some(total)) => Ok(Source::remote(url.to_owned(), total, Box::new(ranges))),
+        (200 | 206, _) if is_page(&response) => Err(web_page(url, "a model file")),
         (200 | 206, _) => Err(Failure::Hub(format!(
             "{} does not hand out parts of a file, which looking at its header takes; download it, and check the file",
             host(url)
         ))),
-        (status, _) => Err(refused(status, url)),
+        (status, _) => Err(refused(status, url, url, token)),
     }
 }
 
 impl Ranges {
     fn get(&self, range: Range<u64>) -> Result<Response<Body>> {
-        let mut request = self.agent.get(&self.url);
-        if let Some(token) = &self.token {
-            request = request.header("authorization", format!("Bearer {token}"));
-        }
         let range = format!("bytes={}-{}", range.start, range.end - 1);
-        let response = request.header("range", range).call();
-        response.map_err(|error| Failure::Hub(format!("cannot reach {}: {error}", host(&self.url))))
+        get(&self.agent, &self.url, self.token.as_deref(), Some(&range))
     }
 
     fn bytes(&self, range: Range<u64>) -> lantern_engine::Result<Vec<u8>> {

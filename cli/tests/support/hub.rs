@@ -2,7 +2,7 @@
 
 use std::{
     fmt::Write as _,
-    io::{BufRead, BufReader, Write},
+    io::{BufRead, BufReader, Read, Write},
     net::{TcpListener, TcpStream},
     sync::{Arc, Mutex},
     thread,
@@ -22,6 +22,16 @@ pub enum Fault {
     ChecksumInHeader,
     /// Every answer is this status.
     Status(u16),
+    /// The first answers, so many, are this status, with the wish to be asked again after so many seconds.
+    Busy(u16, usize, u64),
+    /// A web page stands where the listing or the files are, or only where the files are.
+    Page {
+        listing: bool,
+    },
+    /// The listing is compressed.
+    Gzip,
+    /// Connections begin as those to a SOCKS5 proxy.
+    Socks,
 }
 
 /// A running hub. Its thread ends with the test's process.
@@ -70,12 +80,18 @@ impl Hub {
 }
 
 fn answer(
-    stream: TcpStream,
+    mut stream: TcpStream,
     names: &[&str],
     fault: Fault,
     seen: &Mutex<Vec<String>>,
 ) -> std::io::Result<()> {
     let mut reader = BufReader::new(stream.try_clone()?);
+    if fault == Fault::Socks {
+        let host = socks(&mut reader, &mut stream)?;
+        seen.lock()
+            .expect("no test panicked while writing")
+            .push(format!("SOCKS {host}"));
+    }
     let mut first = String::new();
     reader.read_line(&mut first)?;
     let (mut range, mut token) = (None, None);
@@ -99,9 +115,22 @@ fn answer(
             let _ = write!(entry, " {name}={value}");
         }
     }
-    seen.lock()
-        .expect("no test panicked while writing")
-        .push(entry);
+    let before = {
+        let mut seen = seen.lock().expect("no test panicked while writing");
+        seen.push(entry);
+        seen.len() - 1
+    };
+    // A proxy gets the whole address.
+    let path = path.strip_prefix("http://hub.test").unwrap_or(path);
+    let fault = match fault {
+        Fault::Busy(status, count, seconds) if before < count => {
+            return write!(
+                stream,
+                "HTTP/1.1 {status} Busy\r\nRetry-After: {seconds}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+            );
+        }
+        other => other,
+    };
     respond(stream, method, path, range.as_deref(), names, fault)
 }
 
@@ -119,7 +148,27 @@ fn respond(
             "HTTP/1.1 {status} No\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
         );
     }
-    if path.starts_with("/api/models/tiny/model") {
+    let listed = path.starts_with("/api/models/tiny/model");
+    if let Fault::Page { listing } = fault
+        && (listing || !listed)
+    {
+        let page = "<!doctype html><title>Log in</title>";
+        return write!(
+            stream,
+            "HTTP/1.1 200 OK\r\nContent-Type: text/html; charset=utf-8\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{page}",
+            page.len()
+        );
+    }
+    if listed && fault == Fault::Gzip {
+        let body = gzip(listing(names, fault).as_bytes());
+        write!(
+            stream,
+            "HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
+            body.len()
+        )?;
+        return stream.write_all(&body);
+    }
+    if listed {
         let text = listing(names, fault);
         return write!(
             stream,
@@ -196,6 +245,41 @@ fn send(
         part
     };
     stream.write_all(sent)
+}
+
+/// The start of a SOCKS5 connection without a password (RFC 1928); the host that is asked for.
+fn socks(reader: &mut impl Read, stream: &mut TcpStream) -> std::io::Result<String> {
+    let mut read = |count: usize| {
+        let mut bytes = vec![0; count];
+        reader.read_exact(&mut bytes).map(|()| bytes)
+    };
+    let methods = read(2)?[1];
+    read(methods.into())?;
+    stream.write_all(&[5, 0])?;
+    let length = read(5)?[4];
+    let host = String::from_utf8_lossy(&read(length.into())?).into_owned();
+    read(2)?; // the port
+    stream.write_all(&[5, 0, 0, 1, 0, 0, 0, 0, 0, 0])?;
+    Ok(host)
+}
+
+/// A gzip file of one stored block (RFC 1951, 1952).
+fn gzip(bytes: &[u8]) -> Vec<u8> {
+    let mut crc = u32::MAX;
+    for byte in bytes {
+        crc ^= u32::from(*byte);
+        for _ in 0..8 {
+            crc = (crc >> 1) ^ if crc & 1 == 1 { 0xEDB8_8320 } else { 0 };
+        }
+    }
+    let length = u16::try_from(bytes.len()).expect("a short text");
+    let mut file = vec![0x1F, 0x8B, 8, 0, 0, 0, 0, 0, 0, 3, 1];
+    file.extend(length.to_le_bytes());
+    file.extend((!length).to_le_bytes());
+    file.extend(bytes);
+    file.extend((!crc).to_le_bytes());
+    file.extend(u32::from(length).to_le_bytes());
+    file
 }
 
 fn listing(names: &[&str], fault: Fault) -> String {

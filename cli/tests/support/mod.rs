@@ -21,8 +21,12 @@ pub fn lantern(cache: &Path) -> Command {
         "LANTERN_ADAPTER",
         "http_proxy",
         "HTTP_PROXY",
+        "https_proxy",
+        "HTTPS_PROXY",
         "ALL_PROXY",
         "all_proxy",
+        "no_proxy",
+        "NO_PROXY",
     ] {
         command.env_remove(name);
     }
