@@ -133,6 +133,82 @@ pageTest(
   },
 );
 
+pageTest('a load that fails leaves the model that works, or brings it back', {}, async (page) => {
+  const type = async (text) => {
+    await page.locator('#model').click();
+    await page.getByLabel('Address or Hugging Face name').fill(text);
+    await page.keyboard.press('Enter');
+  };
+  const back = page.getByRole('button', { name: 'Back to SmolLM2-135M-Instruct' });
+  await set(page, { inspect: 'not-found' });
+  await type('owner/typo');
+  await page.getByText('There is no such model.').waitFor();
+  assert.equal((await calls(page, 'unload')).length, 0, 'the header comes first');
+  await say(page, 'Still there?');
+  assert.deepEqual(await texts(page), ['Still there?', 'It is blue.']);
+  // With a conversation below it, too.
+  await type('owner/typo');
+  await back.click();
+  await page.getByText('There is no such model.').waitFor({ state: 'hidden' });
+  assert.equal((await calls(page, 'load')).length, 1);
+  // One that fails later: the old model is loaded again.
+  await set(page, { inspect: null, load: 'does-not-fit' });
+  await type('owner/large');
+  await page.getByText('The model does not fit on this GPU.').waitFor();
+  await set(page, { load: null });
+  await back.click();
+  await page.locator('#model-name', { hasText: /^SmolLM2-135M-Instruct$/ }).waitFor();
+  await say(page, 'Back?');
+  assert.equal((await texts(page)).length, 4);
+});
+
+pageTest('a full context drops the oldest turns, and offers a larger one', {}, async (page) => {
+  await say(page, 'First');
+  await set(page, { full: { left_out: 2 } });
+  await say(page, 'Second');
+  assert.equal((await calls(page, 'chat')).at(-1)[3], 'drop-oldest');
+  await page.getByText('The context is full: the model goes on without the oldest 2 messages.').waitFor();
+  assert.match(await page.locator('.stats').last().innerText(), /without the oldest 2 messages/);
+  await page.getByRole('button', { name: 'Dismiss' }).click();
+  await say(page, 'Third');
+  assert.equal(await page.locator('#notice button').count(), 0, 'said once');
+  await set(page, { full: { left_out: 4 } });
+  await say(page, 'Fourth');
+  await set(page, { full: null });
+  await page.getByRole('button', { name: 'Reload with 4,096' }).click();
+  await page.locator('#context-text', { hasText: 'of 4,096 tokens' }).waitFor();
+  assert.equal((await calls(page, 'load')).at(-1)[2].context, 4096);
+  // A single message that is too long: no "Try again" that cannot help.
+  await set(page, { chat: 'context-full' });
+  await page.locator('#prompt').fill('word '.repeat(4500));
+  await page.keyboard.press('Enter');
+  await page.getByText('This message is longer than the context.').waitFor();
+  assert.equal(await page.getByRole('button', { name: 'Try again' }).count(), 0);
+  await set(page, { chat: null });
+  await page.getByRole('button', { name: 'Reload with 8,192' }).click();
+  await page.locator('.stats').nth(4).waitFor();
+  assert.equal((await calls(page, 'load')).at(-1)[2].context, 8192);
+  // The setting is what it was loaded with, and at the model's end no button promises more.
+  await set(page, { full: { finish: 'context-full' } });
+  await say(page, 'Fifth');
+  await page.getByText('The context is full, and the answer cut off.').waitFor();
+  assert.equal(await page.getByRole('button', { name: /^Reload with/ }).count(), 0);
+  await page.locator('#model').click();
+  await page.getByText('How it is loaded').click();
+  assert.equal(await page.getByLabel('Context').inputValue(), '8192');
+});
+
+pageTest('no notice ends in a value of the program', {}, async (page) => {
+  for (const [text, options] of [
+    ['Without a button.', {}],
+    ['With one.', { action: { label: 'Undo' } }],
+  ]) {
+    await page.evaluate(async ([words, given]) => (await import('./dom.js')).notice(words, given), [text, options]);
+    const shown = [text, options.action?.label, ''].filter((part) => part !== undefined);
+    assert.equal((await page.locator('#notice').innerText()).replace(/\s+/g, ' ').trim(), shown.join(' ').trim());
+  }
+});
+
 pageTest('sends, streams, stops, edits, answers again, and takes that back', {}, async (page) => {
   await say(page, 'What colour is the sky?\nIn one word.');
   assert.deepEqual(await texts(page), ['What colour is the sky?\nIn one word.', 'It is blue.']);

@@ -6,6 +6,7 @@ import { withoutThoughts } from './markdown.js';
 import { MessageList } from './messages.js';
 import { sampling, systemPrompt } from './settings.js';
 import { newConversation, titleOf } from './store.js';
+import { count, plural } from './words.js';
 
 /** How often a growing answer is stored: a tab that dies loses no more than this. */
 const STORE_MS = 2000;
@@ -27,6 +28,8 @@ export class Chat extends EventTarget {
       edit: (index, text) => this.#again(index, text),
       regenerate: (index) => this.#again(index),
       fix: (index) => this.#fix(index),
+      roomier: (tokens) => this.#engine.roomier(tokens),
+      enlarge: (index, context) => this.#enlarge(index, context),
     });
   }
 
@@ -103,7 +106,19 @@ export class Chat extends EventTarget {
     if (this.#engine.model && this.conversation === conversation && !this.running) this.#again(index);
   }
 
+  /** Loads the model again with a larger context, and answers again. */
+  async #enlarge(index, context) {
+    const { conversation } = this;
+    await this.#reload(context);
+    if (this.#engine.model && this.conversation === conversation && !this.running) this.#again(index);
+  }
+
+  #reload(context) {
+    return this.#engine.load(this.#engine.choice, { context });
+  }
+
   #answer(conversation) {
+    this.#engine.dismiss();
     const messages = conversation.messages
       .filter(({ content }) => content)
       .map(({ role, content }) => ({ role, content }));
@@ -123,8 +138,9 @@ export class Chat extends EventTarget {
     // The caller has to note what is running before this goes on.
     await this.#keep(conversation);
     let stored = Date.now();
+    const { model } = this.#engine;
     try {
-      const answer = this.#engine.model.chat(messages, { ...sampling(), signal: abort.signal });
+      const answer = model.chat(messages, { ...sampling(), overflow: 'drop-oldest', signal: abort.signal });
       // Both the pieces and this reject; one report is enough.
       answer.completion.catch(() => {});
       for await (const piece of answer) {
@@ -135,10 +151,11 @@ export class Chat extends EventTarget {
           this.#keep(conversation);
         }
       }
-      const { text, usage, timings, finish_reason: finish } = await answer.completion;
+      const { text, usage, timings, left_out, finish_reason: finish } = await answer.completion;
       message.content = text || message.content;
       message.stats = {
         finish,
+        left_out,
         prompt_tokens: usage.prompt_tokens,
         completion_tokens: usage.completion_tokens,
         total_tokens: usage.total_tokens,
@@ -148,8 +165,29 @@ export class Chat extends EventTarget {
     } catch (error) {
       if (error.code === 'aborted') message.stats = { finish: 'aborted' };
       else message.error = { code: error.code ?? 'internal', message: error.message };
+      if (error.code === 'context-full') message.error.tokens = await this.#tokensOf(model, messages);
     }
     await this.#finish(conversation, message);
+  }
+
+  /** Tokens that the last message takes with the system message, and an answer beside them. */
+  async #tokensOf(model, messages) {
+    const kept = [messages.find(({ role }) => role === 'system'), messages.at(-1)].filter(Boolean);
+    const tokens = await model.tokenize(kept.map(({ content }) => content).join('\n')).catch(() => []);
+    return Math.ceil(tokens.length * 1.25) + 256;
+  }
+
+  /** Says that the context is full, once for each time that older messages fell out of it, and what can be done. */
+  #tellFull(conversation, { stats }) {
+    const before = conversation.messages.findLast((one, i, all) => i < all.length - 1 && one.stats)?.stats;
+    const fell = (stats?.left_out ?? 0) > (before?.left_out ?? 0);
+    if (!fell && stats?.finish !== 'context-full') return;
+    const context = this.#engine.roomier();
+    const text = fell
+      ? `The context is full: the model goes on without the oldest ${plural(stats.left_out, 'message')}.`
+      : 'The context is full, and the answer cut off.';
+    const action = context && { label: `Reload with ${count(context)}`, run: () => this.#reload(context) };
+    notice(text, { action, stay: true });
   }
 
   async #finish(conversation, message) {
@@ -157,6 +195,7 @@ export class Chat extends EventTarget {
     conversation.updated = Date.now();
     if (this.conversation === conversation) {
       this.#list.ended(message);
+      this.#tellFull(conversation, message);
       // Read out once and whole, not word by word.
       $('spoken').textContent = message.error ? 'The answer failed.' : withoutThoughts(message.content);
     } else notice(`“${conversation.title}” has been answered.`);

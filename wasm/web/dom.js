@@ -69,20 +69,18 @@ export function notice(text, { action, stay = false } = {}) {
     clearTimeout(noticeTimer);
     if (!stay) noticeTimer = setTimeout(hide, action ? 12000 : 7000);
   };
-  place.replaceChildren(
-    el('span', { text }),
+  const button =
     action &&
-      el('button', {
-        type: 'button',
-        class: 'plain',
-        text: action.label,
-        onclick: () => {
-          hide();
-          action.run();
-        },
-      }),
-    iconButton('close', 'Dismiss', hide),
-  );
+    el('button', {
+      type: 'button',
+      class: 'plain',
+      text: action.label,
+      onclick: () => {
+        hide();
+        action.run();
+      },
+    });
+  place.replaceChildren(...[el('span', { text }), button, iconButton('close', 'Dismiss', hide)].filter(Boolean));
   // Somebody who is reading or reaching for the button is given the time.
   place.onpointerenter = place.onfocusin = () => clearTimeout(noticeTimer);
   place.onpointerleave = place.onfocusout = start;

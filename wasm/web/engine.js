@@ -2,7 +2,7 @@
 // `change` when a state changes, `progress` while a model loads and `notice` for one line to the user.
 
 import { remember, recall } from './dom.js';
-import { loading } from './settings.js';
+import { loading, setContext } from './settings.js';
 import { grouped, inCache } from './sources.js';
 
 // A page that is left in good order has not died of what it was loading.
@@ -17,7 +17,7 @@ export class Engine extends EventTarget {
   choice = null;
   /** While a model loads: { choice, progress }. */
   loading = null;
-  /** Why the last load failed. */
+  /** Why the last load failed: { error, choice, back }. `back` is what was loaded before, if anything. */
   error = null;
   /** Called and awaited before the loaded model goes. */
   beforeUnload = async () => {};
@@ -59,22 +59,27 @@ export class Engine extends EventTarget {
     await model.unload().catch(() => {});
   }
 
-  /** Loads a model in place of the one that is there. Resolves when it is there, failed or was cancelled. */
-  async load(choice) {
+  /**
+   * Loads a model in place of the one that is there, which goes once the new one's header was read. Resolves when it
+   * is there, failed or was cancelled. A `context` that is given becomes the setting where it works.
+   */
+  async load(choice, { context } = {}) {
     this.#abort?.abort();
     const abort = (this.#abort = new AbortController());
     const before = this.#ended;
+    const back = this.model ? this.choice : (this.error?.back ?? null);
     this.error = null;
     this.loading = { choice, progress: { stage: 'wait', done: 0, total: 0, rate: 0 }, begun: false };
     this.#emit('change');
-    this.#ended = before.then(() => this.#load(choice, abort));
+    this.#ended = before.then(() => this.#load(choice, { abort, back, context }));
     await this.#ended;
   }
 
-  async #load(choice, abort) {
+  async #load(choice, { abort, back, context }) {
     const mine = () => this.#abort === abort;
     try {
       if (abort.signal.aborted) return;
+      if (this.model) await this.lantern.inspect(choice.source, { signal: abort.signal });
       await this.#drop();
       // If the tab dies in the middle of this, the next visit must not walk into the same trap by itself.
       remember('risky', choice.key ?? choice.name);
@@ -83,10 +88,12 @@ export class Engine extends EventTarget {
         this.loading = { choice, progress, begun: true };
         this.#emit('progress');
       };
-      this.model = await this.lantern.load(choice.source, { ...loading(), onProgress, signal: abort.signal });
+      const options = { ...loading(), ...(context && { context }), onProgress, signal: abort.signal };
+      this.model = await this.lantern.load(choice.source, options);
       this.choice = await this.#remember(choice);
+      if (context) setContext(context);
     } catch (error) {
-      if (mine() && error.code !== 'aborted') this.error = { error, choice };
+      if (mine() && error.code !== 'aborted') this.error = { error, choice, back };
     } finally {
       remember('risky', null);
       if (mine()) {
@@ -95,6 +102,29 @@ export class Engine extends EventTarget {
       }
       this.#emit('change');
     }
+  }
+
+  /** Goes on with what was loaded before a load that failed. */
+  async back() {
+    const { back } = this.error;
+    if (!this.model) return this.load(back);
+    this.dismiss();
+  }
+
+  /** Forgets a load that failed, where there is a model nevertheless. */
+  dismiss() {
+    if (!this.error || !this.model) return;
+    this.error = null;
+    this.#emit('change');
+  }
+
+  /** A context larger than the one in use that holds so many tokens; null where the model was not made for it. */
+  roomier(tokens = 0) {
+    if (!this.model) return null;
+    const { context, context_trained: trained } = this.model.info;
+    let larger = Math.min(trained, context * 2);
+    while (larger < tokens && larger < trained) larger = Math.min(trained, larger * 2);
+    return larger > context && larger >= tokens ? larger : null;
   }
 
   cancel() {

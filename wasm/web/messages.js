@@ -1,5 +1,6 @@
 // The messages of a conversation as elements: draws them, lets one be edited, follows an answer as it grows. Keeps and
-// sends nothing; what a button does is up to `actions`: { edit(index, text), regenerate(index), fix(code) }.
+// sends nothing; what a button does is up to `actions`: { edit(index, text), regenerate(index), fix(index),
+// enlarge(index, context) }, and `roomier(tokens)` says which context would do.
 
 import { $, copy, el, icon, iconButton } from './dom.js';
 import { Markdown, withoutThoughts } from './markdown.js';
@@ -119,6 +120,7 @@ export class MessageList {
       stats.finish === 'length' && 'cut off: the limit was reached',
       stats.finish === 'context-full' && 'cut off: the context is full',
       stats.finish === 'aborted' && 'stopped',
+      stats.left_out > 0 && `without the oldest ${plural(stats.left_out, 'message')}`,
       stats.per_second > 0 && `${count(stats.per_second, 1)} tokens/s`,
       stats.first_ms > 0 && `first after ${count(stats.first_ms / 1000, stats.first_ms < 10000 ? 2 : 0)} s`,
       plural(stats.completion_tokens ?? 0, 'token'),
@@ -129,6 +131,7 @@ export class MessageList {
   #error(error, index, last) {
     const { code, title, advice, detail } = explain(error);
     const fixes = ['device-lost', 'internal'].includes(code);
+    const context = code === 'context-full' && this.#actions.roomier(error.tokens);
     return el(
       'div',
       { class: 'error' },
@@ -147,12 +150,21 @@ export class MessageList {
               text: 'Load the model again',
               onclick: () => this.#actions.fix(index),
             }),
-          el(
-            'button',
-            { type: 'button', class: 'plain outlined', onclick: () => this.#actions.regenerate(index) },
-            icon('again'),
-            'Try again',
-          ),
+          context &&
+            el('button', {
+              type: 'button',
+              class: 'primary',
+              text: `Reload with ${count(context)}`,
+              onclick: () => this.#actions.enlarge(index, context),
+            }),
+          // The same message would be too long again.
+          code !== 'context-full' &&
+            el(
+              'button',
+              { type: 'button', class: 'plain outlined', onclick: () => this.#actions.regenerate(index) },
+              icon('again'),
+              'Try again',
+            ),
         ),
     );
   }

@@ -33,6 +33,12 @@ export function loading() {
   };
 }
 
+/** Makes this the context that models are loaded with. */
+export function setContext(context) {
+  remember('load', { ...recall('load'), context });
+  drawLoading();
+}
+
 export const systemPrompt = () => (recall('system') ?? '').trim();
 
 function chosen(name, fields) {

@@ -17,7 +17,7 @@ export function drawWelcome({ engine, models, chat, last, begin }) {
   const empty = !chat.conversation.messages.length;
   const undecided = !engine.failure && (!engine.lantern || engine.loading || last === undefined);
   // Below a conversation it shows only while there is no model to go on with.
-  place.hidden = !empty && (engine.model !== null || undecided);
+  place.hidden = !empty && (undecided || (engine.model !== null && !engine.error));
   place.classList.toggle('compact', !empty);
   if (engine.failure) place.replaceChildren(...noGpu(engine.failure));
   else if (engine.error) place.replaceChildren(...failed(engine.error, models, engine));
@@ -76,7 +76,7 @@ function starters(engine, begin) {
   ];
 }
 
-function failed({ error, choice }, models, engine) {
+function failed({ error, choice, back }, models, engine) {
   const { title, advice, detail } = explain(error);
   return [
     ...heading(title, `${choice.name}: ${advice}`),
@@ -90,6 +90,13 @@ function failed({ error, choice }, models, engine) {
         text: 'Try again',
         onclick: () => (error.code === 'device-lost' ? engine.restart(choice) : models.load(choice)),
       }),
+      back &&
+        el('button', {
+          type: 'button',
+          class: 'plain outlined',
+          text: `Back to ${back.name}`,
+          onclick: () => engine.back(),
+        }),
       el('button', {
         type: 'button',
         class: 'plain outlined',

@@ -82,9 +82,8 @@ const ERRORS = {
       'file is damaged: remove it under Models and load it again.',
   ],
   'context-full': [
-    'The conversation is longer than the context.',
-    'Start a new one, shorten or edit a message, or load the model with a larger context (Models, “How it is ' +
-      'loaded”).',
+    'This message is longer than the context.',
+    'Shorten it, or load a model with a larger context (Models, “How it is loaded”).',
   ],
   'bad-input': ['The engine did not accept a setting.', 'Settings has a button that resets them.'],
   template: [

@@ -2,12 +2,14 @@
 // notes what it was asked. Computes nothing, and is never shipped.
 //
 // A test sets `globalThis.mock` before the page starts, and may change it later:
-//   create, load, chat: an error code to fail with     answer: the text     piece: characters at a time
+//   create, inspect, load, chat: an error code to fail with     answer: the text     piece: characters at a time
+//   full: { left_out } or { finish }, as an answer in a full context has them
 //   delay: milliseconds between pieces                 loading: milliseconds that a load takes
 // and reads `mock.calls`. What is cached outlives a reload in localStorage.
 
 const mock = (globalThis.mock = {
   create: null,
+  inspect: null,
   load: null,
   chat: null,
   answer: 'It is **blue**.',
@@ -67,6 +69,12 @@ export class Lantern {
     return { weight_bytes: 96e6, cache_bytes: 94e6, workspace_bytes: 9e6, decode_tokens_per_second: 7.44, fits: null };
   }
 
+  async inspect(source) {
+    mock.calls.push(['inspect', source instanceof Blob ? `file ${source.name}` : source]);
+    if (mock.inspect) throw new LanternError(mock.inspect, 'the mock was told to fail');
+    return { name: 'Mock 135M', architecture: 'llama', size: SIZE, context_trained: 8192 };
+  }
+
   async load(source, { onProgress, signal, ...options } = {}) {
     const what = source instanceof Blob ? `file ${source.name}` : source;
     mock.calls.push(['load', what, options]);
@@ -105,8 +113,12 @@ class Model {
     };
   }
 
-  chat(messages, { signal, ...options }) {
-    mock.calls.push(['chat', messages, options]);
+  async tokenize(text) {
+    return Array.from({ length: Math.ceil(text.length / 4) }, (_, i) => i);
+  }
+
+  chat(messages, { signal, overflow, ...options }) {
+    mock.calls.push(['chat', messages, options, overflow]);
     return new Answer(mock.answer, signal);
   }
 
@@ -143,7 +155,8 @@ class Answer {
     return {
       text: written,
       tokens: [],
-      finish_reason: signal.aborted ? 'aborted' : 'stop',
+      finish_reason: signal.aborted ? 'aborted' : (mock.full?.finish ?? 'stop'),
+      left_out: mock.full?.left_out ?? 0,
       usage: { prompt_tokens: 30, completion_tokens: tokens, total_tokens: 30 + tokens, cached_tokens: 0 },
       timings: {
         first_token_ms: 812,

@@ -45,6 +45,7 @@ export function pageTest(name, { mock = {}, width = 1100, height = 800, expected
       if (!url.startsWith(server.url) && !/^(data|blob):/.test(url)) trouble.push(`request: ${url}`);
     });
     await page.exposeFunction('violated', (what) => trouble.push(`violation: ${what}`));
+    await page.addInitScript(watchWords);
     await page.addInitScript((given) => {
       globalThis.mock = given;
       addEventListener('securitypolicyviolation', (event) => globalThis.violated(event.violatedDirective));
@@ -65,6 +66,30 @@ export function pageTest(name, { mock = {}, width = 1100, height = 800, expected
       await server.close();
     }
   });
+}
+
+/** Reports every text of the page's own that is a value of the program's: what people write and models answer is theirs. */
+function watchWords() {
+  const wrong = /\b(undefined|NaN)\b|\[object |(^|\s)null(\s|$)/;
+  const check = (node) => {
+    const element = node.nodeType === Node.ELEMENT_NODE ? node : node.parentElement;
+    if (!element || element.closest('script, style, .message .body, #conversations')) return;
+    const texts =
+      node === element ? ['aria-label', 'title', 'placeholder'].map((name) => element.getAttribute(name)) : [node.data];
+    for (const text of texts) if (wrong.test(text ?? '')) globalThis.violated(`shows “${text}”`);
+    for (const child of node.childNodes) check(child);
+  };
+  const watch = {
+    childList: true,
+    characterData: true,
+    subtree: true,
+    attributeFilter: ['aria-label', 'title', 'placeholder'],
+  };
+  new MutationObserver((changes) => {
+    for (const { target, type, addedNodes } of changes) {
+      for (const node of type === 'childList' ? addedNodes : [target]) check(node);
+    }
+  }).observe(document, watch);
 }
 
 /** Loads the default model, as a first visit does. */
