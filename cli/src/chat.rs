@@ -221,7 +221,7 @@ impl Chat<'_> {
         Ok(fitted.tokens)
     }
 
-    /// What to do for a context of at least so many tokens, where the model has one.
+    /// Advice for a context of at least so many tokens, where the model has one.
     fn more_room(&self, tokens: usize) -> String {
         let context = tokens.next_power_of_two().min(self.trained);
         if context < tokens {

@@ -22,7 +22,7 @@ fn generate(model: &Path, arguments: &[&str]) -> Command {
     command
 }
 
-/// What stands in a file is said, whatever it looks like and however it is written; the template's own marks are tokens.
+/// Contents of a file are said, whatever they look like and however they are written; the template's own marks are tokens.
 #[test]
 fn gpu_marks_in_a_file_are_text() {
     let Some(model) = model() else { return };

@@ -177,9 +177,8 @@ fn respond(
         );
     }
     let moved = path.starts_with("/moved/");
-    let known = names
-        .iter()
-        .any(|name| path.ends_with(&format!("/{}", name.replace(' ', "%20"))));
+    let named = |name: &&str| path.ends_with(&format!("/{}", name.replace(' ', "%20")));
+    let known = names.iter().any(named);
     if !known {
         return write!(
             stream,

@@ -10,7 +10,7 @@ use std::{
 };
 
 /// Longest wait for words that must come.
-const PATIENCE: Duration = Duration::from_secs(120);
+const PATIENCE: Duration = Duration::from_mins(2);
 
 /// A running program.
 pub struct Terminal {

@@ -170,6 +170,7 @@ mod tests {
     fn tokens_over_a_literal_place_are_text() {
         let specials = Specials::new(&[special(1, "<a>"), special(2, "a")]).unwrap();
         let text = "<a><a>é<a>";
+        let cut = |place: Range<usize>| specials.cut(text, &[place]);
         assert_eq!(specials.places(text)[1], (1, 3..6));
         let parts = [
             Part::Token(1),
@@ -178,19 +179,15 @@ mod tests {
             Part::Text(">é"),
             Part::Token(1),
         ];
-        assert_eq!(specials.cut(text, &[4..4]), parts);
+        assert_eq!(cut(4..4), parts);
         let whole = [Part::Token(1), Part::Text("<a>é"), Part::Token(1)];
-        assert_eq!(specials.cut(text, &[3..6]), whole);
+        assert_eq!(cut(3..6), whole);
         assert_eq!(
             specials.cut(text, &[]).len(),
             4,
             "beside it nothing changes"
         );
-        assert_eq!(
-            specials.cut(text, &[3..3]).len(),
-            4,
-            "it reaches over no match"
-        );
+        assert_eq!(cut(3..3).len(), 4, "it reaches over no match");
     }
 
     #[test]
