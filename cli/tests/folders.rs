@@ -25,7 +25,7 @@ fn model() -> PathBuf {
     );
     put(
         "tokenizer.json",
-        br#"{"pre_tokenizer": {"type": "ByteLevel", "add_prefix_space": false},
+        br#"{"pre_tokenizer": {"type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true},
             "model": {"type": "BPE", "vocab": {"a": 0, "b": 1, "ab": 2}, "merges": ["a b"]}}"#,
     );
     folder

@@ -261,37 +261,43 @@ fn settings_that_lie_are_refused() {
 /// A sound tokenizer.json of two letters that join.
 fn tokenizer() -> Json {
     json!({
-        "added_tokens": [{"id": 3, "content": "<e>", "special": true}],
-        "pre_tokenizer": {"type": "ByteLevel", "add_prefix_space": false},
+        "added_tokens": [added("<e>")],
+        "pre_tokenizer": {"type": "ByteLevel", "add_prefix_space": false, "trim_offsets": false},
         "model": {"type": "BPE", "vocab": {"a": 0, "b": 1, "ab": 2}, "merges": ["a b"]},
     })
+}
+
+fn added(content: &str) -> Json {
+    json!({"id": 3, "content": content, "special": true, "normalized": false, "single_word": false, "lstrip": false, "rstrip": false})
 }
 
 /// Where in tokenizer.json, the value there, and what the message must say.
 #[rustfmt::skip]
 fn tokenizers() -> Vec<(&'static str, Json, &'static str)> {
-    let added = |token: Json| json!([token]);
+    let split = |regex: &str| json!({"type": "Split", "pattern": {"Regex": regex}, "behavior": "Isolated", "invert": false});
     vec![
         ("/model", json!(3), "invalid type: integer `3`"),
         ("/model/vocab", json!({"a": -1}), "integer `-1`"),
-        ("/model/vocab", json!({"a": 8}), "there is a token 8, but the model's embedding has 8 rows"),
-        ("/model/vocab", json!({"a": u64::MAX}), "there is a token 18446744073709551614, but"),
-        ("/model/vocab", json!({"a": 0, "b": 0}), "tokens \"a\" and \"b\" are both 0"),
-        ("/model/vocab", json!({}), "needs \"a\", which is no token"),
+        ("/model/vocab", json!({"a": 0, "b": 1, "ab": 8}), "there is a token 8, but the model's embedding has 8 rows"),
+        ("/model/vocab", json!({"a": u64::MAX}), "integer `18446744073709551615`"),
+        ("/model/vocab", json!({"a": 0, "b": 0, "ab": 2}), "tokens \"a\" and \"b\" are both 0"),
+        ("/model/vocab", json!({}), "model.merges needs \"a\", which is no token"),
         ("/model/merges", json!([["a"]]), "a merge that is not of two tokens"),
         ("/model/merges", json!([1]), "expected a merge"),
-        ("/model/merges", json!(["a x"]), "needs \"x\", which is no token"),
-        ("/model/merges", json!(["ab"]), "is \"ab\", not two tokens"),
-        ("/model/type", json!("Unigram"), "a tokenizer of the kind \"Unigram\"; of tokenizer.json, only BPE"),
-        ("/model/end_of_word_suffix", json!("</w>"), "end_of_word_suffix is \"</w>\""),
-        ("/pre_tokenizer", json!(null), "neither a byte-level tokenizer nor one that falls back to bytes"),
-        ("/pre_tokenizer", json!({"type": "ByteLevel", "add_prefix_space": true}), "the pre-tokenizer"),
-        ("/pre_tokenizer", json!({"type": "Sequence", "pretokenizers": [{"type": "Whitespace"}, {"type": "ByteLevel"}]}), "Whitespace"),
-        ("/pre_tokenizer", json!({"type": "Sequence", "pretokenizers": [{"type": "Split", "pattern": {"Regex": "a(?=b)"}, "behavior": "Isolated"}, {"type": "ByteLevel"}]}), "the tokenizer's pattern \"a(?=b)\" is not run here"),
-        ("/pre_tokenizer", json!({"type": "Sequence", "pretokenizers": [{"type": "Split", "pattern": {"Regex": "a"}, "behavior": "MergedWithNext"}, {"type": "ByteLevel"}]}), "MergedWithNext"),
-        ("/normalizer", json!({"type": "Lowercase"}), "the normalizer \"{\\\"type\\\":\\\"Lowercase\\\"}\" is not run here"),
-        ("/added_tokens", added(json!({"id": 3})), "missing field `content`"),
-        ("/added_tokens", added(json!({"id": 3, "content": "a"})), "are both \"a\""),
+        ("/model/merges", json!(["a x"]), "model.merges needs \"x\", which is no token"),
+        ("/model/merges", json!(["ab ab"]), "model.merges needs \"abab\", which is no token"),
+        ("/model/merges", json!(["ab"]), "merges has \"ab\", which is not two tokens"),
+        ("/model/type", json!("Unigram"), "invalid type: map, expected a sequence"),
+        ("/model/type", json!("Trigram"), "model.type is \"Trigram\"; known are BPE, Unigram"),
+        ("/model/dropout", json!(0.5), "model.BPE.dropout is 0.5"),
+        ("/pre_tokenizer", json!({"type": "Nope"}), "pre_tokenizer.type is \"Nope\"; known are Sequence"),
+        ("/pre_tokenizer", json!({"type": "ByteLevel"}), "missing field `add_prefix_space`"),
+        ("/pre_tokenizer", split("a("), "the pattern \"a(\" is not run here"),
+        ("/normalizer", json!({"type": "Lowercas"}), "normalizer.type is \"Lowercas\"; known are"),
+        ("/decoder", json!({"type": "ByteFallback", "on": true}), "decoder.ByteFallback.on\" is a key that is not known"),
+        ("/added_tokens", json!([{"id": 3}]), "content is missing, where a text is needed"),
+        ("/added_tokens", json!([{"id": 3, "content": "x"}]), "missing field `single_word`"),
+        ("/added_tokens", json!([added("a")]), "it was read"), // it has the number that the model has for it
     ]
 }
 
@@ -324,7 +330,7 @@ fn tokenizers_that_lie_are_refused() {
         (
             "tokenizer_config.json",
             r#"{"add_bos_token": 3}"#,
-            "add_bos_token is 3, where true or false",
+            "it was read", // nothing depends on it
         ),
         (
             "tokenizer_config.json",
@@ -339,7 +345,7 @@ fn tokenizers_that_lie_are_refused() {
         (
             "generation_config.json",
             r#"{"eos_token_id": [99]}"#,
-            "is 99, but the vocabulary has 4",
+            "eos_token_id has [99], but the vocabulary has 4 tokens",
         ),
         (
             "generation_config.json",

@@ -30,6 +30,7 @@ mod streaming;
 mod support;
 mod templates;
 mod tokenizers;
+mod tokenizers_of_folders;
 mod trials;
 mod tuning;
 mod windows;

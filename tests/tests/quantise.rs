@@ -4,7 +4,6 @@ use std::{
     fs,
     ops::ControlFlow,
     path::{Path, PathBuf},
-    process::Command,
     sync::atomic::{AtomicU32, Ordering},
 };
 
@@ -14,7 +13,7 @@ use pollster::block_on;
 use crate::support::{
     adapters,
     models::{folder, load, logits, prefill_all, reference},
-    nmse,
+    nmse, python,
 };
 
 /// Files that tests of this process made.
@@ -97,17 +96,7 @@ fn what_does_not_fit_becomes_the_next_type_or_stays() {
 /// Tensors and metadata that llama.cpp's Python package finds in a file, with the NMSE of each tensor against the file with
 /// the weights. None where the package is not installed; in CI that is a failure.
 fn read_by_others(made: &Path) -> Option<Vec<serde_json::Value>> {
-    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let tools = here.join("../target/tools/python");
-    if !tools.join("gguf").is_dir() {
-        let missing = "the Python package gguf is not in target/tools; `cargo verify` installs it";
-        assert!(std::env::var_os("CI").is_none(), "{missing}");
-        eprintln!("left out: {missing}");
-        return None;
-    }
-    let read = Command::new("python3")
-        .env("PYTHONPATH", tools)
-        .arg(here.join("tests/support/read_gguf.py"))
+    let read = python::script("gguf", "read_gguf.py")?
         .args([made, &folder("formats/F32.gguf")])
         .output()
         .unwrap();

@@ -1,9 +1,15 @@
 //! Text in and out: tokenizer, chat template, and a stream that never cuts a character.
 //!
-//! Everything is built from the metadata of a model file; what is done, and in which order, is llama.cpp's, because that is what the makers
-//! of such files test against. Not here: which tokens a model samples.
+//! Everything is built from the metadata of a model file. Of GGUF, what is done, and in which order, is llama.cpp's, because that is what
+//! the makers of such files test against; of a Hugging Face folder, it is what its own `tokenizers` crate does. Not here: which
+//! tokens a model samples.
 
 mod byte_pairs;
+#[cfg(feature = "safetensors")]
+mod hugging_face;
+#[cfg(not(feature = "safetensors"))]
+#[path = "no_hugging_face.rs"]
+mod hugging_face;
 #[cfg(feature = "templates")]
 mod content;
 #[cfg(feature = "templates")]
@@ -20,6 +26,8 @@ mod template;
 mod tokenizer;
 mod vocabulary;
 
+#[cfg(feature = "safetensors")]
+pub use hugging_face::{PARTS, Part};
 pub use stream::TextStream;
 #[cfg(feature = "templates")]
 pub use template::name_special_tokens;

@@ -244,30 +244,6 @@ pub(super) fn rule_for(name: &str) -> Result<&'static Rule> {
     })
 }
 
-/// How patterns end that look ahead at white space. The second leaves single spaces between words, which become words too.
-const LOOKS_AHEAD: [&str; 2] = [r"|\s+(?!\S)|\s+", r"|\s+(?!\S)"];
-
-/// A repetition that is followed by `+` outside of brackets: other engines do not go back into it, ours would repeat it.
-fn is_possessive(pattern: &str) -> bool {
-    let (mut escaped, mut inside, mut repeats) = (false, false, false);
-    let mut named = false; // \p{…} is no repetition
-    for letter in pattern.chars() {
-        match letter {
-            _ if escaped => (escaped, repeats, named) = (false, false, true),
-            '\\' => (escaped, repeats) = (true, false),
-            ']' if inside => inside = false,
-            _ if inside => {}
-            '[' => (inside, repeats) = (true, false),
-            '+' if repeats => return true,
-            '{' => {}
-            '}' => (repeats, named) = (!named, false),
-            '*' | '+' | '?' => (repeats, named) = (true, false),
-            _ => (repeats, named) = (false, named && letter.is_alphanumeric()),
-        }
-    }
-    false
-}
-
 /// A rule, ready to cut.
 #[derive(Debug)]
 pub(super) struct Cutter {
@@ -288,41 +264,6 @@ impl Cutter {
             })
         };
         let stages = rule.stages.iter().map(compile).collect::<Result<_>>()?;
-        Ok(Cutter { stages })
-    }
-
-    /// Reads patterns as `tokenizer.json` has them: words are what they match, and what lies between.
-    ///
-    /// # Errors
-    /// [`Error::Unsupported`] where one looks around, or is no regex.
-    pub fn of(patterns: &[String]) -> Result<Cutter> {
-        let compile = |whole: &String| {
-            let pattern = LOOKS_AHEAD.iter().find_map(|end| whole.strip_suffix(end));
-            let regex = match pattern {
-                Some(pattern) => Regex::new_many(&[pattern, Stage::SPACES.0]),
-                None => Regex::new(whole),
-            };
-            let problem = match regex {
-                Ok(regex) if !is_possessive(whole) => return Ok(regex),
-                Ok(_) => "possessive repetition".to_owned(),
-                Err(error) => match error.syntax_error() {
-                    Some(syntax) => syntax.to_string(),
-                    None => error.to_string(),
-                },
-            };
-            // The last line of a syntax error says what it is, those before show where.
-            let problem = problem
-                .lines()
-                .last()
-                .unwrap_or_default()
-                .trim_start_matches("error: ");
-            let pattern = short(whole);
-            Err(Error::unsupported(
-                Unsupported::Tokenizer,
-                format!("the tokenizer's pattern {pattern} is not run here: {problem}"),
-            ))
-        };
-        let stages = patterns.iter().map(compile).collect::<Result<_>>()?;
         Ok(Cutter { stages })
     }
 
@@ -415,40 +356,6 @@ mod tests {
             error.contains("\"gpt-9\"") && error.contains("llama-bpe"),
             "{error}"
         );
-    }
-
-    #[test]
-    fn patterns_of_files_cut_as_rules_do() {
-        let of = |patterns: &[&str]| {
-            let patterns: Vec<String> = patterns.iter().map(ToString::to_string).collect();
-            Cutter::of(&patterns)
-        };
-        let text = "a   b\n\nc 12x";
-        let words = |cutter: &Cutter| {
-            cutter
-                .cut(text)
-                .into_iter()
-                .map(|w| &text[w])
-                .collect::<Vec<_>>()
-        };
-        let cutter = of(&[r"\p{N}", r" ?\p{L}+|\s+(?!\S)|\s+"]).unwrap();
-        assert_eq!(words(&cutter), cut("smollm", text));
-        assert_eq!(words(&of(&[]).unwrap()), [text]);
-        assert_eq!(words(&of(&["z*"]).unwrap()), [text]);
-        for (pattern, why) in [
-            (r"a(?!b)", "look-around"),
-            (r"\p{L}++|b", "possessive"),
-            (r"[^a]?+b", "possessive"),
-            (r"b{1,3}+", "possessive"),
-            ("a(", "unclosed group"),
-            ("(((a{999}){999}){999}){999}", "building NFA"),
-        ] {
-            let error = of(&[pattern]).unwrap_err().to_string();
-            assert!(error.contains(why), "{pattern}: {error}");
-        }
-        for fine in [r"[+*]+", r"\++", r"\p{N}{1,3}", r"(a+)+"] {
-            assert!(of(&[fine]).is_ok(), "{fine}");
-        }
     }
 
     #[test]

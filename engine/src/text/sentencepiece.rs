@@ -2,22 +2,15 @@
 //!
 //! The pair of neighbours whose token has the best score is joined first, of equals the leftmost; what is no
 //! token in the end is written as bytes. The `tokenizers` crate joins by a list instead, in which no two merges can be equal, and leaves
-//! out joins of characters that are no tokens by themselves, so this is written here. Where `lantern.tokenizer.merges`
-//! has such a list, from a `tokenizer.json`, pairs are joined in its order.
+//! out joins of characters that are no tokens by themselves, so this is written here.
 
 use std::{
     cmp::Ordering,
     collections::{BinaryHeap, HashMap},
 };
 
-use super::{
-    byte_pairs::halves,
-    vocabulary::{Vocabulary, role, same_length},
-};
-use crate::{
-    Error, Result,
-    file::{Metadata, short},
-};
+use super::vocabulary::{Vocabulary, role, same_length};
+use crate::{Error, Result, file::Metadata};
 
 /// Stands for the space in these vocabularies.
 const SPACE: &str = "▁";
@@ -29,35 +22,14 @@ const NONE: usize = usize::MAX;
 #[derive(Debug)]
 pub(super) struct SentencePiece {
     ids: HashMap<Box<str>, u32>,
-    order: Order,
+    /// By id; the pair whose token has the best is joined first. Never NaN.
+    scores: Vec<f32>,
     /// Bytes of the longest token: longer joins need not be looked up.
     longest: usize,
     /// The token to write for each byte that is in no other.
     bytes: Vec<Option<u32>>,
-    /// Texts begin with a space that is not written in them.
-    pub prefix: Prefix,
-}
-
-/// Order of joining.
-#[derive(Debug)]
-enum Order {
-    /// The pair whose token has the best score. By id, never NaN.
-    Scores(Vec<f32>),
-    /// The pair that comes first in a list: its place by its tokens, below 0.
-    List(HashMap<(u32, u32), f32>),
-}
-
-/// The space before a text.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Prefix {
-    /// There is none.
-    Never,
-    /// Before every text, after special tokens too.
-    Always,
-    /// Before every text, unless it begins with one.
-    UnlessSpace,
-    /// Before the first text of all, unless it begins with one.
-    First,
+    /// A space is put before every text, after special tokens too.
+    prefix: bool,
 }
 
 /// A stretch of the text that is one token so far. Joined into its left neighbour its length is 0.
@@ -80,7 +52,7 @@ struct Join {
 }
 
 impl SentencePiece {
-    /// An error where there is neither a list of merges nor scores, and where those are too few or not numbers.
+    /// An error where there are no scores, and where they are too few or not numbers.
     pub fn new(vocabulary: &Vocabulary, metadata: &Metadata) -> Result<SentencePiece> {
         let texts = &vocabulary.texts;
         let ids: HashMap<Box<str>, u32> = (0..)
@@ -91,22 +63,19 @@ impl SentencePiece {
         let byte = |byte: u8| ids.get(byte_name(byte).as_str()).copied().or(unknown);
         Ok(SentencePiece {
             bytes: (0..=255).map(byte).collect(),
-            order: Order::of(metadata, &ids)?,
+            scores: scores(metadata, texts.len())?,
             ids,
             longest: texts.iter().map(String::len).max().unwrap_or(0),
-            prefix: Prefix::of(metadata)?,
+            prefix: metadata
+                .bool("tokenizer.ggml.add_space_prefix")?
+                .unwrap_or(true),
         })
     }
 
     /// Appends the tokens of `text`. `starts`: nothing but special tokens came before it.
     pub fn encode(&self, text: &str, starts: bool, tokens: &mut Vec<u32>) {
         let mut escaped = String::with_capacity(text.len() + text.len() / 2);
-        let adds = match self.prefix {
-            Prefix::Never => false,
-            Prefix::Always => true,
-            Prefix::UnlessSpace | Prefix::First => !text.starts_with([' ', '▁']),
-        };
-        if starts && adds {
+        if starts && self.prefix {
             escaped.push_str(SPACE);
         }
         for (i, part) in text.split(' ').enumerate() {
@@ -168,18 +137,9 @@ impl SentencePiece {
         if len > self.longest {
             return None;
         }
-        let id = |start, len| self.ids.get(&text[start..start + len]).copied();
-        let joined = id(start, len)?;
-        let score = match &self.order {
-            Order::Scores(scores) => scores[joined as usize],
-            Order::List(places) => {
-                let (left, right) = (symbols[left], symbols[right]);
-                let pair = (id(left.start, left.len)?, id(right.start, right.len)?);
-                *places.get(&pair)?
-            }
-        };
+        let joined = *self.ids.get(&text[start..start + len])?;
         Some(Join {
-            score,
+            score: self.scores[joined as usize],
             left,
             right,
             len,
@@ -187,47 +147,18 @@ impl SentencePiece {
     }
 }
 
-impl Order {
-    fn of(metadata: &Metadata, ids: &HashMap<Box<str>, u32>) -> Result<Order> {
-        if let Some(merges) = metadata.texts("lantern.tokenizer.merges")? {
-            let mut places = HashMap::with_capacity(merges.len());
-            for (place, line) in merges.iter().enumerate() {
-                // What is of no tokens never comes to be joined.
-                let pair = halves(line).and_then(|(l, r)| Some((*ids.get(l)?, *ids.get(r)?)));
-                if let Some(pair) = pair {
-                    places.entry(pair).or_insert(-(place as f32)); // exact below 2^24
-                }
-            }
-            return Ok(Order::List(places));
-        }
-        let key = "tokenizer.ggml.scores";
-        let scores = metadata
-            .floats(key)?
-            .ok_or_else(|| Error::bad_file(format!("the tokenizer needs {key}")))?;
-        same_length(key, scores.len(), ids.len())?;
-        if let Some(id) = scores.iter().position(|score| score.is_nan()) {
-            return Err(Error::bad_file(format!("{key}[{id}] is not a number")));
-        }
-        // + 0.0: no -0.0, which would sort below 0.0
-        let scores = scores.iter().map(|&score| score as f32 + 0.0);
-        Ok(Order::Scores(scores.collect()))
+/// `tokenizer.ggml.scores`, one for each token.
+fn scores(metadata: &Metadata, tokens: usize) -> Result<Vec<f32>> {
+    let key = "tokenizer.ggml.scores";
+    let scores = metadata
+        .floats(key)?
+        .ok_or_else(|| Error::bad_file(format!("the tokenizer needs {key}")))?;
+    same_length(key, scores.len(), tokens)?;
+    if let Some(id) = scores.iter().position(|score| score.is_nan()) {
+        return Err(Error::bad_file(format!("{key}[{id}] is not a number")));
     }
-}
-
-impl Prefix {
-    fn of(metadata: &Metadata) -> Result<Prefix> {
-        let added = metadata.bool("tokenizer.ggml.add_space_prefix")?;
-        let key = "lantern.tokenizer.metaspace";
-        Ok(match (added, metadata.text(key)?) {
-            (Some(false), _) => Prefix::Never,
-            (_, None) => Prefix::Always,
-            (_, Some("always")) => Prefix::UnlessSpace,
-            (_, Some("first")) => Prefix::First,
-            (_, Some(other)) => {
-                return Err(Error::bad_file(format!("{key} is {}", short(other))));
-            }
-        })
-    }
+    // + 0.0: no -0.0, which would sort below 0.0
+    Ok(scores.iter().map(|&score| score as f32 + 0.0).collect())
 }
 
 /// How a vocabulary writes the token of a byte.
@@ -284,10 +215,10 @@ mod tests {
                 .zip(TEXTS)
                 .map(|(id, text)| (text.into(), id))
                 .collect(),
-            order: Order::Scores(scores.to_vec()),
+            scores: scores.to_vec(),
             longest: 5,
             bytes: (100..356).map(Some).collect(),
-            prefix: Prefix::Always,
+            prefix: true,
         }
     }
 

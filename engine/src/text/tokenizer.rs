@@ -1,13 +1,14 @@
 //! The tokenizer: text to token ids and back, as a model file describes it. Knows neither templates nor sampling.
 
-use std::{collections::BTreeSet, ops::Range};
+use std::ops::Range;
 
 use super::{
     byte_pairs::{self, BytePairs},
+    hugging_face::{self, HuggingFace},
     pretokenizers::{Cutter, rule_for},
-    sentencepiece::{self, Prefix, SentencePiece},
+    sentencepiece::{self, SentencePiece},
     specials::{Part, Special, Specials},
-    vocabulary::{Defaults, Kind, SPOKEN, Vocabulary, token},
+    vocabulary::{Defaults, Kind, SPOKEN, Vocabulary},
 };
 use crate::{
     Error, ModelFile, Result, Unsupported,
@@ -25,7 +26,7 @@ pub struct Tokenizer {
     asked: Specials,
 }
 
-/// How text without special tokens is cut; `tokenizer.ggml.model`.
+/// How text is cut: by `tokenizer.ggml.model`, without special tokens, or by a folder's own tokenizer.
 #[derive(Debug)]
 #[expect(clippy::large_enum_variant, reason = "there is one per model")]
 enum Method {
@@ -33,6 +34,8 @@ enum Method {
     None,
     BytePairs(BytePairs),
     SentencePiece(SentencePiece),
+    /// All of it is done by the crate that a folder's `tokenizer.json` is of, special tokens too.
+    HuggingFace(Box<HuggingFace>),
 }
 
 impl ModelFile {
@@ -50,21 +53,27 @@ impl Tokenizer {
     /// [`Error::Unsupported`] for a kind of tokenizer or pre-tokenizer that is not known, [`Error::BadFile`] for a vocabulary that makes
     /// no sense.
     pub fn from_metadata(metadata: &Metadata) -> Result<Tokenizer> {
+        if metadata.get(hugging_face::JSON).is_some() {
+            let (vocabulary, own) = HuggingFace::new(metadata)?;
+            return Tokenizer::build(vocabulary, Method::HuggingFace(Box::new(own)), false);
+        }
         match metadata.text("tokenizer.ggml.model")? {
             None | Some("none" | "no_vocab") => {
-                Tokenizer::build(Vocabulary::none(), Method::None, &Swallow::default())
+                Tokenizer::build(Vocabulary::none(), Method::None, false)
             }
             Some("gpt2") => {
-                let (cutter, whole_words, add_bos) = words(metadata)?;
+                let name = metadata.text("tokenizer.ggml.pre")?;
+                let rule = rule_for(name.unwrap_or("default"))?;
                 let defaults = Defaults {
                     bos: None,
                     eos: None,
-                    add_bos,
+                    add_bos: rule.adds_bos,
                 };
                 let vocabulary = Vocabulary::from_metadata(metadata, defaults)?;
+                let cutter = Cutter::new(rule)?;
+                let whole_words = rule.keeps_whole_words;
                 let pairs = BytePairs::new(&vocabulary, metadata, cutter, whole_words)?;
-                let swallow = Swallow::of(metadata, &vocabulary)?;
-                Tokenizer::build(vocabulary, Method::BytePairs(pairs), &swallow)
+                Tokenizer::build(vocabulary, Method::BytePairs(pairs), false)
             }
             Some("llama") => {
                 let defaults = Defaults {
@@ -74,11 +83,7 @@ impl Tokenizer {
                 };
                 let vocabulary = Vocabulary::from_metadata(metadata, defaults)?;
                 let method = Method::SentencePiece(SentencePiece::new(&vocabulary, metadata)?);
-                let swallow = Swallow {
-                    by_name: swallows_space(metadata)?,
-                    ..Swallow::of(metadata, &vocabulary)?
-                };
-                Tokenizer::build(vocabulary, method, &swallow)
+                Tokenizer::build(vocabulary, method, swallows_space(metadata)?)
             }
             Some(other) => Err(Error::unsupported(
                 Unsupported::Tokenizer,
@@ -90,16 +95,16 @@ impl Tokenizer {
         }
     }
 
-    fn build(vocabulary: Vocabulary, method: Method, swallow: &Swallow) -> Result<Tokenizer> {
+    /// `swallow`: special tokens swallow the space after them, but for a few.
+    fn build(vocabulary: Vocabulary, method: Method, swallow: bool) -> Result<Tokenizer> {
         let specials = |kinds: &[Kind]| {
             let specials: Vec<Special<'_>> = (0..)
                 .zip(vocabulary.texts.iter().zip(&vocabulary.kinds))
-                .filter(|(_, (_, kind))| kinds.contains(kind))
+                .filter(|(_, (text, kind))| kinds.contains(kind) && !text.is_empty())
                 .map(|(id, (text, _))| Special {
                     id,
                     text,
-                    swallows_space: swallow.ids.contains(&id)
-                        || swallow.by_name && !KEEPS_SPACE.contains(&text.as_str()),
+                    swallows_space: swallow && !KEEPS_SPACE.contains(&text.as_str()),
                 })
                 .collect();
             Specials::new(&specials)
@@ -116,6 +121,9 @@ impl Tokenizer {
 
     /// Ids of `text`. `special`: special tokens in the text are parsed, and BOS and EOS added as the file says.
     pub fn encode(&self, text: &str, special: bool) -> Result<Vec<u32>> {
+        if let Method::HuggingFace(own) = &self.method {
+            return own.encode(text, special, special);
+        }
         let vocabulary = &self.vocabulary;
         let mut tokens = Vec::new();
         if special && vocabulary.add_bos {
@@ -136,6 +144,9 @@ impl Tokenizer {
 
     /// As [`Tokenizer::encode_rendered`], with special tokens that reach over a place of `literal` taken as text.
     pub(super) fn encode_around(&self, text: &str, literal: &[Range<usize>]) -> Result<Vec<u32>> {
+        if let (Method::HuggingFace(own), []) = (&self.method, literal) {
+            return own.encode(text, true, false);
+        }
         let mut tokens = Vec::new();
         self.append(text, &self.asked, literal, &mut tokens)?;
         Ok(tokens)
@@ -150,22 +161,31 @@ impl Tokenizer {
         } else {
             self.control_marks(text)
         };
-        let mut tokens =
-            self.encode_around(text, &literal[usize::from(has_bos).min(literal.len())..])?;
-        if let Some(bos) = self
-            .vocabulary
-            .bos
-            .filter(|_| self.vocabulary.add_bos && !has_bos)
-        {
-            tokens.insert(0, bos);
-        }
+        let literal = &literal[usize::from(has_bos).min(literal.len())..];
+        let mut tokens = if has_bos { Vec::new() } else { self.before()? };
+        tokens.extend(self.encode_around(text, literal)?);
         Ok(tokens)
+    }
+
+    /// Tokens that the file puts before every text.
+    fn before(&self) -> Result<Vec<u32>> {
+        match &self.method {
+            Method::HuggingFace(own) => own.before(),
+            _ => Ok(self
+                .vocabulary
+                .bos
+                .filter(|_| self.vocabulary.add_bos)
+                .into_iter()
+                .collect()),
+        }
     }
 
     /// The file wants BOS before every text, and `text` begins with it.
     pub fn has_bos(&self, text: &str) -> bool {
-        let bos = self.vocabulary.bos.and_then(|bos| self.text(bos));
-        self.vocabulary.add_bos && bos.is_some_and(|bos| text.starts_with(bos))
+        let bos = self.vocabulary.bos;
+        let wanted = self.before().is_ok_and(|all| all.first().copied() == bos);
+        let bos = bos.filter(|_| wanted).and_then(|bos| self.text(bos));
+        bos.is_some_and(|bos| text.starts_with(bos))
     }
 
     /// Places in `text` where the text of a control token, or of the unknown one, is written out. Those of gpt-oss that are
@@ -198,11 +218,12 @@ impl Tokenizer {
                 (Part::Text(text), Method::SentencePiece(pieces)) => {
                     pieces.encode(text, starts, tokens);
                 }
+                (Part::Text(text), Method::HuggingFace(own)) => {
+                    tokens.extend(own.encode(text, false, false)?);
+                }
                 (Part::Text(_), Method::None) => {}
             }
-            let once =
-                matches!(&self.method, Method::SentencePiece(p) if p.prefix == Prefix::First);
-            starts = matches!(part, Part::Token(_)) && !once;
+            starts = matches!(part, Part::Token(_));
         }
         Ok(())
     }
@@ -223,6 +244,8 @@ impl Tokenizer {
             return Vec::new();
         };
         match (&self.method, kind) {
+            (Method::HuggingFace(_), Kind::Control) => text.as_bytes().to_vec(),
+            (Method::HuggingFace(own), _) => own.bytes(token),
             (_, Kind::Byte) => sentencepiece::byte_value(text)
                 .map_or_else(|| text.as_bytes().to_vec(), |byte| vec![byte]),
             (Method::BytePairs(_), Kind::Normal) => byte_pairs::unescape(text),
@@ -234,7 +257,7 @@ impl Tokenizer {
     /// The token as the vocabulary writes it (`Ġthe`, `▁the`, `<0x0A>`).
     pub fn text(&self, token: u32) -> Option<&str> {
         let text = self.vocabulary.texts.get(token as usize)?;
-        Some(text)
+        Some(text.as_str()).filter(|text| !text.is_empty())
     }
 
     /// The token steers the model and is no part of what it says.
@@ -264,42 +287,10 @@ impl Tokenizer {
     }
 }
 
-/// How texts are cut into words, whether words that are tokens stay whole, and whether such vocabularies begin with BOS.
-fn words(metadata: &Metadata) -> Result<(Cutter, bool, bool)> {
-    if let Some(patterns) = metadata.texts("lantern.tokenizer.patterns")? {
-        let whole = metadata.bool("lantern.tokenizer.whole_words")?;
-        return Ok((Cutter::of(patterns)?, whole.unwrap_or(false), false));
-    }
-    let name = metadata.text("tokenizer.ggml.pre")?;
-    let rule = rule_for(name.unwrap_or("default"))?;
-    Ok((Cutter::new(rule)?, rule.keeps_whole_words, rule.adds_bos))
-}
-
-/// Which special tokens swallow the white space after them.
-#[derive(Default)]
-struct Swallow {
-    /// Ids that the file lists.
-    ids: BTreeSet<u32>,
-    /// All but a few, by the model's name.
-    by_name: bool,
-}
-
-impl Swallow {
-    fn of(metadata: &Metadata, vocabulary: &Vocabulary) -> Result<Swallow> {
-        let key = "lantern.tokenizer.rstrip";
-        let listed = metadata.integers(key)?.unwrap_or_default().iter();
-        let ids = listed.map(|&id| token(key, id, vocabulary.texts.len()));
-        Ok(Swallow {
-            ids: ids.collect::<Result<_>>()?,
-            by_name: false,
-        })
-    }
-}
-
 /// Special tokens of Phi-3 after which white space stays.
 const KEEPS_SPACE: &[&str] = &["<unk>", "<s>", "<|endoftext|>"];
 
-/// Phi-3 swallows white space after special tokens. The file does not say so; llama.cpp goes by the model's name, and so do we.
+/// Phi-3 swallows white space after special tokens. GGUF has no word for it; llama.cpp goes by the model's name, and so do we.
 fn swallows_space(metadata: &Metadata) -> Result<bool> {
     let name = metadata.text("general.name")?.unwrap_or("").to_lowercase();
     Ok(name.contains("phi-3") || name.contains("phi3"))

@@ -133,13 +133,8 @@ impl Vocabulary {
             ends.extend(role(key)?);
         }
         ends.extend(eos);
-        let more = "lantern.tokenizer.ends";
-        for &id in metadata.integers(more)?.unwrap_or_default() {
-            ends.insert(token(more, id, texts.len())?);
-        }
         for (key, names) in INFILL_ENDS {
-            let known = || names.iter().find_map(|name| ids.get(name).copied());
-            ends.extend(role(key)?.or_else(known));
+            ends.extend(role(key)?.or_else(|| first_of(names, &ids)));
         }
         let mut vocabulary = Vocabulary {
             kinds,
@@ -154,6 +149,37 @@ impl Vocabulary {
         drop(ids);
         vocabulary.texts = texts;
         Ok(vocabulary)
+    }
+
+    /// The tokens of a Hugging Face folder, an empty text where a number has none. What begins and ends a text is up to its
+    /// post-processor.
+    #[cfg(feature = "safetensors")]
+    pub fn of_folder(
+        texts: Vec<String>,
+        kinds: Vec<Kind>,
+        bos: Option<u32>,
+        eos: Option<u32>,
+        mut ends: BTreeSet<u32>,
+    ) -> Vocabulary {
+        let ids: Ids<'_> = texts.iter().map(String::as_str).zip(0..).collect();
+        ends.extend(
+            INFILL_ENDS
+                .iter()
+                .filter_map(|(_, names)| first_of(names, &ids)),
+        );
+        let mut vocabulary = Vocabulary {
+            kinds,
+            bos,
+            eos,
+            add_bos: false,
+            add_eos: false,
+            ends,
+            texts: Vec::new(),
+        };
+        vocabulary.settle_known(&ids);
+        drop(ids);
+        vocabulary.texts = texts;
+        vocabulary
     }
 
     /// Gives tokens known by their text the kind and the role that files often forget.
@@ -184,6 +210,11 @@ impl Vocabulary {
             self.kinds[id as usize] = kind;
         }
     }
+}
+
+/// The first of these texts that is a token.
+fn first_of(names: &[&str], ids: &Ids<'_>) -> Option<u32> {
+    names.iter().find_map(|name| ids.get(name).copied())
 }
 
 /// `tokenizer.ggml.tokens`; a token without text gets a name, so that it cannot be met in a text.
@@ -253,16 +284,6 @@ pub(super) fn role(metadata: &Metadata, key: &str, tokens: usize) -> Result<Opti
             "{key} is {id}, but the vocabulary has {tokens} tokens"
         ))),
     }
-}
-
-/// A token among those that `key` lists.
-pub(super) fn token(key: &str, id: i64, tokens: usize) -> Result<u32> {
-    let known = u32::try_from(id).ok().filter(|&id| (id as usize) < tokens);
-    known.ok_or_else(|| {
-        Error::bad_file(format!(
-            "{key} has {id}, but the vocabulary has {tokens} tokens"
-        ))
-    })
 }
 
 /// Whether `token` is to be added; an error where it is, but is not known.

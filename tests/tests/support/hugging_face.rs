@@ -338,10 +338,15 @@ pub fn export_tokenizer(metadata: &Metadata, folder: &Path, pre_tokenizer: &Json
         {"type": "Replace", "pattern": {"String": " "}, "content": "▁"},
     ]});
     let whole = metadata.text("tokenizer.ggml.pre").unwrap() == Some("llama-bpe");
+    let decoder = if is_text {
+        super::shapes::llama_decoder()
+    } else {
+        super::shapes::byte_level(true, true)
+    };
     let json = json!({
         "version": "1.0", "truncation": null, "padding": null, "added_tokens": added,
         "normalizer": if is_text { spaces } else { Json::Null },
-        "pre_tokenizer": pre_tokenizer, "post_processor": null, "decoder": null,
+        "pre_tokenizer": pre_tokenizer, "post_processor": null, "decoder": decoder,
         "model": {
             "type": "BPE", "dropout": null, "unk_token": if is_text { json!("<unk>") } else { Json::Null },
             "continuing_subword_prefix": null, "end_of_word_suffix": null, "fuse_unk": is_text,
@@ -382,8 +387,8 @@ fn merges_of_scores(metadata: &Metadata) -> Vec<Json> {
         .collect()
 }
 
-/// The metadata of a folder's tokenizer, by way of a model of one tensor.
-pub fn tokenizer_metadata(folder: &Path, tokens: usize) -> Metadata {
+/// The folder as a model of one tensor, an embedding of so many tokens.
+pub fn model_around(folder: &Path, tokens: usize) -> lantern_engine::Result<ModelFile> {
     let config = json!({
         "architectures": ["LlamaForCausalLM"], "num_hidden_layers": 1, "hidden_size": 1, "num_attention_heads": 1,
         "intermediate_size": 1, "max_position_embeddings": 1, "rms_norm_eps": 1e-5,
@@ -395,7 +400,12 @@ pub fn tokenizer_metadata(folder: &Path, tokens: usize) -> Metadata {
         vec![0; tokens * 4],
     );
     put(&folder.join("model.safetensors"), &[embedding], Dtype::F32);
-    let file = ModelFile::open(folder).unwrap();
+    ModelFile::open(folder)
+}
+
+/// The metadata of a folder's tokenizer, by way of a model of one tensor.
+pub fn tokenizer_metadata(folder: &Path, tokens: usize) -> Metadata {
+    let file = model_around(folder, tokens).unwrap();
     let unusable = file
         .metadata()
         .0

@@ -1,11 +1,14 @@
 //! Helpers that several tests need.
 
 pub mod adapters;
+pub mod changes;
 pub mod copies;
 pub mod default_model;
 pub mod gguf;
 pub mod hugging_face;
 pub mod models;
+pub mod python;
+pub mod shapes;
 pub mod shared;
 
 /// Normalised mean squared error: sum((a-b)²) / sum(b²), b the reference.

@@ -9,7 +9,7 @@ use std::{
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
-use super::super::Source;
+use super::{super::Source, settings::KeyRole};
 use crate::{Error, Result, Unsupported, file::short};
 
 /// The longest file of settings that is read, bytes. The largest known, tokenizer_config.json of vocabularies with many
@@ -178,6 +178,17 @@ impl Object {
     pub fn wrong(&self, key: &str, wanted: &str) -> Error {
         let value = self.get(key).map_or_else(|| "missing".to_owned(), shown);
         Error::bad_file(format!("{key} is {value}, where {wanted} is needed")).in_file(&self.label)
+    }
+
+    /// An error for a key that is set, and refused in a table of what becomes of keys.
+    pub fn refuse(&self, keys: &[(&str, KeyRole)]) -> Result<()> {
+        for (key, how) in keys {
+            let set = self.get(key).is_some_and(|value| *value != false);
+            if let (KeyRole::Refused(why), true) = (how, set) {
+                return Err(self.unsupported(key, why));
+            }
+        }
+        Ok(())
     }
 
     /// The error for a value that is not run here.

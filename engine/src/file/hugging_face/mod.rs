@@ -9,20 +9,21 @@
 //! | `lantern.rope_style` | RoPE rotates pairs as `interleaved` or `neox` has them, whatever the family's row says |
 //! | `lantern.config.…` | keys of `config.json` that GGUF has none for; they must be what the family's row does |
 //! | `lantern.norm_offset` | is added to the weights of norms |
-//! | `lantern.tokenizer.patterns` | regexes that cut a text into words, in the place of `tokenizer.ggml.pre` |
-//! | `lantern.tokenizer.whole_words` | a word that is a token stays whole |
-//! | `lantern.tokenizer.merges` | pairs are joined in this order, and not by scores |
-//! | `lantern.tokenizer.metaspace` | `always`, or `first`: only at the start of all: a space is put before texts, if they do not begin with one |
-//! | `lantern.tokenizer.rstrip` | tokens that swallow the white space after them |
-//! | `lantern.tokenizer.ends` | more tokens that end a text |
+//! | `lantern.tokenizer.json` | the text of `tokenizer.json` |
+//! | `lantern.tokenizer.file` | its path, for messages |
+//! | `lantern.tokenizer.added` | tokens that the files beside it add, as JSON |
+//! | `lantern.tokenizer.bos`, `….eos` | texts of the tokens that begin and end a text |
+//! | `lantern.tokenizer.ends` | ids of more tokens that end a text |
+//! | `lantern.tokenizer.rows` | tokens that the model has an embedding for |
+//! | `lantern.tokenizer.split_special_tokens` | special tokens in a text are text |
 
 mod config;
 mod json;
 mod layers;
 mod names;
-mod pieces;
 mod rope;
 mod rows;
+mod settings;
 mod switches;
 mod tokenizer;
 
@@ -32,6 +33,8 @@ use std::{
 };
 
 use serde::Deserialize;
+
+pub use self::settings::{KeyRole, TOKENIZER_SETTINGS};
 
 use self::{
     json::{Folder, Object},

@@ -1,82 +1,69 @@
-//! `tokenizer.json`, and what the files beside it say of special tokens and chat, as GGUF's metadata: byte-level byte pairs
-//! (`gpt2`), and byte pairs of characters with spaces as `▁` (`llama`). Source: what the `tokenizers` crate does with such
-//! a file. Of normalisation to NFC nothing is kept, as in GGUF.
+//! `tokenizer.json`, and what the files beside it say of special tokens and chat, as metadata of our own: the text as it is, and the
+//! tokens that `transformers` adds to it. Source: `PreTrainedTokenizerBase._from_pretrained` and `TokenizersBackend.__init__` of
+//! transformers 5. What the text means is `text::hugging_face`'s business.
 
-use std::{collections::BTreeMap, fmt};
+use std::collections::BTreeMap;
 
-use serde::{
-    Deserialize, Deserializer,
-    de::{IgnoredAny, MapAccess, SeqAccess, Visitor},
-};
-use serde_json::Value as Json;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value as Json, json};
 
 use super::{
     super::Value,
     json::{Folder, Object},
-    pieces,
+    settings::TOKENIZER_SETTINGS,
 };
-use crate::{Error, Result, Unsupported, file::short};
+use crate::{Error, Result, Unsupported};
 
 /// The longest `tokenizer.json` that is read, bytes. Vocabularies of 262 thousand tokens take 33 MB.
 const BYTES_MAX: u64 = 96 << 20;
 
-/// GGUF's numbers of what tokens are for.
-const NORMAL: i64 = 1;
-const UNKNOWN: i64 = 2;
-const CONTROL: i64 = 3;
-const USER_DEFINED: i64 = 4;
-const UNUSED: i64 = 5;
-const BYTE: i64 = 6;
+/// Names of the special tokens that every tokenizer may have, in the order in which they are added.
+const NAMED: [&str; 7] = [
+    "bos_token",
+    "eos_token",
+    "unk_token",
+    "sep_token",
+    "pad_token",
+    "cls_token",
+    "mask_token",
+];
 
 type Entries = BTreeMap<String, Value>;
 
-/// Parts of `tokenizer.json` that are read.
+/// Parts of `tokenizer.json` that other files add to.
 #[derive(Deserialize)]
 struct File {
     #[serde(default)]
-    added_tokens: Vec<Added>,
+    added_tokens: Vec<Map<String, Json>>,
     #[serde(default)]
-    normalizer: Json,
-    #[serde(default)]
-    pre_tokenizer: Json,
-    #[serde(default)]
-    post_processor: Json,
-    model: Model,
+    padding: Json,
 }
 
 /// A token that is found in texts as it is written.
-#[derive(Deserialize)]
-struct Added {
-    id: u64,
+#[derive(Clone, Serialize)]
+#[expect(clippy::struct_excessive_bools, reason = "the flags are the file's")]
+struct Token {
     content: String,
-    #[serde(default)]
-    special: bool,
-    #[serde(default)]
-    normalized: bool,
-    #[serde(default)]
+    single_word: bool,
+    lstrip: bool,
     rstrip: bool,
+    /// None: unless it is special.
+    normalized: Option<bool>,
+    special: bool,
 }
 
-#[derive(Deserialize)]
-struct Model {
-    #[serde(rename = "type", default)]
-    kind: Option<String>,
-    vocab: Vocabulary,
-    #[serde(default)]
-    merges: Vec<Merge>,
-    #[serde(default)]
-    byte_fallback: bool,
-    #[serde(default)]
-    ignore_merges: bool,
-    unk_token: Option<String>,
-    continuing_subword_prefix: Option<String>,
-    end_of_word_suffix: Option<String>,
+/// Special tokens by name, and those without one.
+#[derive(Default)]
+struct Special {
+    named: Vec<(String, Token)>,
+    others: Vec<Token>,
 }
 
 /// The metadata of a folder's tokenizer; those of none where there is no `tokenizer.json`. `rows`: tokens that the model
 /// has an embedding for.
 pub(super) fn read(folder: &Folder, config: &Object, rows: u64) -> Result<Entries> {
-    let Some(file) = folder.json::<File>("tokenizer.json", BYTES_MAX)? else {
+    let name = "tokenizer.json";
+    let Some(bytes) = folder.bytes(name, BYTES_MAX)? else {
         if folder.has("tokenizer.model") {
             return Err(Error::unsupported(
                 Unsupported::Tokenizer,
@@ -89,200 +76,231 @@ pub(super) fn read(folder: &Folder, config: &Object, rows: u64) -> Result<Entrie
         let none = Value::Text("none".to_owned());
         return Ok([("tokenizer.ggml.model".to_owned(), none)].into());
     };
-    let label = folder.label("tokenizer.json");
-    let named = |error: Error| error.in_file(&label);
+    let label = folder.label(name);
+    let text = String::from_utf8(bytes)
+        .map_err(|_| Error::bad_file("it is not UTF-8; download it again").in_file(&label))?;
+    let file: File = serde_json::from_str(&text)
+        .map_err(|error| Error::bad_file(format!("{error}; download it again")).in_file(&label))?;
+    let settings = folder.object("tokenizer_config.json")?;
+    let settings = settings.unwrap_or_else(|| Object {
+        label: folder.label("tokenizer_config.json"),
+        map: Map::new(),
+    });
+    settings.refuse(TOKENIZER_SETTINGS)?;
     let mut entries = Entries::new();
-    let texts = file.vocabulary(rows, &mut entries).map_err(named)?;
-    let first = first_token(&file.post_processor);
-    roles(folder, config, &texts, first, &mut entries)?;
-    file.method(&mut entries).map_err(named)?;
-    let texts = Value::Texts(texts);
-    entries.insert("tokenizer.ggml.tokens".into(), texts);
+    let mut set = |key: &str, value| entries.insert(format!("lantern.tokenizer.{key}"), value);
+    let (special, added) = added(folder, &file, &settings, &label)?;
+    set("added", Value::Text(json!(added).to_string()));
+    let named = |name: &str| special.named.iter().find(|(key, _)| key == name);
+    for (key, name) in [("bos", "bos_token"), ("eos", "eos_token")] {
+        if let Some((_, token)) = named(name) {
+            set(key, Value::Text(token.content.clone()));
+        }
+    }
+    let splits = settings.boolean("split_special_tokens")?.unwrap_or(false);
+    set("split_special_tokens", Value::Bool(splits));
+    set("rows", Value::Unsigned(rows.min(u32::MAX.into())));
+    set("ends", Value::Integers(ends(folder, config)?));
+    set("file", Value::Text(label));
+    set("json", Value::Text(text));
+    entries.extend(templates(folder, &settings)?);
     Ok(entries)
 }
 
-impl File {
-    /// The tokens' texts, and entries of what they are for.
-    fn vocabulary(&self, rows: u64, entries: &mut Entries) -> Result<Vec<String>> {
-        let fits = |id: u64| id < rows;
-        let added = self.added_tokens.iter().filter(|token| fits(token.id)); // what images stand for may be beyond
-        let ids = self.model.vocab.0.iter().map(|(_, id)| *id);
-        let count = ids.chain(added.clone().map(|token| token.id)).max();
-        let count = count.map_or(0, |last| last.saturating_add(1));
-        if count > rows {
-            return Err(Error::bad_file(format!(
-                "there is a token {}, but the model's embedding has {rows} rows: they are of different models",
-                count - 1
-            )));
-        }
-        let mut tokens: Vec<Option<(&str, i64)>> = vec![None; count as usize];
-        for (text, id) in &self.model.vocab.0 {
-            let place = &mut tokens[*id as usize];
-            if let Some((other, _)) = place {
-                let (other, text) = (short(other), short(text));
-                return Err(Error::bad_file(format!(
-                    "tokens {other} and {text} are both {id}"
-                )));
-            }
-            *place = Some((text, self.kind(text)));
-        }
-        let spaced = self.model.byte_fallback;
-        for token in added.clone() {
-            let kind = match () {
-                () if self.model.unk_token.as_ref() == Some(&token.content) => UNKNOWN,
-                () if token.special => CONTROL,
-                // Looked for in the text as it is, which has no such letter.
-                () if spaced && token.content.contains('▁') && !token.normalized => NORMAL,
-                () => USER_DEFINED,
-            };
-            tokens[token.id as usize] = Some((&token.content, kind));
-        }
-        let kinds = tokens
-            .iter()
-            .map(|token| token.map_or(UNUSED, |(_, kind)| kind));
-        let kinds = Value::Integers(kinds.collect());
-        entries.insert("tokenizer.ggml.token_type".into(), kinds);
-        let swallow = added
-            .filter(|token| token.rstrip)
-            .map(|token| token.id as i64);
-        let swallow = Value::Integers(swallow.collect());
-        entries.insert("lantern.tokenizer.rstrip".into(), swallow);
-        let text = |(id, token): (usize, &Option<(&str, i64)>)| match token {
-            Some((text, USER_DEFINED)) if spaced => text.replace('▁', " "),
-            Some((text, _)) => (*text).to_owned(),
-            None => format!("[PAD{id}]"),
-        };
-        Ok(tokens.iter().enumerate().map(text).collect())
-    }
-
-    /// Type of a token of the model, as in `tokenizer.ggml.token_type`.
-    fn kind(&self, text: &str) -> i64 {
-        let is_byte = || {
-            let digits = text.strip_prefix("<0x").and_then(|t| t.strip_suffix('>'));
-            digits.is_some_and(|d| d.len() == 2 && d.bytes().all(|b| b.is_ascii_hexdigit()))
-        };
-        if self.model.unk_token.as_deref() == Some(text) {
-            UNKNOWN
-        } else if self.model.byte_fallback && is_byte() {
-            BYTE
-        } else {
-            NORMAL
-        }
-    }
-
-    /// Entries of how texts are cut.
-    fn method(self, entries: &mut Entries) -> Result<()> {
-        let model = self.model;
-        let kind = model.kind.as_deref().unwrap_or("BPE");
-        if kind != "BPE" {
-            return Err(Error::unsupported(
-                Unsupported::Tokenizer,
-                format!(
-                    "a tokenizer of the kind {}; of tokenizer.json, only BPE is run here",
-                    short(kind)
-                ),
-            ));
-        }
-        for (name, there) in [
-            (
-                "continuing_subword_prefix",
-                &model.continuing_subword_prefix,
-            ),
-            ("end_of_word_suffix", &model.end_of_word_suffix),
-        ] {
-            if let Some(text) = there.as_ref().filter(|text| !text.is_empty()) {
-                let text = short(text);
-                return Err(Error::unsupported(
-                    Unsupported::Tokenizer,
-                    format!("{name} is {text}; tokenizers are run here without it"),
-                ));
-            }
-        }
-        let text = |text: &str| Value::Text(text.to_owned());
-        let merges = if pieces::is_byte_level(&self.pre_tokenizer) {
-            let patterns = pieces::patterns(&self.normalizer, &self.pre_tokenizer)?;
-            entries.insert("tokenizer.ggml.model".into(), text("gpt2"));
-            entries.insert("lantern.tokenizer.patterns".into(), Value::Texts(patterns));
-            let whole = Value::Bool(model.ignore_merges);
-            entries.insert("lantern.tokenizer.whole_words".into(), whole);
-            "tokenizer.ggml.merges"
-        } else if model.byte_fallback && !model.ignore_merges {
-            entries.insert("tokenizer.ggml.model".into(), text("llama"));
-            entries.extend(pieces::spaces(&self.normalizer, &self.pre_tokenizer)?);
-            "lantern.tokenizer.merges"
-        } else {
-            return Err(Error::unsupported(
-                Unsupported::Tokenizer,
-                "neither a byte-level tokenizer nor one that falls back to bytes",
-            ));
-        };
-        let lines = model.merges.into_iter().map(|Merge(line)| line).collect();
-        entries.insert(merges.into(), Value::Texts(lines));
-        Ok(())
-    }
-}
-
-/// Entries of which tokens begin and end a text, and of the chat template. `first`: what is put before every text.
-fn roles(
-    folder: &Folder,
-    config: &Object,
-    texts: &[String],
-    first: Option<&str>,
-    entries: &mut Entries,
-) -> Result<()> {
-    let about = folder.object("tokenizer_config.json")?;
-    let id = |text: &str| texts.iter().position(|t| t == text).map(|id| id as u64);
-    let named = |key: &str| {
-        let text = about.as_ref().map_or(Ok(None), |about| token(about, key));
-        text.map(|text| text.as_deref().and_then(id))
-    };
-    let said = |key: &str| about.as_ref().map_or(Ok(None), |about| about.boolean(key));
-    let bos = match first {
-        Some(first) => id(first),
-        None => named("bos_token")?,
-    };
-    let generation = folder.object("generation_config.json")?;
+/// Ids of the tokens that end a text.
+fn ends(folder: &Folder, config: &Object) -> Result<Vec<i64>> {
     let mut ends = config.ids("eos_token_id")?;
-    if let Some(generation) = &generation {
+    if let Some(generation) = folder.object("generation_config.json")? {
         ends.extend(generation.ids("eos_token_id")?);
     }
-    let eos = named("eos_token")?.or(ends.first().copied());
-    let unknown = named("unk_token")?;
-    for (key, id) in [("bos", bos), ("eos", eos), ("unknown", unknown)] {
-        let key = format!("tokenizer.ggml.{key}_token_id");
-        entries.extend(id.map(|id| (key, Value::Unsigned(id))));
-    }
-    let ends = ends.iter().map(|&id| i64::try_from(id).unwrap_or(i64::MAX));
-    entries.insert(
-        "lantern.tokenizer.ends".into(),
-        Value::Integers(ends.collect()),
-    );
-    let add_bos = said("add_bos_token")?.unwrap_or(first.is_some()) && bos.is_some();
-    let add_eos = said("add_eos_token")?.unwrap_or(false) && eos.is_some();
-    entries.insert("tokenizer.ggml.add_bos_token".into(), Value::Bool(add_bos));
-    entries.insert("tokenizer.ggml.add_eos_token".into(), Value::Bool(add_eos));
-
-    entries.extend(templates(folder, about.as_ref())?);
-    Ok(())
+    let number = |id| i64::try_from(id).unwrap_or(i64::MAX);
+    Ok(ends.into_iter().map(number).collect())
 }
 
-/// A token of `tokenizer_config.json`: its text, or an object that has it.
-fn token(about: &Object, key: &str) -> Result<Option<String>> {
-    match about.get(key) {
-        Some(Json::Object(_)) => {
-            let token = about.object(key)?;
-            let content = token
-                .as_ref()
-                .map_or(Ok(None), |token| token.text("content"));
-            Ok(content?.map(str::to_owned))
+/// The special tokens, and all tokens that are added to those of `tokenizer.json`, in their order. One that it has already takes the
+/// flags that it has here.
+fn added(
+    folder: &Folder,
+    file: &File,
+    settings: &Object,
+    label: &str,
+) -> Result<(Special, Vec<Token>)> {
+    let mut settings = Object {
+        label: settings.label.clone(),
+        map: settings.map.clone(),
+    };
+    let mut known: BTreeMap<u64, Token> = BTreeMap::new();
+    let whole = settings.map.contains_key("added_tokens_decoder");
+    if whole {
+        let decoder = settings.object("added_tokens_decoder")?;
+        for (id, value) in decoder.iter().flat_map(|decoder| &decoder.map) {
+            let id = id.parse().map_err(|_| {
+                settings.wrong("added_tokens_decoder", "an object with ids for keys")
+            })?;
+            known.insert(
+                id,
+                Token::of(value, false, &settings, "added_tokens_decoder")?,
+            );
         }
-        _ => Ok(about.text(key)?.map(str::to_owned)),
+    } else if let Some(map) = folder.object("special_tokens_map.json")? {
+        settings.map.extend(map.map); // which win
+    }
+    let mut special = Special::of(&settings, file)?;
+    if !whole {
+        known = listed(folder, file, &special, label)?;
+    }
+    for (_, token) in &mut special.named {
+        let same = known.values().find(|known| known.content == token.content);
+        *token = same.cloned().unwrap_or_else(|| token.clone());
+    }
+    let mut all: Vec<Token> = known.into_values().collect();
+    let there = |content: &str, all: &[Token]| {
+        let own =
+            |token: &Map<String, Json>| token.get("content").is_some_and(|own| own == content);
+        all.iter().any(|token| token.content == content) || file.added_tokens.iter().any(own)
+    };
+    let named = special.named.iter().map(|(_, token)| token);
+    for token in named.chain(&special.others) {
+        if !there(&token.content, &all) {
+            all.push(token.clone());
+        }
+    }
+    for token in &mut all {
+        token.special |= special
+            .named
+            .iter()
+            .any(|(_, named)| named.content == token.content);
+        token.normalized.get_or_insert(!token.special);
+    }
+    Ok((special, all))
+}
+
+/// The tokens of `added_tokens.json` and `tokenizer.json` by their ids; the second wins.
+fn listed(
+    folder: &Folder,
+    file: &File,
+    special: &Special,
+    label: &str,
+) -> Result<BTreeMap<u64, Token>> {
+    let mut known = BTreeMap::new();
+    if let Some(old) = folder.object("added_tokens.json")? {
+        for (content, id) in &old.map {
+            let id = id.as_u64().ok_or_else(|| old.wrong(content, "an id"))?;
+            known.insert(id, Token::special(content, special.has(content)));
+        }
+    }
+    for map in &file.added_tokens {
+        let (label, map) = (label.to_owned(), map.clone());
+        let value = Json::Object(map.clone());
+        let place = Object { label, map };
+        let id = place.whole("id")?;
+        let id = id.ok_or_else(|| place.wrong("id", "an id"))?;
+        known.insert(id, Token::of(&value, false, &place, "added_tokens")?);
+    }
+    Ok(known)
+}
+
+impl Special {
+    fn of(settings: &Object, file: &File) -> Result<Special> {
+        let mut special = Special::default();
+        for name in NAMED {
+            if let Some(value) = settings.get(name) {
+                special.name(name, value, settings)?;
+            } else if name == "pad_token" && !settings.map.contains_key(name) {
+                // What is padded with is a special token, though nothing is.
+                let text = file.padding["pad_token"].as_str();
+                special
+                    .named
+                    .extend(text.map(|text| (name.to_owned(), Token::special(text, true))));
+            }
+        }
+        for (name, value) in &settings.map {
+            let text = value.is_string() || value["__type"] == "AddedToken";
+            let text = text && !["add_bos_token", "add_eos_token"].contains(&name.as_str());
+            if name.ends_with("_token") && text && !NAMED.contains(&name.as_str()) {
+                special.name(name, value, settings)?;
+            }
+        }
+        let key = ["extra_special_tokens", "additional_special_tokens"];
+        let key = key.into_iter().find(|key| settings.get(key).is_some());
+        for key in key.into_iter().chain(["model_specific_special_tokens"]) {
+            match settings.get(key) {
+                None => {}
+                Some(Json::Array(all)) => {
+                    for value in all {
+                        special.others.push(Token::of(value, true, settings, key)?);
+                    }
+                }
+                Some(Json::Object(all)) => {
+                    for (name, value) in all {
+                        special.name(name, value, settings)?;
+                    }
+                }
+                Some(_) => return Err(settings.wrong(key, "a list or an object of tokens")),
+            }
+        }
+        Ok(special)
+    }
+
+    fn name(&mut self, name: &str, value: &Json, settings: &Object) -> Result<()> {
+        let token = Token::of(value, true, settings, name)?;
+        self.named.retain(|(other, _)| other != name);
+        self.named.push((name.to_owned(), token));
+        Ok(())
+    }
+
+    fn has(&self, content: &str) -> bool {
+        let named = self.named.iter().map(|(_, token)| token);
+        named
+            .chain(&self.others)
+            .any(|token| token.content == content)
+    }
+}
+
+impl Token {
+    /// A token without further flags.
+    fn special(content: &str, special: bool) -> Token {
+        Token {
+            content: content.to_owned(),
+            single_word: false,
+            lstrip: false,
+            rstrip: false,
+            normalized: None,
+            special,
+        }
+    }
+
+    /// Reads a token: its text, or an object that has it. `special`: that is what it is by default.
+    fn of(value: &Json, special: bool, place: &Object, key: &str) -> Result<Token> {
+        if let Json::String(content) = value {
+            return Ok(Token::special(content, special));
+        }
+        let Json::Object(map) = value else {
+            return Err(place.wrong(key, "a text or a token"));
+        };
+        let token = Object {
+            label: format!("{}: {key}", place.label),
+            map: map.clone(),
+        };
+        let content = token.text("content")?;
+        let content = content.ok_or_else(|| token.wrong("content", "a text"))?;
+        let named = special && value["__type"] != "AddedToken";
+        let special = token.boolean("special")?.unwrap_or(named);
+        let flag = |name: &str| Ok::<_, Error>(token.boolean(name)?.unwrap_or(false));
+        Ok(Token {
+            content: content.to_owned(),
+            single_word: flag("single_word")?,
+            lstrip: flag("lstrip")?,
+            rstrip: flag("rstrip")?,
+            normalized: token.boolean("normalized")?,
+            special,
+        })
     }
 }
 
 /// Chat templates under the keys that GGUF has for them: those in files of their own, else those of `tokenizer_config.json`, which has
 /// one or a list of named ones.
-fn templates(folder: &Folder, about: Option<&Object>) -> Result<Vec<(String, Value)>> {
+fn templates(folder: &Folder, about: &Object) -> Result<Vec<(String, Value)>> {
     const KEY: &str = "tokenizer.chat_template";
     let own = folder.text("chat_template.jinja")?;
     let tool_use = folder.text("additional_chat_templates/tool_use.jinja")?;
@@ -293,9 +311,6 @@ fn templates(folder: &Folder, about: Option<&Object>) -> Result<Vec<(String, Val
             .filter_map(|(key, text)| Some((key, Value::Text(text?))))
             .collect());
     }
-    let Some(about) = about else {
-        return Ok(Vec::new());
-    };
     let Some(Json::Array(several)) = about.get("chat_template") else {
         let text = about.text("chat_template")?.map(str::to_owned);
         return Ok(text
@@ -322,76 +337,4 @@ fn templates(folder: &Folder, about: Option<&Object>) -> Result<Vec<(String, Val
     }
     entries.push(("tokenizer.chat_templates".to_owned(), Value::Texts(names)));
     Ok(entries)
-}
-
-/// The special token that a post-processor puts before a text.
-fn first_token(processor: &Json) -> Option<&str> {
-    match processor["type"].as_str()? {
-        "TemplateProcessing" => processor["single"][0]["SpecialToken"]["id"].as_str(),
-        "Sequence" => processor["processors"]
-            .as_array()?
-            .iter()
-            .find_map(first_token),
-        _ => None,
-    }
-}
-
-/// Tokens with their ids, in the file's order; none where it has something else, which the kind of tokenizer tells.
-struct Vocabulary(Vec<(String, u64)>);
-
-/// Two tokens that join, as GGUF writes them: with a space between.
-struct Merge(String);
-
-impl<'de> Deserialize<'de> for Vocabulary {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
-        deserializer.deserialize_any(Vocabulary(Vec::new()))
-    }
-}
-
-impl<'de> Visitor<'de> for Vocabulary {
-    type Value = Vocabulary;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("tokens with their ids")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(mut self, mut map: A) -> std::result::Result<Self, A::Error> {
-        while let Some(entry) = map.next_entry()? {
-            self.0.push(entry);
-        }
-        Ok(self)
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> std::result::Result<Self, A::Error> {
-        while seq.next_element::<IgnoredAny>()?.is_some() {}
-        Ok(self)
-    }
-}
-
-impl<'de> Deserialize<'de> for Merge {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
-        deserializer.deserialize_any(Merge(String::new()))
-    }
-}
-
-impl<'de> Visitor<'de> for Merge {
-    type Value = Merge;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a merge: two tokens, with a space between or as a list")
-    }
-
-    fn visit_str<E>(self, text: &str) -> std::result::Result<Self, E> {
-        Ok(Merge(text.to_owned()))
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> std::result::Result<Self, A::Error> {
-        let mut next = || seq.next_element::<String>();
-        match (next()?, next()?, next()?) {
-            (Some(left), Some(right), None) => Ok(Merge(format!("{left} {right}"))),
-            _ => Err(serde::de::Error::custom(
-                "a merge that is not of two tokens",
-            )),
-        }
-    }
 }

@@ -14,22 +14,26 @@ fn folder(name: &str) -> PathBuf {
     root().join("target").join("tools").join(name)
 }
 
-/// llama.cpp's own reader of GGUF, which tests hold what is written here against.
-pub fn python_gguf() -> Result<(), String> {
-    let tools = folder("python");
-    if tools.join("gguf").is_dir() {
-        return Ok(());
-    }
-    pip(&tools, &["gguf==0.19.0"], "llama.cpp's reader of GGUF")
-}
+/// Python's packages that tests hold Lantern against: the module, what pip is asked for, and its use. Of what `tokenizers` would bring
+/// along, nothing is needed to read a file.
+const PYTHON: [(&str, &[&str], &str); 2] = [
+    ("gguf", &["gguf==0.19.0"], "llama.cpp's reader of GGUF"),
+    (
+        "tokenizers",
+        &["tokenizers==0.23.3", "--no-deps"],
+        "Hugging Face's own tokenizers",
+    ),
+];
 
-/// Jinja2, which templates are rendered by beside ours.
-pub fn python_jinja2() -> Result<(), String> {
+/// Installs the packages that are missing, where tests look for them.
+pub fn python() -> Result<(), String> {
     let tools = folder("python");
-    if tools.join("jinja2").is_dir() {
-        return Ok(());
+    for (module, packages, what) in PYTHON {
+        if !tools.join(module).is_dir() {
+            pip(&tools, packages, what)?;
+        }
     }
-    pip(&tools, &["jinja2==3.1.6"], "the original of chat templates")
+    Ok(())
 }
 
 /// The spelling checker, from the PATH or else the build folder, installed there where it is missing.

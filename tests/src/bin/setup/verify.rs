@@ -168,8 +168,7 @@ fn install() -> Outcome {
     let (system, npm) = (wanted::install(&wanted::FOR_TESTS), web::npm());
     system
         .and(npm)
-        .and_then(|()| tools::python_gguf())
-        .and_then(|()| tools::python_jinja2())
+        .and_then(|()| tools::python())
         .map_or_else(Outcome::Missing, |()| Outcome::Passed)
 }
 
