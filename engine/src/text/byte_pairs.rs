@@ -1,5 +1,6 @@
 //! Byte-level byte-pair encoding, `tokenizer.ggml.model = gpt2`: words are cut out, their bytes written as letters, the letters joined by
-//! the file's list of merges. The joining is the `tokenizers` crate's; here a file is checked before the crate sees it.
+//! the file's list of merges. The joining is the `tokenizers` crate's, which wants a token for all that comes of it; llama.cpp does not, and
+//! writes what is none a byte at a time. So the crate is told of more tokens than the file has.
 
 use std::collections::HashSet;
 
@@ -9,22 +10,23 @@ use tokenizers::{
 };
 
 use super::{pretokenizers::Cutter, vocabulary::Vocabulary};
-use crate::{
-    Error, Result,
-    file::{Metadata, short},
-};
+use crate::{Error, Result, file::Metadata};
 
 /// A vocabulary with its merges.
 #[derive(Debug)]
 pub(super) struct BytePairs {
     cutter: Cutter,
+    /// Joins to tokens, and to texts that are none, numbered from the tokens' count on.
     model: BPE,
+    /// Count of the tokens.
+    tokens: u32,
+    /// A word that is a token stays whole, whatever the merges say.
+    whole_words: bool,
     letters: [char; 256],
 }
 
 impl BytePairs {
-    /// An error where the file has no merges, or one of them is of or to something that is no token.
-    /// `whole_words`: a word that is a token stays whole, whatever the merges say.
+    /// An error where the file has no merges. One that says nothing, or joins to no token, is no error: it may never be used.
     pub fn new(
         vocabulary: &Vocabulary,
         metadata: &Metadata,
@@ -35,63 +37,83 @@ impl BytePairs {
         let lines = metadata
             .texts(key)?
             .ok_or_else(|| Error::bad_file(format!("the tokenizer needs {key}")))?;
-        let ids: Vocab = vocabulary.texts.iter().cloned().zip(0..).collect();
-        let merges = merges(lines, &ids)
-            .map_err(|(line, what)| Error::bad_file(format!("{key}[{line}] {what}")))?;
+        let letters = letters();
+        let mut ids: Vocab = vocabulary.texts.iter().cloned().zip(0..).collect();
+        let tokens = ids.len() as u32;
+        for letter in letters {
+            number(&mut ids, &letter.to_string());
+        }
+        let merges = merges(lines, &mut ids);
         let model = BPE::builder()
             .vocab_and_merges(ids, merges)
-            .ignore_merges(whole_words)
             .cache_capacity(0) // the crate's cache is per thread and outlives the tokenizer
             .build()
             .map_err(|error| Error::bad_file(format!("{key}: {error}")))?;
         Ok(BytePairs {
             cutter,
             model,
-            letters: letters(),
+            tokens,
+            whole_words,
+            letters,
         })
     }
 
     /// Appends the tokens of `text`. Bytes that the vocabulary has no token for are left out.
     pub fn encode(&self, text: &str, tokens: &mut Vec<u32>) -> Result<()> {
+        let known = |text: &str| {
+            let id = self.model.token_to_id(text);
+            id.filter(|&id| id < self.tokens)
+        };
         let mut word = String::new();
         for range in self.cutter.cut(text) {
             word.clear();
             word.extend(text[range].bytes().map(|byte| self.letters[byte as usize]));
+            if let Some(whole) = known(&word).filter(|_| self.whole_words) {
+                tokens.push(whole);
+                continue;
+            }
             let joined = self
                 .model
                 .tokenize(&word)
                 .map_err(|error| Error::BadInput(format!("tokenizer: {error}")))?;
-            tokens.extend(joined.iter().map(|token| token.id));
+            for token in joined {
+                if token.id < self.tokens {
+                    tokens.push(token.id);
+                } else {
+                    // Of letters of two bytes llama.cpp looks up each half, and finds none.
+                    let letters = token.value.chars().filter(char::is_ascii);
+                    tokens.extend(
+                        letters.filter_map(|letter| known(letter.encode_utf8(&mut [0; 4]))),
+                    );
+                }
+            }
         }
         Ok(())
     }
 }
 
-/// The merges as pairs, those that repeat an earlier one left out: the first counts. Where one makes no sense: which, and why.
-fn merges(lines: &[String], ids: &Vocab) -> std::result::Result<Merges, (usize, String)> {
+/// Number of a text: a token's, or the next.
+fn number(ids: &mut Vocab, text: &str) -> u32 {
+    let next = ids.len() as u32;
+    *ids.entry(text.to_owned()).or_insert(next)
+}
+
+/// The merges as pairs, those that repeat an earlier one left out: the first counts.
+fn merges(lines: &[String], ids: &mut Vocab) -> Merges {
     let mut seen = HashSet::with_capacity(lines.len());
     let mut merges = Merges::with_capacity(lines.len());
-    let mut joined = String::new();
-    for (number, line) in lines.iter().enumerate() {
-        let (left, right) =
-            halves(line).ok_or_else(|| (number, format!("is {}, not two tokens", short(line))))?;
-        joined.clear();
-        joined.extend([left, right]);
-        let id = |text: &str| {
-            let unknown = || (number, format!("needs {}, which is no token", short(text)));
-            ids.get(text).copied().ok_or_else(unknown)
-        };
-        let pair = (id(left)?, id(right)?);
-        id(&joined)?;
+    for (left, right) in lines.iter().filter_map(|line| halves(line)) {
+        let pair = (number(ids, left), number(ids, right));
+        number(ids, &format!("{left}{right}"));
         if seen.insert(pair) {
             merges.push((left.to_owned(), right.to_owned()));
         }
     }
-    Ok(merges)
+    merges
 }
 
 /// Splits a line at its first space that is not the first byte.
-pub(super) fn halves(line: &str) -> Option<(&str, &str)> {
+fn halves(line: &str) -> Option<(&str, &str)> {
     let after = line.char_indices().nth(1)?.0;
     let space = after + line[after..].find(' ')?;
     Some((&line[..space], &line[space + 1..]))
