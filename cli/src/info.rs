@@ -17,6 +17,7 @@ use crate::{
 
 const SHORT_TEXT: usize = 60; // characters of a text that the table shows
 const SHORT_ARRAY: usize = 6; // values of an array that are shown
+const LONG_TEXT: usize = 1 << 17; // bytes from which on a text is no template, but a whole file
 
 /// `info`'s flags.
 #[derive(Debug, clap::Args)]
@@ -157,13 +158,17 @@ fn print_table(path: &str, file: &ModelFile, types: &Types) -> Result {
     output::table(&rows)
 }
 
-/// Arrays that are long (a vocabulary) are given by their length and first values.
+/// Arrays and texts that are long (a vocabulary) are given by their length and start.
 fn to_json(value: &Value) -> serde_json::Value {
     match value {
         Value::Unsigned(v) => json!(v),
         Value::Signed(v) => json!(v),
         Value::Float(v) => json!(v),
         Value::Bool(v) => json!(v),
+        Value::Text(v) if v.len() > LONG_TEXT => {
+            let start: String = v.chars().take(SHORT_TEXT).collect();
+            json!({"length": v.len(), "first": start})
+        }
         Value::Text(v) => json!(v),
         Value::Integers(v) => array(v),
         Value::Floats(v) => array(v),
@@ -222,5 +227,8 @@ mod tests {
             "[0, 1, 2, 3, 4, 5, … 9 values]"
         );
         assert_eq!(to_json(&Value::Floats(vec![0.5; 9]))["length"], 9);
+        let long = to_json(&Value::Text("é".repeat(100_000)));
+        assert_eq!(long["length"], 200_000);
+        assert_eq!(to_json(&Value::Text("é".into())), "é");
     }
 }
