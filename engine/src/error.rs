@@ -60,7 +60,7 @@ pub enum Error {
         message: String,
     },
     /// The file is not what it says it is: cut, hostile or unknown.
-    #[error("{}{message}", prefix(file))]
+    #[error("{}{message}", prefix(file.as_deref()))]
     BadFile {
         /// Path or address of the file, where the message does not name it itself.
         file: Option<String>,
@@ -68,7 +68,7 @@ pub enum Error {
         message: String,
     },
     /// The input is sound, but asks for something this version does not run: a family, a stored type, a tokenizer.
-    #[error("{}{message}", prefix(file))]
+    #[error("{}{message}", prefix(file.as_deref()))]
     Unsupported {
         /// Kind of thing that is not run.
         what: Unsupported,
@@ -136,9 +136,8 @@ pub enum Error {
 }
 
 /// Start of a message about `file`.
-fn prefix(file: &Option<String>) -> String {
-    file.as_ref()
-        .map_or_else(String::new, |file| format!("{file}: "))
+fn prefix(file: Option<&str>) -> String {
+    file.map_or_else(String::new, |file| format!("{file}: "))
 }
 
 impl Error {
@@ -160,6 +159,7 @@ impl Error {
     }
 
     /// Names the file that a [`Error::BadFile`] or [`Error::Unsupported`] is about, where none is named yet.
+    #[must_use]
     pub fn in_file(mut self, label: &str) -> Error {
         if let Error::BadFile { file, .. } | Error::Unsupported { file, .. } = &mut self {
             file.get_or_insert_with(|| label.to_owned());

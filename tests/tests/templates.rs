@@ -122,7 +122,7 @@ fn a_refused_system_message_goes_before_the_first_user_message() {
         file.tokenizer().unwrap(),
     );
     let message = |role, text| Message::new(role, text);
-    let prompt = |messages: &[Message]| conversation(&template, &tokenizer, messages);
+    let prompt = |messages: &[Message]| conversation(&template, &tokenizer, messages, false);
     let moved = prompt(&[message("system", "Be brief"), message("user", "Hi")]).unwrap();
     let merged = prompt(&[message("user", "Be brief\nHi")]).unwrap();
     assert!(moved.system_moved && !merged.system_moved);

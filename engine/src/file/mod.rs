@@ -30,9 +30,9 @@ mod write;
 pub use choice::preferred_file;
 pub(crate) use formats::format_of;
 pub use gguf::{Header, TensorInfo};
-pub use key_uses::KeyUse;
 #[cfg(feature = "safetensors")]
 pub use hugging_face::{KeyRole, TOKENIZER_SETTINGS};
+pub use key_uses::KeyUse;
 pub use metadata::{Metadata, Value};
 pub use model_file::ModelFile;
 pub(crate) use noise::Noise;

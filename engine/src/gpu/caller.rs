@@ -128,9 +128,15 @@ mod tests {
 
     #[test]
     fn gpu_an_error_of_lanterns_own_work_is_returned_and_not_the_callers() {
-        let adapter = block_on(wgpu::Instance::default().request_adapter(&Default::default()));
-        let (device, queue) =
-            block_on(adapter.unwrap().request_device(&Default::default())).unwrap();
+        let adapter = block_on(
+            wgpu::Instance::default().request_adapter(&wgpu::RequestAdapterOptions::default()),
+        );
+        let (device, queue) = block_on(
+            adapter
+                .unwrap()
+                .request_device(&wgpu::DeviceDescriptor::default()),
+        )
+        .unwrap();
         let heard = Arc::new(AtomicUsize::new(0));
         let count = heard.clone();
         device.on_uncaptured_error(Arc::new(move |_| {

@@ -132,6 +132,7 @@ impl Neutral {
                 return number(value).is_some_and(|v| v == 0.0 || Some(v) == other);
             }
         };
+        #[expect(clippy::float_cmp, reason = "files have the very number, or another")]
         let is = |v: f64| v == 0.0 || v == wanted;
         match value {
             Value::Text(text) => text.is_empty(),

@@ -358,10 +358,10 @@ impl Session {
 
 /// Refuses logits after `tokens` tokens that are not finite.
 fn check_finite(logits: &[f32], tokens: usize) -> Result<()> {
-    match logits.iter().all(|logit| logit.is_finite()) {
-        true => Ok(()),
-        false => Err(not_finite(tokens)),
+    if logits.iter().all(|logit| logit.is_finite()) {
+        return Ok(());
     }
+    Err(not_finite(tokens))
 }
 
 /// The error of logits after `tokens` tokens that are not finite.

@@ -5,13 +5,13 @@
 //! tokens a model samples.
 
 mod byte_pairs;
+#[cfg(feature = "templates")]
+mod content;
 #[cfg(feature = "safetensors")]
 mod hugging_face;
 #[cfg(not(feature = "safetensors"))]
 #[path = "no_hugging_face.rs"]
 mod hugging_face;
-#[cfg(feature = "templates")]
-mod content;
 #[cfg(feature = "templates")]
 mod jinja;
 mod pretokenizers;

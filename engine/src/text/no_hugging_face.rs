@@ -22,6 +22,10 @@ impl HuggingFace {
         match *self {}
     }
 
+    pub fn before(&self) -> Result<Vec<u32>> {
+        match *self {}
+    }
+
     pub fn bytes(&self, _: u32) -> Vec<u8> {
         match *self {}
     }

@@ -149,12 +149,7 @@ impl ChatTemplate {
     ///
     /// # Errors
     /// As [`ChatTemplate::prompt`].
-    pub fn tokens(
-        &self,
-        input: Value,
-        tokenizer: &Tokenizer,
-        special: bool,
-    ) -> Result<Vec<u32>> {
+    pub fn tokens(&self, input: Value, tokenizer: &Tokenizer, special: bool) -> Result<Vec<u32>> {
         let prompt = self.prompt(input, tokenizer, special)?;
         Ok(prompt.tokens)
     }

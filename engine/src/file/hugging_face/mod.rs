@@ -101,7 +101,8 @@ pub(super) fn open(path: &Path) -> Result<Option<ModelFile>> {
     }
     shards.check(&folder, &entries)?;
     let row = rows::row_for(&config)?;
-    let uses = switches::uses(&config, row);
+    let mut uses = switches::uses(&config, row);
+    uses.extend(tokenizer::uses(&folder)?);
     row.complete(&mut config);
     let file = assemble(&folder, &config, sources, &entries)?;
     Ok(Some(file.with_key_uses(uses)))
@@ -310,9 +311,8 @@ fn tie(config: &Object, sources: &[Source], tensors: &mut Vec<TensorInfo>) -> Re
     let place = |name: &str| tensors.iter().position(|tensor| tensor.name == name);
     match (place(names::EMBEDDING), place(names::HEAD)) {
         (Some(embedding), Some(head)) if tied != Some(false) => {
-            if same(&tensors[embedding], &tensors[head], sources) {
-                tensors.remove(head);
-            }
+            let twice = same(&tensors[embedding], &tensors[head], sources);
+            tensors.retain(|tensor| !(twice && tensor.name == names::HEAD));
         }
         (Some(_), None) if tied == Some(false) => {
             return Err(Error::bad_file(
@@ -321,7 +321,7 @@ fn tie(config: &Object, sources: &[Source], tensors: &mut Vec<TensorInfo>) -> Re
             .in_file(&config.label));
         }
         (None, Some(head)) if tied != Some(false) => {
-            tensors[head].name = names::EMBEDDING.to_owned();
+            names::EMBEDDING.clone_into(&mut tensors[head].name);
         }
         _ => {}
     }

@@ -111,9 +111,9 @@ pub(super) fn check_biases(config: &Object, row: &Row, tensors: &[TensorInfo]) -
     if row.biases == Biases::AsStored {
         return Ok(());
     }
-    let asked = |key: &str| match row.knows(key) {
-        true => config.boolean(key).map(|on| on.unwrap_or(false)),
-        false => Ok(false),
+    let asked = |key: &str| {
+        let on = config.boolean(key)?.unwrap_or(false);
+        Ok::<bool, Error>(on && row.knows(key))
     };
     let [attention, mlp] = [asked("attention_bias")?, asked("mlp_bias")?];
     let names: BTreeSet<&str> = tensors.iter().map(|t| t.name.as_str()).collect();

@@ -8,9 +8,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value as Json, json};
 
 use super::{
-    super::Value,
+    super::{KeyUse, Value},
     json::{Folder, Object},
-    settings::TOKENIZER_SETTINGS,
+    settings::{KeyRole, TOKENIZER_SETTINGS},
 };
 use crate::{Error, Result, Unsupported};
 
@@ -105,6 +105,24 @@ pub(super) fn read(folder: &Folder, config: &Object, rows: u64) -> Result<Entrie
     set("json", Value::Text(text));
     entries.extend(templates(folder, &settings)?);
     Ok(entries)
+}
+
+/// Keys of `tokenizer_config.json`, and how each is used.
+pub(super) fn uses(folder: &Folder) -> Result<Vec<KeyUse>> {
+    const NAME: &str = "tokenizer_config.json";
+    let Some(settings) = folder.object(NAME)? else {
+        return Ok(Vec::new());
+    };
+    let each = |key: &String| {
+        let known = TOKENIZER_SETTINGS.iter().find(|(name, _)| name == key);
+        let passed_over = match known {
+            Some((_, KeyRole::Harmless(why))) => Some(*why),
+            None if !key.ends_with("_token") => Some("transformers does nothing with it"),
+            _ => None,
+        };
+        KeyUse::new(&format!("{NAME}: {key}"), passed_over)
+    };
+    Ok(settings.map.keys().map(each).collect())
 }
 
 /// Ids of the tokens that end a text.

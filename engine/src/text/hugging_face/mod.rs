@@ -123,7 +123,9 @@ impl HuggingFace {
     pub fn before(&self) -> Result<Vec<u32>> {
         let bare = self.encode("a", false, false)?;
         let mut all = self.encode("a", false, true)?;
-        let at = all.windows(bare.len().max(1)).position(|tokens| tokens == bare);
+        let at = all
+            .windows(bare.len().max(1))
+            .position(|tokens| tokens == bare);
         all.truncate(at.unwrap_or(0));
         Ok(all)
     }

@@ -88,7 +88,7 @@ impl Pieces {
                         return vec![byte];
                     }
                 }
-                Step::Strip(strip) => text = stripped(&text, strip).to_owned(),
+                Step::Strip(strip) => text = String::from(stripped(&text, strip)),
                 Step::Between(decoder) => {
                     let around = || "x".to_owned();
                     let three = decoder.decode_chain(vec![around(), text, around()]);

@@ -16,12 +16,17 @@ fn folder(name: &str) -> PathBuf {
 
 /// Python's packages that tests hold Lantern against: the module, what pip is asked for, and its use. Of what `tokenizers` would bring
 /// along, nothing is needed to read a file.
-const PYTHON: [(&str, &[&str], &str); 2] = [
+const PYTHON: [(&str, &[&str], &str); 3] = [
     ("gguf", &["gguf==0.19.0"], "llama.cpp's reader of GGUF"),
     (
         "tokenizers",
         &["tokenizers==0.23.3", "--no-deps"],
         "Hugging Face's own tokenizers",
+    ),
+    (
+        "jinja2",
+        &["jinja2==3.1.6"],
+        "the original of chat templates",
     ),
 ];
 
