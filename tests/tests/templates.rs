@@ -60,7 +60,7 @@ fn check(path: &Path) -> usize {
 /// Templates of `methods.json`, each with what Jinja2 makes of it.
 #[test]
 fn methods_filters_and_tests_are_pythons() {
-    let text = std::fs::read_to_string(folder("template-python/methods.json")).unwrap();
+    let text = std::fs::read_to_string(folder("trials/template-python/methods.json")).unwrap();
     let methods: Map<String, Value> = serde_json::from_str(&text).unwrap();
     assert!(methods.len() >= 16);
     for (source, value) in &methods {
@@ -73,7 +73,7 @@ fn methods_filters_and_tests_are_pythons() {
 }
 
 fn trial(template: &str) -> String {
-    let read = |name: &str| std::fs::read_to_string(folder(name)).unwrap();
+    let read = |name: &str| std::fs::read_to_string(folder("trials").join(name)).unwrap();
     let (beside, _) = template.split_once('/').unwrap();
     let input = serde_json::from_str(&read(&format!("{beside}/input.json"))).unwrap();
     render(&read(template), &input).unwrap()
@@ -116,7 +116,7 @@ fn what_is_null_in_a_message_is_not_there() {
 /// A template that raises an exception at a system message, in a model of 60 KB.
 #[test]
 fn a_refused_system_message_goes_before_the_first_user_message() {
-    let file = ModelFile::open(&folder("system-refused.gguf")).unwrap();
+    let file = ModelFile::open(&folder("trials/system-refused.gguf")).unwrap();
     let (template, tokenizer) = (
         file.chat_template().unwrap().unwrap(),
         file.tokenizer().unwrap(),
