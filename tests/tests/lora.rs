@@ -15,11 +15,13 @@ use lantern_engine::{
 };
 use lantern_kernels::random::Random;
 use pollster::block_on;
+use serde_json::json;
 
 use crate::support::{
     adapters,
     copies::{Entries, metadata_of},
     gguf::{self, Gguf},
+    hugging_face,
     models::{folder, generate, load, load_file, prefill, prefill_all, reference},
     nmse,
 };
@@ -223,6 +225,116 @@ fn loras_beside_gates_and_ups_stored_unlike_are_loras_merged() {
     let unlike = ModelFile::open(&path).unwrap();
     compare("llama", &(unlike, tensors), &adapters::main());
     fs::remove_file(path).unwrap();
+}
+
+/// Names that `peft` has for matrices.
+const MODULES: &[(&str, &str)] = &[
+    ("attn_q", "self_attn.q_proj"),
+    ("attn_k", "self_attn.k_proj"),
+    ("attn_v", "self_attn.v_proj"),
+    ("attn_output", "self_attn.o_proj"),
+    ("ffn_gate", "mlp.gate_proj"),
+    ("ffn_up", "mlp.up_proj"),
+    ("ffn_down", "mlp.down_proj"),
+];
+
+/// Writes an adapter as `peft` does: rows of queries and keys in the order of `transformers`.
+fn peft_folder(
+    name: &str,
+    file: &ModelFile,
+    pairs: &[Tensor],
+    config: &serde_json::Value,
+) -> PathBuf {
+    let folder = hugging_face::folder(name);
+    let numbers = file.config().unwrap();
+    let interleaved = numbers.family == "llama";
+    let mut all = Vec::new();
+    for (name, shape, values) in pairs {
+        let parts: Vec<&str> = name.split('.').collect();
+        let ["blk", layer, part, _, half] = parts[..] else {
+            continue;
+        };
+        let (_, module) = MODULES.iter().find(|(ours, _)| *ours == part).unwrap();
+        let (half, mut values) = (&half[half.len() - 1..], values.clone());
+        if interleaved && half == "b" && ["attn_q", "attn_k"].contains(&part) {
+            let (rank, head) = (shape[0] as usize, numbers.head_dim as usize);
+            let rows: Vec<&[f32]> = values.chunks_exact(rank).collect();
+            let from = |row: usize| {
+                row / head * head + row % head % (head / 2) * 2 + row % head / (head / 2)
+            };
+            values = (0..rows.len())
+                .flat_map(|row| rows[from(row)])
+                .copied()
+                .collect();
+        }
+        let name = format!(
+            "base_model.model.model.layers.{layer}.{module}.lora_{}.weight",
+            half.to_uppercase()
+        );
+        let bytes = values.iter().flat_map(|v| v.to_le_bytes()).collect();
+        all.push((name, vec![shape[1] as usize, shape[0] as usize], bytes));
+    }
+    hugging_face::put(
+        &folder.join("adapter_model.safetensors"),
+        &all,
+        safetensors::Dtype::F32,
+    );
+    fs::write(folder.join("adapter_config.json"), config.to_string()).unwrap();
+    folder
+}
+
+#[test]
+fn folders_of_peft_are_loras() {
+    let gpu = adapters::open(&adapters::main());
+    for family in ["llama", "qwen2"] {
+        let (file, tensors) = base(family);
+        let pairs: Vec<Tensor> = low_rank(&tensors, 1)
+            .into_iter()
+            .filter(|pair| pair.0.starts_with("blk."))
+            .collect();
+        let tokens = reference(&folder("families").join(family)).tokens;
+        let model = load_file(&gpu, &file, &exact());
+        let logits = |lora: &ModelFile| {
+            let lora = block_on(model.load_lora(lora)).unwrap();
+            let mut session = block_on(model.session()).unwrap();
+            block_on(session.set_loras(&[(lora, 1.0)])).unwrap();
+            prefill_all(&mut session, &tokens)
+        };
+        let path = saved("peft", &lora_file(family, &pairs));
+        let wanted = logits(&ModelFile::open(&path).unwrap());
+        fs::remove_file(path).unwrap();
+        let config = json!({"peft_type": "LORA", "r": RANK, "lora_alpha": ALPHA, "bias": "none", "use_dora": false});
+        let folder = peft_folder(&format!("peft-{family}"), &file, &pairs, &config);
+        assert_eq!(
+            logits(&ModelFile::open(&folder).unwrap()),
+            wanted,
+            "{family}"
+        );
+        // Alpha over the root of the rank, 4, is twice alpha over the rank.
+        let mut stable = config.clone();
+        stable["use_rslora"] = json!(true);
+        stable["lora_alpha"] = json!(ALPHA / 2.0);
+        let folder = peft_folder(&format!("peft-{family}"), &file, &pairs, &stable);
+        assert_eq!(
+            logits(&ModelFile::open(&folder).unwrap()),
+            wanted,
+            "{family}"
+        );
+        for (key, value) in [
+            ("use_dora", json!(true)),
+            ("alpha_pattern", json!({"q_proj": 1})),
+            ("bias", json!("all")),
+        ] {
+            let mut other = config.clone();
+            other[key] = value;
+            let folder = peft_folder(&format!("peft-{family}"), &file, &pairs, &other);
+            let error = ModelFile::open(&folder).unwrap_err().to_string();
+            assert!(
+                error.contains("adapter_config.json: ") && error.contains(key),
+                "{error}"
+            );
+        }
+    }
 }
 
 #[test]

@@ -26,6 +26,8 @@ pub struct ModelFile {
     joints: HashMap<String, Vec<TensorInfo>>,
     /// Matrices that are stored with a row for each column.
     transposed: HashSet<String>,
+    /// Values of a head, by the name of a matrix whose rows have the halves of pairs apart, and are wanted side by side.
+    apart: HashMap<String, usize>,
     /// Tensors that others are made of, which are quantised when they are read; their offsets count from their own start.
     originals: HashMap<String, TensorInfo>,
     /// Random units that its weights are made of, where they are random.
@@ -77,6 +79,7 @@ impl ModelFile {
             header: Arc::new(header),
             joints,
             transposed,
+            apart: HashMap::new(),
             originals: HashMap::new(),
             noise: None,
             key_uses: None,
@@ -94,6 +97,22 @@ impl ModelFile {
     pub(super) fn with_key_uses(self, key_uses: Vec<KeyUse>) -> ModelFile {
         let key_uses = Some(key_uses);
         ModelFile { key_uses, ..self }
+    }
+
+    /// Has the rows of queries' and keys' B side by side, pair by pair, where they are half a head of `head_dim` apart.
+    pub(crate) fn with_pairs_side_by_side(&self, head_dim: usize) -> ModelFile {
+        let ends = ["attn_q.weight.lora_b", "attn_k.weight.lora_b"];
+        let mut file = self.clone();
+        for tensor in self.tensors() {
+            let whole = tensor
+                .shape
+                .get(1)
+                .is_some_and(|rows| rows.is_multiple_of(head_dim as u64));
+            if whole && ends.iter().any(|end| tensor.name.ends_with(end)) {
+                file.apart.insert(tensor.name.clone(), head_dim);
+            }
+        }
+        file
     }
 
     /// Keys of the files of a folder, and what becomes of each; none where the model is a GGUF file.
@@ -170,6 +189,12 @@ impl ModelFile {
             let range = start - tensor.offset..end - tensor.offset;
             return Ok(Cow::Owned(transposed(tensor, &all.await?, range)));
         }
+        if let Some(&head_dim) = self.apart.get(&tensor.name) {
+            let all = self.sources[tensor.part].read(tensor.offset, tensor.bytes);
+            let (start, end) = (start - tensor.offset, end - tensor.offset);
+            let all = side_by_side(tensor, &all.await?, head_dim);
+            return Ok(Cow::Owned(all[start as usize..end as usize].to_vec()));
+        }
         let Some(parts) = self.joints.get(&tensor.name) else {
             return self.sources[tensor.part].read(start, end - start).await;
         };
@@ -224,6 +249,20 @@ impl ModelFile {
     pub fn version(&self) -> u32 {
         self.header.version
     }
+}
+
+/// A matrix's bytes with the rows of each head's pairs side by side, as GGUF has them in models of the family `llama`, from
+/// all of what is stored, which has them half a head apart.
+fn side_by_side(tensor: &TensorInfo, all: &[u8], head_dim: usize) -> Vec<u8> {
+    let row_bytes = tensor.shape[0] as usize * tensor.kind.block_bytes() as usize;
+    let rows = all.chunks_exact(row_bytes).enumerate();
+    let from = |row: usize| {
+        let (head, within) = (row / head_dim, row % head_dim);
+        head * head_dim + within % 2 * (head_dim / 2) + within / 2
+    };
+    rows.flat_map(|(row, _)| &all[from(row) * row_bytes..][..row_bytes])
+        .copied()
+        .collect()
 }
 
 /// A range of a matrix's bytes, from `all` of what is stored: (columns, rows) of single numbers.

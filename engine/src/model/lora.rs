@@ -4,7 +4,11 @@
 use std::collections::BTreeMap;
 
 use super::{config::Config, families::FAMILIES, layout::Layout, weights::Matrix};
-use crate::{Error, Gpu, ModelFile, Result, Unsupported, file::TensorInfo, graph::MatrixId};
+use crate::{
+    Error, Gpu, ModelFile, Result, Unsupported,
+    file::TensorInfo,
+    graph::{MatrixId, RopeStyle},
+};
 
 /// LoRA's matrices, and what each pair of them changes.
 pub(crate) struct LoraLayout {
@@ -49,7 +53,7 @@ impl LoraLayout {
         let alpha = alpha_of(file, &config.family)?;
         let (mut pairs, mut matrices) = (Vec::new(), Vec::new());
         for (name, [a, b]) in halves(file)? {
-            check_order(&name, config)?;
+            check_order(&name, file, config)?;
             let place = layout.place_of(&name)?;
             let rank = rank_of(&name, &a, &b, &place.shape)?;
             // As llama.cpp has it: no alpha is a scale of 1.
@@ -86,8 +90,11 @@ fn alpha_of(file: &ModelFile, own: &str) -> Result<f32> {
             "general.type and adapter.type are not adapter and lora: this is no LoRA adapter",
         ));
     }
-    let family = metadata.text("general.architecture")?.unwrap_or_default();
-    if family != own {
+    let family = metadata.text("general.architecture")?;
+    // The folders of `peft` name no family.
+    let unnamed = family.is_none() && stated_order(file)?.is_some();
+    let family = family.unwrap_or_default();
+    if family != own && !unnamed {
         return Err(Error::bad_file(format!(
             "the adapter is for {family:?} models; this is {own:?}"
         )));
@@ -98,8 +105,29 @@ fn alpha_of(file: &ModelFile, own: &str) -> Result<f32> {
     alpha.ok_or_else(|| Error::bad_file("metadata adapter.lora.alpha is missing"))
 }
 
-/// LoRA adapters in GGUF have rows in the order of GGUF's models.
-fn check_order(name: &str, config: &Config) -> Result<()> {
+/// The order of rows that the adapter says it has: that of `transformers`, in the folders of `peft`.
+fn stated_order(file: &ModelFile) -> Result<Option<RopeStyle>> {
+    let style = file.metadata().text("lantern.rope_style")?;
+    Ok(style.map(|_| RopeStyle::NeoX))
+}
+
+/// The adapter with its rows in the order that those of the model have.
+///
+/// # Errors
+/// [`Error::BadFile`] where the order is no text.
+pub fn in_order(file: &ModelFile, config: &Config) -> Result<ModelFile> {
+    let apart = stated_order(file)? == Some(RopeStyle::NeoX);
+    if apart && config.rope_style == RopeStyle::Interleaved {
+        return Ok(file.with_pairs_side_by_side(config.head_dim as usize));
+    }
+    Ok(file.clone())
+}
+
+/// LoRA adapters in GGUF have rows in the order of GGUF's models; others are put in the model's by [`in_order`].
+fn check_order(name: &str, file: &ModelFile, config: &Config) -> Result<()> {
+    if stated_order(file)?.is_some() {
+        return Ok(());
+    }
     let family = FAMILIES.iter().find(|family| family.name == config.family);
     let rotated = [".attn_q.", ".attn_k."]
         .iter()

@@ -11,7 +11,7 @@ use super::{
 use crate::{
     ModelFile, Result,
     gpu::{pipeline::BindingResource, upload::Upload},
-    model::lora::LoraLayout,
+    model::lora::{LoraLayout, in_order},
 };
 
 /// LoRA adapter on a model's GPU; cheap to clone.
@@ -57,6 +57,7 @@ impl Model {
     /// [`Error::Unsupported`](crate::Error::Unsupported) where it changes what cannot be changed here.
     pub async fn load_lora(&self, file: &ModelFile) -> Result<Lora> {
         let model = &self.0;
+        let file = &in_order(file, &model.config)?;
         let layout = LoraLayout::of(&model.gpu, file, &model.config, &model.layout)?;
         let mut upload = Upload::new(&model.gpu);
         let mut stored = Vec::new();

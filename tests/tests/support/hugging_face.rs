@@ -117,7 +117,7 @@ pub fn export(file: &ModelFile, folder: &Path, stored: Dtype, shards: usize) {
     write("model.safetensors.index.json", &index);
 }
 
-fn put(path: &Path, tensors: &[Tensor], stored: Dtype) {
+pub fn put(path: &Path, tensors: &[Tensor], stored: Dtype) {
     fn view((name, shape, bytes): &Tensor, stored: Dtype) -> (String, TensorView<'_>) {
         let view = TensorView::new(stored, shape.clone(), bytes).unwrap();
         (name.clone(), view)

@@ -21,6 +21,7 @@ mod config;
 mod json;
 mod layers;
 mod names;
+mod peft;
 mod rope;
 mod rows;
 mod settings;
@@ -77,7 +78,7 @@ type Joints = BTreeMap<String, BTreeMap<u32, TensorInfo>>;
 /// [`Error::BadFile`] and [`Error::Unsupported`] name the file, and what is wrong with it.
 pub(super) fn open(path: &Path) -> Result<Option<ModelFile>> {
     let Some((folder, single)) = place(path) else {
-        return Ok(None);
+        return peft::open(path);
     };
     let folder = Folder(folder);
     let mut config = folder.object("config.json")?.ok_or_else(|| {
