@@ -16,7 +16,7 @@ use rustyline::{
 
 use crate::{
     failure::{Failure, Result},
-    files, interrupt, notes, places,
+    files, interrupt, notes, places, terminal,
 };
 
 /// Input that was read: a message, or the end.
@@ -42,6 +42,8 @@ pub struct Lines {
     editor: Option<Editor<Watch, FileHistory>>,
     history: Option<PathBuf>,
     pipe: Pipe,
+    /// The editor shows what is typed itself. Between two lines nobody does, so that it stands in no answer.
+    _held: Option<terminal::Held>,
 }
 
 impl Lines {
@@ -55,10 +57,12 @@ impl Lines {
             let _ = editor.load_history(path); // there is none before the first chat
         }
         let pipe = Pipe::default();
+        let held = editor.as_ref().and_then(|_| terminal::hold_typing());
         Lines {
             editor,
             history,
             pipe,
+            _held: held,
         }
     }
 

@@ -1,7 +1,7 @@
 //! The terminal while an answer is printed: what is typed meanwhile is kept for the next line, and not shown in the answer.
 
 #[cfg(unix)]
-pub use unix::{hold_typing, restore};
+pub use unix::{Held, hold_typing, restore};
 
 #[cfg(unix)]
 mod unix {
@@ -16,6 +16,7 @@ mod unix {
     static BEFORE: Mutex<Option<Termios>> = Mutex::new(None);
 
     /// Brings the terminal back when it goes.
+    #[must_use]
     pub struct Held;
 
     impl Drop for Held {
@@ -24,18 +25,20 @@ mod unix {
         }
     }
 
-    /// Has the terminal keep what is typed without showing it, also over a Ctrl-C.
-    pub fn hold_typing() -> Held {
+    /// Has the terminal keep what is typed without showing it, also over a Ctrl-C. None where it does so already, or cannot.
+    pub fn hold_typing() -> Option<Held> {
         let mut before = BEFORE.lock().unwrap_or_else(PoisonError::into_inner);
-        if let (None, Ok(now)) = (before.as_ref(), tcgetattr(io::stdin())) {
-            let mut held = now.clone();
-            held.local_flags
-                .remove(LocalFlags::ECHO | LocalFlags::ECHONL);
-            held.local_flags.insert(LocalFlags::NOFLSH);
-            let set = tcsetattr(io::stdin(), SetArg::TCSANOW, &held);
-            *before = set.ok().map(|()| now);
+        if before.is_some() {
+            return None;
         }
-        Held
+        let now = tcgetattr(io::stdin()).ok()?;
+        let mut held = now.clone();
+        held.local_flags
+            .remove(LocalFlags::ECHO | LocalFlags::ECHONL);
+        held.local_flags.insert(LocalFlags::NOFLSH);
+        tcsetattr(io::stdin(), SetArg::TCSANOW, &held).ok()?;
+        *before = Some(now);
+        Some(Held)
     }
 
     /// Makes the terminal what it was.
@@ -49,7 +52,13 @@ mod unix {
 
 /// Does nothing: Windows shows what is typed only once it is read.
 #[cfg(not(unix))]
-pub fn hold_typing() {}
+pub fn hold_typing() -> Option<Held> {
+    None
+}
+
+/// Never made.
+#[cfg(not(unix))]
+pub enum Held {}
 
 /// Does nothing, as nothing was changed.
 #[cfg(not(unix))]

@@ -73,6 +73,7 @@ mod terminal {
         chat.until("> ");
         chat.keys("\u{3}");
         chat.until("Ctrl-C again");
+        chat.until("> ");
         chat.keys("\u{3}");
         assert_eq!(chat.code(), Some(0));
     }

@@ -51,7 +51,7 @@ type Original = (Vec<u32>, Vec<u32>, Vec<u32>, String);
 /// Python's answers for each file and each text.
 fn originals(files: &[Json], texts: &[String]) -> Option<Vec<Vec<Original>>> {
     let files: Vec<String> = files.iter().map(Json::to_string).collect();
-    let mut script = python::script("tokenizers", "tokenize.py")?
+    let mut script = python::script("tokenizers", "tokens_of_texts.py")?
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()

@@ -33,6 +33,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use half::{bf16, f16};
 use serde::Deserialize;
 
 pub use self::settings::{KeyRole, TOKENIZER_SETTINGS};
@@ -329,7 +330,7 @@ fn tie(config: &Object, sources: &[Source], tensors: &mut Vec<TensorInfo>) -> Re
     Ok(())
 }
 
-/// Whether two tensors have the same bytes.
+/// Whether two tensors have the same shape and values, also where they are stored in different types.
 fn same(one: &TensorInfo, other: &TensorInfo, sources: &[Source]) -> bool {
     let bytes = |tensor: &TensorInfo| {
         let all = sources.get(tensor.part)?.all()?;
@@ -337,7 +338,25 @@ fn same(one: &TensorInfo, other: &TensorInfo, sources: &[Source]) -> bool {
         let end = start.checked_add(usize::try_from(tensor.bytes).ok()?)?;
         all.get(start..end)
     };
-    (one.kind, &one.shape) == (other.kind, &other.shape) && bytes(one) == bytes(other)
+    if one.shape != other.shape {
+        return false;
+    }
+    let (Some(ours), Some(theirs)) = (bytes(one), bytes(other)) else {
+        return false;
+    };
+    if one.kind == other.kind {
+        return ours == theirs;
+    }
+    let value = |kind: TensorType, bytes: &[u8]| match (kind, bytes) {
+        (TensorType::F16, &[a, b]) => f16::from_le_bytes([a, b]).to_f32(),
+        (TensorType::BF16, &[a, b]) => bf16::from_le_bytes([a, b]).to_f32(),
+        (_, bytes) => f32::from_le_bytes(bytes.try_into().unwrap_or([0xff; 4])),
+    };
+    let values = |tensor: &TensorInfo, bytes| {
+        let kind = tensor.kind;
+        <[u8]>::chunks_exact(bytes, kind.block_bytes() as usize).map(move |v| value(kind, v))
+    };
+    values(one, ours).eq(values(other, theirs))
 }
 
 /// A tensor that is in no file, and the source that has it.
