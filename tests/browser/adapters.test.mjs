@@ -45,18 +45,23 @@ describe('poor GPUs in Chromium', { timeout: 600_000 }, () => {
   test('where reading from the GPU is slow, several tokens come at a time', async () => {
     // A model for each speed: a session measures how slow reading is when it is made.
     const readings = async (costs) => {
-      await page.workers()[0].evaluate((costs) => globalThis.simulate(costs), costs);
-      return page.evaluate(async () => {
-        const model = await lantern.load('/reference/formats/Q4_1.gguf', { context: 128, tune: false });
-        const { counters } = await lantern.bench(model, { prompt_tokens: 0, generated_tokens: 64, repetitions: 1 });
-        await model.unload();
-        return counters.readbacks_per_token * 64;
+      const worker = page.workers()[0];
+      await worker.evaluate((costs) => globalThis.simulate(costs), costs);
+      await page.evaluate(async () => {
+        globalThis.model = await lantern.load('/reference/formats/Q4_1.gguf', { context: 128, tune: false });
       });
+      const before = await worker.evaluate(() => globalThis.readings);
+      await page.evaluate(async () => {
+        await model.complete([1, 2, 3], { ...greedy, max_tokens: 64, ignore_eos: true }).completion;
+      });
+      const after = await worker.evaluate(() => globalThis.readings);
+      await page.evaluate(() => model.unload());
+      return after - before;
     };
     const quick = await readings({ dispatch: 0.25, reading: 0.01 });
     const slow = await readings({ dispatch: 0.25, reading: 60 });
     await page.workers()[0].evaluate(() => globalThis.simulate());
-    assert.deepEqual({ quick, slow }, { quick: 64, slow: 5 }); // the first token by itself, then 16 at a time
+    assert.deepEqual({ quick, slow }, { quick: 64, slow: 6 }); // the first two tokens by themselves, then 16 at a time
   });
 
   test('names of what there is not are refused', async () => {

@@ -46,7 +46,7 @@ export function nmse(a, b) {
 /**
  * Put before the worker's own code: keeps devices, to be destroyed, and can simulate a GPU of a given speed. After
  * `simulate({ dispatch, reading })` the worker's clock stands still, but for so many milliseconds for each dispatch and
- * each reading; after `simulate()` it runs again.
+ * each reading; after `simulate()` it runs again. `readings` counts what was read.
  */
 const WORKER_PRELUDE = `
 globalThis.devices = [];
@@ -72,7 +72,9 @@ GPUComputePassEncoder.prototype.dispatchWorkgroups = function (...groups) {
   return dispatch.apply(this, groups);
 };
 const map = GPUBuffer.prototype.mapAsync;
+globalThis.readings = 0;
 GPUBuffer.prototype.mapAsync = async function (...range) {
+  globalThis.readings += 1;
   await map.apply(this, range);
   time += costs?.reading ?? 0;
 };
