@@ -92,7 +92,7 @@ fn alpha_of(file: &ModelFile, own: &str) -> Result<f32> {
     }
     let family = metadata.text("general.architecture")?;
     // The folders of `peft` name no family.
-    let unnamed = family.is_none() && stated_order(file)?.is_some();
+    let unnamed = family.is_none() && is_apart(file)?;
     let family = family.unwrap_or_default();
     if family != own && !unnamed {
         return Err(Error::bad_file(format!(
@@ -105,10 +105,9 @@ fn alpha_of(file: &ModelFile, own: &str) -> Result<f32> {
     alpha.ok_or_else(|| Error::bad_file("metadata adapter.lora.alpha is missing"))
 }
 
-/// The order of rows that the adapter says it has: that of `transformers`, in the folders of `peft`.
-fn stated_order(file: &ModelFile) -> Result<Option<RopeStyle>> {
-    let style = file.metadata().text("lantern.rope_style")?;
-    Ok(style.map(|_| RopeStyle::NeoX))
+/// Whether the adapter's rows are in the order of `transformers`, as in the folders of `peft`.
+fn is_apart(file: &ModelFile) -> Result<bool> {
+    Ok(file.metadata().text("lantern.rope_style")?.is_some())
 }
 
 /// The adapter with its rows in the order that those of the model have.
@@ -116,8 +115,7 @@ fn stated_order(file: &ModelFile) -> Result<Option<RopeStyle>> {
 /// # Errors
 /// [`Error::BadFile`] where the order is no text.
 pub fn in_order(file: &ModelFile, config: &Config) -> Result<ModelFile> {
-    let apart = stated_order(file)? == Some(RopeStyle::NeoX);
-    if apart && config.rope_style == RopeStyle::Interleaved {
+    if is_apart(file)? && config.rope_style == RopeStyle::Interleaved {
         return Ok(file.with_pairs_side_by_side(config.head_dim as usize));
     }
     Ok(file.clone())
@@ -125,7 +123,7 @@ pub fn in_order(file: &ModelFile, config: &Config) -> Result<ModelFile> {
 
 /// LoRA adapters in GGUF have rows in the order of GGUF's models; others are put in the model's by [`in_order`].
 fn check_order(name: &str, file: &ModelFile, config: &Config) -> Result<()> {
-    if stated_order(file)?.is_some() {
+    if is_apart(file)? {
         return Ok(());
     }
     let family = FAMILIES.iter().find(|family| family.name == config.family);

@@ -9,7 +9,13 @@ use std::{
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
-use super::{super::Source, settings::KeyRole};
+use super::{
+    super::{
+        Source,
+        safetensors::{self, Entry},
+    },
+    settings::KeyRole,
+};
 use crate::{Error, Result, Unsupported, file::short};
 
 /// The longest file of settings that is read, bytes. The largest known, tokenizer_config.json of vocabularies with many
@@ -42,8 +48,7 @@ impl Folder {
         self.0.join(name).is_file()
     }
 
-    /// A file with tensors. `only`: no index names it.
-    pub fn source(&self, name: &str, only: bool) -> Result<Source> {
+    fn source(&self, name: &str, only: bool) -> Result<Source> {
         if !only && !self.has(name) {
             return Err(Error::bad_file(format!(
                 "{} is missing, and the index beside it names it; download all files of the model",
@@ -51,6 +56,14 @@ impl Folder {
             )));
         }
         Source::open(&self.0.join(name))
+    }
+
+    /// A file with tensors, and what its header says of them. `only`: no index names it.
+    pub fn tensors(&self, name: &str, only: bool) -> Result<(Source, Vec<Entry>)> {
+        let source = self.source(name, only)?;
+        let entries = safetensors::entries(source.all().unwrap_or_default(), source.len())
+            .map_err(|error| error.in_file(source.label()))?;
+        Ok((source, entries))
     }
 
     /// A file of at most `max` bytes, where it is there.

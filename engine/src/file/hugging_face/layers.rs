@@ -100,11 +100,9 @@ fn usual(config: &Object, row: &Row, layers: u64, rotated: Option<&[bool]>) -> R
         Windows::All | Windows::Switched => true,
         Windows::Last => layer >= first,
         Windows::WithoutRope => on && rotated.is_some_and(|rotated| !rotated[layer as usize]),
-        // Gemma 2's code has no key for it.
-        Windows::AllBut(2) => !(layer + 1).is_multiple_of(2),
         Windows::AllBut(usual) => {
-            let every = pattern.unwrap_or(usual);
-            every == 0 || !(layer + 1).is_multiple_of(every)
+            let given = pattern.filter(|_| row.knows("sliding_window_pattern"));
+            !(layer + 1).is_multiple_of(given.unwrap_or(usual))
         }
     };
     if pattern == Some(0) {

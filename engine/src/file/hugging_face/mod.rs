@@ -44,9 +44,7 @@ use self::{
     rows::Row,
 };
 use super::{
-    Header, Metadata, ModelFile, Source, TensorInfo, Value,
-    safetensors::{self, Entry},
-    types::TensorType,
+    Header, Metadata, ModelFile, Source, TensorInfo, Value, safetensors::Entry, types::TensorType,
 };
 use crate::{Error, Result, Unsupported, file::short};
 
@@ -93,20 +91,17 @@ pub(super) fn open(path: &Path) -> Result<Option<ModelFile>> {
     let mut sources = Vec::new();
     let mut entries = Vec::new();
     for name in &shards.names {
-        let source = folder.source(name, shards.index.is_empty())?;
-        let all = source.all().unwrap_or_default();
-        entries.push(
-            safetensors::entries(all, source.len())
-                .map_err(|error| error.in_file(source.label()))?,
-        );
+        let (source, tensors) = folder.tensors(name, shards.index.is_empty())?;
+        entries.push(tensors);
         sources.push(source);
     }
     shards.check(&folder, &entries)?;
     let row = rows::row_for(&config)?;
+    let settings = tokenizer::settings(&folder)?;
     let mut uses = switches::uses(&config, row);
-    uses.extend(tokenizer::uses(&folder)?);
+    uses.extend(tokenizer::uses(&settings));
     row.complete(&mut config);
-    let file = assemble(&folder, &config, sources, &entries)?;
+    let file = assemble(&folder, (&config, &settings), sources, &entries)?;
     Ok(Some(file.with_key_uses(uses)))
 }
 
@@ -121,12 +116,16 @@ fn place(path: &Path) -> Option<(PathBuf, Option<String>)> {
     if !(single || name == "config.json" || name.ends_with(".safetensors.index.json")) {
         return None;
     }
-    let folder = match path.parent() {
+    let single = (single && !name.contains("-of-")).then(|| name.to_owned());
+    Some((around(path), single))
+}
+
+/// The folder that a file lies in.
+fn around(file: &Path) -> PathBuf {
+    match file.parent() {
         Some(parent) if parent != Path::new("") => parent.to_owned(),
         _ => PathBuf::from("."),
-    };
-    let single = (single && !name.contains("-of-")).then(|| name.to_owned());
-    Some((folder, single))
+    }
 }
 
 fn shards(folder: &Folder, single: Option<String>) -> Result<Shards> {
@@ -192,7 +191,7 @@ impl Shards {
 /// Makes the model of what was read.
 fn assemble(
     folder: &Folder,
-    config: &Object,
+    (config, settings): (&Object, &Object),
     mut sources: Vec<Source>,
     entries: &[Vec<Entry>],
 ) -> Result<ModelFile> {
@@ -236,7 +235,7 @@ fn assemble(
         tensors.push(tensor);
         sources.push(source);
     }
-    metadata.extend(tokenizer::read(folder, config, rows)?);
+    metadata.extend(tokenizer::read(folder, config, settings, rows)?);
     let label = folder.0.display().to_string();
     let header = Header::of(Metadata(metadata), tensors).map_err(|error| error.in_file(&label))?;
     Ok(ModelFile::of_parts(

@@ -7,7 +7,8 @@ use std::{
 };
 
 use super::{
-    super::{Header, Metadata, ModelFile, TensorInfo, Value, safetensors},
+    super::{Header, Metadata, ModelFile, TensorInfo, Value, safetensors::Entry},
+    around,
     json::{Folder, Object},
     names::{self, Named},
     rows,
@@ -45,9 +46,7 @@ pub(super) fn open(path: &Path) -> Result<Option<ModelFile>> {
         return Ok(None);
     };
     let alpha = alpha(&config)?;
-    let source = folder.source(WEIGHTS, true)?;
-    let entries = safetensors::entries(source.all().unwrap_or_default(), source.len())
-        .map_err(|error| error.in_file(source.label()))?;
+    let (source, entries) = folder.tensors(WEIGHTS, true)?;
     let tensors = entries.iter().map(tensor);
     let tensors: Result<Vec<TensorInfo>> = tensors.collect();
     let tensors = tensors.map_err(|error| error.in_file(source.label()))?;
@@ -73,10 +72,7 @@ fn place(path: &Path) -> Option<PathBuf> {
         return Some(path.to_owned());
     }
     let name = path.file_name()?.to_str()?;
-    let parent = path.parent().filter(|parent| *parent != Path::new(""));
-    [CONFIG, WEIGHTS]
-        .contains(&name)
-        .then(|| parent.map_or_else(|| PathBuf::from("."), Path::to_owned))
+    [CONFIG, WEIGHTS].contains(&name).then(|| around(path))
 }
 
 /// Alpha, by which the product of a pair is scaled, over its rank.
@@ -116,7 +112,7 @@ fn alpha(config: &Object) -> Result<f64> {
 }
 
 /// A half of a pair, under the name that GGUF gives it.
-fn tensor(entry: &safetensors::Entry) -> Result<TensorInfo> {
+fn tensor(entry: &Entry) -> Result<TensorInfo> {
     let unknown = || {
         let name = &entry.name;
         Error::unsupported(

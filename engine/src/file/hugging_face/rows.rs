@@ -17,12 +17,8 @@ pub(super) struct Row {
     pub norm_offset: bool,
     /// Keys that must be there; the others have a value that goes without saying.
     pub required: &'static [&'static str],
-    /// Keys that this architecture reads as others do, beyond [`SHARED`].
-    shared: &'static [&'static str],
-    /// Keys that only few read.
-    pub reads: &'static [&'static str],
-    /// Keys that it alone reads.
-    also_reads: &'static [&'static str],
+    /// Lists of the keys that its code reads, beyond [`SHARED`].
+    reads: &'static [&'static [&'static str]],
     /// Values, as JSON, that `transformers` has for keys that are left out, where GGUF's readers have others.
     defaults: &'static [(&'static str, &'static str)],
     /// Layers with a window.
@@ -57,9 +53,7 @@ const fn row(architecture: &'static str, family: &'static str) -> Row {
         names: &[],
         norm_offset: false,
         required: REQUIRED,
-        shared: LLAMAS,
-        reads: &["hidden_act"],
-        also_reads: &[],
+        reads: &[LLAMAS, &["hidden_act"]],
         defaults: &[],
         windows: Windows::None,
         biases: Biases::AsStored,
@@ -71,28 +65,19 @@ const fn row(architecture: &'static str, family: &'static str) -> Row {
 const GEMMA: Row = Row {
     names: NORM_AFTER,
     norm_offset: true,
-    reads: &[
-        "hidden_activation",
-        "query_pre_attn_scalar",
-        "attn_logit_softcapping",
-        "final_logit_softcapping",
-        "use_bidirectional_attention",
-        "attention_bias",
-        "sliding_window",
-        "layer_types",
-    ],
+    reads: &[LLAMAS, GEMMAS],
     biases: Biases::Attention,
     ..row("", "")
 };
 
 const ROWS: &[Row] = &[
     Row {
-        reads: &["hidden_act", "attention_bias", "mlp_bias"],
+        reads: &[LLAMAS, &["hidden_act", "attention_bias", "mlp_bias"]],
         biases: Biases::AttentionAndMlp,
         ..row("LlamaForCausalLM", "llama")
     },
     Row {
-        reads: &["hidden_act", "sliding_window"],
+        reads: &[LLAMAS, &["hidden_act", "sliding_window"]],
         defaults: &[("num_key_value_heads", "8"), ("sliding_window", "4096")],
         windows: Windows::All,
         biases: Biases::None,
@@ -100,10 +85,13 @@ const ROWS: &[Row] = &[
     },
     Row {
         reads: &[
-            "hidden_act",
-            "sliding_window",
-            "num_local_experts",
-            "num_experts_per_tok",
+            LLAMAS,
+            &[
+                "hidden_act",
+                "sliding_window",
+                "num_local_experts",
+                "num_experts_per_tok",
+            ],
         ],
         defaults: &[
             ("num_key_value_heads", "8"),
@@ -116,26 +104,13 @@ const ROWS: &[Row] = &[
         ..row("MixtralForCausalLM", "llama")
     },
     Row {
-        reads: &[
-            "hidden_act",
-            "use_sliding_window",
-            "sliding_window",
-            "max_window_layers",
-            "layer_types",
-        ],
+        reads: &[LLAMAS, QWENS],
         defaults: QWEN_DEFAULTS,
         windows: Windows::Last,
         ..row("Qwen2ForCausalLM", "qwen2")
     },
     Row {
-        reads: &[
-            "hidden_act",
-            "use_sliding_window",
-            "sliding_window",
-            "max_window_layers",
-            "layer_types",
-            "attention_bias",
-        ],
+        reads: &[LLAMAS, QWENS, &["attention_bias"]],
         defaults: QWEN_DEFAULTS,
         windows: Windows::Last,
         biases: Biases::Attention,
@@ -143,17 +118,20 @@ const ROWS: &[Row] = &[
     },
     Row {
         reads: &[
-            "hidden_act",
-            "use_sliding_window",
-            "sliding_window",
-            "attention_bias",
-            "num_experts",
-            "num_local_experts",
-            "num_experts_per_tok",
-            "moe_intermediate_size",
-            "norm_topk_prob",
-            "mlp_only_layers",
-            "decoder_sparse_step",
+            LLAMAS,
+            &[
+                "hidden_act",
+                "use_sliding_window",
+                "sliding_window",
+                "attention_bias",
+                "num_experts",
+                "num_local_experts",
+                "num_experts_per_tok",
+                "moe_intermediate_size",
+                "norm_topk_prob",
+                "mlp_only_layers",
+                "decoder_sparse_step",
+            ],
         ],
         defaults: &[
             ("num_key_value_heads", "4"),
@@ -181,10 +159,14 @@ const ROWS: &[Row] = &[
     Row {
         architecture: "Gemma3ForCausalLM",
         family: "gemma3",
-        also_reads: &[
-            "sliding_window_pattern",
-            "_sliding_window_pattern",
-            "rope_local_base_freq",
+        reads: &[
+            LLAMAS,
+            GEMMAS,
+            &[
+                "sliding_window_pattern",
+                "_sliding_window_pattern",
+                "rope_local_base_freq",
+            ],
         ],
         defaults: &[
             ("num_key_value_heads", "4"),
@@ -197,21 +179,24 @@ const ROWS: &[Row] = &[
         ..GEMMA
     },
     Row {
-        reads: &["hidden_act", "sliding_window"],
+        reads: &[LLAMAS, &["hidden_act", "sliding_window"]],
         windows: Windows::All,
         biases: Biases::None,
         ..row("Phi3ForCausalLM", "phi3")
     },
     Row {
         reads: &[
-            "hidden_act",
-            "attention_bias",
-            "mlp_bias",
-            "use_sliding_window",
-            "sliding_window",
-            "layer_types",
-            "no_rope_layers",
-            "no_rope_layer_interval",
+            LLAMAS,
+            &[
+                "hidden_act",
+                "attention_bias",
+                "mlp_bias",
+                "use_sliding_window",
+                "sliding_window",
+                "layer_types",
+                "no_rope_layers",
+                "no_rope_layer_interval",
+            ],
         ],
         defaults: &[
             ("num_key_value_heads", "4"),
@@ -224,13 +209,16 @@ const ROWS: &[Row] = &[
     },
     Row {
         reads: &[
-            "hidden_act",
-            "attention_bias",
-            "mlp_bias",
-            "embedding_multiplier",
-            "residual_multiplier",
-            "attention_multiplier",
-            "logits_scaling",
+            LLAMAS,
+            &[
+                "hidden_act",
+                "attention_bias",
+                "mlp_bias",
+                "embedding_multiplier",
+                "residual_multiplier",
+                "attention_multiplier",
+                "logits_scaling",
+            ],
         ],
         defaults: &[("attention_multiplier", "1.0")],
         biases: Biases::AttentionAndMlp,
@@ -238,15 +226,14 @@ const ROWS: &[Row] = &[
     },
     Row {
         names: NORM_AFTER,
-        reads: &["hidden_act", "attention_bias"],
+        reads: &[LLAMAS, &["hidden_act", "attention_bias"]],
         biases: Biases::Attention,
         ..row("Olmo2ForCausalLM", "olmo2")
     },
     Row {
         names: GPT2,
         required: REQUIRED_GPT2,
-        shared: &[],
-        reads: &[
+        reads: &[&[
             "activation_function",
             "n_layer",
             "n_embd",
@@ -257,7 +244,7 @@ const ROWS: &[Row] = &[
             "scale_attn_weights",
             "scale_attn_by_inverse_layer_idx",
             "add_cross_attention",
-        ],
+        ]],
         transposed: &["attn_qkv", "attn_output", "ffn_up", "ffn_down"],
         ..row("GPT2LMHeadModel", "gpt2")
     },
@@ -345,6 +332,27 @@ const LLAMAS: &[&str] = &[
     "original_max_position_embeddings",
 ];
 
+/// Keys that Gemma 2 and 3 read.
+const GEMMAS: &[&str] = &[
+    "hidden_activation",
+    "query_pre_attn_scalar",
+    "attn_logit_softcapping",
+    "final_logit_softcapping",
+    "use_bidirectional_attention",
+    "attention_bias",
+    "sliding_window",
+    "layer_types",
+];
+
+/// Keys that the dense Qwens read.
+const QWENS: &[&str] = &[
+    "hidden_act",
+    "use_sliding_window",
+    "sliding_window",
+    "max_window_layers",
+    "layer_types",
+];
+
 /// The row of a configuration.
 ///
 /// # Errors
@@ -372,9 +380,8 @@ pub(super) fn row_for(config: &Object) -> Result<&'static Row> {
 impl Row {
     /// Whether models of this architecture read `key`; `transformers` passes over what they do not.
     pub fn knows(&self, key: &str) -> bool {
-        [SHARED, self.shared, self.reads, self.also_reads]
-            .iter()
-            .any(|keys| keys.contains(&key))
+        let mut lists = self.reads.iter().chain([&SHARED]);
+        lists.any(|keys| keys.contains(&key))
     }
 
     /// Puts the values that `transformers` has for keys that are left out.

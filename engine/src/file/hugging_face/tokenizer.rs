@@ -17,6 +17,8 @@ use crate::{Error, Result, Unsupported};
 /// The longest `tokenizer.json` that is read, bytes. Vocabularies of 262 thousand tokens take 33 MB.
 const BYTES_MAX: u64 = 96 << 20;
 
+const SETTINGS: &str = "tokenizer_config.json";
+
 /// Names of the special tokens that every tokenizer may have, in the order in which they are added.
 const NAMED: [&str; 7] = [
     "bos_token",
@@ -61,7 +63,12 @@ struct Special {
 
 /// The metadata of a folder's tokenizer; those of none where there is no `tokenizer.json`. `rows`: tokens that the model
 /// has an embedding for.
-pub(super) fn read(folder: &Folder, config: &Object, rows: u64) -> Result<Entries> {
+pub(super) fn read(
+    folder: &Folder,
+    config: &Object,
+    settings: &Object,
+    rows: u64,
+) -> Result<Entries> {
     let name = "tokenizer.json";
     let Some(bytes) = folder.bytes(name, BYTES_MAX)? else {
         if folder.has("tokenizer.model") {
@@ -81,15 +88,10 @@ pub(super) fn read(folder: &Folder, config: &Object, rows: u64) -> Result<Entrie
         .map_err(|_| Error::bad_file("it is not UTF-8; download it again").in_file(&label))?;
     let file: File = serde_json::from_str(&text)
         .map_err(|error| Error::bad_file(format!("{error}; download it again")).in_file(&label))?;
-    let settings = folder.object("tokenizer_config.json")?;
-    let settings = settings.unwrap_or_else(|| Object {
-        label: folder.label("tokenizer_config.json"),
-        map: Map::new(),
-    });
     settings.refuse(TOKENIZER_SETTINGS)?;
     let mut entries = Entries::new();
     let mut set = |key: &str, value| entries.insert(format!("lantern.tokenizer.{key}"), value);
-    let (special, added) = added(folder, &file, &settings, &label)?;
+    let (special, added) = added(folder, &file, settings, &label)?;
     set("added", Value::Text(json!(added).to_string()));
     let named = |name: &str| special.named.iter().find(|(key, _)| key == name);
     for (key, name) in [("bos", "bos_token"), ("eos", "eos_token")] {
@@ -103,16 +105,21 @@ pub(super) fn read(folder: &Folder, config: &Object, rows: u64) -> Result<Entrie
     set("ends", Value::Integers(ends(folder, config)?));
     set("file", Value::Text(label));
     set("json", Value::Text(text));
-    entries.extend(templates(folder, &settings)?);
+    entries.extend(templates(folder, settings)?);
     Ok(entries)
 }
 
+/// `tokenizer_config.json`; one without keys where it is missing.
+pub(super) fn settings(folder: &Folder) -> Result<Object> {
+    let there = folder.object(SETTINGS)?;
+    Ok(there.unwrap_or_else(|| Object {
+        label: folder.label(SETTINGS),
+        map: Map::new(),
+    }))
+}
+
 /// Keys of `tokenizer_config.json`, and how each is used.
-pub(super) fn uses(folder: &Folder) -> Result<Vec<KeyUse>> {
-    const NAME: &str = "tokenizer_config.json";
-    let Some(settings) = folder.object(NAME)? else {
-        return Ok(Vec::new());
-    };
+pub(super) fn uses(settings: &Object) -> Vec<KeyUse> {
     let each = |key: &String| {
         let known = TOKENIZER_SETTINGS.iter().find(|(name, _)| name == key);
         let passed_over = match known {
@@ -120,9 +127,9 @@ pub(super) fn uses(folder: &Folder) -> Result<Vec<KeyUse>> {
             None if !key.ends_with("_token") => Some("transformers does nothing with it"),
             _ => None,
         };
-        KeyUse::new(&format!("{NAME}: {key}"), passed_over)
+        KeyUse::new(&format!("{SETTINGS}: {key}"), passed_over)
     };
-    Ok(settings.map.keys().map(each).collect())
+    settings.map.keys().map(each).collect()
 }
 
 /// Ids of the tokens that end a text.
