@@ -4,7 +4,7 @@ use std::path::Path;
 
 use lantern_engine::{
     ChatTemplate, CompletionOptions, FinishReason, Message, Session, Tokenizer, answer_room,
-    fit_conversation,
+    fit_conversation, template_input,
 };
 use serde_json::json;
 
@@ -54,7 +54,7 @@ struct Chat<'a> {
     tokenizer: &'a Tokenizer,
     template: &'a ChatTemplate,
     sampling: CompletionOptions,
-    /// Where the system message went was said.
+    /// Set once it was said that the template takes no system message.
     noted: bool,
     /// Tokens that the model was trained for.
     trained: usize,
@@ -194,9 +194,7 @@ impl Chat<'_> {
     fn tokens(&mut self) -> Result<Vec<u32>> {
         let context = self.session.context();
         let room = answer_room(context, self.sampling.max_tokens);
-        let input = json!({
-            "messages": self.messages, "tools": null, "documents": null, "add_generation_prompt": true,
-        });
+        let input = template_input(&self.messages);
         let (template, tokenizer) = (self.template, self.tokenizer);
         let special = self.sampling.special;
         let fitted = fit_conversation(template, tokenizer, &input, special, context, room)?;

@@ -43,7 +43,7 @@ pub use file::ModelFile;
 pub use generate::{
     Chat, Completion, CompletionEvent, CompletionOptions, Fitted, LanguageModel, Message,
     OpenEvent, OpenOptions, Perplexity, PrepareOptions, Prompt, TUNING_SECONDS, Timings, Trial,
-    Usage, answer_room, conversation, fit_conversation,
+    Usage, answer_room, conversation, fit_conversation, template_input,
 };
 #[cfg(feature = "blocking")]
 pub use generate::{Reply, open, open_with};

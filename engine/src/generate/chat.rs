@@ -32,7 +32,7 @@ impl Message {
 }
 
 /// A conversation as tokens, up to where the assistant speaks. Texts of control tokens in messages are text, unless
-/// `special`. The template is told, as by `transformers`, that there are no tools and no documents.
+/// `special`.
 ///
 /// # Errors
 /// [`Error::Template`](crate::Error::Template) where the template refuses the messages.
@@ -42,8 +42,13 @@ pub fn conversation(
     messages: &[Message],
     special: bool,
 ) -> Result<ChatPrompt> {
-    let input = json!({"messages": messages, "tools": null, "documents": null, "add_generation_prompt": true});
-    template.prompt(input, tokenizer, special)
+    template.prompt(template_input(messages), tokenizer, special)
+}
+
+/// Input of a chat template for a conversation up to where the assistant speaks. The template is told, as by
+/// `transformers`, that there are no tools and no documents.
+pub fn template_input(messages: &[Message]) -> Value {
+    json!({"messages": messages, "tools": null, "documents": null, "add_generation_prompt": true})
 }
 
 /// A conversation that was made to fit a context.

@@ -13,7 +13,9 @@ mod prepare;
 
 #[cfg(feature = "blocking")]
 pub use blocking::{Reply, open, open_with};
-pub use chat::{Chat, Fitted, Message, answer_room, conversation, fit_conversation};
+pub use chat::{
+    Chat, Fitted, Message, answer_room, conversation, fit_conversation, template_input,
+};
 pub use complete::{Completion, CompletionEvent, CompletionOptions, Prompt, Timings, Usage};
 pub use language_model::{LanguageModel, OpenOptions};
 pub use perplexity::Perplexity;
