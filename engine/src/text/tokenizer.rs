@@ -155,14 +155,15 @@ impl Tokenizer {
     /// Ids of a text that is to be continued: BOS before it as the file says, unless it begins with one, and no EOS.
     /// `special`: special tokens in the text are parsed; else they are text, but for a BOS at the start.
     pub fn encode_prompt(&self, text: &str, special: bool) -> Result<Vec<u32>> {
-        let has_bos = self.has_bos(text);
+        let before = self.before()?;
+        let has_bos = self.begins(text, &before);
         let literal = if special {
             Vec::new()
         } else {
             self.control_marks(text)
         };
         let literal = &literal[usize::from(has_bos).min(literal.len())..];
-        let mut tokens = if has_bos { Vec::new() } else { self.before()? };
+        let mut tokens = if has_bos { Vec::new() } else { before };
         tokens.extend(self.encode_around(text, literal)?);
         Ok(tokens)
     }
@@ -182,8 +183,13 @@ impl Tokenizer {
 
     /// The file wants BOS before every text, and `text` begins with it.
     pub fn has_bos(&self, text: &str) -> bool {
+        self.before().is_ok_and(|before| self.begins(text, &before))
+    }
+
+    /// Whether the tokens `before` every text begin with BOS, and `text` does too.
+    fn begins(&self, text: &str, before: &[u32]) -> bool {
         let bos = self.vocabulary.bos;
-        let wanted = self.before().is_ok_and(|all| all.first().copied() == bos);
+        let wanted = before.first().copied() == bos;
         let bos = bos.filter(|_| wanted).and_then(|bos| self.text(bos));
         bos.is_some_and(|bos| text.starts_with(bos))
     }

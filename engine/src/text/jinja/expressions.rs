@@ -162,23 +162,26 @@ impl Parser {
     }
 
     fn or(&mut self) -> Result<Expr> {
-        let line = self.line();
-        let mut left = self.and()?;
-        while self.skip_name("or") {
-            let right = self.and()?;
-            let height = tallest([&left, &right]);
-            left = Parser::node(line, ExprKind::Or(Box::new([left, right])), height)?;
-        }
-        Ok(left)
+        self.joined("or", Parser::and, ExprKind::Or)
     }
 
     fn and(&mut self) -> Result<Expr> {
+        self.joined("and", Parser::not, ExprKind::And)
+    }
+
+    /// Expressions that `part` reads with `word` between them, joined from the left.
+    fn joined(
+        &mut self,
+        word: &str,
+        part: fn(&mut Parser) -> Result<Expr>,
+        kind: fn(Box<[Expr; 2]>) -> ExprKind,
+    ) -> Result<Expr> {
         let line = self.line();
-        let mut left = self.not()?;
-        while self.skip_name("and") {
-            let right = self.not()?;
+        let mut left = part(self)?;
+        while self.skip_name(word) {
+            let right = part(self)?;
             let height = tallest([&left, &right]);
-            left = Parser::node(line, ExprKind::And(Box::new([left, right])), height)?;
+            left = Parser::node(line, kind(Box::new([left, right])), height)?;
         }
         Ok(left)
     }

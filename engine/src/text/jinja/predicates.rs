@@ -128,31 +128,12 @@ fn alone(renderer: &mut Renderer<'_>, name: &str, value: &Value) -> Result<bool>
         "mapping" => matches!(value, Value::Dict(_)),
         "lower" => strings::is(&renderer.text(value)?, "islower"),
         "upper" => strings::is(&renderer.text(value)?, "isupper"),
-        "sequence" => matches!(
-            value,
-            Value::Undefined(_)
-                | Value::Str(_)
-                | Value::Markup(_)
-                | Value::List(_)
-                | Value::Tuple(_)
-                | Value::Group(_)
-                | Value::Dict(_)
-                | Value::Range(_)
-        ),
-        "iterable" => matches!(
-            value,
-            Value::Undefined(_)
-                | Value::Str(_)
-                | Value::Markup(_)
-                | Value::List(_)
-                | Value::Tuple(_)
-                | Value::Group(_)
-                | Value::Dict(_)
-                | Value::Range(_)
-                | Value::View(..)
-                | Value::Iterator(_)
-                | Value::Loop(_)
-        ),
+        "sequence" => is_sequence(value),
+        "iterable" => {
+            let passed_once =
+                matches!(value, Value::View(..) | Value::Iterator(_) | Value::Loop(_));
+            is_sequence(value) || passed_once
+        }
         "callable" => matches!(
             value,
             Value::Undefined(_)
@@ -164,4 +145,19 @@ fn alone(renderer: &mut Renderer<'_>, name: &str, value: &Value) -> Result<bool>
         ),
         _ => return fail(format!("No test named '{name}'.")),
     })
+}
+
+/// Whether a value has a length, and its parts by index or key.
+fn is_sequence(value: &Value) -> bool {
+    matches!(
+        value,
+        Value::Undefined(_)
+            | Value::Str(_)
+            | Value::Markup(_)
+            | Value::List(_)
+            | Value::Tuple(_)
+            | Value::Group(_)
+            | Value::Dict(_)
+            | Value::Range(_)
+    )
 }
