@@ -1,16 +1,10 @@
 //! Templates against Jinja2 itself, set up as `transformers` sets it up: every filter and test on every kind of value, every operator
 //! between them, every method, and what templates are made of. The same text to the byte, or both refuse.
 
-use std::{
-    io::Write,
-    path::Path,
-    process::{Command, Stdio},
-};
-
 use lantern_engine::{ChatTemplate, Error};
 use serde_json::{Map, Value, json};
 
-use crate::support::models::folder;
+use crate::support::{models::folder, python};
 
 /// Parts that the cases are made of, and the input of all.
 struct Cases(Map<String, Value>);
@@ -61,34 +55,12 @@ impl Cases {
 
 /// Renders templates with Jinja2. None where it is not installed; in CI that is a failure.
 fn rendered_by_jinja2(input: &Value, templates: &[String]) -> Option<Vec<Value>> {
-    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let tools = here.join("../target/tools/python");
-    if !tools.join("jinja2").is_dir() {
-        let missing =
-            "the Python package jinja2 is not in target/tools; `cargo verify` installs it";
-        assert!(std::env::var_os("CI").is_none(), "{missing}");
-        eprintln!("left out: {missing}");
-        return None;
-    }
-    let mut python = Command::new("python3")
-        .env("PYTHONPATH", tools)
+    let mut script = python::script("jinja2", "render_jinja.py")?;
+    script
         .env("PYTHONIOENCODING", "utf-8")
-        .args(["-W", "ignore"]) // of escapes that Python would rather not see
-        .arg(here.join("tests/support/render_jinja.py"))
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let cases = json!({"input": input, "templates": templates}).to_string();
-    python
-        .stdin
-        .take()
-        .unwrap()
-        .write_all(cases.as_bytes())
-        .unwrap();
-    let output = python.wait_with_output().unwrap();
-    assert!(output.status.success());
-    Some(serde_json::from_slice(&output.stdout).unwrap())
+        .env("PYTHONWARNINGS", "ignore"); // of escapes that Python would rather not see
+    let answer = python::answer(script, &json!({"input": input, "templates": templates}));
+    Some(serde_json::from_str(&answer).unwrap())
 }
 
 /// Whether Python writes an address in memory, which no other program can.

@@ -1,7 +1,7 @@
 //! Tokenizers of Hugging Face folders give the ids of the originals: Python's `tokenizers` over files of every shape, and what
 //! `transformers` makes of the files beside them. Each key that is known has a say in that, or a reason why it has none.
 
-use std::{fmt::Write as _, fs, io::Write as _, path::PathBuf, process::Stdio};
+use std::{fmt::Write as _, fs, path::PathBuf};
 
 use lantern_engine::{
     Error, ModelFile, Tokenizer,
@@ -51,21 +51,8 @@ type Original = (Vec<u32>, Vec<u32>, Vec<u32>, String);
 /// Python's answers for each file and each text.
 fn originals(files: &[Json], texts: &[String]) -> Option<Vec<Vec<Original>>> {
     let files: Vec<String> = files.iter().map(Json::to_string).collect();
-    let mut script = python::script("tokenizers", "tokens_of_texts.py")?
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let given = json!({"files": files, "texts": texts}).to_string();
-    script
-        .stdin
-        .take()
-        .unwrap()
-        .write_all(given.as_bytes())
-        .unwrap();
-    let output = script.wait_with_output().unwrap();
-    assert!(output.status.success());
-    let lines = String::from_utf8(output.stdout).unwrap();
+    let script = python::script("tokenizers", "tokens_of_texts.py")?;
+    let lines = python::answer(script, &json!({"files": files, "texts": texts}));
     Some(
         lines
             .lines()

@@ -1,6 +1,12 @@
 //! Python's packages that `cargo verify` installs, for scripts beside this file.
 
-use std::{path::Path, process::Command};
+use std::{
+    io::Write,
+    path::Path,
+    process::{Command, Stdio},
+};
+
+use serde_json::Value;
 
 /// A script, ready to run with `package`. None, with a line that says so, where the package is not installed; in CI that is a
 /// failure.
@@ -20,4 +26,19 @@ pub fn script(package: &str, name: &str) -> Option<Command> {
         .env("PYTHONPATH", tools)
         .arg(here.join("tests/support").join(name));
     Some(command)
+}
+
+/// Output of a script that is given `input` as JSON; it must end with 0.
+pub fn answer(mut script: Command, input: &Value) -> String {
+    let mut running = script
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut stdin = running.stdin.take().unwrap();
+    stdin.write_all(input.to_string().as_bytes()).unwrap();
+    drop(stdin);
+    let output = running.wait_with_output().unwrap();
+    assert!(output.status.success());
+    String::from_utf8(output.stdout).unwrap()
 }
