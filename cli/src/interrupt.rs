@@ -1,6 +1,6 @@
 //! Ctrl-C: the first asks long work to stop where it is, the second ends the program at once.
-//! Where nothing looks at the flag (waiting for stdin, a download) the first one ends it at once too; at a prompt without a
-//! line editor it says so first.
+//! The first one ends it at once, too, where nothing looks at the flag (waiting for stdin, a download); at a prompt without
+//! a line editor it says so first.
 
 use std::{
     ops::ControlFlow,

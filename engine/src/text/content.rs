@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::{ChatTemplate, Tokenizer};
 use crate::{Error, Result};
 
-/// Where characters to mark a place by are looked for: rare Han letters, which templates neither escape nor change the case of.
+/// Candidates for characters that mark a place: rare Han letters, which templates neither escape nor change the case of.
 const LETTERS: Range<u32> = 0x2_0000..0x2_A6D0;
 
 /// Names that are the tokenizer's own words, and no content.

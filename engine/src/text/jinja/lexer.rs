@@ -247,7 +247,7 @@ impl<'a> Lexer<'a> {
     }
 }
 
-/// Where the next tag begins.
+/// Place at which the next tag begins.
 fn next_tag(text: &str) -> Option<usize> {
     text.match_indices('{')
         .map(|(at, _)| at)

@@ -38,7 +38,7 @@ pub(super) fn number(text: &str, after_dot: bool) -> Result<Option<(Kind, usize)
     }
 }
 
-/// Where the digits of a base end that begin at `at`; single underscores may stand between them, or before the first.
+/// End of the digits of a base that begin at `at`; single underscores may stand between them, or before the first.
 fn digits_end(bytes: &[u8], mut at: usize, base: u32, underscore_first: bool) -> usize {
     let is_digit = |at: usize| {
         bytes
@@ -58,7 +58,7 @@ fn digits_end(bytes: &[u8], mut at: usize, base: u32, underscore_first: bool) ->
     }
 }
 
-/// Where a number with a fraction or an exponent ends.
+/// End of a number with a fraction or an exponent.
 fn float_end(bytes: &[u8]) -> Option<usize> {
     let whole = digits_end(bytes, 0, 10, false);
     let mut end = whole;

@@ -136,7 +136,7 @@ impl Fields<'_> {
     }
 }
 
-/// Where the brace is that ends a field.
+/// Place of the brace that ends a field.
 fn end_of_field(text: &str) -> Result<usize> {
     let mut open = 1;
     for (at, char) in text.char_indices() {

@@ -50,7 +50,7 @@ pub(super) enum Function {
     StrftimeNow,
 }
 
-/// Which part of a dictionary a view shows.
+/// Part of a dictionary that a view shows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum View {
     Keys,
