@@ -70,8 +70,9 @@ enum Next {
 
 /// Talks until the lines end.
 pub fn run(args: &Args) -> Result {
-    let sampling = args.sampling.completion()?;
+    args.sampling.validate()?;
     let file = args.load.open(args.model.model.as_deref())?;
+    let sampling = args.sampling.completion(&file)?;
     let tokenizer = file.tokenizer()?;
     let missing = || {
         Failure::Message("this model has no chat template; use `lantern run` with it".to_owned())

@@ -76,6 +76,7 @@ fn print_json(path: &str, file: &ModelFile, types: &Types) -> Result {
         "version": file.version(),
         "config": config.as_ref().ok(),
         "cache_bytes": caches.map(BTreeMap::from_iter),
+        "sampler": file.completion_options().ok().map(|options| options.sampler),
         "config_error": config.err().map(|error| error.to_string()),
         "metadata": metadata,
         "keys": file.key_uses(),
@@ -96,6 +97,14 @@ fn caches(file: &ModelFile, config: &Config) -> Result<Vec<(String, u64)>> {
         (name, config.cache_bytes(cache, context, CHUNK))
     };
     Ok(CacheType::ALL.into_iter().filter(runs).map(bytes).collect())
+}
+
+/// How the model's authors advise to sample, or Lantern's own way.
+fn sampling(file: &ModelFile) -> String {
+    match file.completion_options() {
+        Ok(options) => options.sampler.to_string(),
+        Err(error) => format!("no: {error}"),
+    }
 }
 
 fn print_table(path: &str, file: &ModelFile, types: &Types) -> Result {
@@ -125,6 +134,7 @@ fn print_table(path: &str, file: &ModelFile, types: &Types) -> Result {
         // A vocabulary without a model is worth a look too.
         Err(error) => rows.push(row("runs", format!("no: {error}"))),
     }
+    rows.push(row("sampling", sampling(file)));
     let count: usize = types.values().map(|stored| stored.tensors).sum();
     rows.push(row("tensors", count.to_string()));
     rows.extend(types.iter().map(|(kind, stored)| {

@@ -81,8 +81,9 @@ struct Timings {
 /// Generates.
 pub fn run(args: &Args) -> Result {
     let text = prompt_text(args)?;
-    let sampling = args.sampling.completion()?;
+    args.sampling.validate()?;
     let file = args.load.open(args.model.model.as_deref())?;
+    let sampling = args.sampling.completion(&file)?;
     let tokenizer = file.tokenizer()?;
     let tokens = prompt_tokens(args, &file, &tokenizer, &text, sampling.special)?;
     file.admit(&tokens, &args.load.options())?;

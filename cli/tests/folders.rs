@@ -8,8 +8,8 @@ use std::{fs, path::PathBuf};
 use support::{folder, lantern, run};
 
 /// A model of no blocks to speak of: three small tensors, and a tokenizer of three letters.
-fn model() -> PathBuf {
-    let folder = folder("folder-model");
+fn model(name: &str) -> PathBuf {
+    let folder = folder(name);
     let put = |name: &str, bytes: &[u8]| fs::write(folder.join(name), bytes).unwrap();
     put(
         "config.json",
@@ -33,7 +33,7 @@ fn model() -> PathBuf {
 
 #[test]
 fn a_folder_is_a_model() {
-    let (cache, model) = (folder("folder-cache"), model());
+    let (cache, model) = (folder("folder-cache"), model("folder-model"));
     let paths = [
         model.clone(),
         model.join("config.json"),
@@ -60,4 +60,45 @@ fn a_folder_is_a_model() {
     let (code, _, stderr) = run(lantern(&cache).arg("info").arg(&model));
     assert_eq!(code, 1);
     assert!(stderr.contains("download the weights too"), "{stderr}");
+}
+
+/// Without a flag tokens are sampled as the model's authors advise; a flag wins, and what is not done is refused by name.
+#[test]
+fn advice_on_sampling_is_followed() {
+    let (cache, model) = (folder("advice-cache"), model("advice-model"));
+    let advice = model.join("generation_config.json");
+    let sampling = |flags: &[&str]| {
+        let (code, stdout, stderr) = run(lantern(&cache)
+            .args(["run", "-v", "--raw", "-n", "1", "-p", "ab"])
+            .args(flags)
+            .arg(&model));
+        let line = stderr.lines().find(|line| line.contains("sampling: "));
+        (code, line.map(str::to_owned), format!("{stdout}{stderr}"))
+    };
+    fs::write(
+        &advice,
+        r#"{"do_sample": true, "temperature": 0.6, "top_k": 20}"#,
+    )
+    .unwrap();
+    let (_, line, all) = sampling(&["--seed", "7"]);
+    let line = line.unwrap_or_else(|| panic!("{all}"));
+    assert!(
+        line.contains("sampling: temperature 0.6, top-k 20, seed 7"),
+        "{line}"
+    );
+    let (_, line, all) = sampling(&["--top-k", "3", "--greedy", "--repeat-penalty", "1.1"]);
+    let line = line.unwrap_or_else(|| panic!("{all}"));
+    assert!(
+        line.contains("sampling: temperature 0, repeat penalty 1.1, seed"),
+        "{line}"
+    );
+    let (_, stdout, _) = run(lantern(&cache).arg("info").arg(&model));
+    assert!(stdout.contains("temperature 0.6, top-k 20"), "{stdout}");
+    fs::write(&advice, r#"{"num_beams": 4}"#).unwrap();
+    let (code, _, all) = sampling(&[]);
+    assert_eq!(code, 1, "{all}");
+    assert!(
+        all.contains("num_beams is 4, which changes what is generated"),
+        "{all}"
+    );
 }

@@ -2,7 +2,10 @@
 
 use std::{fs, path::Path};
 
-use lantern_engine::{ModelFile, file::KeyUse};
+use lantern_engine::{
+    ModelFile,
+    file::{GENERATION_KEYS, GenerationKey, KeyUse},
+};
 use safetensors::Dtype;
 use serde_json::{Value as Json, json};
 
@@ -120,4 +123,97 @@ fn every_key_is_read_or_refused_or_known_to_be_harmless() {
         }
     }
     assert!(silent.is_empty(), "{}", silent.join("\n"));
+}
+
+/// A value for a key of `generation_config.json` that should count.
+fn advice(key: &str) -> Json {
+    match key {
+        "eos_token_id" => json!([1, 5]),
+        "do_sample" | "token_healing" => json!(true),
+        "temperature" | "top_p" | "min_p" | "typical_p" | "repetition_penalty" => json!(0.25),
+        "stop_strings" => json!(["END", "STOP"]),
+        key if key.ends_with("_token_id") => json!(0),
+        key if key.ends_with("_ids") || key.ends_with("_tokens") => json!([[3]]),
+        _ => json!(3),
+    }
+}
+
+#[test]
+fn every_key_of_generation_has_its_say_or_a_reason() {
+    let path = models::folder("families").join("llama.gguf");
+    let folder = folder("generation");
+    export(&ModelFile::open(&path).unwrap(), &folder, Dtype::F16, 1);
+    let tokenizer = json!({"model": {"type": "WordLevel", "vocab": {"a": 0}, "unk_token": "a"}});
+    fs::write(folder.join("tokenizer.json"), tokenizer.to_string()).unwrap();
+    let path = folder.join("generation_config.json");
+    // Options of a completion and tokens that end a text, or the error; and why the key is passed over.
+    let outcome = |config: Json| {
+        fs::write(&path, config.to_string()).unwrap();
+        let file = ModelFile::open(&folder).unwrap();
+        let ends = file.metadata().integers("lantern.tokenizer.ends").unwrap();
+        let options = file.completion_options().map_err(|error| error.to_string());
+        let uses = file.key_uses().into_iter();
+        let uses: Vec<KeyUse> = uses
+            .filter(|used| used.key.starts_with("generation_config.json"))
+            .collect();
+        (options.map(|options| format!("{options:?} {ends:?}")), uses)
+    };
+    let before = outcome(json!({})).0;
+    let foreign = [("foreign", GenerationKey::Harmless(""))];
+    for (key, how) in GENERATION_KEYS.iter().chain(&foreign) {
+        let (after, uses) = outcome(json!({*key: advice(key)}));
+        assert_eq!(uses[0].key, format!("generation_config.json: {key}"));
+        let passed_over = uses[0].passed_over.is_some();
+        assert_eq!(
+            passed_over,
+            matches!(how, GenerationKey::Harmless(_)),
+            "{key}"
+        );
+        match how {
+            GenerationKey::Read => assert_ne!(after, before, "{key}"),
+            GenerationKey::Harmless(_) => assert_eq!(after, before, "{key}"),
+            GenerationKey::Only(neutral) => {
+                assert!(after.unwrap_err().contains(key), "{key}");
+                for nothing in [json!(null), json!(false), json!([]), json!(neutral)] {
+                    // Ids of tokens count from 0.
+                    if !(key.ends_with("_token_id") && nothing.is_number()) {
+                        assert_eq!(outcome(json!({*key: nothing})).0, before, "{key}");
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// As transformers would sample where the file says so, and as Lantern does where it is silent.
+#[test]
+fn advice_of_a_folder_is_that_of_transformers() {
+    let path = models::folder("families").join("llama.gguf");
+    let folder = folder("advice");
+    export(&ModelFile::open(&path).unwrap(), &folder, Dtype::F16, 1);
+    let sampler = |config: Json| {
+        fs::write(folder.join("generation_config.json"), config.to_string()).unwrap();
+        let options = ModelFile::open(&folder).unwrap().completion_options();
+        let sampler = options.unwrap().sampler;
+        (
+            sampler.temperature,
+            sampler.top_k,
+            sampler.top_p,
+            sampler.min_p,
+        )
+    };
+    assert_eq!(sampler(json!({})), (0.8, 40, 0.95, 0.05));
+    assert_eq!(sampler(json!({"do_sample": true})), (1.0, 50, 1.0, 0.0));
+    let qwen = json!({"do_sample": true, "temperature": 0.6, "top_k": 20, "top_p": 0.95});
+    assert_eq!(sampler(qwen), (0.6, 20, 0.95, 0.0));
+    assert_eq!(sampler(json!({"temperature": 0.5})), (0.5, 40, 0.95, 0.05));
+    let greedy = json!({"do_sample": false, "temperature": 0.5});
+    assert_eq!(sampler(greedy), (0.0, 40, 0.95, 0.05));
+    let wrong = json!({"top_p": 1.5});
+    fs::write(folder.join("generation_config.json"), wrong.to_string()).unwrap();
+    let error = ModelFile::open(&folder).unwrap_err().to_string();
+    assert!(
+        error.contains("top_p is 1.5, where a number from 0 to 1 is needed"),
+        "{error}"
+    );
 }

@@ -108,7 +108,7 @@ export interface Message {
   [key: string]: unknown;
 }
 
-/** How an answer is sampled. */
+/** How an answer is sampled; what is left out is as the model's file advises, or else has the default. */
 export interface CompletionOptions {
   /** 0 always takes the likeliest token. Default 0.8. */
   temperature?: number;

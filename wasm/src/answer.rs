@@ -11,54 +11,37 @@ use wasm_bindgen::prelude::*;
 
 use crate::{LoadedModel, error::Result, model::asked};
 
-/// How to sample; names as OpenAI has them, and what is missing as llama.cpp has it.
-#[derive(Deserialize)]
+/// How to sample, where it is not as the model's authors advise; names as OpenAI has them, and what is missing as llama.cpp
+/// has it.
+#[derive(Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 struct Options {
-    temperature: f32,
-    top_p: f32,
-    top_k: u32,
-    min_p: f32,
+    temperature: Option<f32>,
+    top_p: Option<f32>,
+    top_k: Option<u32>,
+    min_p: Option<f32>,
     max_tokens: Option<usize>,
     stop: Vec<String>,
     seed: u64,
     frequency_penalty: f32,
     presence_penalty: f32,
-    repeat_penalty: f32,
+    repeat_penalty: Option<f32>,
     ignore_eos: bool,
 }
 
-impl Default for Options {
-    fn default() -> Options {
-        let sampler = SamplerOptions::default();
-        Options {
-            temperature: sampler.temperature,
-            top_p: sampler.top_p,
-            top_k: sampler.top_k,
-            min_p: sampler.min_p,
-            max_tokens: None,
-            stop: Vec::new(),
-            seed: sampler.seed,
-            frequency_penalty: sampler.frequency_penalty,
-            presence_penalty: sampler.presence_penalty,
-            repeat_penalty: sampler.repeat_penalty,
-            ignore_eos: false,
-        }
-    }
-}
-
 impl Options {
-    fn completion(self) -> CompletionOptions {
+    fn completion(self, advised: CompletionOptions) -> CompletionOptions {
+        let own = &advised.sampler;
         let sampler = SamplerOptions::default()
-            .temperature(self.temperature)
-            .top_k(self.top_k)
-            .top_p(self.top_p)
-            .min_p(self.min_p)
-            .repeat_penalty(self.repeat_penalty)
+            .temperature(self.temperature.unwrap_or(own.temperature))
+            .top_k(self.top_k.unwrap_or(own.top_k))
+            .top_p(self.top_p.unwrap_or(own.top_p))
+            .min_p(self.min_p.unwrap_or(own.min_p))
+            .repeat_penalty(self.repeat_penalty.unwrap_or(own.repeat_penalty))
             .frequency_penalty(self.frequency_penalty)
             .presence_penalty(self.presence_penalty)
             .seed(self.seed);
-        let options = CompletionOptions::default()
+        let options = advised
             .sampler(sampler)
             .max_tokens(self.max_tokens)
             .ignore_end(self.ignore_eos);
@@ -109,7 +92,7 @@ impl LoadedModel {
         progress: Function,
     ) -> Result<String> {
         let options: Options = serde_json::from_str(&options)?;
-        let options = options.completion();
+        let options = options.completion(self.advised()?);
         let (tokens, context) = (prompt.len() + sampled.len(), self.session.context());
         if tokens >= context {
             let tokens = tokens + 1;

@@ -4,9 +4,9 @@ use std::ops::ControlFlow;
 
 use js_sys::Function;
 use lantern_engine::{
-    CacheType, ChatTemplate, Config, Error, LoadOptions, Model, ModelFile, OpenEvent, Precision,
-    PrepareOptions, Saved, Session, TRIAL_SECONDS, Tokenizer, Trial, Unsupported, answer_room,
-    fit_conversation,
+    CacheType, ChatTemplate, CompletionOptions, Config, Error, LoadOptions, Model, ModelFile,
+    OpenEvent, Precision, PrepareOptions, Saved, Session, TRIAL_SECONDS, Tokenizer, Trial,
+    Unsupported, answer_room, fit_conversation,
 };
 use serde::{Deserialize, Serialize};
 use wasm_bindgen::prelude::*;
@@ -79,6 +79,7 @@ pub struct LoadedModel {
     info: Info,
     tokenizer: lantern_engine::Result<Tokenizer>,
     template: lantern_engine::Result<Option<ChatTemplate>>,
+    advised: lantern_engine::Result<CompletionOptions>,
     pub(crate) session: Session,
     pub(crate) load_seconds: f64,
 }
@@ -130,6 +131,7 @@ impl LoadedModel {
             info,
             tokenizer,
             template,
+            advised: file.completion_options(),
             session,
             load_seconds: start.elapsed().as_secs_f64(),
         })
@@ -254,6 +256,11 @@ impl LoadedModel {
 
     pub(crate) fn tokenizer(&self) -> Result<&Tokenizer> {
         Ok(self.tokenizer.as_ref().map_err(again)?)
+    }
+
+    /// Options of an answer as the model's authors advise.
+    pub(crate) fn advised(&self) -> Result<CompletionOptions> {
+        Ok(self.advised.as_ref().map_err(again)?.clone())
     }
 
     /// The tokenizer beside the session, for both at once.

@@ -6,11 +6,11 @@ const entry = (key, label, value, min, max, step, help) => ({ key, label, value,
 
 /** No value: nothing is passed on, and the engine decides. */
 const SAMPLING = [
-  entry('temperature', 'Temperature', 0.8, 0, 2, 0.05, '0 always takes the likeliest word; higher is bolder.'),
-  entry('top_p', 'Top p', 0.95, 0.05, 1, 0.05, 'Only the likeliest words that reach this sum.'),
-  entry('top_k', 'Top k', 40, 0, 1000, 1, 'Only that many of the likeliest; 0 for all.'),
-  entry('min_p', 'Min p', 0.05, 0, 1, 0.01, 'Only words at least this likely, beside the likeliest.'),
-  entry('repeat_penalty', 'Repeat penalty', 1, 1, 2, 0.05, '1 for none; higher avoids what was just said.'),
+  entry('temperature', 'Temperature', null, 0, 2, 0.05, '0 always takes the likeliest word; higher is bolder. Empty: as the model’s file advises, or 0.8.'),
+  entry('top_p', 'Top p', null, 0.05, 1, 0.05, 'Only the likeliest words that reach this sum. Empty: as the file advises, or 0.95.'),
+  entry('top_k', 'Top k', null, 0, 1000, 1, 'Only that many of the likeliest; 0 for all. Empty: as the file advises, or 40.'),
+  entry('min_p', 'Min p', null, 0, 1, 0.01, 'Only words at least this likely, beside the likeliest. Empty: as the file advises, or 0.05.'),
+  entry('repeat_penalty', 'Repeat penalty', null, 1, 2, 0.05, '1 for none; higher avoids what was just said. Empty: as the file advises, or 1.'),
   entry('max_tokens', 'Longest answer', null, 1, 131072, 1, 'In tokens; empty: until the context is full.'),
   entry('seed', 'Seed', null, 0, 4294967295, 1, 'The same seed draws the same answer; empty: a new one each time.'),
 ];

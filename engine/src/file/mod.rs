@@ -31,7 +31,7 @@ pub use choice::preferred_file;
 pub(crate) use formats::format_of;
 pub use gguf::{Header, TensorInfo};
 #[cfg(feature = "safetensors")]
-pub use hugging_face::{KeyRole, TOKENIZER_SETTINGS};
+pub use hugging_face::{GENERATION_KEYS, GenerationKey, KeyRole, TOKENIZER_SETTINGS};
 pub use key_uses::KeyUse;
 pub use metadata::{Metadata, Value};
 pub use model_file::ModelFile;

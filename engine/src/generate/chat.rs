@@ -140,7 +140,7 @@ impl LanguageModel {
             model: self.clone(),
             session: None,
             messages: Vec::new(),
-            options: CompletionOptions::default(),
+            options: self.completion_options(),
         }
     }
 }

@@ -2,7 +2,10 @@
 
 use std::{ops::ControlFlow, sync::Arc};
 
-use super::prepare::{OpenEvent, PrepareOptions, Trial};
+use super::{
+    complete::CompletionOptions,
+    prepare::{OpenEvent, PrepareOptions, Trial},
+};
 use crate::{
     CacheType, ChatTemplate, Error, Gpu, GpuOptions, LoadOptions, Model, ModelFile, Precision,
     Result, Session, Tokenizer, Tuning, Unsupported,
@@ -97,6 +100,7 @@ struct Parts {
     model: Model,
     tokenizer: Tokenizer,
     template: Option<ChatTemplate>,
+    options: CompletionOptions,
 }
 
 impl LanguageModel {
@@ -111,6 +115,7 @@ impl LanguageModel {
     ) -> Result<LanguageModel> {
         // What cannot be read is said before anything long begins.
         let (tokenizer, template) = (file.tokenizer()?, file.chat_template()?);
+        let completion = file.completion_options()?;
         let gpu = if let Some(gpu) = &options.gpu {
             gpu.clone()
         } else {
@@ -129,6 +134,7 @@ impl LanguageModel {
             model,
             tokenizer,
             template,
+            options: completion,
         })))
     }
 
@@ -152,6 +158,12 @@ impl LanguageModel {
             Error::unsupported(Unsupported::Template, message.to_owned())
         };
         self.0.template.as_ref().ok_or_else(missing)
+    }
+
+    /// Options of a completion as the model's authors advise, to change and give to [`LanguageModel::complete`]; a
+    /// [`Chat`](crate::Chat) begins with them.
+    pub fn completion_options(&self) -> CompletionOptions {
+        self.0.options.clone()
     }
 
     /// A session with an empty cache.

@@ -3,6 +3,7 @@
 //! Natively [`open`], [`Chat::user`] and [`LanguageModel::complete`] block, with the feature `blocking`, which is on by
 //! default; an answer is then computed on a thread of its own. What is `async` runs everywhere, and needs no runtime.
 
+mod advice;
 #[cfg(feature = "blocking")]
 mod blocking;
 mod chat;

@@ -1,5 +1,7 @@
 //! A model's numbers, from the header's metadata and checked: sizes are sane before anything is allocated by them.
 
+use std::collections::BTreeSet;
+
 use lantern_kernels::experts::MAX_TOP_K;
 use serde::Serialize;
 
@@ -129,42 +131,58 @@ impl ModelFile {
 impl Config {
     /// The configuration of a model file.
     pub fn of(file: &ModelFile) -> Result<Config> {
-        Config::read(file).map_err(|error| error.in_file(file.label()))
+        let read = || {
+            let (family, prefix) = families::family(file.metadata())?;
+            Config::read(&Keys::new(file, prefix), family)
+        };
+        read().map_err(|error| error.in_file(file.label()))
     }
 
-    fn read(file: &ModelFile) -> Result<Config> {
-        let (family, prefix) = families::family(file.metadata())?;
+    /// Keys of the header that decide the configuration; none where the model is not run.
+    pub(super) fn keys_read(file: &ModelFile) -> Option<BTreeSet<String>> {
+        let (family, prefix) = families::family(file.metadata()).ok()?;
+        let keys = Keys::new(file, prefix);
+        Config::read(&keys, family).ok()?;
+        Some(keys.asked())
+    }
+
+    fn read(keys: &Keys, family: &Family) -> Result<Config> {
+        let file = keys.file;
         stated::check(file.metadata(), family)?;
-        let keys = Keys { file, prefix };
-        gguf_keys::check(&keys)?;
+        gguf_keys::check(keys)?;
         let (dim, heads) = (
             keys.required("embedding_length")?,
             keys.required("attention.head_count")?,
         );
         let kv_heads = keys.optional("attention.head_count_kv")?.unwrap_or(heads);
-        let head_dim = head_dim(&keys, dim, (heads, kv_heads))?;
+        let head_dim = head_dim(keys, dim, (heads, kv_heads))?;
         let draft_layers = keys.optional("nextn_predict_layers")?.unwrap_or(0);
         let layers = keys.required("block_count")?.checked_sub(draft_layers);
         let layers = layers.filter(|&layers| layers > 0).ok_or_else(|| {
             Error::bad_file(format!("{draft_layers} draft blocks leave no other"))
         })?;
-        let recurrent_layers = recurrent_layers(&keys, family, layers)?;
-        let experts = experts(&keys)?;
-        let ffn_dim = match (experts, keys.optional("expert_feed_forward_length")?) {
-            (Some(_), Some(own)) => own,
-            _ => keys.required("feed_forward_length")?,
+        let recurrent_layers = recurrent_layers(keys, family, layers)?;
+        let experts = experts(keys)?;
+        let expert_dim = || keys.optional("expert_feed_forward_length");
+        let ffn_dim = match experts.map(|_| expert_dim()).transpose()?.flatten() {
+            Some(own) => own,
+            None => keys.required("feed_forward_length")?,
         };
         let context = keys.required("context_length")?;
-        let rope = Rope::of(&keys, head_dim, context)?;
-        let rope_style = rope_style(&keys, family, &rope)?;
-        let local_rope = local_rope(&keys, family, &rope)?;
+        let rope = Rope::of(keys, head_dim, context)?;
+        let rope_style = rope_style(keys, family, &rope)?;
+        let local_rope = local_rope(keys, family, &rope)?;
         let learned = file.tensor("position_embd.weight");
         let learned = learned.and_then(|t| t.shape.get(1)).copied();
-        let window = keys.optional("attention.sliding_window")?.or(family.window);
-        let windowed_layers = windowed_layers(&keys, family, layers)?;
+        let windowed_layers = windowed_layers(keys, family, layers)?;
+        let window = if windowed_layers.contains(&true) {
+            keys.optional("attention.sliding_window")?.or(family.window)
+        } else {
+            None
+        };
         // No name is worth refusing a model for.
         let name = file.metadata().text("general.name").ok().flatten();
-        let name = name.unwrap_or(prefix).to_owned();
+        let name = name.unwrap_or(keys.prefix).to_owned();
         let layer_norm = family.norm == NormKind::Layer;
         Ok(Config {
             family: family.name.to_string(),
@@ -177,20 +195,20 @@ impl Config {
             ffn_dim,
             experts,
             activation: family.activation,
-            vocab_size: vocab_size(file, prefix)?,
+            vocab_size: vocab_size(keys)?,
             context,
             rope,
             rope_style,
             local_rope,
-            rotated_layers: rotated_layers(&keys, family, layers)?,
+            rotated_layers: rotated_layers(keys, family, layers)?,
             learned_positions: learned.map(|rows| u32::try_from(rows).unwrap_or(u32::MAX)),
-            window: window.filter(|_| windowed_layers.contains(&true)),
+            window,
             windowed_layers,
             layer_norm,
-            norm_epsilon: norm_epsilon(file, prefix, layer_norm)?,
-            scales: scales(&keys, family, (dim, heads, head_dim, layers))?,
+            norm_epsilon: norm_epsilon(keys, layer_norm)?,
+            scales: scales(keys, family, (dim, heads, head_dim, layers))?,
             attention_gate: family.attention_gate,
-            delta_net: delta_net_sizes(&keys, family)?,
+            delta_net: delta_net_sizes(keys, family)?,
             recurrent_layers,
             ffn_norm_name: family.ffn_norm_name,
             draft_layers,
@@ -421,15 +439,15 @@ fn scales(
 }
 
 /// The norms' epsilon.
-fn norm_epsilon(file: &ModelFile, prefix: &str, layer_norm: bool) -> Result<f32> {
+fn norm_epsilon(keys: &Keys, layer_norm: bool) -> Result<f32> {
     let kind = if layer_norm {
         "layer_norm_epsilon"
     } else {
         "layer_norm_rms_epsilon"
     };
-    let epsilon = format!("{prefix}.attention.{kind}");
+    let epsilon = keys.key(&format!("attention.{kind}"));
     let missing = || Error::bad_file(format!("metadata {epsilon} is missing"));
-    let norm_epsilon = file.metadata().f32(&epsilon)?.ok_or_else(missing)?;
+    let norm_epsilon = keys.metadata().f32(&epsilon)?.ok_or_else(missing)?;
     if !(norm_epsilon.is_finite() && norm_epsilon >= 0.0) {
         return Err(Error::bad_file(format!(
             "metadata {epsilon} is {norm_epsilon}"
@@ -439,21 +457,22 @@ fn norm_epsilon(file: &ModelFile, prefix: &str, layer_norm: bool) -> Result<f32>
 }
 
 /// Rows of the embedding, which the metadata and the tokenizer must not contradict.
-fn vocab_size(file: &ModelFile, prefix: &str) -> Result<u32> {
-    let embedding = file.tensor("token_embd.weight");
+fn vocab_size(keys: &Keys) -> Result<u32> {
+    let embedding = keys.file.tensor("token_embd.weight");
     let embedding =
         embedding.ok_or_else(|| Error::bad_file("tensor token_embd.weight is missing"))?;
     let rows = embedding.shape.get(1).copied().unwrap_or(0);
     let vocab_size = u32::try_from(rows).ok().filter(|&v| v > 0 && v <= LARGEST);
     let vocab_size =
         vocab_size.ok_or_else(|| Error::bad_file(format!("token_embd.weight has {rows} rows")))?;
-    let claimed = file.metadata().u32(&format!("{prefix}.vocab_size"))?;
+    let key = keys.key("vocab_size");
+    let claimed = keys.metadata().u32(&key)?;
     if let Some(claimed) = claimed.filter(|&claimed| claimed != vocab_size && claimed > 0) {
         return Err(Error::bad_file(format!(
-            "metadata {prefix}.vocab_size is {claimed}, but token_embd.weight has {rows} rows"
+            "metadata {key} is {claimed}, but token_embd.weight has {rows} rows"
         )));
     }
-    let tokens = file.metadata().texts("tokenizer.ggml.tokens")?;
+    let tokens = keys.metadata().texts("tokenizer.ggml.tokens")?;
     let tokens = tokens.map_or(0, <[String]>::len);
     if tokens > vocab_size as usize {
         return Err(Error::bad_file(format!(

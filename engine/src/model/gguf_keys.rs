@@ -1,65 +1,7 @@
-//! Keys that GGUF has for numbers of models: each is read, changes nothing that is computed, or is run with one value only.
-//! The names are those of llama.cpp's `gguf-py`; of keys that it has no name for, no program knows the meaning.
+//! Keys that GGUF has for numbers of models which are run with one value only. The names are those of llama.cpp's `gguf-py`.
 
-use super::{families, keys::Keys};
-use crate::{
-    Error, ModelFile, Result, Unsupported,
-    file::{KeyUse, Value},
-};
-
-/// Keys behind the family's name that [`Config`](super::config::Config) reads.
-const READ: &[&str] = &[
-    "vocab_size",
-    "context_length",
-    "embedding_length",
-    "block_count",
-    "feed_forward_length",
-    "expert_feed_forward_length",
-    "expert_count",
-    "expert_used_count",
-    "nextn_predict_layers",
-    "full_attention_interval",
-    "logit_scale",
-    "residual_scale",
-    "embedding_scale",
-    "attn_logit_softcapping",
-    "final_logit_softcapping",
-    "attention.head_count",
-    "attention.head_count_kv",
-    "attention.key_length",
-    "attention.value_length",
-    "attention.layer_norm_epsilon",
-    "attention.layer_norm_rms_epsilon",
-    "attention.sliding_window",
-    "attention.sliding_window_pattern",
-    "attention.scale",
-    "attention.recurrent_layers",
-    "rope.dimension_count",
-    "rope.freq_base",
-    "rope.freq_base_swa",
-    "rope.scale_linear",
-    "rope.scaling.type",
-    "rope.scaling.factor",
-    "rope.scaling.attn_factor",
-    "rope.scaling.original_context_length",
-    "rope.scaling.yarn_beta_fast",
-    "rope.scaling.yarn_beta_slow",
-    "ssm.conv_kernel",
-    "ssm.inner_size",
-    "ssm.state_size",
-    "ssm.time_step_rank",
-    "ssm.group_count",
-];
-
-/// Keys that change nothing that is computed here, and why.
-#[rustfmt::skip] // a table
-const HARMLESS: &[(&str, &str)] = &[
-    ("rope.scaling.finetuned",   "says how the model was trained"),
-    ("rope.dimension_sections",  "the positions of text are the same in each section"),
-    ("tensor_data_layout",       "tensors are found by name"),
-    ("pooling_type",             "for embeddings of whole texts"),
-    ("expert_weights_norm",      "the family says it"),
-];
+use super::keys::Keys;
+use crate::{Error, Result, Unsupported, file::Value};
 
 /// Value that changes nothing.
 enum Neutral {
@@ -173,39 +115,4 @@ pub(super) fn check(keys: &Keys) -> Result<()> {
         }
     }
     Ok(())
-}
-
-impl ModelFile {
-    /// Keys of the model's settings, in the file's order of names, each with what becomes of it: of `config.json` and the
-    /// tokenizer's files where the model is a folder, of the header where it is a GGUF file.
-    pub fn key_uses(&self) -> Vec<KeyUse> {
-        if let Some(uses) = self.folder_key_uses() {
-            return uses.to_vec();
-        }
-        let prefix = families::family(self.metadata()).map_or("", |(_, prefix)| prefix);
-        let each = |key: &String| {
-            let name = key.strip_prefix(prefix).and_then(|k| k.strip_prefix('.'));
-            KeyUse::new(key, passed_over(key, name))
-        };
-        self.metadata().0.keys().map(each).collect()
-    }
-}
-
-/// Reason why nothing reads `key`, which is `name` behind the family's name; none where it is read.
-fn passed_over(key: &str, name: Option<&str>) -> Option<&'static str> {
-    let read = ["general.architecture", "general.name", "general.alignment"];
-    if read.contains(&key) || key.starts_with("split.") || key.starts_with("tokenizer.") {
-        return None;
-    }
-    if key.starts_with("general.") {
-        return Some("describes the file");
-    }
-    let Some(name) = name else {
-        return Some("says nothing of this model");
-    };
-    match HARMLESS.iter().find(|(harmless, _)| *harmless == name) {
-        Some((_, why)) => Some(why),
-        None if READ.contains(&name) || NEUTRAL.iter().any(|(key, _)| *key == name) => None,
-        None => Some("no key of GGUF's"),
-    }
 }

@@ -1,6 +1,8 @@
 //! Numbers of a model under the keys of its family, as converters write them: a 0 where a key is optional says that there is
 //! none, and an array with the same value for each layer is that value.
 
+use std::{cell::RefCell, collections::BTreeSet};
+
 use crate::{
     Error, ModelFile, Result, Unsupported,
     file::{Metadata, Value},
@@ -9,16 +11,33 @@ use crate::{
 /// Larger numbers than any model has; products of two stay far from overflow.
 pub(super) const LARGEST: u32 = 1 << 24;
 
-/// Metadata under the prefix of the model's architecture.
+/// Metadata under the prefix of the model's architecture, which remembers what it was asked for.
 pub(super) struct Keys<'f> {
     pub file: &'f ModelFile,
     pub prefix: &'f str,
+    asked: RefCell<BTreeSet<String>>,
 }
 
-impl Keys<'_> {
+impl<'f> Keys<'f> {
+    pub fn new(file: &'f ModelFile, prefix: &'f str) -> Keys<'f> {
+        let asked = RefCell::default();
+        Keys {
+            file,
+            prefix,
+            asked,
+        }
+    }
+
     /// The whole key, for messages and for questions of other kinds.
     pub fn key(&self, name: &str) -> String {
-        format!("{}.{name}", self.prefix)
+        let key = format!("{}.{name}", self.prefix);
+        self.asked.borrow_mut().insert(key.clone());
+        key
+    }
+
+    /// All keys that were asked for.
+    pub fn asked(self) -> BTreeSet<String> {
+        self.asked.into_inner()
     }
 
     pub fn metadata(&self) -> &Metadata {

@@ -6,6 +6,7 @@ pub mod families;
 pub mod ffn;
 pub mod forward;
 mod gguf_keys;
+mod key_uses;
 mod keys;
 pub mod layout;
 pub mod lora;

@@ -55,17 +55,20 @@ impl Rope {
                 "{dimensions} of a head's {head_dim} values cannot be rotated in pairs"
             )));
         }
-        let factor = number("scaling.factor")?;
+        let factor = || number("scaling.factor");
         let kind = keys.key("rope.scaling.type");
         let scaling = match keys.metadata().text(&kind)? {
             Some("none") => Scaling::None,
             // The factors of LongRoPE on single frequencies are tensors.
             None | Some("linear" | "longrope") => {
-                let factor = factor.or(number("scale_linear")?);
+                let factor = match factor()? {
+                    None => number("scale_linear")?,
+                    some => some,
+                };
                 factor.map_or(Scaling::None, |factor| Scaling::Linear { factor })
             }
             Some("yarn") => Scaling::Yarn {
-                factor: factor.unwrap_or(1.0),
+                factor: factor()?.unwrap_or(1.0),
                 beta_fast: number("scaling.yarn_beta_fast")?.unwrap_or(32.0),
                 beta_slow: number("scaling.yarn_beta_slow")?.unwrap_or(1.0),
             },

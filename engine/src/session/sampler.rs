@@ -1,5 +1,7 @@
 //! How tokens are sampled. The sampling itself is the kernels `argmax` and `sample`.
 
+use std::fmt;
+
 use lantern_kernels::sample::Params;
 use serde::Serialize;
 
@@ -36,6 +38,44 @@ impl Default for SamplerOptions {
             min_p: 0.05,
             ..SamplerOptions::greedy()
         }
+    }
+}
+
+/// Settings that change something, for people.
+impl fmt::Display for SamplerOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let off = SamplerOptions::greedy();
+        write!(f, "temperature {}", self.temperature)?;
+        let cold = self.temperature == 0.0;
+        for (name, value, off, matters) in [
+            ("top-k", self.top_k as f32, off.top_k as f32, !cold),
+            ("top-p", self.top_p, off.top_p, !cold),
+            ("min-p", self.min_p, off.min_p, !cold),
+            (
+                "repeat penalty",
+                self.repeat_penalty,
+                off.repeat_penalty,
+                true,
+            ),
+            (
+                "frequency penalty",
+                self.frequency_penalty,
+                off.frequency_penalty,
+                true,
+            ),
+            (
+                "presence penalty",
+                self.presence_penalty,
+                off.presence_penalty,
+                true,
+            ),
+        ] {
+            #[expect(clippy::float_cmp, reason = "off is one very number")]
+            if matters && value != off {
+                write!(f, ", {name} {value}")?;
+            }
+        }
+        Ok(())
     }
 }
 

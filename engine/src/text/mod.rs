@@ -7,6 +7,7 @@
 mod byte_pairs;
 #[cfg(feature = "templates")]
 mod content;
+mod gguf_keys;
 #[cfg(feature = "safetensors")]
 mod hugging_face;
 #[cfg(not(feature = "safetensors"))]
@@ -26,6 +27,8 @@ mod template;
 mod tokenizer;
 mod vocabulary;
 
+pub(crate) use gguf_keys::passed_over;
+pub(crate) use hugging_face::uses as tokenizer_key_uses;
 #[cfg(feature = "safetensors")]
 pub use hugging_face::{PARTS, Part};
 pub use stream::TextStream;

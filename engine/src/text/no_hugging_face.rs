@@ -1,7 +1,10 @@
 //! Stands in the place of `hugging_face` where the feature `safetensors` is left out: there are no such tokenizers.
 
 use super::vocabulary::Vocabulary;
-use crate::{Error, Result, Unsupported, file::Metadata};
+use crate::{
+    Error, Result, Unsupported,
+    file::{KeyUse, Metadata},
+};
 
 /// The metadata that holds a folder's `tokenizer.json`.
 pub(super) const JSON: &str = "lantern.tokenizer.json";
@@ -29,4 +32,9 @@ impl HuggingFace {
     pub fn bytes(&self, _: u32) -> Vec<u8> {
         match *self {}
     }
+}
+
+/// No keys: no folder was read.
+pub(crate) fn uses(_: &Metadata) -> Vec<KeyUse> {
+    Vec::new()
 }

@@ -12,24 +12,38 @@ use super::gguf::{self, Gguf};
 /// Keys and values as a file to be has them.
 pub type Entries = Vec<(Vec<u8>, Vec<u8>)>;
 
-/// A model's metadata, but for its tokenizer; of values, those of plain types.
+/// A model's metadata, but for its tokenizer.
 pub fn metadata_of(file: &ModelFile) -> Entries {
     let of_model = |(key, _): &(&String, &Value)| !key.starts_with("tokenizer.");
-    let entry = |(key, value): (&String, &Value)| {
-        let bytes = match value {
-            Value::Unsigned(v) => gguf::value(gguf::U64, &v.to_le_bytes()),
-            Value::Float(v) => gguf::value(gguf::F64, &v.to_le_bytes()),
-            Value::Text(v) => gguf::text(v.as_bytes()),
-            other => panic!("{key} is {other:?}"),
-        };
-        (key.clone().into_bytes(), bytes)
+    let all = file.metadata().0.iter().filter(of_model);
+    all.map(|(key, value)| entry(key, value)).collect()
+}
+
+/// A key with its value.
+pub fn entry(key: &str, value: &Value) -> (Vec<u8>, Vec<u8>) {
+    let array =
+        |kind, values: Vec<Vec<u8>>| gguf::array(kind, values.len() as u64, &values.concat());
+    let bytes = match value {
+        Value::Unsigned(v) => gguf::value(gguf::U64, &v.to_le_bytes()),
+        Value::Signed(v) => gguf::value(gguf::I64, &v.to_le_bytes()),
+        Value::Float(v) => gguf::value(gguf::F64, &v.to_le_bytes()),
+        Value::Bool(v) => gguf::value(gguf::BOOL, &[u8::from(*v)]),
+        Value::Text(v) => gguf::text(v.as_bytes()),
+        Value::Integers(all) => array(
+            gguf::I64,
+            all.iter().map(|v| v.to_le_bytes().to_vec()).collect(),
+        ),
+        Value::Floats(all) => array(
+            gguf::F64,
+            all.iter().map(|v| v.to_le_bytes().to_vec()).collect(),
+        ),
+        Value::Texts(all) => array(
+            gguf::TEXT,
+            all.iter().map(|v| gguf::counted(v.as_bytes())).collect(),
+        ),
+        Value::Unusable { .. } => panic!("{key} is {value}"),
     };
-    file.metadata()
-        .0
-        .iter()
-        .filter(of_model)
-        .map(entry)
-        .collect()
+    (key.as_bytes().to_vec(), bytes)
 }
 
 /// A file with a model's weights as they are stored, and other metadata.

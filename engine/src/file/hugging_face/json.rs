@@ -213,7 +213,7 @@ impl Object {
 }
 
 /// Short enough for a line.
-fn shown(value: &Value) -> String {
+pub(super) fn shown(value: &Value) -> String {
     match value {
         Value::String(text) => short(text),
         Value::Array(all) => format!("a list of {}", all.len()),

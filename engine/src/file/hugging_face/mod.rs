@@ -16,8 +16,11 @@
 //! | `lantern.tokenizer.ends` | ids of more tokens that end a text |
 //! | `lantern.tokenizer.rows` | tokens that the model has an embedding for |
 //! | `lantern.tokenizer.split_special_tokens` | special tokens in a text are text |
+//! | `lantern.generation.stop` | texts that end what is generated |
+//! | `lantern.generation.refused` | message for who would generate, where `generation_config.json` asks for what is not done here |
 
 mod config;
+mod generation;
 mod json;
 mod layers;
 mod names;
@@ -36,7 +39,10 @@ use std::{
 use half::{bf16, f16};
 use serde::Deserialize;
 
-pub use self::settings::{KeyRole, TOKENIZER_SETTINGS};
+pub use self::{
+    generation::{GENERATION_KEYS, GenerationKey},
+    settings::{KeyRole, TOKENIZER_SETTINGS},
+};
 
 use self::{
     json::{Folder, Object},
@@ -98,10 +104,13 @@ pub(super) fn open(path: &Path) -> Result<Option<ModelFile>> {
     shards.check(&folder, &entries)?;
     let row = rows::row_for(&config)?;
     let settings = tokenizer::settings(&folder)?;
+    let generation = generation::open(&folder)?;
     let mut uses = switches::uses(&config, row);
-    uses.extend(tokenizer::uses(&settings));
+    uses.extend(tokenizer::uses(&folder, &settings)?);
+    uses.extend(generation.iter().flat_map(generation::uses));
     row.complete(&mut config);
-    let file = assemble(&folder, (&config, &settings), sources, &entries)?;
+    let settings = (&config, &settings, generation.as_ref());
+    let file = assemble(&folder, settings, sources, &entries)?;
     Ok(Some(file.with_key_uses(uses)))
 }
 
@@ -191,10 +200,11 @@ impl Shards {
 /// Makes the model of what was read.
 fn assemble(
     folder: &Folder,
-    (config, settings): (&Object, &Object),
+    settings: (&Object, &Object, Option<&Object>),
     mut sources: Vec<Source>,
     entries: &[Vec<Entry>],
 ) -> Result<ModelFile> {
+    let (config, _, generation) = settings;
     let row = rows::row_for(config)?;
     let (mut tensors, mut joints) = (Vec::new(), Joints::new());
     for (part, (source, entries)) in sources.iter().zip(entries).enumerate() {
@@ -235,7 +245,10 @@ fn assemble(
         tensors.push(tensor);
         sources.push(source);
     }
-    metadata.extend(tokenizer::read(folder, config, settings, rows)?);
+    metadata.extend(tokenizer::read(folder, settings, rows)?);
+    if let Some(generation) = generation {
+        metadata.extend(generation::metadata(generation)?);
+    }
     let label = folder.0.display().to_string();
     let header = Header::of(Metadata(metadata), tensors).map_err(|error| error.in_file(&label))?;
     Ok(ModelFile::of_parts(

@@ -18,6 +18,10 @@ use crate::{Error, Result, Unsupported};
 const BYTES_MAX: u64 = 96 << 20;
 
 const SETTINGS: &str = "tokenizer_config.json";
+const SPECIAL: &str = "special_tokens_map.json";
+
+/// Key of the settings that lists all added tokens, where it is there.
+const ADDED: &str = "added_tokens_decoder";
 
 /// Names of the special tokens that every tokenizer may have, in the order in which they are added.
 const NAMED: [&str; 7] = [
@@ -30,7 +34,7 @@ const NAMED: [&str; 7] = [
     "mask_token",
 ];
 
-type Entries = BTreeMap<String, Value>;
+pub(super) type Entries = BTreeMap<String, Value>;
 
 /// Parts of `tokenizer.json` that other files add to.
 #[derive(Deserialize)]
@@ -65,8 +69,7 @@ struct Special {
 /// has an embedding for.
 pub(super) fn read(
     folder: &Folder,
-    config: &Object,
-    settings: &Object,
+    (config, settings, generation): (&Object, &Object, Option<&Object>),
     rows: u64,
 ) -> Result<Entries> {
     let name = "tokenizer.json";
@@ -84,8 +87,11 @@ pub(super) fn read(
         return Ok([("tokenizer.ggml.model".to_owned(), none)].into());
     };
     let label = folder.label(name);
-    let text = String::from_utf8(bytes)
+    let mut text = String::from_utf8(bytes)
         .map_err(|_| Error::bad_file("it is not UTF-8; download it again").in_file(&label))?;
+    if text.starts_with('\u{feff}') {
+        text.remove(0); // a UTF-8 mark, as editors put it
+    }
     let file: File = serde_json::from_str(&text)
         .map_err(|error| Error::bad_file(format!("{error}; download it again")).in_file(&label))?;
     settings.refuse(TOKENIZER_SETTINGS)?;
@@ -102,7 +108,7 @@ pub(super) fn read(
     let splits = settings.boolean("split_special_tokens")?.unwrap_or(false);
     set("split_special_tokens", Value::Bool(splits));
     set("rows", Value::Unsigned(rows.min(u32::MAX.into())));
-    set("ends", Value::Integers(ends(folder, config)?));
+    set("ends", Value::Integers(ends(config, generation)?));
     set("file", Value::Text(label));
     set("json", Value::Text(text));
     entries.extend(templates(folder, settings)?);
@@ -118,8 +124,15 @@ pub(super) fn settings(folder: &Folder) -> Result<Object> {
     }))
 }
 
-/// Keys of `tokenizer_config.json`, and how each is used.
-pub(super) fn uses(settings: &Object) -> Vec<KeyUse> {
+/// Keys of `tokenizer_config.json` and `special_tokens_map.json`, and how each is used.
+pub(super) fn uses(folder: &Folder, settings: &Object) -> Result<Vec<KeyUse>> {
+    let map = folder.object(SPECIAL)?;
+    let in_map = map.iter().flat_map(|map| map.map.keys());
+    let in_map = in_map.map(|key| {
+        let whole = settings.map.contains_key(ADDED);
+        let passed_over = whole.then_some("tokenizer_config.json has the special tokens");
+        KeyUse::new(&format!("{SPECIAL}: {key}"), passed_over)
+    });
     let each = |key: &String| {
         let known = TOKENIZER_SETTINGS.iter().find(|(name, _)| name == key);
         let passed_over = match known {
@@ -129,13 +142,13 @@ pub(super) fn uses(settings: &Object) -> Vec<KeyUse> {
         };
         KeyUse::new(&format!("{SETTINGS}: {key}"), passed_over)
     };
-    settings.map.keys().map(each).collect()
+    Ok(settings.map.keys().map(each).chain(in_map).collect())
 }
 
 /// Ids of the tokens that end a text.
-fn ends(folder: &Folder, config: &Object) -> Result<Vec<i64>> {
+fn ends(config: &Object, generation: Option<&Object>) -> Result<Vec<i64>> {
     let mut ends = config.ids("eos_token_id")?;
-    if let Some(generation) = folder.object("generation_config.json")? {
+    if let Some(generation) = generation {
         ends.extend(generation.ids("eos_token_id")?);
     }
     let number = |id| i64::try_from(id).unwrap_or(i64::MAX);
@@ -155,19 +168,16 @@ fn added(
         map: settings.map.clone(),
     };
     let mut known: BTreeMap<u64, Token> = BTreeMap::new();
-    let whole = settings.map.contains_key("added_tokens_decoder");
+    let whole = settings.map.contains_key(ADDED);
     if whole {
-        let decoder = settings.object("added_tokens_decoder")?;
+        let decoder = settings.object(ADDED)?;
         for (id, value) in decoder.iter().flat_map(|decoder| &decoder.map) {
-            let id = id.parse().map_err(|_| {
-                settings.wrong("added_tokens_decoder", "an object with ids for keys")
-            })?;
-            known.insert(
-                id,
-                Token::of(value, false, &settings, "added_tokens_decoder")?,
-            );
+            let id = id
+                .parse()
+                .map_err(|_| settings.wrong(ADDED, "an object with ids for keys"))?;
+            known.insert(id, Token::of(value, false, &settings, ADDED)?);
         }
-    } else if let Some(map) = folder.object("special_tokens_map.json")? {
+    } else if let Some(map) = folder.object(SPECIAL)? {
         settings.map.extend(map.map); // which win
     }
     let mut special = Special::of(&settings, file)?;

@@ -1,12 +1,14 @@
 //! Keys of `tokenizer.json`, and what becomes of each. What no row has is refused: the file's form is closed.
 
+use std::collections::BTreeMap;
+
 use serde_json::Value as Json;
 
 use crate::{
     Error, Result, Unsupported,
     file::{
         KeyRole::{self, Harmless, Read, Refused},
-        short,
+        KeyUse, Metadata, short,
     },
 };
 
@@ -113,10 +115,8 @@ pub(super) fn check(part: &Part, value: &Json) -> Result<()> {
             ))),
         };
     };
-    let kind = value["type"].as_str();
-    let row = part.kinds.iter().find(|(known, _)| kind == Some(known));
-    let Some((kind, keys)) = row.or(part.kinds.first().filter(|(known, _)| known.is_empty()))
-    else {
+    let Some((kind, keys)) = part.kind(value) else {
+        let kind = value["type"].as_str();
         let known: Vec<&str> = part.kinds.iter().map(|(known, _)| *known).collect();
         let kind = kind.map_or_else(|| value["type"].to_string(), short);
         return Err(unsupported(format!(
@@ -125,9 +125,7 @@ pub(super) fn check(part: &Part, value: &Json) -> Result<()> {
         )));
     };
     for (key, value) in map.iter().filter(|(key, _)| *key != "type") {
-        let place = [name, kind, key];
-        let place = place.iter().filter(|name| !name.is_empty());
-        let place = place.copied().collect::<Vec<_>>().join(".");
+        let place = place(name, kind, key);
         match keys.iter().find(|(known, _)| known == key) {
             Some((_, Refused(why))) if is_set(value) => {
                 let value: String = value.to_string().chars().take(60).collect();
@@ -147,6 +145,67 @@ pub(super) fn check(part: &Part, value: &Json) -> Result<()> {
         .into_iter()
         .flatten()
         .try_for_each(|one| check(part, one))
+}
+
+/// Keys of the `tokenizer.json` of a folder, each once, with what becomes of it; none where the model is a GGUF file.
+pub(crate) fn uses(metadata: &Metadata) -> Vec<KeyUse> {
+    let text = metadata.text(super::JSON).ok().flatten();
+    let file: Option<Json> = text.and_then(|text| serde_json::from_str(text).ok());
+    let Some(file) = file else {
+        return Vec::new();
+    };
+    let mut all = BTreeMap::new();
+    for part in PARTS {
+        let value = match part.name {
+            "" => &file,
+            name => &file[name],
+        };
+        match value {
+            Json::Array(each) => each.iter().for_each(|one| part.uses(one, &mut all)),
+            one => part.uses(one, &mut all),
+        }
+    }
+    let each = |(key, passed_over): (String, _)| {
+        KeyUse::new(&format!("tokenizer.json: {key}"), passed_over)
+    };
+    all.into_iter().map(each).collect()
+}
+
+impl Part {
+    /// The kind that `value` is of, and its keys.
+    fn kind(&self, value: &Json) -> Option<&(&'static str, Keys)> {
+        let kind = value["type"].as_str();
+        let row = self.kinds.iter().find(|(known, _)| kind == Some(known));
+        row.or(self.kinds.first().filter(|(known, _)| known.is_empty()))
+    }
+
+    /// Adds the keys of `value`, and of the parts in it, that are set.
+    fn uses(&self, value: &Json, all: &mut BTreeMap<String, Option<&'static str>>) {
+        let Some((kind, keys)) = self.kind(value) else {
+            return;
+        };
+        for (key, how) in *keys {
+            if value.get(key).is_some() {
+                let passed_over = match how {
+                    Harmless(why) => Some(*why),
+                    Read | Refused(_) => None,
+                };
+                all.insert(place(self.name, kind, key), passed_over);
+            }
+        }
+        let inner = value.get(self.list).and_then(Json::as_array);
+        inner
+            .into_iter()
+            .flatten()
+            .for_each(|one| self.uses(one, all));
+    }
+}
+
+/// Key of a part of a kind, for people: `pre_tokenizer.Split.pattern`.
+fn place(part: &str, kind: &str, key: &str) -> String {
+    let names = [part, kind, key];
+    let names = names.into_iter().filter(|name| !name.is_empty());
+    names.collect::<Vec<_>>().join(".")
 }
 
 /// Something other than null, false and 0.

@@ -17,6 +17,7 @@ use tokenizers::{
     PreTokenizer, PreTokenizerWrapper, Tokenizer as Crate,
 };
 
+pub(crate) use self::keys::uses;
 pub use self::keys::{PARTS, Part};
 use self::{check::File, pieces::Pieces, regexes::Searches};
 use super::vocabulary::{Kind, Vocabulary};

@@ -1,0 +1,69 @@
+//! How a model's authors advise to generate with it: `general.sampling.…` of a GGUF file. What `generation_config.json` of a
+//! folder says has become the same keys.
+
+use super::complete::CompletionOptions;
+use crate::{Error, ModelFile, Result, SamplerOptions, Unsupported, file::Metadata};
+
+/// The order of samplers here, by llama.cpp's names; those that are not run do nothing where nothing is asked of them.
+const SEQUENCE: &str = "penalties;dry;top_n_sigma;top_k;typ_p;top_p;min_p;xtc;temperature";
+
+impl ModelFile {
+    /// Options of a completion as the model's authors advise, with Lantern's own where they say nothing.
+    ///
+    /// # Errors
+    /// [`Error::Unsupported`] where they ask for what is not done here, [`Error::BadFile`] for a value that makes no sense.
+    pub fn completion_options(&self) -> Result<CompletionOptions> {
+        let metadata = self.metadata();
+        if let Some(message) = metadata.text("lantern.generation.refused")? {
+            let message = message.to_owned();
+            return Err(Error::unsupported(Unsupported::Setting, message));
+        }
+        let options = CompletionOptions::default().sampler(sampler(metadata)?);
+        let stops = metadata.texts("lantern.generation.stop")?;
+        let stops = stops.unwrap_or_default().iter();
+        Ok(stops.fold(options, CompletionOptions::stop))
+    }
+}
+
+fn sampler(metadata: &Metadata) -> Result<SamplerOptions> {
+    let key = |name: &str| format!("general.sampling.{name}");
+    let number = |name: &str| metadata.f32(&key(name));
+    let refuse = |name: &str| {
+        let (key, value) = (key(name), metadata.get(&key(name)));
+        let value = value.map_or_else(String::new, ToString::to_string);
+        let message = format!(
+            "metadata {key} is {value}, which changes what is generated and is not done here"
+        );
+        Err(Error::unsupported(Unsupported::Setting, message))
+    };
+    for name in ["mirostat", "xtc_probability"] {
+        if number(name)?.is_some_and(|value| value != 0.0) {
+            return refuse(name);
+        }
+    }
+    if metadata
+        .text(&key("sequence"))?
+        .is_some_and(|order| order != SEQUENCE)
+    {
+        return refuse("sequence");
+    }
+    let own = SamplerOptions::default();
+    let repeat = number("penalty_repeat")?.unwrap_or(own.repeat_penalty);
+    // Tokens back that are penalised: -1 is all, as here.
+    let repeat_penalty = match number("penalty_last_n")? {
+        Some(0.0) => 1.0,
+        #[expect(clippy::float_cmp, reason = "1 is what is given to have no penalty")]
+        Some(last) if last > 0.0 && repeat != 1.0 => return refuse("penalty_last_n"),
+        _ => repeat,
+    };
+    let top_k = number("top_k")?.map(|k| k as u32); // 0 and less is all
+    let sampler = SamplerOptions::default()
+        .temperature(number("temp")?.unwrap_or(own.temperature))
+        .top_k(top_k.unwrap_or(own.top_k))
+        .top_p(number("top_p")?.unwrap_or(own.top_p))
+        .min_p(number("min_p")?.unwrap_or(own.min_p))
+        .repeat_penalty(repeat_penalty);
+    let sound = sampler.validate();
+    sound.map_err(|error| Error::bad_file(format!("metadata general.sampling: {error}")))?;
+    Ok(sampler)
+}

@@ -1,0 +1,67 @@
+//! Keys of a model's settings, and what becomes of each.
+
+use super::{config::Config, families};
+use crate::{
+    ModelFile,
+    file::KeyUse,
+    text::{self, tokenizer_key_uses},
+};
+
+/// Keys behind the family's name that change nothing that is computed here, and why.
+#[rustfmt::skip] // a table
+const HARMLESS: &[(&str, &str)] = &[
+    ("rope.scaling.finetuned",   "says how the model was trained"),
+    ("rope.dimension_sections",  "the positions of text are the same in each section"),
+    ("tensor_data_layout",       "tensors are found by name"),
+    ("pooling_type",             "for embeddings of whole texts"),
+    ("expert_weights_norm",      "the family says it"),
+];
+
+/// Keys of `general.` that are read, `general.sampling` among them, and those of them that nothing reads, and why. All others
+/// describe the file.
+#[rustfmt::skip] // a table
+const GENERAL: &[(&str, Option<&str>)] = &[
+    ("architecture", None), ("name", None), ("alignment", None),
+    ("sampling.temp", None), ("sampling.top_k", None), ("sampling.top_p", None), ("sampling.min_p", None),
+    ("sampling.penalty_repeat", None), ("sampling.penalty_last_n", None), ("sampling.sequence", None),
+    ("sampling.mirostat", None), ("sampling.xtc_probability", None),
+    ("sampling.mirostat_tau", Some("is for mirostat, which is refused")),
+    ("sampling.mirostat_eta", Some("is for mirostat, which is refused")),
+    ("sampling.xtc_threshold", Some("is for XTC, which is refused")),
+];
+
+impl ModelFile {
+    /// Keys of the model's settings, in the file's order of names, each with what becomes of it: of `config.json`,
+    /// `generation_config.json` and the tokenizer's files where the model is a folder, of the header where it is a GGUF file.
+    pub fn key_uses(&self) -> Vec<KeyUse> {
+        let metadata = self.metadata();
+        if let Some(uses) = self.folder_key_uses() {
+            return [uses, &tokenizer_key_uses(metadata)].concat();
+        }
+        let read = Config::keys_read(self);
+        let prefix = families::family(metadata).map_or("", |(_, prefix)| prefix);
+        let each = |key: &String| {
+            let passed_over = match key.split_once('.') {
+                Some(("tokenizer", _)) => text::passed_over(key, metadata),
+                Some(("general", name)) => {
+                    let row = GENERAL.iter().find(|(known, _)| *known == name);
+                    row.map_or(Some("describes the file"), |(_, why)| *why)
+                }
+                Some(("split", _)) => None,
+                Some((family, name)) if family == prefix => match &read {
+                    None => Some("the model is not run"),
+                    Some(read) if read.contains(key) => None,
+                    Some(_) => {
+                        let row = HARMLESS.iter().find(|(harmless, _)| *harmless == name);
+                        Some(
+                            row.map_or("nothing in a model of this family uses it", |(_, why)| why),
+                        )
+                    }
+                },
+                _ => Some("says nothing of this model"),
+            };
+            KeyUse::new(key, passed_over)
+        };
+        metadata.0.keys().map(each).collect()
+    }
+}
