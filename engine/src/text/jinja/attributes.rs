@@ -61,7 +61,7 @@ const STR: &[&str] = &[
 const LIST: &[&str] = &["copy", "count", "index"];
 const DICT: &[&str] = &["copy", "fromkeys", "get", "items", "keys", "values"];
 const TUPLE: &[&str] = &["count", "index"];
-const INT: &[&str] = &["bit_count", "bit_length", "conjugate"];
+const INT: &[&str] = &["bit_count", "bit_length", "conjugate", "is_integer"];
 const FLOAT: &[&str] = &["conjugate", "hex", "is_integer"];
 
 /// Methods that change what they are of: the sandbox has them undefined.

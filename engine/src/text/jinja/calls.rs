@@ -191,6 +191,7 @@ fn number(this: &Value, name: &str, args: Args) -> Result<Value> {
     match (name, this) {
         ("conjugate", Value::Float(_)) => Ok(this.clone()),
         ("is_integer", Value::Float(float)) => Ok(Value::Bool(float.fract() == 0.0)),
+        ("is_integer", _) => int(this).map(|_| Value::Bool(true)), // since Python 3.12
         ("bit_count", _) => Ok(Value::Int(int(this)?.unsigned_abs().count_ones().into())),
         ("bit_length", _) => Ok(Value::Int(
             (128 - int(this)?.unsigned_abs().leading_zeros()).into(),
