@@ -1,8 +1,12 @@
 //! Every test that crosses crates, in one program: linking wgpu once is enough.
 
 mod cache_types;
+#[path = "../fuzz/src/lib.rs"]
+mod fuzz;
 mod gguf_files;
+mod gguf_keys;
 mod gguf_properties;
+mod hostile_changes;
 mod hostile_gguf;
 mod hostile_models;
 mod hostile_safetensors;

@@ -1,7 +1,9 @@
 """Renders templates with Jinja2, set up as transformers 5 sets it up. stdin: {"input": …, "templates": […]}; stdout: a JSON list with
-{"output": …} or {"error": …} for each."""
+{"output": …} or {"error": …} for each, or {"stopped": …} for one that takes seconds or gigabytes."""
 
 import json
+import resource
+import signal
 import sys
 
 from jinja2 import nodes
@@ -67,10 +69,25 @@ environment.globals["dict"] = Dict()
 environment.globals["namespace"] = Attributes
 
 
+class Stopped(BaseException):
+    pass
+
+
+def stop(*_):
+    raise Stopped
+
+
+signal.signal(signal.SIGALRM, stop)
+resource.setrlimit(resource.RLIMIT_AS, (4 << 30, 4 << 30))
+
+
 def render(template, variables):
     try:
+        signal.alarm(5)
         variables = json.loads(variables)  # fresh ones: some filters add to a list that they are given
         return {"output": environment.from_string(template).render(**variables)}
+    except (Stopped, MemoryError, RecursionError) as error:
+        return {"stopped": type(error).__name__}
     except Exception as error:
         return {"error": f"{type(error).__name__}: {error}"}
 

@@ -3,6 +3,7 @@
 
 mod demo;
 mod drivers;
+mod fuzz;
 mod system;
 mod test_run;
 mod tools;
@@ -17,7 +18,8 @@ const USAGE: &str = "\
 cargo demo [ARGS OF `lantern run`]   fetch the default model, and a software GPU driver if there is no GPU; generate text
 cargo web [--port N]                 build the chat page and serve it on this machine
 cargo verify [STEP …]                install what the tests need (cargo-nextest too, as a wheel) and run every test, or only the steps named
-cargo verify --list                  the steps";
+cargo verify --list                  the steps
+cargo fuzz-inputs [READER …] [--seconds N]   try inputs by chance on what reads files, a minute on each reader";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -26,6 +28,7 @@ fn main() -> ExitCode {
         Some((&"demo", rest)) => demo::demo(rest),
         Some((&"verify", rest)) => verify::verify(rest),
         Some((&"web", rest)) => web::web(rest),
+        Some((&"fuzz", rest)) => fuzz::fuzz(rest),
         _ => {
             eprintln!("{USAGE}");
             ExitCode::from(2)

@@ -31,6 +31,14 @@ pub const PIP: Wanted = Wanted {
     elsewhere: "install Python 3 with pip",
 };
 
+/// A compiler for libFuzzer.
+pub const GXX: Wanted = Wanted {
+    what: "g++, which compiles libFuzzer",
+    present: || system::on_path("c++"),
+    packages: &["g++"],
+    elsewhere: "install a C++ compiler",
+};
+
 const WASM: Wanted = Wanted {
     what: "a Rust toolchain for wasm32, which builds the browser's half",
     present: || wasm::route().is_some(),
