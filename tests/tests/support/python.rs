@@ -29,7 +29,14 @@ pub fn script(package: &str, name: &str) -> Option<Command> {
 }
 
 /// Output of a script that is given `input` as JSON; it must end with 0.
-pub fn answer(mut script: Command, input: &Value) -> String {
+pub fn answer(script: Command, input: &Value) -> String {
+    let (output, sound) = said(script, input);
+    assert!(sound);
+    output
+}
+
+/// Output of a script that is given `input` as JSON, and whether it ended with 0.
+pub fn said(mut script: Command, input: &Value) -> (String, bool) {
     let mut running = script
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
@@ -39,6 +46,6 @@ pub fn answer(mut script: Command, input: &Value) -> String {
     stdin.write_all(input.to_string().as_bytes()).unwrap();
     drop(stdin);
     let output = running.wait_with_output().unwrap();
-    assert!(output.status.success());
-    String::from_utf8(output.stdout).unwrap()
+    let text = String::from_utf8(output.stdout).unwrap();
+    (text, output.status.success())
 }

@@ -113,7 +113,7 @@ fn dict_of(renderer: &mut Renderer<'_>, args: Args) -> Result<Dict> {
     for source in &args.positional {
         let entries = match source {
             Value::Dict(other) => other.entries().to_vec(),
-            Value::Undefined(_) => Vec::new(),
+            Value::Undefined(message) => return fail(&**message),
             pairs => {
                 let mut entries = Vec::new();
                 for pair in renderer.iterate(pairs)? {

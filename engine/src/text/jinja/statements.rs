@@ -115,19 +115,30 @@ impl Parser {
             "print" => self.print(),
             "break" => Ok(StmtKind::Break),
             "continue" => Ok(StmtKind::Continue),
-            "extends" => Ok(self.other_template("extends")),
-            "include" => Ok(self.other_template("include")),
-            "import" => Ok(self.other_template("import")),
-            "from" => Ok(self.other_template("from")),
+            "extends" => self.other_template("extends"),
+            "include" => self.other_template("include"),
+            "import" => self.other_template("import"),
+            "from" => self.other_template("from"),
             _ => Err(Failure::new(format!("Encountered unknown tag '{name}'.")).at(line)),
         }
     }
 
-    fn other_template(&mut self, tag: &'static str) -> StmtKind {
-        while !matches!(self.peek(), Kind::BlockEnd | Kind::End) {
+    /// A tag that names another template, and after that says how it is used.
+    fn other_template(&mut self, tag: &'static str) -> Result<StmtKind> {
+        self.expression()?;
+        match tag {
+            "from" if !self.skip_name("import") => return Err(self.unexpected("'import'")),
+            "import" if !self.skip_name("as") => return Err(self.unexpected("'as'")),
+            _ => {}
+        }
+        let how = ["ignore", "missing", "with", "without", "context"];
+        let names = ["from", "import"].contains(&tag); // any, and commas
+        while matches!(self.peek(), Kind::Name(name) if names || how.contains(&&**name))
+            || (names && self.is_operator(","))
+        {
             self.next();
         }
-        StmtKind::OtherTemplate(tag)
+        Ok(StmtKind::OtherTemplate(tag))
     }
 
     fn for_loop(&mut self) -> Result<StmtKind> {
@@ -323,7 +334,12 @@ impl Parser {
             if !names.is_empty() {
                 self.expect(",")?;
             }
-            names.push(self.name_to_assign()?);
+            let name = self.name_to_assign()?;
+            if names.contains(&name) {
+                let message = format!("duplicate argument '{name}' in function definition");
+                return Err(Failure::new(message).at(self.line()));
+            }
+            names.push(name);
             if self.skip_operator("=") {
                 defaults.push(self.expression()?);
             } else if !defaults.is_empty() {

@@ -142,7 +142,7 @@ pub(super) fn is(this: &str, name: &str) -> bool {
 fn pads(renderer: &mut Renderer<'_>, this: &str, name: &'static str, args: Args) -> Result<Value> {
     if name == "expandtabs" {
         let [size] = args.bind(name, ["tabsize"], 0)?;
-        return expand_tabs(renderer, this, int_or(size.as_ref(), 8)?);
+        return expand_tabs(renderer, this, size.as_ref().map_or(Ok(8), int)?);
     }
     let [width, fill] = args.only(name, 1)?;
     let width = int(&width.unwrap_or(Value::None))?;
@@ -312,7 +312,7 @@ fn splits(
         return Value::tuple(parts.into_iter().map(Value::str).collect());
     }
     let [separator, most] = args.bind(name, ["sep", "maxsplit"], 0)?;
-    let most = usize::try_from(int_or(most.as_ref(), -1)?).unwrap_or(usize::MAX);
+    let most = usize::try_from(most.as_ref().map_or(Ok(-1), int)?).unwrap_or(usize::MAX);
     let from_right = name == "rsplit";
     let parts = match separator {
         None | Some(Value::None) => words(this, most, from_right),

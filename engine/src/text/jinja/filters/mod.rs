@@ -141,10 +141,13 @@ fn default(_: &mut Renderer<'_>, value: Value, args: Args) -> Result<Value> {
 
 fn attr(renderer: &mut Renderer<'_>, value: Value, args: Args) -> Result<Value> {
     let [name] = args.bind("attr", ["name"], 1)?;
-    let name = renderer.text(&name.unwrap_or(Value::None))?;
     if let Value::Undefined(message) = &value {
         return fail(&**message);
     }
+    let Some(Value::Str(name)) = name else {
+        let kind = name.unwrap_or(Value::None).type_name();
+        return fail(format!("attribute name must be string, not '{kind}'"));
+    };
     let found = renderer.own_attribute(&value, &name)?;
     Ok(found.unwrap_or_else(|| {
         let kind = value.type_name();

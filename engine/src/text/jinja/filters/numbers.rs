@@ -84,11 +84,9 @@ pub(super) fn int(_: &mut Renderer<'_>, value: Value, args: Args) -> Result<Valu
     let found = match &value {
         Value::Undefined(message) => return fail(&**message),
         Value::Str(text) | Value::Markup(text) => {
-            let base = base.as_ref().map_or(Ok(10), int_of)?;
-            match u32::try_from(base)
-                .ok()
-                .filter(|base| matches!(base, 0 | 2..=36))
-            {
+            let base = base.as_ref().map_or(Ok(10), int_of).ok();
+            let base = base.and_then(|base| u32::try_from(base).ok());
+            match base.filter(|base| matches!(base, 0 | 2..=36)) {
                 Some(base) => parse_int(text, base),
                 None => None,
             }

@@ -4,7 +4,7 @@ use std::{cmp::Ordering, collections::HashSet};
 
 use super::attribute_of;
 use crate::text::jinja::{
-    arguments::{Args, flag},
+    arguments::{Args, flag, int},
     failure::{Result, fail},
     renderer::Renderer,
     value::{Key, Value},
@@ -90,12 +90,18 @@ fn keys_of(
     Value::list(keys)
 }
 
+/// `reverse` of Python's `sorted`, a number.
+fn is_reversed(given: Option<&Value>) -> Result<bool> {
+    Ok(given.map(int).transpose()?.unwrap_or(0) != 0)
+}
+
 pub(super) fn sort(renderer: &mut Renderer<'_>, value: Value, args: Args) -> Result<Value> {
     let names = ["reverse", "case_sensitive", "attribute"];
     let [reverse, case_sensitive, attribute] = args.bind("sort", names, 0)?;
     let case_sensitive = flag(case_sensitive.as_ref());
+    let reverse = is_reversed(reverse.as_ref())?;
     let items = renderer.iterate(&value)?;
-    let items = sorted(renderer, items, flag(reverse.as_ref()), |renderer, item| {
+    let items = sorted(renderer, items, reverse, |renderer, item| {
         keys_of(renderer, item, attribute.as_ref(), case_sensitive)
     })?;
     Value::list(items)
@@ -114,15 +120,11 @@ pub(super) fn dictsort(renderer: &mut Renderer<'_>, value: Value, args: Args) ->
     };
     let entries = dict.entries().to_vec();
     let case_sensitive = flag(case_sensitive.as_ref());
-    let entries = sorted(
-        renderer,
-        entries,
-        flag(reverse.as_ref()),
-        |_, (key, value)| {
-            let chosen = if by_value { value } else { key };
-            Ok(folded(chosen.clone(), case_sensitive))
-        },
-    )?;
+    let reverse = is_reversed(reverse.as_ref())?;
+    let entries = sorted(renderer, entries, reverse, |_, (key, value)| {
+        let chosen = if by_value { value } else { key };
+        Ok(folded(chosen.clone(), case_sensitive))
+    })?;
     let pairs = entries
         .into_iter()
         .map(|(key, value)| Value::tuple(vec![key, value]));
