@@ -143,12 +143,16 @@ fn a_folder_of_safetensors_is_fetched_where_there_is_no_gguf() {
     const FOLDER: &[&str] = &[
         ".gitattributes",
         "README.md",
+        "added_tokens.json",
+        "additional_chat_templates/rag.jinja",
+        "additional_chat_templates/tool_use.jinja",
         "config.json",
         "consolidated.safetensors",
         "model-1.safetensors",
         "model-2.safetensors",
         INDEX,
         "onnx/model.onnx",
+        "special_tokens_map.json",
         "tokenizer.json",
     ];
     let cache = folder("safetensors");
@@ -171,8 +175,11 @@ fn a_folder_of_safetensors_is_fetched_where_there_is_no_gguf() {
     assert_eq!(
         names,
         [
+            "added_tokens.json",
+            "additional_chat_templates/tool_use.jinja",
             "config.json",
             INDEX,
+            "special_tokens_map.json",
             "tokenizer.json",
             "model-1.safetensors",
             "model-2.safetensors"

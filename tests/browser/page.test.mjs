@@ -162,6 +162,15 @@ pageTest('a load that fails leaves the model that works, or brings it back', {},
   assert.equal((await texts(page)).length, 4);
 });
 
+pageTest('a system prompt that the template refuses is told of, once', {}, async (page) => {
+  await set(page, { full: { system_moved: true } });
+  await say(page, 'First');
+  await page.getByText('This model takes no system prompt: its text stands before your first message.').waitFor();
+  await page.getByRole('button', { name: 'Dismiss' }).click();
+  await say(page, 'Second');
+  assert.equal(await page.locator('#notice button').count(), 0, 'said once');
+});
+
 pageTest('a full context drops the oldest turns, and offers a larger one', {}, async (page) => {
   await say(page, 'First');
   await set(page, { full: { left_out: 2 } });

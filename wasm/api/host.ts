@@ -54,18 +54,26 @@ interface Reading {
   max_tokens?: number;
 }
 
-function tokensOf(prompt: Prompt, model: LoadedModel, reading: Reading): { tokens: Uint32Array; left_out: number } {
+/** A prompt as the model gets it, and what became of its messages on the way. */
+interface Read {
+  tokens: Uint32Array;
+  left_out: number;
+  system_moved: boolean;
+}
+
+function tokensOf(prompt: Prompt, model: LoadedModel, reading: Reading): Read {
   const { special = false, overflow = 'error', max_tokens } = reading;
-  if ('tokens' in prompt) return { tokens: Uint32Array.from(prompt.tokens), left_out: 0 };
-  if ('text' in prompt) return { tokens: model.prompt(prompt.text, special), left_out: 0 };
-  const input = JSON.stringify(prompt.conversation);
-  if (overflow === 'error') return { tokens: model.conversation(input, special), left_out: 0 };
-  if (overflow !== 'drop-oldest')
+  if (!('conversation' in prompt)) {
+    const tokens = 'tokens' in prompt ? Uint32Array.from(prompt.tokens) : model.prompt(prompt.text, special);
+    return { tokens, left_out: 0, system_moved: false };
+  }
+  if (overflow !== 'error' && overflow !== 'drop-oldest')
     throw new LanternError('bad-input', `overflow is error or drop-oldest, not ${overflow}`);
-  const fitting = model.fitting(input, special, max_tokens);
-  const { tokens, left_out } = fitting;
-  fitting.free();
-  return { tokens, left_out };
+  const input = JSON.stringify(prompt.conversation);
+  const read = overflow === 'error' ? model.conversation(input, special) : model.fitting(input, special, max_tokens);
+  const { tokens, left_out, system_moved } = read;
+  read.free();
+  return { tokens, left_out, system_moved };
 }
 
 export class Host {
@@ -188,10 +196,10 @@ export class Host {
       return call.signal.aborted;
     };
     return this.with(id, call, async (model) => {
-      const { tokens, left_out } = tokensOf(prompt, model, reading);
+      const { tokens, ...read } = tokensOf(prompt, model, reading);
       const before = Uint32Array.from(sampled);
       const completion = JSON.parse(await model.answer(tokens, before, wanted, emit, () => call.signal.aborted));
-      return { ...completion, left_out };
+      return { ...completion, ...read };
     });
   }
 

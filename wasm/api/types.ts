@@ -151,6 +151,8 @@ export interface Completion {
   finish_reason: 'stop' | 'length' | 'context-full' | 'aborted';
   /** Oldest messages that the model did not see, by `overflow: 'drop-oldest'`. */
   left_out: number;
+  /** The model's chat template refused the system message: its text stood before the first user message. */
+  system_moved: boolean;
   usage: { prompt_tokens: number; completion_tokens: number; total_tokens: number; cached_tokens: number };
   timings: {
     /** Milliseconds from the call to the first token. */

@@ -14,7 +14,7 @@ use sha2::{Digest, Sha256};
 use wasm_bindgen::prelude::wasm_bindgen;
 
 pub use gpu::Gpu;
-pub use model::{FittingTokens, LoadedModel, header};
+pub use model::{ConversationTokens, LoadedModel, header};
 pub use source::ByteSource;
 
 #[wasm_bindgen]

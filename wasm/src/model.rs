@@ -64,13 +64,15 @@ pub async fn header(sources: Vec<ByteSource>) -> Result<String> {
     Ok(serde_json::to_string(&header)?)
 }
 
-/// The tokens of a conversation that was made to fit.
+/// A conversation as the model gets it.
 #[wasm_bindgen(getter_with_clone)]
-pub struct FittingTokens {
+pub struct ConversationTokens {
     /// The tokens.
     pub tokens: Vec<u32>,
     /// Messages that were left out.
     pub left_out: usize,
+    /// Whether the template refused the system message, and its text stands before the first user message.
+    pub system_moved: bool,
 }
 
 /// A model, its tokenizer and its session.
@@ -166,10 +168,16 @@ impl LoadedModel {
 
     /// The tokens of a conversation: `input` is what the model's chat template gets, as JSON; `special`: texts of special
     /// tokens in it are those tokens.
-    pub fn conversation(&self, input: &str, special: bool) -> Result<Vec<u32>> {
+    pub fn conversation(&self, input: &str, special: bool) -> Result<ConversationTokens> {
         let input = serde_json::from_str(input)?;
-        let template = self.template()?;
-        Ok(template.tokens(input, self.tokenizer()?, special)?)
+        let prompt = self
+            .template()?
+            .prompt(input, self.tokenizer()?, special)?;
+        Ok(ConversationTokens {
+            tokens: prompt.tokens,
+            left_out: 0,
+            system_moved: prompt.system_moved,
+        })
     }
 
     /// As `conversation`, with the oldest turns left out where they leave no room for an answer in the context.
@@ -178,15 +186,16 @@ impl LoadedModel {
         input: &str,
         special: bool,
         max_tokens: Option<usize>,
-    ) -> Result<FittingTokens> {
+    ) -> Result<ConversationTokens> {
         let input = serde_json::from_str(input)?;
         let (template, tokenizer) = (self.template()?, self.tokenizer()?);
         let context = self.session.context();
         let room = answer_room(context, max_tokens);
         let fitted = fit_conversation(template, tokenizer, &input, special, context, room)?;
-        Ok(FittingTokens {
+        Ok(ConversationTokens {
             tokens: fitted.tokens,
             left_out: fitted.left_out,
+            system_moved: fitted.system_moved,
         })
     }
 

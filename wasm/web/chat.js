@@ -151,11 +151,12 @@ export class Chat extends EventTarget {
           this.#keep(conversation);
         }
       }
-      const { text, usage, timings, left_out, finish_reason: finish } = await answer.completion;
+      const { text, usage, timings, left_out, system_moved, finish_reason: finish } = await answer.completion;
       message.content = text || message.content;
       message.stats = {
         finish,
         left_out,
+        system_moved,
         prompt_tokens: usage.prompt_tokens,
         completion_tokens: usage.completion_tokens,
         total_tokens: usage.total_tokens,
@@ -190,12 +191,19 @@ export class Chat extends EventTarget {
     notice(text, { action, stay: true });
   }
 
+  /** Says once in a conversation that the model takes no system prompt, and what became of it. */
+  #tellMoved(conversation, { stats }) {
+    if (!stats?.system_moved || conversation.messages.filter((one) => one.stats?.system_moved).length > 1) return;
+    notice('This model takes no system prompt: its text stands before your first message.', { stay: true });
+  }
+
   async #finish(conversation, message) {
     this.running = null;
     conversation.updated = Date.now();
     if (this.conversation === conversation) {
       this.#list.ended(message);
       this.#tellFull(conversation, message);
+      this.#tellMoved(conversation, message);
       // Read out once and whole, not word by word.
       $('spoken').textContent = message.error ? 'The answer failed.' : withoutThoughts(message.content);
     } else notice(`“${conversation.title}” has been answered.`);

@@ -26,16 +26,6 @@ const WHOLE: &str = "model.safetensors";
 const INDEX_LIMIT: u64 = 32 << 20;
 /// Which file has which tensor, where there are several.
 const INDEX: &str = "model.safetensors.index.json";
-/// Files that such a model may have beside its weights.
-const BESIDE: [&str; 6] = [
-    CONFIG,
-    INDEX,
-    "generation_config.json",
-    "tokenizer.json",
-    "tokenizer_config.json",
-    "chat_template.jinja",
-];
-
 /// `user/repo[:file]`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reference {
@@ -143,7 +133,7 @@ impl Reference {
     /// The model's files, the small ones first.
     fn fetch_folder(&self, listing: &Listing, folder: &Path) -> Result {
         for sibling in &listing.siblings {
-            if BESIDE.contains(&sibling.name.as_str()) {
+            if file::BESIDE_WEIGHTS.contains(&sibling.name.as_str()) {
                 self.fetch_file(listing, sibling, folder)?;
             }
         }

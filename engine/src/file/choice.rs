@@ -9,6 +9,19 @@ const PREFERRED: [&str; 13] = [
     "bf16", "f32",
 ];
 
+/// Files of a repository that a model in safetensors may have beside its weights: all that is read of such a folder.
+pub const BESIDE_WEIGHTS: [&str; 9] = [
+    "config.json",
+    "generation_config.json",
+    "model.safetensors.index.json",
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "special_tokens_map.json",
+    "added_tokens.json",
+    "chat_template.jinja",
+    "additional_chat_templates/tool_use.jinja",
+];
+
 /// The file to take of a repository with these names: the only GGUF model, or that of the first stored type, in an order
 /// from Q8_0 down and then F16, BF16 and F32, which exactly one model has. Of a model that is split it is the first part.
 /// Image encoders (`mmproj`) are no models. None where the names do not say.

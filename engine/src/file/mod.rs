@@ -27,7 +27,7 @@ mod types;
 mod values;
 mod write;
 
-pub use choice::preferred_file;
+pub use choice::{BESIDE_WEIGHTS, preferred_file};
 pub(crate) use formats::format_of;
 pub use gguf::{Header, TensorInfo};
 #[cfg(feature = "safetensors")]

@@ -157,6 +157,7 @@ class Answer {
       tokens: [],
       finish_reason: signal.aborted ? 'aborted' : (mock.full?.finish ?? 'stop'),
       left_out: mock.full?.left_out ?? 0,
+      system_moved: mock.full?.system_moved ?? false,
       usage: { prompt_tokens: 30, completion_tokens: tokens, total_tokens: 30 + tokens, cached_tokens: 0 },
       timings: {
         first_token_ms: 812,
