@@ -100,11 +100,9 @@ fn differ(theirs: &Json, ours: &Result<String, Error>) -> bool {
         (_, Err(Error::Template(_))) => false,
         (None, Ok(_)) => {
             let error = theirs["error"].as_str().unwrap_or_default();
-            // Jinja2 writes a constant that it has reckoned as Python's code, which has no such names.
-            let constant = ["name 'nan'", "name 'inf'"]
-                .iter()
-                .any(|name| error.contains(name));
-            theirs.get("stopped").is_none() && !constant
+            let faults = ["name 'nan'", "name 'inf'", "Tried to resolve a name"]; // of the code that Jinja2 makes
+            let fault = faults.iter().any(|fault| error.contains(fault));
+            theirs.get("stopped").is_none() && !fault
         }
         (_, Err(_)) => true,
     }

@@ -170,9 +170,7 @@ impl LoadedModel {
     /// tokens in it are those tokens.
     pub fn conversation(&self, input: &str, special: bool) -> Result<ConversationTokens> {
         let input = serde_json::from_str(input)?;
-        let prompt = self
-            .template()?
-            .prompt(input, self.tokenizer()?, special)?;
+        let prompt = self.template()?.prompt(input, self.tokenizer()?, special)?;
         Ok(ConversationTokens {
             tokens: prompt.tokens,
             left_out: 0,

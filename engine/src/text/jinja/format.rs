@@ -290,8 +290,23 @@ pub(super) fn real(value: f64, kind: char, precision: usize, alternate: bool) ->
     if upper { text.to_uppercase() } else { text }
 }
 
+/// A float with so many digits that count, as `format(value, '.3')` writes it: with a fraction, or else with an exponent.
+pub(super) fn rounded(value: f64, precision: usize, alternate: bool) -> String {
+    if !value.is_finite() {
+        return plain(value);
+    }
+    let text = digits_that_count(value, precision, precision as i64 - 1, alternate);
+    let whole = text.bytes().all(|byte| byte.is_ascii_digit());
+    if whole { text + ".0" } else { text }
+}
+
 /// `%g`: the digits that count, with an exponent where that is far from 0.
 fn general(value: f64, precision: usize, alternate: bool) -> String {
+    digits_that_count(value, precision, precision as i64, alternate)
+}
+
+/// So many digits, with an exponent from 10 to the power of `large` on.
+fn digits_that_count(value: f64, precision: usize, large: i64, alternate: bool) -> String {
     let scientific = format!("{value:.*e}", precision - 1);
     let (digits, power) = scientific.split_once('e').unwrap_or((&scientific, "0"));
     let power: i64 = power.parse().unwrap_or(0);
@@ -301,7 +316,7 @@ fn general(value: f64, precision: usize, alternate: bool) -> String {
         }
         text.trim_end_matches('0').trim_end_matches('.').to_owned()
     };
-    if power < -4 || power >= precision as i64 {
+    if power < -4 || power >= large {
         return exponent(&format!("{}e{power}", trim(digits)));
     }
     let decimals = (precision as i64 - 1 - power).max(0) as usize;

@@ -143,7 +143,7 @@ impl Parser {
 
     fn for_loop(&mut self) -> Result<StmtKind> {
         let line = self.line();
-        let target = self.target(false, &["in"])?;
+        let target = self.target(false)?;
         if names(&target).contains(&"loop") {
             let message = "Can't assign to special loop variable in for-loop target";
             return Err(Failure::new(message).at(line));
@@ -198,7 +198,7 @@ impl Parser {
     }
 
     fn set(&mut self) -> Result<StmtKind> {
-        let target = self.target(true, &[])?;
+        let target = self.target(true)?;
         if self.skip_operator("=") {
             return Ok(StmtKind::Set(target, self.tuple(&[], true, false)?));
         }
@@ -223,15 +223,16 @@ impl Parser {
         self.filter_chain(captured, without_bar)
     }
 
-    fn target(&mut self, with_attributes: bool, ends: &[&str]) -> Result<Target> {
+    fn target(&mut self, with_attributes: bool) -> Result<Target> {
         let mut targets = Vec::new();
         let mut is_tuple = false;
         loop {
-            let ended = matches!(
-                self.peek(),
-                Kind::VariableEnd | Kind::BlockEnd | Kind::Operator(")" | "=")
-            );
-            if ended || ends.iter().any(|end| self.is_name(end)) {
+            // Neither `in` nor `=` ends one after a comma, as in Jinja2.
+            let kind = self.peek();
+            if matches!(
+                kind,
+                Kind::VariableEnd | Kind::BlockEnd | Kind::Operator(")")
+            ) {
                 break;
             }
             targets.push(self.within(|parser| parser.one_target(with_attributes))?);
@@ -252,7 +253,7 @@ impl Parser {
 
     fn one_target(&mut self, with_attributes: bool) -> Result<Target> {
         if self.skip_operator("(") {
-            let inner = self.target(with_attributes, &[])?;
+            let inner = self.target(with_attributes)?;
             self.expect(")")?;
             return Ok(inner);
         }

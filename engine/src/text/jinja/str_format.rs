@@ -269,9 +269,7 @@ fn number(spec: &Spec, value: &Value) -> Result<String> {
             let digits = match spec.kind {
                 None => match spec.precision {
                     None => format::plain(magnitude),
-                    Some(_) => {
-                        return fail("a float with a precision wants a type too, such as .2f");
-                    }
+                    Some(precision) => format::rounded(magnitude, precision.max(1), spec.alternate),
                 },
                 Some(kind @ ('e' | 'E' | 'f' | 'F' | 'g' | 'G')) => {
                     format::real(magnitude, kind, precision, spec.alternate)

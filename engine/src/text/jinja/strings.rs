@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{
-    arguments::{Args, flag, int, int_or, text},
+    arguments::{Args, int, int_or, text},
     failure::{Result, fail},
     lexer::is_space,
     renderer::Renderer,
@@ -292,7 +292,8 @@ fn splits(
 ) -> Result<Value> {
     if name == "splitlines" {
         let [keep] = args.bind(name, ["keepends"], 0)?;
-        return texts(renderer, lines(this, flag(keep.as_ref())));
+        let keep = keep.as_ref().map_or(Ok(0), int)?;
+        return texts(renderer, lines(this, keep != 0));
     }
     if name.ends_with("partition") {
         let [separator] = args.only(name, 1)?;

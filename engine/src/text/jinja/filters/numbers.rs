@@ -75,8 +75,15 @@ fn parse_int(text: &str, base: u32) -> Option<i128> {
     Some(if negative { -value } else { value })
 }
 
-fn truncated(value: f64) -> Option<i128> {
-    (value.abs() < 1e38).then_some(value.trunc() as i128)
+/// A float without its fraction; none where it is no number.
+fn truncated(value: f64) -> Result<Option<i128>> {
+    if value.is_infinite() {
+        return fail("cannot convert float infinity to integer");
+    }
+    if value.abs() >= 1e38 {
+        return fail("an integer of more than 38 digits");
+    }
+    Ok((!value.is_nan()).then_some(value.trunc() as i128))
 }
 
 pub(super) fn int(_: &mut Renderer<'_>, value: Value, args: Args) -> Result<Value> {
@@ -86,16 +93,16 @@ pub(super) fn int(_: &mut Renderer<'_>, value: Value, args: Args) -> Result<Valu
         Value::Str(text) | Value::Markup(text) => {
             let base = base.as_ref().map_or(Ok(10), int_of).ok();
             let base = base.and_then(|base| u32::try_from(base).ok());
-            match base.filter(|base| matches!(base, 0 | 2..=36)) {
-                Some(base) => parse_int(text, base),
-                None => None,
+            let base = base.filter(|base| matches!(base, 0 | 2..=36));
+            match (
+                base.and_then(|base| parse_int(text, base)),
+                parse_float(text),
+            ) {
+                (None, Some(float)) => truncated(float)?,
+                (whole, _) => whole,
             }
-            .or_else(|| parse_float(text).and_then(truncated))
         }
-        Value::Float(float) if float.is_infinite() => {
-            return fail("cannot convert float infinity to integer");
-        }
-        Value::Float(float) => truncated(*float),
+        Value::Float(float) => truncated(*float)?,
         _ => value.as_int(),
     };
     Ok(found.map_or_else(|| default.unwrap_or(Value::Int(0)), Value::Int))
@@ -192,7 +199,8 @@ pub(super) fn filesizeformat(_: &mut Renderer<'_>, value: Value, args: Args) -> 
         (true, name) => format!("{}iB", name.to_ascii_uppercase()),
         (false, name) => format!("{name}B"),
     };
-    Ok(Value::str(format!("{:.1} {suffix}", base * bytes / unit)))
+    let number = format!("{:.1}", base * bytes / unit).to_lowercase(); // NaN is nan
+    Ok(Value::str(format!("{number} {suffix}")))
 }
 
 /// How many of something a filter makes; not more than there could be use for.
