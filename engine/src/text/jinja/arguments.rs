@@ -104,6 +104,17 @@ pub(super) fn int_or(value: Option<&Value>, default: i128) -> Result<i128> {
     }
 }
 
+/// A float without its fraction; none where it is no number.
+pub(super) fn truncated(value: f64) -> Result<Option<i128>> {
+    if value.is_infinite() {
+        return fail("cannot convert float infinity to integer");
+    }
+    if value.abs() >= 1e38 {
+        return fail("an integer of more than 38 digits");
+    }
+    Ok((!value.is_nan()).then_some(value.trunc() as i128))
+}
+
 /// A flag that is off unless it is given.
 pub(super) fn flag(value: Option<&Value>) -> bool {
     value.is_some_and(Value::truth)

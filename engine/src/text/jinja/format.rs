@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::{
+    arguments::truncated,
     failure::{Result, fail},
     print,
     renderer::Renderer,
@@ -206,9 +207,7 @@ impl Directive {
 
     fn number(&self, kind: char, value: &Value) -> Result<String> {
         let int = match (kind, value) {
-            ('d' | 'i' | 'u', Value::Float(float)) if float.is_finite() => {
-                Some(float.trunc() as i128)
-            }
+            ('d' | 'i' | 'u', Value::Float(float)) => truncated(*float)?,
             _ => value.as_int(),
         };
         let wanted = |what: &str| {

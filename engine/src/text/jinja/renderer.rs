@@ -249,8 +249,11 @@ impl<'a> Renderer<'a> {
             }
             StmtKind::FilterBlock(filter, body) => {
                 let value = self.captured_body(Some(filter), body)?;
-                let text = self.text(&value)?;
-                self.write(&text)?;
+                let (Value::Str(text) | Value::Markup(text)) = &value else {
+                    let kind = value.type_name();
+                    return fail(format!("a filter block gives a str, not a {kind}"));
+                };
+                self.write(text)?;
             }
             StmtKind::Macro(definition) => self.define(definition),
             StmtKind::CallBlock(definition, call) => self.call_block(definition, call)?,

@@ -1,7 +1,7 @@
 //! Filters of numbers.
 
 use crate::text::jinja::{
-    arguments::{Args, flag, int as int_of, int_or},
+    arguments::{Args, flag, int as int_of, int_or, truncated},
     failure::{Result, fail},
     renderer::Renderer,
     value::{Value, whole},
@@ -73,17 +73,6 @@ fn parse_int(text: &str, base: u32) -> Option<i128> {
     }
     let value = i128::from_str_radix(&digits, base).ok()?;
     Some(if negative { -value } else { value })
-}
-
-/// A float without its fraction; none where it is no number.
-fn truncated(value: f64) -> Result<Option<i128>> {
-    if value.is_infinite() {
-        return fail("cannot convert float infinity to integer");
-    }
-    if value.abs() >= 1e38 {
-        return fail("an integer of more than 38 digits");
-    }
-    Ok((!value.is_nan()).then_some(value.trunc() as i128))
 }
 
 pub(super) fn int(_: &mut Renderer<'_>, value: Value, args: Args) -> Result<Value> {
@@ -184,7 +173,8 @@ pub(super) fn filesizeformat(_: &mut Renderer<'_>, value: Value, args: Args) -> 
         return Ok(Value::str("1 Byte"));
     }
     if bytes < base {
-        return Ok(Value::str(format!("{} Bytes", bytes.trunc() as i128)));
+        let bytes = truncated(bytes)?.unwrap_or(0);
+        return Ok(Value::str(format!("{bytes} Bytes")));
     }
     let mut unit = base;
     let mut name = ' ';

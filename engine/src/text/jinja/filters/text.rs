@@ -78,6 +78,9 @@ pub(super) fn replace(renderer: &mut Renderer<'_>, value: Value, args: Args) -> 
     let old = renderer.text(&old.unwrap_or(Value::None))?;
     let new = renderer.text(&new.unwrap_or(Value::None))?;
     let count = int_or(count.as_ref(), -1)?;
+    if i64::try_from(count).is_err() {
+        return fail("Python int too large to convert to C ssize_t");
+    }
     strings::replace(renderer, &text, [&old, &new], count)
 }
 
