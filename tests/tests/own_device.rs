@@ -18,9 +18,16 @@ type Opened = (wgpu::Device, wgpu::Queue);
 
 /// Opens the adapter that long tests run on, with what `wanted` takes of it.
 fn open(wanted: impl Fn(&wgpu::Adapter) -> wgpu::DeviceDescriptor<'static>) -> Opened {
+    open_on(&adapters::main().name, wanted)
+}
+
+/// Opens the adapter of this name.
+fn open_on(
+    name: &str,
+    wanted: impl Fn(&wgpu::Adapter) -> wgpu::DeviceDescriptor<'static>,
+) -> Opened {
     let instance = wgpu::Instance::default();
     let adapters = block_on(instance.enumerate_adapters(wgpu::Backends::PRIMARY));
-    let name = adapters::main().name;
     let mut named = adapters.into_iter().filter(|a| a.get_info().name == name);
     let adapter = named.next().expect("Lantern found it");
     block_on(adapter.request_device(&wanted(&adapter))).unwrap()
@@ -105,8 +112,6 @@ fn gpu_a_device_of_the_callers_stays_the_callers() {
 
 #[test]
 fn gpu_a_device_with_what_every_device_has_will_do() {
-    let opened = open(|_| wgpu::DeviceDescriptor::default());
-    let plain = GpuOptions::default().f16(false).subgroups(false);
     let path = models::folder("families").join("llama.gguf");
     let logits = |gpu: Gpu| {
         let model = models::load(&Arc::new(gpu), &path, &LoadOptions::default());
@@ -114,13 +119,15 @@ fn gpu_a_device_with_what_every_device_has_will_do() {
         models::prefill(&mut session, &[1, 2, 3]);
         block_on(session.logits()).unwrap()
     };
-    let shared = gpu(&opened, &GpuOptions::default()).unwrap();
-    let has = &shared.adapter().features;
-    assert!(!has.shader_f16 && !has.subgroups && !has.timestamps);
-    assert_eq!(
-        logits(shared),
-        logits(adapters::gpu(&adapters::main(), plain))
-    );
+    for adapter in adapters::all() {
+        let opened = open_on(&adapter.name, |_| wgpu::DeviceDescriptor::default());
+        let shared = gpu(&opened, &GpuOptions::default()).unwrap();
+        let has = &shared.adapter().features;
+        assert!(!has.shader_f16 && !has.subgroups && !has.timestamps);
+        let plain = GpuOptions::default().f16(false).subgroups(false);
+        let own = logits(adapters::gpu(&adapter, plain));
+        assert_eq!(logits(shared), own, "{}", adapter.name);
+    }
 }
 
 #[test]

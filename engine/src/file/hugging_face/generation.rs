@@ -17,7 +17,7 @@ pub enum GenerationKey {
     Read,
     /// Nothing depends on it, and why.
     Harmless(&'static str),
-    /// Refused, unless it is this number, 0, false, empty or null.
+    /// Refused, unless it is this number, false, empty or null.
     Only(f64),
 }
 
@@ -165,8 +165,7 @@ fn refused(generation: &Object) -> Option<String> {
             Json::String(text) => text.is_empty(),
             // Ids of tokens count from 0.
             _ if key.ends_with("_token_id") => false,
-            #[expect(clippy::float_cmp, reason = "files have the very number, or another")]
-            other => other.as_f64().is_some_and(|v| v == 0.0 || v == *neutral),
+            other => other.as_f64() == Some(*neutral),
         };
         if !is_neutral {
             return Some(format!(
