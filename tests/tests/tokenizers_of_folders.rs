@@ -6,7 +6,7 @@ use std::{fmt::Write as _, fs, path::PathBuf};
 use lantern_engine::{
     Error, ModelFile, Tokenizer,
     file::{KeyRole, TOKENIZER_SETTINGS},
-    text::PARTS,
+    text::{PARTS, name_special_tokens},
 };
 use serde_json::{Value as Json, json};
 
@@ -186,6 +186,20 @@ fn files_beside_a_tokenizer_add_what_transformers_adds() {
 }
 
 /// Tokens that a file puts around a text count, whatever the settings say, and nothing is cut or padded, as by transformers 5.24.
+/// As transformers hands them to a chat template.
+#[test]
+fn templates_get_all_special_tokens_by_name() {
+    let settings = json!({
+        "unk_token": "<x>", "pad_token": {"__type": "AddedToken", "content": "<y>"}, "image_token": "<img>",
+        "chat_template": "{{ unk_token }}{{ pad_token }}{{ image_token }}{{ sep_token is defined }}",
+    });
+    let file = open("named", &trial(), &[("tokenizer_config.json", settings)]).unwrap();
+    let mut input = json!({"messages": []});
+    name_special_tokens(&mut input, &file.tokenizer().unwrap());
+    let template = file.chat_template().unwrap().unwrap();
+    assert_eq!(template.render(&input).unwrap(), "<x><y><img>False");
+}
+
 #[test]
 fn the_post_processor_alone_adds_tokens() {
     let mut file = trial();

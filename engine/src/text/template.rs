@@ -201,11 +201,14 @@ fn without_system(input: &Value) -> Option<Value> {
     Some(input)
 }
 
-/// Tells a template the texts of BOS and EOS, unless the input has its own.
+/// Tells a template the texts of BOS and EOS, and of all special tokens that a folder names, unless the input has its own.
 pub fn name_special_tokens(input: &mut Value, tokenizer: &Tokenizer) {
     let Some(object) = input.as_object_mut() else {
         return; // the template's own error says that this is no object
     };
+    for (name, text) in tokenizer.named() {
+        object.entry(name).or_insert(text.into());
+    }
     for (name, token) in [
         ("bos_token", tokenizer.bos()),
         ("eos_token", tokenizer.eos()),

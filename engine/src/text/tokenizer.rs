@@ -1,6 +1,6 @@
 //! The tokenizer: text to token ids and back, as a model file describes it. Knows neither templates nor sampling.
 
-use std::ops::Range;
+use std::{collections::BTreeMap, ops::Range};
 
 use super::{
     byte_pairs::{self, BytePairs},
@@ -24,6 +24,8 @@ pub struct Tokenizer {
     always: Specials,
     /// Tokens found where special ones are asked for: those, control tokens and the unknown one.
     asked: Specials,
+    /// Texts of special tokens by the names that chat templates have for them, where a folder says them.
+    named: BTreeMap<String, String>,
 }
 
 /// How text is cut: by `tokenizer.ggml.model`, without special tokens, or by a folder's own tokenizer.
@@ -55,7 +57,12 @@ impl Tokenizer {
     pub fn from_metadata(metadata: &Metadata) -> Result<Tokenizer> {
         if metadata.get(hugging_face::JSON).is_some() {
             let (vocabulary, own) = HuggingFace::new(metadata)?;
-            return Tokenizer::build(vocabulary, Method::HuggingFace(Box::new(own)), false);
+            let method = Method::HuggingFace(Box::new(own));
+            let named = metadata.text("lantern.tokenizer.named")?.unwrap_or("{}");
+            let named = serde_json::from_str(named)
+                .map_err(|error| Error::bad_file(format!("special tokens: {error}")))?;
+            let tokenizer = Tokenizer::build(vocabulary, method, false)?;
+            return Ok(Tokenizer { named, ..tokenizer });
         }
         match metadata.text("tokenizer.ggml.model")? {
             None | Some("none" | "no_vocab") => {
@@ -116,6 +123,7 @@ impl Tokenizer {
             method,
             always,
             asked,
+            named: BTreeMap::new(),
         })
     }
 
@@ -285,6 +293,14 @@ impl Tokenizer {
     /// The token that begins a text.
     pub fn bos(&self) -> Option<u32> {
         self.vocabulary.bos
+    }
+
+    /// Texts of special tokens by the names that chat templates have for them: `unk_token`, `image_token`. Only folders say
+    /// them.
+    pub fn named(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.named
+            .iter()
+            .map(|(name, text)| (name.as_str(), text.as_str()))
     }
 
     /// The token that ends a text.

@@ -13,6 +13,7 @@
 //! | `lantern.tokenizer.file` | its path, for messages |
 //! | `lantern.tokenizer.added` | tokens that the files beside it add, as JSON |
 //! | `lantern.tokenizer.bos`, `….eos` | texts of the tokens that begin and end a text |
+//! | `lantern.tokenizer.named` | texts of all special tokens that have a name, by that, as JSON |
 //! | `lantern.tokenizer.ends` | ids of more tokens that end a text |
 //! | `lantern.tokenizer.rows` | tokens that the model has an embedding for |
 //! | `lantern.tokenizer.split_special_tokens` | special tokens in a text are text |

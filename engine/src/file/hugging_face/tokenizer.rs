@@ -99,6 +99,11 @@ pub(super) fn read(
     let mut set = |key: &str, value| entries.insert(format!("lantern.tokenizer.{key}"), value);
     let (special, added) = added(folder, &file, settings, &label)?;
     set("added", Value::Text(json!(added).to_string()));
+    let all = special.named.iter();
+    let all: Map<String, Json> = all
+        .map(|(name, token)| (name.clone(), json!(token.content)))
+        .collect();
+    set("named", Value::Text(json!(all).to_string()));
     let named = |name: &str| special.named.iter().find(|(key, _)| key == name);
     for (key, name) in [("bos", "bos_token"), ("eos", "eos_token")] {
         if let Some((_, token)) = named(name) {
