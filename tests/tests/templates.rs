@@ -269,14 +269,26 @@ fn missing_keys_are_undefined_and_errors_name_the_line() {
     assert!(matches!(render("", &json!([])), Err(Error::BadInput(_))));
 }
 
+/// On a stack of a mebibyte, which is all that a browser has.
 #[test]
 fn a_template_that_never_ends_or_fills_the_memory_is_stopped() {
+    let small = std::thread::Builder::new().stack_size(1 << 20);
+    small
+        .spawn(endless_ones_are_stopped)
+        .unwrap()
+        .join()
+        .unwrap();
+}
+
+fn endless_ones_are_stopped() {
     let endless = "{% for a in range(9999) %}{% for b in range(9999) %}{% for c in range(9999) %}{% endfor %}{% endfor %}{% endfor %}";
     let large = "{% set x = 'aaaaaaaaaaaaaaaa' * 99999999999 %}{{ x }}";
     let deep = "{% macro f(x) %}{{ f(x) }}{% endmacro %}{{ f(1) }}";
     let doubling = "{% set ns = namespace(x='abcdefgh') %}{% for i in range(60) %}{% set ns.x = ns.x ~ ns.x %}{% endfor %}{{ ns.x }}";
     let indented = "{{ [[[[]]]] | tojson(indent=99999999999) }}";
-    for source in [endless, large, deep, doubling, indented] {
+    let called = "{% macro f(x) %}{% call(y) f([x, {'k': x}]) %}{{ caller(x) | default(f(y)) }}{% endcall %}{{ caller(1) }}{% endmacro %}{{ f(1) }}";
+    let through = "{% macro f(x) %}{% for i in [x] | map('list') %}{% if i is not string %}{% set y %}{{ f(('a' ~ f(i))) }}{% endset %}{% endif %}{% endfor %}{% endmacro %}{{ f('') }}";
+    for source in [endless, large, deep, doubling, indented, called, through] {
         assert!(
             matches!(render(source, &json!({})), Err(Error::Template(_))),
             "{source}"
