@@ -129,7 +129,7 @@ function messageFrom(value) {
   if (typeof value.model === 'string') message.model = value.model;
   if (value.stats && typeof value.stats === 'object') {
     const fields = Object.entries(value.stats).filter(
-      ([, field]) => Number.isFinite(field) || typeof field === 'string',
+      ([, field]) => Number.isFinite(field) || ['string', 'boolean'].includes(typeof field),
     );
     message.stats = Object.fromEntries(fields);
   }

@@ -2,7 +2,10 @@
 //! runs it.
 #![no_main]
 
-use std::sync::OnceLock;
+use std::{
+    panic::catch_unwind,
+    sync::{Mutex, OnceLock},
+};
 
 use lantern_fuzz::{
     TARGETS, Target,
@@ -20,7 +23,20 @@ fn target() -> Target {
     })
 }
 
-fuzz_target!(|bytes: &[u8]| (target().1)(bytes));
+/// What the last panic said. One that the engine catches, of a crate that it guards, is no find.
+static SAID: Mutex<String> = Mutex::new(String::new());
+
+fuzz_target!(
+    init: std::panic::set_hook(Box::new(|panic| {
+        *SAID.lock().expect("nobody else panics") = panic.to_string();
+    })),
+    |bytes: &[u8]| {
+        if catch_unwind(|| (target().1)(bytes)).is_err() {
+            eprintln!("{}", SAID.lock().expect("nobody else panics"));
+            std::process::abort();
+        }
+    }
+);
 
 // JSON becomes other JSON most of the time: changed bytes are hardly ever any.
 fuzz_mutator!(|data: &mut [u8], size: usize, max_size: usize, seed: u32| {
