@@ -23,7 +23,7 @@ fn target() -> Target {
     })
 }
 
-/// What the last panic said. One that the engine catches, of a crate that it guards, is no find.
+/// Message of the last panic. One that the engine catches, of a crate that it guards, is no find.
 static SAID: Mutex<String> = Mutex::new(String::new());
 
 fuzz_target!(
