@@ -26,6 +26,7 @@ const WHOLE: &str = "model.safetensors";
 const INDEX_LIMIT: u64 = 32 << 20;
 /// Which file has which tensor, where there are several.
 const INDEX: &str = "model.safetensors.index.json";
+
 /// `user/repo[:file]`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reference {

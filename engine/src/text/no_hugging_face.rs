@@ -1,5 +1,7 @@
 //! Stands in the place of `hugging_face` where the feature `safetensors` is left out: there are no such tokenizers.
 
+use std::collections::BTreeMap;
+
 use super::vocabulary::Vocabulary;
 use crate::{
     Error, Result, Unsupported,
@@ -26,6 +28,10 @@ impl HuggingFace {
     }
 
     pub fn before(&self) -> Result<Vec<u32>> {
+        match *self {}
+    }
+
+    pub fn named(&self) -> &BTreeMap<String, String> {
         match *self {}
     }
 

@@ -1,6 +1,6 @@
 //! The tokenizer: text to token ids and back, as a model file describes it. Knows neither templates nor sampling.
 
-use std::{collections::BTreeMap, ops::Range};
+use std::ops::Range;
 
 use super::{
     byte_pairs::{self, BytePairs},
@@ -24,8 +24,6 @@ pub struct Tokenizer {
     always: Specials,
     /// Tokens found where special ones are asked for: those, control tokens and the unknown one.
     asked: Specials,
-    /// Texts of special tokens by the names that chat templates have for them, where a folder says them.
-    named: BTreeMap<String, String>,
 }
 
 /// How text is cut: by `tokenizer.ggml.model`, without special tokens, or by a folder's own tokenizer.
@@ -57,12 +55,7 @@ impl Tokenizer {
     pub fn from_metadata(metadata: &Metadata) -> Result<Tokenizer> {
         if metadata.get(hugging_face::JSON).is_some() {
             let (vocabulary, own) = HuggingFace::new(metadata)?;
-            let method = Method::HuggingFace(Box::new(own));
-            let named = metadata.text("lantern.tokenizer.named")?.unwrap_or("{}");
-            let named = serde_json::from_str(named)
-                .map_err(|error| Error::bad_file(format!("special tokens: {error}")))?;
-            let tokenizer = Tokenizer::build(vocabulary, method, false)?;
-            return Ok(Tokenizer { named, ..tokenizer });
+            return Tokenizer::build(vocabulary, Method::HuggingFace(Box::new(own)), false);
         }
         match metadata.text("tokenizer.ggml.model")? {
             None | Some("none" | "no_vocab") => {
@@ -123,7 +116,6 @@ impl Tokenizer {
             method,
             always,
             asked,
-            named: BTreeMap::new(),
         })
     }
 
@@ -298,9 +290,12 @@ impl Tokenizer {
     /// Texts of special tokens by the names that chat templates have for them: `unk_token`, `image_token`. Only folders say
     /// them.
     pub fn named(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.named
-            .iter()
-            .map(|(name, text)| (name.as_str(), text.as_str()))
+        let named = match &self.method {
+            Method::HuggingFace(own) => Some(own.named()),
+            _ => None,
+        };
+        let all = named.into_iter().flatten();
+        all.map(|(name, text)| (name.as_str(), text.as_str()))
     }
 
     /// The token that ends a text.

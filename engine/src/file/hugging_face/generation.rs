@@ -3,12 +3,12 @@
 
 use super::{
     super::{KeyUse, Value},
-    json::{Folder, Object, shown},
+    json::{Object, shown},
     tokenizer::Entries,
 };
 use crate::Result;
 
-const FILE: &str = "generation_config.json";
+pub(super) const FILE: &str = "generation_config.json";
 
 /// Part that a key of `generation_config.json` plays.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -65,12 +65,7 @@ pub const GENERATION_KEYS: &[(&str, GenerationKey)] = &[
     ("_from_model_config", ORIGIN), ("transformers_version", ORIGIN), ("_commit_hash", ORIGIN),
 ];
 
-/// The file, where the folder has one.
-pub(super) fn open(folder: &Folder) -> Result<Option<Object>> {
-    folder.object(FILE)
-}
-
-/// Its keys, and how each is used.
+/// Keys of the file, and how each is used.
 pub(super) fn uses(generation: &Object) -> Vec<KeyUse> {
     let each = |key: &String| {
         let passed_over = match GENERATION_KEYS.iter().find(|(name, _)| name == key) {
@@ -100,7 +95,8 @@ pub(super) fn metadata(generation: &Object) -> Result<Entries> {
         }
     };
     let sampled = generation.boolean("do_sample")?;
-    let missing = |value: f64| sampled.unwrap_or(false).then_some(value);
+    let drawn = sampled == Some(true);
+    let missing = |value: f64| drawn.then_some(value);
     let temperature = between("temperature", 0.0, 100.0)?.or(missing(1.0));
     let cold = (sampled == Some(false)).then_some(0.0);
     let numbers = [
@@ -115,9 +111,7 @@ pub(super) fn metadata(generation: &Object) -> Result<Entries> {
     for (name, value) in numbers {
         all.extend(value.map(|v| (format!("general.sampling.{name}"), Value::Float(v))));
     }
-    let top_k = generation
-        .whole("top_k")?
-        .or(missing(50.0).map(|v| v as u64));
+    let top_k = generation.whole("top_k")?.or(drawn.then_some(50));
     all.extend(top_k.map(|v| {
         let most = v.min(u32::MAX.into());
         ("general.sampling.top_k".to_owned(), Value::Unsigned(most))

@@ -31,6 +31,18 @@ pub(super) struct Object {
     pub map: Map<String, Value>,
 }
 
+/// Settings of a model, as the small files of its folder have them.
+pub(super) struct Settings {
+    /// `config.json`
+    pub config: Object,
+    /// `tokenizer_config.json`; without keys where it is missing.
+    pub tokenizer: Object,
+    /// `special_tokens_map.json`
+    pub special: Option<Object>,
+    /// `generation_config.json`
+    pub generation: Option<Object>,
+}
+
 impl Folder {
     /// Path of a file of the folder, for messages.
     pub fn label(&self, name: &str) -> String {

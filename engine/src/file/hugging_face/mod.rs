@@ -12,7 +12,6 @@
 //! | `lantern.tokenizer.json` | the text of `tokenizer.json` |
 //! | `lantern.tokenizer.file` | its path, for messages |
 //! | `lantern.tokenizer.added` | tokens that the files beside it add, as JSON |
-//! | `lantern.tokenizer.bos`, `….eos` | texts of the tokens that begin and end a text |
 //! | `lantern.tokenizer.named` | texts of all special tokens that have a name, by that, as JSON |
 //! | `lantern.tokenizer.ends` | ids of more tokens that end a text |
 //! | `lantern.tokenizer.rows` | tokens that the model has an embedding for |
@@ -46,7 +45,7 @@ pub use self::{
 };
 
 use self::{
-    json::{Folder, Object},
+    json::{Folder, Object, Settings},
     names::Named,
     rows::Row,
 };
@@ -104,14 +103,17 @@ pub(super) fn open(path: &Path) -> Result<Option<ModelFile>> {
     }
     shards.check(&folder, &entries)?;
     let row = rows::row_for(&config)?;
-    let settings = tokenizer::settings(&folder)?;
-    let generation = generation::open(&folder)?;
     let mut uses = switches::uses(&config, row);
-    uses.extend(tokenizer::uses(&folder, &settings)?);
-    uses.extend(generation.iter().flat_map(generation::uses));
     row.complete(&mut config);
-    let settings = (&config, &settings, generation.as_ref());
-    let file = assemble(&folder, settings, sources, &entries)?;
+    let settings = Settings {
+        config,
+        tokenizer: tokenizer::settings(&folder)?,
+        special: folder.object(tokenizer::SPECIAL)?,
+        generation: folder.object(generation::FILE)?,
+    };
+    uses.extend(tokenizer::uses(&settings));
+    uses.extend(settings.generation.iter().flat_map(generation::uses));
+    let file = assemble(&folder, &settings, sources, &entries)?;
     Ok(Some(file.with_key_uses(uses)))
 }
 
@@ -201,11 +203,11 @@ impl Shards {
 /// Makes the model of what was read.
 fn assemble(
     folder: &Folder,
-    settings: (&Object, &Object, Option<&Object>),
+    settings: &Settings,
     mut sources: Vec<Source>,
     entries: &[Vec<Entry>],
 ) -> Result<ModelFile> {
-    let (config, _, generation) = settings;
+    let config = &settings.config;
     let row = rows::row_for(config)?;
     let (mut tensors, mut joints) = (Vec::new(), Joints::new());
     for (part, (source, entries)) in sources.iter().zip(entries).enumerate() {
@@ -247,7 +249,7 @@ fn assemble(
         sources.push(source);
     }
     metadata.extend(tokenizer::read(folder, settings, rows)?);
-    if let Some(generation) = generation {
+    if let Some(generation) = &settings.generation {
         metadata.extend(generation::metadata(generation)?);
     }
     let label = folder.0.display().to_string();

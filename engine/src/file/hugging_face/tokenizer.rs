@@ -9,7 +9,7 @@ use serde_json::{Map, Value as Json, json};
 
 use super::{
     super::{KeyUse, Value},
-    json::{Folder, Object},
+    json::{Folder, Object, Settings},
     settings::{KeyRole, TOKENIZER_SETTINGS},
 };
 use crate::{Error, Result, Unsupported};
@@ -18,7 +18,7 @@ use crate::{Error, Result, Unsupported};
 const BYTES_MAX: u64 = 96 << 20;
 
 const SETTINGS: &str = "tokenizer_config.json";
-const SPECIAL: &str = "special_tokens_map.json";
+pub(super) const SPECIAL: &str = "special_tokens_map.json";
 
 /// Key of the settings that lists all added tokens, where it is there.
 const ADDED: &str = "added_tokens_decoder";
@@ -67,11 +67,7 @@ struct Special {
 
 /// The metadata of a folder's tokenizer; those of none where there is no `tokenizer.json`. `rows`: tokens that the model
 /// has an embedding for.
-pub(super) fn read(
-    folder: &Folder,
-    (config, settings, generation): (&Object, &Object, Option<&Object>),
-    rows: u64,
-) -> Result<Entries> {
+pub(super) fn read(folder: &Folder, settings: &Settings, rows: u64) -> Result<Entries> {
     let name = "tokenizer.json";
     let Some(bytes) = folder.bytes(name, BYTES_MAX)? else {
         if folder.has("tokenizer.model") {
@@ -94,7 +90,7 @@ pub(super) fn read(
     }
     let file: File = serde_json::from_str(&text)
         .map_err(|error| Error::bad_file(format!("{error}; download it again")).in_file(&label))?;
-    settings.refuse(TOKENIZER_SETTINGS)?;
+    settings.tokenizer.refuse(TOKENIZER_SETTINGS)?;
     let mut entries = Entries::new();
     let mut set = |key: &str, value| entries.insert(format!("lantern.tokenizer.{key}"), value);
     let (special, added) = added(folder, &file, settings, &label)?;
@@ -104,19 +100,14 @@ pub(super) fn read(
         .map(|(name, token)| (name.clone(), json!(token.content)))
         .collect();
     set("named", Value::Text(json!(all).to_string()));
-    let named = |name: &str| special.named.iter().find(|(key, _)| key == name);
-    for (key, name) in [("bos", "bos_token"), ("eos", "eos_token")] {
-        if let Some((_, token)) = named(name) {
-            set(key, Value::Text(token.content.clone()));
-        }
-    }
-    let splits = settings.boolean("split_special_tokens")?.unwrap_or(false);
+    let splits = settings.tokenizer.boolean("split_special_tokens")?;
+    let splits = splits.unwrap_or(false);
     set("split_special_tokens", Value::Bool(splits));
     set("rows", Value::Unsigned(rows.min(u32::MAX.into())));
-    set("ends", Value::Integers(ends(config, generation)?));
+    set("ends", Value::Integers(ends(settings)?));
     set("file", Value::Text(label));
     set("json", Value::Text(text));
-    entries.extend(templates(folder, settings)?);
+    entries.extend(templates(folder, &settings.tokenizer)?);
     Ok(entries)
 }
 
@@ -130,11 +121,10 @@ pub(super) fn settings(folder: &Folder) -> Result<Object> {
 }
 
 /// Keys of `tokenizer_config.json` and `special_tokens_map.json`, and how each is used.
-pub(super) fn uses(folder: &Folder, settings: &Object) -> Result<Vec<KeyUse>> {
-    let map = folder.object(SPECIAL)?;
-    let in_map = map.iter().flat_map(|map| map.map.keys());
+pub(super) fn uses(settings: &Settings) -> Vec<KeyUse> {
+    let in_map = settings.special.iter().flat_map(|map| map.map.keys());
     let in_map = in_map.map(|key| {
-        let whole = settings.map.contains_key(ADDED);
+        let whole = settings.tokenizer.map.contains_key(ADDED);
         let passed_over = whole.then_some("tokenizer_config.json has the special tokens");
         KeyUse::new(&format!("{SPECIAL}: {key}"), passed_over)
     });
@@ -147,13 +137,14 @@ pub(super) fn uses(folder: &Folder, settings: &Object) -> Result<Vec<KeyUse>> {
         };
         KeyUse::new(&format!("{SETTINGS}: {key}"), passed_over)
     };
-    Ok(settings.map.keys().map(each).chain(in_map).collect())
+    let own = settings.tokenizer.map.keys().map(each);
+    own.chain(in_map).collect()
 }
 
 /// Ids of the tokens that end a text.
-fn ends(config: &Object, generation: Option<&Object>) -> Result<Vec<i64>> {
-    let mut ends = config.ids("eos_token_id")?;
-    if let Some(generation) = generation {
+fn ends(settings: &Settings) -> Result<Vec<i64>> {
+    let mut ends = settings.config.ids("eos_token_id")?;
+    if let Some(generation) = &settings.generation {
         ends.extend(generation.ids("eos_token_id")?);
     }
     let number = |id| i64::try_from(id).unwrap_or(i64::MAX);
@@ -165,12 +156,12 @@ fn ends(config: &Object, generation: Option<&Object>) -> Result<Vec<i64>> {
 fn added(
     folder: &Folder,
     file: &File,
-    settings: &Object,
+    given: &Settings,
     label: &str,
 ) -> Result<(Special, Vec<Token>)> {
     let mut settings = Object {
-        label: settings.label.clone(),
-        map: settings.map.clone(),
+        label: given.tokenizer.label.clone(),
+        map: given.tokenizer.map.clone(),
     };
     let mut known: BTreeMap<u64, Token> = BTreeMap::new();
     let whole = settings.map.contains_key(ADDED);
@@ -182,8 +173,8 @@ fn added(
                 .map_err(|_| settings.wrong(ADDED, "an object with ids for keys"))?;
             known.insert(id, Token::of(value, false, &settings, ADDED)?);
         }
-    } else if let Some(map) = folder.object(SPECIAL)? {
-        settings.map.extend(map.map); // which win
+    } else if let Some(map) = &given.special {
+        settings.map.extend(map.map.clone()); // which win
     }
     let mut special = Special::of(&settings, file)?;
     if !whole {

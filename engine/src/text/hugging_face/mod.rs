@@ -8,7 +8,7 @@ mod pieces;
 mod regexes;
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     panic::{AssertUnwindSafe, catch_unwind},
 };
 
@@ -45,6 +45,8 @@ pub(super) struct HuggingFace {
     splits: bool,
     pieces: Pieces,
     searches: Searches,
+    /// Texts of special tokens by their names.
+    named: BTreeMap<String, String>,
 }
 
 impl HuggingFace {
@@ -76,7 +78,10 @@ impl HuggingFace {
         let added: Vec<AddedToken> = serde_json::from_str(added)
             .map_err(|error| Error::bad_file(format!("added tokens: {error}")))?;
         guarded(|| tokenizer.add_tokens(added)).map_err(wrong)?;
-        let vocabulary = vocabulary(&tokenizer, metadata, &file)?;
+        let named = metadata.text("lantern.tokenizer.named")?.unwrap_or("{}");
+        let named = serde_json::from_str(named)
+            .map_err(|error| Error::bad_file(format!("special tokens: {error}")))?;
+        let vocabulary = vocabulary(&tokenizer, metadata, &file, &named)?;
         let mut plain = tokenizer.get_added_vocabulary().clone();
         plain.set_encode_special_tokens(true);
         let splits = metadata.bool("lantern.tokenizer.split_special_tokens")?;
@@ -87,6 +92,7 @@ impl HuggingFace {
             splits: splits.unwrap_or(false),
             pieces,
             searches,
+            named,
         };
         Ok((vocabulary, own))
     }
@@ -131,6 +137,11 @@ impl HuggingFace {
         Ok(all)
     }
 
+    /// Texts of special tokens by their names.
+    pub fn named(&self) -> &BTreeMap<String, String> {
+        &self.named
+    }
+
     /// Bytes of a token that is no special one, as they are appended to a running text.
     pub fn bytes(&self, token: u32) -> Vec<u8> {
         let added = self.tokenizer.get_added_vocabulary();
@@ -153,7 +164,12 @@ fn set_parts(tokenizer: &mut Crate, file: &File) -> tokenizers::Result<()> {
 }
 
 /// The tokens with what they are for. An error where two have one number, or the model has more than its embedding has rows.
-fn vocabulary(tokenizer: &Crate, metadata: &Metadata, file: &File) -> Result<Vocabulary> {
+fn vocabulary(
+    tokenizer: &Crate,
+    metadata: &Metadata,
+    file: &File,
+    named: &BTreeMap<String, String>,
+) -> Result<Vocabulary> {
     let model: Vec<(String, u32)> = tokenizer.get_model().get_vocab().into_iter().collect();
     let added = tokenizer.get_added_tokens_decoder();
     let last = model.iter().map(|(_, id)| *id).max();
@@ -189,14 +205,8 @@ fn vocabulary(tokenizer: &Crate, metadata: &Metadata, file: &File) -> Result<Voc
         };
         texts[id as usize] = Some(token.content);
     }
-    let named = |key: &str| -> Result<Option<u32>> {
-        let text = metadata.text(key)?;
-        Ok(text.and_then(|text| tokenizer.token_to_id(text)))
-    };
-    let bos = match named("lantern.tokenizer.bos")? {
-        Some(bos) => Some(bos),
-        None => file.first_token(),
-    };
+    let role = |name: &str| tokenizer.token_to_id(named.get(name)?);
+    let bos = role("bos_token").or_else(|| file.first_token());
     let mut ends = BTreeSet::new();
     for &id in metadata
         .integers("lantern.tokenizer.ends")?
@@ -212,7 +222,7 @@ fn vocabulary(tokenizer: &Crate, metadata: &Metadata, file: &File) -> Result<Voc
             ))
         })?);
     }
-    let eos = named("lantern.tokenizer.eos")?.or(ends.first().copied());
+    let eos = role("eos_token").or(ends.first().copied());
     ends.extend(eos);
     let texts = texts.into_iter().map(Option::unwrap_or_default).collect();
     Ok(Vocabulary::of_folder(texts, kinds, bos, eos, ends))
