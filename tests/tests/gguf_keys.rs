@@ -7,6 +7,7 @@ use lantern_engine::{
     file::{Source, Value},
 };
 
+use crate::references;
 use crate::support::{
     copies::{Entries, entry, metadata_of, with_metadata},
     gguf::Gguf,
@@ -101,26 +102,15 @@ fn every_key_of_a_model_has_its_say_or_a_reason() {
         Ok(config) => format!("{config:?}"),
         Err(error) => error.to_string(),
     };
-    let families = [
-        "llama",
-        "llama-yarn",
-        "mixtral",
-        "qwen2",
-        "qwen3",
-        "qwen3moe",
-        "gemma2",
-        "gemma3",
-        "phi3",
-        "smollm3",
-        "granite",
-        "olmo2",
-        "gpt2",
-    ];
-    let paths = families.map(|name| folder("families").join(format!("{name}.gguf")));
-    let recurrent = folder("families-2026").join("qwen35.gguf");
+    let paths = |kind: &'static str, names: &'static [&str]| {
+        names
+            .iter()
+            .map(move |name| folder(kind).join(format!("{name}.gguf")))
+    };
+    let old = paths("families", references::FAMILIES);
     let mut wrong = Vec::new();
-    for path in paths.iter().chain([&recurrent]) {
-        let file = ModelFile::open(path).unwrap();
+    for path in old.chain(paths("families-2026", references::FAMILIES_2026)) {
+        let file = ModelFile::open(&path).unwrap();
         let metadata = metadata_of(&file);
         let architecture = file
             .metadata()

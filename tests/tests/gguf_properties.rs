@@ -2,32 +2,13 @@
 //! lets through is sound, and it reads back what the writer wrote. The fuzz target `tests/fuzz`
 //! looks for the same with coverage to guide it.
 
+use crate::fuzz::check_header;
 use crate::support::gguf::{
     ARRAY, BOOL, F32, F64, Gguf, I16, I32, I64, TEXT, U8, U32, U64, array, counted, inner_array,
     tensor, text, value,
 };
 use lantern_engine::file::{Header, TensorType, Value};
 use proptest::{collection::vec, prelude::*, sample::Index};
-
-/// Asserts what holds for any header that was let through.
-fn check(header: &Header, file_len: u64) {
-    let mut places: Vec<(u64, u64)> = header
-        .tensors
-        .iter()
-        .map(|t| (t.offset, t.offset + t.bytes))
-        .collect();
-    places.sort_unstable();
-    assert!(places.windows(2).all(|pair| pair[0].1 <= pair[1].0));
-    for tensor in &header.tensors {
-        assert!(tensor.offset >= header.data_offset && tensor.offset + tensor.bytes <= file_len);
-        assert_eq!((tensor.offset - header.data_offset) % header.alignment, 0);
-        assert_eq!(
-            tensor.weights() / tensor.kind.block_weights() * tensor.kind.block_bytes(),
-            tensor.bytes
-        );
-        assert_eq!(header.tensor(&tensor.name), Some(tensor));
-    }
-}
 
 /// A change of some bytes: put there, put between, taken out, doubled.
 #[derive(Debug, Clone)]
@@ -119,7 +100,7 @@ proptest! {
         let start: &[u8] = if marked { b"GGUF\x03\0\0\0" } else { b"" };
         let bytes = [start, &bytes].concat();
         if let Ok(header) = Header::parse(&bytes, bytes.len() as u64) {
-            check(&header, bytes.len() as u64);
+            check_header(&header, bytes.len() as u64);
         }
     }
 
@@ -131,7 +112,7 @@ proptest! {
             apply(&mut head, change);
         }
         if let Ok(header) = Header::parse(&head, real.len() as u64) {
-            check(&header, real.len() as u64);
+            check_header(&header, real.len() as u64);
         }
     }
 
@@ -155,7 +136,7 @@ proptest! {
         }
         let bytes = file.bytes();
         let header = Header::parse(&bytes, bytes.len() as u64).unwrap();
-        check(&header, bytes.len() as u64);
+        check_header(&header, bytes.len() as u64);
         prop_assert_eq!((header.version, header.alignment), (version, u64::from(alignment)));
         prop_assert_eq!(header.metadata.0.len(), metadata.len() + 1);
         for (index, (_, expected)) in metadata.iter().enumerate() {

@@ -7,15 +7,15 @@ use serde_json::{Map, Value, json};
 use crate::support::{models::folder, python};
 
 /// Parts that the cases are made of, and the input of all.
-struct Cases(Map<String, Value>);
+pub struct Cases(pub Map<String, Value>);
 
 impl Cases {
-    fn read() -> Cases {
+    pub fn read() -> Cases {
         let text = std::fs::read_to_string(folder("jinja/cases.json")).unwrap();
         Cases(serde_json::from_str(&text).unwrap())
     }
 
-    fn list(&self, name: &str) -> Vec<&str> {
+    pub fn list(&self, name: &str) -> Vec<&str> {
         let list = self.0[name].as_array().unwrap();
         list.iter().map(|one| one.as_str().unwrap()).collect()
     }
@@ -54,7 +54,7 @@ impl Cases {
 }
 
 /// Renders templates with Jinja2. None where it is not installed; in CI that is a failure.
-fn rendered_by_jinja2(input: &Value, templates: &[String]) -> Option<Vec<Value>> {
+pub fn rendered_by_jinja2(input: &Value, templates: &[String]) -> Option<Vec<Value>> {
     let mut script = python::script("jinja2", "render_jinja.py")?;
     script
         .env("PYTHONIOENCODING", "utf-8")
@@ -63,8 +63,14 @@ fn rendered_by_jinja2(input: &Value, templates: &[String]) -> Option<Vec<Value>>
     Some(serde_json::from_str(&answer).unwrap())
 }
 
+/// Renders a template with Lantern, on the day that the script of Jinja2 has.
+pub fn rendered_here(input: &Value, template: &str) -> Result<String, Error> {
+    let template = ChatTemplate::new(template)?.with_now("2026-01-15")?;
+    template.render(input)
+}
+
 /// Whether Python writes an address in memory, which no other program can.
-fn has_address(text: &str) -> bool {
+pub fn has_address(text: &str) -> bool {
     text.contains(" at 0x")
 }
 
@@ -80,9 +86,7 @@ fn every_template_renders_as_jinja2_renders_it() {
     assert_eq!(theirs.len(), templates.len());
     let mut differences = Vec::new();
     for (template, theirs) in templates.iter().zip(theirs) {
-        let ours = ChatTemplate::new(template)
-            .and_then(|template| template.with_now("2026-01-15"))
-            .and_then(|template| template.render(input));
+        let ours = rendered_here(input, template);
         let same = match (&ours, theirs["output"].as_str()) {
             (Err(Error::Template(_)), Some(theirs)) if has_address(theirs) => true,
             (Err(Error::Template(_)), Some(_)) => refused.contains(&template.as_str()),

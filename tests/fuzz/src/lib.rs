@@ -46,7 +46,8 @@ pub fn gguf_header(bytes: &[u8]) {
     }
 }
 
-fn check_header(header: &Header, file_len: u64) {
+/// Asserts what holds for any header of a file of so many bytes that was let through.
+pub fn check_header(header: &Header, file_len: u64) {
     let places = header
         .tensors
         .iter()

@@ -12,15 +12,8 @@ use super::{
     wanted,
 };
 
-/// Readers, as `tests/fuzz` names them.
-const READERS: [&str; 6] = [
-    "gguf_header",
-    "safetensors",
-    "config",
-    "generation",
-    "tokenizer",
-    "template",
-];
+/// Where each reader has a folder of inputs to begin with.
+const CORPUS: &str = "tests/fuzz/corpus";
 
 /// Counters at every branch, and the values that are compared there: what libFuzzer follows.
 const COUNTED: &str = "--cfg fuzzing -Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 \
@@ -29,10 +22,11 @@ const COUNTED: &str = "--cfg fuzzing -Cpasses=sancov-module -Cllvm-args=-sanitiz
 
 /// Tries inputs on the readers named, or on all.
 pub fn fuzz(arguments: &[&str]) -> ExitCode {
+    let readers = readers();
     let (mut seconds, mut names) = (60, Vec::new());
     let mut rest = arguments.iter();
     while let Some(argument) = rest.next() {
-        let known = READERS.contains(argument);
+        let known = readers.iter().any(|name| name == argument);
         match (*argument, known) {
             (_, true) => names.push(*argument),
             ("--seconds", _) => match rest.next().and_then(|text| text.parse().ok()) {
@@ -40,13 +34,13 @@ pub fn fuzz(arguments: &[&str]) -> ExitCode {
                 None => return usage("--seconds needs a number"),
             },
             (other, _) => {
-                let known = READERS.join(", ");
+                let known = readers.join(", ");
                 return usage(&format!("no reader is called {other:?}; there are {known}"));
             }
         }
     }
     if names.is_empty() {
-        names.extend(READERS);
+        names.extend(readers.iter().map(String::as_str));
     }
     match all(&names, seconds) {
         Ok(()) => ExitCode::SUCCESS,
@@ -55,6 +49,19 @@ pub fn fuzz(arguments: &[&str]) -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// All readers, by their names.
+fn readers() -> Vec<String> {
+    let folders = fs::read_dir(root().join(CORPUS))
+        .into_iter()
+        .flatten()
+        .flatten();
+    let mut names: Vec<String> = folders
+        .map(|folder| folder.file_name().to_string_lossy().into_owned())
+        .collect();
+    names.sort_unstable();
+    names
 }
 
 fn usage(problem: &str) -> ExitCode {
@@ -110,7 +117,7 @@ fn try_inputs(name: &str, seconds: u32, folder: &Path, fuzzer: &Path) -> Result<
     }
     let mut command = program(fuzzer);
     command.env("LANTERN_FUZZ", name).env("TMPDIR", &scratch);
-    command.args([&found, &root().join("tests/fuzz/corpus").join(name)]);
+    command.args([&found, &root().join(CORPUS).join(name)]);
     command.arg(format!("-artifact_prefix={}/{name}-", finds.display()));
     command.arg(format!("-max_total_time={seconds}"));
     command.args(["-timeout=10", "-rss_limit_mb=2048", "-max_len=65536"]);
