@@ -4,7 +4,7 @@
 use std::{
     fs,
     ops::ControlFlow,
-    path::{Path, PathBuf},
+    path::Path,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -16,7 +16,7 @@ use serde_json::{Value as Json, json};
 
 use crate::support::{
     adapters,
-    hugging_face::{export, folder},
+    hugging_face::{Folder, export, folder},
     models,
 };
 
@@ -127,7 +127,7 @@ fn write(folder: &Path, name: &str, bytes: impl AsRef<[u8]>) {
 }
 
 /// A folder that opens.
-fn sound_folder(name: &str) -> PathBuf {
+fn sound_folder(name: &str) -> Folder {
     let folder = folder(name);
     write(&folder, "config.json", config().to_string());
     write(&folder, "model.safetensors", sound().bytes());

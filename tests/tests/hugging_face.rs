@@ -1,7 +1,7 @@
 //! Models in safetensors: the references written as Hugging Face folders, and run from there to the same numbers; their
 //! tokenizers, held against llama.cpp's ids and the `tokenizers` crate.
 
-use std::{fs, ops::ControlFlow, path::Path, str::FromStr, sync::Arc};
+use std::{fs, ops::ControlFlow, str::FromStr, sync::Arc};
 
 use lantern_engine::{Gpu, LoadOptions, Model, ModelFile, Precision, SamplerOptions, Tokenizer};
 use safetensors::Dtype;
@@ -193,7 +193,6 @@ fn smollm2_from_safetensors() {
         &SamplerOptions::greedy(),
     );
     assert_eq!(reference.first_wrong(&sampled), None, "{sampled:?}");
-    fs::remove_dir_all(folder).unwrap();
 }
 
 const LLAMA3: &str = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+";
@@ -310,7 +309,7 @@ fn files_beside_the_tokenizer_are_read() {
     let folder = folder("beside");
     let gguf = ModelFile::open(&path).unwrap();
     export_tokenizer(gguf.metadata(), &folder, &digits());
-    let put = |name: &str, text: &str| fs::write(Path::new(&folder).join(name), text).unwrap();
+    let put = |name: &str, text: &str| fs::write(folder.join(name), text).unwrap();
     put("chat_template.jinja", "{{ messages }}!");
     put("generation_config.json", r#"{"eos_token_id": [2, 28]}"#);
     let metadata = tokenizer_metadata(&folder, 49152);

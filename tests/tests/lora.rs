@@ -244,7 +244,7 @@ fn peft_folder(
     file: &ModelFile,
     pairs: &[Tensor],
     config: &serde_json::Value,
-) -> PathBuf {
+) -> hugging_face::Folder {
     let folder = hugging_face::folder(name);
     let numbers = file.config().unwrap();
     let interleaved = numbers.family == "llama";

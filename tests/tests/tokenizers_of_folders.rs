@@ -1,7 +1,7 @@
 //! Tokenizers of Hugging Face folders give the ids of the originals: Python's `tokenizers` over files of every shape, and what
 //! `transformers` makes of the files beside them. Each key that is known has a say in that, or a reason why it has none.
 
-use std::{fmt::Write as _, fs, path::PathBuf};
+use std::{fmt::Write as _, fs};
 
 use lantern_engine::{
     Error, ModelFile, Tokenizer,
@@ -12,7 +12,7 @@ use serde_json::{Value as Json, json};
 
 use crate::support::{
     changes,
-    hugging_face::{folder, model_around},
+    hugging_face::{Folder, folder, model_around},
     models, python, shapes,
 };
 
@@ -20,7 +20,7 @@ use crate::support::{
 const ROWS: usize = 1000;
 
 /// A folder with these files; those that are null are missing.
-fn written(name: &str, tokenizer: &Json, files: &[(&str, Json)]) -> PathBuf {
+fn written(name: &str, tokenizer: &Json, files: &[(&str, Json)]) -> Folder {
     let folder = folder(&format!("tokenizer-{name}"));
     let whole = [("tokenizer.json", tokenizer.clone())];
     for (name, json) in whole
@@ -35,10 +35,7 @@ fn written(name: &str, tokenizer: &Json, files: &[(&str, Json)]) -> PathBuf {
 
 /// The model of such a folder.
 fn open(name: &str, tokenizer: &Json, files: &[(&str, Json)]) -> Result<ModelFile, Error> {
-    let folder = written(name, tokenizer, files);
-    let file = model_around(&folder, ROWS);
-    fs::remove_dir_all(folder).unwrap();
-    file
+    model_around(&written(name, tokenizer, files), ROWS)
 }
 
 fn tokenizer(name: &str, file: &Json, files: &[(&str, Json)]) -> Result<Tokenizer, Error> {
@@ -243,8 +240,7 @@ fn a_folder_called_phi_3_swallows_no_space() {
 
 /// Everything that a tokenizer says of these texts, or the error.
 fn outcome(file: &Json, files: &[(&str, Json)]) -> Result<String, String> {
-    let name = format!("changed-{:?}", std::thread::current().id());
-    let file = open(&name, file, files).map_err(|error| error.to_string())?;
+    let file = open("changed", file, files).map_err(|error| error.to_string())?;
     let tokenizer = file.tokenizer().map_err(|error| error.to_string())?;
     let mut all = format!(
         "{:?}",

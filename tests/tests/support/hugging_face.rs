@@ -1,11 +1,7 @@
 //! Writes a GGUF model as a Hugging Face folder: the other way round than it is read, and with other people's writer of
 //! safetensors. Rows that GGUF has permuted for RoPE are put back.
 
-use std::{
-    collections::BTreeMap,
-    fs,
-    path::{Path, PathBuf},
-};
+use std::{collections::BTreeMap, fs, ops::Deref, path::Path};
 
 use lantern_engine::{
     Config, ModelFile,
@@ -15,6 +11,7 @@ use lantern_kernels::Format;
 use pollster::block_on;
 use safetensors::{Dtype, tensor::TensorView};
 use serde_json::{Value as Json, json};
+use tempfile::TempDir;
 
 /// Architecture, family, whether GGUF permutes the rows of queries and keys, what is missing in norms' weights.
 #[rustfmt::skip] // a table
@@ -65,12 +62,24 @@ const NAMES_GPT2: &[(&str, &str)] = &[
 /// Bytes of a tensor, its shape with the outermost first, and its name.
 type Tensor = (String, Vec<usize>, Vec<u8>);
 
-/// A folder of this test's own, empty.
-pub fn folder(name: &str) -> PathBuf {
-    let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("hugging-face-{name}"));
-    let _ = fs::remove_dir_all(&path);
-    fs::create_dir_all(&path).unwrap();
-    path
+/// A folder that nothing else uses, also no test of another process; deleted with this value.
+pub struct Folder(TempDir);
+
+impl Deref for Folder {
+    type Target = Path;
+
+    fn deref(&self) -> &Path {
+        self.0.path()
+    }
+}
+
+/// An empty folder whose name begins with `name`.
+pub fn folder(name: &str) -> Folder {
+    let prefix = format!("hugging-face-{name}-");
+    let made = tempfile::Builder::new()
+        .prefix(&prefix)
+        .tempdir_in(env!("CARGO_TARGET_TMPDIR"));
+    Folder(made.unwrap())
 }
 
 /// Writes the model in `file`, all of it but the tokenizer, in so many files.
