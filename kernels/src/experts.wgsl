@@ -48,6 +48,13 @@ fn main(at: Invocation, wg: Workgroup) {
 
 fn product(group: u32, x: Group) -> f32 {
     let q = w_group(group);
-    let sum = q.a * x.a + q.b * x.b + q.c * x.c + q.d * x.d + q.e * x.e + q.f * x.f + q.g * x.g + q.h * x.h;
+    var sum = q.a * x.a;
+    sum = fma(q.b, x.b, sum);
+    sum = fma(q.c, x.c, sum);
+    sum = fma(q.d, x.d, sum);
+    sum = fma(q.e, x.e, sum);
+    sum = fma(q.f, x.f, sum);
+    sum = fma(q.g, x.g, sum);
+    sum = fma(q.h, x.h, sum);
     return sum.x + sum.y + sum.z + sum.w;
 }

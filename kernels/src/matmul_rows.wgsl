@@ -94,7 +94,14 @@ fn products(w: Four, v: Group) -> vec4f {
 }
 
 fn product(w: Group, v: Group) -> f32 {
-    let sum = w.a * v.a + w.b * v.b + w.c * v.c + w.d * v.d + w.e * v.e + w.f * v.f + w.g * v.g + w.h * v.h;
+    var sum = w.a * v.a;
+    sum = fma(w.b, v.b, sum);
+    sum = fma(w.c, v.c, sum);
+    sum = fma(w.d, v.d, sum);
+    sum = fma(w.e, v.e, sum);
+    sum = fma(w.f, v.f, sum);
+    sum = fma(w.g, v.g, sum);
+    sum = fma(w.h, v.h, sum);
     return sum.x + sum.y + sum.z + sum.w;
 }
 
