@@ -3,6 +3,7 @@
 // decoded once a workgroup into workgroup memory, 32 columns at a time, and X is staged beside them.
 // Bound: reads weights once per tile of tokens, X once per tile of rows; 2 rows cols tokens operations.
 // Sockets: format, epilogue, scalar.
+// Loops with constant ends are unrolled.
 
 struct Params { rows: u32, cols: u32, y_start: u32, y_stride: u32 }
 
@@ -26,7 +27,7 @@ fn main(@builtin(workgroup_id) at: vec3u, @builtin(local_invocation_index) lane:
     let lane_token = lane % LANES_T;
     let last_token = rows.count - 1u;
 
-    var sums = array<array<f32, ROWS>, TOKENS>();
+    var sums = array<f32, ROWS * TOKENS>();
     for (var group = 0u; group < groups; group++) {
         for (var r = lane; r < TILE_ROWS; r += WORKGROUP_SIZE) {
             let row = min(first_row + r, params.rows - 1u); // rows past the end repeat the last
@@ -52,7 +53,9 @@ fn main(@builtin(workgroup_id) at: vec3u, @builtin(local_invocation_index) lane:
             for (var r = 0u; r < ROWS; r++) { w[r] = vec4f(w_tile[i * TILE_ROWS + row_of(lane_row, r)]); }
             for (var t = 0u; t < TOKENS; t++) {
                 let v = vec4f(x_tile[i * TILE_TOKENS + t * LANES_T + lane_token]);
-                for (var r = 0u; r < ROWS; r++) { sums[t][r] += dot(w[r], v); }
+                for (var r = 0u; r < ROWS; r++) {
+                    sums[t * ROWS + r] = fma(w[r].x, v.x, fma(w[r].y, v.y, fma(w[r].z, v.z, fma(w[r].w, v.w, sums[t * ROWS + r]))));
+                }
             }
         }
         workgroupBarrier();
@@ -60,10 +63,10 @@ fn main(@builtin(workgroup_id) at: vec3u, @builtin(local_invocation_index) lane:
 
     for (var t = 0u; t < TOKENS; t++) {
         let token = first_token + t * LANES_T + lane_token;
-        for (var r = 0u; r < ROWS; r += 2u) {
-            let row = first_row + row_of(lane_row, r);
+        for (var pair = 0u; pair < ROWS / 2u; pair++) {
+            let row = first_row + row_of(lane_row, 2u * pair);
             if token <= last_token && row < params.rows {
-                epilogue(token * params.y_stride + params.y_start, row, vec2f(sums[t][r], sums[t][r + 1u]));
+                epilogue(token * params.y_stride + params.y_start, row, vec2f(sums[t * ROWS + 2u * pair], sums[t * ROWS + 2u * pair + 1u]));
             }
         }
     }

@@ -1,9 +1,10 @@
 //! Loops with constant ends, written out: compilers that unroll none (`SwiftShader`'s, by its own) address every element of
-//! a private array at an index that they do not know, lane by lane; attention there took six times as long.
+//! a private array at an index that they do not know, lane by lane; attention there took six times as long. Elements of
+//! arrays whose indices are constant then get variables of their own.
 //!
 //! Only of kernels that ask for it with [`MARK`], and only loops of the form `for (var i = 0u; i < END; i++) {`.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, fmt::Write};
 
 /// The comment of a kernel that asks for it.
 pub const MARK: &str = "// Loops with constant ends are unrolled.";
@@ -24,7 +25,74 @@ pub fn unroll(before: &str, source: &str) -> String {
             text.replace_range(at..at + length, &copies);
         }
     }
-    text
+    named(&text, &constants)
+}
+
+/// `text` with a variable of its own for each element of arrays that are declared as `var name = array<T, N>();` and that
+/// have constant indices everywhere. Compilers keep those in registers that leave an array in memory, and matrices of
+/// subgroups have no arrays at all.
+fn named(text: &str, constants: &Constants) -> String {
+    let mut out = text.to_string();
+    let mut from = 0;
+    while let Some(at) = out[from..].find("var ").map(|at| from + at) {
+        from = at + 4;
+        let Some((length, name, of, count)) = array_declared(&out[at..], constants) else {
+            continue;
+        };
+        let (name, of) = (name.to_owned(), of.to_owned());
+        let declared: Vec<String> = (0..count)
+            .map(|k| format!("var {name}_{k} = {of}();"))
+            .collect();
+        let (before, rest) = (&out[..at], &out[at + length..]);
+        // To the end of the function: the next line that begins with a brace.
+        let end = rest.find("\n}").unwrap_or(rest.len());
+        let Some(used) = elements_named(&rest[..end], &name, count, constants) else {
+            continue;
+        };
+        out = [before, &declared.join(" "), &used, &rest[end..]].concat();
+    }
+    out
+}
+
+/// Length of the declaration that `text` begins with, its name, the type of an element, and how many there are.
+fn array_declared<'t>(
+    text: &'t str,
+    constants: &Constants,
+) -> Option<(usize, &'t str, &'t str, u32)> {
+    let (name, rest) = text.strip_prefix("var ")?.split_once(" = array<")?;
+    let (inner, _) = rest.split_once(">();")?;
+    let (of, count) = inner.rsplit_once(", ")?;
+    let length = "var ".len() + name.len() + " = array<".len() + inner.len() + ">();".len();
+    let plain = !of.contains(['<', '(']) && name.chars().all(|c| c.is_alphanumeric() || c == '_');
+    let count = constants.value(count)?;
+    plain.then_some((length, name, of, count))
+}
+
+/// `text` with `name_k` for each `name[k]`; none where an index is not constant, or the array is used as a whole.
+fn elements_named(text: &str, name: &str, count: u32, constants: &Constants) -> Option<String> {
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find(name) {
+        let (before, after) = (&rest[..at], &rest[at + name.len()..]);
+        let word = |c: char| c.is_alphanumeric() || c == '_';
+        let last = before.chars().next_back().or(out.chars().next_back());
+        out.push_str(before);
+        if last.is_some_and(|c| word(c) || c == '.') || after.starts_with(word) {
+            out.push_str(name);
+            rest = after;
+            continue;
+        }
+        let inner = after.strip_prefix('[')?;
+        let close = inner
+            .find(['[', ']'])
+            .filter(|&at| inner[at..].starts_with(']'))?;
+        let index = constants
+            .value(&inner[..close])
+            .filter(|&index| index < count)?;
+        write!(out, "{name}_{index}").expect("writing to a string");
+        rest = &inner[close + 1..];
+    }
+    Some(out + rest)
 }
 
 /// The length of the loop that `text` begins with, and what it becomes.
@@ -184,6 +252,19 @@ mod tests {
             { a[1u] += v.i + ii; { b[1u][0u] = 1u; }{b[1u][1u] = 1u;}}\
             for (var k = 0u; k < params.n; k++) { c[k] = 0; }"
         );
+    }
+
+    #[test]
+    fn elements_of_arrays_have_names_where_indices_are_constant() {
+        let source = "fn f() {\n    var sums = array<vec4f, N / 2u>();\n    var other = array<f32, 2>();\n    \
+            for (var i = 0u; i < 2u; i++) { sums[i + 2u] += my_sums[i] * a.sums[i] + other[k]; }\n}\n\
+            fn g() { return sums[0]; }\n";
+        let text = unroll("const N = 8u;\n", source);
+        let expected = "fn f() {\n    var sums_0 = vec4f(); var sums_1 = vec4f(); var sums_2 = vec4f(); var sums_3 = vec4f();\n    \
+            var other = array<f32, 2>();\n    \
+            { sums_2 += my_sums[0u] * a.sums[0u] + other[k]; }{sums_3 += my_sums[1u] * a.sums[1u] + other[k];}\n}\n\
+            fn g() { return sums[0]; }\n";
+        assert_eq!(text, expected);
     }
 
     #[test]
