@@ -1,7 +1,7 @@
 //! `lantern devices`: the adapters of this machine, and what of them matters here.
 
 use indicatif::DecimalBytes;
-use lantern_engine::{AdapterDescription, Gpu, GpuOptions};
+use lantern_engine::{AdapterDescription, AdapterFeatures, Gpu, GpuOptions};
 use pollster::block_on;
 
 use crate::{failure::Result, output};
@@ -88,16 +88,25 @@ fn rows(adapter: &AdapterDescription) -> Vec<Vec<String>> {
                 yes(false)
             },
         ),
-        row(
-            "cooperative",
-            match (features.cooperative_f32, features.cooperative_f16) {
-                (true, true) => "matrices of 8 × 8 f32 and 16 × 16 f16",
-                (true, false) => "matrices of 8 × 8 f32",
-                (false, true) => "matrices of 16 × 16 f16",
-                (false, false) => "no",
-            }
-            .to_string(),
-        ),
+        row("cooperative", matrices(features)),
         row("timestamps", yes(features.timestamps)),
     ]
+}
+
+/// Cooperative matrices that an adapter has.
+fn matrices(features: &AdapterFeatures) -> String {
+    let kinds = [
+        (features.cooperative_f32, "8 × 8 f32"),
+        (features.cooperative_f16_8, "8 × 8 f16"),
+        (features.cooperative_f16, "16 × 16 f16"),
+    ];
+    let names: Vec<&str> = kinds
+        .iter()
+        .filter(|(has, _)| *has)
+        .map(|(_, name)| *name)
+        .collect();
+    if names.is_empty() {
+        return "no".to_owned();
+    }
+    format!("matrices of {}", names.join(", "))
 }

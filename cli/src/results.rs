@@ -110,7 +110,7 @@ pub mod sample {
                 },
                 "features": {
                     "shader_f16": true, "subgroups": true, "subgroup_size": [8, 8], "cooperative_f32": false,
-                    "cooperative_f16": false, "timestamps": true,
+                    "cooperative_f16": false, "cooperative_f16_8": false, "timestamps": true,
                 },
             },
             "model": {"name": "Tiny", "family": "llama", "bytes": 1000, "weights_xxh3": "00ff", "synthetic": false, "layers": 2, "layers_measured": 2},

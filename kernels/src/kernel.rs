@@ -60,13 +60,33 @@ pub struct Part {
     pub cooperative: Option<Cooperative>,
 }
 
-/// Matrices that the lanes of a subgroup hold and multiply together.
+/// Matrices that the lanes of a subgroup hold and multiply together, summed in f32.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Cooperative {
-    /// 8 × 8 f32, summed in f32.
+    /// 8 × 8 f32: Metal.
     F32,
-    /// 16 × 16 f16, summed in f32.
+    /// 8 × 8 f16: Metal, and lavapipe from Mesa 26 on.
+    F16Side8,
+    /// 16 × 16 f16: Vulkan on NVIDIA, and on AMD from RDNA 3 on.
     F16,
+}
+
+impl Cooperative {
+    /// Every kind.
+    pub const ALL: [Cooperative; 3] = [Cooperative::F32, Cooperative::F16Side8, Cooperative::F16];
+
+    /// Rows and columns of a matrix.
+    pub const fn side(self) -> u32 {
+        match self {
+            Cooperative::F32 | Cooperative::F16Side8 => 8,
+            Cooperative::F16 => 16,
+        }
+    }
+
+    /// Whether factors are f16.
+    pub const fn f16(self) -> bool {
+        !matches!(self, Cooperative::F32)
+    }
 }
 
 impl Part {
@@ -111,13 +131,17 @@ impl Variant {
     /// Lanes that every subgroup must have, where it matters.
     pub fn subgroup_size(&self) -> Option<u32> {
         let whole = self.parts.iter().any(|p| p.whole_subgroup);
-        self.get("SUBGROUP")
-            .or(whole.then(|| self.workgroup_size()))
+        whole.then(|| self.workgroup_size())
     }
 
     /// Invocations of a workgroup.
     pub fn workgroup_size(&self) -> u32 {
         self.get("WORKGROUP_SIZE").unwrap_or(1)
+    }
+
+    /// Bytes of workgroup memory at most; what every adapter has, where the variant does not say that it takes more.
+    pub fn workgroup_bytes(&self) -> u32 {
+        self.get("WORKGROUP_BYTES").unwrap_or(16 << 10)
     }
 }
 

@@ -30,6 +30,19 @@ pub static MATMUL: Kernel = Kernel {
             software: true,
         },
         Variant {
+            name: "tile128",
+            parts: &[&F16X2_BITS],
+            consts: &[
+                ("WORKGROUP_SIZE", 256),
+                ("LANES_R", 16),
+                ("LANES_T", 16),
+                ("ROWS", 8),
+                ("TOKENS", 4),
+                ("WORKGROUP_BYTES", 24_576),
+            ],
+            software: false,
+        },
+        Variant {
             name: "tile64",
             parts: &[&F16X2_BITS],
             consts: &[

@@ -67,7 +67,7 @@ fn check(part: usize) {
     let part: Vec<String> = part.into_iter().map(str::to_owned).collect();
     let mut failures = Vec::new();
     for adapter in adapters::all() {
-        let options = GpuOptions::default().checked(true).cooperative(true);
+        let options = GpuOptions::default().checked(true);
         let gpu = adapters::gpu(&adapter, options);
         let mut start = Instant::now();
         let mut cases = 0;

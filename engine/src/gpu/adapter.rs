@@ -63,6 +63,9 @@ pub struct AdapterFeatures {
     pub cooperative_f32: bool,
     /// Cooperative matrices of 16 × 16 f16, summed in f32.
     pub cooperative_f16: bool,
+    /// Cooperative matrices of 8 × 8 f16, summed in f32.
+    #[serde(default)]
+    pub cooperative_f16_8: bool,
     /// Timestamp queries, for profiles.
     pub timestamps: bool,
 }
@@ -90,6 +93,7 @@ pub(super) fn describe(index: usize, adapter: &wgpu::Adapter) -> AdapterDescript
     let has = &mut described.features;
     has.cooperative_f32 = cooperative::has(adapter, Cooperative::F32);
     has.cooperative_f16 = cooperative::has(adapter, Cooperative::F16);
+    has.cooperative_f16_8 = cooperative::has(adapter, Cooperative::F16Side8);
     described
 }
 
@@ -127,6 +131,7 @@ impl AdapterDescription {
                 subgroup_size: (info.subgroup_min_size, info.subgroup_max_size),
                 cooperative_f32: false,
                 cooperative_f16: false,
+                cooperative_f16_8: false,
                 timestamps: features.contains(wgpu::Features::TIMESTAMP_QUERY),
             },
         }
@@ -139,6 +144,7 @@ impl AdapterDescription {
         has.subgroups &= options.subgroups;
         has.cooperative_f32 &= options.cooperative;
         has.cooperative_f16 &= options.cooperative;
+        has.cooperative_f16_8 &= options.cooperative;
         if let Some(browser) = &options.browser {
             has.subgroups = browser.subgroups && options.subgroups;
             self.name.clone_from(&browser.name);

@@ -32,7 +32,7 @@ impl Gpu {
     ///
     /// # Errors
     /// [`Error::Unsupported`] where the device lacks something, which the message names; [`Error::BadInput`] where the
-    /// options choose an adapter, ask for cooperative matrices, or name a kernel variant that does not exist or cannot run
+    /// options choose an adapter, or name a kernel variant that does not exist or cannot run
     /// here.
     pub fn from_device(
         device: wgpu::Device,
@@ -43,10 +43,6 @@ impl Gpu {
         let opened = "the device is opened already: GpuOptions::";
         if options.adapter.is_some() {
             return Err(Error::BadInput(format!("{opened}adapter chooses nothing")));
-        }
-        if options.cooperative {
-            let message = format!("{opened}cooperative needs a device that Lantern opens");
-            return Err(Error::BadInput(message));
         }
         let limits = device.limits();
         let mut description =

@@ -6,10 +6,7 @@ use wgpu::CooperativeScalarType::{F16, F32};
 
 /// Whether the adapter multiplies matrices of this kind.
 pub(super) fn has(adapter: &wgpu::Adapter, kind: Cooperative) -> bool {
-    let (side, factors) = match kind {
-        Cooperative::F32 => (8, F32),
-        Cooperative::F16 => (16, F16),
-    };
+    let (side, factors) = (kind.side(), if kind.f16() { F16 } else { F32 });
     let feature = wgpu::Features::EXPERIMENTAL_COOPERATIVE_MATRIX;
     let all = adapter.cooperative_matrix_properties();
     adapter.features().contains(feature)
@@ -29,6 +26,6 @@ pub(super) fn leave(asked: bool) -> wgpu::ExperimentalFeatures {
     if !asked {
         return wgpu::ExperimentalFeatures::disabled();
     }
-    // SAFETY: it is off unless `GpuOptions::cooperative` asks for it, which says so; faults are to be reported.
+    // SAFETY: nothing but cooperative matrices is asked for, and kernels with those are tried before they are used.
     unsafe { wgpu::ExperimentalFeatures::enabled() }
 }

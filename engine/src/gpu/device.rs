@@ -134,7 +134,7 @@ impl Gpu {
         let mut description = describe(index, adapter);
         description.narrow(options);
         let has = &description.features;
-        let cooperative = has.cooperative_f32 || has.cooperative_f16;
+        let cooperative = has.cooperative_f32 || has.cooperative_f16 || has.cooperative_f16_8;
         let mut features = adapter.features() & Gpu::FEATURES;
         for (feature, wanted) in [
             (wgpu::Features::SHADER_F16, options.f16),
@@ -245,21 +245,23 @@ impl Gpu {
     pub fn supports(&self, variant: &Variant) -> bool {
         let has = &self.description.features;
         let parts = variant.parts;
+        let limits = &self.description.limits;
         let matrices = |part: &&lantern_kernels::Part| match part.cooperative {
             None => true,
             Some(Cooperative::F32) => has.cooperative_f32,
+            Some(Cooperative::F16Side8) => has.cooperative_f16_8,
             Some(Cooperative::F16) => has.cooperative_f16,
         };
-        let same = |lanes| has.subgroup_size == (lanes, lanes);
+        let (min, max) = has.subgroup_size;
+        let same = |lanes| (lanes, lanes) == (min, max);
+        let among = |lanes| (min..=max).contains(&lanes);
         (has.subgroups || !parts.iter().any(|p| p.subgroups))
             && parts.iter().all(matrices)
             && (has.shader_f16 || !parts.iter().any(|p| p.f16))
             && variant.subgroup_size().is_none_or(same)
-            && variant.workgroup_size()
-                <= self
-                    .description
-                    .limits
-                    .max_compute_invocations_per_workgroup
+            && variant.get("SUBGROUP").is_none_or(among)
+            && variant.workgroup_size() <= limits.max_compute_invocations_per_workgroup
+            && variant.workgroup_bytes() <= limits.max_compute_workgroup_storage_size
     }
 
     /// The adapter runs on the CPU.

@@ -16,7 +16,8 @@ pub struct GpuOptions {
     pub f16: bool,
     /// Use subgroup operations where the adapter has them.
     pub subgroups: bool,
-    /// Ask for cooperative matrices where the adapter has them: an experimental feature of wgpu, so off by default.
+    /// Use cooperative matrices where the adapter has them: an experimental feature of wgpu. A device that the caller brings
+    /// is used without them.
     pub cooperative: bool,
     /// Keep weights in textures on adapters that run on the CPU, which gather from those far faster.
     pub textures: bool,
@@ -54,7 +55,7 @@ impl Default for GpuOptions {
             max_binding: None,
             f16: true,
             subgroups: true,
-            cooperative: false,
+            cooperative: true,
             textures: true,
             checked: false,
             variants: vec![],
@@ -95,7 +96,7 @@ impl GpuOptions {
         self
     }
 
-    /// Asks for cooperative matrices, an experimental feature of wgpu.
+    /// Uses cooperative matrices where the adapter has them, or never.
     #[must_use]
     pub fn cooperative(mut self, cooperative: bool) -> Self {
         self.cooperative = cooperative;

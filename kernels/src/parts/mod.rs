@@ -254,39 +254,65 @@ pub static F16X2_BITS: Part = Part::new("", include_str!("f16x2_bits.wgsl"));
 /// f16 as numbers by the built-in function: exact on adapters that run on the CPU.
 pub static F16X2_UNPACK: Part = Part::new("", include_str!("f16x2_unpack.wgsl"));
 
-/// Cooperative matrices of f32.
-pub static COOPERATIVE_F32: Part = Part {
-    subgroups: true,
-    cooperative: Some(Cooperative::F32),
-    ..Part::new(
-        "",
-        "
+/// Range of f16 in matrices: weights are stored W_SCALE times as large and activations as much smaller, so that activations
+/// up to a million fit, and products stay what they are.
+macro_rules! cooperative_f16 {
+    () => {
+        "alias tile = f16;
+const W_SCALE = 16.0;
+const TILE_MAX = 65504.0;
+"
+    };
+}
+
+/// Cooperative matrices of 8 × 8 f32.
+pub static COOPERATIVE_F32: Part = cooperative(
+    Cooperative::F32,
+    "
 alias tile = f32;
-alias Weights = coop_mat8x8<f32, A>;    // of W: (rows, columns)
+alias Weights = coop_mat8x8<f32, A>; // of W: (rows, columns)
 alias Tokens = coop_mat8x8<f32, B>;  // of X: (columns, tokens)
 alias Results = coop_mat8x8<f32, C>; // (rows, tokens)
 const SIDE = 8u;
-const STRIDE = 36u; // of a row of a tile: 32 columns, and a gap that spreads rows over banks
+const W_SCALE = 1.0;
+const TILE_MAX = 3.0e38;
 ",
-    )
-};
-/// Cooperative matrices of f16.
-pub static COOPERATIVE_F16: Part = Part {
-    f16: true,
-    subgroups: true,
-    cooperative: Some(Cooperative::F16),
-    ..Part::new(
-        "",
+);
+/// Cooperative matrices of 8 × 8 f16, summed in f32.
+pub static COOPERATIVE_F16_8: Part = cooperative(
+    Cooperative::F16Side8,
+    concat!(
         "
-alias tile = f16;
-alias Weights = coop_mat16x16<f16, A>;    // of W: (rows, columns)
+alias Weights = coop_mat8x8<f16, A>; // of W: (rows, columns)
+alias Tokens = coop_mat8x8<f16, B>;  // of X: (columns, tokens)
+alias Results = coop_mat8x8<f32, C>; // (rows, tokens)
+const SIDE = 8u;
+",
+        cooperative_f16!()
+    ),
+);
+/// Cooperative matrices of 16 × 16 f16, summed in f32.
+pub static COOPERATIVE_F16: Part = cooperative(
+    Cooperative::F16,
+    concat!(
+        "
+alias Weights = coop_mat16x16<f16, A>; // of W: (rows, columns)
 alias Tokens = coop_mat16x16<f16, B>;  // of X: (columns, tokens)
 alias Results = coop_mat16x16<f32, C>; // (rows, tokens)
 const SIDE = 16u;
-const STRIDE = 40u; // of a row of a tile: 32 columns, and a gap that spreads rows over banks
 ",
-    )
-};
+        cooperative_f16!()
+    ),
+);
+
+const fn cooperative(kind: Cooperative, source: &'static str) -> Part {
+    Part {
+        f16: kind.f16(),
+        subgroups: true,
+        cooperative: Some(kind),
+        ..Part::new("", source)
+    }
+}
 
 /// Type of the numbers in tiles in workgroup memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

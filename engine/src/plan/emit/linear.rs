@@ -96,15 +96,16 @@ impl Emitter<'_> {
         }
         let lowering = self.lowering;
         let gpu = lowering.gpu;
-        let kernel = &matmul_cooperative::MATMUL_COOPERATIVE;
         let part = lowering.matrix(product.matrix).part();
         let epilogue = epilogue_part(product.epilogue);
-        if !lowering.exact() && gpu.forced(kernel).is_some() {
-            let shader = lowering.shader(kernel, &[part, epilogue.part()], &[]);
+        let forced = |kernel| gpu.forced(kernel).is_some();
+        let matrices = &matmul_cooperative::MATMUL_COOPERATIVE;
+        // An adapter on the CPU has them to try kernels by: its own way is several times as fast.
+        let cooperative = forced(matrices) || gpu.has_variant(matrices) && !gpu.software();
+        if !lowering.exact() && cooperative && !forced(&matmul::MATMUL) {
+            let shader = lowering.shader(matrices, &[part, epilogue.part()], &[]);
             self.matmul(product, &shader);
-        } else if gpu.has_variant(&matmul_rows::MATMUL_ROWS)
-            && gpu.forced(&matmul::MATMUL).is_none()
-        {
+        } else if gpu.has_variant(&matmul_rows::MATMUL_ROWS) && !forced(&matmul::MATMUL) {
             self.matmul_rows(product, rows);
         } else {
             let parts = [part, epilogue.part(), lowering.scalar().part()];
