@@ -117,7 +117,7 @@ pub mod sample {
             "precision": "default", "variants": {}, "selftest": null, "load_ms": 12.0,
             "time_to_first_token_ms": {"warm": 20.0, "cold": 90.0},
             "ceilings": {
-                "read_bytes_per_second": 1e10, "read_by": "read.texture", "f32_operations_per_second": 5e10,
+                "read_bytes_per_second": 1e10, "read_by": "read.runs", "f32_operations_per_second": 5e10,
                 "f16_operations_per_second": null, "dispatch_seconds": 1e-5,
             },
             "rows": [row("pp16", "f32", 100.0), row("tg8", "read", 20.0)],

@@ -114,7 +114,7 @@ fn cache(call: &mut Call, name: &str) -> Vec<f32> {
     if let Some(words) = cache.block_words() {
         return decode(call.words(name), words);
     }
-    if !cache.is_f16() {
+    if cache != Cache::F16 {
         return call.floats(name);
     }
     let halves = call

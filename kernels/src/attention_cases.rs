@@ -4,7 +4,7 @@ use half::f16;
 
 use crate::{
     Case, Cases,
-    attention::{ATTENTION, EIGHT, Params, heads_together, reference},
+    attention::{ATTENTION, Params, heads_together, reference},
     attention_combine::KV_SPLITS,
     bytes_of_params,
     call::{ROW_WORDS, ROWS_HEADER, Row, activations, consecutive, interleaved, rows, words},
@@ -56,7 +56,7 @@ fn random_cache(random: &mut Random, cache: Cache, count: u32) -> Vec<u32> {
         all.chunks_exact(BLOCK)
             .flat_map(|block| encode(block, words))
             .collect()
-    } else if cache.is_f16() {
+    } else if cache == Cache::F16 {
         all.chunks(2).map(pair).collect()
     } else {
         words(&all)
@@ -74,23 +74,12 @@ pub(crate) struct HeadDims {
     pub multiple_of: u32,
 }
 
-/// Cases of a kernel that reads the cache: made as they are asked for, since long ones take megabytes.
-pub(crate) fn cases_with(heads: HeadDims) -> Cases {
-    // Those of f16 once more, with the same cache in textures.
-    let again = stored_cases(&STORED, heads)
-        .filter(|case| cache_of(case) == Cache::F16 && case.consts[0].1.is_multiple_of(EIGHT));
-    Box::new(stored_cases(&STORED, heads).chain(again.map(in_texture)))
-}
-
-/// Caches that lie in buffers.
-const STORED: [Cache; 4] = [Cache::F32, Cache::F16, Cache::Q8_0, Cache::Q4_0];
-
 fn cache_of(case: &Case) -> Cache {
     Cache::of(&case.parts).expect("a part that reads the cache")
 }
 
-/// Cases of caches that lie in buffers.
-fn stored_cases(caches: &'static [Cache], heads: HeadDims) -> impl Iterator<Item = Case> {
+/// Cases of a kernel that reads the cache: made as they are asked for, since long ones take megabytes.
+pub(crate) fn cases_with(heads: HeadDims) -> Cases {
     let suits = move |cache: Cache, head: u32, position: u32| {
         let max = if position > 100 {
             heads.max_long
@@ -102,12 +91,12 @@ fn stored_cases(caches: &'static [Cache], heads: HeadDims) -> impl Iterator<Item
         let blocks = cache.block_words().is_none() || head.is_multiple_of(32) && position <= 100;
         whole && wanted && blocks
     };
-    let shapes = caches.iter().flat_map(move |&cache| {
+    let shapes = Cache::ALL.iter().flat_map(move |&cache| {
         let suiting = SHAPES.into_iter().filter(move |s| suits(cache, s.0, s.3));
         suiting.map(move |shape| (cache, shape))
     });
     let (mut random, mut of_special) = (Random::new(6), Random::new(17));
-    shapes.flat_map(move |(cache, shape)| {
+    Box::new(shapes.flat_map(move |(cache, shape)| {
         let blocks = cache.block_words().is_some();
         let mut cases = Vec::new();
         let scale = 1.0 / (shape.0 as f32).sqrt();
@@ -124,7 +113,7 @@ fn stored_cases(caches: &'static [Cache], heads: HeadDims) -> impl Iterator<Item
         cases.push(case);
         cases.extend(large);
         cases
-    })
+    }))
 }
 
 /// Head size, query heads a key's, key's heads, position, tokens.
@@ -225,13 +214,6 @@ fn unmasked(case: &Case) -> Case {
     let mut case = case.clone();
     case.name.push_str(", unmasked");
     case.parts[2] = Mask::None.part();
-    case
-}
-
-/// A case of a cache of f16 with the same cache in textures.
-fn in_texture(mut case: Case) -> Case {
-    case.parts[0] = Cache::F16Texture.part();
-    case.name = case.name.replacen("f16", case.parts[0].name, 1);
     case
 }
 

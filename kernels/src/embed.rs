@@ -80,7 +80,6 @@ fn cases() -> Vec<Case> {
     let mut cases = Vec::new();
     for format in FORMATS {
         for (cols, row_start, count) in [(format.block * 40, 0, 3), (576, 0, 4), (64, 7, 5)] {
-            let textured = cols == 64;
             let lookup = if cols == 576 {
                 Lookup::Positions
             } else {
@@ -91,14 +90,7 @@ fn cases() -> Vec<Case> {
             let all = [(7, 12, 1), (26, 3, 0), (0, 13, 1), (19, 4, 0), (8, 5, 0)];
             cases.push(Case {
                 name: format!("{} {cols} from {row_start}", format.name),
-                parts: vec![
-                    if textured {
-                        &format.textured
-                    } else {
-                        &format.part
-                    },
-                    lookup.part(),
-                ],
+                parts: vec![&format.part, lookup.part()],
                 consts: vec![],
                 params: bytemuck::bytes_of(&Params {
                     cols,

@@ -9,7 +9,6 @@ struct Params { cols: u32, rows: u32, row_start: u32, scale: f32 }
 
 @compute @workgroup_size(WORKGROUP_SIZE)
 fn main(@builtin(global_invocation_id) at: vec3u) {
-    w_begin();
     let groups = (params.cols + 31u) / 32u;
     let token = at.y;
     if token >= rows.count || at.x >= groups { return; }
@@ -17,7 +16,7 @@ fn main(@builtin(global_invocation_id) at: vec3u) {
     if row >= params.rows { return; } // another piece of the embedding has this row
     let scale = w_scale(row, at.x, groups) * params.scale;
     let step = scale.x * W_STEP;
-    let weights = w_group(row_place(row, groups) + row_step(at.x));
+    let weights = w_group(row * groups + at.x);
     let first = (token * groups + at.x) * 8u;
     put(first, weights.a * step + scale.y);
     put(first + 1u, weights.b * step + scale.y);

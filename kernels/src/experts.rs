@@ -166,7 +166,7 @@ fn case(
 /// Experts, and how many of them a token uses, where neither matters.
 const FEW: (u32, u32) = (5, 2);
 
-/// Every format; gated, stored and added; a piece of a split matrix; weights in textures; as many experts as models have.
+/// Every format; gated, stored and added; a piece of a split matrix; as many experts as models have.
 fn cases() -> Vec<Case> {
     let mut random = Random::new(13);
     let mut cases = Vec::new();
@@ -185,9 +185,8 @@ fn cases() -> Vec<Case> {
             Act::Silu
         };
         let glu = Epilogue::Glu(act);
-        let mut textured = case(format, glu, (48, 2 * cols, 2, 0, 0), FEW, &mut random);
-        textured.parts[0] = &format.textured;
-        cases.push(textured);
+        let shape = (48, 2 * cols, 2, 0, 0);
+        cases.push(case(format, glu, shape, FEW, &mut random));
     }
     let added = (8, 64, 3, 1, 0);
     cases.push(case(FORMATS[0], Epilogue::Add, added, FEW, &mut random));

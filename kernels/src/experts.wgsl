@@ -15,7 +15,6 @@ struct Params { rows: u32, cols: u32, row_start: u32, piece_rows: u32, top_k: u3
 
 @compute @workgroup_size(WORKGROUP_SIZE)
 fn main(at: Invocation, wg: Workgroup) {
-    w_begin();
     let pair = wg.id.y;
     if pair >= rows.count * params.top_k { return; }
     let groups = (params.cols + 31u) / 32u;
@@ -25,16 +24,15 @@ fn main(at: Invocation, wg: Workgroup) {
     let place = select(0u, first - params.row_start, there);      // of the piece
     let start = select(pair / params.top_k, pair, params.x_each == 1u) * groups;
 
-    let four = four_place(place / 4u, groups);
-    let w_rows = vec4u(row_place(place, groups), row_place(place + 1u, groups),
-        row_place(place + 2u, groups), row_place(place + 3u, groups));
+    let four = place / 4u * groups;
+    let w_rows = (vec4u(place) + vec4u(0u, 1u, 2u, 3u)) * groups;
     var sums = vec4f(0.0);
     for (var group = at.lane % LANES_PER_ROW; group < groups; group += LANES_PER_ROW) {
         let v = x[start + group];
         let total = v.a + v.b + v.c + v.d + v.e + v.f + v.g + v.h;
-        let s = w_scales_of(four + four_step(group));
+        let s = w_scales_of(four + group);
         let met = stepped(v);
-        let at_row = w_rows + row_step(group);
+        let at_row = w_rows + group;
         sums += s.scale * vec4f(product(at_row.x, met), product(at_row.y, met), product(at_row.z, met), product(at_row.w, met))
             + s.min * (total.x + total.y + total.z + total.w);
     }

@@ -44,8 +44,6 @@ pub struct Part {
     pub name: &'static str,
     /// WGSL declarations, in any order.
     pub source: &'static str,
-    /// WGSL that stands in its stead in browsers, where that differs.
-    pub browser: Option<&'static str>,
     /// Module constants that it is written with.
     pub consts: &'static [(&'static str, u32)],
     /// Parts that it calls.
@@ -95,7 +93,6 @@ impl Part {
         Part {
             name,
             source,
-            browser: None,
             consts: &[],
             uses: &[],
             f16: false,

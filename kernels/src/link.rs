@@ -7,7 +7,7 @@ use std::fmt::Write;
 
 use crate::{Shader, unroll};
 
-/// Where the text goes: dialects of WGSL differ in one line, and parts may have a text of their own for browsers.
+/// Where the text goes: dialects of WGSL differ in one line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Target {
     /// naga: subgroup operations need no `enable` line, and it refuses one.
@@ -25,14 +25,6 @@ pub enum BindingKind {
     Write,
     /// `var<uniform>`
     Uniform,
-    /// `texture_2d<u32>`
-    Texture,
-    /// `texture_2d<f32>`, whose texels are words all the same.
-    Sampled,
-    /// `sampler`, of the nearest texel.
-    Sampler,
-    /// `texture_storage_2d<rgba32uint, write>`
-    TextureWrite,
 }
 
 /// One binding of group 0.
@@ -88,10 +80,7 @@ pub fn link(shader: &Shader, target: Target) -> Linked {
         writeln!(text, "const {name} = {value}u;").expect("writing to a string");
     }
     let mut lines = vec![(1, "constants".to_string())];
-    let parts = parts.into_iter().map(|part| match (target, part.browser) {
-        (Target::Browser, Some(source)) => (part.name, source),
-        _ => (part.name, part.source),
-    });
+    let parts = parts.into_iter().map(|part| (part.name, part.source));
     for (name, source) in parts.chain([(shader.kernel.name, shader.kernel.source)]) {
         lines.push((text.lines().count() + 1, format!("{name}.wgsl")));
         if source.contains(unroll::MARK) {
@@ -112,37 +101,15 @@ pub fn link(shader: &Shader, target: Target) -> Linked {
 
 /// Reads `@group(0) @binding(N) var… name: type` from each line that has one.
 fn bindings(text: &str) -> Vec<Binding> {
-    let alias = |line: &str| {
-        let of = line.strip_prefix("alias Plane = ")?.strip_suffix(';')?;
-        Some(of.to_owned())
-    };
-    let plane = text.lines().find_map(alias).unwrap_or_default();
-    let mut found: Vec<Binding> = text
-        .lines()
-        .filter_map(|line| binding(line, &plane))
-        .collect();
+    let mut found: Vec<Binding> = text.lines().filter_map(binding).collect();
     found.sort_by_key(|b| b.index);
     found
 }
 
-/// `plane` is the type that has that alias.
-fn binding(line: &str, plane: &str) -> Option<Binding> {
+fn binding(line: &str) -> Option<Binding> {
     let rest = line.strip_prefix("@group(0) @binding(")?;
-    let (index, rest) = rest.split_once(") var")?;
-    let (name, of) = rest.split_once(": ")?;
-    let of = of.split_once(';')?.0;
-    let handle = match if of == "Plane" { plane } else { of } {
-        "texture_2d<u32>" => Some(BindingKind::Texture),
-        "texture_2d<f32>" => Some(BindingKind::Sampled),
-        "texture_storage_2d<rgba32uint, write>" => Some(BindingKind::TextureWrite),
-        "sampler" => Some(BindingKind::Sampler),
-        _ => None,
-    };
-    if let Some(kind) = handle {
-        let (name, index) = (name.trim_start().to_string(), index.parse().ok()?);
-        return Some(Binding { name, index, kind });
-    }
-    let (space, rest) = rest.strip_prefix('<')?.split_once("> ")?;
+    let (index, rest) = rest.split_once(") var<")?;
+    let (space, rest) = rest.split_once("> ")?;
     let kind = match space {
         "storage, read" => BindingKind::Read,
         "storage, read_write" => BindingKind::Write,

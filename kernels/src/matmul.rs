@@ -138,9 +138,7 @@ fn cases() -> Vec<Case> {
                     let shape = (rows, format.whole(cols), tokens);
                     let mut case =
                         matvec::case(format, (Input::Plain, epilogue), shape, &mut random);
-                    let wide = cols == WIDE.1;
-                    let weights = if wide { &format.textured } else { &format.part };
-                    case.parts = vec![weights, epilogue.part(), scalar.part()];
+                    case.parts = vec![&format.part, epilogue.part(), scalar.part()];
                     case.consts = vec![];
                     case.name = format!("{} {}", case.name, scalar.part().name);
                     case.params = bytes_of_params(&Params {

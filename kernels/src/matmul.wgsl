@@ -19,7 +19,6 @@ var<workgroup> x_tile: array<scalar4, 8u * TILE_TOKENS>; // (8 steps of 4 column
 
 @compute @workgroup_size(WORKGROUP_SIZE)
 fn main(@builtin(workgroup_id) at: vec3u, @builtin(local_invocation_index) lane: u32) {
-    w_begin();
     let groups = (params.cols + 31u) / 32u;
     let first_row = at.x * TILE_ROWS;
     let first_token = at.y * TILE_TOKENS;
@@ -33,7 +32,7 @@ fn main(@builtin(workgroup_id) at: vec3u, @builtin(local_invocation_index) lane:
             let row = min(first_row + r, params.rows - 1u); // rows past the end repeat the last
             let scale = w_scale(row, group, groups);
             let step = scale.x * W_STEP;
-            let q = w_group(row_place(row, groups) + row_step(group));
+            let q = w_group(row * groups + group);
             w_tile[r] = scalar4(q.a * step + scale.y);
             w_tile[TILE_ROWS + r] = scalar4(q.b * step + scale.y);
             w_tile[2u * TILE_ROWS + r] = scalar4(q.c * step + scale.y);

@@ -27,7 +27,6 @@ var<workgroup> results: array<f32, 4u * AREA>;            // (subgroups, tokens,
 @compute @workgroup_size(WORKGROUP_SIZE)
 fn main(@builtin(workgroup_id) at: vec3u, @builtin(local_invocation_index) lane: u32,
     @builtin(subgroup_id) subgroup: u32, @builtin(subgroup_invocation_id) subgroup_lane: u32) {
-    w_begin();
     let groups = (params.cols + 31u) / 32u;
     let tile_row = at.x * TILE_ROWS;
     let tile_token = at.y * TILE_TOKENS;
@@ -92,7 +91,7 @@ fn w_unit(unit: u32, tile_row: u32, first: u32, groups: u32) -> Group {
     if group >= groups || unit >= TILE_ROWS * STEP_GROUPS { return Group(); }
     let scale = w_scale(row, group, groups);
     let step = scale.x * W_STEP;
-    let q = w_group(row_place(row, groups) + row_step(group));
+    let q = w_group(row * groups + group);
     return Group(q.a * step + scale.y, q.b * step + scale.y, q.c * step + scale.y, q.d * step + scale.y,
         q.e * step + scale.y, q.f * step + scale.y, q.g * step + scale.y, q.h * step + scale.y);
 }

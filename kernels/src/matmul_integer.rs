@@ -62,16 +62,10 @@ fn cases() -> Vec<Case> {
                 if odd || !(format.in_full() || one) {
                     continue;
                 }
-                let textured = cols == 64;
                 let cols = format.whole(cols);
                 let shape = (rows, cols, tokens);
                 let mut case = matvec::case(format, (Input::Plain, epilogue), shape, &mut random);
-                let weights = if textured {
-                    &format.textured
-                } else {
-                    &format.part
-                };
-                case.parts = vec![weights, epilogue.part()];
+                case.parts = vec![&format.part, epilogue.part()];
                 case.consts = vec![];
                 case.params = bytes_of_params(&Params {
                     rows,

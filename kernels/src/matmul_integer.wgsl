@@ -20,7 +20,6 @@ var<workgroup> x_scales_tile: array<vec2f, TILE_TOKENS>; // scale, total
 
 @compute @workgroup_size(WORKGROUP_SIZE)
 fn main(@builtin(workgroup_id) at: vec3u, @builtin(local_invocation_index) lane: u32) {
-    w_begin();
     let groups = (params.cols + 31u) / 32u;
     let first_row = at.x * TILE_ROWS;
     let first_token = at.y * TILE_TOKENS;
@@ -69,7 +68,7 @@ fn main(@builtin(workgroup_id) at: vec3u, @builtin(local_invocation_index) lane:
 }
 
 fn stage_row(place: u32, row: u32, group: u32, groups: u32) {
-    let w = w_bytes(row_place(row, groups) + row_step(group));
+    let w = w_bytes(row * groups + group);
     w_tile[place] = w.a;
     w_tile[TILE_ROWS + place] = w.b;
     w_scales_tile[place] = w_scale(row, group, groups);

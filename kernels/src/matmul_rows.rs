@@ -103,8 +103,8 @@ fn cases() -> Vec<Case> {
             }
             for (rows, cols, some) in [(70, 576, 8), (133, 40, 3), (1, 32, 1)] {
                 let store = epilogue == Epilogue::Store;
-                let (tokens, textured) = (token_start + some, cols == 576);
-                let (odd, one) = (rows % 2 == 1 && !store, textured && i < 2);
+                let tokens = token_start + some;
+                let (odd, one) = (rows % 2 == 1 && !store, cols == 576 && i < 2);
                 if odd || !(format.in_full() || one) {
                     continue;
                 }
@@ -116,13 +116,8 @@ fn cases() -> Vec<Case> {
                     &mut random,
                 );
                 let y_stride = padded(rows + 64);
-                let part = if textured {
-                    &format.textured
-                } else {
-                    &format.part
-                };
                 let xs = [Xs::Uniform, Xs::Storage][usize::from(token_start == 8)];
-                case.parts = vec![part, xs.part(), act.part()];
+                case.parts = vec![&format.part, xs.part(), act.part()];
                 case.consts = vec![("X_LENGTH", TOKENS * padded(cols) / 4)];
                 case.name = format!("{rows}×{cols} {epilogue:?} {some} from {token_start}");
                 case.params = bytes_of_params(&Params {

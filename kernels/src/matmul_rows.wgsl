@@ -11,13 +11,12 @@ struct Params { rows: u32, cols: u32, y_start: u32, y_stride: u32, token_start: 
 
 @compute @workgroup_size(WORKGROUP_SIZE)
 fn main(at: Invocation, wg: Workgroup) {
-    w_begin();
     let groups = (params.cols + 31u) / 32u;
     let row = ((wg.id.y * wg.count.x + wg.id.x) * WORKGROUP_SIZE + at.lane) * ROWS;
     let last = params.rows - 1u;
-    let four = four_place(min(row, last) / 4u, groups);
+    let four = min(row, last) / 4u * groups;
     let w_rows = places(row, groups);
-    let next_four = four_place(min(row + 4u, last) / 4u, groups);
+    let next_four = min(row + 4u, last) / 4u * groups;
     let next_rows = places(row + 4u, groups);
 
     var token0 = Results();
@@ -29,9 +28,9 @@ fn main(at: Invocation, wg: Workgroup) {
     var token6 = Results();
     var token7 = Results();
     for (var group = 0u; group < groups; group++) {
-        let w = four_rows(four + four_step(group), w_rows + row_step(group));
+        let w = four_rows(four + group, w_rows + group);
         var next = Four();
-        if ROWS == 8u { next = four_rows(next_four + four_step(group), next_rows + row_step(group)); }
+        if ROWS == 8u { next = four_rows(next_four + group, next_rows + group); }
         token0 = added(token0, w, next, x_group(group, at));
         token1 = added(token1, w, next, x_group(group + groups, at));
         token2 = added(token2, w, next, x_group(group + 2u * groups, at));
@@ -59,8 +58,7 @@ fn main(at: Invocation, wg: Workgroup) {
 
 // Places of four rows; rows past the end repeat the last.
 fn places(row: u32, groups: u32) -> vec4u {
-    let rows = min(vec4u(row) + vec4u(0u, 1u, 2u, 3u), vec4u(params.rows - 1u));
-    return vec4u(row_place(rows.x, groups), row_place(rows.y, groups), row_place(rows.z, groups), row_place(rows.w, groups));
+    return min(vec4u(row) + vec4u(0u, 1u, 2u, 3u), vec4u(params.rows - 1u)) * groups;
 }
 
 // A token's results for four rows, and for the next four.

@@ -13,7 +13,6 @@ struct Params { rows: u32, cols: u32, y_start: u32, eps: f32 }
 
 @compute @workgroup_size(WORKGROUP_SIZE)
 fn main(at: Invocation, wg: Workgroup) {
-    w_begin();
     let start = x_start(GROUPS);
     let index = wg.id.y * wg.count.x + wg.id.x;
     let row = (index * (WORKGROUP_SIZE / LANES_PER_ROW) + at.lane / LANES_PER_ROW) * ROWS;
@@ -22,7 +21,7 @@ fn main(at: Invocation, wg: Workgroup) {
     var rows = array<vec4u, ROWS / 4u>();
     var sums = array<vec4f, ROWS / 4u>();
     for (var k = 0u; k < ROWS / 4u; k++) {
-        fours[k] = four_place(min(row + 4u * k, params.rows - 1u) / 4u, GROUPS);
+        fours[k] = min(row + 4u * k, params.rows - 1u) / 4u * GROUPS;
         rows[k] = places(row + 4u * k);
     }
     var squares = 0.0;
@@ -30,7 +29,7 @@ fn main(at: Invocation, wg: Workgroup) {
         let v = x_group(start + group, group, at);
         squares += v.squares;
         for (var k = 0u; k < ROWS / 4u; k++) {
-            sums[k] += products(fours[k] + four_step(group), rows[k] + row_step(group), v);
+            sums[k] += products(fours[k] + group, rows[k] + group, v);
         }
     }
 
@@ -49,8 +48,7 @@ fn put(row: u32, low: vec2f, high: vec2f, first: bool) {
 
 // Places of four rows; rows past the end repeat the last.
 fn places(row: u32) -> vec4u {
-    let rows = min(vec4u(row) + vec4u(0u, 1u, 2u, 3u), vec4u(params.rows - 1u));
-    return vec4u(row_place(rows.x, GROUPS), row_place(rows.y, GROUPS), row_place(rows.z, GROUPS), row_place(rows.w, GROUPS));
+    return min(vec4u(row) + vec4u(0u, 1u, 2u, 3u), vec4u(params.rows - 1u)) * GROUPS;
 }
 
 fn products(four: u32, rows: vec4u, v: Activations) -> vec4f {

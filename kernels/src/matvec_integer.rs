@@ -76,7 +76,7 @@ fn reference(call: &mut Call) {
     matvec::write_results(call, p.y_start as usize, &results);
 }
 
-/// Every quantised format and epilogue; rows that fill no workgroup; odd rows; real widths; planes in textures.
+/// Every quantised format and epilogue; rows that fill no workgroup; odd rows; real widths.
 fn cases() -> Vec<Case> {
     let mut random = Random::new(13);
     let mut cases = Vec::new();
@@ -95,18 +95,12 @@ fn cases() -> Vec<Case> {
             let cols = format.whole(cols);
             let shape = (rows, cols, 1);
             let mut case = matvec::case(format, (Input::Plain, epilogue), shape, &mut random);
-            let textured = rows == 301 || rows == 9;
-            let weights = if textured {
-                &format.textured
-            } else {
-                &format.part
-            };
             let x = if uniform {
                 PackedX::Uniform
             } else {
                 PackedX::Storage
             };
-            case.parts = vec![weights, x.part(), epilogue.part()];
+            case.parts = vec![&format.part, x.part(), epilogue.part()];
             case.consts = vec![("X_LENGTH", padded(cols) / 32)];
             case.params = bytes_of_params(&Params {
                 rows,

@@ -12,19 +12,18 @@ struct Params { rows: u32, cols: u32, y_start: u32 }
 
 @compute @workgroup_size(WORKGROUP_SIZE)
 fn main(at: Invocation, wg: Workgroup) {
-    w_begin();
     let index = wg.id.y * wg.count.x + wg.id.x;
     let row = (index * (WORKGROUP_SIZE / LANES_PER_ROW) + at.lane / LANES_PER_ROW) * ROWS;
 
-    let four = four_place(min(row, params.rows - 1u) / 4u, GROUPS);
-    let all = min(vec4u(row) + vec4u(0u, 1u, 2u, 3u), vec4u(params.rows - 1u)); // rows past the end repeat the last
-    let rows = vec4u(row_place(all.x, GROUPS), row_place(all.y, GROUPS), row_place(all.z, GROUPS), row_place(all.w, GROUPS));
+    let four = min(row, params.rows - 1u) / 4u * GROUPS;
+    // Rows past the end repeat the last.
+    let rows = min(vec4u(row) + vec4u(0u, 1u, 2u, 3u), vec4u(params.rows - 1u)) * GROUPS;
 
     var sums = vec4f(0.0);
     for (var group = at.lane % LANES_PER_ROW; group < GROUPS; group += LANES_PER_ROW) {
         let v = x[group];
-        let s = w_scales_of(four + four_step(group));
-        let at = rows + row_step(group);
+        let s = w_scales_of(four + group);
+        let at = rows + group;
         let whole = vec4i(products(w_bytes(at.x), v.high, v.low), products(w_bytes(at.y), v.high, v.low),
             products(w_bytes(at.z), v.high, v.low), products(w_bytes(at.w), v.high, v.low));
         sums += s.scale * (v.scale * vec4f(whole)) + s.min * v.total;

@@ -43,8 +43,6 @@ crate::params! {
         runs: u32,
         /// Rows whose runs lie together: 1 or 4.
         wide: u32,
-        /// Groups of such rows that have a unit each after the other: 1, or those of a strip.
-        strip: u32,
         /// Units of the table.
         choices: u32,
         /// 1 where rows alternate between two tensors; else those of up to three follow each other.
@@ -77,9 +75,7 @@ fn reference(call: &mut Call) {
     for (byte, to) in (p.start * 16..).zip(&mut plane[..p.groups as usize * 16]) {
         let run = byte / p.run / p.wide;
         let place = run / p.runs;
-        let inner = place % p.strip;
-        let line = place / p.strip / p.units * p.strip + inner % 8 * (p.strip / 8) + inner / 8;
-        let row = p.row_start + line * p.wide + byte / p.run % p.wide;
+        let row = p.row_start + place / p.units * p.wide + byte / p.run % p.wide;
         let (first, row) = if p.alternating == 1 {
             ([p.first, p.second][row as usize % 2], row / 2)
         } else if row < p.rows_first {
@@ -89,7 +85,7 @@ fn reference(call: &mut Call) {
         } else {
             (p.third, row - p.rows_first - p.rows_second)
         };
-        let unit = first.wrapping_add(row * p.units + place / p.strip % p.units);
+        let unit = first.wrapping_add(row * p.units + place % p.units);
         let choice = random_unit(unit) % p.choices;
         let from = (choice * p.runs + run % p.runs) * p.run + byte % p.run;
         *to = table[from as usize];
@@ -100,14 +96,14 @@ fn reference(call: &mut Call) {
 fn cases() -> Vec<Case> {
     let mut random = Random::new(17);
     let planes = [
-        (16, 1, 1, 1),
-        (2, 1, 4, 16),
-        (4, 2, 4, 1),
-        (1, 16, 4, 16),
-        (52, 1, 1, 64),
-        (2, 3, 1, 1),
+        (16, 1, 1),
+        (2, 1, 4),
+        (4, 2, 4),
+        (1, 16, 4),
+        (52, 1, 1),
+        (2, 3, 1),
     ];
-    let mut case = |((run, runs, wide, strip), alternating): ((u32, u32, u32, u32), u32)| {
+    let mut case = |((run, runs, wide), alternating): ((u32, u32, u32), u32)| {
         let (choices, groups) = (37, 300);
         let params = Params {
             start: 2,
@@ -117,7 +113,6 @@ fn cases() -> Vec<Case> {
             run,
             runs,
             wide,
-            strip,
             choices,
             alternating,
             rows_first: 12,
@@ -128,7 +123,7 @@ fn cases() -> Vec<Case> {
         };
         let table = (0..(choices * runs * run).div_ceil(4)).map(|_| random.bits() as u32);
         Case {
-            name: format!("{runs} runs of {run}, {wide} {strip} {alternating}"),
+            name: format!("{runs} runs of {run}, {wide} {alternating}"),
             parts: vec![],
             consts: vec![],
             params: bytes_of_params(&params),

@@ -2,7 +2,7 @@
 // A lane makes 16 bytes. Bound: writes the plane once.
 
 struct Params {
-    start: u32, groups: u32, row_start: u32, units: u32, run: u32, runs: u32, wide: u32, strip: u32, choices: u32,
+    start: u32, groups: u32, row_start: u32, units: u32, run: u32, runs: u32, wide: u32, choices: u32,
     alternating: u32, rows_first: u32, rows_second: u32, first: u32, second: u32, third: u32,
 }
 
@@ -28,10 +28,8 @@ fn main(at: Invocation, wg: Workgroup) {
 fn source(byte: u32) -> u32 {
     let run = byte / params.run / params.wide;
     let place = run / params.runs;
-    let inner = place % params.strip;
-    let line = place / params.strip / params.units * params.strip + inner % 8u * (params.strip / 8u) + inner / 8u;
-    let row = line * params.wide + byte / params.run % params.wide;
-    let unit = unit_of(params.row_start + row) + place / params.strip % params.units;
+    let row = place / params.units * params.wide + byte / params.run % params.wide;
+    let unit = unit_of(params.row_start + row) + place % params.units;
     let choice = random_unit(unit) % params.choices;
     return (choice * params.runs + run % params.runs) * params.run + byte % params.run;
 }

@@ -1,9 +1,9 @@
 //! How fast an adapter reads memory: the ceiling that decoding is measured against.
 
 use crate::{
-    Call, Case, Kernel, Part, Socket, Variant, bytes_of_params,
+    Call, Case, Kernel, Variant, bytes_of_params,
     kernel::wide_grid,
-    parts::{PLANE_BUFFERS, PLANE_TEXTURES, REDUCE_NONE, socket},
+    parts::{PLANE_QUANTS, REDUCE_NONE},
     random::Random,
     tolerance,
 };
@@ -11,35 +11,12 @@ use crate::{
 /// Vectors of 16 bytes that a lane reads.
 pub const TURNS: u32 = 256;
 
-/// Where it reads from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ReadFrom {
-    /// A storage buffer.
-    Buffer,
-    /// A texture, as planes of weights lie in them.
-    Texture,
-}
-
-socket! { ReadFrom, "memory":
-    Buffer => READ_BUFFER,
-    Texture => READ_TEXTURE,
-}
-
-static READ_BUFFER: Part = Part {
-    uses: &[&PLANE_BUFFERS[0]],
-    ..Part::new("buffer", "fn w_begin() { }")
-};
-static READ_TEXTURE: Part = Part {
-    uses: &[&PLANE_TEXTURES[0]],
-    ..Part::new("texture", "fn w_begin() { quants_begin(); }")
-};
-
 /// The kernel; units are lanes.
 pub static READ: Kernel = Kernel {
     name: "read",
     source: include_str!("read.wgsl"),
-    uses: &[&REDUCE_NONE],
-    sockets: &[ReadFrom::SOCKET],
+    uses: &[&REDUCE_NONE, &PLANE_QUANTS],
+    sockets: &[],
     variants: &[
         Variant {
             name: "runs",
@@ -96,7 +73,7 @@ fn cases() -> Vec<Case> {
     let mut random = Random::new(11);
     let case = |lanes: u32| Case {
         name: format!("{lanes} lanes"),
-        parts: vec![ReadFrom::Buffer.part()],
+        parts: vec![],
         consts: vec![],
         params: bytes_of_params(&Params { lanes }),
         units: lanes,

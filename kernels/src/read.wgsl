@@ -1,6 +1,6 @@
 // read: how fast this adapter reads memory: every lane folds its share of the vectors into one word.
 // Bound: reads 16 TURNS bytes a lane.
-// Sockets: memory. RUNS is 1 where a lane reads a run of its own, 0 where neighbouring lanes read neighbouring vectors.
+// RUNS is 1 where a lane reads a run of its own, 0 where neighbouring lanes read neighbouring vectors.
 
 struct Params { lanes: u32 }
 
@@ -9,7 +9,6 @@ struct Params { lanes: u32 }
 
 @compute @workgroup_size(WORKGROUP_SIZE)
 fn main(at: Invocation, wg: Workgroup) {
-    w_begin();
     let lane = (wg.id.y * wg.count.x + wg.id.x) * WORKGROUP_SIZE + at.lane;
     if lane >= params.lanes { return; }
     var folded = vec4u(0u);

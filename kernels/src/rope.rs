@@ -13,7 +13,7 @@ use crate::{
     tolerance::F32_NMSE,
 };
 
-/// The kernel; units are [`units`] of (heads + 2 kv heads) × head_dim values.
+/// The kernel; units are fours of (heads + 2 kv heads) × head_dim values.
 pub static ROPE: Kernel = Kernel {
     name: "rope",
     source: include_str!("rope.wgsl"),
@@ -56,17 +56,7 @@ fn tolerance(case: &Case, _: &Variant, output: &str) -> Tolerance {
 
 /// Whether keys and values are written as f16.
 fn writes_f16(parts: &[&Part]) -> bool {
-    Cache::touched_by(parts).is_some_and(Cache::is_f16)
-}
-
-/// Whether keys and values go into texels of eight: with `neox` they rotate with what is `pairs` further, as whole texels.
-pub fn whole_texels(head: u32, pairs: u32, neox: bool) -> bool {
-    head.is_multiple_of(8) && (!neox || pairs.is_multiple_of(8))
-}
-
-/// Lanes for so many values: where texels are written, a lane has a whole one.
-pub fn units(values: u32, cache: Cache) -> u32 {
-    values / if cache == Cache::F16Texture { 8 } else { 4 }
+    Cache::touched_by(parts) == Some(Cache::F16)
 }
 
 /// Writes `values` from value `at` of a cache on.
@@ -138,12 +128,8 @@ fn cases() -> Vec<Case> {
         (24, 4, 2, 12, RopeStyle::NeoX),
         (32, 2, 2, 0, RopeStyle::NeoX),
     ];
-    for cache in [Cache::F32, Cache::F16, Cache::F16Texture] {
+    for cache in [Cache::F32, Cache::F16] {
         for (number, (head, heads, kv_heads, pairs, style)) in shapes.into_iter().enumerate() {
-            let neox = style == RopeStyle::NeoX;
-            if cache == Cache::F16Texture && !whole_texels(head, pairs, neox) {
-                continue;
-            }
             let stride = padded((heads + 2 * kv_heads) * head);
             let angles: Vec<f32> = (0..16 * pairs.max(1))
                 .flat_map(|i| [(i as f32).cos(), (i as f32).sin()])
@@ -173,7 +159,7 @@ fn cases() -> Vec<Case> {
                     cells,
                     head_cells: sequences * cells,
                 }),
-                units: units((heads + 2 * kv_heads) * head, cache),
+                units: (heads + 2 * kv_heads) * head / 4,
                 tokens: 4,
                 buffers: vec![
                     ("angles", words(&angles)),

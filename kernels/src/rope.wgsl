@@ -1,5 +1,5 @@
 // rope: rotates queries in place and keys on their way into the cache, and moves values there.
-// A lane takes FOURS fours of neighbouring values of one head, and what rotates with them.
+// A lane takes four neighbouring values of one head, and what rotates with them.
 // Bound: reads and writes q, k and v once. Sockets: store, style, cells.
 
 struct Params { heads: u32, kv_heads: u32, pairs: u32, stride: u32, cells: u32, head_cells: u32 }
@@ -15,12 +15,9 @@ struct Four { place: u32, cached: u32, is_key: bool }
 
 @compute @workgroup_size(WORKGROUP_SIZE)
 fn main(@builtin(global_invocation_id) at: vec3u) {
-    if at.y >= rows.count { return; }
-    for (var j = 0u; j < FOURS; j++) { put(at.x * FOURS + j, at.y); }
-}
-
-// Puts four `i` of a token's queries, keys and values where they belong.
-fn put(i: u32, token: u32) {
+    let i = at.x;
+    let token = at.y;
+    if token >= rows.count { return; }
     let q_end = params.heads * QUARTER;
     let k_end = q_end + params.kv_heads * QUARTER;
     let v_end = k_end + params.kv_heads * QUARTER;
@@ -41,9 +38,9 @@ fn cache_place(i: u32, row: Row) -> u32 {
 }
 
 // Puts the rotated values `offset` fours further where they belong.
-fn keep(four: Four, offset: u32, v: vec4f, number: u32) {
+fn keep(four: Four, offset: u32, v: vec4f) {
     if four.is_key {
-        put_key(four.cached + offset, v, number);
+        put_key(four.cached + offset, v);
     } else {
         qkv[four.place + offset] = v;
     }

@@ -1,12 +1,12 @@
 //! Size of the packed form of each stored type.
 
-use lantern_kernels::{FORMATS, formats::Order};
+use lantern_kernels::FORMATS;
 
 /// Bytes of `rows` in all planes.
 fn packed(format: &lantern_kernels::Format, rows: u32, cols: u32) -> u64 {
     let planes = 0..format.planes.len();
     planes
-        .map(|plane| format.plane_bytes(Order::Rows, plane, rows, cols))
+        .map(|plane| format.plane_bytes(plane, rows, cols))
         .sum()
 }
 
@@ -32,8 +32,8 @@ fn sixteen_rows_are_whole_in_every_plane() {
         let cols = 3 * format.unit();
         for plane in 0..format.planes.len() {
             let (once, twice) = (
-                format.plane_bytes(Order::Rows, plane, 16, cols),
-                format.plane_bytes(Order::Rows, plane, 32, cols),
+                format.plane_bytes(plane, 16, cols),
+                format.plane_bytes(plane, 32, cols),
             );
             assert_eq!(2 * once, twice, "{}", format.name);
         }

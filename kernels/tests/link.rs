@@ -14,7 +14,7 @@ use lantern_kernels::{
     link::{Linked, link},
 };
 use naga::{
-    AddressSpace, ImageClass, ScalarKind, StorageAccess, TypeInner,
+    AddressSpace, ScalarKind, StorageAccess, TypeInner,
     back::{hlsl, msl, spv},
     valid::{Capabilities, ModuleInfo, ValidationFlags, Validator},
 };
@@ -114,22 +114,10 @@ fn reflected(module: &naga::Module) -> Vec<(u32, String, BindingKind)> {
                     BindingKind::Write
                 }
                 AddressSpace::Storage { .. } => BindingKind::Read,
-                AddressSpace::Handle => match module.types[variable.ty].inner {
-                    TypeInner::Sampler { .. } => BindingKind::Sampler,
-                    TypeInner::Image { class, .. } => match class {
-                        ImageClass::Storage { .. } => BindingKind::TextureWrite,
-                        ImageClass::Sampled {
-                            kind: ScalarKind::Float,
-                            ..
-                        } => BindingKind::Sampled,
-                        ImageClass::Sampled {
-                            kind: ScalarKind::Uint,
-                            ..
-                        } => BindingKind::Texture,
-                        other => panic!("{other:?} is no texture that a kernel may bind"),
-                    },
-                    ref other => panic!("{other:?} is nothing that a kernel may bind"),
-                },
+                AddressSpace::Handle => {
+                    let other = &module.types[variable.ty].inner;
+                    panic!("{other:?} is nothing that a kernel may bind")
+                }
                 _ => return None,
             };
             Some((
@@ -183,23 +171,6 @@ fn every_shader_is_valid_and_says_what_it_binds() {
     }
 }
 
-/// Other parts than those with a text for browsers are the same in both, which another test holds.
-#[test]
-fn every_text_for_browsers_says_what_it_binds() {
-    let mut checked = 0;
-    for kernel in ALL {
-        for shader in shaders(kernel) {
-            let mut own = shader.all_parts().into_iter();
-            if !own.any(|part| part.browser.is_some()) {
-                continue;
-            }
-            check_bindings(kernel, &link(&shader, Target::Browser));
-            checked += 1;
-        }
-    }
-    assert!(checked > 0, "no part has a text for browsers");
-}
-
 /// Bindings, parameters and outputs are what naga sees in the text.
 fn check_bindings(kernel: &Kernel, linked: &Linked) {
     let (module, _) = validated_text(linked);
@@ -222,7 +193,7 @@ fn check_bindings(kernel: &Kernel, linked: &Linked) {
     let written: Vec<&str> = linked
         .bindings
         .iter()
-        .filter(|b| matches!(b.kind, BindingKind::Write | BindingKind::TextureWrite))
+        .filter(|b| b.kind == BindingKind::Write)
         .map(|b| b.name.as_str())
         .collect();
     let undeclared = kernel.outputs.iter().find(|o| !written.contains(o));
@@ -275,19 +246,14 @@ fn every_variable_of_a_function_is_given_a_value() {
 const SUBGROUPS: &str = "enable subgroups;\n";
 
 #[test]
-fn the_browser_text_differs_in_one_line_and_in_parts_that_say_so() {
+fn the_browser_text_differs_in_one_line() {
     for kernel in ALL {
         for shader in shaders(kernel) {
             let (native, browser) = (
                 link(&shader, Target::Native),
                 link(&shader, Target::Browser),
             );
-            let parts = shader.all_parts().into_iter();
-            let others = parts.filter_map(|part| Some((part.source, part.browser?)));
-            let expected = others.fold(native.text, |text, (native, browser)| {
-                text.replace(native, browser)
-            });
-            assert_eq!(browser.text.replace(SUBGROUPS, ""), expected);
+            assert_eq!(browser.text.replace(SUBGROUPS, ""), native.text);
             assert_eq!(browser.text.contains(SUBGROUPS), shader.needs_subgroups());
         }
     }

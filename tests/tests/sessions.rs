@@ -258,31 +258,27 @@ fn bad_input_is_refused_with_a_reason() {
     );
 }
 
-/// Weights above a lowered binding limit are split by rows, as textures and as buffers; results stay the same.
+/// Weights above a lowered binding limit are split by rows; results stay the same.
 #[test]
 fn weights_above_the_binding_limit_are_split() {
     let adapter = adapters::main();
     let options = exact(None).context(100).prefill_batch(32);
-    for textures in [true, false] {
-        let gpu = |max_binding| {
-            let limited = GpuOptions::default()
-                .max_binding(max_binding)
-                .textures(textures);
-            Arc::new(adapters::gpu(&adapter, limited))
-        };
-        let (whole, split) = (gpu(None), gpu(Some(64 << 10)));
-        for name in [
-            "F32", "F16", "Q4_0", "Q5_1", "Q8_0", "Q2_K", "Q5_K", "MXFP4",
-        ] {
-            let path = folder("formats").join(format!("{name}.gguf"));
-            let file = ModelFile::open(&path).unwrap();
-            let dispatches = |gpu: &Gpu| file.plan(gpu, &options, 1).unwrap().dispatches.len();
-            let more = dispatches(&split) - dispatches(&whole);
-            assert!(name != "F32" || more > 0, "{name} is not split");
-            let wanted = logits(&load(&whole, &path, &options), &prompt());
-            let got = logits(&load(&split, &path, &options), &prompt());
-            assert_eq!(got, wanted, "{name}, textures: {textures}");
-        }
+    let gpu = |max_binding| {
+        let limited = GpuOptions::default().max_binding(max_binding);
+        Arc::new(adapters::gpu(&adapter, limited))
+    };
+    let (whole, split) = (gpu(None), gpu(Some(64 << 10)));
+    for name in [
+        "F32", "F16", "Q4_0", "Q5_1", "Q8_0", "Q2_K", "Q5_K", "MXFP4",
+    ] {
+        let path = folder("formats").join(format!("{name}.gguf"));
+        let file = ModelFile::open(&path).unwrap();
+        let dispatches = |gpu: &Gpu| file.plan(gpu, &options, 1).unwrap().dispatches.len();
+        let more = dispatches(&split) - dispatches(&whole);
+        assert!(name != "F32" || more > 0, "{name} is not split");
+        let wanted = logits(&load(&whole, &path, &options), &prompt());
+        let got = logits(&load(&split, &path, &options), &prompt());
+        assert_eq!(got, wanted, "{name}");
     }
 }
 

@@ -111,11 +111,11 @@ fn default_logits_and_tokens_in_integers() {
     check_with(&adapter, Precision::Mixed, &variants, &cases, 1e-4);
 }
 
-/// Weights in pieces of 1 MiB, as buffers: the same tokens, in more dispatches.
+/// Weights in pieces of 1 MiB: the same tokens, in more dispatches.
 #[test]
 fn split_at_1_mib() {
     let Some(path) = default_model() else { return };
-    let options = GpuOptions::default().max_binding(1 << 20).textures(false);
+    let options = GpuOptions::default().max_binding(1 << 20);
     let gpu = Arc::new(adapters::gpu(&adapters::main(), options));
     let load_options = LoadOptions::default().context(64);
     let plan = ModelFile::open(&path)

@@ -42,7 +42,7 @@ async function wasm(url: URL): Promise<URL | BufferSource> {
 }
 
 /** Features that the engine can do without. */
-const WITHOUT = ['f16', 'subgroups', 'textures'] as const;
+const WITHOUT = ['f16', 'subgroups'] as const;
 
 /** Features that the engine is to do without, a smaller limit, and faults to provoke. */
 export interface GpuWishes {
@@ -85,7 +85,6 @@ export async function openGpu({
   const known = {
     max_binding,
     faults,
-    textures: !without.includes('textures'),
     f16: !without.includes('f16'),
     name,
     software: software || SOFTWARE.test(`${name} ${architecture}`),

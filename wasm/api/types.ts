@@ -50,7 +50,7 @@ export interface CreateOptions {
   /** Where hub ids are looked up; `https://huggingface.co`. */
   hub?: string;
   /** Do as though the GPU had none of these, and let a shader see no more bytes at once: to test for poorer GPUs. */
-  without?: ('f16' | 'subgroups' | 'textures')[];
+  without?: ('f16' | 'subgroups')[];
   max_binding?: number;
   /** For tests: kernel variants (`matvec.rows8`) that compute nothing, as a broken driver's might. */
   faults?: string[];

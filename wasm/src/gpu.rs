@@ -13,18 +13,12 @@ use crate::{ByteSource, error::Result, source::source};
 
 /// Properties of the adapter that TypeScript knows, and features that a test wants switched off.
 #[derive(Deserialize)]
-#[expect(
-    clippy::struct_excessive_bools,
-    reason = "what an adapter has or has not"
-)]
 struct Options {
     name: String,
     software: bool,
     subgroups: bool,
     #[serde(default = "yes")]
     f16: bool,
-    #[serde(default = "yes")]
-    textures: bool,
     max_binding: Option<u64>,
     #[serde(default)]
     faults: Vec<String>,
@@ -62,7 +56,6 @@ impl Gpu {
         let options = GpuOptions::default()
             .browser(browser)
             .f16(options.f16)
-            .textures(options.textures)
             .max_binding(options.max_binding)
             .faults(options.faults)
             .timestamps(true);

@@ -90,7 +90,7 @@ impl Gpu {
         let memory_bytes = self.memory_bytes();
 
         let small = self.small(file, options, each).await?;
-        // Textures are filled up to whole rows.
+        // Packed weights may take more than those in the file.
         let workspace_bytes = small.rest_bytes + stored(&layout).saturating_sub(weight_bytes);
         let limit = self.adapter().limits.max_storage_buffer_binding_size;
         let max = self.max_context(&config, options.cache_type());

@@ -196,7 +196,7 @@ pub struct CountersReport {
     pub buffers_created_per_token: f64,
     /// Bind groups made.
     pub bind_groups_created_per_token: f64,
-    /// Bytes of buffers and textures.
+    /// Bytes of buffers.
     pub gpu_bytes: u64,
     /// Bytes of matrices.
     pub weight_bytes: u64,

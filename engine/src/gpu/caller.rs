@@ -63,18 +63,15 @@ impl Gpu {
 }
 
 /// Limits that Lantern's shaders and buffers are written for.
-const NEEDED: [&str; 13] = [
+const NEEDED: [&str; 10] = [
     "max_buffer_size",
     "max_compute_invocations_per_workgroup",
     "max_compute_workgroup_size_x",
     "max_compute_workgroup_size_y",
     "max_compute_workgroup_storage_size",
     "max_compute_workgroups_per_dimension",
-    "max_sampled_textures_per_shader_stage",
     "max_storage_buffer_binding_size",
     "max_storage_buffers_per_shader_stage",
-    "max_storage_textures_per_shader_stage",
-    "max_texture_dimension_2d",
     "max_uniform_buffer_binding_size",
     "max_uniform_buffers_per_shader_stage",
 ];

@@ -3,13 +3,9 @@
 use std::sync::Arc;
 use web_time::Instant;
 
-use lantern_kernels::{
-    Binding, BindingKind, Case, CaseWeights, Kernel, Shader, Variant, formats::Order,
-};
+use lantern_kernels::{Case, CaseWeights, Kernel, Shader, Variant};
 
-use super::{
-    buffer::Buffer, compiled::Pipeline, device::Gpu, pipeline::BindingResource, texture::Memory,
-};
+use super::{buffer::Buffer, compiled::Pipeline, device::Gpu, pipeline::BindingResource};
 use crate::Result;
 
 /// A dispatch by itself.
@@ -33,7 +29,7 @@ struct Ready {
 }
 
 /// Data of a case by name, and how many words it has.
-type Named = (String, Memory, usize);
+type Named = (String, Buffer, usize);
 
 impl Gpu {
     /// Runs `case` of `kernel` in `variant`; the contents of the kernel's outputs afterwards, in its order.
@@ -52,7 +48,7 @@ impl Gpu {
                 .iter()
                 .find(|(name, ..)| name == output)
                 .expect("checked when binding");
-            outputs.push((output, self.read_memory(&found.1, 0, found.2).await?));
+            outputs.push((output, self.read_words(&found.1, 0, found.2).await?));
         }
         Ok(outputs)
     }
@@ -129,15 +125,7 @@ impl Gpu {
         let pipeline = self.pipelines(&[&shader]).await?.remove(0);
         let mut data = Vec::new();
         for (name, words) in &case.buffers {
-            let is = |binding: &&Binding| binding.name == *name;
-            let kind = pipeline.bindings.iter().find(is).map(|b| b.kind);
-            let bytes = bytemuck::cast_slice(words);
-            data.push(match kind {
-                Some(BindingKind::Texture | BindingKind::TextureWrite) => {
-                    self.filled_texture(name, bytes).await?
-                }
-                _ => self.filled(name, bytes).await?,
-            });
+            data.push(self.filled(name, bytemuck::cast_slice(words)).await?);
         }
         self.planes(case, &mut data).await?;
         let usage = wgpu::BufferUsages::UNIFORM | wgpu::BufferUsages::COPY_DST;
@@ -165,7 +153,7 @@ impl Gpu {
         })
     }
 
-    /// The weights' planes: into textures where the case's decoder reads those, else among the buffers.
+    /// The weights' planes, among the buffers.
     async fn planes(&self, case: &Case, data: &mut Vec<Named>) -> Result<()> {
         let Some(CaseWeights {
             format,
@@ -176,28 +164,11 @@ impl Gpu {
         else {
             return Ok(());
         };
-        let textured = case.parts.contains(&&format.textured);
-        let order = if textured { Order::Strips } else { Order::Rows };
-        let packed = format.pack_rows(order, bytes, *rows, *cols);
-        for (i, (plane, bytes)) in format.planes.iter().zip(packed).enumerate() {
-            if textured {
-                let size = bytes.len() as u64;
-                let texture = self.plane_texture(plane.binding, format, i, size).await?;
-                self.write_plane(&texture, 0, &bytes);
-                let named = plane.binding.to_string();
-                data.push((named, Memory::Texture(texture), bytes.len() / 4));
-            } else {
-                data.push(self.filled(plane.binding, &bytes).await?);
-            }
+        let packed = format.pack_rows(bytes, *rows, *cols);
+        for (plane, bytes) in format.planes.iter().zip(packed) {
+            data.push(self.filled(plane.binding, &bytes).await?);
         }
         Ok(())
-    }
-
-    /// Keys or values, where those are in textures.
-    async fn filled_texture(&self, name: &str, bytes: &[u8]) -> Result<Named> {
-        let texture = self.cache_texture(name, bytes.len() as u64).await?;
-        self.write_plane(&texture, 0, bytes);
-        Ok((name.to_string(), Memory::Texture(texture), bytes.len() / 4))
     }
 
     async fn filled(&self, name: &str, bytes: &[u8]) -> Result<Named> {
@@ -205,6 +176,6 @@ impl Gpu {
             .storage_or_uniform(name, bytes.len().next_multiple_of(16) as u64)
             .await?;
         self.write(&buffer, 0, bytes);
-        Ok((name.to_string(), Memory::Buffer(buffer), bytes.len() / 4))
+        Ok((name.to_string(), buffer, bytes.len() / 4))
     }
 }

@@ -1,16 +1,11 @@
 //! Limits of an adapter's speed: bytes read a second, multiply-adds a second, and what a dispatch costs by itself.
 //! Measured with kernels that do nothing else, so that every other speed can be given as a share of it.
 
-use lantern_kernels::{
-    FORMATS, Shader, bytes_of_params, multiply_add,
-    norm::NORM,
-    parts::Scalar,
-    read::{self, ReadFrom},
-};
+use lantern_kernels::{Shader, bytes_of_params, multiply_add, norm::NORM, parts::Scalar, read};
 use serde::{Deserialize, Serialize};
 use web_time::Instant;
 
-use super::{case::Alone, device::Gpu, pipeline::BindingResource, texture::Memory};
+use super::{buffer::Buffer, case::Alone, device::Gpu, pipeline::BindingResource};
 use crate::Result;
 
 /// Limits of an adapter's speed, by measurement.
@@ -62,21 +57,19 @@ impl Gpu {
         let size = BYTES.min(limit) / lane * lane;
         let lanes = (size / lane) as u32;
         let sums = self.storage("sums", u64::from(lanes) * 4).await?;
+        let memory = self.memory(size).await?;
         let mut best = (0.0, String::new());
-        for &from in ReadFrom::ALL {
-            let memory = self.memory(from, size).await?;
-            for variant in self.verified(&read::READ) {
-                let shader = Shader::new(&read::READ, variant, &[from.part()], &[]);
-                let params = bytes_of_params(&read::Params { lanes });
-                let found = |name: &str| match name {
-                    "sums" => BindingResource::from(&sums),
-                    _ => (&memory).into(),
-                };
-                let ready = self.alone(&shader, &params, lanes, found).await?;
-                let speed = size as f64 / self.seconds(&ready).await?;
-                if speed > best.0 {
-                    best = (speed, shader.label());
-                }
+        for variant in self.verified(&read::READ) {
+            let shader = Shader::new(&read::READ, variant, &[], &[]);
+            let params = bytes_of_params(&read::Params { lanes });
+            let found = |name: &str| match name {
+                "sums" => BindingResource::from(&sums),
+                _ => (&memory).into(),
+            };
+            let ready = self.alone(&shader, &params, lanes, found).await?;
+            let speed = size as f64 / self.seconds(&ready).await?;
+            if speed > best.0 {
+                best = (speed, shader.label());
             }
         }
         Ok(best)
@@ -107,27 +100,17 @@ impl Gpu {
         self.time_case(&NORM, self.variant(&NORM), &case, 512).await
     }
 
-    /// Memory of `size` bytes that are not all the same.
-    async fn memory(&self, from: ReadFrom, size: u64) -> Result<Memory> {
+    /// A buffer of `size` bytes that are not all the same.
+    async fn memory(&self, size: u64) -> Result<Buffer> {
         let strip: Vec<u8> = (0..1u32 << 18)
             .flat_map(|i| (i | 1).to_le_bytes())
             .collect();
-        let starts = (0..size).step_by(strip.len());
-        let end = |start: u64| (size - start).min(strip.len() as u64) as usize;
-        if from == ReadFrom::Buffer {
-            let buffer = self.storage("w_quants", size).await?;
-            for start in starts {
-                self.write(&buffer, start, &strip[..end(start)]);
-            }
-            return Ok(Memory::Buffer(buffer));
+        let buffer = self.storage("w_quants", size).await?;
+        for start in (0..size).step_by(strip.len()) {
+            let count = (size - start).min(strip.len() as u64) as usize;
+            self.write(&buffer, start, &strip[..count]);
         }
-        let wide = FORMATS.iter().find(|f| f.name == "q4_0"); // texels of 16 bytes
-        let format = wide.expect("a format of ours");
-        let texture = self.plane_texture("w_quants", format, 0, size).await?;
-        for start in starts {
-            self.write_plane(&texture, start, &strip[..end(start)]);
-        }
-        Ok(Memory::Texture(texture))
+        Ok(buffer)
     }
 
     /// Seconds of a dispatch: as many at once as the clock needs, the fastest of some rounds.

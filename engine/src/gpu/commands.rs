@@ -7,7 +7,6 @@ use super::{
     compiled::Pipeline,
     device::Gpu,
     pipeline::BindingResource,
-    texture::Memory,
 };
 use crate::{Error, Result, Unsupported};
 use lantern_kernels::{Binding, Shader};
@@ -79,15 +78,9 @@ impl Commands<'_> {
             .copy_buffer_to_buffer(&from.raw, start, &to.raw, at, size);
     }
 
-    /// Copies all of one memory to another of the same kind and size.
-    pub fn copy_memory(&mut self, from: &Memory, to: &Memory) {
-        match (from, to) {
-            (Memory::Buffer(from), Memory::Buffer(to)) => {
-                self.copy((from, 0), (to, 0), from.size);
-            }
-            (Memory::Texture(from), Memory::Texture(to)) => from.copy_to(to, &mut self.encoder),
-            _ => panic!("two copies of a state are kept alike"),
-        }
+    /// Copies all of one buffer to another of the same size.
+    pub fn copy_all(&mut self, from: &Buffer, to: &Buffer) {
+        self.copy((from, 0), (to, 0), from.size);
     }
 
     /// Begins a compute pass; it ends when it is dropped.

@@ -25,8 +25,6 @@ pub struct Gpu {
     pub(crate) counting: Counting,
     pub(crate) pipelines: Mutex<HashMap<String, Arc<Pipeline>>>,
     pub(super) cache: OnceLock<wgpu::PipelineCache>,
-    /// Samples the nearest texel.
-    pub(super) sampler: OnceLock<wgpu::Sampler>,
     pub(super) choices: Mutex<BTreeMap<String, String>>,
     /// `kernel.variant parts` of those that were run against their references here, and what was wrong.
     pub(super) trials: Mutex<BTreeMap<String, Option<String>>>,
@@ -177,7 +175,6 @@ impl Gpu {
             counting: Counting::default(),
             pipelines: Mutex::default(),
             cache: OnceLock::new(),
-            sampler: OnceLock::new(),
             choices: Mutex::default(),
             trials: Mutex::default(),
             variants_version: AtomicU64::new(0),

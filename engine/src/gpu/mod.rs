@@ -19,7 +19,6 @@ pub mod options;
 pub mod pipeline;
 pub mod selftest;
 pub(crate) mod system;
-pub mod texture;
 pub mod times;
 pub mod tuning;
 pub mod upload;

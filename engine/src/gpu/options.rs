@@ -19,8 +19,6 @@ pub struct GpuOptions {
     /// Use cooperative matrices where the adapter has them: an experimental feature of wgpu. A device that the caller brings
     /// is used without them.
     pub cooperative: bool,
-    /// Keep weights in textures on adapters that run on the CPU, which gather from those far faster.
-    pub textures: bool,
     /// Keep wgpu's bounds checks in shaders; off, the planner's own proofs must do.
     pub checked: bool,
     /// Names of kernel variants to prefer, as labels show them. A name that no kernel has, or that the adapter cannot run,
@@ -29,7 +27,7 @@ pub struct GpuOptions {
     /// For tests: `kernel.variant` of those that are to compute nothing, as a broken driver's might. A name of none is an
     /// error.
     pub faults: Vec<String>,
-    /// For tests: bytes of buffers and textures, past which the adapter is as one that has no memory left.
+    /// For tests: bytes of buffers, past which the adapter is as one that has no memory left.
     pub memory_max: Option<u64>,
     /// Ask for timestamps where the adapter has them, for profiles.
     pub timestamps: bool,
@@ -56,7 +54,6 @@ impl Default for GpuOptions {
             f16: true,
             subgroups: true,
             cooperative: true,
-            textures: true,
             checked: false,
             variants: vec![],
             faults: vec![],
@@ -100,13 +97,6 @@ impl GpuOptions {
     #[must_use]
     pub fn cooperative(mut self, cooperative: bool) -> Self {
         self.cooperative = cooperative;
-        self
-    }
-
-    /// Keeps weights in textures on adapters that run on the CPU, or never.
-    #[must_use]
-    pub fn textures(mut self, textures: bool) -> Self {
-        self.textures = textures;
         self
     }
 

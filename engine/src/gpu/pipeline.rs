@@ -16,34 +16,22 @@ use super::{
 };
 use crate::{Error, Result};
 
-/// Part of a buffer.
+/// Part of a buffer that a shader sees under a name.
 #[derive(Clone, Copy)]
-pub(crate) struct Range<'b> {
+pub(crate) struct BindingResource<'b> {
     pub buffer: &'b Buffer,
     pub start: u64,
     /// All from `start` on where none is given.
     pub size: Option<u64>,
 }
 
-impl<'b> From<&'b Buffer> for Range<'b> {
-    fn from(buffer: &'b Buffer) -> Range<'b> {
-        Range {
+impl<'b> From<&'b Buffer> for BindingResource<'b> {
+    fn from(buffer: &'b Buffer) -> BindingResource<'b> {
+        BindingResource {
             buffer,
             start: 0,
             size: None,
         }
-    }
-}
-
-/// Part of a buffer, or a texture, that a shader sees under a name.
-pub(crate) enum BindingResource<'b> {
-    Range(Range<'b>),
-    Texture(&'b wgpu::TextureView),
-}
-
-impl<'b> From<&'b Buffer> for BindingResource<'b> {
-    fn from(buffer: &'b Buffer) -> BindingResource<'b> {
-        BindingResource::Range(buffer.into())
     }
 }
 
@@ -118,31 +106,18 @@ impl Gpu {
         found: impl Fn(&Binding) -> BindingResource<'b>,
     ) -> wgpu::BindGroup {
         let entry = |binding: &Binding| {
-            if binding.kind == BindingKind::Sampler {
-                let sampler = self.sampler.get_or_init(|| {
-                    let nearest = wgpu::SamplerDescriptor::default();
-                    self.device.create_sampler(&nearest)
-                });
-                return wgpu::BindGroupEntry {
-                    binding: binding.index,
-                    resource: wgpu::BindingResource::Sampler(sampler),
-                };
-            }
-            let resource = match found(binding) {
-                BindingResource::Texture(view) => wgpu::BindingResource::TextureView(view),
-                BindingResource::Range(Range {
-                    buffer,
-                    start,
-                    size,
-                }) => wgpu::BindingResource::Buffer(wgpu::BufferBinding {
+            let BindingResource {
+                buffer,
+                start,
+                size,
+            } = found(binding);
+            wgpu::BindGroupEntry {
+                binding: binding.index,
+                resource: wgpu::BindingResource::Buffer(wgpu::BufferBinding {
                     buffer: &buffer.raw,
                     offset: start,
                     size: size.and_then(wgpu::BufferSize::new),
                 }),
-            };
-            wgpu::BindGroupEntry {
-                binding: binding.index,
-                resource,
             }
         };
         let entries: Vec<_> = pipeline.bindings.iter().map(entry).collect();
@@ -235,27 +210,14 @@ fn break_main(text: &mut String) {
 }
 
 fn binding_type(kind: BindingKind) -> wgpu::BindingType {
-    let buffer = |ty| wgpu::BindingType::Buffer {
+    let ty = match kind {
+        BindingKind::Read => wgpu::BufferBindingType::Storage { read_only: true },
+        BindingKind::Write => wgpu::BufferBindingType::Storage { read_only: false },
+        BindingKind::Uniform => wgpu::BufferBindingType::Uniform,
+    };
+    wgpu::BindingType::Buffer {
         ty,
         has_dynamic_offset: false,
         min_binding_size: None,
-    };
-    let texture = |sample_type| wgpu::BindingType::Texture {
-        sample_type,
-        view_dimension: wgpu::TextureViewDimension::D2,
-        multisampled: false,
-    };
-    match kind {
-        BindingKind::Read => buffer(wgpu::BufferBindingType::Storage { read_only: true }),
-        BindingKind::Write => buffer(wgpu::BufferBindingType::Storage { read_only: false }),
-        BindingKind::Uniform => buffer(wgpu::BufferBindingType::Uniform),
-        BindingKind::Texture => texture(wgpu::TextureSampleType::Uint),
-        BindingKind::Sampled => texture(wgpu::TextureSampleType::Float { filterable: false }),
-        BindingKind::Sampler => wgpu::BindingType::Sampler(wgpu::SamplerBindingType::NonFiltering),
-        BindingKind::TextureWrite => wgpu::BindingType::StorageTexture {
-            access: wgpu::StorageTextureAccess::WriteOnly,
-            format: wgpu::TextureFormat::Rgba32Uint,
-            view_dimension: wgpu::TextureViewDimension::D2,
-        },
     }
 }

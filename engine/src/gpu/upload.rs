@@ -1,6 +1,6 @@
-//! Writes to buffers and textures through a bounded amount of staging.
+//! Writes to buffers through a bounded amount of staging.
 
-use super::{buffer::Buffer, device::Gpu, texture::Texture};
+use super::{buffer::Buffer, device::Gpu};
 use crate::Result;
 
 /// Bytes of a file that are packed and uploaded at a time.
@@ -37,22 +37,7 @@ impl<'e> Upload<'e> {
     /// Writes bytes, a multiple of 4 of them, and waits where too many are under way.
     pub async fn write(&mut self, buffer: &Buffer, offset: u64, bytes: &[u8]) -> Result<()> {
         self.gpu.write(buffer, offset, bytes);
-        self.count(bytes.len()).await
-    }
-
-    /// Writes bytes of a plane in a texture, and waits where too many are under way.
-    pub async fn write_plane(
-        &mut self,
-        texture: &Texture,
-        offset: u64,
-        bytes: &[u8],
-    ) -> Result<()> {
-        self.gpu.write_plane(texture, offset, bytes);
-        self.count(bytes.len()).await
-    }
-
-    async fn count(&mut self, bytes: usize) -> Result<()> {
-        self.pending += bytes as u64;
+        self.pending += bytes.len() as u64;
         if self.pending <= STAGING_BYTES - STRIP_BYTES as u64 {
             return Ok(());
         }

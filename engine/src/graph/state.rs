@@ -35,8 +35,6 @@ pub struct StateSpec {
     pub layer: u32,
     /// How it grows.
     pub kind: StateKind,
-    /// Whether lowering may keep it in textures, eight f16 a texel, where an adapter reads those faster.
-    pub texels: bool,
 }
 
 impl StateSpec {
@@ -101,8 +99,8 @@ pub const SNAPSHOTS: [Purpose; 4] = [
 pub const SNAPSHOT_INTERVAL: usize = 1024;
 
 /// Bytes of all copies of the recurrent states among these, for `sequences` sequences.
-pub fn snapshot_bytes(states: &[(StateSpec, bool)], sequences: u32) -> u64 {
-    let recurrent = states.iter().filter(|(spec, _)| spec.is_recurrent());
-    let bytes: u64 = recurrent.map(|(spec, _)| spec.bytes(sequences)).sum();
+pub fn snapshot_bytes(states: &[StateSpec], sequences: u32) -> u64 {
+    let recurrent = states.iter().filter(|spec| spec.is_recurrent());
+    let bytes: u64 = recurrent.map(|spec| spec.bytes(sequences)).sum();
     bytes * SNAPSHOTS.len() as u64
 }

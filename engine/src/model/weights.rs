@@ -1,9 +1,6 @@
 //! Where weights lie: tensors joined into matrices, and matrices split by rows where a binding limit asks for it.
 
-use lantern_kernels::{
-    Format, Part,
-    formats::{Order, STRIP},
-};
+use lantern_kernels::{Format, Part};
 
 use crate::{
     Error, Gpu, Limit, Result,
@@ -27,8 +24,6 @@ pub struct Matrix {
     pub tensors: Vec<TensorInfo>,
     /// Rows that fit one binding, in order.
     pub pieces: Vec<Piece>,
-    /// Its planes are textures instead of parts of a buffer.
-    pub textured: bool,
 }
 
 /// Rows of a matrix that fit one binding.
@@ -40,7 +35,7 @@ pub struct Piece {
     pub rows: u32,
 }
 
-/// In buffers rows are split at multiples of this: it keeps pairs together and every plane on whole 16 bytes.
+/// Rows are split, and packed, at multiples of this: it keeps pairs together and every plane on whole 16 bytes.
 pub(crate) const ROWS_TOGETHER: u32 = 16;
 /// Offsets of bindings within a buffer are multiples of this on every adapter.
 pub(crate) const ALIGNMENT: u64 = 256;
@@ -55,18 +50,16 @@ impl Matrix {
             tensors.iter().map(|t| t.shape[1] as u32).sum(),
         );
         let limits = &gpu.adapter().limits;
-        let textured = gpu.textures();
-        let (order, together) = (order(textured), together(textured));
-        let row_bytes = |plane| {
+        let strip_bytes = |plane| {
             format
-                .plane_bytes(order, plane, together, cols)
+                .plane_bytes(plane, ROWS_TOGETHER, cols)
                 .next_multiple_of(ALIGNMENT)
         };
-        let largest = (0..format.planes.len()).map(row_bytes).max().unwrap_or(1);
-        let all: u64 = (0..format.planes.len()).map(row_bytes).sum();
+        let largest = (0..format.planes.len()).map(strip_bytes).max().unwrap_or(1);
+        let all: u64 = (0..format.planes.len()).map(strip_bytes).sum();
         let strips =
             (limits.max_storage_buffer_binding_size / largest).min(limits.max_buffer_size / all);
-        let most = (strips * u64::from(together)).min(u64::from(u32::MAX)) as u32;
+        let most = (strips * u64::from(ROWS_TOGETHER)).min(u64::from(u32::MAX)) as u32;
         if most == 0 {
             let binding = limits.max_storage_buffer_binding_size;
             let (limit, needed, available) = if largest > binding {
@@ -78,10 +71,10 @@ impl Matrix {
                 limit,
                 needed,
                 available: Some(available),
-                message: format!("{together} rows of {name} take more than {available} bytes"),
+                message: format!("{ROWS_TOGETHER} rows of {name} take more than {available} bytes"),
             });
         }
-        let most = most / together * together;
+        let most = most / ROWS_TOGETHER * ROWS_TOGETHER;
         let piece = |i: u32| Piece {
             row_start: i * most,
             rows: most.min(rows - i * most),
@@ -95,7 +88,6 @@ impl Matrix {
             interleaved,
             tensors,
             pieces,
-            textured,
         })
     }
 
@@ -104,9 +96,7 @@ impl Matrix {
         let mut end = 0;
         let mut place = |plane| {
             let start = end;
-            let size = self
-                .format
-                .plane_bytes(self.order(), plane, piece.rows, self.cols);
+            let size = self.format.plane_bytes(plane, piece.rows, self.cols);
             end = (start + size).next_multiple_of(ALIGNMENT);
             (start, size)
         };
@@ -119,24 +109,14 @@ impl Matrix {
         index.unwrap_or_else(|| panic!("{} has no plane {binding}", self.format.name))
     }
 
-    /// How its rows lie.
-    pub(crate) fn order(&self) -> Order {
-        order(self.textured)
-    }
-
-    /// Its pieces, and the parts in which they are packed, have multiples of so many rows.
-    pub(crate) fn together(&self) -> u32 {
-        together(self.textured)
-    }
-
     /// In pieces of about `most` bytes at most.
     pub(crate) fn split(&mut self, most: u64) {
         let strip = Piece {
             row_start: 0,
-            rows: self.together(),
+            rows: ROWS_TOGETHER,
         };
         let strips = u32::try_from(most / self.planes(strip).1).unwrap_or(u32::MAX);
-        let most = strips.clamp(1, u32::MAX / self.together()) * self.together();
+        let most = strips.clamp(1, u32::MAX / ROWS_TOGETHER) * ROWS_TOGETHER;
         if self.pieces.iter().all(|piece| piece.rows <= most) {
             return;
         }
@@ -148,14 +128,13 @@ impl Matrix {
         self.pieces = starts.map(piece).collect();
     }
 
-    /// The first `rows` rows of the same, by themselves, in a buffer.
+    /// The first `rows` rows of the same, by themselves.
     pub(crate) fn some_rows(&self, rows: u32) -> Matrix {
         let rows = rows.next_multiple_of(ROWS_TOGETHER);
         let row_start = 0;
         Matrix {
             rows,
             pieces: vec![Piece { row_start, rows }],
-            textured: false,
             ..self.clone()
         }
     }
@@ -168,38 +147,13 @@ impl Matrix {
     /// Bytes on the GPU.
     pub(crate) fn stored_bytes(&self) -> u64 {
         let pieces = self.pieces.iter();
-        pieces.map(|&piece| self.piece_stored_bytes(piece)).sum()
+        pieces.map(|&piece| self.planes(piece).1).sum()
     }
 
-    /// Bytes of a piece on the GPU.
-    pub(crate) fn piece_stored_bytes(&self, piece: Piece) -> u64 {
-        let (planes, size) = self.planes(piece);
-        if !self.textured {
-            return size;
-        }
-        let textures = planes.iter().enumerate().map(|(plane, &(_, bytes))| {
-            let (width, height, texel) = self.format.texture(plane, bytes);
-            u64::from(width * texel) * u64::from(height)
-        });
-        textures.sum()
-    }
-
-    /// The decoder's part for where its planes are.
+    /// The decoder's part.
     pub(crate) fn part(&self) -> &'static Part {
-        if self.textured {
-            &self.format.textured
-        } else {
-            &self.format.part
-        }
+        &self.format.part
     }
-}
-
-fn order(textured: bool) -> Order {
-    if textured { Order::Strips } else { Order::Rows }
-}
-
-fn together(textured: bool) -> u32 {
-    if textured { STRIP } else { ROWS_TOGETHER }
 }
 
 /// `blk.0.attn_q+k+v`, from the tensors' names.

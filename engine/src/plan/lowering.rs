@@ -4,7 +4,7 @@ use lantern_kernels::{Kernel, Part, Shader, attention_combine, parts::Scalar};
 
 use crate::{
     Gpu, Precision,
-    graph::{MatrixId, StateSpec},
+    graph::MatrixId,
     model::{
         layout::Layout,
         lora::{LoraLayout, Pair},
@@ -118,13 +118,6 @@ impl Lowering<'_> {
     /// Whether attention far into the context is split while decoding.
     pub(super) fn splits(&self) -> bool {
         splits(self.gpu, self.context)
-    }
-
-    /// Whether a state is kept in textures.
-    pub fn textured(&self, state: &StateSpec) -> bool {
-        state.texels
-            && self.gpu.textures()
-            && self.gpu.cache_texture_holds(state.bytes(self.sequences))
     }
 
     /// Whether this adapter reads `bytes` of activations best from a uniform buffer, and they fit one.

@@ -57,8 +57,8 @@ pub struct Plans {
     pub greedy: Arc<Plan>,
     /// A token by chance.
     pub sample: Arc<Plan>,
-    /// States that layers keep of a sequence, and whether each is in textures.
-    pub states: Vec<(StateSpec, bool)>,
+    /// States that layers keep of a sequence.
+    pub states: Vec<StateSpec>,
 }
 
 impl Plans {
@@ -141,15 +141,9 @@ impl Builder<'_> {
         }
     }
 
-    /// States that layers keep of a sequence, and whether each is in textures.
-    pub fn states(&self) -> Vec<(StateSpec, bool)> {
-        let lowering = self.lowering(Width::Decode);
-        let textured = |state: StateSpec| {
-            let textured = lowering.textured(&state);
-            (state, textured)
-        };
-        let states = mixer::states(self.config, &self.shape());
-        states.into_iter().map(textured).collect()
+    /// States that layers keep of a sequence.
+    pub fn states(&self) -> Vec<StateSpec> {
+        mixer::states(self.config, &self.shape())
     }
 
     /// Whether attention far into the context is split while decoding.

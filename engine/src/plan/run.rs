@@ -8,7 +8,7 @@ use crate::{
     gpu::{
         buffer::{Buffer, Submission},
         commands::{BoundShader, Pass},
-        pipeline::{BindingResource, Range as BufferRange},
+        pipeline::BindingResource,
     },
     graph::Section,
     model::weights::ALIGNMENT,
@@ -118,22 +118,20 @@ fn resource<'b>(
 ) -> BindingResource<'b> {
     let dispatch = &plan.dispatches[index];
     if name == "params" {
-        return BindingResource::Range(BufferRange {
+        return BindingResource {
             buffer: params,
             start: index as u64 * ALIGNMENT,
             size: Some(dispatch.params.len() as u64),
-        });
+        };
     }
-    let binding = dispatch.binding(name);
-    match (lookup.find(binding, name), dispatch.x_range) {
-        (BindingResource::Range(range), Some((start, size))) if name == "x" => {
-            BindingResource::Range(BufferRange {
-                start,
-                size: Some(size),
-                ..range
-            })
-        }
-        (found, _) => found,
+    let found = lookup.find(dispatch.binding(name), name);
+    match dispatch.x_range {
+        Some((start, size)) if name == "x" => BindingResource {
+            start,
+            size: Some(size),
+            ..found
+        },
+        _ => found,
     }
 }
 

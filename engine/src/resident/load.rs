@@ -17,11 +17,7 @@ use super::{
 };
 use crate::{
     Error, Gpu, Limit, ModelFile, Result,
-    gpu::{
-        buffer::Buffer,
-        pipeline::{BindingResource, Range},
-        upload::Upload,
-    },
+    gpu::{buffer::Buffer, pipeline::BindingResource, upload::Upload},
     model::{
         config::Config,
         layout::Layout,
@@ -137,7 +133,7 @@ impl Model {
             layout: &layout,
             units: &units,
             upload,
-            random: RandomLoader::of(gpu, file).await?,
+            random: RandomLoader::of(gpu, file),
             read: (0, 0.0),
         };
         let matrices = loading.matrices(&mut each).await?;
@@ -286,11 +282,11 @@ impl Loaded {
 
     pub fn vector(&self, index: usize) -> BindingResource<'_> {
         let (start, size) = self.vector_places[index];
-        BindingResource::Range(Range {
+        BindingResource {
             buffer: &self.vectors,
             start,
             size: Some(size),
-        })
+        }
     }
 
     /// A table of RoPE's angles.

@@ -2,7 +2,7 @@
 
 use lantern_kernels::{
     Shader, bytes_of_params,
-    formats::{Order, Plane, STRIP},
+    formats::Plane,
     noise::{NOISE, Params},
 };
 
@@ -10,14 +10,11 @@ use super::weights::{Each, Stored};
 use crate::{
     Error, Gpu, ModelFile, Result,
     file::Noise,
-    gpu::{
-        buffer::Buffer,
-        pipeline::{BindingResource, Range},
-    },
+    gpu::{buffer::Buffer, pipeline::BindingResource},
     model::weights::{Matrix, Piece},
 };
 
-/// Bytes that one dispatch fills; whole rows of any texture.
+/// Bytes that one dispatch fills.
 const CHUNK_BYTES: u64 = 8 << 20;
 
 /// The random weights of a model on their way to the GPU.
@@ -26,8 +23,6 @@ pub(super) struct RandomLoader<'a> {
     noise: &'a Noise,
     shader: Shader,
     tables: Vec<Table>,
-    /// Planes in textures are made here first.
-    scratch: Buffer,
 }
 
 /// Random units of a stored type, packed, for each plane.
@@ -39,17 +34,13 @@ struct Table {
 
 impl<'a> RandomLoader<'a> {
     /// Loader of the random weights of a file, where they are random.
-    pub async fn of(gpu: &'a Gpu, file: &'a ModelFile) -> Result<Option<RandomLoader<'a>>> {
-        let Some(noise) = file.noise() else {
-            return Ok(None);
-        };
-        Ok(Some(RandomLoader {
+    pub fn of(gpu: &'a Gpu, file: &'a ModelFile) -> Option<RandomLoader<'a>> {
+        Some(RandomLoader {
             gpu,
-            noise,
+            noise: file.noise()?,
             shader: Shader::new(&NOISE, gpu.variant(&NOISE), &[], &[]),
             tables: vec![],
-            scratch: gpu.storage("noise", CHUNK_BYTES).await?,
-        }))
+        })
     }
 
     /// Makes and fills a piece, as [`Matrix::load`] does from a file.
@@ -59,7 +50,7 @@ impl<'a> RandomLoader<'a> {
         piece: Piece,
         each: &mut Each<'_>,
     ) -> Result<Stored> {
-        let stored = matrix.make(self.gpu, piece).await?;
+        let buffer = matrix.make(self.gpu, piece).await?;
         let (planes, _) = matrix.planes(piece);
         let table = self.table(matrix).await?;
         for (index, &(start, size)) in planes.iter().enumerate() {
@@ -69,16 +60,8 @@ impl<'a> RandomLoader<'a> {
                 let bytes = CHUNK_BYTES.min(size - first);
                 params.start = (first / 16) as u32;
                 params.groups = (bytes / 16) as u32; // of which planes are whole
-                let buffer = match &stored {
-                    Stored::Buffer(buffer) => (buffer, start + first),
-                    _ => (&self.scratch, 0),
-                };
                 let from = &self.tables[table].planes[index];
-                self.fill(&params, from, buffer).await?;
-                if let Stored::Textures(textures) = &stored {
-                    self.gpu
-                        .copy_plane(buffer.0, &textures[index], first, bytes);
-                }
+                self.fill(&params, from, (&buffer, start + first)).await?;
                 self.gpu.wait().await?;
             }
         }
@@ -89,7 +72,7 @@ impl<'a> RandomLoader<'a> {
         if each(about.as_bytes(), bytes as u64).is_break() {
             return Err(Error::Aborted);
         }
-        Ok(stored)
+        Ok(Stored::Buffer(buffer))
     }
 
     /// Fills a buffer with random units, from byte `start` on.
@@ -102,11 +85,11 @@ impl<'a> RandomLoader<'a> {
         let size = Some(u64::from(params.groups) * 16);
         let found = |name: &str| match name {
             "table" => BindingResource::from(table),
-            _ => BindingResource::Range(Range {
+            _ => BindingResource {
                 buffer,
                 start,
                 size,
-            }),
+            },
         };
         let bytes = bytes_of_params(params);
         let alone = self
@@ -178,10 +161,6 @@ fn params(matrix: &Matrix, piece: Piece, plane: usize) -> Params {
         run: plane.bytes as u32,
         runs: plane.runs as u32,
         wide: plane.wide() as u32,
-        strip: match matrix.order() {
-            Order::Rows => 1,
-            Order::Strips => STRIP / plane.wide() as u32,
-        },
         choices: 0,
         alternating: u32::from(matrix.interleaved),
         rows_first: rows(0),

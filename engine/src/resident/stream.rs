@@ -146,21 +146,13 @@ pub(super) fn divide(
         });
     };
     let stays = |unit: &Unit| {
-        // Where the matrix is in textures, these take a little more.
-        let bytes = unit.0.iter().map(|&(id, piece)| {
-            let matrix = &matrices[id];
-            matrix.piece_stored_bytes(matrix.pieces[piece])
-        });
-        let bytes = bytes.sum();
+        let bytes = unit.0.iter().map(|&at| piece_bytes(&matrices, at)).sum();
         let fits = left >= bytes;
         left = if fits { left - bytes } else { 0 };
         fits
     };
     let stay = units.iter().map(stays).take_while(|&fits| fits).count();
     let units = units[stay..].to_vec();
-    for &(matrix, _) in units.iter().flat_map(|unit| &unit.0) {
-        matrices[matrix].textured = false;
-    }
     Ok(Some((matrices, Division { units, rows })))
 }
 
@@ -200,7 +192,7 @@ fn session_bytes(builder: &Builder<'_>, plans: &Plans) -> u64 {
     const LOGITS: u64 = 4; // as they are, after penalties, seen before, read back
     const ALL: u64 = 2 * ALL_LOGITS_ROWS as u64; // rows of those of many rows, and of their way back
     let logits_bytes = u64::from(builder.config.vocab_size.next_multiple_of(32)) * 4;
-    let states = plans.states.iter().map(|(state, _)| state.bytes(1));
+    let states = plans.states.iter().map(|state| state.bytes(1));
     states.sum::<u64>()
         + snapshot_bytes(&plans.states, 1)
         + logits_bytes * (LOGITS + ALL)

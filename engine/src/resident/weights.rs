@@ -7,8 +7,7 @@ use crate::{
     file::TensorInfo,
     gpu::{
         buffer::Buffer,
-        pipeline::{BindingResource, Range},
-        texture::Texture,
+        pipeline::BindingResource,
         upload::{STRIP_BYTES, Upload},
     },
     model::weights::{Matrix, Piece, ROWS_TOGETHER},
@@ -21,8 +20,6 @@ pub(crate) type Each<'a> = dyn FnMut(&[u8], u64) -> ControlFlow<()> + 'a;
 pub(crate) enum Stored {
     /// All planes in one buffer.
     Buffer(Buffer),
-    /// A texture for each plane.
-    Textures(Vec<Texture>),
     /// All planes in a buffer that pieces take turns in: of this half of those that there are, at this place.
     Turns(usize, usize),
 }
@@ -32,7 +29,6 @@ impl Stored {
     pub fn plane(&self, matrix: &Matrix, piece: usize, plane: &str) -> BindingResource<'_> {
         let index = matrix.plane(plane);
         match self {
-            Stored::Textures(textures) => BindingResource::Texture(&textures[index].view),
             Stored::Buffer(buffer) => matrix.range(piece, index, buffer),
             Stored::Turns(..) => panic!("{} has no buffer of its own", matrix.name),
         }
@@ -48,11 +44,11 @@ impl Matrix {
         buffer: &'b Buffer,
     ) -> BindingResource<'b> {
         let (start, size) = self.planes(self.pieces[piece]).0[index];
-        BindingResource::Range(Range {
+        BindingResource {
             buffer,
             start,
             size: Some(size),
-        })
+        }
     }
 
     /// Rows that are packed where `rows` are wanted.
@@ -125,18 +121,9 @@ impl Matrix {
         Ok(pieces)
     }
 
-    /// Makes one piece, of zeros.
-    pub(crate) async fn make(&self, gpu: &Gpu, piece: Piece) -> Result<Stored> {
-        let (planes, size) = self.planes(piece);
-        if !self.textured {
-            return Ok(Stored::Buffer(gpu.storage(&self.name, size).await?));
-        }
-        let mut textures = Vec::new();
-        for (plane, (_, bytes)) in planes.into_iter().enumerate() {
-            let texture = gpu.plane_texture(&self.name, self.format, plane, bytes);
-            textures.push(texture.await?);
-        }
-        Ok(Stored::Textures(textures))
+    /// Makes the buffer of one piece, of zeros.
+    pub(crate) async fn make(&self, gpu: &Gpu, piece: Piece) -> Result<Buffer> {
+        gpu.storage(&self.name, self.planes(piece).1).await
     }
 
     /// Makes and fills one piece; `each` sees the stored bytes, and breaking it ends in [`Error::Aborted`].
@@ -148,33 +135,23 @@ impl Matrix {
         upload: &mut Upload<'_>,
         each: &mut Each<'_>,
     ) -> Result<Stored> {
-        let stored = self.make(gpu, piece).await?;
+        let buffer = self.make(gpu, piece).await?;
         for (first, rows) in self.strips(piece) {
             let bytes = self.gather(file, piece.row_start + first, rows).await?;
-            match &stored {
-                Stored::Textures(textures) => {
-                    for (i, before, packed) in self.packed(&bytes, first, rows) {
-                        upload.write_plane(&textures[i], before, &packed).await?;
-                    }
-                }
-                Stored::Buffer(buffer) => {
-                    let place = (piece, first, rows);
-                    self.write(&bytes, place, buffer, upload).await?;
-                }
-                Stored::Turns(..) => unreachable!("made above"),
-            }
+            self.write(&bytes, (piece, first, rows), &buffer, upload)
+                .await?;
             if each(&bytes, bytes.len() as u64).is_break() {
                 return Err(Error::Aborted);
             }
         }
-        Ok(stored)
+        Ok(Stored::Buffer(buffer))
     }
 
     /// First row and number of those strips that a piece is read in: so many rows of any plane are whole 16 bytes.
     fn strips(&self, piece: Piece) -> impl Iterator<Item = (u32, u32)> + use<> {
         let row_bytes = self.format.row_bytes(self.cols);
-        let strip = (STRIP_BYTES / row_bytes) as u32 / self.together() * self.together();
-        let strip = strip.max(self.together());
+        let strip = (STRIP_BYTES / row_bytes) as u32 / ROWS_TOGETHER * ROWS_TOGETHER;
+        let strip = strip.max(ROWS_TOGETHER);
         let firsts = (0..piece.rows).step_by(strip as usize);
         firsts.map(move |first| (first, strip.min(piece.rows - first)))
     }
@@ -197,15 +174,13 @@ impl Matrix {
     /// Stored rows from row `first` of a piece on, packed, natively by several threads: number of a plane, where in it, and
     /// its bytes.
     fn packed(&self, bytes: &[u8], first: u32, rows: u32) -> Vec<(usize, u64, Vec<u8>)> {
-        let share = rows.div_ceil(threads()).next_multiple_of(self.together());
+        let share = rows.div_ceil(threads()).next_multiple_of(ROWS_TOGETHER);
         let pack = |(index, bytes): (usize, &[u8])| {
             let start = index as u32 * share;
             let count = share.min(rows - start);
-            let planes = self.format.pack_rows(self.order(), bytes, count, self.cols);
+            let planes = self.format.pack_rows(bytes, count, self.cols);
             let place = move |(i, packed)| {
-                let before = self
-                    .format
-                    .plane_bytes(self.order(), i, first + start, self.cols);
+                let before = self.format.plane_bytes(i, first + start, self.cols);
                 (i, before, packed)
             };
             planes.into_iter().enumerate().map(place)

@@ -7,7 +7,7 @@ use lantern_kernels::{Case, link::link, tolerance::Tolerance};
 use super::Session;
 use crate::{
     Error, ModelFile, Result, Unsupported,
-    gpu::{device::TARGET, pipeline::BindingResource},
+    gpu::device::TARGET,
     plan::{
         dispatch::{Binding, Dispatch},
         run::{Lookup, Segment},
@@ -184,13 +184,11 @@ impl Session {
                     let states = &self.memory.states;
                     let bytes = states.specs()[state.0].bytes(1);
                     let memory = states.memory(state.0);
-                    gpu.read_memory(memory, 0, bytes as usize / 4).await?
+                    gpu.read_words(memory, 0, bytes as usize / 4).await?
                 }
                 _ => {
                     let bound = self.bound();
-                    let BindingResource::Range(range) = bound.find(binding, name) else {
-                        unreachable!("only weights and states lie in textures");
-                    };
+                    let range = bound.find(binding, name);
                     let own = dispatch.x_range.filter(|_| name == "x");
                     let (start, size) = own.unwrap_or((
                         range.start,

@@ -5,9 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Session;
 use super::states::{Piece, Size};
-use crate::{
-    CacheType, Error, Precision, Result, Unsupported, gpu::texture::Memory, graph::StateKind,
-};
+use crate::{CacheType, Error, Precision, Result, Unsupported, graph::StateKind};
 
 /// The form of [`Saved`] and of the pieces.
 const VERSION: u32 = 4;
@@ -150,7 +148,7 @@ impl Session {
         let words = match states.pieces().get(index) {
             Some(piece) => {
                 let memory = states.piece_memory(piece, states.reachable(self.cached));
-                gpu.read_memory(memory, piece.start, count).await?
+                gpu.read_words(memory, piece.start, count).await?
             }
             None => gpu.read_words(&self.memory.logits, 0, count).await?,
         };
@@ -230,8 +228,8 @@ impl Session {
         let (gpu, states) = (&self.model.gpu, &self.memory.states);
         match states.pieces().get(index) {
             Some(piece) => {
-                let memory: &Memory = states.piece_memory(piece, self.cached);
-                gpu.write_memory(memory, piece.start, &whole);
+                let memory = states.piece_memory(piece, self.cached);
+                gpu.write(memory, piece.start, &whole);
             }
             None => gpu.write(&self.memory.logits, 0, &whole),
         }

@@ -2,7 +2,7 @@
 
 use crate::{
     Gpu, Result,
-    gpu::{buffer::Buffer, commands::Commands, texture::Memory},
+    gpu::{buffer::Buffer, commands::Commands},
     graph::{Purpose, SNAPSHOTS, StateKind, StateSpec},
 };
 
@@ -10,7 +10,7 @@ use crate::{
 pub(super) struct States {
     specs: Vec<StateSpec>,
     sequences: u32,
-    live: Vec<Memory>,
+    live: Vec<Buffer>,
     snapshots: Vec<Snapshot>,
     /// Rows that the recurrent states have seen; what differs from the rows that count is to be computed again.
     seen: usize,
@@ -24,7 +24,7 @@ struct Snapshot {
     /// Rows that it has seen; none: it holds nothing.
     seen: Option<usize>,
     number: u64,
-    memory: Vec<Memory>,
+    memory: Vec<Buffer>,
     /// The logits after those rows, for purposes that want them, and whether they are there.
     logits: Option<Buffer>,
     with_logits: bool,
@@ -33,30 +33,24 @@ struct Snapshot {
 impl States {
     pub async fn new(
         gpu: &Gpu,
-        specs: &[(StateSpec, bool)],
+        specs: &[StateSpec],
         sequences: u32,
         logits_bytes: u64,
     ) -> Result<States> {
         let mut live = Vec::new();
-        for (spec, textured) in specs {
+        for spec in specs {
             let label = format!("{} of layer {}", spec.name, spec.layer);
-            let size = spec.bytes(sequences);
-            live.push(if *textured {
-                Memory::Texture(gpu.cache_texture(&label, size).await?)
-            } else {
-                Memory::Buffer(gpu.storage(&label, size).await?)
-            });
+            live.push(gpu.storage(&label, spec.bytes(sequences)).await?);
         }
-        let specs: Vec<StateSpec> = specs.iter().map(|(spec, _)| spec.clone()).collect();
         let mut snapshots = Vec::new();
         if specs.iter().any(StateSpec::is_recurrent) {
             for purpose in SNAPSHOTS {
                 snapshots
-                    .push(Snapshot::new(gpu, purpose, &specs, (sequences, logits_bytes)).await?);
+                    .push(Snapshot::new(gpu, purpose, specs, (sequences, logits_bytes)).await?);
             }
         }
         Ok(States {
-            specs,
+            specs: specs.to_vec(),
             sequences,
             live,
             snapshots,
@@ -71,7 +65,7 @@ impl States {
     }
 
     /// The memory of a state.
-    pub fn memory(&self, state: usize) -> &Memory {
+    pub fn memory(&self, state: usize) -> &Buffer {
         &self.live[state]
     }
 
@@ -114,7 +108,7 @@ impl States {
             assert_eq!(seen, rows, "states can be had after other rows only");
             let mut commands = gpu.commands();
             for (memory, live) in self.snapshots[index].memory.iter().zip(self.recurrent()) {
-                commands.copy_memory(memory, live);
+                commands.copy_all(memory, live);
             }
             commands.submit();
         }
@@ -154,7 +148,7 @@ impl States {
             return;
         };
         for (live, memory) in self.recurrent().zip(&self.snapshots[index].memory) {
-            commands.copy_memory(live, memory);
+            commands.copy_all(live, memory);
         }
         let copy = &mut self.snapshots[index];
         copy.with_logits = false;
@@ -167,7 +161,7 @@ impl States {
         self.next += 1;
     }
 
-    fn recurrent(&self) -> impl Iterator<Item = &Memory> {
+    fn recurrent(&self) -> impl Iterator<Item = &Buffer> {
         let pairs = self.specs.iter().zip(&self.live);
         pairs
             .filter(|(spec, _)| spec.is_recurrent())
@@ -177,11 +171,11 @@ impl States {
     /// Copies all of it to another session's, with the copies.
     pub fn copy_to(&self, other: &mut States, commands: &mut Commands<'_>) {
         for (from, to) in self.live.iter().zip(&other.live) {
-            commands.copy_memory(from, to);
+            commands.copy_all(from, to);
         }
         for (from, to) in self.snapshots.iter().zip(&mut other.snapshots) {
             for (from, to) in from.memory.iter().zip(&to.memory) {
-                commands.copy_memory(from, to);
+                commands.copy_all(from, to);
             }
             if let (Some(from), Some(to)) = (&from.logits, &to.logits) {
                 commands.copy((from, 0), (to, 0), to.size);
@@ -222,7 +216,7 @@ impl States {
     }
 
     /// The memory of a piece: the live states where they have seen `rows` rows, else the copy that has.
-    pub fn piece_memory(&self, piece: &Piece, rows: usize) -> &Memory {
+    pub fn piece_memory(&self, piece: &Piece, rows: usize) -> &Buffer {
         let live = &self.live[piece.state];
         if !self.specs[piece.state].is_recurrent() || self.seen == rows {
             return live;
@@ -267,9 +261,7 @@ impl Snapshot {
         let mut memory = Vec::new();
         for spec in specs.iter().filter(|spec| spec.is_recurrent()) {
             let label = format!("copy of {} of layer {}", spec.name, spec.layer);
-            memory.push(Memory::Buffer(
-                gpu.storage(&label, spec.bytes(sequences)).await?,
-            ));
+            memory.push(gpu.storage(&label, spec.bytes(sequences)).await?);
         }
         Ok(Snapshot {
             purpose,

@@ -13,6 +13,5 @@ pub static BF16: Format = Format {
     random: |random, block| {
         block.copy_from_slice(&half::bf16::from_f32(random.float()).to_le_bytes());
     },
-    part: part("bf16", include_str!("bf16.wgsl"), Q[0]),
-    textured: part("bf16.texture", include_str!("bf16.wgsl"), Q[1]),
+    part: part("bf16", include_str!("bf16.wgsl"), Q),
 };

@@ -13,6 +13,5 @@ pub static F16: Format = Format {
     random: |random, block| {
         block.copy_from_slice(&half::f16::from_f32(random.float()).to_le_bytes());
     },
-    part: part("f16", include_str!("f16.wgsl"), Q[0]),
-    textured: part("f16.texture", include_str!("f16.wgsl"), Q[1]),
+    part: part("f16", include_str!("f16.wgsl"), Q),
 };

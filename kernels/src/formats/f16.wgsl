@@ -2,7 +2,6 @@
 // Planes: quants (groups, 4): eight weights each.
 
 const W_STEP = vec4f(1.0);
-const W_UNIT = 1u; // groups
 
 fn w_scales_of(four: u32) -> Scales { return Scales(vec4f(1.0), vec4f(0.0)); }
 

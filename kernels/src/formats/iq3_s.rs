@@ -45,12 +45,11 @@ pub static IQ3_S: Format = Format {
     ggml: 21,
     block: 256,
     bytes: 110,
-    planes: &[Plane::quants(128), Plane::scales(2, 5, 8)],
+    planes: &[Plane::quants(128), Plane::scales(2, 5)],
     decode,
     pack,
     random: |random, block| random_block(random, block, &[0], 0.003),
-    part: part("iq3_s", include_str!("iq3_s.wgsl"), QS[0]),
-    textured: part("iq3_s.texture", include_str!("iq3_s.wgsl"), QS[1]),
+    part: part("iq3_s", include_str!("iq3_s.wgsl"), QS),
 };
 
 fn decode(block: &[u8], w: &mut [f32]) {

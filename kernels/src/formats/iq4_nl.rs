@@ -28,12 +28,11 @@ pub static IQ4_NL: Format = Format {
     ggml: 20,
     block: 32,
     bytes: 18,
-    planes: &[Plane::quants(16), Plane::scales(2, 1, 8)],
+    planes: &[Plane::quants(16), Plane::scales(2, 1)],
     decode,
     pack,
     random: |random, block| random_block(random, block, &[0], 0.005),
-    part: part("iq4_nl", include_str!("iq4_nl.wgsl"), QS[0]),
-    textured: part("iq4_nl.texture", include_str!("iq4_nl.wgsl"), QS[1]),
+    part: part("iq4_nl", include_str!("iq4_nl.wgsl"), QS),
 };
 
 fn decode(block: &[u8], w: &mut [f32]) {

@@ -2,7 +2,6 @@
 // Planes: quants (groups): as `four_bits` has them; scales (fours of rows, groups): f16 d.
 
 const W_STEP = vec4f(1.0);
-const W_UNIT = 1u; // groups
 
 fn w_scales_of(four: u32) -> Scales { return Scales(f16x4(scale_words(four)), vec4f(0.0)); }
 

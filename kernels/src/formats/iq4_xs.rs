@@ -37,12 +37,11 @@ pub static IQ4_XS: Format = Format {
     ggml: 23,
     block: 256,
     bytes: 136,
-    planes: &[Plane::quants(128), Plane::scales(2, 5, 8)],
+    planes: &[Plane::quants(128), Plane::scales(2, 5)],
     decode,
     pack,
     random: |random, block| random_block(random, block, &[0], 0.0003),
-    part: part("iq4_xs", include_str!("iq4_xs.wgsl"), QS[0]),
-    textured: part("iq4_xs.texture", include_str!("iq4_xs.wgsl"), QS[1]),
+    part: part("iq4_xs", include_str!("iq4_xs.wgsl"), QS),
 };
 
 fn decode(block: &[u8], w: &mut [f32]) {

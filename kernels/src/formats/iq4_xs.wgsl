@@ -3,7 +3,6 @@
 // four s above s.
 
 const W_STEP = vec4f(1.0);
-const W_UNIT = 8u; // groups
 
 fn w_scales_of(four: u32) -> Scales {
     let first = four / 8u * 5u;

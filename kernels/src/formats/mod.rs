@@ -28,7 +28,7 @@ mod tq1_0;
 mod tq2_0;
 
 use crate::{GROUP, Part, Socket, padded, random::Random};
-pub use planes::{Order, Plane, STRIP, TEXTURE_WIDTH};
+pub use planes::Plane;
 
 /// One stored type.
 #[derive(Debug)]
@@ -49,10 +49,8 @@ pub struct Format {
     pub pack: fn(blocks: &[u8], planes: &mut [Vec<u8>]),
     /// A random block for cases.
     pub random: fn(&mut Random, block: &mut [u8]),
-    /// The decoder for the GPU, with the planes in storage buffers.
+    /// The decoder for the GPU.
     pub part: Part,
-    /// Decodes it from planes in textures.
-    pub textured: Part,
 }
 
 /// Every stored type.
@@ -92,21 +90,21 @@ const WITH_BYTES: &[&Format] = &[
 /// The decoders, for kernels that read weights.
 pub const FORMAT: Socket = Socket {
     name: "format",
-    parts: &decoders::<{ 2 * FORMATS.len() }>(FORMATS),
+    parts: &decoders::<{ FORMATS.len() }>(FORMATS),
 };
 
 /// The socket of decoders that also yield bytes: those of quantised formats.
 pub const BYTES: Socket = Socket {
     name: "format",
-    parts: &decoders::<{ 2 * WITH_BYTES.len() }>(WITH_BYTES),
+    parts: &decoders::<{ WITH_BYTES.len() }>(WITH_BYTES),
 };
 
-/// Both decoders of each format.
+/// The decoder of each format.
 const fn decoders<const N: usize>(formats: &[&'static Format]) -> [&'static Part; N] {
     let mut parts = [&formats[0].part; N];
     let mut i = 0;
     while i < formats.len() {
-        (parts[2 * i], parts[2 * i + 1]) = (&formats[i].part, &formats[i].textured);
+        parts[i] = &formats[i].part;
         i += 1;
     }
     parts
@@ -149,14 +147,14 @@ impl Format {
     }
 
     /// Bytes of `rows` in plane `plane`, rounded up to 16.
-    pub fn plane_bytes(&self, order: Order, plane: usize, rows: u32, cols: u32) -> u64 {
-        let size = self.planes[plane].size(order, rows, cols.div_ceil(self.unit()));
+    pub fn plane_bytes(&self, plane: usize, rows: u32, cols: u32) -> u64 {
+        let size = self.planes[plane].size(rows, cols.div_ceil(self.unit()));
         size.next_multiple_of(16)
     }
 
     /// Packs whole rows; the result has [`Format::plane_bytes`] bytes in each plane.
-    pub fn pack_rows(&self, order: Order, bytes: &[u8], rows: u32, cols: u32) -> Vec<Vec<u8>> {
-        let all = |(i, _)| vec![0; self.plane_bytes(order, i, rows, cols) as usize];
+    pub fn pack_rows(&self, bytes: &[u8], rows: u32, cols: u32) -> Vec<Vec<u8>> {
+        let all = |(i, _)| vec![0; self.plane_bytes(i, rows, cols) as usize];
         let mut planes: Vec<Vec<u8>> = self.planes.iter().enumerate().map(all).collect();
         let own = |plane: &Plane| vec![0; plane.unit_bytes()];
         let mut packed: Vec<Vec<u8>> = self.planes.iter().map(own).collect();
@@ -169,19 +167,11 @@ impl Format {
                 }
                 (self.pack)(blocks, &mut packed);
                 for ((plane, packed), own) in planes.iter_mut().zip(&packed).zip(self.planes) {
-                    own.put(order, plane, packed, row, (unit, units));
+                    own.put(plane, packed, row, (unit, units));
                 }
             }
         }
         planes
-    }
-
-    /// Width, height and texel size in bytes of the texture that holds a plane of `bytes`; the last row may not be full.
-    pub fn texture(&self, plane: usize, bytes: u64) -> (u32, u32, u32) {
-        let texel = self.planes[plane].texel;
-        let texels = bytes.div_ceil(u64::from(texel));
-        let height = texels.div_ceil(u64::from(TEXTURE_WIDTH)) as u32;
-        (TEXTURE_WIDTH, height, texel)
     }
 
     /// (rows, padded columns) as f32, zeros in the padding.

@@ -26,7 +26,7 @@ pub static MXFP4: Format = Format {
     ggml: 39,
     block: 32,
     bytes: 17,
-    planes: &[Plane::quants(16), Plane::scales(1, 1, 4)],
+    planes: &[Plane::quants(16), Plane::scales(1, 1)],
     decode,
     pack,
     random: |random, block| {
@@ -38,8 +38,7 @@ pub static MXFP4: Format = Format {
             112 + random.below(12)
         } as u8;
     },
-    part: part("mxfp4", include_str!("mxfp4.wgsl"), QB[0]),
-    textured: part("mxfp4.texture", include_str!("mxfp4.wgsl"), QB[1]),
+    part: part("mxfp4", include_str!("mxfp4.wgsl"), QB),
 };
 
 fn decode(block: &[u8], w: &mut [f32]) {

@@ -2,7 +2,6 @@
 // Planes: quants (groups): q from 1 to 15 by the size of v, 8 for 0, as `four_bits` has them; scales (fours of rows, groups): e.
 
 const W_STEP = vec4f(1.0);
-const W_UNIT = 1u; // groups
 
 fn w_scales_of(four: u32) -> Scales {
     let word = scale_bytes(four);

@@ -2,7 +2,7 @@
 
 use crate::{
     Part,
-    parts::{BITS, PLACES_ROWS, PLACES_STRIPS, PLANE_BUFFERS, PLANE_TEXTURES},
+    parts::{BITS, PLANE_QH, PLANE_QUANTS, PLANE_SCALES_1, PLANE_SCALES_2, PLANE_SCALES_4},
 };
 
 /// A part of the packed form with a binding of its own.
@@ -16,8 +16,6 @@ pub struct Plane {
     pub runs: usize,
     /// A run of each of four rows lies together, so that who has four rows fetches them at once; and there are four always.
     in_fours: bool,
-    /// Bytes of a texel, where it is a texture: what the decoder reads at once.
-    pub(super) texel: u32,
 }
 
 impl Plane {
@@ -28,7 +26,6 @@ impl Plane {
             bytes,
             runs: 1,
             in_fours: false,
-            texel: 16,
         }
     }
 
@@ -36,19 +33,17 @@ impl Plane {
     pub(super) const fn qh(bytes: usize) -> Plane {
         Plane {
             binding: "w_qh",
-            texel: 4,
             ..Plane::quants(bytes)
         }
     }
 
-    /// Scales of four rows together: `runs` of `bytes` of a unit, read `texel` bytes at a time.
-    pub(super) const fn scales(bytes: usize, runs: usize, texel: u32) -> Plane {
+    /// Scales of four rows together: `runs` of `bytes` of a unit.
+    pub(super) const fn scales(bytes: usize, runs: usize) -> Plane {
         Plane {
             binding: "w_scales",
             bytes,
             runs,
             in_fours: true,
-            texel,
         }
     }
 
@@ -63,52 +58,27 @@ impl Plane {
     }
 
     /// Bytes of `rows` that have `units` each.
-    pub(super) fn size(&self, order: Order, rows: u32, units: u32) -> u64 {
-        let together = match order {
-            Order::Rows => self.wide() as u32,
-            Order::Strips => STRIP,
-        };
-        let rows = rows.next_multiple_of(together);
+    pub(super) fn size(&self, rows: u32, units: u32) -> u64 {
+        let rows = rows.next_multiple_of(self.wide() as u32);
         u64::from(rows) * u64::from(units) * self.unit_bytes() as u64
     }
 
     /// Puts unit `unit` of row `row`, of which a row has `units`, into its place.
     pub(super) fn put(
         &self,
-        order: Order,
         plane: &mut [u8],
         packed: &[u8],
         row: usize,
         (unit, units): (usize, usize),
     ) {
         let wide = self.wide();
-        let line = row / wide;
-        let place = match order {
-            Order::Rows => line * units + unit,
-            Order::Strips => {
-                // Of a lane's lines the first of all lanes, then the second …
-                let (all, own) = (STRIP as usize / wide, 8 / wide);
-                (line / all * units + unit) * all + line % own * 8 + line / own % 8
-            }
-        };
+        let place = row / wide * units + unit;
         for (i, run) in packed.chunks_exact(self.bytes).enumerate() {
             let run_index = (place * self.runs + i) * wide + row % wide;
             copy(run, &mut plane[run_index * self.bytes..]);
         }
     }
 }
-
-/// How the rows of a packed matrix lie.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Order {
-    /// One after the other, or in fours: in buffers.
-    Rows,
-    /// [`STRIP`] rows together, a unit of each after the other, as 8 lanes with 8 rows each read them: in textures.
-    Strips,
-}
-
-/// Rows of a strip.
-pub const STRIP: u32 = 64;
 
 /// Copies a run; sizes that most have are known to the compiler, which is several times faster than a call for each.
 fn copy(run: &[u8], to: &mut [u8]) {
@@ -124,56 +94,18 @@ fn copy(run: &[u8], to: &mut [u8]) {
     }
 }
 
-/// Texels of a row of a texture that holds weights.
-pub const TEXTURE_WIDTH: u32 = 4096;
-
-/// WGSL of the call that must come before plane `PLANE_TEXTURES[i]` is read.
-macro_rules! begin {
-    (0) => {
-        "quants_begin(); "
-    };
-    (4) => {
-        "qh_begin(); "
-    };
-    ($scales:literal) => {
-        "scales_begin(); "
-    };
-}
-
-/// Parts that a decoder reads its planes with: in buffers, and in textures. Kernels call `w_begin` before they read any.
-macro_rules! planes {
-    ($($(#[$doc:meta])* $name:ident: [$($i:tt)*];)*) => {
-        $($(#[$doc])* pub(super) static $name: [&[&Part]; 2] =
-            [
-                &[
-                    &BITS,
-                    &PLACES_ROWS,
-                    $(&PLANE_BUFFERS[$i],)*
-                    &Part::new("", "fn w_begin() { }\n"),
-                ],
-                &[
-                    &BITS,
-                    &PLACES_STRIPS,
-                    $(&PLANE_TEXTURES[$i],)*
-                    &Part::new("", concat!("fn w_begin() { ", $(begin!($i),)* "}\n")),
-                ],
-            ];)*
-    };
-}
-
-planes! {
-    /// Quants.
-    Q: [0];
-    /// Quants, and scales of 2 bytes: f16.
-    QS: [0 1];
-    /// Quants, and scales of 4 bytes: pairs of f16.
-    QP: [0 2];
-    /// Quants, and scales of a byte.
-    QB: [0 3];
-    /// Quants and qh.
-    QH: [0 4];
-    /// Quants, scales of 2 bytes, qh.
-    QSH: [0 1 4];
-    /// Quants, scales of 4 bytes, qh.
-    QPH: [0 2 4];
-}
+// The parts that a decoder reads its planes with, by which planes it has.
+/// Quants.
+pub(super) static Q: &[&Part] = &[&BITS, &PLANE_QUANTS];
+/// Quants, and scales of 2 bytes: f16.
+pub(super) static QS: &[&Part] = &[&BITS, &PLANE_QUANTS, &PLANE_SCALES_2];
+/// Quants, and scales of 4 bytes: pairs of f16.
+pub(super) static QP: &[&Part] = &[&BITS, &PLANE_QUANTS, &PLANE_SCALES_4];
+/// Quants, and scales of a byte.
+pub(super) static QB: &[&Part] = &[&BITS, &PLANE_QUANTS, &PLANE_SCALES_1];
+/// Quants and qh.
+pub(super) static QH: &[&Part] = &[&BITS, &PLANE_QUANTS, &PLANE_QH];
+/// Quants, scales of 2 bytes, qh.
+pub(super) static QSH: &[&Part] = &[&BITS, &PLANE_QUANTS, &PLANE_SCALES_2, &PLANE_QH];
+/// Quants, scales of 4 bytes, qh.
+pub(super) static QPH: &[&Part] = &[&BITS, &PLANE_QUANTS, &PLANE_SCALES_4, &PLANE_QH];

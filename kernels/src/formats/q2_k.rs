@@ -30,8 +30,7 @@ pub static Q2_K: Format = Format {
     decode,
     pack,
     random: |random, block| random_block(random, block, &[80, 82], 0.005),
-    part: part("q2_k", include_str!("q2_k.wgsl"), QH[0]),
-    textured: part("q2_k.texture", include_str!("q2_k.wgsl"), QH[1]),
+    part: part("q2_k", include_str!("q2_k.wgsl"), QH),
 };
 
 fn decode(block: &[u8], w: &mut [f32]) {

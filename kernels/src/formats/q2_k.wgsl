@@ -4,7 +4,6 @@
 // The min changes within a group, so what `w_group` has is whole weights.
 
 const W_STEP = vec4f(1.0);
-const W_UNIT = 8u; // groups
 
 fn w_scales_of(four: u32) -> Scales { return Scales(vec4f(1.0), vec4f(0.0)); }
 

@@ -34,12 +34,11 @@ pub static Q3_K: Format = Format {
     ggml: 11,
     block: 256,
     bytes: 110,
-    planes: &[Plane::quants(112), Plane::scales(2, 1, 8)],
+    planes: &[Plane::quants(112), Plane::scales(2, 1)],
     decode,
     pack,
     random: |random, block| random_block(random, block, &[108], 0.005),
-    part: part("q3_k", include_str!("q3_k.wgsl"), QS[0]),
-    textured: part("q3_k.texture", include_str!("q3_k.wgsl"), QS[1]),
+    part: part("q3_k", include_str!("q3_k.wgsl"), QS),
 };
 
 fn decode(block: &[u8], w: &mut [f32]) {

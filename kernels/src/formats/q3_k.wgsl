@@ -4,7 +4,6 @@
 // scales (fours of rows, groups / 8): f16 d.
 
 const W_STEP = PLACES;
-const W_UNIT = 8u; // groups
 const MIDDLE = vec4f(4.0, 1024.0, 262144.0, 67108864.0); // 4 / PLACES
 
 fn w_scales_of(four: u32) -> Scales { return Scales(f16x4(scale_words(four / 8u)), vec4f(0.0)); }

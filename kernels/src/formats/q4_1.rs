@@ -24,12 +24,11 @@ pub static Q4_1: Format = Format {
     ggml: 3,
     block: 32,
     bytes: 20,
-    planes: &[Plane::quants(16), Plane::scales(4, 1, 16)],
+    planes: &[Plane::quants(16), Plane::scales(4, 1)],
     decode,
     pack,
     random: |random, block| random_block(random, block, &[0, 2], 0.05),
-    part: part("q4_1", include_str!("q4_1.wgsl"), QP[0]),
-    textured: part("q4_1.texture", include_str!("q4_1.wgsl"), QP[1]),
+    part: part("q4_1", include_str!("q4_1.wgsl"), QP),
 };
 
 fn decode(block: &[u8], w: &mut [f32]) {

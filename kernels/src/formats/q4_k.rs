@@ -29,7 +29,7 @@ pub(super) struct Scales {
 
 impl Scales {
     /// d, dmin, then s and m of each group.
-    pub(super) const PLANE: Plane = Plane::scales(2, 10, 16);
+    pub(super) const PLANE: Plane = Plane::scales(2, 10);
 
     /// s and m of each group: six bits of the first four lie in eight bytes; the others have four in the four bytes behind
     /// them, and two above those six.
@@ -73,8 +73,7 @@ pub static Q4_K: Format = Format {
     decode,
     pack,
     random: |random, block| random_block(random, block, &[0, 2], 0.002),
-    part: part("q4_k", include_str!("q4_k.wgsl"), QP[0]),
-    textured: part("q4_k.texture", include_str!("q4_k.wgsl"), QP[1]),
+    part: part("q4_k", include_str!("q4_k.wgsl"), QP),
 };
 
 fn decode(block: &[u8], w: &mut [f32]) {

@@ -24,12 +24,11 @@ pub static Q5_0: Format = Format {
     ggml: 6,
     block: 32,
     bytes: 22,
-    planes: &[Plane::quants(16), Plane::scales(2, 1, 8), Plane::qh(4)],
+    planes: &[Plane::quants(16), Plane::scales(2, 1), Plane::qh(4)],
     decode,
     pack,
     random: |random, block| random_block(random, block, &[0], 0.05),
-    part: part("q5_0", include_str!("q5_0.wgsl"), QSH[0]),
-    textured: part("q5_0.texture", include_str!("q5_0.wgsl"), QSH[1]),
+    part: part("q5_0", include_str!("q5_0.wgsl"), QSH),
 };
 
 fn decode(block: &[u8], w: &mut [f32]) {

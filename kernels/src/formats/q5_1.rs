@@ -25,12 +25,11 @@ pub static Q5_1: Format = Format {
     ggml: 7,
     block: 32,
     bytes: 24,
-    planes: &[Plane::quants(16), Plane::scales(4, 1, 16), Plane::qh(4)],
+    planes: &[Plane::quants(16), Plane::scales(4, 1), Plane::qh(4)],
     decode,
     pack,
     random: |random, block| random_block(random, block, &[0, 2], 0.05),
-    part: part("q5_1", include_str!("q5_1.wgsl"), QPH[0]),
-    textured: part("q5_1.texture", include_str!("q5_1.wgsl"), QPH[1]),
+    part: part("q5_1", include_str!("q5_1.wgsl"), QPH),
 };
 
 fn decode(block: &[u8], w: &mut [f32]) {

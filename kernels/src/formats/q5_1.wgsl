@@ -2,7 +2,6 @@
 // Planes: quants and qh (groups): as `five_bits` has them; scales (fours of rows, groups): f16 d below f16 m.
 
 const W_STEP = PLACES;
-const W_UNIT = 1u; // groups
 
 fn w_scales_of(four: u32) -> Scales { return f16x2_scales(scale_words(four)); }
 

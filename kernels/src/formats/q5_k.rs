@@ -29,8 +29,7 @@ pub static Q5_K: Format = Format {
     decode,
     pack,
     random: |random, block| random_block(random, block, &[0, 2], 0.001),
-    part: part("q5_k", include_str!("q5_k.wgsl"), QPH[0]),
-    textured: part("q5_k.texture", include_str!("q5_k.wgsl"), QPH[1]),
+    part: part("q5_k", include_str!("q5_k.wgsl"), QPH),
 };
 
 fn decode(block: &[u8], w: &mut [f32]) {

@@ -3,7 +3,6 @@
 // then for each group four m above s.
 
 const W_STEP = PLACES;
-const W_UNIT = 8u; // groups
 
 fn w_scales_of(four: u32) -> Scales {
     let first = four / 8u * 5u;

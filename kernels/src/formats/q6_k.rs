@@ -25,12 +25,11 @@ pub static Q6_K: Format = Format {
     ggml: 14,
     block: 256,
     bytes: 210,
-    planes: &[Plane::quants(208), Plane::scales(2, 1, 8)],
+    planes: &[Plane::quants(208), Plane::scales(2, 1)],
     decode,
     pack,
     random: |random, block| random_block(random, block, &[208], 0.0005),
-    part: part("q6_k", include_str!("q6_k.wgsl"), QS[0]),
-    textured: part("q6_k.texture", include_str!("q6_k.wgsl"), QS[1]),
+    part: part("q6_k", include_str!("q6_k.wgsl"), QS),
 };
 
 fn decode(block: &[u8], w: &mut [f32]) {

@@ -3,7 +3,6 @@
 // bits (bits 2 k of byte j of word i: weight 16 i + 4 k + j), then for each two s; scales (fours of rows, groups / 8): f16 d.
 
 const W_STEP = PLACES;
-const W_UNIT = 8u; // groups
 const MIDDLE = vec4f(32.0, 8192.0, 2097152.0, 536870912.0); // 32 / PLACES
 
 fn w_scales_of(four: u32) -> Scales { return Scales(f16x4(scale_words(four / 8u)), vec4f(0.0)); }

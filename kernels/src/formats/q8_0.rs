@@ -23,12 +23,11 @@ pub static Q8_0: Format = Format {
     ggml: 8,
     block: 32,
     bytes: 34,
-    planes: &[Plane::quants(32), Plane::scales(2, 1, 8)],
+    planes: &[Plane::quants(32), Plane::scales(2, 1)],
     decode,
     pack,
     random: |random, block| random_block(random, block, &[0], 0.05),
-    part: part("q8_0", include_str!("q8_0.wgsl"), QS[0]),
-    textured: part("q8_0.texture", include_str!("q8_0.wgsl"), QS[1]),
+    part: part("q8_0", include_str!("q8_0.wgsl"), QS),
 };
 
 fn decode(block: &[u8], w: &mut [f32]) {

@@ -51,8 +51,7 @@ pub static TQ1_0: Format = Format {
     decode,
     pack,
     random: |random, block| random_block(random, block, &[52], 0.05),
-    part: part("tq1_0", include_str!("tq2_0.wgsl"), QS[0]),
-    textured: part("tq1_0.texture", include_str!("tq2_0.wgsl"), QS[1]),
+    part: part("tq1_0", include_str!("tq2_0.wgsl"), QS),
 };
 
 fn decode(block: &[u8], w: &mut [f32]) {

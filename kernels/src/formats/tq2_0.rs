@@ -27,8 +27,7 @@ pub static TQ2_0: Format = Format {
     decode,
     pack,
     random: |random, block| random_block(random, block, &[64], 0.05),
-    part: part("tq2_0", include_str!("tq2_0.wgsl"), QS[0]),
-    textured: part("tq2_0.texture", include_str!("tq2_0.wgsl"), QS[1]),
+    part: part("tq2_0", include_str!("tq2_0.wgsl"), QS),
 };
 
 fn decode(block: &[u8], w: &mut [f32]) {
@@ -42,7 +41,7 @@ fn pack(block: &[u8], planes: &mut [Vec<u8>]) {
 }
 
 /// The packed form, also that of TQ1_0.
-pub(super) const PLANES: &[Plane] = &[Plane::quants(64), Plane::scales(2, 1, 8)];
+pub(super) const PLANES: &[Plane] = &[Plane::quants(64), Plane::scales(2, 1)];
 
 pub(super) fn pack_weights(d: Half, q: &[u8; 256], planes: &mut [Vec<u8>]) {
     pack_fields::<2>(q, &mut planes[0]);

@@ -3,7 +3,6 @@
 // scales (fours of rows, groups / 8): f16 d.
 
 const W_STEP = PLACES;
-const W_UNIT = 8u; // groups
 
 fn w_scales_of(four: u32) -> Scales {
     let d = f16x4(scale_words(four / 8u));

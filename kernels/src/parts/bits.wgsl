@@ -11,7 +11,7 @@ struct Scales { scale: vec4f, min: vec4f } // q is what w_group has, times the f
 
 // The scale and the min of one row, which is in its place among four.
 fn w_scale(row: u32, group: u32, groups: u32) -> vec2f {
-    let four = w_scales_of(four_place(row / 4u, groups) + four_step(group));
+    let four = w_scales_of(row / 4u * groups + group);
     return vec2f(four.scale[row % 4u], four.min[row % 4u]);
 }
 

@@ -10,8 +10,6 @@ pub enum Cache {
     F32,
     /// f16, packed in pairs: needs no `shader-f16`.
     F16,
-    /// f16 in textures.
-    F16Texture,
     /// Bytes that share a scale in blocks of 32.
     Q8_0,
     /// Nibbles that share a scale in blocks of 32.
@@ -21,7 +19,6 @@ pub enum Cache {
 socket! { Cache, "cache":
     F32 => CACHE_F32,
     F16 => CACHE_F16,
-    F16Texture => CACHE_F16_TEXTURE,
     Q8_0 => CACHE_Q8_0,
     Q4_0 => CACHE_Q4_0,
 }
@@ -30,7 +27,7 @@ impl Cache {
     /// The socket of the kernel that writes values as they are.
     pub const STORE: Socket = Socket {
         name: "store",
-        parts: &[&STORE_F32, &STORE_F16, &STORE_F16_TEXTURE],
+        parts: &[&STORE_F32, &STORE_F16],
     };
 
     /// The socket of the kernel that writes blocks.
@@ -44,7 +41,6 @@ impl Cache {
         match self {
             Cache::F32 => &STORE_F32,
             Cache::F16 => &STORE_F16,
-            Cache::F16Texture => &STORE_F16_TEXTURE,
             Cache::Q8_0 => &BLOCKS_Q8_0,
             Cache::Q4_0 => &BLOCKS_Q4_0,
         }
@@ -62,13 +58,8 @@ impl Cache {
         match self {
             Cache::Q8_0 => Some(9),
             Cache::Q4_0 => Some(5),
-            Cache::F32 | Cache::F16 | Cache::F16Texture => None,
+            Cache::F32 | Cache::F16 => None,
         }
-    }
-
-    /// Values are of f16, in a buffer or in textures.
-    pub const fn is_f16(self) -> bool {
-        matches!(self, Cache::F16 | Cache::F16Texture)
     }
 }
 
@@ -85,13 +76,11 @@ const Q4_0: &str = include_str!("cache_q4_0.wgsl");
 
 static CACHE_F32: Part = part("f32", F32, &[&READ]);
 static CACHE_F16: Part = part("f16", F16, &[&READ]);
-static CACHE_F16_TEXTURE: Part = part("f16.texture", F16, &[&READ_TEXTURE]);
 static CACHE_Q8_0: Part = part("q8_0", Q8_0, &[&READ_BLOCKS]);
 static CACHE_Q4_0: Part = part("q4_0", Q4_0, &[&READ_BLOCKS]);
 
 static STORE_F32: Part = part("f32", F32, &[&WRITE]);
 static STORE_F16: Part = part("f16", F16, &[&WRITE]);
-static STORE_F16_TEXTURE: Part = part("f16.texture", F16, &[&WRITE_TEXTURE]);
 static BLOCKS_Q8_0: Part = part("q8_0", Q8_0, &[]);
 static BLOCKS_Q4_0: Part = part("q4_0", Q4_0, &[]);
 
@@ -111,17 +100,16 @@ static READ: Part = part(
 fn key4(i: u32) -> vec4f { return unpacked(keys[i]); }
 fn value4(i: u32) -> vec4f { return unpacked(values[i]); }
 ",
-    &[&EIGHT_FOURS],
+    &[&EIGHT],
 );
 
 /// Keys and values to write, four at a time.
 static WRITE: Part = Part::new(
     "",
     "
-const FOURS = 1u;
 @group(0) @binding(1) var<storage, read_write> keys: array<Stored>; // (kv_heads, head_cells, head_dim / 4)
 @group(0) @binding(2) var<storage, read_write> values: array<Stored>; // (kv_heads, head_cells, head_dim / 4)
-fn put_key(i: u32, v: vec4f, number: u32) { keys[i] = packed(v); }
+fn put_key(i: u32, v: vec4f) { keys[i] = packed(v); }
 fn put_value(i: u32, v: vec4f) { values[i] = packed(v); }
 ",
 );
@@ -141,27 +129,18 @@ fn value4(i: u32) -> vec4f {
     return unpacked(values[block + word_of(i % 8u)], i % 8u, values[block]);
 }
 ",
-    &[&EIGHT_FOURS],
-);
-
-/// Textures to read, a texel of eight values at a time.
-static READ_TEXTURE: Part = part("", include_str!("cache_f16_texture.wgsl"), &[&EIGHT]);
-
-/// Textures to write, a texel of eight values at a time.
-static WRITE_TEXTURE: Part = Part::new("", include_str!("store_f16_texture.wgsl"));
-
-/// Eight values of a cache that is read in fours.
-static EIGHT_FOURS: Part = part(
-    "",
-    "
-fn key8(i: u32) -> Eight { return Eight(key4(2u * i), key4(2u * i + 1u)); }
-fn value8(i: u32) -> Eight { return Eight(value4(2u * i), value4(2u * i + 1u)); }
-",
     &[&EIGHT],
 );
 
 /// Eight neighbouring values of a head, which are read together.
-static EIGHT: Part = Part::new("", "struct Eight { a: vec4f, b: vec4f }");
+static EIGHT: Part = Part::new(
+    "",
+    "
+struct Eight { a: vec4f, b: vec4f }
+fn key8(i: u32) -> Eight { return Eight(key4(2u * i), key4(2u * i + 1u)); }
+fn value8(i: u32) -> Eight { return Eight(value4(2u * i), value4(2u * i + 1u)); }
+",
+);
 
 /// Where positions lie in the cache: parameters `cells` and `head_cells`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

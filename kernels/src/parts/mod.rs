@@ -79,108 +79,46 @@ pub static DELTA_ALONE: Part = Part::new("", include_str!("delta_alone.wgsl"));
 /// Inputs of `delta_net` that the lanes of a workgroup read together, for `VALUES` columns.
 pub static DELTA_SHARED: Part = Part::new("", include_str!("delta_shared.wgsl"));
 
-/// Where weights lie in buffers.
-pub static PLACES_ROWS: Part = Part::new("", include_str!("places_rows.wgsl"));
-/// Where they lie in textures.
-pub static PLACES_STRIPS: Part = Part::new("", include_str!("places_strips.wgsl"));
-/// Planes of weights in storage buffers: quants, scales of four rows together (2, 4 bytes or one for a row), qh.
-pub static PLANE_BUFFERS: [Part; 5] = [
-    Part::new(
-        "",
-        "
+/// Plane of quants.
+pub static PLANE_QUANTS: Part = Part::new(
+    "",
+    "
 @group(0) @binding(0) var<storage, read> w_quants: array<vec4u>;
 fn quants4(i: u32) -> vec4u { return w_quants[i]; }
 ",
-    ),
-    Part::new(
-        "",
-        "
+);
+/// Plane of scales of four rows together, 2 bytes for a row.
+pub static PLANE_SCALES_2: Part = Part::new(
+    "",
+    "
 @group(0) @binding(1) var<storage, read> w_scales: array<vec2u>;
 fn scale_words(four: u32) -> vec2u { return w_scales[four]; }
 ",
-    ),
-    Part::new(
-        "",
-        "
+);
+/// Plane of scales of four rows together, 4 bytes for a row.
+pub static PLANE_SCALES_4: Part = Part::new(
+    "",
+    "
 @group(0) @binding(1) var<storage, read> w_scales: array<vec4u>;
 fn scale_words(four: u32) -> vec4u { return w_scales[four]; }
 ",
-    ),
-    Part::new(
-        "",
-        "
+);
+/// Plane of scales of four rows together, a byte for a row.
+pub static PLANE_SCALES_1: Part = Part::new(
+    "",
+    "
 @group(0) @binding(1) var<storage, read> w_scales: array<u32>;
 fn scale_bytes(four: u32) -> u32 { return w_scales[four]; }
 ",
-    ),
-    Part::new(
-        "",
-        "
+);
+/// Plane of qh, bits that quants have no room for.
+pub static PLANE_QH: Part = Part::new(
+    "",
+    "
 @group(0) @binding(2) var<storage, read> w_qh: array<u32>;
 fn qh_word(i: u32) -> u32 { return w_qh[i]; }
 ",
-    ),
-];
-/// Planes of weights in textures, 4096 texels a row, scales of four rows in a texel: adapters on the CPU gather from those
-/// far faster than from storage.
-pub static PLANE_TEXTURES: [Part; 5] = [
-    plane_texture(
-        "
-@group(0) @binding(0) var w_quants: Plane;
-var<private> quants_texel: vec2f;
-fn quants_begin() { quants_texel = texel_of(w_quants); }
-fn quants4(i: u32) -> vec4u { return plane_texel(w_quants, quants_texel, i); }
-",
-    ),
-    plane_texture(
-        "
-@group(0) @binding(1) var w_scales: Plane;
-var<private> scales_texel: vec2f;
-fn scales_begin() { scales_texel = texel_of(w_scales); }
-fn scale_words(four: u32) -> vec2u { return plane_texel(w_scales, scales_texel, four).xy; }
-",
-    ),
-    plane_texture(
-        "
-@group(0) @binding(1) var w_scales: Plane;
-var<private> scales_texel: vec2f;
-fn scales_begin() { scales_texel = texel_of(w_scales); }
-fn scale_words(four: u32) -> vec4u { return plane_texel(w_scales, scales_texel, four); }
-",
-    ),
-    plane_texture(
-        "
-@group(0) @binding(1) var w_scales: Plane;
-var<private> scales_texel: vec2f;
-fn scales_begin() { scales_texel = texel_of(w_scales); }
-fn scale_bytes(four: u32) -> u32 { return plane_texel(w_scales, scales_texel, four).x; }
-",
-    ),
-    plane_texture(
-        "
-@group(0) @binding(2) var w_qh: Plane;
-var<private> qh_texel: vec2f;
-fn qh_begin() { qh_texel = texel_of(w_qh); }
-fn qh_word(i: u32) -> u32 { return plane_texel(w_qh, qh_texel, i).x; }
-",
-    ),
-];
-const fn plane_texture(source: &'static str) -> Part {
-    const USES: &[&Part] = &[&PLANE];
-    Part {
-        uses: USES,
-        ..Part::new("", source)
-    }
-}
-/// How a texel of a plane is read.
-static PLANE: Part = Part {
-    browser: Some(include_str!("plane_sampled.wgsl")),
-    ..Part::new("", "
-alias Plane = texture_2d<u32>;
-fn texel_of(plane: Plane) -> vec2f { return vec2f(1.0); }
-fn plane_texel(plane: Plane, texel: vec2f, i: u32) -> vec4u { return textureLoad(plane, vec2u(i & 4095u, i >> 12u), 0); }
-")
-};
+);
 
 /// No reduction: each lane has its own rows.
 pub static REDUCE_NONE: Part = Part::new(

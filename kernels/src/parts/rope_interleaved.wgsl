@@ -11,5 +11,5 @@ fn rotate(four: Four, i: u32, position: u32) {
         let a = angles[position * params.pairs + pair];
         rotated = vec4f(v.x * a.x - v.y * a.y, v.x * a.y + v.y * a.x, v.zw);
     }
-    keep(four, 0u, rotated, 0u);
+    keep(four, 0u, rotated);
 }

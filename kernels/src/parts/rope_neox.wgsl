@@ -2,7 +2,7 @@
 // half take both. The number of pairs is a multiple of 4.
 fn rotate(four: Four, i: u32, position: u32) {
     let half = params.pairs / 4u;
-    if i >= half * 2u { keep(four, 0u, qkv[four.place], 0u); }
+    if i >= half * 2u { keep(four, 0u, qkv[four.place]); }
     if i >= half { return; }
     let first = qkv[four.place];
     let second = qkv[four.place + half];
@@ -13,6 +13,6 @@ fn rotate(four: Four, i: u32, position: u32) {
     let d = angles[start + 3u];
     let cosines = vec4f(a.x, b.x, c.x, d.x);
     let sines = vec4f(a.y, b.y, c.y, d.y);
-    keep(four, 0u, first * cosines - second * sines, 0u);
-    keep(four, half, first * sines + second * cosines, 1u);
+    keep(four, 0u, first * cosines - second * sines);
+    keep(four, half, first * sines + second * cosines);
 }

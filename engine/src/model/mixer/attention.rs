@@ -1,7 +1,5 @@
 //! Attention (Vaswani et al. 2017), its queries grouped over shared keys and values (Ainslie et al. 2023).
 
-use lantern_kernels::rope::whole_texels;
-
 use super::Shape;
 use crate::{
     Result,
@@ -11,7 +9,6 @@ use crate::{
     },
     model::{
         config::Config,
-        options::CacheType,
         tensors::{Affine, Finder, Joined},
     },
 };
@@ -200,7 +197,6 @@ impl Sizes {
 
     /// Keys and values of a layer: cells for every position, or a ring where there is a window.
     pub fn states(&self, layer: u32, shape: &Shape) -> [StateSpec; 2] {
-        let neox = self.rope_style == RopeStyle::NeoX;
         ["keys", "values"].map(|name| StateSpec {
             name,
             layer,
@@ -210,7 +206,6 @@ impl Sizes {
                 cell_bytes: shape.cache.bytes(u64::from(self.head_dim)) as u32,
                 window: self.window,
             },
-            texels: shape.cache == CacheType::F16 && whole_texels(self.head_dim, self.pairs, neox),
         })
     }
 }

@@ -29,7 +29,6 @@ impl DeltaNetConfig {
             kind: StateKind::Recurrent {
                 bytes: u64::from(floats) * 4,
             },
-            texels: false,
         })
     }
 

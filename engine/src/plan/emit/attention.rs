@@ -26,7 +26,6 @@ struct Cells {
     window: u32,
     /// How many a sequence has.
     count: u32,
-    textured: bool,
 }
 
 impl Cells {
@@ -74,14 +73,13 @@ struct Rotation {
 
 impl Emitter<'_> {
     fn cells(&self, state: StateId) -> Cells {
-        let spec = &self.graph.states[state.0];
-        let StateKind::PerPosition { cells, window, .. } = spec.kind else {
+        let kind = self.graph.states[state.0].kind;
+        let StateKind::PerPosition { cells, window, .. } = kind else {
             unreachable!("keys and values are kept by position");
         };
         Cells {
             window: window.unwrap_or(0),
             count: cells,
-            textured: self.lowering.textured(spec),
         }
     }
 
@@ -146,7 +144,7 @@ impl Emitter<'_> {
             head_cells: cells.count * lowering.sequences,
         };
         // Blocks have a kernel of their own: heads rotate in place, and no cell is written.
-        let cache = match self.cache(cells) {
+        let cache = match self.cache() {
             blocks if blocks.block_words().is_some() => Cache::F32,
             single => single,
         };
@@ -169,7 +167,7 @@ impl Emitter<'_> {
         } else {
             "in place"
         };
-        let units = rope::units(values, cache);
+        let units = values / 4;
         let flow = self.flow(rotation.x, rotation.x);
         self.dispatch(shader, (what, flow), binds, bytes_of_params(&params), units);
     }
@@ -191,7 +189,7 @@ impl Emitter<'_> {
             ("values", Binding::State(op.values)),
             ("qkv", Binding::Tensor(op.x)),
         ];
-        let store = self.cache(cells).store();
+        let store = self.cache().store();
         let parts = [store, cells.mask().cells().part()];
         let shader = self.lowering.shader(&store::STORE, &parts, &[]);
         let units = 2 * params.blocks;
@@ -200,10 +198,9 @@ impl Emitter<'_> {
         self.dispatch(shader, ("into the cache", flow), binds, params, units);
     }
 
-    /// How the kernels keep such cells.
-    fn cache(&self, cells: Cells) -> Cache {
+    /// How the kernels keep keys and values.
+    fn cache(&self) -> Cache {
         match self.lowering.cache {
-            CacheType::F16 if cells.textured => Cache::F16Texture,
             CacheType::F32 => Cache::F32,
             CacheType::F16 => Cache::F16,
             CacheType::Q8_0 => Cache::Q8_0,
@@ -257,7 +254,7 @@ impl Emitter<'_> {
         let kernel = self.attention_kernel(op);
         let ending = if split { Ending::Split } else { Ending::Whole };
         let mut parts = vec![
-            self.cache(cells).part(),
+            self.cache().part(),
             scores(op.softcap).part(),
             mask_part(op.mask).part(),
         ];
