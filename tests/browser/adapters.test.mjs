@@ -2,9 +2,10 @@
 
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
-import { engines, origin, reference } from './support/engine.mjs';
+import { BROWSER } from './support/browser.mjs';
+import { engines, inWorker, origin, reference } from './support/engine.mjs';
 
-describe('poor GPUs in Chromium', { timeout: 600_000 }, () => {
+describe(`poor GPUs in ${BROWSER.name}`, { timeout: 600_000 }, () => {
   let server, browser, page;
 
   before(async () => {
@@ -39,22 +40,21 @@ describe('poor GPUs in Chromium', { timeout: 600_000 }, () => {
   test('where reading from the GPU is slow, several tokens come at a time', async () => {
     // A model for each speed: a session measures how slow reading is when it is made.
     const readings = async (costs) => {
-      const worker = page.workers()[0];
-      await worker.evaluate((costs) => globalThis.simulate(costs), costs);
+      await inWorker(page, (costs) => globalThis.simulate(costs), costs);
       await page.evaluate(async () => {
         globalThis.model = await lantern.load('/reference/formats/Q4_1.gguf', { context: 128, tune: false });
       });
-      const before = await worker.evaluate(() => globalThis.readings);
+      const before = await inWorker(page, () => globalThis.readings);
       await page.evaluate(async () => {
         await model.complete([1, 2, 3], { ...greedy, max_tokens: 64, ignore_eos: true }).completion;
       });
-      const after = await worker.evaluate(() => globalThis.readings);
+      const after = await inWorker(page, () => globalThis.readings);
       await page.evaluate(() => model.unload());
       return after - before;
     };
     const quick = await readings({ dispatch: 0.25, reading: 0.01 });
     const slow = await readings({ dispatch: 0.25, reading: 60 });
-    await page.workers()[0].evaluate(() => globalThis.simulate());
+    await inWorker(page, () => globalThis.simulate());
     assert.deepEqual({ quick, slow }, { quick: 64, slow: 6 }); // the first two tokens by themselves, then 16 at a time
   });
 

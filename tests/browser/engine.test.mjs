@@ -3,11 +3,12 @@
 
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
-import { engines, origin, reference, start } from './support/engine.mjs';
+import { BROWSER } from './support/browser.mjs';
+import { engines, inWorker, origin, reference, start } from './support/engine.mjs';
 
 const MEGABYTE = 1 << 20;
 
-describe('the engine in Chromium', { timeout: 600_000 }, () => {
+describe(`the engine in ${BROWSER.name}`, { timeout: 600_000 }, () => {
   let server, browser, page;
 
   before(async () => {
@@ -42,7 +43,8 @@ describe('the engine in Chromium', { timeout: 600_000 }, () => {
     assert.ok(seen.stages.includes('download') && seen.stages.includes('upload'), `${seen.stages}`);
     assert.ok(seen.stages.includes('tune'), `${seen.stages}`);
     assert.ok(seen.info.chat && seen.info.vocab_size === 49152);
-    assert.equal(seen.adapter.features.shader_f16, false); // so all of this is without
+    assert.match(seen.adapter.name, BROWSER.adapter);
+    assert.equal(seen.adapter.features.shader_f16, BROWSER.f16); // Chromium: so all of this is without
     assert.ok(seen.counters.wasm_bytes < 96 * MEGABYTE, `${seen.counters.wasm_bytes} bytes of wasm`);
   });
 
@@ -139,14 +141,14 @@ describe('the engine in Chromium', { timeout: 600_000 }, () => {
       [text, france.length],
     );
     await page.waitForFunction(() => globalThis.pieces >= 3);
-    await page.workers()[0].evaluate(() => devices.at(-1).destroy());
+    await inWorker(page, () => devices.at(-1).destroy());
     const seen = await answer;
     assert.deepEqual(seen.tokens, france);
     assert.equal(seen.pieces.join(''), seen.whole);
     assert.equal(seen.notices.length, 1, `${seen.notices}`);
     assert.match(seen.notices[0], /GPU was lost/);
     assert.ok(server.fetched.bytes - before < MEGABYTE, 'the model came from the cache');
-    assert.equal(await page.workers()[0].evaluate(() => devices.length), 2);
+    assert.equal(await inWorker(page, () => devices.length), 2);
   });
 
   test('a saved session gives the same next tokens after a reload', async () => {

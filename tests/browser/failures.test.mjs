@@ -3,11 +3,11 @@
 
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
-import { engines, origin, start } from './support/engine.mjs';
+import { BROWSER } from './support/browser.mjs';
+import { engines, inWorker, origin, start } from './support/engine.mjs';
 
-describe('failures in Chromium', { timeout: 300_000 }, () => {
+describe(`failures in ${BROWSER.name}`, { timeout: 300_000 }, () => {
   let server, browser, page;
-  const inWorker = (run, argument) => page.workers()[0].evaluate(run, argument);
 
   before(async () => {
     server = await origin();
@@ -26,11 +26,11 @@ describe('failures in Chromium', { timeout: 300_000 }, () => {
 
   /** The GPU is gone, and for now there is no other. */
   const loseGpu = () =>
-    inWorker(() => {
+    inWorker(page, () => {
       navigator.gpu.requestAdapter = async () => null; // hides the prototype's
       devices.at(-1).destroy();
     });
-  const findGpu = () => inWorker(() => delete navigator.gpu.requestAdapter);
+  const findGpu = () => inWorker(page, () => delete navigator.gpu.requestAdapter);
 
   test('waiting for a new GPU can be aborted, and the next call has one', async () => {
     await loseGpu();
@@ -58,7 +58,7 @@ describe('failures in Chromium', { timeout: 300_000 }, () => {
   });
 
   test('an error of the GPU fails one call, not all that follow', async () => {
-    await inWorker(() => devices.at(-1).createBuffer({ size: 4, usage: 0 }));
+    await inWorker(page, () => void devices.at(-1).createBuffer({ size: 4, usage: 0 }));
     const codes = await page.evaluate(async () => [
       await codeOf(complete('a', 4).completion),
       await codeOf(complete('a', 4).completion),
@@ -73,7 +73,7 @@ describe('failures in Chromium', { timeout: 300_000 }, () => {
       await model.save('keep');
       globalThis.saved = await lantern.sessions.list();
     });
-    await inWorker(() => devices.at(-1).destroy());
+    await inWorker(page, () => devices.at(-1).destroy());
     const seen = await page.evaluate(async () => ({
       lost: await codeOf(model.save('keep')),
       empty: await codeOf(model.save('keep')),

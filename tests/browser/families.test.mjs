@@ -4,6 +4,7 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
+import { BROWSER } from './support/browser.mjs';
 import { REFERENCES, engines, nmse, origin } from './support/engine.mjs';
 
 /** Families whose blocks differ most, and types that are packed in different ways: every one is tested natively. */
@@ -23,7 +24,7 @@ const FILES = [
   'formats/TQ1_0',
 ];
 
-describe('families and formats in Chromium', { timeout: 600_000 }, () => {
+describe(`families and formats in ${BROWSER.name}`, { timeout: 600_000 }, () => {
   let server, browser, page;
 
   before(async () => {

@@ -3,9 +3,10 @@
 
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
+import { BROWSER } from './support/browser.mjs';
 import { engines, origin, reference } from './support/engine.mjs';
 
-describe('broken kernels in Chromium', { timeout: 600_000 }, () => {
+describe(`broken kernels in ${BROWSER.name}`, { timeout: 600_000 }, () => {
   let server, browser, page;
 
   before(async () => {

@@ -1,13 +1,13 @@
-// The package under Node, on Dawn without a browser: the same tokens, and logits close to the references. And the package
+// The package under Node, on Dawn without a browser, and under Deno: the same tokens, and logits close to the references. And the package
 // as npm would publish it.
 
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { openAsBlob, readFileSync, readdirSync } from 'node:fs';
+import { readFileSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { gzipSync } from 'node:zlib';
-import './support/dawn.mjs';
+import { HOST, fileAsBlob } from './support/dawn.mjs';
 import { PACKAGE, defaultModel, logitsOf, nmse, reference } from './support/engine.mjs';
 import { MIB, fakeModel, startOrigin } from './support/origin.mjs';
 
@@ -43,15 +43,22 @@ describe('the package', () => {
   });
 });
 
-describe('the engine under Node', { timeout: 300_000 }, () => {
+describe(`the engine under ${HOST.name}`, { timeout: 300_000 }, () => {
   let lantern, model;
 
   before(async () => {
     const { Lantern } = await import(join(PACKAGE, 'index.js'));
     lantern = await Lantern.create();
-    model = await lantern.load(await openAsBlob(defaultModel()), { context: 256 });
+    model = await lantern.load(await fileAsBlob(defaultModel()), { context: 256 });
   });
   after(() => lantern?.close());
+
+  test('the adapter is the one that was asked for', () => {
+    const { name, features } = lantern.adapter;
+    assert.match(name, HOST.adapter);
+    const { shader_f16, subgroups } = features;
+    assert.deepEqual({ shader_f16, subgroups }, { shader_f16: HOST.f16, subgroups: HOST.subgroups });
+  });
 
   test('greedy tokens are those of the reference', async () => {
     const { text, greedy } = reference('france');

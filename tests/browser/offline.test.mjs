@@ -8,13 +8,13 @@ import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { assemble } from '../../wasm/assemble.mjs';
 import { serve } from '../../wasm/serve.mjs';
-import { open } from './support/chromium.mjs';
+import { BROWSER, open } from './support/browser.mjs';
 import { PACKAGE, defaultModel } from './support/engine.mjs';
-import { SHOTS } from './support/page.mjs';
+import { SHOTS, shot } from './support/page.mjs';
 
 const SHA256 = 'b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53';
 
-describe('the page with its engine', { timeout: 300_000 }, () => {
+describe(`the page with its engine in ${BROWSER.name}`, { timeout: 300_000 }, () => {
   let folder, server, browser, page;
   const trouble = [];
 
@@ -55,14 +55,16 @@ describe('the page with its engine', { timeout: 300_000 }, () => {
     await page.goto(`${server.url}/`);
     await page.getByRole('button', { name: 'Load SmolLM2-135M-Instruct' }).click();
     await page.getByText('What shall we talk about?').waitFor();
-    assert.match(await page.locator('#adapter').innerText(), /swiftshader/i);
+    assert.match(await page.locator('#adapter').innerText(), BROWSER.adapter);
     await page.getByRole('button', { name: 'Settings' }).click();
-    await page.getByLabel('Temperature').fill('0');
-    await page.getByLabel(/Longest answer|max/i).fill('24');
+    // Typed, since Firefox takes what playwright fills in for no change of a person's.
+    await page.getByLabel('Temperature').pressSequentially('0');
+    await page.getByLabel(/Longest answer|max/i).pressSequentially('24');
     await page.keyboard.press('Escape');
+    await page.getByLabel('Temperature').waitFor({ state: 'hidden' });
     assert.match(await ask('What is the capital of France?'), /Paris/);
     assert.match(await page.locator('.stats').last().innerText(), /tokens\/s/);
-    await page.screenshot({ path: join(SHOTS, 'engine.png') });
+    await shot(page, 'engine');
   });
 
   test('the next visit answers without a server', async () => {

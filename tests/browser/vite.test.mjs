@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { build, createServer } from 'vite';
 import { serve } from '../../wasm/serve.mjs';
-import { open } from './support/chromium.mjs';
+import { open } from './support/browser.mjs';
 import { PACKAGE, REFERENCES } from './support/engine.mjs';
 
 const MAIN = `

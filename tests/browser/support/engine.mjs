@@ -6,7 +6,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { serve } from '../../../wasm/serve.mjs';
-import { open } from './chromium.mjs';
+import { open } from './browser.mjs';
 
 const ROOT = fileURLToPath(new URL('../../../', import.meta.url));
 export const PACKAGE = join(ROOT, 'target/web/package');
@@ -44,11 +44,23 @@ export function nmse(a, b) {
 }
 
 /**
- * Put before the worker's own code: keeps devices, to be destroyed, and can simulate a GPU of a given speed. After
+ * Put before the worker's own code: runs what tests send it (not every driver of browsers reaches workers), keeps
+ * devices, to be destroyed, and can simulate a GPU of a given speed. After
  * `simulate({ dispatch, reading })` the worker's clock stands still, but for so many milliseconds for each dispatch and
  * each reading; after `simulate()` it runs again. `readings` counts what was read.
  */
 const WORKER_PRELUDE = `
+addEventListener('message', (event) => {
+  if (!event.data.tests) return;
+  event.stopImmediatePropagation();
+  event.data.tests.onmessage = async ({ data: { code, argument }, target }) => {
+    try {
+      target.postMessage({ value: await (0, eval)(code)(argument) });
+    } catch (error) {
+      target.postMessage({ error: String(error) });
+    }
+  };
+});
 globalThis.devices = [];
 const request = GPUAdapter.prototype.requestDevice;
 GPUAdapter.prototype.requestDevice = async function (descriptor) {
@@ -120,8 +132,30 @@ export async function engines(server) {
   return { ...browser, page };
 }
 
+/** Runs a function in the first worker that the page started. */
+export function inWorker(page, run, argument) {
+  return page.evaluate(
+    ([code, argument]) =>
+      new Promise((resolve, reject) => {
+        const [worker] = globalThis.workers;
+        worker.onmessage = ({ data }) => ('error' in data ? reject(new Error(data.error)) : resolve(data.value));
+        worker.postMessage({ code, argument });
+      }),
+    [`(${run})`, argument],
+  );
+}
+
 /** Runs in the page. */
 export async function start() {
+  globalThis.workers = [];
+  globalThis.Worker = class extends Worker {
+    constructor(...args) {
+      super(...args);
+      const { port1, port2 } = new MessageChannel();
+      this.postMessage({ tests: port2 }, [port2]);
+      globalThis.workers.push(port1);
+    }
+  };
   const { Lantern } = await import('/lantern/index.js');
   globalThis.notices = [];
   globalThis.lantern = await Lantern.create({ onNotice: (text) => globalThis.notices.push(text) });

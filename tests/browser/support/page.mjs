@@ -9,7 +9,7 @@ import { after, before, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { assemble } from '../../../wasm/assemble.mjs';
 import { serve } from '../../../wasm/serve.mjs';
-import { open } from './chromium.mjs';
+import { BROWSER, open } from './browser.mjs';
 
 export const SHOTS = fileURLToPath(new URL('../../../target/web/screenshots/', import.meta.url));
 export const MOCK = fileURLToPath(new URL('./mock-lantern.js', import.meta.url));
@@ -109,7 +109,10 @@ export async function say(page, text) {
 export const calls = (page, kind) => page.evaluate((wanted) => mock.calls.filter(([name]) => name === wanted), kind);
 export const set = (page, values) => page.evaluate((given) => Object.assign(mock, given), values);
 export const texts = (page) => page.locator('.message .body').allInnerTexts();
-export const shot = (page, name) => page.screenshot({ path: join(SHOTS, `${name}.png`) });
+/** A screenshot, in Chromium only: by WebDriver BiDi, taking it puts a style into the page, which the page forbids. */
+export async function shot(page, name, options = {}) {
+  if (BROWSER.name === 'Chromium') await page.screenshot({ path: join(SHOTS, `${name}.png`), ...options });
+}
 
 /** Markdown with a bit of everything. */
 export const RICH = [

@@ -1,7 +1,7 @@
 // Helpers for browser tests of the source layer: a server, a browser, pages with the worker, files to load.
 
 import assert from 'node:assert/strict';
-import { open } from './chromium.mjs';
+import { open } from './browser.mjs';
 import { MIB, fakeModel, sha256, startOrigin } from './origin.mjs';
 import { compile } from './package.mjs';
 
