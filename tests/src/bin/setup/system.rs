@@ -28,10 +28,15 @@ pub fn cargo() -> Command {
     program(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
 }
 
-/// The `lantern` binary, which cargo puts beside this program.
+/// The `lantern` binary.
 pub fn lantern() -> Command {
+    program(built("lantern"))
+}
+
+/// Path of a binary of that name, which cargo puts beside this program.
+pub fn built(name: &str) -> PathBuf {
     let setup = env::current_exe().expect("the path of the running program is known");
-    program(setup.with_file_name(format!("lantern{}", env::consts::EXE_SUFFIX)))
+    setup.with_file_name(format!("{name}{}", env::consts::EXE_SUFFIX))
 }
 
 /// A program that will run in the checkout's root, without standard input.
@@ -52,6 +57,18 @@ pub fn run(command: &mut Command) -> Result<(), String> {
         Ok(())
     } else {
         Err(format!("{} ended with {status}", shown(command)))
+    }
+}
+
+/// Prints the command and runs it. Its standard output, or an error that is a sentence.
+pub fn run_and_read(command: &mut Command) -> Result<String, String> {
+    eprintln!("$ {}", shown(command));
+    let ran = command.stderr(Stdio::inherit()).output();
+    let ran = ran.map_err(|error| format!("{}: {error}", shown(command)))?;
+    if ran.status.success() {
+        Ok(String::from_utf8_lossy(&ran.stdout).into_owned())
+    } else {
+        Err(format!("{} ended with {}", shown(command), ran.status))
     }
 }
 

@@ -117,7 +117,7 @@ fn watched(command: &mut Command) -> std::io::Result<(Counts, bool)> {
 }
 
 /// Counts in nextest's summary, and the sum of those in libtest's closing lines; passes every line on to stderr.
-fn count_lines(stream: impl Read) -> (Counts, Counts) {
+pub fn count_lines(stream: impl Read) -> (Counts, Counts) {
     let mut all = (Counts::default(), Counts::default());
     for line in BufReader::new(stream).split(b'\n').map_while(Result::ok) {
         let line = String::from_utf8_lossy(&line);

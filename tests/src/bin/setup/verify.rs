@@ -1,33 +1,13 @@
-//! `cargo verify`: a table of steps, each run whatever became of the others, and a table of results at the end.
+//! `cargo verify`: the steps that hold every change.
 
-use std::{
-    fs,
-    path::Path,
-    process::ExitCode,
-    time::{Duration, Instant},
-};
+use std::{fs, path::Path, process::ExitCode};
 
 use super::{
-    system::{cargo, in_ci, lantern, output, program, root, run},
-    test_run::{Counts, run_all},
+    steps::{Outcome, Step, run_steps},
+    system::{cargo, lantern, output, program, root, run},
+    test_run::run_all,
     tools, wanted, wasm, web,
 };
-
-enum Outcome {
-    Passed,
-    Tested(Counts, Result<(), String>),
-    Failed(String),
-    /// Something it needs is missing. In CI that is a failure.
-    Missing(String),
-    /// There is nothing for it to do, or it is one that may be left out anywhere.
-    Nothing(String),
-}
-
-struct Step {
-    name: &'static str,
-    what: &'static str,
-    run: fn() -> Outcome,
-}
 
 /// In an order that finds cheap mistakes first. The tests build once; every later step uses what they built.
 const STEPS: [Step; 11] = [
@@ -90,77 +70,7 @@ const STEPS: [Step; 11] = [
 
 /// Runs the steps named, or all.
 pub fn verify(names: &[&str]) -> ExitCode {
-    if names == ["--list"] {
-        for step in &STEPS {
-            eprintln!("{:<10} {}", step.name, step.what);
-        }
-        return ExitCode::SUCCESS;
-    }
-    if let Some(unknown) = names
-        .iter()
-        .find(|name| !STEPS.iter().any(|step| step.name == **name))
-    {
-        eprintln!("cargo verify: no step is called {unknown:?}; `cargo verify --list` shows them");
-        return ExitCode::from(2);
-    }
-    let mut table = format!("\n{:<10} {:<9} {:>7}\n", "step", "result", "seconds");
-    let mut all_well = true;
-    let mut tests = None;
-    for step in STEPS
-        .iter()
-        .filter(|step| names.is_empty() || names.contains(&step.name))
-    {
-        eprintln!("\n== {}: {}", step.name, step.what);
-        let start = Instant::now();
-        let outcome = (step.run)();
-        if let Outcome::Tested(counts, _) = &outcome {
-            tests = Some(*counts);
-        }
-        let (result, reason) = verdict(outcome, in_ci());
-        all_well &= result != "FAILED";
-        table += &row(step.name, result, start.elapsed(), &reason);
-    }
-    eprint!("{table}");
-    if let Some(Counts {
-        passed,
-        failed,
-        skipped,
-    }) = tests
-    {
-        eprintln!("\ntests: {passed} passed, {failed} failed, {skipped} skipped");
-    }
-    if all_well {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
-    }
-}
-
-/// A word for the table, and the reason where there is one.
-fn verdict(outcome: Outcome, in_ci: bool) -> (&'static str, String) {
-    match outcome {
-        Outcome::Passed | Outcome::Tested(_, Ok(())) => ("passed", String::new()),
-        Outcome::Failed(reason) | Outcome::Tested(_, Err(reason)) => ("FAILED", reason),
-        Outcome::Missing(reason) if in_ci => ("FAILED", reason),
-        Outcome::Missing(reason) | Outcome::Nothing(reason) => ("skipped", reason),
-    }
-}
-
-fn row(name: &str, result: &str, time: Duration, reason: &str) -> String {
-    let reason = reason.replace('\n', "\n    ");
-    format!(
-        "{name:<10} {result:<9} {:>7.1}  {reason}",
-        time.as_secs_f64()
-    )
-    .trim_end()
-    .to_owned()
-        + "\n"
-}
-
-impl From<Result<(), String>> for Outcome {
-    fn from(result: Result<(), String>) -> Outcome {
-        result.map_or_else(Outcome::Failed, |()| Outcome::Passed)
-    }
+    run_steps("cargo verify", &STEPS, names, |_, _| {})
 }
 
 fn install() -> Outcome {
@@ -305,26 +215,6 @@ fn licences() -> Outcome {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn what_is_missing_fails_in_ci_and_is_skipped_elsewhere() {
-        let missing = || Outcome::Missing("no tool".to_owned());
-        assert_eq!(verdict(missing(), true).0, "FAILED");
-        assert_eq!(verdict(missing(), false).0, "skipped");
-        assert_eq!(verdict(Outcome::Nothing(String::new()), true).0, "skipped");
-    }
-
-    #[test]
-    fn failed_tests_fail_the_step() {
-        let tested = Outcome::Tested(Counts::default(), Err("1 failed".to_owned()));
-        assert_eq!(verdict(tested, false), ("FAILED", "1 failed".to_owned()));
-    }
-
-    #[test]
-    fn a_row_holds_name_result_and_seconds() {
-        let line = row("lint", "FAILED", Duration::from_millis(1250), "two\nlines");
-        assert_eq!(line, "lint       FAILED        1.2  two\n    lines\n");
-    }
 
     #[test]
     fn doc_tests_are_found_by_their_fence() {

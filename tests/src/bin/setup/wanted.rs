@@ -39,6 +39,14 @@ pub const GXX: Wanted = Wanted {
     elsewhere: "install a C++ compiler",
 };
 
+/// A maker of folders with a Debian in them.
+pub const DEBOOTSTRAP: Wanted = Wanted {
+    what: "debootstrap, which makes a folder with a Debian in it",
+    present: || system::on_path("debootstrap"),
+    packages: &["debootstrap", "debian-archive-keyring"],
+    elsewhere: "install debootstrap, and the keys of Debian's archive",
+};
+
 const WASM: Wanted = Wanted {
     what: "a Rust toolchain for wasm32, which builds the browser's half",
     present: || wasm::route().is_some(),
