@@ -1,6 +1,6 @@
 //! The README's sentences on what runs are those of the engine's tables, and the references cover them.
 
-use std::{fs, path::Path};
+use std::{collections::BTreeMap, fs, path::Path};
 
 use lantern_engine::{LoadOptions, ModelFile, file::Source, internals::FAMILIES};
 use lantern_kernels::{FORMATS, Format};
@@ -18,6 +18,8 @@ use crate::{
 const START: &str =
     "<!-- what runs: `LANTERN_BLESS=1 cargo nextest run -E 'test(readme)'` writes it -->\n";
 const END: &str = "<!-- end of what runs -->";
+const LAB_START: &str = "<!-- where it ran: tests/results/lab.json; the same test writes it -->\n";
+const LAB_END: &str = "<!-- end of where it ran -->";
 
 /// Families and stored types that run: of each family of `families/` a model was planned in each type, of a newer one its
 /// reference file. That both sides of a plan compute right is what the references say.
@@ -137,24 +139,32 @@ fn architecture(kind: &str, name: &str) -> String {
     text.unwrap().to_owned()
 }
 
+/// Where the lab ran Lantern, a row for each of its steps, from the file of its results.
+fn lab() -> String {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("results/lab.json");
+    let text = fs::read_to_string(path).unwrap();
+    let rows: Vec<BTreeMap<String, String>> = serde_json::from_str(&text).unwrap();
+    assert!(rows.len() >= 5, "{} results", rows.len());
+    let row = |row: &BTreeMap<String, String>| {
+        let fields = ["step", "on", "did", "result", "date"].map(|name| row[name].as_str());
+        format!("| {} |\n", fields.join(" | "))
+    };
+    let rows: String = rows.iter().map(row).collect();
+    format!("| step | on | what ran | result | date |\n|---|---|---|---|---|\n{rows}")
+}
+
 #[test]
-fn the_readme_says_what_runs() {
+fn the_readme_says_what_runs_and_where() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../README.md");
-    let readme = fs::read_to_string(&path).unwrap();
-    let start = readme.find(START).expect("the start of what runs") + START.len();
-    let end = readme.find(END).expect("the end of what runs");
-    let sentences = sentences();
-    if std::env::var_os("LANTERN_BLESS").is_some() {
-        fs::write(
-            &path,
-            [&readme[..start], &sentences, &readme[end..]].concat(),
-        )
-        .unwrap();
-        return;
+    for (start, end, text) in [(START, END, sentences()), (LAB_START, LAB_END, lab())] {
+        let readme = fs::read_to_string(&path).unwrap();
+        let first = readme.find(start).expect(start) + start.len();
+        let last = readme.find(end).expect(end);
+        if std::env::var_os("LANTERN_BLESS").is_some() {
+            fs::write(&path, [&readme[..first], &text, &readme[last..]].concat()).unwrap();
+        } else {
+            let held = &readme[first..last];
+            assert_eq!(held, text, "LANTERN_BLESS=1 writes it anew");
+        }
     }
-    assert_eq!(
-        &readme[start..end],
-        sentences,
-        "LANTERN_BLESS=1 writes it anew"
-    );
 }

@@ -40,12 +40,11 @@ pub fn deno() -> Outcome {
     let tested = || {
         let sid = with_package(&[])?;
         let deno = install_deno()?;
-        let all = ["test", "-A", "--no-check", "--no-lock", "--unstable-webgpu"];
-        let filter = [
-            "--filter=the engine under Deno",
-            "tests/browser/node.test.mjs",
-        ];
-        let words = [&[deno.as_str()], &all[..], &filter[..]].concat();
+        // It looks for npm's packages from where it is started.
+        let inside = ["env", "--chdir=tests/browser", &deno, "test"];
+        let flags = ["-A", "--no-check", "--no-lock", "--unstable-webgpu"];
+        let tests = ["--filter=the engine under Deno", "node.test.mjs"];
+        let words = [&inside[..], &flags, &tests].concat();
         let report = sid.read(&[("NO_COLOR", "1")], &words)?;
         let steps = report.lines().find_map(|line| {
             let counts = line.trim().strip_prefix("ok | 1 passed (")?;
