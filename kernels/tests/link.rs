@@ -9,7 +9,7 @@ use std::{
 };
 
 use lantern_kernels::{
-    ALL, BindingKind, Kernel, Shader, Target,
+    ALL, BindingKind, Kernel, Part, Shader, Target,
     kernel::combinations,
     link::{Linked, link},
 };
@@ -275,19 +275,68 @@ fn tint_takes_every_shader() {
     let texts: Vec<(String, String)> = all
         .map(|shader| (shader.label(), link(&shader, Target::Browser).text))
         .collect();
-    let mut node = Command::new("node")
-        .arg("support/tint.mjs")
-        .current_dir(folder)
+    let mut node = Command::new("node");
+    node.arg("support/tint.mjs").current_dir(folder);
+    let said = answer(&mut node, &serde_json::to_vec(&texts).unwrap());
+    assert_eq!(said, format!("{} shaders", texts.len()));
+}
+
+/// DXC is the compiler of Direct3D 12; `cargo verify --lab dxc` brings it, and names it in `LANTERN_DXC`. It sees every part of
+/// a variant, not each with each.
+#[test]
+fn dxc_takes_every_shader() {
+    let Some(library) = std::env::var_os("LANTERN_DXC") else {
+        eprintln!("left out: LANTERN_DXC names no libdxcompiler");
+        return;
+    };
+    // The least that has f16, and what DXC 3.7 knows at most.
+    let models = [
+        ("cs_6_2", hlsl::ShaderModel::V6_2),
+        ("cs_6_7", hlsl::ShaderModel::V6_7),
+    ];
+    let mut texts: Vec<(String, &str, String)> = Vec::new();
+    let mut seen = HashSet::new();
+    for shader in ALL.iter().flat_map(|kernel| shaders(kernel)) {
+        if shader.needs_cooperative() || !has_new_part(&shader, &mut seen) {
+            continue;
+        }
+        for (profile, model) in models {
+            texts.push((shader.label(), profile, to_hlsl(&shader, model)));
+        }
+    }
+    let mut python = Command::new("python3");
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/lab/dxc.py");
+    let input = serde_json::to_vec(&texts).unwrap();
+    let said = answer(python.arg(script).arg(library), &input);
+    println!("DXC: {said}");
+    assert_eq!(said, format!("{} shaders", texts.len()));
+}
+
+/// What a program prints that reads JSON; it must succeed.
+fn answer(command: &mut Command, input: &[u8]) -> String {
+    let mut child = command
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()
         .unwrap();
-    let input = serde_json::to_vec(&texts).unwrap();
-    node.stdin.take().unwrap().write_all(&input).unwrap();
-    let output = node.wait_with_output().unwrap();
+    child.stdin.take().unwrap().write_all(input).unwrap();
+    let output = child.wait_with_output().unwrap();
     let said = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success(), "{said}");
-    assert_eq!(said.trim(), format!("{} shaders", texts.len()));
+    said.trim().to_owned()
+}
+
+fn to_hlsl(shader: &Shader, shader_model: hlsl::ShaderModel) -> String {
+    let (module, info) = validated(shader);
+    let options = hlsl::Options {
+        shader_model,
+        ..hlsl::Options::default()
+    };
+    let mut text = String::new();
+    hlsl::Writer::new(&mut text, &options, &hlsl::PipelineOptions::default())
+        .write(&module, &info, None)
+        .unwrap_or_else(|e| panic!("{}: HLSL: {e}", shader.label()));
+    text
 }
 
 /// spirv-val is a process for each shader: it sees every part of a variant, not each with each.
@@ -305,9 +354,7 @@ fn every_shader_translates_to_spirv_msl_and_hlsl() {
     for kernel in ALL {
         for shader in shaders(kernel) {
             let label = shader.label();
-            let parts = shader.parts.iter();
-            let new = parts.filter(|&&part| seen.insert((kernel.name, shader.variant.name, part)));
-            let new = new.count() > 0 || shader.parts.is_empty();
+            let new = has_new_part(&shader, &mut seen);
             let (module, info) = validated(&shader);
             let options = spv::Options {
                 lang_version: (1, 3),
@@ -332,17 +379,17 @@ fn every_shader_translates_to_spirv_msl_and_hlsl() {
             if shader.needs_cooperative() {
                 continue; // naga writes them in SPIR-V and MSL alone
             }
-            let mut text = String::new();
-            let hlsl_options = hlsl::Options {
-                shader_model: hlsl::ShaderModel::V6_2,
-                ..hlsl::Options::default()
-            };
-            let pipeline = hlsl::PipelineOptions::default();
-            hlsl::Writer::new(&mut text, &hlsl_options, &pipeline)
-                .write(&module, &info, None)
-                .unwrap_or_else(|e| panic!("{label}: HLSL: {e}"));
+            to_hlsl(&shader, hlsl::ShaderModel::V6_2);
         }
     }
+}
+
+/// Whether it has no parts, or one that was not seen with its variant.
+fn has_new_part(shader: &Shader, seen: &mut HashSet<(String, &'static Part)>) -> bool {
+    let of = format!("{}.{}", shader.kernel.name, shader.variant.name);
+    let parts = shader.parts.iter();
+    let new = parts.filter(|&&part| seen.insert((of.clone(), part)));
+    new.count() > 0 || shader.parts.is_empty()
 }
 
 fn validate_spirv(label: &str, words: &[u32]) {

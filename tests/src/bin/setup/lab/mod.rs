@@ -2,6 +2,7 @@
 //! with Debian sid brings: `target/lab/sid`. Programs are built outside and run inside. Needs root and the network, and is
 //! no part of `cargo verify`.
 
+mod dx12;
 mod record;
 mod sid;
 mod vulkan;
@@ -13,7 +14,7 @@ use super::steps::{Step, run_steps};
 
 const COMMAND: &str = "cargo verify --lab";
 
-const STEPS: [Step; 5] = [
+const STEPS: [Step; 6] = [
     Step {
         name: "mesa",
         what: "the newest Mesa's Vulkan on the CPU: self-test, references",
@@ -38,6 +39,11 @@ const STEPS: [Step; 5] = [
         name: "firefox",
         what: "the package and the pages in Debian's Firefox, on that driver",
         run: web::firefox,
+    },
+    Step {
+        name: "dxc",
+        what: "every shader's HLSL compiles with DXC, the compiler of Direct3D 12",
+        run: dx12::dxc,
     },
 ];
 
