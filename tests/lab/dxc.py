@@ -3,8 +3,10 @@ as JSON, prints how many shaders there were, or what is wrong with them. DXC is 
 
 import ctypes
 import json
+import os
 import sys
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 
 COMPILER = uuid.UUID("73e22d93-e6ce-47f3-b5bf-f0664f39c1b0")
 COMPILER3 = uuid.UUID("228b4687-5a6a-4730-900c-9702b2203f54")
@@ -68,18 +70,33 @@ def compile(compiler, profile, text):
     return problem
 
 
-def main():
-    library = ctypes.CDLL(sys.argv[1])
+def checked(library, label, profile, text):
+    """What is wrong with a shader, by a compiler of its own: several may run at once."""
     compiler, kind, interface = ctypes.c_void_p(), identifier(COMPILER), identifier(COMPILER3)
     code = library.DxcCreateInstance(address(kind), address(interface), address(compiler))
     if code != 0:
         sys.exit(f"DxcCreateInstance: {code & 0xFFFFFFFF:#x}")
+    problem = compile(compiler, profile, text)
+    call(compiler, RELEASE, returns=ctypes.c_uint32)
+    if not problem:
+        return None
+    # The rest is what follows from the first error, and may be long.
+    lines = problem.splitlines()
+    errors = [line for line in lines if "error:" in line and "validation errors" not in line]
+    return f"{label} ({profile}): {(errors or lines)[0]}"
+
+
+def main():
+    library = ctypes.CDLL(sys.argv[1])
     shaders = json.load(sys.stdin)
-    problems = []
-    for label, profile, text in shaders:
-        if problem := compile(compiler, profile, text):
-            problems.append(f"{label} ({profile}): {problem}")
-    print("\n".join(problems) or f"{len(shaders)} shaders")
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        found = pool.map(lambda shader: checked(library, *shader), shaders)
+        problems = [problem for problem in found if problem]
+    if problems:
+        print("\n".join(problems))
+        print(f"{len(problems)} of {len(shaders)} shaders do not compile")
+    else:
+        print(f"{len(shaders)} shaders")
     sys.exit(1 if problems else 0)
 
 

@@ -1,10 +1,10 @@
-//! What Windows makes of Lantern, as far as that can be said without it: every shader's HLSL, compiled by Microsoft's DXC.
+//! Windows, as far as it can be tried without it: every shader's HLSL, compiled by Microsoft's DXC.
 
-use std::{fs, path::PathBuf};
+use std::{fs, path::PathBuf, process::Stdio};
 
 use super::super::{
     steps::Outcome,
-    system::{cargo, program, root, run, run_and_read},
+    system::{cargo, program, root, run, shown},
 };
 
 /// The source package that brings DXC as a library, and where the library lies in it.
@@ -18,10 +18,18 @@ pub fn dxc() -> Outcome {
         let mut test = cargo();
         test.args(["test", "--release", "--workspace", "--test", "link"]);
         test.args(["--", "--nocapture", "dxc_takes_every_shader"]);
-        let report = run_and_read(test.env("LANTERN_DXC", &library))?;
-        let shaders = report
-            .lines()
-            .find_map(|line| line.trim().strip_prefix("DXC: "));
+        test.env("LANTERN_DXC", &library);
+        eprintln!("$ {}", shown(&test));
+        let ran = test.stderr(Stdio::piped()).output();
+        let ran = ran.map_err(|error| format!("cargo: {error}"))?;
+        let report = String::from_utf8_lossy(&[ran.stdout, ran.stderr].concat()).into_owned();
+        eprint!("{report}");
+        if let Some(wrong) = report.lines().find(|line| line.contains("do not compile")) {
+            return Err(wrong.to_owned());
+        }
+        let compiled = |line: &str| line.split_once("DXC: ").map(|(_, said)| said.to_owned());
+        let shaders = report.lines().find_map(compiled);
+        let shaders = shaders.filter(|_| ran.status.success());
         let shaders = shaders.ok_or("DXC was not asked")?;
         Ok(Outcome::Ran {
             on: "DXC 3.7, shader models 6.2 and 6.7".to_owned(),

@@ -12,7 +12,7 @@ use super::{
     sid::Sid,
 };
 
-/// What every step here needs in the folder.
+/// Packages that every step here needs in the folder.
 const PACKAGES: [&str; 3] = ["mesa-vulkan-drivers", "libvulkan1", "nodejs"];
 const LAVAPIPE: &str = "/usr/share/vulkan/icd.d/lvp_icd.json";
 
