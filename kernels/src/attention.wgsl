@@ -40,7 +40,7 @@ fn main(at: Invocation, wg: Workgroup) {
         var scores = array<vec4f, HEADS>();
         for (var i = 0u; i < QUARTER; i++) {
             let k = key4(kv + place * QUARTER + i) * params.scale; // of large scores, a product at the end would round more
-            for (var h = 0u; h < HEADS; h++) { scores[h] += qkv[q + h * QUARTER + i] * k; }
+            for (var h = 0u; h < HEADS; h++) { scores[h] = fma(qkv[q + h * QUARTER + i], k, scores[h]); }
         }
         var alpha = array<f32, HEADS>();
         for (var h = 0u; h < HEADS; h++) {
@@ -59,7 +59,7 @@ fn main(at: Invocation, wg: Workgroup) {
             for (var h = 0u; h < HEADS; h++) { acc[h][s] *= alpha[h]; }
             for (var p = 0u; p < some; p++) {
                 let v = value4(kv + cell(sequence, start + p) * QUARTER + i);
-                for (var h = 0u; h < HEADS; h++) { acc[h][s] += weights[p * HEADS + h] * v; }
+                for (var h = 0u; h < HEADS; h++) { acc[h][s] = fma(vec4f(weights[p * HEADS + h]), v, acc[h][s]); }
             }
         }
         workgroupBarrier(); // weights are written anew

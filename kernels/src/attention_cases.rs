@@ -5,7 +5,7 @@ use half::f16;
 use crate::{
     Case, Cases,
     attention::{ATTENTION, Params, heads_together, reference},
-    attention_combine::KV_SPLITS,
+    attention_combine::SPLITS_SOFTWARE,
     bytes_of_params,
     call::{ROW_WORDS, ROWS_HEADER, Row, activations, consecutive, interleaved, rows, words},
     padded,
@@ -72,6 +72,24 @@ pub(crate) struct HeadDims {
     pub max_long: u32,
     /// All are multiples of this.
     pub multiple_of: u32,
+}
+
+/// Cases of a kernel whose units are key heads, and which takes all query heads of one together: every shape with the cache
+/// of f16, one with each other.
+pub(crate) fn cases_in_tiles(heads: HeadDims) -> Cases {
+    const SPECIAL: [u32; 2] = [40, 64]; // head sizes that masks and caps are tried with: drivers take seconds for a shader
+    let plain =
+        |case: &Case| case.parts[1] == Scores::Plain.part() && case.parts[2] == Mask::Causal.part();
+    let all = cases_with(heads).filter(move |case| match cache_of(case) {
+        Cache::F16 => plain(case) || SPECIAL.contains(&case.consts[0].1),
+        _ => plain(case) && case.tokens == 6,
+    });
+    Box::new(all.map(|mut case| {
+        let group = case.consts[1].1;
+        case.units = case.units * case.consts[2].1 / group;
+        case.consts.truncate(2);
+        case
+    }))
 }
 
 fn cache_of(case: &Case) -> Cache {
@@ -262,13 +280,13 @@ fn in_splits(case: &Case) -> Case {
     let heads = case.units * case.consts[2].1;
     case.name.push_str(", in splits");
     case.parts.push(Ending::Split.part());
-    case.consts.push(("KV_SPLITS", KV_SPLITS));
+    case.consts.push(("KV_SPLITS", SPLITS_SOFTWARE));
     case.tokens = 1;
     let Row {
         position, sequence, ..
     } = first_row(&case);
     case.buffers[4].1 = rows(&[(0, position.max(100), sequence)]);
-    case.buffers[3].1 = vec![0; (heads * KV_SPLITS * (case.consts[0].1 + 2)) as usize];
+    case.buffers[3].1 = vec![0; (heads * SPLITS_SOFTWARE * (case.consts[0].1 + 2)) as usize];
     case
 }
 

@@ -4,8 +4,22 @@ use crate::{
     Call, Case, Kernel, Variant, call::words, parts::REDUCE_NONE, random::Random, tolerance,
 };
 
-/// Parts that the positions are split into. Even splits keep every worker of an adapter busy until the end.
-pub const KV_SPLITS: u32 = 4;
+/// Workgroups that attention far into a context is split into on a GPU at least: four for each of the many cores that large
+/// ones have.
+const WORKGROUPS: u32 = 512;
+/// Shares at most: each is read once more when they are joined.
+const SPLITS_MAX: u32 = 64;
+/// Shares on an adapter that runs on the CPU, which has few workers: enough that all are busy until the end.
+pub const SPLITS_SOFTWARE: u32 = 4;
+
+/// Shares that the positions are split into, where attention would have so many workgroups without.
+pub fn kv_splits(software: bool, workgroups: u32) -> u32 {
+    if software {
+        return SPLITS_SOFTWARE;
+    }
+    let wanted = WORKGROUPS.div_ceil(workgroups.max(1));
+    wanted.clamp(SPLITS_SOFTWARE, SPLITS_MAX)
+}
 
 /// The kernel; units are query heads. Constants: `HEAD_DIM`, `KV_SPLITS`.
 pub static ATTENTION_COMBINE: Kernel = Kernel {
@@ -63,17 +77,17 @@ fn reference(call: &mut Call) {
 /// Head sizes that fill no workgroup, and more than one; shares that are worth next to nothing beside others.
 fn cases() -> Vec<Case> {
     let mut random = Random::new(13);
-    let case = |(head, heads): (u32, u32)| {
-        let count = (heads * KV_SPLITS) as usize;
+    let case = |(head, heads, splits): (u32, u32, u32)| {
+        let count = (heads * splits) as usize;
         let mut partial = random.floats(count * (head + 2) as usize);
         for (i, split) in partial.chunks_exact_mut(head as usize + 2).enumerate() {
             split[head as usize] = [3.0, -2.5, 90.0, 0.0, 1.0][i % 5];
             split[head as usize + 1] = 1.0 + i as f32;
         }
         Case {
-            name: format!("{heads} heads of {head}"),
+            name: format!("{heads} heads of {head}, {splits} shares"),
             parts: vec![],
-            consts: vec![("HEAD_DIM", head), ("KV_SPLITS", KV_SPLITS)],
+            consts: vec![("HEAD_DIM", head), ("KV_SPLITS", splits)],
             params: vec![],
             units: heads,
             tokens: 1,
@@ -84,5 +98,11 @@ fn cases() -> Vec<Case> {
             weights: None,
         }
     };
-    [(64, 9), (12, 3), (256, 2)].into_iter().map(case).collect()
+    let shapes = [
+        (64, 9, SPLITS_SOFTWARE),
+        (12, 3, SPLITS_SOFTWARE),
+        (256, 2, SPLITS_SOFTWARE),
+        (128, 2, SPLITS_MAX),
+    ];
+    shapes.into_iter().map(case).collect()
 }

@@ -51,8 +51,8 @@ fn main(at: Invocation, wg: Workgroup) {
             for (var i = 0u; i < LOADS; i++) {
                 let own = key8(k + min(s * WORKGROUP_SIZE + i, EIGHTH - 1u)); // past the end q is zero
                 for (var h = 0u; h < HEADS; h++) {
-                    some[h] += own.a * subgroupShuffle(q[h][s].a, i);
-                    some[h] += own.b * subgroupShuffle(q[h][s].b, i);
+                    some[h] = fma(own.a, subgroupShuffle(q[h][s].a, i), some[h]);
+                    some[h] = fma(own.b, subgroupShuffle(q[h][s].b, i), some[h]);
                 }
             }
             for (var h = 0u; h < HEADS; h++) { scores[h] += some[h]; }
@@ -74,7 +74,7 @@ fn main(at: Invocation, wg: Workgroup) {
             for (var s = 0u; s < STEPS; s++) {
                 let own = value8(v + min(s * WORKGROUP_SIZE + at.lane, EIGHTH - 1u));
                 for (var h = 0u; h < HEADS; h++) {
-                    acc[h][s] = Eight(acc[h][s].a + weight[h] * own.a, acc[h][s].b + weight[h] * own.b);
+                    acc[h][s] = Eight(fma(vec4f(weight[h]), own.a, acc[h][s].a), fma(vec4f(weight[h]), own.b, acc[h][s].b));
                 }
             }
         }

@@ -46,7 +46,7 @@ fn main(at: Invocation, wg: Workgroup) {
             let own = key4(from_four + min(s * WORKGROUP_SIZE + at.lane, QUARTER - 1u));
             for (var i = 0u; i < WORKGROUP_SIZE; i++) {
                 let four = subgroupShuffle(own, i);
-                for (var h = 0u; h < HEADS; h++) { scores[h] += q[h][s * WORKGROUP_SIZE + i] * four; }
+                for (var h = 0u; h < HEADS; h++) { scores[h] = fma(q[h][s * WORKGROUP_SIZE + i], four, scores[h]); }
             }
         }
         var weights = array<f32, HEADS>();
@@ -63,7 +63,7 @@ fn main(at: Invocation, wg: Workgroup) {
             let own = value4(from_four + min(s * WORKGROUP_SIZE + at.lane, QUARTER - 1u));
             for (var i = 0u; i < WORKGROUP_SIZE; i++) {
                 let four = subgroupShuffle(own, i);
-                for (var h = 0u; h < HEADS; h++) { acc[h][s * WORKGROUP_SIZE + i] += weights[h] * four; }
+                for (var h = 0u; h < HEADS; h++) { acc[h][s * WORKGROUP_SIZE + i] = fma(vec4f(weights[h]), four, acc[h][s * WORKGROUP_SIZE + i]); }
             }
         }
     }

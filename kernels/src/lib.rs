@@ -21,6 +21,7 @@ pub mod attention;
 mod attention_cases;
 pub mod attention_combine;
 pub mod attention_positions;
+pub mod attention_tiles;
 pub mod attention_tokens;
 pub mod conv;
 pub mod delta_net;
@@ -74,6 +75,7 @@ pub const ALL: &[&Kernel] = &[
     &attention::ATTENTION,
     &attention_positions::ATTENTION_POSITIONS,
     &attention_tokens::ATTENTION_TOKENS,
+    &attention_tiles::ATTENTION_TILES,
     &attention_combine::ATTENTION_COMBINE,
     &moe_route::MOE_ROUTE,
     &experts::EXPERTS,

@@ -72,6 +72,7 @@ fn shaders(kernel: &'static Kernel) -> Vec<Shader> {
                 ("KV_SPLITS", 4),
             ],
         ],
+        "attention_tiles" => &[&[("HEAD_DIM", 512), ("GROUP", 4)]],
         "conv" => &[&[("KERNEL_SIZE", 4)], &[("KERNEL_SIZE", 3)]],
         "delta_net" => &[
             &[("KEY_DIM", 128), ("VALUE_DIM", 128)],

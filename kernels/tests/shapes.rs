@@ -252,7 +252,7 @@ fn data_of_cases_is_as_long_as_shapes_say() {
 type End = (&'static str, &'static str);
 
 /// Outputs of kernels, and the bindings that read them.
-const FLOWS: [(End, &[End]); 12] = [
+const FLOWS: [(End, &[End]); 13] = [
     (("rope", "keys"), &KEYS),
     (("rope", "values"), &VALUES),
     (("store", "keys"), &KEYS),
@@ -260,6 +260,7 @@ const FLOWS: [(End, &[End]); 12] = [
     (("attention", "y"), &ATTENDED),
     (("attention_positions", "y"), &ATTENDED),
     (("attention_tokens", "y"), ATTENDED.split_at(1).1),
+    (("attention_tiles", "y"), ATTENDED.split_at(1).1),
     (
         ("quantise", "packed"),
         &[("matvec_integer", "x"), ("matmul_integer", "x")],
@@ -273,16 +274,18 @@ const FLOWS: [(End, &[End]); 12] = [
     (("matmul", "y"), &ROWS),
 ];
 
-const KEYS: [End; 3] = [
+const KEYS: [End; 4] = [
     ("attention", "keys"),
     ("attention_positions", "keys"),
     ("attention_tokens", "keys"),
+    ("attention_tiles", "keys"),
 ];
 
-const VALUES: [End; 3] = [
+const VALUES: [End; 4] = [
     ("attention", "values"),
     ("attention_positions", "values"),
     ("attention_tokens", "values"),
+    ("attention_tiles", "values"),
 ];
 
 const ATTENDED: [End; 3] = [
@@ -291,12 +294,13 @@ const ATTENDED: [End; 3] = [
     ("gate", "y"),
 ];
 
-const ROWS: [End; 12] = [
+const ROWS: [End; 13] = [
     ("rope", "qkv"),
     ("store", "qkv"),
     ("attention", "qkv"),
     ("attention_positions", "qkv"),
     ("attention_tokens", "qkv"),
+    ("attention_tiles", "qkv"),
     ("norm", "x"),
     ("matmul", "x"),
     ("conv", "x"),

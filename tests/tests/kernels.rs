@@ -12,7 +12,12 @@ const PARTS: [&[&str]; 6] = [
     &["matvec"],
     &["matmul", "matmul_cooperative"],
     &["matmul_rows"],
-    &["attention", "attention_positions", "attention_tokens"],
+    &[
+        "attention",
+        "attention_positions",
+        "attention_tokens",
+        "attention_tiles",
+    ],
     &[
         "embed",
         "experts",

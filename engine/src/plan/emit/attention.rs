@@ -1,7 +1,8 @@
 //! Attention: rows rotated, the cache written, and read by the kernel that suits the adapter.
 
 use lantern_kernels::{
-    Kernel, attention, attention_combine, attention_positions, attention_tokens, bytes_of_params,
+    Kernel, attention, attention_combine, attention_positions, attention_tiles, attention_tokens,
+    bytes_of_params,
     parts::{Cache, Ending, Mask as MaskPart, RopeStyle as RopePart, Scores},
     rope,
     store::{self, BLOCK},
@@ -211,22 +212,23 @@ impl Emitter<'_> {
     /// The kernel that suits the adapter.
     fn attention_kernel(&self, op: &Attend) -> &'static Kernel {
         let lowering = self.lowering;
-        let many = !lowering.width.is_decode()
-            && lowering.sequences == 1
-            && op.head_dim <= attention_tokens::HEAD_MAX
+        let prompt = !lowering.width.is_decode() && lowering.sequences == 1;
+        let short = op.head_dim <= attention_tokens::HEAD_MAX
             && lowering.context <= attention_tokens::CONTEXT_MAX;
-        let special = if many {
-            &attention_tokens::ATTENTION_TOKENS
-        } else {
-            &attention_positions::ATTENTION_POSITIONS
-        };
-        let suits = many || op.head_dim.is_multiple_of(attention::EIGHT);
-        let generic = lowering.gpu.forced(&attention::ATTENTION).is_some();
-        if suits && !generic && lowering.gpu.has_variant(special) {
-            special
-        } else {
-            &attention::ATTENTION
-        }
+        let suiting = [
+            (&attention_tiles::ATTENTION_TILES, prompt),
+            (&attention_tokens::ATTENTION_TOKENS, prompt && short),
+            (
+                &attention_positions::ATTENTION_POSITIONS,
+                !(prompt && short) && op.head_dim.is_multiple_of(attention::EIGHT),
+            ),
+        ];
+        let gpu = lowering.gpu;
+        let generic = gpu.forced(&attention::ATTENTION).is_some();
+        let best = suiting.into_iter().find(|&(kernel, suits)| {
+            suits && (gpu.forced(kernel).is_some() || gpu.has_variant(kernel) && !generic)
+        });
+        best.map_or(&attention::ATTENTION, |(kernel, _)| kernel)
     }
 
     pub(super) fn attend(&mut self, step: &Step, op: &Attend) {
@@ -261,8 +263,9 @@ impl Emitter<'_> {
         if kernel.sockets.contains(&Ending::SOCKET) {
             parts.push(ending.part());
         }
+        let splits = attention_combine::kv_splits(lowering.gpu.software(), op.heads / heads);
         let y = if split {
-            let cols = attention_combine::KV_SPLITS * (op.head_dim + 2);
+            let cols = splits * (op.head_dim + 2);
             self.declare(TensorSpec::fixed("splits", op.heads, cols))
         } else {
             output
@@ -273,12 +276,10 @@ impl Emitter<'_> {
             ("values", Binding::State(op.values)),
             ("y", Binding::Tensor(y)),
         ];
-        let mut consts = vec![
-            ("HEAD_DIM", op.head_dim),
-            ("GROUP", group),
-            ("HEADS", heads),
-        ];
-        consts.extend(split.then_some(("KV_SPLITS", attention_combine::KV_SPLITS)));
+        let mut consts = vec![("HEAD_DIM", op.head_dim), ("GROUP", group)];
+        let tiles = kernel.name == attention_tiles::ATTENTION_TILES.name;
+        consts.extend((!tiles).then_some(("HEADS", heads)));
+        consts.extend(split.then_some(("KV_SPLITS", splits)));
         let shader = lowering.shader(kernel, &parts, &consts);
         let what = format!("{} heads of {}", op.heads, op.head_dim);
         let cell = self.graph.states[op.keys.0].position_bytes();
@@ -289,19 +290,17 @@ impl Emitter<'_> {
             ..Cost::default()
         };
         let flow = self.flow(op.q, y);
-        let (params, units) = (bytes_of_params(&params), op.heads / heads);
+        let units = if tiles { op.kv_heads } else { op.heads / heads };
+        let params = bytes_of_params(&params);
         self.dispatch(shader, (&what, flow), binds, params, units)
             .cost = cost;
         if split {
-            self.attention_combine(op, y, output);
+            self.attention_combine(op, splits, y, output);
         }
     }
 
-    fn attention_combine(&mut self, op: &Attend, partial: Tensor, y: Tensor) {
-        let consts = [
-            ("HEAD_DIM", op.head_dim),
-            ("KV_SPLITS", attention_combine::KV_SPLITS),
-        ];
+    fn attention_combine(&mut self, op: &Attend, splits: u32, partial: Tensor, y: Tensor) {
+        let consts = [("HEAD_DIM", op.head_dim), ("KV_SPLITS", splits)];
         let shader = self
             .lowering
             .shader(&attention_combine::ATTENTION_COMBINE, &[], &consts);
@@ -309,7 +308,7 @@ impl Emitter<'_> {
             ("partial", Binding::Tensor(partial)),
             ("y", Binding::Tensor(y)),
         ];
-        let what = format!("{} splits", attention_combine::KV_SPLITS);
+        let what = format!("{splits} splits");
         let flow = self.flow(partial, y);
         self.dispatch(shader, (&what, flow), binds, vec![], op.heads);
     }

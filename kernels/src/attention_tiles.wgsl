@@ -1,0 +1,150 @@
+// attention_tiles: attention for a tile of ROWS query rows that share a key and value head: GROUP heads of each token.
+// Keys and values come KEYS at a time, 32 columns of a head at a time, into workgroup memory: once for all rows of the tile.
+// A lane scores two rows against KEYS / 8 keys, and sums for the same two rows an eighth of the values' columns.
+// All rows are of one sequence, in the order of their positions. The running maximum m, sum l and rescaling by alpha follow
+// Milakov & Gimelshein 2018, the tiles Dao et al. 2022.
+// Bound: reads keys and values up to the last token once for ROWS / GROUP tokens.
+// Sockets: cache, scores, mask; the tile comes with the variant.
+// Loops with constant ends are unrolled.
+
+struct Params { kv_heads: u32, q_stride: u32, y_stride: u32, scale: f32, cap: f32, window: u32, cells: u32, head_cells: u32 }
+
+const QUARTER = HEAD_DIM / 4u;        // of a head: values are read four at a time
+const CHUNKS = (QUARTER + 7u) / 8u;   // of 32 columns
+const OWN_KEYS = KEYS / 8u;           // that a lane scores
+const PAIRS = ROWS / 2u;              // of rows: eight lanes have one
+const STRIDE = 9u;                    // fours from a row of a tile to the next: a gap spreads rows over banks
+const MIN = -3.0e38;                  // WGSL promises no infinities
+
+@group(0) @binding(3) var<storage, read> qkv: array<vec4f>;        // (tokens, q_stride / 4)
+@group(0) @binding(4) var<storage, read_write> y: array<vec4f>;    // (tokens, y_stride / 4)
+@group(0) @binding(8) var<uniform> params: Params;
+
+var<workgroup> q_tile: array<vec4f, ROWS * STRIDE>;                // (rows, STRIDE)
+var<workgroup> kv_tile: array<vec4f, KEYS * STRIDE>;               // (keys, STRIDE)
+var<workgroup> score_tile: array<f32, ROWS * (KEYS + 4u)>;         // (rows, keys and a gap): scores, then weights
+
+// Row of a tile: a token, and a query head of those that share the key head.
+struct TileRow { token: u32, head: u32 }
+
+fn tile_row(index: u32, kv_head: u32) -> TileRow {
+    return TileRow(min(index / GROUP, rows.count - 1u), kv_head * GROUP + index % GROUP);
+}
+
+@compute @workgroup_size(WORKGROUP_SIZE)
+fn main(@builtin(workgroup_id) wg: vec3u, @builtin(local_invocation_index) lane: u32) {
+    let kv = wg.x * params.head_cells * QUARTER; // where the key head begins in the cache
+    let first_row = wg.y * ROWS;
+    let begin = seen_begin(rows.row[tile_row(first_row, wg.x).token].position);
+    let end = seen_end(tile_row(first_row + ROWS - 1u, wg.x).token);
+    let pair = lane / 8u;
+    let column = lane % 8u;
+    let one = tile_row(first_row + pair, wg.x);
+    let two = tile_row(first_row + PAIRS + pair, wg.x);
+    let own_begin = vec2u(seen_begin(rows.row[one.token].position), seen_begin(rows.row[two.token].position));
+    let own_end = vec2u(seen_end(one.token), seen_end(two.token));
+
+    var m = vec2f(MIN);
+    var l = vec2f(0.0);
+    var acc = array<vec4f, CHUNKS>();   // of the first row
+    var other = array<vec4f, CHUNKS>(); // of the second
+    for (var start = begin; start < end; start += KEYS) {
+        var scores = array<vec2f, OWN_KEYS>();
+        for (var chunk = 0u; chunk < (QUARTER + 7u) / 8u; chunk += 1u) {
+            workgroupBarrier();
+            query_chunk(first_row, wg.x, chunk, lane);
+            key_chunk(kv, rows.row[0].sequence, start, end, chunk, lane);
+            workgroupBarrier();
+            for (var i = 0u; i < 8u; i++) {
+                let q = q_tile[pair * STRIDE + i];
+                let p = q_tile[(PAIRS + pair) * STRIDE + i];
+                for (var j = 0u; j < OWN_KEYS; j++) {
+                    let k = kv_tile[(j * 8u + column) * STRIDE + i];
+                    scores[j] += vec2f(dot(q, k), dot(p, k));
+                }
+            }
+        }
+        for (var j = 0u; j < OWN_KEYS; j++) {
+            let position = vec2u(start + j * 8u + column);
+            let there = (position >= own_begin) & (position < own_end);
+            scores[j] = select(vec2f(MIN), vec2f(scored(scores[j].x), scored(scores[j].y)), there);
+            put_scores(pair, j * 8u + column, scores[j]);
+        }
+        workgroupBarrier();
+        var new_m = m;
+        for (var key = 0u; key < KEYS; key += 1u) { new_m = max(new_m, scores_of(pair, key)); }
+        let alpha = exp(m - new_m);
+        m = new_m;
+        l *= alpha;
+        workgroupBarrier();
+        for (var j = 0u; j < OWN_KEYS; j++) {
+            let weight = select(exp(scores[j] - m), vec2f(0.0), scores[j] <= vec2f(0.9 * MIN)); // nothing that is masked counts
+            put_scores(pair, j * 8u + column, weight);
+        }
+        workgroupBarrier();
+        for (var key = 0u; key < KEYS; key += 1u) { l += scores_of(pair, key); }
+        for (var c = 0u; c < CHUNKS; c++) {
+            workgroupBarrier();
+            value_chunk(kv, rows.row[0].sequence, start, end, c, lane);
+            workgroupBarrier();
+            acc[c] *= alpha.x;
+            other[c] *= alpha.y;
+            for (var key = 0u; key < KEYS; key += 1u) {
+                let v = kv_tile[key * STRIDE + column];
+                let weight = scores_of(pair, key);
+                acc[c] = fma(vec4f(weight.x), v, acc[c]);
+                other[c] = fma(vec4f(weight.y), v, other[c]);
+            }
+        }
+    }
+    for (var c = 0u; c < CHUNKS; c++) {
+        put(first_row + pair, one, c * 8u + column, acc[c] / l.x);
+        put(first_row + PAIRS + pair, two, c * 8u + column, other[c] / l.y);
+    }
+}
+
+// A result; rows past the last token's, and columns past the head, are none.
+fn put(index: u32, row: TileRow, four: u32, v: vec4f) {
+    if four < QUARTER && index < rows.count * GROUP { y[row.token * params.y_stride / 4u + row.head * QUARTER + four] = v; }
+}
+
+// Scores, or weights, of a key for the two rows of a pair.
+fn put_scores(pair: u32, key: u32, v: vec2f) {
+    score_tile[pair * (KEYS + 4u) + key] = v.x;
+    score_tile[(PAIRS + pair) * (KEYS + 4u) + key] = v.y;
+}
+
+fn scores_of(pair: u32, key: u32) -> vec2f {
+    return vec2f(score_tile[pair * (KEYS + 4u) + key], score_tile[(PAIRS + pair) * (KEYS + 4u) + key]);
+}
+
+// A chunk of the queries' columns into workgroup memory, zeros past the head.
+fn query_chunk(first_row: u32, kv_head: u32, chunk: u32, lane: u32) {
+    for (var e = lane; e < ROWS * 8u; e += WORKGROUP_SIZE) {
+        let row = tile_row(first_row + e / 8u, kv_head);
+        let four = chunk * 8u + e % 8u;
+        var q = vec4f();
+        if four < QUARTER { q = qkv[row.token * params.q_stride / 4u + row.head * QUARTER + four] * params.scale; }
+        q_tile[e / 8u * STRIDE + e % 8u] = q;
+    }
+}
+
+// The same of the keys of KEYS positions; positions past the end repeat the last.
+fn key_chunk(kv: u32, sequence: u32, start: u32, end: u32, chunk: u32, lane: u32) {
+    for (var e = lane; e < KEYS * 8u; e += WORKGROUP_SIZE) {
+        let four = chunk * 8u + e % 8u;
+        var k = vec4f();
+        if four < QUARTER { k = key4(kv + cell(sequence, min(start + e / 8u, end - 1u)) * QUARTER + four); }
+        kv_tile[e / 8u * STRIDE + e % 8u] = k;
+    }
+}
+
+// And of the values.
+fn value_chunk(kv: u32, sequence: u32, start: u32, end: u32, chunk: u32, lane: u32) {
+    for (var e = lane; e < KEYS * 8u; e += WORKGROUP_SIZE) {
+        let four = chunk * 8u + e % 8u;
+        var v = vec4f();
+        if four < QUARTER { v = value4(kv + cell(sequence, min(start + e / 8u, end - 1u)) * QUARTER + four); }
+        kv_tile[e / 8u * STRIDE + e % 8u] = v;
+    }
+}
