@@ -39,6 +39,7 @@ pub mod matvec_integer;
 pub mod moe_combine;
 pub mod moe_route;
 pub mod multiply_add;
+pub mod multiply_matrices;
 pub mod noise;
 pub mod norm;
 pub mod pointwise;
@@ -88,6 +89,7 @@ pub const ALL: &[&Kernel] = &[
     &sample::SAMPLE,
     &read::READ,
     &multiply_add::MULTIPLY_ADD,
+    &multiply_matrices::MULTIPLY_MATRICES,
     &noise::NOISE,
 ];
 

@@ -7,10 +7,16 @@ use crate::{
     tolerance,
 };
 
-/// Turns of a lane's loop.
-const TURNS: u32 = 256;
-/// Multiplications and additions of a lane: eight chains of four components.
-pub const OPERATIONS: u32 = 64 * TURNS;
+/// Turns of a lane's loop, of sixteen steps of every chain.
+const TURNS: u32 = 32;
+/// Steps of a turn.
+const STEPS: u32 = 16;
+
+/// Multiplications and additions of a lane: chains of four components.
+pub fn operations(variant: &Variant) -> u32 {
+    let chains = variant.get("CHAINS").expect("every variant has chains");
+    2 * 4 * chains * STEPS * TURNS
+}
 
 /// The kernel; units are lanes.
 pub static MULTIPLY_ADD: Kernel = Kernel {
@@ -22,13 +28,25 @@ pub static MULTIPLY_ADD: Kernel = Kernel {
         Variant {
             name: "lanes8",
             parts: &[],
-            consts: &[("WORKGROUP_SIZE", 8), ("TURNS", TURNS)],
+            consts: &[("WORKGROUP_SIZE", 8), ("CHAINS", 8), ("TURNS", TURNS)],
+            software: true,
+        },
+        Variant {
+            name: "lanes8_narrow",
+            parts: &[],
+            consts: &[("WORKGROUP_SIZE", 8), ("CHAINS", 2), ("TURNS", TURNS)],
             software: true,
         },
         Variant {
             name: "lanes64",
             parts: &[],
-            consts: &[("WORKGROUP_SIZE", 64), ("TURNS", TURNS)],
+            consts: &[("WORKGROUP_SIZE", 64), ("CHAINS", 8), ("TURNS", TURNS)],
+            software: false,
+        },
+        Variant {
+            name: "lanes64_narrow",
+            parts: &[],
+            consts: &[("WORKGROUP_SIZE", 64), ("CHAINS", 2), ("TURNS", TURNS)],
             software: false,
         },
     ],
@@ -55,13 +73,14 @@ crate::params! {
 /// `y` (lanes): the sum of a lane's chains.
 fn reference(call: &mut Call) {
     let p: Params = call.params();
-    let turns = call.constant("TURNS");
+    let (turns, chains) = (STEPS * call.constant("TURNS"), call.constant("CHAINS"));
     let chain = |start: usize| {
         let turn = |v: f64, _| v * f64::from(p.m) + f64::from(p.b);
         (0..turns).fold(start as f64, turn)
     };
     for (lane, y) in call.floats_mut("y").iter_mut().enumerate() {
-        *y = (0..8).map(|c| 4.0 * chain(lane % 8 + c)).sum::<f64>() as f32;
+        let all = (0..chains as usize).map(|c| 4.0 * chain(lane % 8 + c));
+        *y = all.sum::<f64>() as f32;
     }
 }
 

@@ -180,9 +180,10 @@ fn files_for(kernel: &str) -> (&'static str, &'static [&'static str]) {
 /// Whether plans of those files have the kernel. The others measure an adapter, make random weights, or are for caches of
 /// blocks and for long contexts.
 fn in_plans(kernel: &str) -> bool {
-    const OTHERS: [&str; 5] = [
+    const OTHERS: [&str; 6] = [
         "attention_combine",
         "multiply_add",
+        "multiply_matrices",
         "noise",
         "read",
         "store",

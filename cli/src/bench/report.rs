@@ -135,9 +135,11 @@ fn facts(report: &Report) -> Vec<Vec<String>> {
     let line = |name: &str, value: String| vec![name.to_owned(), value];
     let (model, adapter, counters) = (&report.model, &report.adapter, &report.measured.counters);
     let ceilings = &report.measured.ceilings;
-    let f16 = ceilings
-        .f16_operations_per_second
-        .map_or_else(String::new, |speed| format!(", {:.1} in f16", speed / 1e9));
+    let also = |speed: Option<f64>, what: &str| {
+        speed.map_or_else(String::new, |v| format!(", {:.1} in {what}", v / 1e9))
+    };
+    let f16 = also(ceilings.f16_operations_per_second, "f16");
+    let matrix = also(ceilings.matrix_operations_per_second, "matrices");
     let mut lines = vec![
         line(
             "model",
@@ -162,7 +164,7 @@ fn facts(report: &Report) -> Vec<Vec<String>> {
         line(
             "ceilings",
             format!(
-                "{:.2} GB/s read ({}), {:.1} GFLOP/s in f32{f16}, {:.1} µs a dispatch",
+                "{:.2} GB/s read ({}), {:.1} GFLOP/s in f32{f16}{matrix}, {:.1} µs a dispatch",
                 ceilings.read_bytes_per_second / 1e9,
                 ceilings.read_by,
                 ceilings.f32_operations_per_second / 1e9,

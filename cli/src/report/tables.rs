@@ -214,6 +214,7 @@ fn ceilings(results: &Results) -> Table {
         "read by",
         "f32 GFLOP/s",
         "f16 GFLOP/s",
+        "matrix GFLOP/s",
         "µs a dispatch",
     ];
     let rows = |report: &Report| {
@@ -223,6 +224,9 @@ fn ceilings(results: &Results) -> Table {
             text(&ceilings.read_by),
             number(ceilings.f32_operations_per_second / 1e9, 1),
             optional(ceilings.f16_operations_per_second, |speed| {
+                number(speed / 1e9, 1)
+            }),
+            optional(ceilings.matrix_operations_per_second, |speed| {
                 number(speed / 1e9, 1)
             }),
             number(ceilings.dispatch_seconds * 1e6, 1),

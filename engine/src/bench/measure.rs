@@ -131,9 +131,9 @@ impl<'a> Bench<'a> {
     fn against(&self, samples: Samples, ceilings: &Ceilings) -> Row {
         let Samples { test, depth, .. } = samples;
         let tokens_per_second = Rate::of(samples.tokens_per_second);
-        let (name, count, ceiling) = match test {
-            Test::Prefill(count) => ("pp", count, Ceiling::F32),
-            Test::Decode(count) => ("tg", count, Ceiling::Read),
+        let (name, count) = match test {
+            Test::Prefill(count) => ("pp", count),
+            Test::Decode(count) => ("tg", count),
         };
         let (load, seconds) = match test {
             Test::Prefill(_) => self.session.prefill_load(count, depth, ceilings),
@@ -143,9 +143,15 @@ impl<'a> Bench<'a> {
                 (load.times(count as u64), seconds * count as f64)
             }
         };
-        let min = match ceiling {
-            Ceiling::F32 => load.operations as f64 / ceilings.f32_operations_per_second,
-            Ceiling::Read => load.bytes as f64 / ceilings.read_bytes_per_second,
+        let (ceiling, min) = match test {
+            Test::Prefill(_) if 2 * load.matrix_operations > load.operations => {
+                (Ceiling::Matrix, load.computing(ceilings))
+            }
+            Test::Prefill(_) => (Ceiling::F32, load.computing(ceilings)),
+            Test::Decode(_) => (
+                Ceiling::Read,
+                load.bytes as f64 / ceilings.read_bytes_per_second,
+            ),
         };
         Row {
             test: format!("{name}{count}"),

@@ -134,6 +134,8 @@ pub struct Row {
 pub enum Ceiling {
     /// Multiply-adds in f32.
     F32,
+    /// Multiply-adds by matrix instructions, where most are.
+    Matrix,
     /// Reading memory.
     Read,
 }
@@ -142,6 +144,7 @@ impl std::fmt::Display for Ceiling {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
             Ceiling::F32 => "f32",
+            Ceiling::Matrix => "matrix",
             Ceiling::Read => "read",
         })
     }
@@ -247,7 +250,7 @@ impl Measured {
         for row in &mut self.rows {
             let (width, units, head) = match row.ceiling {
                 // A prompt has one head, at its end.
-                Ceiling::F32 => {
+                Ceiling::F32 | Ceiling::Matrix => {
                     let prefill_batch = some.prefill_batch(gpu, options)?;
                     (prefill_batch, row.tokens() as f64, head.prompt)
                 }

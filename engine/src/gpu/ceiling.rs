@@ -1,7 +1,9 @@
 //! Limits of an adapter's speed: bytes read a second, multiply-adds a second, and what a dispatch costs by itself.
 //! Measured with kernels that do nothing else, so that every other speed can be given as a share of it.
 
-use lantern_kernels::{Shader, bytes_of_params, multiply_add, norm::NORM, parts::Scalar, read};
+use lantern_kernels::{
+    Shader, bytes_of_params, multiply_add, multiply_matrices, norm::NORM, parts::Scalar, read,
+};
 use serde::{Deserialize, Serialize};
 use web_time::Instant;
 
@@ -20,6 +22,10 @@ pub struct Ceilings {
     pub f32_operations_per_second: f64,
     /// Operations a second in f16, where the adapter has it; a multiply-add is two.
     pub f16_operations_per_second: Option<f64>,
+    /// Operations a second of matrix instructions with factors of f16, or of f32 where it has no others; none where it has
+    /// none. A multiply-add is two.
+    #[serde(default)]
+    pub matrix_operations_per_second: Option<f64>,
     /// Seconds that a dispatch takes which has next to nothing to do, among others in one pass.
     pub dispatch_seconds: f64,
 }
@@ -47,6 +53,7 @@ impl Gpu {
             read_by,
             f32_operations_per_second: self.compute_ceiling(Scalar::F32).await?,
             f16_operations_per_second,
+            matrix_operations_per_second: self.matrix_ceiling().await?,
             dispatch_seconds: self.dispatch_overhead().await?,
         })
     }
@@ -88,8 +95,28 @@ impl Gpu {
             };
             let params = bytes_of_params(&params);
             let ready = self.alone(&shader, &params, LANES, |_| (&y).into()).await?;
-            let operations = f64::from(LANES) * f64::from(multiply_add::OPERATIONS);
+            let operations = f64::from(LANES) * f64::from(multiply_add::operations(variant));
             best = best.max(operations / self.seconds(&ready).await?);
+        }
+        Ok(best)
+    }
+
+    async fn matrix_ceiling(&self) -> Result<Option<f64>> {
+        let kernel = &multiply_matrices::MULTIPLY_MATRICES;
+        let mut best: Option<f64> = None;
+        let y = self.storage("y", u64::from(LANES) * 4).await?;
+        for variant in self.verified(kernel) {
+            let shader = Shader::new(kernel, variant, &[], &[]);
+            let params = bytes_of_params(&multiply_matrices::Params {
+                lanes: LANES,
+                factor: 0.125,
+            });
+            let ready = self.alone(&shader, &params, LANES, |_| (&y).into()).await?;
+            let workgroups = LANES / variant.workgroup_size();
+            let operations =
+                f64::from(workgroups) * f64::from(multiply_matrices::operations(variant));
+            let speed = operations / self.seconds(&ready).await?;
+            best = Some(best.map_or(speed, |best| best.max(speed)));
         }
         Ok(best)
     }

@@ -26,17 +26,28 @@ pub struct Load {
     pub bytes: u64,
     /// Multiplications and additions.
     pub operations: u64,
+    /// Share of `operations` that matrix instructions do.
+    pub matrix_operations: u64,
     /// Dispatches.
     pub dispatches: u64,
 }
 
 impl Load {
+    /// Seconds that its multiplications and additions take at least.
+    pub fn computing(&self, ceilings: &Ceilings) -> f64 {
+        let f32 = ceilings.f32_operations_per_second;
+        let matrix = ceilings.matrix_operations_per_second.unwrap_or(f32);
+        (self.operations - self.matrix_operations) as f64 / f32
+            + self.matrix_operations as f64 / matrix
+    }
+
     /// Both together.
     #[must_use]
     pub fn and(self, other: Load) -> Load {
         Load {
             bytes: self.bytes + other.bytes,
             operations: self.operations + other.operations,
+            matrix_operations: self.matrix_operations + other.matrix_operations,
             dispatches: self.dispatches + other.dispatches,
         }
     }
@@ -47,6 +58,7 @@ impl Load {
         Load {
             bytes: self.bytes * count,
             operations: self.operations * count,
+            matrix_operations: self.matrix_operations * count,
             dispatches: self.dispatches * count,
         }
     }
@@ -54,7 +66,6 @@ impl Load {
     /// Seconds that it takes at least, all at once.
     pub fn seconds(&self, ceilings: &Ceilings) -> f64 {
         let reading = self.bytes as f64 / ceilings.read_bytes_per_second;
-        let computing = self.operations as f64 / ceilings.f32_operations_per_second;
-        reading.max(computing) + self.dispatches as f64 * ceilings.dispatch_seconds
+        reading.max(self.computing(ceilings)) + self.dispatches as f64 * ceilings.dispatch_seconds
     }
 }

@@ -143,9 +143,12 @@ impl Dispatch {
         let window = u64::from(cost.window.unwrap_or(u32::MAX));
         let attended = tokens * u64::from(position) + tokens * (tokens + 1) / 2;
         let (attended, end) = (attended.min(tokens * window), end.min(tokens + window));
+        let operations = cost.operations * tokens + cost.position_operations * attended;
+        let matrices = self.shader.needs_cooperative();
         Load {
             bytes: cost.bytes + cost.position_bytes * end,
-            operations: cost.operations * tokens + cost.position_operations * attended,
+            operations,
+            matrix_operations: if matrices { operations } else { 0 },
             dispatches: 1,
         }
     }
