@@ -41,8 +41,8 @@ pub struct HeadSeconds {
 
 /// Seconds that a round takes at least, or its dispatches are too few to trust the clock.
 const ROUND: f64 = 0.004;
-/// Rounds, of which the fastest counts.
-const ROUNDS: usize = 3;
+/// Rounds, of which the fastest counts; variants take turns, so that a slow moment of the machine meets all of them.
+const ROUNDS: usize = 4;
 /// Heads of a round, where those are timed.
 const HEADS: usize = 4;
 /// A variant takes the place of the default where it takes no more than this share of its time: less may be noise.
@@ -78,22 +78,29 @@ impl Model {
         for (dispatch, rows) in all {
             let shape = dispatch.shader.shape();
             let mut best: Option<(f64, &str)> = None;
+            let mut candidates = Vec::new();
             for variant in gpu.preferred(dispatch.shader.kernel) {
                 if start.elapsed().as_secs_f64() > seconds {
-                    best.get_or_insert((0.0, variant.name));
                     break;
                 }
-                if !session.computes_right(&dispatch, variant).await? {
-                    continue;
+                if session.computes_right(&dispatch, variant).await? {
+                    candidates.push(session.candidate(&dispatch, rows, variant).await?);
                 }
-                let seconds = session.time(&dispatch, rows, variant).await?;
-                if best.is_none_or(|(least, _)| seconds < least * GAIN) {
-                    best = Some((seconds, variant.name));
+            }
+            if start.elapsed().as_secs_f64() > seconds {
+                candidates.clear();
+                let default = gpu.preferred(dispatch.shader.kernel).next();
+                best = default.map(|variant| (0.0, variant.name));
+            }
+            session.take_turns(&mut candidates, rows).await?;
+            for Candidate { variant, least, .. } in candidates {
+                if best.is_none_or(|(of_best, _)| least < of_best * GAIN) {
+                    best = Some((least, variant));
                 }
                 let row = TunedRow {
                     shape: shape.clone(),
-                    variant: variant.name,
-                    seconds,
+                    variant,
+                    seconds: least,
                 };
                 if each(row, shapes).is_break() {
                     return Err(Error::Aborted);
@@ -106,6 +113,16 @@ impl Model {
         tuning.trials.clone_from(&gpu.trials());
         Ok(tuning)
     }
+}
+
+/// A dispatch in one of its variants.
+struct Candidate {
+    variant: &'static str,
+    /// Seconds, the least so far.
+    least: f64,
+    /// Dispatches of a round.
+    times: usize,
+    compiled: CompiledPlan,
 }
 
 /// A dispatch of each shape for which there is a choice, with the rows of its pass. Decoding comes first.
@@ -166,13 +183,13 @@ impl Session {
         }
     }
 
-    /// Seconds of a dispatch in another variant. What it writes is of no use to anybody.
-    async fn time(
+    /// A dispatch in another variant, ready to be timed. What it writes is of no use to anybody.
+    async fn candidate(
         &self,
         dispatch: &Dispatch,
         rows: u32,
         variant: &'static lantern_kernels::Variant,
-    ) -> Result<f64> {
+    ) -> Result<Candidate> {
         let gpu = &self.model.gpu;
         let shader = &dispatch.shader;
         let dispatch = Dispatch {
@@ -184,15 +201,29 @@ impl Session {
         let segment = Segment::whole(&compiled, rows);
         self.write_first_rows(rows);
         let mut times = 1;
-        let mut min = self.round(&segment, times).await?; // also compiles
-        while min < ROUND && times < 1024 {
+        let mut least = self.round(&segment, times).await?; // also compiles
+        while least < ROUND && times < 1024 {
             times *= 2;
-            min = self.round(&segment, times).await?;
+            least = self.round(&segment, times).await?;
         }
+        Ok(Candidate {
+            variant: variant.name,
+            least: least / times as f64,
+            times,
+            compiled,
+        })
+    }
+
+    /// Times candidates by turns.
+    async fn take_turns(&self, candidates: &mut [Candidate], rows: u32) -> Result<()> {
         for _ in 1..ROUNDS {
-            min = min.min(self.round(&segment, times).await?);
+            for candidate in &mut *candidates {
+                let segment = Segment::whole(&candidate.compiled, rows);
+                let seconds = self.round(&segment, candidate.times).await?;
+                candidate.least = candidate.least.min(seconds / candidate.times as f64);
+            }
         }
-        Ok(min / times as f64)
+        Ok(())
     }
 
     /// Seconds of a segment, so many times in one pass.
