@@ -1,6 +1,6 @@
 //! `lantern tune`: measures at leisure which kernel variants are fastest on an adapter, and keeps the choices.
 
-use lantern_engine::{TunedRow, Tuning};
+use lantern_engine::{ModelFile, TunedRow, Tuning};
 
 use crate::{
     failure::Result,
@@ -15,6 +15,9 @@ use crate::{
 pub struct Args {
     #[command(flatten)]
     model: ModelArgs,
+    /// A model of random weights instead of a file, such as llama-8b:q4_k, of which two layers are measured
+    #[arg(long, value_name = "SHAPE:TYPE", conflicts_with = "model")]
+    synthetic: Option<String>,
     /// Seconds that it may take
     #[arg(long, value_name = "N", default_value_t = 30, value_parser = clap::value_parser!(u32).range(1..=3600), allow_negative_numbers = true)]
     seconds: u32,
@@ -34,7 +37,10 @@ struct Report<'a> {
 
 /// Measures, keeps and prints.
 pub fn run(args: &Args) -> Result {
-    let file = args.load.open(args.model.model.as_deref())?;
+    let file = match &args.synthetic {
+        Some(shape) => ModelFile::synthetic(shape)?.synthetic_layers(2)?,
+        None => args.load.open(args.model.model.as_deref())?,
+    };
     let load = LoadArgs {
         tuning: Mode::Off,
         ..args.load.clone()

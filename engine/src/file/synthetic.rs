@@ -23,30 +23,34 @@ struct Shape {
     context: u64,
     /// Logits come from the embedding's own matrix.
     tied: bool,
+    /// Experts that a token uses, and how many there are, in the place of the MLP; none where there are 0.
+    experts: (u64, u64),
 }
 
 macro_rules! shapes {
-    ($($name:literal $layers:literal $dim:literal $heads:literal / $kv_heads:literal x $head_dim:literal $ffn:literal $vocab_size:literal $context:literal $tied:literal)*) => {
+    ($($name:literal $layers:literal $dim:literal $heads:literal / $kv_heads:literal x $head_dim:literal $ffn:literal $vocab_size:literal $context:literal $tied:literal $used:literal of $experts:literal)*) => {
         &[$(Shape {
             name: $name, layers: $layers, dim: $dim, heads: $heads, kv_heads: $kv_heads, head_dim: $head_dim,
             ffn_dim: $ffn, vocab_size: $vocab_size, context: $context, tied: $tied,
+            experts: ($used, $experts),
         }),*]
     };
 }
 
 /// Known models, as their publishers' `config.json` has them: layers, dim, heads / key heads x head_dim, MLP,
-/// vocab_size, context, tied.
+/// vocab_size, context, tied, experts.
 const SHAPES: &[Shape] = shapes! {
-    "smollm2-135m"  30  576  9 / 3 x 64   1536  49152  8192   true
-    "smollm2-360m"  32  960 15 / 5 x 64   2560  49152  8192   true
-    "tinyllama-1.1b" 22 2048 32 / 4 x 64  5632  32000  2048   false
-    "llama-1b"      16 2048 32 / 8 x 64   8192  128256 131072 true
-    "smollm2-1.7b"  24 2048 32 / 32 x 64  8192  49152  8192   true
-    "llama-3b"      28 3072 24 / 8 x 128  8192  128256 131072 true
-    "mistral-7b"    32 4096 32 / 8 x 128  14336 32768  32768  false
-    "llama-8b"      32 4096 32 / 8 x 128  14336 128256 131072 false
-    "llama-13b"     40 5120 40 / 40 x 128 13824 32000  4096   false
-    "llama-70b"     80 8192 64 / 8 x 128  28672 128256 131072 false
+    "smollm2-135m"   30 576   9 / 3  x 64  1536  49152  8192   true  0 of 0
+    "smollm2-360m"   32 960  15 / 5  x 64  2560  49152  8192   true  0 of 0
+    "tinyllama-1.1b" 22 2048 32 / 4  x 64  5632  32000  2048   false 0 of 0
+    "llama-1b"       16 2048 32 / 8  x 64  8192  128256 131072 true  0 of 0
+    "smollm2-1.7b"   24 2048 32 / 32 x 64  8192  49152  8192   true  0 of 0
+    "llama-3b"       28 3072 24 / 8  x 128 8192  128256 131072 true  0 of 0
+    "mistral-7b"     32 4096 32 / 8  x 128 14336 32768  32768  false 0 of 0
+    "llama-8b"       32 4096 32 / 8  x 128 14336 128256 131072 false 0 of 0
+    "llama-13b"      40 5120 40 / 40 x 128 13824 32000  4096   false 0 of 0
+    "llama-70b"      80 8192 64 / 8  x 128 28672 128256 131072 false 0 of 0
+    "qwen3-30b-a3b"  48 2048 32 / 4  x 128 768   151936 40960  false 8 of 128
 };
 
 impl ModelFile {
@@ -111,11 +115,19 @@ pub(crate) fn with_random_weights(metadata: Metadata, mut tensors: Vec<TensorInf
 
 impl Shape {
     fn metadata(&self, stored: &str) -> Metadata {
-        let number = |key: &str, value| (format!("llama.{key}"), Value::Unsigned(value));
-        let float = |key: &str, value| (format!("llama.{key}"), Value::Float(value));
+        let (used, experts) = self.experts;
+        let family = if experts > 0 { "qwen3moe" } else { "llama" };
+        let number = |key: &str, value| (format!("{family}.{key}"), Value::Unsigned(value));
+        let float = |key: &str, value| (format!("{family}.{key}"), Value::Float(value));
+        let of_experts = [
+            number("expert_used_count", used),
+            number("expert_count", experts),
+            number("expert_feed_forward_length", self.ffn_dim),
+        ];
+        let of_experts = of_experts.into_iter().filter(|_| experts > 0);
         let text = |key: &str, value: String| (format!("general.{key}"), Value::Text(value));
         let entries = [
-            text("architecture", "llama".to_owned()),
+            text("architecture", family.to_owned()),
             text("name", format!("{} {stored}, synthetic", self.name)),
             number("block_count", self.layers),
             number("embedding_length", self.dim),
@@ -129,7 +141,7 @@ impl Shape {
             float("attention.layer_norm_rms_epsilon", 1e-5),
             float("rope.freq_base", 1e4),
         ];
-        Metadata(entries.into_iter().collect())
+        Metadata(entries.into_iter().chain(of_experts).collect())
     }
 
     fn tensors(&self, kind: TensorType) -> Vec<TensorInfo> {
@@ -142,7 +154,8 @@ impl Shape {
             part: 0,
         };
         let matrix = |name: &str, cols, rows| tensor(name.to_owned(), kind, vec![cols, rows]);
-        let norm = |name: &str| tensor(name.to_owned(), TensorType::F32, vec![self.dim]);
+        let vector = |name: &str, cols| tensor(name.to_owned(), TensorType::F32, vec![cols]);
+        let norm = |name: &str| vector(name, self.dim);
         let mut all = vec![
             matrix("token_embd", self.dim, self.vocab_size),
             norm("output_norm"),
@@ -157,9 +170,22 @@ impl Shape {
             all.push(matrix(&named("attn_v"), self.dim, keys));
             all.push(matrix(&named("attn_output"), queries, self.dim));
             all.push(norm(&named("ffn_norm")));
-            all.push(matrix(&named("ffn_gate"), self.dim, self.ffn_dim));
-            all.push(matrix(&named("ffn_up"), self.dim, self.ffn_dim));
-            all.push(matrix(&named("ffn_down"), self.ffn_dim, self.dim));
+            let (_, experts) = self.experts;
+            if experts == 0 {
+                all.push(matrix(&named("ffn_gate"), self.dim, self.ffn_dim));
+                all.push(matrix(&named("ffn_up"), self.dim, self.ffn_dim));
+                all.push(matrix(&named("ffn_down"), self.ffn_dim, self.dim));
+                continue;
+            }
+            let of_all =
+                |name: &str, cols, rows| tensor(named(name), kind, vec![cols, rows, experts]);
+            let router = vec![self.dim, experts];
+            all.push(vector(&named("attn_q_norm"), self.head_dim));
+            all.push(vector(&named("attn_k_norm"), self.head_dim));
+            all.push(tensor(named("ffn_gate_inp"), TensorType::F32, router));
+            all.push(of_all("ffn_gate_exps", self.dim, self.ffn_dim));
+            all.push(of_all("ffn_up_exps", self.dim, self.ffn_dim));
+            all.push(of_all("ffn_down_exps", self.ffn_dim, self.dim));
         }
         all
     }
@@ -172,7 +198,12 @@ mod tests {
 
     #[test]
     fn known_shapes_have_the_sizes_of_their_names() {
-        for (name, billions) in [("llama-1b", 1.24), ("llama-8b", 8.03), ("llama-70b", 70.6)] {
+        for (name, billions) in [
+            ("llama-1b", 1.24),
+            ("llama-8b", 8.03),
+            ("llama-70b", 70.6),
+            ("qwen3-30b-a3b", 30.5),
+        ] {
             let file = ModelFile::synthetic(&format!("{name}:f16")).unwrap();
             let weights = file.len() as f64 / 2e9;
             assert!((weights / billions - 1.0).abs() < 0.01, "{name}: {weights}");
