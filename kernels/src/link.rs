@@ -61,6 +61,13 @@ impl Linked {
     }
 }
 
+/// How a kernel begins whose lanes come in a struct.
+const MAIN: &str = "fn main(at: Invocation";
+
+/// Argument beside that struct in naga's dialect: its HLSL has a subgroup's builtins in structs only where one is an argument
+/// by itself.
+pub const SUBGROUP_ARGUMENT: &str = "@builtin(num_subgroups) subgroups: u32, ";
+
 /// Joins the shader's pieces: `enable` lines, constants, parts, kernel.
 pub fn link(shader: &Shader, target: Target) -> Linked {
     let mut text = String::new();
@@ -89,6 +96,13 @@ pub fn link(shader: &Shader, target: Target) -> Linked {
             text.push_str(source);
         }
         text.push('\n');
+    }
+    if shader.needs_subgroups() && target == Target::Native {
+        text = text.replacen(
+            MAIN,
+            &MAIN.replace('(', &format!("({SUBGROUP_ARGUMENT}")),
+            1,
+        );
     }
     let bindings = bindings(&text);
     Linked {
