@@ -53,7 +53,7 @@ fn main(@builtin(workgroup_id) wg: vec3u, @builtin(local_invocation_index) lane:
         for (var chunk = 0u; chunk < (QUARTER + 7u) / 8u; chunk += 1u) {
             workgroupBarrier();
             query_chunk(first_row, wg.x, chunk, lane);
-            key_chunk(kv, rows.row[0].sequence, start, end, chunk, lane);
+            kv_chunk(true, kv, start, end, chunk, lane);
             workgroupBarrier();
             for (var i = 0u; i < 8u; i++) {
                 let q = q_tile[pair * STRIDE + i];
@@ -85,7 +85,7 @@ fn main(@builtin(workgroup_id) wg: vec3u, @builtin(local_invocation_index) lane:
         for (var key = 0u; key < KEYS; key += 1u) { l += scores_of(pair, key); }
         for (var c = 0u; c < CHUNKS; c++) {
             workgroupBarrier();
-            value_chunk(kv, rows.row[0].sequence, start, end, c, lane);
+            kv_chunk(false, kv, start, end, c, lane);
             workgroupBarrier();
             acc[c] *= alpha.x;
             other[c] *= alpha.y;
@@ -129,22 +129,15 @@ fn query_chunk(first_row: u32, kv_head: u32, chunk: u32, lane: u32) {
     }
 }
 
-// The same of the keys of KEYS positions; positions past the end repeat the last.
-fn key_chunk(kv: u32, sequence: u32, start: u32, end: u32, chunk: u32, lane: u32) {
-    for (var e = lane; e < KEYS * 8u; e += WORKGROUP_SIZE) {
-        let four = chunk * 8u + e % 8u;
-        var k = vec4f();
-        if four < QUARTER { k = key4(kv + cell(sequence, min(start + e / 8u, end - 1u)) * QUARTER + four); }
-        kv_tile[e / 8u * STRIDE + e % 8u] = k;
-    }
-}
-
-// And of the values.
-fn value_chunk(kv: u32, sequence: u32, start: u32, end: u32, chunk: u32, lane: u32) {
+// The same of the keys of KEYS positions, or of the values; positions past the end repeat the last.
+fn kv_chunk(of_keys: bool, kv: u32, start: u32, end: u32, chunk: u32, lane: u32) {
     for (var e = lane; e < KEYS * 8u; e += WORKGROUP_SIZE) {
         let four = chunk * 8u + e % 8u;
         var v = vec4f();
-        if four < QUARTER { v = value4(kv + cell(sequence, min(start + e / 8u, end - 1u)) * QUARTER + four); }
+        if four < QUARTER {
+            let place = kv + cell(rows.row[0].sequence, min(start + e / 8u, end - 1u)) * QUARTER + four;
+            if of_keys { v = key4(place); } else { v = value4(place); }
+        }
         kv_tile[e / 8u * STRIDE + e % 8u] = v;
     }
 }

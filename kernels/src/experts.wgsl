@@ -32,9 +32,7 @@ fn main(at: Invocation, wg: Workgroup) {
         let total = v.a + v.b + v.c + v.d + v.e + v.f + v.g + v.h;
         let s = w_scales_of(four + group);
         let met = stepped(v);
-        let at_row = w_rows + group;
-        sums += s.scale * vec4f(product(at_row.x, met), product(at_row.y, met), product(at_row.z, met), product(at_row.w, met))
-            + s.min * (total.x + total.y + total.z + total.w);
+        sums += s.scale * row_dots(w_rows + group, met) + s.min * (total.x + total.y + total.z + total.w);
     }
     let low = vec2f(reduce_sum(sums.x, at, wg), reduce_sum(sums.y, at, wg));
     let high = vec2f(reduce_sum(sums.z, at, wg), reduce_sum(sums.w, at, wg));
@@ -42,17 +40,4 @@ fn main(at: Invocation, wg: Workgroup) {
     let y_start = pair * params.y_stride + params.y_start;
     epilogue(y_start, row, low);
     epilogue(y_start, row + 2u, high);
-}
-
-fn product(group: u32, x: Group) -> f32 {
-    let q = w_group(group);
-    var sum = q.a * x.a;
-    sum = fma(q.b, x.b, sum);
-    sum = fma(q.c, x.c, sum);
-    sum = fma(q.d, x.d, sum);
-    sum = fma(q.e, x.e, sum);
-    sum = fma(q.f, x.f, sum);
-    sum = fma(q.g, x.g, sum);
-    sum = fma(q.h, x.h, sum);
-    return sum.x + sum.y + sum.z + sum.w;
 }

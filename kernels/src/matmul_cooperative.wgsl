@@ -118,7 +118,7 @@ fn put_w(unit: u32, q: Group) {
 }
 
 fn put_w_four(place: u32, v: vec4f) {
-    let fits = clamp(v * W_SCALE, vec4f(-TILE_MAX), vec4f(TILE_MAX));
+    let fits = fitting(v * W_SCALE);
     w_tile[place] = tile(fits.x);
     w_tile[place + 1u] = tile(fits.y);
     w_tile[place + 2u] = tile(fits.z);
@@ -127,12 +127,15 @@ fn put_w_four(place: u32, v: vec4f) {
 
 fn put_x(unit: u32, v: vec4f) {
     let place = unit / (8u * STEP_GROUPS) * STRIDE + unit % (8u * STEP_GROUPS) * 4u;
-    let fits = clamp(v / W_SCALE, vec4f(-TILE_MAX), vec4f(TILE_MAX));
+    let fits = fitting(v / W_SCALE);
     x_tile[place] = tile(fits.x);
     x_tile[place + 1u] = tile(fits.y);
     x_tile[place + 2u] = tile(fits.z);
     x_tile[place + 3u] = tile(fits.w);
 }
+
+// What the type of tiles has room for.
+fn fitting(v: vec4f) -> vec4f { return clamp(v, vec4f(-TILE_MAX), vec4f(TILE_MAX)); }
 
 // Pairs of rows of a matrix of results, by the lanes of its subgroup.
 fn put_matrix(area: u32, first_row: u32, first_token: u32, lane: u32) {

@@ -88,19 +88,7 @@ fn weights(group: u32, scale: f32, w_min: f32) -> Group {
 
 // A group's products with one token.
 fn products(w: Four, v: Group) -> vec4f {
-    return vec4f(product(w.p, v), product(w.q, v), product(w.r, v), product(w.s, v));
-}
-
-fn product(w: Group, v: Group) -> f32 {
-    var sum = w.a * v.a;
-    sum = fma(w.b, v.b, sum);
-    sum = fma(w.c, v.c, sum);
-    sum = fma(w.d, v.d, sum);
-    sum = fma(w.e, v.e, sum);
-    sum = fma(w.f, v.f, sum);
-    sum = fma(w.g, v.g, sum);
-    sum = fma(w.h, v.h, sum);
-    return sum.x + sum.y + sum.z + sum.w;
+    return vec4f(group_dot(w.p, v), group_dot(w.q, v), group_dot(w.r, v), group_dot(w.s, v));
 }
 
 fn put_four(start: u32, row: u32, v: vec4f) {

@@ -53,21 +53,7 @@ fn places(row: u32) -> vec4u {
 
 fn products(four: u32, rows: vec4u, v: Activations) -> vec4f {
     let s = w_scales_of(four);
-    return s.scale * vec4f(product(rows.x, v.weighed), product(rows.y, v.weighed),
-        product(rows.z, v.weighed), product(rows.w, v.weighed)) + s.min * v.total;
-}
-
-fn product(group: u32, x: Group) -> f32 {
-    let q = w_group(group);
-    var sum = q.a * x.a;
-    sum = fma(q.b, x.b, sum);
-    sum = fma(q.c, x.c, sum);
-    sum = fma(q.d, x.d, sum);
-    sum = fma(q.e, x.e, sum);
-    sum = fma(q.f, x.f, sum);
-    sum = fma(q.g, x.g, sum);
-    sum = fma(q.h, x.h, sum);
-    return sum.x + sum.y + sum.z + sum.w;
+    return s.scale * row_dots(rows, v.weighed) + s.min * v.total;
 }
 
 // 32 activations as the weights meet them, their sum, and the sum of their squares before.

@@ -15,6 +15,12 @@ fn w_scale(row: u32, group: u32, groups: u32) -> vec2f {
     return vec2f(four.scale[row % 4u], four.min[row % 4u]);
 }
 
+// The products of a group of activations with a group of each of four rows, before their scales.
+fn row_dots(groups: vec4u, x: Group) -> vec4f {
+    return vec4f(group_dot(w_group(groups.x), x), group_dot(w_group(groups.y), x),
+        group_dot(w_group(groups.z), x), group_dot(w_group(groups.w), x));
+}
+
 // The four bytes of `word`, each below 128, where they lie: times PLACES they are the numbers.
 fn bytes_placed(word: u32) -> vec4f {
     return vec4f(vec4i(vec4u(word) & vec4u(0xffu, 0xff00u, 0xff0000u, 0xff000000u)));
