@@ -2,7 +2,7 @@
 //! forgets what a key had and learns what it has now.
 
 use crate::{
-    Call, Case, Kernel, Part, Variant, bytes_of_params,
+    Call, Case, Kernel, Variant, bytes_of_params,
     call::{ROWS_HEADER, Row, activations, consecutive, interleaved, words},
     padded,
     parts::{DELTA_ALONE, DELTA_SHARED, NEXT_ROW},
@@ -19,19 +19,19 @@ pub static DELTA_NET: Kernel = Kernel {
     uses: &[&NEXT_ROW],
     sockets: &[],
     variants: &[
-        variant(
+        Variant::new(
             "values8",
             &[&DELTA_ALONE],
             &[("WORKGROUP_SIZE", 8), ("VALUES", 8)],
             true,
         ),
-        variant(
+        Variant::new(
             "values32",
             &[&DELTA_SHARED],
             &[("WORKGROUP_SIZE", 256), ("VALUES", 32)],
             false,
         ),
-        variant(
+        Variant::new(
             "values16",
             &[&DELTA_SHARED],
             &[("WORKGROUP_SIZE", 128), ("VALUES", 16)],
@@ -48,20 +48,6 @@ pub static DELTA_NET: Kernel = Kernel {
     tolerance: tolerance::f32,
     cases: || Box::new(cases().into_iter()),
 };
-
-const fn variant(
-    name: &'static str,
-    parts: &'static [&'static Part],
-    consts: &'static [(&'static str, u32)],
-    software: bool,
-) -> Variant {
-    Variant {
-        name,
-        parts,
-        consts,
-        software,
-    }
-}
 
 crate::params! {
     /// Parameters, as the shader has them.

@@ -117,6 +117,26 @@ pub struct Variant {
 }
 
 impl Variant {
+    /// A variant of these parts and constants.
+    pub const fn new(
+        name: &'static str,
+        parts: &'static [&'static Part],
+        consts: &'static [(&'static str, u32)],
+        software: bool,
+    ) -> Variant {
+        Variant {
+            name,
+            parts,
+            consts,
+            software,
+        }
+    }
+
+    /// Matrices that it multiplies by, where it does.
+    pub fn cooperative(&self) -> Option<Cooperative> {
+        self.parts.iter().find_map(|part| part.cooperative)
+    }
+
     /// The constant `name`.
     pub fn get(&self, name: &str) -> Option<u32> {
         self.consts

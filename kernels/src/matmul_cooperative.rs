@@ -18,22 +18,48 @@ pub static MATMUL_COOPERATIVE: Kernel = Kernel {
     uses: &[&ROWS],
     sockets: &[FORMAT, Epilogue::SOCKET],
     variants: &[
-        variant("matrix16", &F16, &consts(32, 4, 2, 1, 19_456)),
-        variant("matrix16_tile64", &F16, &consts(32, 2, 2, 2, 22_528)),
-        variant("matrix16_wave64", &F16, &consts(64, 4, 2, 2, 31_744)),
-        variant("matrix8", &F16_8, &consts(32, 4, 4, 2, 19_456)),
-        variant("matrix8_f32", &F32, &consts(32, 4, 4, 1, 21_504)),
-        Variant {
-            software: true,
-            ..variant("matrix8_lanes8", &F16_8, &consts(8, 2, 2, 1, 6_144))
-        },
+        Variant::new(
+            "matrix16",
+            &F16,
+            &consts(Cooperative::F16, 32, [4, 2], 1),
+            false,
+        ),
+        Variant::new(
+            "matrix16_tile64",
+            &F16,
+            &consts(Cooperative::F16, 32, [2, 2], 2),
+            false,
+        ),
+        Variant::new(
+            "matrix16_wave64",
+            &F16,
+            &consts(Cooperative::F16, 64, [4, 2], 2),
+            false,
+        ),
+        Variant::new(
+            "matrix8",
+            &F16_8,
+            &consts(Cooperative::F16Side8, 32, [4, 4], 2),
+            false,
+        ),
+        Variant::new(
+            "matrix8_f32",
+            &F32,
+            &consts(Cooperative::F32, 32, [4, 4], 1),
+            false,
+        ),
+        Variant::new(
+            "matrix8_lanes8",
+            &F16_8,
+            &consts(Cooperative::F16Side8, 8, [2, 2], 1),
+            true,
+        ),
     ],
     params: Params::FIELDS,
     outputs: &["y"],
     grid: |shader, rows, tokens| {
-        let mut parts = shader.variant.parts.iter();
-        let side = parts.find_map(|part| part.cooperative.map(Cooperative::side));
-        let tile = |matrices| 2 * shader.constant(matrices) * side.expect("matrices");
+        let side = shader.variant.cooperative().map_or(1, Cooperative::side);
+        let tile = |matrices| 2 * shader.constant(matrices) * side;
         [
             rows.div_ceil(tile("ROWS")),
             tokens.div_ceil(tile("TOKENS")),
@@ -51,30 +77,25 @@ static F32: [&Part; 2] = [&COOPERATIVE_F32, &F16X2_BITS];
 
 type Consts = [(&'static str, u32); 6];
 
-/// Constants of a workgroup of 2 × 2 subgroups of `lanes` lanes, each with `rows` × `tokens` matrices, whose tiles of
-/// `step_groups` groups take `bytes`.
-const fn consts(lanes: u32, rows: u32, tokens: u32, step_groups: u32, bytes: u32) -> Consts {
+/// Constants of a workgroup of 2 × 2 subgroups of `lanes` lanes, each with `rows` × `tokens` matrices, whose tiles have
+/// `step_groups` groups.
+const fn consts(
+    kind: Cooperative,
+    lanes: u32,
+    [rows, tokens]: [u32; 2],
+    step_groups: u32,
+) -> Consts {
+    let side = kind.side();
+    let stride = 32 * step_groups + 8;
+    let tile_bytes = 2 * (rows + tokens) * side * stride * if kind.f16() { 2 } else { 4 };
     [
         ("WORKGROUP_SIZE", 4 * lanes),
         ("SUBGROUP", lanes),
         ("ROWS", rows),
         ("TOKENS", tokens),
         ("STEP_GROUPS", step_groups),
-        ("WORKGROUP_BYTES", bytes),
+        ("WORKGROUP_BYTES", tile_bytes + 4 * side * side * 4),
     ]
-}
-
-const fn variant(
-    name: &'static str,
-    parts: &'static [&'static Part],
-    consts: &'static Consts,
-) -> Variant {
-    Variant {
-        name,
-        parts,
-        consts,
-        software: false,
-    }
 }
 
 /// The cases of `matmul`, once each.

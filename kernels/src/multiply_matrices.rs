@@ -20,11 +20,11 @@ pub static MULTIPLY_MATRICES: Kernel = Kernel {
     uses: &[],
     sockets: &[],
     variants: &[
-        variant("matrix16", &F16, &consts(32), false),
-        variant("matrix16_wave64", &F16, &consts(64), false),
-        variant("matrix8", &F16_8, &consts(32), false),
-        variant("matrix8_f32", &F32, &consts(32), false),
-        variant("matrix8_lanes8", &F16_8, &consts(8), true),
+        Variant::new("matrix16", &F16, &consts(32), false),
+        Variant::new("matrix16_wave64", &F16, &consts(64), false),
+        Variant::new("matrix8", &F16_8, &consts(32), false),
+        Variant::new("matrix8_f32", &F32, &consts(32), false),
+        Variant::new("matrix8_lanes8", &F16_8, &consts(8), true),
     ],
     params: Params::FIELDS,
     outputs: &["y"],
@@ -50,20 +50,6 @@ const fn consts(lanes: u32) -> Consts {
     ]
 }
 
-const fn variant(
-    name: &'static str,
-    parts: &'static [&'static Part],
-    consts: &'static Consts,
-    software: bool,
-) -> Variant {
-    Variant {
-        name,
-        parts,
-        consts,
-        software,
-    }
-}
-
 crate::params! {
     /// Parameters, as the shader has them.
     Params {
@@ -76,8 +62,7 @@ crate::params! {
 
 /// Multiplications and additions of a workgroup.
 pub fn operations(variant: &Variant) -> u32 {
-    let mut kinds = variant.parts.iter().filter_map(|part| part.cooperative);
-    let side = kinds.next().map_or(1, Cooperative::side);
+    let side = variant.cooperative().map_or(1, Cooperative::side);
     2 * side.pow(3) * CHAINS * STEPS * TURNS
 }
 

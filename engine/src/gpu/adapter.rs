@@ -70,6 +70,25 @@ pub struct AdapterFeatures {
     pub timestamps: bool,
 }
 
+impl AdapterFeatures {
+    /// Whether it multiplies matrices of this kind.
+    pub(crate) fn cooperative(&self, kind: Cooperative) -> bool {
+        match kind {
+            Cooperative::F32 => self.cooperative_f32,
+            Cooperative::F16Side8 => self.cooperative_f16_8,
+            Cooperative::F16 => self.cooperative_f16,
+        }
+    }
+
+    fn cooperative_mut(&mut self, kind: Cooperative) -> &mut bool {
+        match kind {
+            Cooperative::F32 => &mut self.cooperative_f32,
+            Cooperative::F16Side8 => &mut self.cooperative_f16_8,
+            Cooperative::F16 => &mut self.cooperative_f16,
+        }
+    }
+}
+
 /// Place of a kind of adapter in the order of preference.
 pub(super) fn rank(kind: wgpu::DeviceType) -> usize {
     use wgpu::DeviceType as T;
@@ -91,9 +110,9 @@ pub(super) fn describe(index: usize, adapter: &wgpu::Adapter) -> AdapterDescript
         AdapterDescription::of(adapter.get_info(), &adapter.limits(), adapter.features());
     described.index = index;
     let has = &mut described.features;
-    has.cooperative_f32 = cooperative::has(adapter, Cooperative::F32);
-    has.cooperative_f16 = cooperative::has(adapter, Cooperative::F16);
-    has.cooperative_f16_8 = cooperative::has(adapter, Cooperative::F16Side8);
+    for kind in Cooperative::ALL {
+        *has.cooperative_mut(kind) = cooperative::has(adapter, kind);
+    }
     described
 }
 
@@ -142,9 +161,9 @@ impl AdapterDescription {
         let has = &mut self.features;
         has.shader_f16 &= options.f16;
         has.subgroups &= options.subgroups;
-        has.cooperative_f32 &= options.cooperative;
-        has.cooperative_f16 &= options.cooperative;
-        has.cooperative_f16_8 &= options.cooperative;
+        for kind in Cooperative::ALL {
+            *has.cooperative_mut(kind) &= options.cooperative;
+        }
         if let Some(browser) = &options.browser {
             has.subgroups = browser.subgroups && options.subgroups;
             self.name.clone_from(&browser.name);

@@ -132,7 +132,8 @@ impl Gpu {
         let mut description = describe(index, adapter);
         description.narrow(options);
         let has = &description.features;
-        let cooperative = has.cooperative_f32 || has.cooperative_f16 || has.cooperative_f16_8;
+        let mut kinds = Cooperative::ALL.into_iter();
+        let cooperative = kinds.any(|kind| has.cooperative(kind));
         let mut features = adapter.features() & Gpu::FEATURES;
         for (feature, wanted) in [
             (wgpu::Features::SHADER_F16, options.f16),
@@ -243,17 +244,13 @@ impl Gpu {
         let has = &self.description.features;
         let parts = variant.parts;
         let limits = &self.description.limits;
-        let matrices = |part: &&lantern_kernels::Part| match part.cooperative {
-            None => true,
-            Some(Cooperative::F32) => has.cooperative_f32,
-            Some(Cooperative::F16Side8) => has.cooperative_f16_8,
-            Some(Cooperative::F16) => has.cooperative_f16,
-        };
         let (min, max) = has.subgroup_size;
         let same = |lanes| (lanes, lanes) == (min, max);
         let among = |lanes| (min..=max).contains(&lanes);
         (has.subgroups || !parts.iter().any(|p| p.subgroups))
-            && parts.iter().all(matrices)
+            && variant
+                .cooperative()
+                .is_none_or(|kind| has.cooperative(kind))
             && (has.shader_f16 || !parts.iter().any(|p| p.f16))
             && variant.subgroup_size().is_none_or(same)
             && variant.get("SUBGROUP").is_none_or(among)

@@ -192,55 +192,37 @@ pub static F16X2_BITS: Part = Part::new("", include_str!("f16x2_bits.wgsl"));
 /// f16 as numbers by the built-in function: exact on adapters that run on the CPU.
 pub static F16X2_UNPACK: Part = Part::new("", include_str!("f16x2_unpack.wgsl"));
 
-/// Range of f16 in matrices: weights are stored W_SCALE times as large and activations as much smaller, so that activations
-/// up to a million fit, and products stay what they are.
-macro_rules! cooperative_f16 {
-    () => {
-        "alias tile = f16;
-const W_SCALE = 16.0;
-const TILE_MAX = 65504.0;
-"
+/// WGSL of matrices of a type and a size. Weights are stored W_SCALE times as large and activations as much smaller: as f16,
+/// activations up to a million fit, and products stay what they are.
+#[rustfmt::skip] // a text
+macro_rules! matrices {
+    ($matrix:literal of $factor:literal, side $side:literal, scale $scale:literal, max $max:literal) => {
+        concat!(
+            "\nalias tile = ", $factor, ";\n",
+            "alias Weights = ", $matrix, "<", $factor, ", A>; // of W: (rows, columns)\n",
+            "alias Tokens = ", $matrix, "<", $factor, ", B>;  // of X: (columns, tokens)\n",
+            "alias Results = ", $matrix, "<f32, C>; // (rows, tokens)\n",
+            "const SIDE = ", $side, "u;\n",
+            "const W_SCALE = ", $scale, ";\n",
+            "const TILE_MAX = ", $max, ";\n",
+        )
     };
 }
 
 /// Cooperative matrices of 8 × 8 f32.
 pub static COOPERATIVE_F32: Part = cooperative(
     Cooperative::F32,
-    "
-alias tile = f32;
-alias Weights = coop_mat8x8<f32, A>; // of W: (rows, columns)
-alias Tokens = coop_mat8x8<f32, B>;  // of X: (columns, tokens)
-alias Results = coop_mat8x8<f32, C>; // (rows, tokens)
-const SIDE = 8u;
-const W_SCALE = 1.0;
-const TILE_MAX = 3.0e38;
-",
+    matrices!("coop_mat8x8" of "f32", side 8, scale "1.0", max "3.0e38"),
 );
 /// Cooperative matrices of 8 × 8 f16, summed in f32.
 pub static COOPERATIVE_F16_8: Part = cooperative(
     Cooperative::F16Side8,
-    concat!(
-        "
-alias Weights = coop_mat8x8<f16, A>; // of W: (rows, columns)
-alias Tokens = coop_mat8x8<f16, B>;  // of X: (columns, tokens)
-alias Results = coop_mat8x8<f32, C>; // (rows, tokens)
-const SIDE = 8u;
-",
-        cooperative_f16!()
-    ),
+    matrices!("coop_mat8x8" of "f16", side 8, scale "16.0", max "65504.0"),
 );
 /// Cooperative matrices of 16 × 16 f16, summed in f32.
 pub static COOPERATIVE_F16: Part = cooperative(
     Cooperative::F16,
-    concat!(
-        "
-alias Weights = coop_mat16x16<f16, A>; // of W: (rows, columns)
-alias Tokens = coop_mat16x16<f16, B>;  // of X: (columns, tokens)
-alias Results = coop_mat16x16<f32, C>; // (rows, tokens)
-const SIDE = 16u;
-",
-        cooperative_f16!()
-    ),
+    matrices!("coop_mat16x16" of "f16", side 16, scale "16.0", max "65504.0"),
 );
 
 const fn cooperative(kind: Cooperative, source: &'static str) -> Part {
