@@ -2,7 +2,8 @@
 //! Measured with kernels that do nothing else, so that every other speed can be given as a share of it.
 
 use lantern_kernels::{
-    Shader, bytes_of_params, multiply_add, multiply_matrices, norm::NORM, parts::Scalar, read,
+    Kernel, Part, Shader, Variant, bytes_of_params, multiply_add, multiply_matrices, norm::NORM,
+    parts::Scalar, read,
 };
 use serde::{Deserialize, Serialize};
 use web_time::Instant;
@@ -83,39 +84,48 @@ impl Gpu {
     }
 
     async fn compute_ceiling(&self, scalar: Scalar) -> Result<f64> {
+        let params = bytes_of_params(&multiply_add::Params {
+            lanes: LANES,
+            m: 0.5,
+            b: 0.5,
+        });
+        let operations =
+            |variant: &Variant| f64::from(LANES) * f64::from(multiply_add::operations(variant));
         let kernel = &multiply_add::MULTIPLY_ADD;
-        let mut best = 0f64;
-        let y = self.storage("y", u64::from(LANES) * 4).await?;
-        for variant in self.verified(kernel) {
-            let shader = Shader::new(kernel, variant, &[scalar.part()], &[]);
-            let params = multiply_add::Params {
-                lanes: LANES,
-                m: 0.5,
-                b: 0.5,
-            };
-            let params = bytes_of_params(&params);
-            let ready = self.alone(&shader, &params, LANES, |_| (&y).into()).await?;
-            let operations = f64::from(LANES) * f64::from(multiply_add::operations(variant));
-            best = best.max(operations / self.seconds(&ready).await?);
-        }
-        Ok(best)
+        let best = self
+            .operations_ceiling(kernel, &[scalar.part()], &params, operations)
+            .await?;
+        Ok(best.unwrap_or(0.0))
     }
 
     async fn matrix_ceiling(&self) -> Result<Option<f64>> {
-        let kernel = &multiply_matrices::MULTIPLY_MATRICES;
-        let mut best: Option<f64> = None;
-        let y = self.storage("y", u64::from(LANES) * 4).await?;
-        for variant in self.verified(kernel) {
-            let shader = Shader::new(kernel, variant, &[], &[]);
-            let params = bytes_of_params(&multiply_matrices::Params {
-                lanes: LANES,
-                factor: 0.125,
-            });
-            let ready = self.alone(&shader, &params, LANES, |_| (&y).into()).await?;
+        let params = bytes_of_params(&multiply_matrices::Params {
+            lanes: LANES,
+            factor: 0.125,
+        });
+        let operations = |variant: &Variant| {
             let workgroups = LANES / variant.workgroup_size();
-            let operations =
-                f64::from(workgroups) * f64::from(multiply_matrices::operations(variant));
-            let speed = operations / self.seconds(&ready).await?;
+            f64::from(workgroups) * f64::from(multiply_matrices::operations(variant))
+        };
+        let kernel = &multiply_matrices::MULTIPLY_MATRICES;
+        self.operations_ceiling(kernel, &[], &params, operations)
+            .await
+    }
+
+    /// Operations a second of the fastest variant of a kernel that only computes, `LANES` lanes of it; none where none runs.
+    async fn operations_ceiling(
+        &self,
+        kernel: &'static Kernel,
+        parts: &[&'static Part],
+        params: &[u8],
+        operations: impl Fn(&Variant) -> f64,
+    ) -> Result<Option<f64>> {
+        let y = self.storage("y", u64::from(LANES) * 4).await?;
+        let mut best: Option<f64> = None;
+        for variant in self.verified(kernel) {
+            let shader = Shader::new(kernel, variant, parts, &[]);
+            let ready = self.alone(&shader, params, LANES, |_| (&y).into()).await?;
+            let speed = operations(variant) / self.seconds(&ready).await?;
             best = Some(best.map_or(speed, |best| best.max(speed)));
         }
         Ok(best)

@@ -1,6 +1,6 @@
 //! Where weights lie: tensors joined into matrices, and matrices split by rows where a binding limit asks for it.
 
-use lantern_kernels::{Format, Part};
+use lantern_kernels::Format;
 
 use crate::{
     Error, Gpu, Limit, Result,
@@ -148,11 +148,6 @@ impl Matrix {
     pub(crate) fn stored_bytes(&self) -> u64 {
         let pieces = self.pieces.iter();
         pieces.map(|&piece| self.planes(piece).1).sum()
-    }
-
-    /// The decoder's part.
-    pub(crate) fn part(&self) -> &'static Part {
-        &self.format.part
     }
 }
 

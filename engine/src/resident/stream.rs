@@ -2,7 +2,10 @@
 //! whenever a pass needs them, two on their way or computed with at any time. Rows of the embedding are read as tokens ask
 //! for them. What is computed is the same.
 
-use std::sync::{Mutex, MutexGuard};
+use std::{
+    ops::ControlFlow,
+    sync::{Mutex, MutexGuard},
+};
 
 use web_time::Instant;
 
@@ -314,7 +317,9 @@ impl Running<'_> {
             let matrix = &matrices[id];
             let piece = matrix.pieces[piece];
             matrix
-                .bring(&stream.file, piece, buffer, &mut upload)
+                .bring(&stream.file, piece, buffer, &mut upload, &mut |_, _| {
+                    ControlFlow::Continue(())
+                })
                 .await?;
         }
         stream.file.release();

@@ -136,14 +136,7 @@ impl Matrix {
         each: &mut Each<'_>,
     ) -> Result<Stored> {
         let buffer = self.make(gpu, piece).await?;
-        for (first, rows) in self.strips(piece) {
-            let bytes = self.gather(file, piece.row_start + first, rows).await?;
-            self.write(&bytes, (piece, first, rows), &buffer, upload)
-                .await?;
-            if each(&bytes, bytes.len() as u64).is_break() {
-                return Err(Error::Aborted);
-            }
-        }
+        self.bring(file, piece, &buffer, upload, each).await?;
         Ok(Stored::Buffer(buffer))
     }
 
@@ -200,18 +193,22 @@ impl Matrix {
         })
     }
 
-    /// Fills one piece in a buffer that is there.
+    /// Fills one piece in a buffer that is there; `each` sees the stored bytes, and breaking it ends in [`Error::Aborted`].
     pub(crate) async fn bring(
         &self,
         file: &ModelFile,
         piece: Piece,
         buffer: &Buffer,
         upload: &mut Upload<'_>,
+        each: &mut Each<'_>,
     ) -> Result<()> {
         for (first, rows) in self.strips(piece) {
             let bytes = self.gather(file, piece.row_start + first, rows).await?;
             self.write(&bytes, (piece, first, rows), buffer, upload)
                 .await?;
+            if each(&bytes, bytes.len() as u64).is_break() {
+                return Err(Error::Aborted);
+            }
         }
         Ok(())
     }

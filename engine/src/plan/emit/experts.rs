@@ -106,7 +106,7 @@ impl Emitter<'_> {
                 ("y", Binding::Tensor(product.y)),
                 ("expert_ids", Binding::Tensor(op.ids)),
             ];
-            let parts = [matrix.part(), epilogue_part(product.epilogue).part()];
+            let parts = [&matrix.format.part, epilogue_part(product.epilogue).part()];
             let shader = lowering.shader(&experts::EXPERTS, &parts, &[]);
             let what = format!("{} ({rows}×{cols})", matrix.name);
             let flow = self.flow(product.x, product.y);

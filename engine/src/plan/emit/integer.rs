@@ -46,7 +46,7 @@ impl Emitter<'_> {
         };
         let consts = [("X_LENGTH", padded(matrix.cols) / 32)];
         let epilogue = epilogue_part(product.epilogue).part();
-        let parts = [matrix.part(), x.part(), epilogue];
+        let parts = [&matrix.format.part, x.part(), epilogue];
         let shader = self.lowering.shader(kernel, &parts, &consts);
         let first = self.dispatches.len();
         self.pieces(&packed, &shader, |rows, cols, y_start| {
@@ -68,7 +68,7 @@ impl Emitter<'_> {
             return false;
         }
         let packed = self.quantise(product, false);
-        let part = self.lowering.matrix(product.matrix).part();
+        let part = &self.lowering.matrix(product.matrix).format.part;
         let parts = [part, epilogue_part(product.epilogue).part()];
         let shader = self.lowering.shader(kernel, &parts, &[]);
         self.matmul(&packed, &shader);

@@ -96,7 +96,7 @@ impl Emitter<'_> {
         }
         let lowering = self.lowering;
         let gpu = lowering.gpu;
-        let part = lowering.matrix(product.matrix).part();
+        let part = &lowering.matrix(product.matrix).format.part;
         let epilogue = epilogue_part(product.epilogue);
         let forced = |kernel| gpu.forced(kernel).is_some();
         let matrices = &matmul_cooperative::MATMUL_COOPERATIVE;
@@ -134,7 +134,7 @@ impl Emitter<'_> {
             (false, false) => X::Storage,
         };
         let parts = [
-            matrix.part(),
+            &matrix.format.part,
             input.part(),
             x.part(),
             epilogue_part(product.epilogue).part(),
@@ -182,7 +182,7 @@ impl Emitter<'_> {
         };
         let epilogue = epilogue_part(product.epilogue);
         let gates = epilogue.act().unwrap_or(Act::Silu);
-        let parts = [matrix.part(), xs.part(), gates.part()];
+        let parts = [&matrix.format.part, xs.part(), gates.part()];
         let consts = [("X_LENGTH", size as u32 / 16)];
         let shader = lowering.shader(&matmul_rows::MATMUL_ROWS, &parts, &consts);
         for token_start in (0..rows).step_by(matmul_rows::TOKENS as usize) {

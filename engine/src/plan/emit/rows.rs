@@ -40,7 +40,7 @@ impl Emitter<'_> {
                 ("weights", Binding::Weights(op.table, index)),
                 ("x", Binding::Tensor(output)),
             ];
-            let parts = [matrix.part(), lookup.part()];
+            let parts = [&matrix.format.part, lookup.part()];
             let shader = self.lowering.shader(&embed::EMBED, &parts, &[]);
             let what = format!("{} ({}×{cols})", matrix.name, piece.rows);
             let flow = format!("tokens → {}", self.word(output));
