@@ -7,7 +7,7 @@ use std::fmt::Write;
 
 use crate::{Shader, unroll};
 
-/// Where the text goes: dialects of WGSL differ in one line.
+/// Dialect of WGSL that a text is written in: they differ in one line, and in one argument where lanes come in a struct.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Target {
     /// naga: subgroup operations need no `enable` line, and it refuses one.

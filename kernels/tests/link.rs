@@ -389,7 +389,7 @@ fn every_shader_translates_to_spirv_msl_and_hlsl() {
     }
 }
 
-/// Whether it has no parts, or one that was not seen with its variant.
+/// Tells whether a shader has no parts, or one that was not seen with its variant.
 fn has_new_part(shader: &Shader, seen: &mut HashSet<(String, &'static Part)>) -> bool {
     let of = format!("{}.{}", shader.kernel.name, shader.variant.name);
     let parts = shader.parts.iter();

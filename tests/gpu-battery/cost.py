@@ -84,9 +84,9 @@ def splits(model):
 
 def main():
     print("# What an H200 should do\n")
-    print("Made by `tests/gpu-battery/cost.py`, which has the model of cost. The left half holds it against what was measured "
-          "at 94f3cba; the right half is a prediction for today's plans (matrices for prompts, attention in tiles, shares by "
-          "workgroups), to be held against the next visit.\n")
+    print("Made by `tests/gpu-battery/cost.py`, which has the model of cost. The left half holds it against what was\n"
+          "measured at 94f3cba; the right half is a prediction for today's plans (matrices for prompts, attention in tiles,\n"
+          "shares by workgroups), to be held against the next visit.\n")
     print("| model | test | depth | measured, tokens/s | model | off by | today, predicted |")
     print("|---|---|---|---|---|---|---|")
     worst = 0

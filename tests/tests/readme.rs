@@ -139,7 +139,7 @@ fn architecture(kind: &str, name: &str) -> String {
     text.unwrap().to_owned()
 }
 
-/// Where the lab ran Lantern, a row for each of its steps, from the file of its results.
+/// Table of where the lab ran Lantern, a row for each of its steps, from the file of its results.
 fn lab() -> String {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("results/lab.json");
     let text = fs::read_to_string(path).unwrap();

@@ -12,7 +12,7 @@ use super::{
     wanted,
 };
 
-/// Where each reader has a folder of inputs to begin with.
+/// Folder with a folder of inputs for each reader to begin with.
 const CORPUS: &str = "tests/fuzz/corpus";
 
 /// Counters at every branch, and the values that are compared there: what libFuzzer follows.
