@@ -34,10 +34,9 @@ fn main(at: Invocation, wg: Workgroup) {
         let met = stepped(v);
         sums += s.scale * row_dots(w_rows + group, met) + s.min * (total.x + total.y + total.z + total.w);
     }
-    let low = vec2f(reduce_sum(sums.x, at, wg), reduce_sum(sums.y, at, wg));
-    let high = vec2f(reduce_sum(sums.z, at, wg), reduce_sum(sums.w, at, wg));
+    sums = reduce_sum4(sums, at, wg);
     if at.lane % LANES_PER_ROW != 0u || !there { return; }
     let y_start = pair * params.y_stride + params.y_start;
-    epilogue(y_start, row, low);
-    epilogue(y_start, row + 2u, high);
+    epilogue(y_start, row, sums.xy);
+    epilogue(y_start, row + 2u, sums.zw);
 }

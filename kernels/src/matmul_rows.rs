@@ -1,19 +1,20 @@
-//! Matrix times matrix on adapters that run on the CPU, where workgroup memory and storage are slow to read.
+//! Matrix times matrix for up to eight tokens: small batches everywhere, and prompts on adapters that run on the CPU, where
+//! workgroup memory and storage are slow to read.
 
 use crate::{
     Call, Case, FORMATS, Kernel, Variant, bytes_of_params,
     call::activations,
     formats::FORMAT,
-    kernel::wide_grid,
     matvec, padded,
     parts::{
-        Act, Epilogue, F16X2_UNPACK, Input, REDUCE_NONE, ROWS, SUBGROUP, XS_ALONE, XS_SHARED, Xs,
+        Act, Epilogue, F16X2_BITS, F16X2_UNPACK, Input, REDUCE_NONE, ROWS, SUBGROUP, XS_ALONE,
+        XS_SHARED, XS_STAGED, Xs,
     },
     random::Random,
     tolerance,
 };
 
-/// Tokens of a dispatch.
+/// Tokens of a dispatch at most: as many as its constant `TOKENS` says, four or eight.
 pub const TOKENS: u32 = 8;
 
 /// The kernel; units are rows. The shader's constant `X_LENGTH` is 8 padded columns / 4.
@@ -26,27 +27,36 @@ pub static MATMUL_ROWS: Kernel = Kernel {
         Variant {
             name: "lanes4",
             parts: &[&SUBGROUP, &XS_SHARED, &F16X2_UNPACK],
-            consts: &[("WORKGROUP_SIZE", 4), ("ROWS", 8)],
+            consts: &[("WORKGROUP_SIZE", 4), ("LANES_PER_ROW", 1), ("ROWS", 8)],
             software: true,
         },
         Variant {
             name: "rows8",
             parts: &[&REDUCE_NONE, &XS_ALONE, &F16X2_UNPACK],
-            consts: &[("WORKGROUP_SIZE", 8), ("ROWS", 8)],
+            consts: &[("WORKGROUP_SIZE", 8), ("LANES_PER_ROW", 1), ("ROWS", 8)],
             software: true,
         },
         Variant {
             name: "rows4",
             parts: &[&REDUCE_NONE, &XS_ALONE, &F16X2_UNPACK],
-            consts: &[("WORKGROUP_SIZE", 8), ("ROWS", 4)],
+            consts: &[("WORKGROUP_SIZE", 8), ("LANES_PER_ROW", 1), ("ROWS", 4)],
             software: true,
+        },
+        Variant {
+            name: "staged16",
+            parts: &[&REDUCE_NONE, &XS_STAGED, &F16X2_BITS],
+            consts: &[
+                ("WORKGROUP_SIZE", 64),
+                ("LANES_PER_ROW", 16),
+                ("ROWS", 4),
+                ("WORKGROUP_BYTES", 18 << 10),
+            ],
+            software: false,
         },
     ],
     params: Params::FIELDS,
     outputs: &["y"],
-    grid: |shader, rows, _| {
-        wide_grid(rows.div_ceil(shader.constant("ROWS") * shader.constant("WORKGROUP_SIZE")))
-    },
+    grid: matvec::grid,
     reference,
     tolerance: tolerance::linear,
     cases: || Box::new(cases().into_iter()),
@@ -81,7 +91,7 @@ fn reference(call: &mut Call) {
     };
     let act = Act::of(&call.parts).expect("a part that activates gates");
     let epilogue = Epilogue::numbered(p.epilogue, act).expect("the number of an epilogue");
-    let end = call.words("rows")[0].min(p.token_start + TOKENS);
+    let end = call.words("rows")[0].min(p.token_start + call.constant("TOKENS"));
     for token in p.token_start..end {
         let results = matvec::products(call, &as_matvec, (token - p.token_start) as usize);
         let start = (token * p.y_stride + p.y_start) as usize;
@@ -101,7 +111,7 @@ fn cases() -> Vec<Case> {
             if (number + i) % 2 == 1 {
                 continue;
             }
-            for (rows, cols, some) in [(70, 576, 8), (133, 40, 3), (1, 32, 1)] {
+            for (rows, cols, some) in [(70, 576, 8), (133, 40, 3), (1, 32, 1), (9, 1056, 5)] {
                 let store = epilogue == Epilogue::Store;
                 let tokens = token_start + some;
                 let (odd, one) = (rows % 2 == 1 && !store, cols == 576 && i < 2);
@@ -118,7 +128,12 @@ fn cases() -> Vec<Case> {
                 let y_stride = padded(rows + 64);
                 let xs = [Xs::Uniform, Xs::Storage][usize::from(token_start == 8)];
                 case.parts = vec![&format.part, xs.part(), act.part()];
-                case.consts = vec![("X_LENGTH", TOKENS * padded(cols) / 4)];
+                let at_most = if some > 4 || i < 2 {
+                    TOKENS
+                } else {
+                    TOKENS / 2
+                };
+                case.consts = vec![("X_LENGTH", TOKENS * padded(cols) / 4), ("TOKENS", at_most)];
                 case.name = format!("{rows}×{cols} {epilogue:?} {some} from {token_start}");
                 case.params = bytes_of_params(&Params {
                     rows,

@@ -1,8 +1,9 @@
-// matmul_rows: Y = X W^T for eight tokens, for adapters that run on the CPU.
-// A lane has ROWS rows of W to itself, 4 or 8, and unpacks each group of 32 weights once for eight tokens.
-// Bound: reads weights once per eight tokens; 2 rows cols tokens operations.
+// matmul_rows: Y = X W^T for up to TOKENS tokens, four or eight.
+// LANES_PER_ROW lanes share ROWS rows of W, 4 or 8, and unpack each group of 32 weights once for all tokens; with
+// LANES_PER_ROW = 1, for adapters that run on the CPU, a lane has them to itself.
+// Bound: reads weights once; 2 rows cols tokens operations.
 // Compilers of such adapters take long for it: so one shader serves every epilogue, which is a parameter. Sockets: format, xs, gates;
-// group comes with the variant.
+// reduce and group come with the variant.
 
 struct Params { rows: u32, cols: u32, y_start: u32, y_stride: u32, token_start: u32, epilogue: u32 }
 
@@ -12,7 +13,8 @@ struct Params { rows: u32, cols: u32, y_start: u32, y_stride: u32, token_start: 
 @compute @workgroup_size(WORKGROUP_SIZE)
 fn main(at: Invocation, wg: Workgroup) {
     let groups = (params.cols + 31u) / 32u;
-    let row = ((wg.id.y * wg.count.x + wg.id.x) * WORKGROUP_SIZE + at.lane) * ROWS;
+    let index = (wg.id.y * wg.count.x + wg.id.x) * (WORKGROUP_SIZE / LANES_PER_ROW) + at.lane / LANES_PER_ROW;
+    let row = index * ROWS;
     let last = params.rows - 1u;
     let four = min(row, last) / 4u * groups;
     let w_rows = places(row, groups);
@@ -27,25 +29,29 @@ fn main(at: Invocation, wg: Workgroup) {
     var token5 = Results();
     var token6 = Results();
     var token7 = Results();
-    for (var group = 0u; group < groups; group++) {
+    let count = tokens_computed();
+    for (var first = 0u; first < groups; first += LANES_PER_ROW) {
+        x_begin(first, groups, count, at);
+        let own = first + at.lane % LANES_PER_ROW;
+        let group = min(own, groups - 1u); // past the end activations are 0
         let w = four_rows(four + group, w_rows + group);
         var next = Four();
         if ROWS == 8u { next = four_rows(next_four + group, next_rows + group); }
-        token0 = added(token0, w, next, x_group(group, at));
-        token1 = added(token1, w, next, x_group(group + groups, at));
-        token2 = added(token2, w, next, x_group(group + 2u * groups, at));
-        token3 = added(token3, w, next, x_group(group + 3u * groups, at));
-        token4 = added(token4, w, next, x_group(group + 4u * groups, at));
-        token5 = added(token5, w, next, x_group(group + 5u * groups, at));
-        token6 = added(token6, w, next, x_group(group + 6u * groups, at));
-        token7 = added(token7, w, next, x_group(group + 7u * groups, at));
+        token0 = added(token0, w, next, x_group(0u, own, groups, at));
+        if count > 1u { token1 = added(token1, w, next, x_group(1u, own, groups, at)); }
+        if count > 2u { token2 = added(token2, w, next, x_group(2u, own, groups, at)); }
+        if count > 3u { token3 = added(token3, w, next, x_group(3u, own, groups, at)); }
+        if count > 4u { token4 = added(token4, w, next, x_group(4u, own, groups, at)); }
+        if count > 5u { token5 = added(token5, w, next, x_group(5u, own, groups, at)); }
+        if count > 6u { token6 = added(token6, w, next, x_group(6u, own, groups, at)); }
+        if count > 7u { token7 = added(token7, w, next, x_group(7u, own, groups, at)); }
     }
     // One token after the other, for each is as much code as a group of its products.
-    let end = min(rows.count, params.token_start + 8u);
+    let end = min(rows.count, params.token_start + TOKENS);
     for (var token = params.token_start; token < end; token++) {
         let start = token * params.y_stride + params.y_start;
-        put_four(start, row, token0.low);
-        if ROWS == 8u { put_four(start, row + 4u, token0.high); }
+        put_four(start, row, row_sum4(token0.low, at), at);
+        if ROWS == 8u { put_four(start, row + 4u, row_sum4(token0.high, at), at); }
         token0 = token1;
         token1 = token2;
         token2 = token3;
@@ -91,7 +97,8 @@ fn products(w: Four, v: Group) -> vec4f {
     return vec4f(group_dot(w.p, v), group_dot(w.q, v), group_dot(w.r, v), group_dot(w.s, v));
 }
 
-fn put_four(start: u32, row: u32, v: vec4f) {
+fn put_four(start: u32, row: u32, v: vec4f, at: Invocation) {
+    if at.lane % LANES_PER_ROW != 0u { return; }
     if row < params.rows { put_two(start, row, v.xy); }
     if row + 2u < params.rows { put_two(start, row + 2u, v.zw); }
 }

@@ -9,8 +9,8 @@ use crate::{
     norm::rms_norm,
     padded,
     parts::{
-        Act, Epilogue, F16X2_BITS, F16X2_UNPACK, GROUP_ALONE, GROUP_SHARED, Input, REDUCE_NONE,
-        REDUCE_SUBGROUP, REDUCE_WORKGROUP, ROWS, SUBGROUP, X,
+        Act, Epilogue, F16X2_BITS, F16X2_UNPACK, GROUP_ALONE, GROUP_SHARED, GROUP_STAGED, Input,
+        REDUCE_NONE, REDUCE_SUBGROUP, REDUCE_WORKGROUP, ROWS, SUBGROUP, X,
     },
     pointwise::{gelu, silu},
     random::Random,
@@ -41,6 +41,29 @@ pub static MATVEC: Kernel = Kernel {
             parts: &[&REDUCE_NONE, &GROUP_ALONE, &F16X2_UNPACK],
             consts: &[("WORKGROUP_SIZE", 8), ("LANES_PER_ROW", 1), ("ROWS", 4)],
             software: true,
+        },
+        Variant {
+            name: "staged128",
+            parts: &[&REDUCE_SUBGROUP, &GROUP_STAGED, &F16X2_BITS],
+            consts: &[
+                ("WORKGROUP_SIZE", 128),
+                ("LANES_PER_ROW", 128),
+                ("ROWS", 8),
+                ("WORKGROUP_BYTES", 20 << 10),
+                ("COLS_MIN", 4096),
+            ],
+            software: false,
+        },
+        Variant {
+            name: "staged64",
+            parts: &[&REDUCE_SUBGROUP, &GROUP_STAGED, &F16X2_BITS],
+            consts: &[
+                ("WORKGROUP_SIZE", 64),
+                ("LANES_PER_ROW", 64),
+                ("ROWS", 8),
+                ("COLS_MIN", 2048),
+            ],
+            software: false,
         },
         Variant {
             name: "subgroup",
@@ -205,6 +228,7 @@ fn cases() -> Vec<Case> {
         }
         if format.name == "q4_1" {
             push((Input::Norm, Epilogue::Store), (9, 28_672, 2));
+            push((Input::Norm, Epilogue::Add), (9, 4_704, 2));
         }
         if format.block == 1 {
             push((Input::Norm, Epilogue::Store), (41, 40, 2));

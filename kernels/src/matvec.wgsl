@@ -1,6 +1,6 @@
 // matvec: y = W x for the last token of a pass.
-// LANES_PER_ROW lanes share four rows, each taking every LANES_PER_ROW-th group of 32 weights; with LANES_PER_ROW = 1 a lane has
-// ROWS rows of its own, a multiple of 4. Bound: reads every weight byte once.
+// LANES_PER_ROW lanes share ROWS rows, a multiple of 4, each taking every LANES_PER_ROW-th group of 32 weights; with
+// LANES_PER_ROW = 1 a lane has them to itself. Bound: reads every weight byte once.
 // Sockets: format, input, x, epilogue; reduce and group come with the variant.
 // Loops with constant ends are unrolled.
 
@@ -25,9 +25,11 @@ fn main(at: Invocation, wg: Workgroup) {
         rows[k] = places(row + 4u * k);
     }
     var squares = 0.0;
-    for (var group = group_first(at); group < GROUPS; group += LANES_PER_ROW) {
-        let v = x_group(start + group, group, at);
+    for (var first = 0u; first < GROUPS; first += LANES_PER_ROW) {
+        let own = first + at.lane % LANES_PER_ROW;
+        let v = x_group(start, own, at);
         squares += v.squares;
+        let group = min(own, GROUPS - 1u); // past the end activations are 0
         for (var k = 0u; k < ROWS / 4u; k++) {
             sums[k] += products(fours[k] + group, rows[k] + group, v);
         }
@@ -35,9 +37,8 @@ fn main(at: Invocation, wg: Workgroup) {
 
     let scale = input_scale(squares, at, wg);
     for (var k = 0u; k < ROWS / 4u; k++) {
-        let low = vec2f(reduce_sum(sums[k].x, at, wg), reduce_sum(sums[k].y, at, wg)) * scale;
-        let high = vec2f(reduce_sum(sums[k].z, at, wg), reduce_sum(sums[k].w, at, wg)) * scale;
-        put(row + 4u * k, low, high, at.lane % LANES_PER_ROW == 0u);
+        let v = reduce_sum4(sums[k], at, wg) * scale;
+        put(row + 4u * k, v.xy, v.zw, at.lane % LANES_PER_ROW == 0u);
     }
 }
 
@@ -61,4 +62,10 @@ struct Activations {
     weighed: Group,
     total: f32, // for the min that a group's weights share
     squares: f32,
+}
+
+// A group as the weights meet it, with its sum.
+fn activations(v: Group, squares: f32) -> Activations {
+    let total = v.a + v.b + v.c + v.d + v.e + v.f + v.g + v.h;
+    return Activations(stepped(v), total.x + total.y + total.z + total.w, squares);
 }

@@ -29,9 +29,8 @@ fn main(at: Invocation, wg: Workgroup) {
         sums += s.scale * (v.scale * vec4f(whole)) + s.min * v.total;
     }
 
-    let low = vec2f(reduce_sum(sums.x, at, wg), reduce_sum(sums.y, at, wg));
-    let high = vec2f(reduce_sum(sums.z, at, wg), reduce_sum(sums.w, at, wg));
+    sums = reduce_sum4(sums, at, wg);
     if at.lane % LANES_PER_ROW != 0u { return; }
-    if row < params.rows { epilogue(params.y_start, row, low); }
-    if row + 2u < params.rows { epilogue(params.y_start, row + 2u, high); }
+    if row < params.rows { epilogue(params.y_start, row, sums.xy); }
+    if row + 2u < params.rows { epilogue(params.y_start, row + 2u, sums.zw); }
 }

@@ -79,7 +79,8 @@ fn shaders(kernel: &'static Kernel) -> Vec<Shader> {
             &[("KEY_DIM", 12), ("VALUE_DIM", 37)],
         ],
         "attention_combine" => &[&[("HEAD_DIM", 64), ("KV_SPLITS", 4)]],
-        "matvec" | "matmul_rows" | "matvec_integer" | "quantise" => &[&[("X_LENGTH", 64)]],
+        "matvec" | "matvec_integer" | "quantise" => &[&[("X_LENGTH", 64)]],
+        "matmul_rows" => &[&[("X_LENGTH", 64), ("TOKENS", 8)]],
         _ => &[&[]],
     };
     consts

@@ -38,7 +38,7 @@ fn width(kind: &str) -> Option<u32> {
         "vec2f" | "vec2u" => 2,
         "vec4f" | "vec4u" => 4,
         "Packed" => 20,
-        "Group" => 32,
+        "Group" | "Fours" => 32,
         _ => return None,
     })
 }

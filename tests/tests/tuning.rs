@@ -32,7 +32,7 @@ fn names_of_no_variant_are_refused() {
     let faulty = |fault: &str| refused(GpuOptions::default().faults(vec![fault.to_owned()]));
     let said = faulty("matvec.rows_4");
     assert!(
-        said.contains("\"matvec.rows_4\"") && said.contains("rows4, rows8, subgroup"),
+        said.contains("\"matvec.rows_4\"") && said.contains("rows4, rows8, staged128"),
         "{said}"
     );
     for fault in ["matvek.rows4", "rows4", ""] {

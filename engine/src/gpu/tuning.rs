@@ -68,12 +68,20 @@ impl Gpu {
         self.trials().insert(name, wrong);
     }
 
-    /// The variant of `kernel` for a shape: one that was asked for, else the one that was tuned for, else the default.
-    pub(crate) fn variant_for(&self, kernel: &'static Kernel, shape: &str) -> &'static Variant {
+    /// The variant of `kernel` for a shape, of `cols` columns where that matters: one that was asked for, else the one that
+    /// was tuned for, else the default.
+    pub(crate) fn variant_for(
+        &self,
+        kernel: &'static Kernel,
+        shape: &str,
+        cols: u32,
+    ) -> &'static Variant {
         let choice = || self.choices().get(shape).cloned();
         let tuned = || choice().and_then(|name| self.verified(kernel).find(|v| v.name == name));
+        let wide = |v: &&Variant| v.get("COLS_MIN").is_none_or(|min| min <= cols);
         self.forced(kernel)
             .or_else(tuned)
+            .or_else(|| self.preferred(kernel).find(wide))
             .unwrap_or_else(|| self.variant(kernel))
     }
 

@@ -45,6 +45,12 @@ pub const LONG: u32 = 512;
 /// Rows whose logits are computed at once where those of all are wanted.
 pub const ALL_LOGITS_ROWS: u32 = 16;
 
+/// Rows of a small batch at most, which has a plan of its own. On a GPU tiles of 64 rows cost more up to about so many; an
+/// adapter on the CPU takes rows in eights, or in fours where there are no more.
+pub fn small_rows(gpu: &Gpu) -> u32 {
+    if gpu.software() { 4 } else { 16 }
+}
+
 /// Lowers graphs of one model, for one width.
 pub(crate) struct Lowering<'a> {
     /// Picks variants.
@@ -74,6 +80,17 @@ impl Lowering<'_> {
         consts: &[(&'static str, u32)],
     ) -> Shader {
         shader(self.gpu, kernel, parts, consts)
+    }
+
+    /// A kernel of a linear layer with `cols` columns, likewise.
+    pub(super) fn linear_shader(
+        &self,
+        kernel: &'static Kernel,
+        parts: &[&'static Part],
+        consts: &[(&'static str, u32)],
+        cols: u32,
+    ) -> Shader {
+        shader_of_width(self.gpu, kernel, parts, consts, cols)
     }
 
     pub(super) fn exact(&self) -> bool {
@@ -133,8 +150,18 @@ pub(super) fn shader(
     parts: &[&'static Part],
     consts: &[(&'static str, u32)],
 ) -> Shader {
+    shader_of_width(gpu, kernel, parts, consts, u32::MAX)
+}
+
+fn shader_of_width(
+    gpu: &Gpu,
+    kernel: &'static Kernel,
+    parts: &[&'static Part],
+    consts: &[(&'static str, u32)],
+    cols: u32,
+) -> Shader {
     let first = Shader::new(kernel, gpu.variant(kernel), parts, consts);
-    let variant = gpu.variant_for(kernel, &first.shape());
+    let variant = gpu.variant_for(kernel, &first.shape(), cols);
     Shader { variant, ..first }
 }
 

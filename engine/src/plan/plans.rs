@@ -7,7 +7,7 @@ use lantern_kernels::{Shader, argmax, bytes_of_params, sample};
 use super::{
     cost::Cost,
     dispatch::{Binding, Dispatch, Plan},
-    lowering::{Lowering, Width, shader, splits},
+    lowering::{Lowering, Width, shader, small_rows, splits},
 };
 use crate::{
     Gpu, Precision,
@@ -53,6 +53,8 @@ pub struct Plans {
     pub decode_long: Option<Arc<Plan>>,
     /// Many rows, with the logits of all, or of the last, as sections.
     pub prefill: Arc<Plan>,
+    /// A small batch of rows, likewise, where that is another plan.
+    pub small: Option<Arc<Plan>>,
     /// The likeliest token.
     pub greedy: Arc<Plan>,
     /// A token by chance.
@@ -65,8 +67,8 @@ impl Plans {
     /// Every plan.
     pub fn all(&self) -> impl Iterator<Item = &Plan> {
         let decode = [&self.decode].into_iter().chain(&self.decode_long);
-        let all = decode.chain([&self.prefill, &self.greedy, &self.sample]);
-        all.map(|plan| &**plan)
+        let rows = decode.chain([&self.prefill]).chain(&self.small);
+        rows.chain([&self.greedy, &self.sample]).map(|plan| &**plan)
     }
 
     /// Every dispatch.
@@ -99,10 +101,14 @@ impl Builder<'_> {
             vocab_size: self.config.vocab_size,
             ..sample::Params::default()
         };
+        // An adapter on the CPU compiles for long: there a prompt's few rows are not worth a plan, those of many users are.
+        let small = (!self.gpu.software() || self.sequences > 1)
+            .then(|| self.prefill_batch.min(small_rows(self.gpu)));
         Plans {
             decode: self.pass(Width::Decode).into(),
             decode_long: self.splits().then(|| self.pass(Width::DecodeLong).into()),
             prefill: self.pass(Width::Prefill(self.prefill_batch)).into(),
+            small: small.map(|rows| self.pass(Width::Prefill(rows)).into()),
             greedy: self.greedy().into(),
             sample: self.sample(&neutral).into(),
             states: self.states(),

@@ -76,6 +76,8 @@ pub(super) struct Compiled {
     pub decode_long: Option<CompiledPlan>,
     /// Many rows.
     pub prefill: CompiledPlan,
+    /// A small batch, where that is another plan.
+    pub small: Option<CompiledPlan>,
     /// The likeliest token.
     pub greedy: CompiledPlan,
     /// A token by chance.
@@ -98,13 +100,15 @@ impl Compiled {
             loras,
         };
         let compile = async |plan: &Arc<Plan>| CompiledPlan::new(gpu, plan.clone(), &bound).await;
+        let maybe = async |plan: &Option<Arc<Plan>>| match plan {
+            Some(plan) => compile(plan).await.map(Some),
+            None => Ok(None),
+        };
         Ok(Compiled {
             decode: compile(&plans.decode).await?,
-            decode_long: match &plans.decode_long {
-                Some(plan) => Some(compile(plan).await?),
-                None => None,
-            },
+            decode_long: maybe(&plans.decode_long).await?,
             prefill: compile(&plans.prefill).await?,
+            small: maybe(&plans.small).await?,
             greedy: compile(&plans.greedy).await?,
             sample: compile(&plans.sample).await?,
             activations,

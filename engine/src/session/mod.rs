@@ -148,6 +148,14 @@ impl Session {
             .unwrap_or(&self.compiled.decode)
     }
 
+    /// The plan of a pass of `rows` rows.
+    fn plan_of(&self, rows: u32) -> &CompiledPlan {
+        let small = self.compiled.small.as_ref();
+        small
+            .filter(|small| rows <= small.plan.rows)
+            .unwrap_or(&self.compiled.prefill)
+    }
+
     /// A pass of `rows` rows, from tokens or from rows that were given, with the logits of the last where wanted.
     fn prefill_segments(&self, rows: u32, embedded: bool, logits: bool) -> Vec<Segment<'_>> {
         let sections = [
@@ -155,7 +163,7 @@ impl Session {
             Some(Section::Body),
             logits.then_some(Section::LastLogits),
         ];
-        let segment = |section| Segment::section(&self.compiled.prefill, section, rows);
+        let segment = |section| Segment::section(self.plan_of(rows), section, rows);
         sections.into_iter().flatten().map(segment).collect()
     }
 

@@ -307,7 +307,7 @@ impl Session {
                 *to = from / config.scales.residual;
             }
         }
-        let buffer = self.compiled.prefill.plan.embedded;
+        let buffer = self.plan_of(count as u32).plan.embedded;
         let buffer = buffer.expect("a pass begins with embedded rows");
         let buffer = &self.compiled.activations[buffer];
         let gpu = &self.model.gpu;
@@ -328,8 +328,8 @@ impl Session {
             Section::AllLogits,
             Section::LastLogits,
         ];
-        let prefill = &self.compiled.prefill;
-        let segment = |section| Segment::section(prefill, section, count as u32);
+        let plan = self.plan_of(count as u32);
+        let segment = |section| Segment::section(plan, section, count as u32);
         sections.map(segment).into()
     }
 

@@ -130,7 +130,10 @@ fn dispatches(model: &Loaded) -> Vec<(Dispatch, u32)> {
     let plans = model.plans();
     let mut seen = BTreeSet::new();
     let mut found = Vec::new();
-    for plan in [&plans.decode, &plans.prefill] {
+    for plan in [&plans.decode, &plans.prefill]
+        .into_iter()
+        .chain(&plans.small)
+    {
         for dispatch in &plan.dispatches {
             let choice = model.gpu.preferred(dispatch.shader.kernel).count() > 1;
             let timed = dispatch.section != Section::AllLogits;

@@ -2,6 +2,9 @@
 // registers without being asked.
 struct Group { a: vec4f, b: vec4f, c: vec4f, d: vec4f, e: vec4f, f: vec4f, g: vec4f, h: vec4f }
 
+// A Group in memory, where its parts can be told by number.
+alias Fours = array<vec4f, 8>;
+
 // Sum of the products of neighbours.
 fn group_dot(w: Group, x: Group) -> f32 {
     var sum = w.a * x.a;

@@ -3,8 +3,8 @@
 
 fn x_of_lane(place: u32, lane: u32) -> OfLane {
     return OfLane(
-        vec4f(x[place].a[lane], x[place].b[lane], x[place].c[lane], x[place].d[lane]),
-        vec4f(x[place].e[lane], x[place].f[lane], x[place].g[lane], x[place].h[lane]));
+        vec4f(x[place][0][lane], x[place][1][lane], x[place][2][lane], x[place][3][lane]),
+        vec4f(x[place][4][lane], x[place][5][lane], x[place][6][lane], x[place][7][lane]));
 }
 
 // Group that the four lanes have together.

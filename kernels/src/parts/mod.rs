@@ -132,6 +132,7 @@ struct Invocation {
     @builtin(local_invocation_index) lane: u32,
 }
 fn reduce_sum(v: f32, at: Invocation, wg: Workgroup) -> f32 { return v; }
+fn reduce_sum4(v: vec4f, at: Invocation, wg: Workgroup) -> vec4f { return v; }
 ",
 );
 /// Reduction by a tree in workgroup memory.
@@ -161,29 +162,65 @@ struct Invocation {
 };
 
 /// The activations of a group that `matvec` reads, every lane by itself.
-pub static GROUP_ALONE: Part = Part::new("", include_str!("group_alone.wgsl"));
+pub static GROUP_ALONE: Part = Part {
+    uses: &[&X_OF],
+    ..Part::new("", include_str!("group_alone.wgsl"))
+};
 /// The activations of a group that `matvec` reads, by the four lanes of a subgroup together.
 pub static GROUP_SHARED: Part = Part {
     uses: &[&LANES_SHARE],
     ..Part::new("", include_str!("group_shared.wgsl"))
 };
+/// The activations of a group that `matvec` reads, by the lanes of a workgroup together, which have one set of rows.
+pub static GROUP_STAGED: Part = Part {
+    uses: &[&STAGE],
+    ..Part::new("", include_str!("group_staged.wgsl"))
+};
 /// The activations of a group that `matmul_rows` reads, every lane by itself.
-pub static XS_ALONE: Part = Part::new(
-    "",
-    "
-fn x_group(place: u32, at: Invocation) -> Group { return x[place]; }
-",
-);
-/// The activations of a group that `matmul_rows` reads, by the four lanes of a subgroup together.
-pub static XS_SHARED: Part = Part {
-    uses: &[&LANES_SHARE],
+pub static XS_ALONE: Part = Part {
+    uses: &[&X_OF, &XS_DIRECT],
     ..Part::new(
         "",
         "
-fn x_group(place: u32, at: Invocation) -> Group { return all_lanes(x_of_lane(place, at.lane)); }
+fn x_group(token: u32, group: u32, groups: u32, at: Invocation) -> Group { return x_of(token * groups + group); }
 ",
     )
 };
+/// The activations of a group that `matmul_rows` reads, by the four lanes of a subgroup together.
+pub static XS_SHARED: Part = Part {
+    uses: &[&LANES_SHARE, &XS_DIRECT],
+    ..Part::new(
+        "",
+        "
+fn x_group(token: u32, group: u32, groups: u32, at: Invocation) -> Group {
+    return all_lanes(x_of_lane(token * groups + group, at.lane));
+}
+",
+    )
+};
+/// The activations that `matmul_rows` reads, by the lanes of a workgroup together.
+pub static XS_STAGED: Part = Part::new("", include_str!("xs_staged.wgsl"));
+/// Activations of `matmul_rows` that stay where they are, for lanes with rows of their own; all tokens are computed,
+/// for a branch would cost more.
+static XS_DIRECT: Part = Part::new(
+    "",
+    "
+fn x_begin(first: u32, groups: u32, count: u32, at: Invocation) {}
+fn tokens_computed() -> u32 { return TOKENS; }
+fn row_sum4(v: vec4f, at: Invocation) -> vec4f { return v; }
+",
+);
+/// Activations of a group, read by one lane.
+static X_OF: Part = Part::new(
+    "",
+    "
+fn x_of(place: u32) -> Group {
+    return Group(x[place][0], x[place][1], x[place][2], x[place][3], x[place][4], x[place][5], x[place][6], x[place][7]);
+}
+",
+);
+/// Workgroup memory by which lanes hand activations to each other.
+static STAGE: Part = Part::new("", include_str!("stage.wgsl"));
 /// How the four lanes of a [`SUBGROUP`] read activations together.
 static LANES_SHARE: Part = Part::new("", include_str!("lanes_share.wgsl"));
 

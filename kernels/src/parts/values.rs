@@ -24,6 +24,7 @@ static INPUT_PLAIN: Part = Part::new(
     "",
     "
 fn input_weigh(x: Group, i: u32) -> Group { return x; }
+fn input_weigh_four(x: vec4f, four: u32) -> vec4f { return x; }
 fn input_weigh_lane(x: OfLane, i: u32, lane: u32) -> OfLane { return x; }
 fn input_square(x: vec4f) -> f32 { return 0.0; }
 fn input_scale(squares: f32, at: Invocation, wg: Workgroup) -> f32 { return 1.0; }
@@ -38,12 +39,12 @@ static INPUT_NORM_UNIFORM: Part = Part {
     ..Part::new("norm_uniform", include_str!("input_norm.wgsl"))
 };
 static NORM_STORAGE: Part = Part::new("", "
-@group(0) @binding(6) var<storage, read> norm_weight: array<Group, X_LENGTH / 8u>; // (padded cols / 32)
+@group(0) @binding(6) var<storage, read> norm_weight: array<Fours, X_LENGTH / 8u>; // (padded cols / 32)
 ");
 static NORM_UNIFORM: Part = Part::new(
     "",
     "
-@group(0) @binding(6) var<uniform> norm_weight: array<Group, X_LENGTH / 8u>; // (padded cols / 32)
+@group(0) @binding(6) var<uniform> norm_weight: array<Fours, X_LENGTH / 8u>; // (padded cols / 32)
 ",
 );
 
@@ -65,17 +66,18 @@ socket! { X, "x":
     Uniform => X_UNIFORM,
 }
 
+// Parts of a group have a place each, and a group is one element of x: compilers that check indices then check one.
 static X_STORAGE: Part = Part::new(
     "",
     "
-@group(0) @binding(3) var<storage, read> x: array<Group>; // (tokens, padded cols / 32)
+@group(0) @binding(3) var<storage, read> x: array<Fours>; // (tokens, padded cols / 32)
 fn x_start(length: u32) -> u32 { return (rows.count - 1u) * length; }
 ",
 );
 static X_SINGLE: Part = Part::new(
     "single",
     "
-@group(0) @binding(3) var<storage, read> x: array<Group, X_LENGTH / 8u>; // (padded cols / 32)
+@group(0) @binding(3) var<storage, read> x: array<Fours, X_LENGTH / 8u>; // (padded cols / 32)
 fn x_start(length: u32) -> u32 { return 0u; }
 ",
 );
@@ -83,7 +85,7 @@ fn x_start(length: u32) -> u32 { return 0u; }
 static X_UNIFORM: Part = Part::new(
     "uniform",
     "
-@group(0) @binding(3) var<uniform> x: array<Group, X_LENGTH / 8u>; // (padded cols / 32)
+@group(0) @binding(3) var<uniform> x: array<Fours, X_LENGTH / 8u>; // (padded cols / 32)
 fn x_start(length: u32) -> u32 { return 0u; }
 ",
 );
@@ -103,11 +105,11 @@ socket! { Xs, "xs":
 }
 
 static XS_STORAGE: Part = Part::new("", "
-@group(0) @binding(3) var<storage, read> x: array<Group, X_LENGTH / 8u>; // (8, padded cols / 32): of eight tokens
+@group(0) @binding(3) var<storage, read> x: array<Fours, X_LENGTH / 8u>; // (8, padded cols / 32): of eight tokens
 ");
 // Activations of eight tokens in a uniform buffer: llvmpipe reads those many times faster at a shared index.
 static XS_UNIFORM: Part = Part::new("uniform", "
-@group(0) @binding(3) var<uniform> x: array<Group, X_LENGTH / 8u>; // (8, padded cols / 32): of eight tokens
+@group(0) @binding(3) var<uniform> x: array<Fours, X_LENGTH / 8u>; // (8, padded cols / 32): of eight tokens
 ");
 
 /// 32 activations as bytes, and their products with 32 weights. Browsers may lack these: WGSL's language extension

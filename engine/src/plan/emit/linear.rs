@@ -11,7 +11,7 @@ use crate::{
     plan::{
         cost::Cost,
         dispatch::Binding,
-        lowering::Width,
+        lowering::{Width, small_rows},
         step::{Epilogue, FusedNorm, Step},
     },
 };
@@ -102,11 +102,13 @@ impl Emitter<'_> {
         let matrices = &matmul_cooperative::MATMUL_COOPERATIVE;
         // An adapter on the CPU has them to try kernels by: its own way is several times as fast.
         let cooperative = forced(matrices) || gpu.has_variant(matrices) && !gpu.software();
-        if !lowering.exact() && cooperative && !forced(&matmul::MATMUL) {
+        let few = rows <= small_rows(gpu) || gpu.software();
+        let by_rows = few && gpu.has_variant(&matmul_rows::MATMUL_ROWS) && !forced(matrices);
+        if by_rows && !forced(&matmul::MATMUL) {
+            self.matmul_rows(product, rows);
+        } else if !lowering.exact() && cooperative && !forced(&matmul::MATMUL) {
             let shader = lowering.shader(matrices, &[part, epilogue.part()], &[]);
             self.matmul(product, &shader);
-        } else if gpu.has_variant(&matmul_rows::MATMUL_ROWS) && !forced(&matmul::MATMUL) {
-            self.matmul_rows(product, rows);
         } else {
             let parts = [part, epilogue.part(), lowering.scalar().part()];
             let shader = lowering.shader(&matmul::MATMUL, &parts, &[]);
@@ -140,7 +142,7 @@ impl Emitter<'_> {
             epilogue_part(product.epilogue).part(),
         ];
         let consts = [("X_LENGTH", padded(matrix.cols) / 4)];
-        let shader = lowering.shader(&matvec::MATVEC, &parts, &consts);
+        let shader = lowering.linear_shader(&matvec::MATVEC, &parts, &consts, matrix.cols);
         let eps = product.norm.map_or(0.0, |norm| norm.eps);
         let first = self.dispatches.len();
         self.pieces(product, &shader, |rows, cols, y_start| {
@@ -169,7 +171,7 @@ impl Emitter<'_> {
         });
     }
 
-    /// One dispatch for every eight rows.
+    /// One dispatch for every eight rows, or for four where there are no more.
     fn matmul_rows(&mut self, product: &Product, rows: u32) {
         let lowering = self.lowering;
         let y_stride = self.stride(product.y);
@@ -183,9 +185,16 @@ impl Emitter<'_> {
         let epilogue = epilogue_part(product.epilogue);
         let gates = epilogue.act().unwrap_or(Act::Silu);
         let parts = [&matrix.format.part, xs.part(), gates.part()];
-        let consts = [("X_LENGTH", size as u32 / 16)];
-        let shader = lowering.shader(&matmul_rows::MATMUL_ROWS, &parts, &consts);
-        for token_start in (0..rows).step_by(matmul_rows::TOKENS as usize) {
+        let half = matmul_rows::TOKENS / 2;
+        let tokens = if rows <= half && lowering.gpu.software() {
+            half
+        } else {
+            matmul_rows::TOKENS
+        };
+        let consts = [("X_LENGTH", size as u32 / 16), ("TOKENS", tokens)];
+        let kernel = &matmul_rows::MATMUL_ROWS;
+        let shader = lowering.linear_shader(kernel, &parts, &consts, matrix.cols);
+        for token_start in (0..rows).step_by(tokens as usize) {
             let first = self.dispatches.len();
             self.pieces(product, &shader, |rows, cols, y_start| {
                 bytes_of_params(&matmul_rows::Params {
@@ -201,7 +210,7 @@ impl Emitter<'_> {
             self.set_x_range(first, Some((start, size)));
             for dispatch in &mut self.dispatches[first..] {
                 dispatch.token_start = token_start;
-                dispatch.cost.tokens = Some(matmul_rows::TOKENS);
+                dispatch.cost.tokens = Some(tokens);
             }
         }
     }
