@@ -16,10 +16,10 @@ struct Params { rows: u32, cols: u32, row_start: u32, piece_rows: u32, top_k: u3
 @compute @workgroup_size(WORKGROUP_SIZE)
 fn main(at: Invocation, wg: Workgroup) {
     let pair = wg.id.y;
-    if pair >= rows.count * params.top_k { return; }
     let groups = (params.cols + 31u) / 32u;
     let row = (wg.id.x * (WORKGROUP_SIZE / LANES_PER_ROW) + at.lane / LANES_PER_ROW) * 4u; // of the expert
     let first = expert_ids[pair] * params.rows + row;                 // of the matrix
+    // Without a return, which would cost llvmpipe what it knows of indices that all lanes share.
     let there = row < params.rows && first >= params.row_start && first < params.row_start + params.piece_rows;
     let place = select(0u, first - params.row_start, there);      // of the piece
     let start = select(pair / params.top_k, pair, params.x_each == 1u) * groups;

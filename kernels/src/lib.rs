@@ -38,6 +38,7 @@ pub mod matvec;
 pub mod matvec_integer;
 pub mod moe_combine;
 pub mod moe_route;
+pub mod moe_sort;
 pub mod multiply_add;
 pub mod multiply_matrices;
 pub mod noise;
@@ -79,6 +80,7 @@ pub const ALL: &[&Kernel] = &[
     &attention_tiles::ATTENTION_TILES,
     &attention_combine::ATTENTION_COMBINE,
     &moe_route::MOE_ROUTE,
+    &moe_sort::MOE_SORT,
     &experts::EXPERTS,
     &conv::CONV,
     &delta_net::DELTA_NET,

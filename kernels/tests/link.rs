@@ -19,6 +19,13 @@ use naga::{
     valid::{Capabilities, ModuleInfo, ValidationFlags, Validator},
 };
 
+const MATMUL_ROWS: [(&str, u32); 4] = [
+    ("X_LENGTH", 64),
+    ("TOKENS", 8),
+    ("TOP_K", 8),
+    ("EXPERTS", 128),
+];
+
 fn shaders(kernel: &'static Kernel) -> Vec<Shader> {
     let consts: &[&[(&str, u32)]] = match kernel.name {
         "rope" => &[
@@ -80,7 +87,7 @@ fn shaders(kernel: &'static Kernel) -> Vec<Shader> {
         ],
         "attention_combine" => &[&[("HEAD_DIM", 64), ("KV_SPLITS", 4)]],
         "matvec" | "matvec_integer" | "quantise" => &[&[("X_LENGTH", 64)]],
-        "matmul_rows" => &[&[("X_LENGTH", 64), ("TOKENS", 8)]],
+        "matmul_rows" => &[&MATMUL_ROWS],
         _ => &[&[]],
     };
     consts

@@ -10,7 +10,7 @@ use lantern_kernels::{
 };
 
 /// Words of shapes beside the kernels' parameters, which end in `stride` as a rule, and constants, in capitals.
-const WORDS: [&str; 16] = [
+const WORDS: [&str; 17] = [
     "tokens",      // rows of the pass
     "rows",        // of a matrix, or of a piece of one
     "cols",        // of a matrix, as it is
@@ -24,6 +24,7 @@ const WORDS: [&str; 16] = [
     "channels",
     "context",
     "pairs",
+    "tiles", // of pairs of token and expert, those of one expert
     "value_heads",
     "lanes",
     "run_bytes",
@@ -252,7 +253,7 @@ fn data_of_cases_is_as_long_as_shapes_say() {
 type End = (&'static str, &'static str);
 
 /// Outputs of kernels, and the bindings that read them.
-const FLOWS: [(End, &[End]); 13] = [
+const FLOWS: [(End, &[End]); 15] = [
     (("rope", "keys"), &KEYS),
     (("rope", "values"), &VALUES),
     (("store", "keys"), &KEYS),
@@ -265,7 +266,15 @@ const FLOWS: [(End, &[End]); 13] = [
         ("quantise", "packed"),
         &[("matvec_integer", "x"), ("matmul_integer", "x")],
     ),
-    (("moe_route", "expert_ids"), &[("experts", "expert_ids")]),
+    (
+        ("moe_route", "expert_ids"),
+        &[("experts", "expert_ids"), ("moe_sort", "expert_ids")],
+    ),
+    (("moe_sort", "tiles"), &[("matmul_rows", "tiles")]),
+    (
+        ("moe_sort", "sorted_pairs"),
+        &[("matmul_rows", "sorted_pairs")],
+    ),
     (
         ("moe_route", "expert_weights"),
         &[("moe_combine", "expert_weights")],

@@ -171,7 +171,7 @@ fn files_for(kernel: &str) -> (&'static str, &'static [&'static str]) {
     match kernel {
         "matvec" | "matmul" => ("formats", &FORMATS[..9]),
         "matvec_integer" | "matmul_integer" => ("formats", &FORMATS[3..9]),
-        "moe_route" => ("families", &["mixtral"]),
+        "moe_route" | "moe_sort" => ("families", &["mixtral"]),
         "delta_net" => ("families-2026", &["qwen35"]),
         _ => ("formats", &FORMATS[4..5]),
     }

@@ -7,7 +7,7 @@ mod values;
 pub use cache::{Cache, Cells, Ending, Mask, RopeStyle, Scores};
 pub use values::{
     Act, Activation, Epilogue, Input, Lookup, NormResult, OutputGate, PACKED, PackedX, Shift,
-    Statistics, X, Xs,
+    Statistics, Tokens, X, Xs,
 };
 
 use crate::{Cooperative, Part, Socket};
@@ -182,7 +182,9 @@ pub static XS_ALONE: Part = Part {
     ..Part::new(
         "",
         "
-fn x_group(token: u32, group: u32, groups: u32, at: Invocation) -> Group { return x_of(token * groups + group); }
+fn x_group(token: u32, group: u32, groups: u32, tile: Tile, at: Invocation) -> Group {
+    return x_of(x_row(token, tile) * groups + group);
+}
 ",
     )
 };
@@ -192,8 +194,8 @@ pub static XS_SHARED: Part = Part {
     ..Part::new(
         "",
         "
-fn x_group(token: u32, group: u32, groups: u32, at: Invocation) -> Group {
-    return all_lanes(x_of_lane(token * groups + group, at.lane));
+fn x_group(token: u32, group: u32, groups: u32, tile: Tile, at: Invocation) -> Group {
+    return all_lanes(x_of_lane(x_row(token, tile) * groups + group, at.lane));
 }
 ",
     )
@@ -205,8 +207,8 @@ pub static XS_STAGED: Part = Part::new("", include_str!("xs_staged.wgsl"));
 static XS_DIRECT: Part = Part::new(
     "",
     "
-fn x_begin(first: u32, groups: u32, count: u32, at: Invocation) {}
-fn tokens_computed() -> u32 { return TOKENS; }
+fn x_begin(first: u32, groups: u32, count: u32, tile: Tile, at: Invocation) {}
+fn tokens_computed(tile: Tile) -> u32 { return TOKENS; }
 fn row_sum4(v: vec4f, at: Invocation) -> vec4f { return v; }
 ",
 );

@@ -90,19 +90,26 @@ fn x_start(length: u32) -> u32 { return 0u; }
 ",
 );
 
-/// Where the activations of eight tokens are read from; the shader's constant `X_LENGTH` is their number / 4.
+/// Where the activations of tokens are read from; the shader's constant `X_LENGTH` is the number of those of eight / 4.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Xs {
-    /// A storage buffer.
+    /// A storage buffer with those of eight tokens.
     Storage,
-    /// A uniform buffer.
+    /// A uniform buffer with those of eight tokens.
     Uniform,
+    /// A storage buffer with those of any number of tokens.
+    All,
 }
 
 socket! { Xs, "xs":
     Storage => XS_STORAGE,
     Uniform => XS_UNIFORM,
+    All => XS_ANY,
 }
+
+static XS_ANY: Part = Part::new("all", "
+@group(0) @binding(3) var<storage, read> x: array<Fours>; // (tokens, padded cols / 32): where x_each is 1, (tokens, top_k, …)
+");
 
 static XS_STORAGE: Part = Part::new("", "
 @group(0) @binding(3) var<storage, read> x: array<Fours, X_LENGTH / 8u>; // (8, padded cols / 32): of eight tokens
@@ -111,6 +118,23 @@ static XS_STORAGE: Part = Part::new("", "
 static XS_UNIFORM: Part = Part::new("uniform", "
 @group(0) @binding(3) var<uniform> x: array<Fours, X_LENGTH / 8u>; // (8, padded cols / 32): of eight tokens
 ");
+
+/// Tokens that meet the same rows of a matrix.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tokens {
+    /// Neighbours in a pass.
+    InOrder,
+    /// Tokens that use the same expert.
+    ByExpert,
+}
+
+socket! { Tokens, "tokens":
+    InOrder => TOKENS_IN_ORDER,
+    ByExpert => TOKENS_BY_EXPERT,
+}
+
+static TOKENS_IN_ORDER: Part = Part::new("", include_str!("tokens_in_order.wgsl"));
+static TOKENS_BY_EXPERT: Part = Part::new("experts", include_str!("tokens_by_expert.wgsl"));
 
 /// 32 activations as bytes, and their products with 32 weights. Browsers may lack these: WGSL's language extension
 /// `packed_4x8_integer_dot_product` says whether they have them.

@@ -3,20 +3,20 @@
 const XS_STRIDE = LANES_PER_ROW + 1u; // odd: lanes that write neighbours meet different banks
 var<workgroup> xs_stage: array<vec4f, TOKENS * 8u * XS_STRIDE>;
 
-fn x_begin(first: u32, groups: u32, count: u32, at: Invocation) {
+fn x_begin(first: u32, groups: u32, count: u32, tile: Tile, at: Invocation) {
     workgroupBarrier(); // the turn before is read
     for (var own = at.lane; own < count * 8u * LANES_PER_ROW; own += WORKGROUP_SIZE) {
         let token = own / (8u * LANES_PER_ROW);
         let four = own % (8u * LANES_PER_ROW);
         let group = first + four / 8u;
         var v = vec4f(0.0);
-        if group < groups { v = x[token * groups + group][four % 8u]; }
+        if group < groups { v = x[x_row(token, tile) * groups + group][four % 8u]; }
         xs_stage[(token * 8u + four % 8u) * XS_STRIDE + four / 8u] = v;
     }
     workgroupBarrier();
 }
 
-fn x_group(token: u32, group: u32, groups: u32, at: Invocation) -> Group {
+fn x_group(token: u32, group: u32, groups: u32, tile: Tile, at: Invocation) -> Group {
     let own = token * 8u * XS_STRIDE + at.lane % LANES_PER_ROW;
     return Group(xs_stage[own], xs_stage[own + XS_STRIDE], xs_stage[own + 2u * XS_STRIDE], xs_stage[own + 3u * XS_STRIDE],
         xs_stage[own + 4u * XS_STRIDE], xs_stage[own + 5u * XS_STRIDE], xs_stage[own + 6u * XS_STRIDE],
@@ -24,7 +24,7 @@ fn x_group(token: u32, group: u32, groups: u32, at: Invocation) -> Group {
 }
 
 // Tokens that there are: others cost time.
-fn tokens_computed() -> u32 { return min(rows.count - params.token_start, TOKENS); }
+fn tokens_computed(tile: Tile) -> u32 { return tile.count; }
 
 // Sum over the lanes that share rows, in the first of them.
 var<workgroup> row_scratch: array<vec4f, WORKGROUP_SIZE>;

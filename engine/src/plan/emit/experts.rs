@@ -1,13 +1,17 @@
 //! A mixture of experts.
 
-use lantern_kernels::{bytes_of_params, experts, moe_combine, moe_route, padded};
+use lantern_kernels::{
+    bytes_of_params, experts, matmul_rows, moe_combine, moe_route, moe_sort, padded,
+    parts::{Act, Tokens, Xs},
+};
 
 use super::{Emitter, linear::epilogue_part};
 use crate::{
-    graph::{Combine, Experts, MatrixId, Route, Tensor},
+    graph::{Combine, DType, Experts, MatrixId, Route, Tensor, TensorSpec},
     plan::{
         cost::Cost,
         dispatch::Binding,
+        lowering::Width,
         step::{Epilogue, Step},
     },
 };
@@ -85,8 +89,15 @@ impl Emitter<'_> {
         self.expert_lora(op, &product);
     }
 
+    /// One token's experts one by one; of many tokens those that use an expert together.
     pub(super) fn expert_product(&mut self, op: &Experts, product: &ExpertProduct) {
         let lowering = self.lowering;
+        if let Width::Prefill(rows) = lowering.width
+            && lowering.gpu.has_variant(&matmul_rows::MATMUL_ROWS)
+            && op.n_experts <= moe_sort::EXPERTS_MAX
+        {
+            return self.expert_rows(op, product, rows);
+        }
         let matrix = lowering.matrix(product.matrix);
         let (rows, cols) = (matrix.rows / op.n_experts, matrix.cols);
         for (index, piece) in matrix.pieces.iter().enumerate() {
@@ -120,6 +131,91 @@ impl Emitter<'_> {
             let (params, units) = (bytes_of_params(&params), experts::units(rows, op.top_k));
             self.dispatch(shader, (&what, flow), binds, params, units)
                 .cost = cost;
+        }
+    }
+
+    /// Tiles of pairs of token and expert, and the pairs, sorted by expert: made once for each choice of experts.
+    fn sorted(&mut self, op: &Experts, rows: u32) -> [Tensor; 2] {
+        if let Some((ids, sorted)) = self.sorted
+            && ids == op.ids
+        {
+            return sorted;
+        }
+        let params = moe_sort::Params {
+            experts: op.n_experts,
+            top_k: op.top_k,
+            tiles_max: moe_sort::tiles_max(rows, op.top_k, op.n_experts),
+        };
+        let whole = |name, words| TensorSpec {
+            dtype: DType::U32,
+            ..TensorSpec::fixed(name, 1, words)
+        };
+        let tiles = self.declare(whole("tiles", 3 * params.tiles_max));
+        let pairs = self.declare(whole("pairs", rows * op.top_k));
+        let binds = vec![
+            ("expert_ids", Binding::Tensor(op.ids)),
+            ("tiles", Binding::Tensor(tiles)),
+            ("sorted_pairs", Binding::Tensor(pairs)),
+        ];
+        let shader = self.lowering.shader(&moe_sort::MOE_SORT, &[], &[]);
+        let flow = self.flow(op.ids, pairs);
+        let what = format!("{} experts", op.n_experts);
+        self.dispatch(shader, (&what, flow), binds, bytes_of_params(&params), 1);
+        self.sorted = Some((op.ids, [tiles, pairs]));
+        [tiles, pairs]
+    }
+
+    fn expert_rows(&mut self, op: &Experts, product: &ExpertProduct, pass: u32) {
+        let [tiles, pairs] = self.sorted(op, pass);
+        let lowering = self.lowering;
+        let matrix = lowering.matrix(product.matrix);
+        let (rows, cols) = (matrix.rows / op.n_experts, matrix.cols);
+        let epilogue = epilogue_part(product.epilogue);
+        let parts = [
+            &matrix.format.part,
+            Xs::All.part(),
+            epilogue.act().unwrap_or(Act::Silu).part(),
+            Tokens::ByExpert.part(),
+        ];
+        let consts = [
+            ("TOKENS", matmul_rows::TOKENS),
+            ("TOP_K", op.top_k),
+            ("EXPERTS", op.n_experts),
+        ];
+        let shader = lowering.shader(&matmul_rows::MATMUL_ROWS, &parts, &consts);
+        for (index, piece) in matrix.pieces.iter().enumerate() {
+            let params = matmul_rows::Params {
+                rows,
+                cols,
+                y_start: product.y_start,
+                y_stride: padded(product.y_cols),
+                token_start: 0,
+                epilogue: epilogue.number(),
+                row_start: piece.row_start,
+                piece_rows: piece.rows,
+                x_each: if product.per_expert { 1 } else { op.top_k },
+            };
+            let binds = vec![
+                ("weights", Binding::Weights(product.matrix, index)),
+                ("x", Binding::Tensor(product.x)),
+                ("y", Binding::Tensor(product.y)),
+                ("tiles", Binding::Tensor(tiles)),
+                ("sorted_pairs", Binding::Tensor(pairs)),
+            ];
+            let what = format!("{} ({rows}×{cols})", matrix.name);
+            let flow = self.flow(product.x, product.y);
+            let share = |all: u64| all * u64::from(piece.rows) / u64::from(matrix.rows);
+            let (top_k, n_experts) = (u64::from(op.top_k), u64::from(op.n_experts));
+            // As many experts as a whole pass may use.
+            let used = n_experts.min(u64::from(pass) * top_k);
+            let cost = Cost {
+                bytes: share(matrix.bytes()) * used / n_experts,
+                operations: share(2 * u64::from(rows) * u64::from(cols) * top_k),
+                ..Cost::default()
+            };
+            let params = bytes_of_params(&params);
+            let dispatch = self.dispatch(shader.clone(), (&what, flow), binds, params, rows);
+            dispatch.cost = cost;
         }
     }
 }

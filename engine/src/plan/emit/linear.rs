@@ -2,7 +2,7 @@
 
 use lantern_kernels::{
     Shader, bytes_of_params, matmul, matmul_cooperative, matmul_rows, matvec, padded,
-    parts::{Act, Epilogue as EpiloguePart, Input, X, Xs},
+    parts::{Act, Epilogue as EpiloguePart, Input, Tokens, X, Xs},
 };
 
 use super::Emitter;
@@ -184,7 +184,8 @@ impl Emitter<'_> {
         };
         let epilogue = epilogue_part(product.epilogue);
         let gates = epilogue.act().unwrap_or(Act::Silu);
-        let parts = [&matrix.format.part, xs.part(), gates.part()];
+        let tokens_part = Tokens::InOrder.part();
+        let parts = [&matrix.format.part, xs.part(), gates.part(), tokens_part];
         let half = matmul_rows::TOKENS / 2;
         let tokens = if rows <= half && lowering.gpu.software() {
             half
@@ -204,6 +205,8 @@ impl Emitter<'_> {
                     y_stride,
                     token_start,
                     epilogue: epilogue.number(),
+                    piece_rows: rows,
+                    ..matmul_rows::Params::default()
                 })
             });
             let start = u64::from(token_start * padded(matrix.cols)) * 4;

@@ -29,6 +29,8 @@ pub(super) struct Emitter<'a> {
     pub dispatches: Vec<Dispatch>,
     /// Bytes that kernels for eight rows bind; see `lower`.
     pub xs_bound: u64,
+    /// Choices of experts that were sorted last, and the tiles and pairs that they became.
+    sorted: Option<(Tensor, [Tensor; 2])>,
     layer: Option<u32>,
     section: Section,
     rules: Vec<&'static str>,
@@ -42,6 +44,7 @@ impl<'a> Emitter<'a> {
             tensors: graph.tensors.clone(),
             dispatches: vec![],
             xs_bound,
+            sorted: None,
             layer: None,
             section: Section::Embed,
             rules: vec![],
