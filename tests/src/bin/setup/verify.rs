@@ -97,6 +97,7 @@ fn format() -> Outcome {
         "--log-level=warn",
         "wasm",
         "tests/browser",
+        "tests/lab",
     ]))
     .into()
 }
