@@ -1,8 +1,8 @@
 // How fast Lantern is against what else runs the same model on the same WebGPU or Vulkan: `peers.mjs [NAME…]`.
 // A NAME is a place, an engine or both (`firefox`, `wllama`, `firefox/wllama`). In turns: each engine once a round
 // (`--rounds 5`, of which `--deep 3` also after 2,048 tokens), each time in a process of its own, which is ended after
-// a limit (`--limit 600`, seconds). Other results in `tests/results/peers.json` stay, and `peers.md` is written from it;
-// `--table` writes that alone. A measurement, no test.
+// a limit (`--limit 600`, seconds). Other results in `tests/results/peers.json` stay, and `peers.md` is written from
+// it; `--table` writes that alone. A measurement, no test.
 //
 // Needs root, what `cargo verify --lab firefox` brings (its folder may be named by LANTERN_SID), Debian's chromium, and
 // python3 with venv. Installs npm's and PyPI's packages for this alone.

@@ -6,9 +6,9 @@ const TESTS = ['pp128', 'tg32', 'pp128 @ 2048', 'tg32 @ 2048'];
 
 const HEAD = `# Lantern and its peers
 SmolLM2-135M-Instruct, tokens a second: \`pp128\`, a prompt of 128 tokens until its logits are there; \`tg32\`, 32
-tokens taken greedily; \`@ 2048\`, the same after 2,048 tokens. Medians of rounds in which each engine ran once, in a process
-of its own, on two cores that play every GPU here. In brackets how many times as fast Lantern is at the same place.
-Written by \`node tests/lab/peers.mjs\`, with every round in [peers.json](peers.json).
+tokens taken greedily; \`@ 2048\`, the same after 2,048 tokens. Medians of rounds in which each engine ran once, in a
+process of its own, on two cores that play every GPU here. In brackets how many times as fast Lantern is at the same
+place. Written by \`node tests/lab/peers.mjs\`, with every round in [peers.json](peers.json).
 
 Lantern, llama.cpp and wllama read the same file, Q4_1 with embeddings in Q8_0. ONNX Runtime cannot: its weights are
 that file's, put into the 4-bit blocks of \`MatMulNBits\` (the head in 8 bits) by \`onnx_model.py\`. It is run as

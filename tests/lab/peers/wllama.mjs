@@ -5,9 +5,18 @@ import { ANSWER, PROMPT } from './workload.mjs';
 /** A text of one token. */
 const WORD = ' the';
 
-/** One round, measured by its own clock. `layers` 0 computes on the CPU. */
-export async function wllama({ Wllama }, wasm, model, layers) {
+/** One round, measured by its own clock. `layers` 0 computes on the CPU. An error has what its log says of one. */
+export async function wllama(package_, wasm, model, layers) {
   const lines = [];
+  try {
+    return await round(package_, { wasm, model, layers, lines });
+  } catch (error) {
+    const reasons = lines.filter((line) => /timed out|error|failed/i.test(line));
+    throw new Error([error.message, ...reasons.slice(0, 1)].join('; ').split('\n')[0], { cause: error });
+  }
+}
+
+async function round({ Wllama }, { wasm, model, layers, lines }) {
   const keep = (...words) => lines.push(words.join(' '));
   const logger = { debug: keep, log: keep, warn: keep, error: keep };
   const engine = new Wllama({ default: wasm }, { logger });
