@@ -91,6 +91,11 @@ function ended(args, env, limit) {
       ...env,
     },
   });
+  const interrupted = () => {
+    child.kill('SIGKILL');
+    process.exit(130);
+  };
+  for (const name of ['SIGINT', 'SIGTERM']) process.once(name, interrupted);
   const output = { stdout: '', stderr: '', late: false };
   for (const name of ['stdout', 'stderr']) child[name].setEncoding('utf8').on('data', (text) => (output[name] += text));
   const timer = setTimeout(() => {
@@ -101,6 +106,7 @@ function ended(args, env, limit) {
     child.once('error', reject);
     child.once('close', (code, signal) => {
       clearTimeout(timer);
+      for (const name of ['SIGINT', 'SIGTERM']) process.off(name, interrupted);
       resolve({ code, signal, ...output });
     });
   });
