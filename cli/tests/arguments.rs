@@ -4,7 +4,7 @@ mod support;
 
 use std::{
     fs,
-    io::Write,
+    io::{BufRead, BufReader, Write},
     path::{Path, PathBuf},
     process::Stdio,
 };
@@ -71,16 +71,18 @@ fn numbers_out_of_range_are_told_the_range() {
     }
 }
 
-/// A stdin that is open and silent is waited for, and that is said. `wait_with_output` closes it.
+/// A stdin that is open and silent is waited for, and that is said. `wait` closes it.
 #[test]
 fn a_silent_stdin_is_noted() {
     let mut command = lantern(&folder("silent"));
     command.args(["run", "nowhere.gguf", "-p", "hi"]);
     let child = command.stdin(Stdio::piped()).stderr(Stdio::piped()).spawn();
-    let child = child.unwrap();
-    std::thread::sleep(std::time::Duration::from_millis(1500));
-    let said = String::from_utf8(child.wait_with_output().unwrap().stderr).unwrap();
+    let mut child = child.unwrap();
+    let mut said = String::new();
+    let mut stderr = BufReader::new(child.stderr.take().unwrap());
+    stderr.read_line(&mut said).unwrap();
     assert!(said.contains("reading the prompt from stdin"), "{said}");
+    assert_eq!(child.wait().unwrap().code(), Some(1));
 }
 
 /// With -f, stdin is not read; one that is a pipe is not lost in silence.
@@ -129,6 +131,9 @@ fn a_model_that_is_nowhere_is_an_error_that_says_what_a_model_is() {
         "/nowhere/x",
         "a/b/c",
         "a/b:../c",
+        r"C:\nowhere\x.gguf",
+        "C:/nowhere.gguf",
+        "C:nowhere",
     ] {
         let (code, stdout, stderr) = run(lantern(&cache).args(["info", model]));
         assert_eq!((code, stdout.as_str()), (1, ""), "{model}");
@@ -158,21 +163,58 @@ fn bad_input_files_are_errors_that_name_them() {
     }
 }
 
-#[cfg(unix)]
+/// The reader is gone before the program writes: it reads the text to write first, and gets it last.
 #[test]
 fn a_closed_stdout_is_no_error() {
-    let cache = folder("pipe");
-    let model = cache.join("models/u/r/x.gguf");
-    fs::create_dir_all(model.parent().unwrap()).unwrap();
-    fs::write(&model, "x").unwrap();
-    // The reader ends before the writer starts: the shell opens the pipe, `true` leaves, `sleep` gives it time to.
-    let script = format!(
-        "{{ sleep 0.3; {} fetch u/r:x.gguf; echo code $? >&2; }} | true",
-        env!("CARGO_BIN_EXE_lantern")
+    let folder = folder("pipe");
+    let template = folder.join("t.jinja");
+    fs::write(&template, "x").unwrap();
+    let mut command = lantern(&folder);
+    command.args(["template", "--input", "-", "--template"]);
+    command.arg(&template).stdin(Stdio::piped());
+    let child = command
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn();
+    let mut child = child.unwrap();
+    drop(child.stdout.take());
+    child.stdin.take().unwrap().write_all(b"{}").unwrap();
+    let output = child.wait_with_output().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!((output.status.code(), said.as_str()), (Some(0), ""));
+}
+
+/// Letters beyond ASCII come through arguments, names of files, stdin and stdout as they are.
+#[test]
+fn text_of_all_alphabets_comes_through() {
+    let text = "Größe 日本 🙂 \u{301}";
+    let folder = folder("alphabets");
+    let template = folder.join(format!("{text}.jinja"));
+    fs::write(&template, "{{ messages[0].content }}").unwrap();
+    let mut command = lantern(&folder);
+    command.args(["template", "--input", "-", "--template"]);
+    command.arg(&template).stdin(Stdio::piped());
+    let child = command
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn();
+    let mut child = child.unwrap();
+    let input = format!(r#"{{"messages": [{{"role": "user", "content": "{text}"}}]}}"#);
+    child
+        .stdin
+        .take()
+        .unwrap()
+        .write_all(input.as_bytes())
+        .unwrap();
+    let output = child.wait_with_output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(
+        String::from_utf8(output.stdout).unwrap().trim_end(),
+        text,
+        "{said}"
     );
-    let mut command = std::process::Command::new("sh");
-    let (_, _, stderr) = run(command.args(["-c", &script]).env("LANTERN_CACHE", &cache));
-    assert_eq!(stderr, "code 0\n");
+    let (code, _, said) = run(lantern(&folder).args(["info", text]));
+    assert!(code == 1 && said.contains(text), "{said}");
 }
 
 #[test]

@@ -3,7 +3,10 @@
 
 mod support;
 
-use std::{fs, path::PathBuf};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
 use support::{folder, lantern, run};
 
@@ -60,6 +63,38 @@ fn a_folder_is_a_model() {
     let (code, _, stderr) = run(lantern(&cache).arg("info").arg(&model));
     assert_eq!(code, 1);
     assert!(stderr.contains("download the weights too"), "{stderr}");
+}
+
+/// Spaces, letters of several alphabets, and each way in which a system may write a path.
+#[test]
+fn a_path_is_a_model_however_it_is_written() {
+    let (cache, model) = (folder("paths-cache"), model("paths Größe 日本"));
+    let (parent, name) = (model.parent().unwrap(), model.file_name().unwrap());
+    let absolute = std::path::absolute(&model).unwrap();
+    let mut paths = vec![
+        PathBuf::from(name),
+        Path::new("..").join(parent.file_name().unwrap()).join(name),
+        fs::canonicalize(&model).unwrap(),
+        absolute.join(""),
+    ];
+    if cfg!(windows) {
+        let text = absolute.to_str().unwrap();
+        let written = [
+            text.replace('\\', "/"),
+            text.to_ascii_uppercase(),
+            text[2..].to_owned(), // from the root of the drive in use
+            format!("{}{}", &text[..2], name.to_str().unwrap()), // from the folder in use there
+        ];
+        paths.extend(written.map(PathBuf::from));
+        assert!(text[1..].starts_with(r":\"), "{text}");
+    }
+    for path in paths {
+        let mut command = lantern(&cache);
+        command.current_dir(parent).args(["tokenize", "--ids"]);
+        let (code, stdout, stderr) = run(command.arg(&path).arg("abba"));
+        let seen = (code, stdout.trim());
+        assert_eq!(seen, (0, "[2,1,0]"), "{}: {stderr}", path.display());
+    }
 }
 
 /// Without a flag tokens are sampled as the model's authors advise; a flag wins, and what is not done is refused by name.

@@ -4,12 +4,7 @@
 mod default_model;
 mod support;
 
-use std::{
-    fs,
-    io::Read,
-    path::Path,
-    process::{Command, Stdio},
-};
+use std::{fs, path::Path, process::Command};
 
 use default_model::default_model as model;
 use serde_json::Value;
@@ -155,6 +150,7 @@ fn gpu_chat_answers_in_quiet_and_sends_slashes() {
 #[cfg(unix)]
 #[test]
 fn gpu_ctrl_c_ends_an_answer() {
+    use std::{io::Read, process::Stdio};
     let Some(model) = model() else { return };
     let mut command = verb("run", &model);
     command.args(["--ignore-end", "-p", "Count to a thousand."]);
