@@ -1,6 +1,7 @@
 //! The set-up behind `cargo demo` and `cargo verify`: installs what is missing, says so before, and runs the rest.
 //! It has no dependencies, so that it builds in seconds, and speaks on stderr only: stdout is for the model's text.
 
+mod cross;
 mod demo;
 mod drivers;
 mod fuzz;
@@ -11,7 +12,6 @@ mod test_run;
 mod tools;
 mod verify;
 mod wanted;
-mod wasm;
 mod web;
 
 use std::process::ExitCode;

@@ -3,10 +3,11 @@
 use std::{fs, path::Path, process::ExitCode};
 
 use super::{
+    cross,
     steps::{Outcome, Step, run_steps},
     system::{cargo, lantern, output, program, root, run},
     test_run::run_all,
-    tools, wanted, wasm, web,
+    tools, wanted, web,
 };
 
 /// In an order that finds cheap mistakes first. The tests build once; every later step uses what they built.
@@ -193,9 +194,10 @@ fn lint() -> Outcome {
 }
 
 fn web() -> Outcome {
-    match wasm::route() {
-        Some(_) => web::build().into(),
-        None => Outcome::Missing("no toolchain for wasm32: see the step `install`".to_owned()),
+    if cross::WASM.is_possible() {
+        web::build().into()
+    } else {
+        Outcome::Missing("no toolchain for wasm32: see the step `install`".to_owned())
     }
 }
 

@@ -1,6 +1,6 @@
 //! Packages that Lantern's tests and demo want from the system, and how they are installed. Nothing comes through rustup.
 
-use super::{drivers, system, wasm, web};
+use super::{cross, drivers, system, web};
 
 /// One thing that may be missing.
 pub struct Wanted {
@@ -49,7 +49,7 @@ pub const DEBOOTSTRAP: Wanted = Wanted {
 
 const WASM: Wanted = Wanted {
     what: "a Rust toolchain for wasm32, which builds the browser's half",
-    present: || wasm::route().is_some(),
+    present: || cross::WASM.is_possible(),
     packages: &["rustc-web", "cargo-web", "rust-web-src", "lld-19"],
     elsewhere: "add the target to your own toolchain: `rustup target add wasm32-unknown-unknown`",
 };

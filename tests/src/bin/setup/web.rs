@@ -8,9 +8,10 @@ use std::{
 };
 
 use super::{
+    cross::WASM,
     drivers,
     system::{cargo, in_ci, lantern, output, program, root, run, shown, succeeds},
-    wanted, wasm,
+    wanted,
 };
 
 /// The program that writes the JavaScript beside the wasm; the same version as the crate `wasm-bindgen`.
@@ -71,7 +72,11 @@ fn local_model() -> Option<PathBuf> {
 
 /// Builds the package and the page.
 pub fn build() -> Result<(), String> {
-    let file = wasm::build()?;
+    run(&mut WASM.build("lantern-wasm")?)?;
+    let file = WASM
+        .folder()
+        .join(WASM.name)
+        .join("release/lantern_wasm.wasm");
     let bindgen = bindgen()?;
     let package = package();
     let mut command = program(&bindgen);

@@ -5,9 +5,10 @@ use std::fs;
 
 use super::{
     super::{
+        cross,
         steps::Outcome,
         system::{output, program, root, run},
-        wasm, web,
+        web,
     },
     sid::Sid,
 };
@@ -81,7 +82,7 @@ pub fn firefox() -> Outcome {
 
 /// The folder with Node and more packages, and the package for the web, built as it is now.
 fn with_package(more: &[&str]) -> Result<Sid, String> {
-    if wasm::route().is_none() || !web::has_node() {
+    if !cross::WASM.is_possible() || !web::has_node() {
         return Err("the package cannot be built here: see `cargo verify install`".to_owned());
     }
     web::npm()?;
