@@ -1,5 +1,10 @@
 //! Cooperative matrices: which an adapter has, and leave to use them, which wgpu gives only to who asks for what is
 //! experimental.
+//!
+//! Not in a browser. Dawn has the same matrices behind a flag (`chromium-experimental-subgroup-matrix`; 8 × 8 of f16
+//! on lavapipe 26), but wgpu 30's backend for the web maps no feature to it and lists no kinds, and a kernel would need
+//! more than other names: there `+` of two matrices does not compile, nor does a pointer to an element in place of an
+//! array and an offset.
 
 use lantern_kernels::Cooperative;
 use wgpu::CooperativeScalarType::{F16, F32};
