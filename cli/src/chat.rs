@@ -105,6 +105,7 @@ impl Chat<'_> {
             let Line::Text(text) = lines.next(PROMPT)? else {
                 return Ok(());
             };
+            interrupt::listen(); // a Ctrl-C before the answer begins is meant for the answer, too
             let done = match text.trim() {
                 "" => Ok(Next::Line),
                 message if message.starts_with("//") => {
