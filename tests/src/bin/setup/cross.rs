@@ -32,6 +32,14 @@ pub const WASM: Target = Target {
     folder: "wasm",
 };
 
+/// Windows, by the compiler and the libraries of MinGW.
+pub const WINDOWS: Target = Target {
+    name: "x86_64-pc-windows-gnu",
+    library: "std,panic_unwind",
+    linker: "/usr/bin/x86_64-w64-mingw32-gcc",
+    folder: "lab/windows",
+};
+
 /// A toolchain that builds for a target.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Route {

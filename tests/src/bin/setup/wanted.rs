@@ -47,6 +47,19 @@ pub const DEBOOTSTRAP: Wanted = Wanted {
     elsewhere: "install debootstrap, and the keys of Debian's archive",
 };
 
+/// A compiler for Windows.
+pub const WINDOWS: Wanted = Wanted {
+    what: "a Rust toolchain for Windows, and MinGW's linker and libraries",
+    present: || cross::WINDOWS.is_possible() && system::on_path("x86_64-w64-mingw32-gcc"),
+    packages: &[
+        "rustc-web",
+        "cargo-web",
+        "rust-web-src",
+        "gcc-mingw-w64-x86-64-win32",
+    ],
+    elsewhere: "add the target to your own toolchain, `rustup target add x86_64-pc-windows-gnu`, and MinGW-w64's gcc",
+};
+
 const WASM: Wanted = Wanted {
     what: "a Rust toolchain for wasm32, which builds the browser's half",
     present: || cross::WASM.is_possible(),

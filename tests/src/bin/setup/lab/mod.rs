@@ -2,11 +2,13 @@
 //! with Debian sid brings: `target/lab/sid`. Programs are built outside and run inside. Needs root and the network, and is
 //! no part of `cargo verify`.
 
+mod console;
 mod dx12;
 mod record;
 mod sid;
 mod vulkan;
 mod web;
+mod windows;
 
 use std::process::ExitCode;
 
@@ -14,7 +16,7 @@ use super::steps::{Step, run_steps};
 
 const COMMAND: &str = "cargo verify --lab";
 
-const STEPS: [Step; 6] = [
+const STEPS: [Step; 7] = [
     Step {
         name: "mesa",
         what: "the newest Mesa's Vulkan on the CPU: self-test, references",
@@ -44,6 +46,11 @@ const STEPS: [Step; 6] = [
         name: "dxc",
         what: "every shader's HLSL compiles with DXC, the compiler of Direct3D 12",
         run: dx12::dxc,
+    },
+    Step {
+        name: "windows",
+        what: "lantern.exe under Wine, on that driver: command line, console, an answer",
+        run: windows::windows,
     },
 ];
 

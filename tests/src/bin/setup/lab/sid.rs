@@ -157,7 +157,8 @@ impl Sid {
         Ok(text)
     }
 
-    fn command(&self, settings: &[(&str, &str)], words: &[impl AsRef<OsStr>]) -> Command {
+    /// A command inside, for whoever wants to talk with it.
+    pub fn command(&self, settings: &[(&str, &str)], words: &[impl AsRef<OsStr>]) -> Command {
         let mut command = isolated();
         command.args(["sh", "-c", INSIDE, "sh"]).arg(&self.folder);
         command.args(&self.shared).arg("--").args(words);
