@@ -18,7 +18,9 @@ const PACKAGES: [&str; 3] = ["mesa-vulkan-drivers", "libvulkan1", "nodejs"];
 const LAVAPIPE: &str = "/usr/share/vulkan/icd.d/lvp_icd.json";
 
 /// Tests of the package in Firefox, and of the pages.
-const IN_FIREFOX: [&str; 4] = ["engine", "failures", "offline", "bench"];
+const IN_FIREFOX: [&str; 6] = [
+    "engine", "failures", "families", "adapters", "offline", "bench",
+];
 
 /// npm's `webgpu` for Node: f16 and subgroups.
 pub fn dawn() -> Outcome {
@@ -74,7 +76,9 @@ pub fn firefox() -> Outcome {
         let version = sid.version("firefox").unwrap_or_default();
         Ok(Outcome::Ran {
             on: format!("Firefox {version}, {}", driver(&sid)),
-            did: format!("package, chat page and page that measures: {passed} tests passed"),
+            did: format!(
+                "package, families, poor GPUs, chat page and page that measures: {passed} tests passed"
+            ),
         })
     };
     tested().unwrap_or_else(Outcome::Failed)
