@@ -25,8 +25,12 @@ TILES_WORKGROUPS = 150
 # Of the hardware: cores. Of the engine: tokens of a pass.
 CORES = 132
 PASS = 256
-# Assumed of kernels that never ran there: matrices by wgpu do 2.1 times what tiles do (cmf, on an RTX 5090: 51.9 against 25.0
+# Assumed of kernels that never ran there. matvec whose lanes read activations in the order of memory: a turn is 4,096 columns
+# of 128 lanes and eight rows, takes half as long again, and without the reads that took 32 cycles each 60 % of the read
+# ceiling are in reach (a warp's turn of four rows took 540 to 635 cycles, and needs 177 to read). Matrices by wgpu do 2.1 times what tiles do (cmf, on an RTX 5090: 51.9 against 25.0
 # TFLOP/s), and attention in tiles a third of what plain tiles of matmul do.
+STAGED_SHARE = 0.6
+STAGED_TURN = 3e-6
 MATRICES = 2.1 * TILES
 ATTENTION_TILES = TILES / 3
 
@@ -46,15 +50,18 @@ class Model:
         q, kv = self.heads * self.head_dim, self.kv_heads * self.head_dim
         self.matrices = [(q + 2 * kv, self.dim), (self.dim, q), (2 * ffn, self.dim), (self.dim, ffn)]  # rows, columns
 
-    def matvec(self, size, cols):
+    def matvec(self, size, cols, today):
+        if today and cols >= 2048:
+            columns = 4096 if cols >= 4096 else 2048
+            return DISPATCH + max(math.ceil(cols / columns) * STAGED_TURN, size / (STAGED_SHARE * self.read))
         return DISPATCH + max(math.ceil(cols / 1024) * MATVEC_TURN, size / (MATVEC_SHARE * self.read))
 
-    def decode(self, depth, splits):
-        layer = sum(self.matvec(rows * cols * self.weight, cols) for rows, cols in self.matrices) + DISPATCH  # RoPE
+    def decode(self, depth, splits, today):
+        layer = sum(self.matvec(rows * cols * self.weight, cols, today) for rows, cols in self.matrices) + DISPATCH  # RoPE
         parts = splits if depth >= 512 else 1
         steps = math.ceil(max(depth, 1) / parts / 32)
         layer += steps * STEP + (DISPATCH if parts > 1 else 0)
-        return self.layers * layer + self.matvec(self.head, self.dim)
+        return self.layers * layer + self.matvec(self.head, self.dim, today)
 
     def matmul(self, rows, cols, tokens, rate):
         workgroups = math.ceil(rows / 64) * math.ceil(tokens / 64)
@@ -63,7 +70,7 @@ class Model:
     def prefill(self, tokens, depth, today):
         starts = range(0, tokens, PASS)
         passes = sum(self.prefill_pass(min(PASS, tokens - start), depth + start, today) for start in starts)
-        return passes + self.matvec(self.head, self.dim)
+        return passes + self.matvec(self.head, self.dim, today)
 
     def prefill_pass(self, tokens, depth, today):
         rate = MATRICES if today else TILES
@@ -85,8 +92,8 @@ def splits(model):
 def main():
     print("# What an H200 should do\n")
     print("Made by `tests/gpu-battery/cost.py`, which has the model of cost. The left half holds it against what was\n"
-          "measured at 94f3cba; the right half is a prediction for today's plans (matrices for prompts, attention in tiles,\n"
-          "shares by workgroups), to be held against the next visit.\n")
+          "measured at 94f3cba; the right half is a prediction for today's plans (activations in order, matrices for prompts,\n"
+          "attention in tiles, shares by workgroups), to be held against the next visit.\n")
     print("| model | test | depth | measured, tokens/s | model | off by | today, predicted |")
     print("|---|---|---|---|---|---|---|")
     worst = 0
@@ -98,7 +105,8 @@ def main():
             if measured["test"].startswith("pp"):
                 before, after = (count / model.prefill(count, depth, today) for today in (False, True))
             else:
-                before, after = (1 / model.decode(depth + count // 2, parts) for parts in (4, splits(model)))
+                before = 1 / model.decode(depth + count // 2, 4, False)
+                after = 1 / model.decode(depth + count // 2, splits(model), True)
             real = measured["tokens_per_second"]["mean"]
             off = before / real - 1
             worst = max(worst, abs(off))
