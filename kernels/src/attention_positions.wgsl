@@ -19,8 +19,8 @@ const MIN = -3.0e38;                            // WGSL promises no infinities
 
 @compute @workgroup_size(WORKGROUP_SIZE)
 fn main(at: Invocation, wg: Workgroup) {
-    let token = wg.id.y;
-    if token >= rows.count { return; }
+    // Past the end the last again: a return would cost llvmpipe what it knows of indices that all lanes share.
+    let token = min(wg.id.y, rows.count - 1u);
     let head = wg.id.x * HEADS;                                // the first of this workgroup
     let kv = head / GROUP * params.head_cells * EIGHTH;        // where it begins in the cache
     let sequence = rows.row[token].sequence;
