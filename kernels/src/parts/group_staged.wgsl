@@ -13,8 +13,8 @@ fn x_group(start: u32, group: u32, at: Invocation) -> Activations {
             squares += input_square(v);
             v = input_weigh_four(v, four);
         }
-        stage_put(own, v);
+        stage_put(0u, own, v);
     }
     workgroupBarrier();
-    return activations(staged(at.lane), squares);
+    return activations(staged(0u, at.lane), squares);
 }

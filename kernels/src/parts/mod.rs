@@ -10,7 +10,7 @@ pub use values::{
     Statistics, Tokens, X, Xs,
 };
 
-use crate::{Cooperative, Part, Socket};
+use crate::{Cooperative, Part, Socket, matmul_rows::TOKENS};
 
 /// Makes an enum a socket: the part of each of its choices stands here once.
 macro_rules! socket {
@@ -173,6 +173,7 @@ pub static GROUP_SHARED: Part = Part {
 };
 /// The activations of a group that `matvec` reads, by the lanes of a workgroup together, which have one set of rows.
 pub static GROUP_STAGED: Part = Part {
+    consts: &[("STAGED_TOKENS", 1)],
     uses: &[&STAGE],
     ..Part::new("", include_str!("group_staged.wgsl"))
 };
@@ -201,7 +202,11 @@ fn x_group(token: u32, group: u32, groups: u32, tile: Tile, at: Invocation) -> G
     )
 };
 /// The activations that `matmul_rows` reads, by the lanes of a workgroup together.
-pub static XS_STAGED: Part = Part::new("", include_str!("xs_staged.wgsl"));
+pub static XS_STAGED: Part = Part {
+    consts: &[("STAGED_TOKENS", TOKENS)],
+    uses: &[&STAGE],
+    ..Part::new("", include_str!("xs_staged.wgsl"))
+};
 /// Activations of `matmul_rows` that stay where they are, for lanes with rows of their own; all tokens are computed,
 /// for a branch would cost more.
 static XS_DIRECT: Part = Part::new(

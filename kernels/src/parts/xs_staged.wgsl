@@ -1,8 +1,4 @@
-// The activations of a turn in workgroup memory, for the sets of lanes of a workgroup, which have other rows each. A lane that
-// reads a group of its own from a buffer touches another cache line than any other lane, eight times.
-const XS_STRIDE = LANES_PER_ROW + 1u; // odd: lanes that write neighbours meet different banks
-var<workgroup> xs_stage: array<vec4f, TOKENS * 8u * XS_STRIDE>;
-
+// The activations of a turn, for the sets of lanes of a workgroup, which have other rows each.
 fn x_begin(first: u32, groups: u32, count: u32, tile: Tile, at: Invocation) {
     workgroupBarrier(); // the turn before is read
     for (var own = at.lane; own < count * 8u * LANES_PER_ROW; own += WORKGROUP_SIZE) {
@@ -11,16 +7,13 @@ fn x_begin(first: u32, groups: u32, count: u32, tile: Tile, at: Invocation) {
         let group = first + four / 8u;
         var v = vec4f(0.0);
         if group < groups { v = x[x_row(token, tile) * groups + group][four % 8u]; }
-        xs_stage[(token * 8u + four % 8u) * XS_STRIDE + four / 8u] = v;
+        stage_put(token, four, v);
     }
     workgroupBarrier();
 }
 
 fn x_group(token: u32, group: u32, groups: u32, tile: Tile, at: Invocation) -> Group {
-    let own = token * 8u * XS_STRIDE + at.lane % LANES_PER_ROW;
-    return Group(xs_stage[own], xs_stage[own + XS_STRIDE], xs_stage[own + 2u * XS_STRIDE], xs_stage[own + 3u * XS_STRIDE],
-        xs_stage[own + 4u * XS_STRIDE], xs_stage[own + 5u * XS_STRIDE], xs_stage[own + 6u * XS_STRIDE],
-        xs_stage[own + 7u * XS_STRIDE]);
+    return staged(token, at.lane % LANES_PER_ROW);
 }
 
 // Tokens that there are: others cost time.
