@@ -3,13 +3,12 @@
 
 use crate::{
     Call, Case, CaseWeights, FORMATS, Format, Kernel, Variant, bytes_of_params,
-    call::{activations, consecutive},
+    call::activations,
     formats::FORMAT,
     matvec::write_results,
     padded,
     parts::{
         Act, Epilogue, F16X2_BITS, F16X2_UNPACK, REDUCE_NONE, REDUCE_SUBGROUP, REDUCE_WORKGROUP,
-        ROWS,
     },
     random::Random,
     tolerance,
@@ -19,7 +18,7 @@ use crate::{
 pub static EXPERTS: Kernel = Kernel {
     name: "experts",
     source: include_str!("experts.wgsl"),
-    uses: &[&ROWS],
+    uses: &[],
     sockets: &[FORMAT, Epilogue::SOCKET],
     variants: &[
         Variant {
@@ -86,35 +85,40 @@ crate::params! {
 /// `y` (tokens, top_k, y_stride) from `x` (tokens, padded cols) or (tokens, top_k, padded cols), and `expert_ids` (tokens, top_k).
 fn reference(call: &mut Call) {
     let p: Params = call.params();
-    let (rows, top_k) = (p.rows as usize, p.top_k as usize);
-    let stride = padded(p.cols) as usize;
-    let pairs = call.words("rows")[0] as usize * top_k;
+    let pairs = (call.tokens * p.top_k) as usize;
     let (x, expert_ids) = (call.floats("x"), call.words("expert_ids").clone());
-    for (pair, &expert) in expert_ids.iter().take(pairs).enumerate() {
-        let x = &x[if p.x_each == 1 { pair } else { pair / top_k } * stride..][..stride];
-        let first = expert as usize * rows;
-        let start = p.row_start as usize;
-        // An expert's rows may lie in several pieces; those of the cases do not.
-        if first < start || first + rows > start + p.piece_rows as usize {
-            continue;
+    for (pair, &expert) in (0..).zip(&expert_ids[..pairs]) {
+        if let Some(results) = products(&call.weights, &x, &p, (pair, expert)) {
+            write_results(call, (pair * p.y_stride + p.y_start) as usize, &results);
         }
-        let weights = &call.weights[(first - start) * stride..][..rows * stride];
-        let dot = |row: &[f32]| {
-            row.iter()
-                .zip(x)
-                .map(|(&w, &x)| f64::from(w) * f64::from(x))
-                .sum()
-        };
-        let results: Vec<f64> = weights.chunks_exact(stride).map(dot).collect();
-        write_results(
-            call,
-            pair * p.y_stride as usize + p.y_start as usize,
-            &results,
-        );
     }
 }
 
-fn case(
+/// Products of an expert's rows with what a pair of token and expert has in `x`; none where another piece has the rows.
+pub(crate) fn products(
+    weights: &[f32],
+    x: &[f32],
+    p: &Params,
+    (pair, expert): (u32, u32),
+) -> Option<Vec<f64>> {
+    let stride = padded(p.cols) as usize;
+    let x_row = if p.x_each == 1 { pair } else { pair / p.top_k };
+    let x = &x[x_row as usize * stride..][..stride];
+    let first = expert * p.rows;
+    // An expert's rows may lie in several pieces; those of the cases do not.
+    if first < p.row_start || first + p.rows > p.row_start + p.piece_rows {
+        return None;
+    }
+    let weights = &weights[(first - p.row_start) as usize * stride..];
+    let rows = weights.chunks_exact(stride).take(p.rows as usize);
+    let dot = |row: &[f32]| {
+        let pairs = row.iter().zip(x);
+        pairs.map(|(&w, &x)| f64::from(w) * f64::from(x)).sum()
+    };
+    Some(rows.map(dot).collect())
+}
+
+pub(crate) fn case(
     format: &'static Format,
     epilogue: Epilogue,
     (rows, cols, tokens, x_each, row_start): (u32, u32, u32, u32, u32),
@@ -155,9 +159,8 @@ fn case(
         tokens,
         buffers: vec![
             ("x", activations(random, x_rows, cols)),
-            ("y", vec![0; (tokens * top_k * y_stride) as usize]),
+            ("y", activations(random, tokens * top_k, y_stride)),
             ("expert_ids", expert_ids),
-            ("rows", consecutive(3, tokens)),
         ],
         weights: Some(CaseWeights::random(format, piece_rows, cols, random)),
     }

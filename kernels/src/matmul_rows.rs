@@ -2,8 +2,9 @@
 //! workgroup memory and storage are slow to read.
 
 use crate::{
-    Call, Case, CaseWeights, FORMATS, Format, Kernel, Variant, bytes_of_params,
+    Call, Case, FORMATS, Kernel, Variant, bytes_of_params,
     call::{activations, consecutive},
+    experts,
     formats::FORMAT,
     matvec, moe_sort, padded,
     parts::{
@@ -89,7 +90,7 @@ crate::params! {
         row_start: u32,
         /// Rows of this piece.
         piece_rows: u32,
-        /// Pairs of token and expert that share a row of x: all of a token, or one.
+        /// 1 where each pair of token and expert has an x of its own, 0 where a token has one.
         x_each: u32,
     }
 }
@@ -120,113 +121,83 @@ fn reference(call: &mut Call) {
 fn by_expert(call: &mut Call, p: &Params) {
     let act = Act::of(&call.parts).expect("a part that activates gates");
     let epilogue = Epilogue::numbered(p.epilogue, act).expect("the number of an epilogue");
-    let (x, stride) = (call.floats("x"), padded(p.cols) as usize);
-    let (tiles, sorted) = (
-        call.words("tiles").clone(),
-        call.words("sorted_pairs").clone(),
-    );
-    let pairs = tiles.chunks_exact(3).flat_map(|tile| {
-        let own = &sorted[tile[1] as usize..][..tile[2] as usize];
-        own.iter().map(|&pair| (tile[0], pair))
-    });
-    for (expert, pair) in pairs {
-        let first = expert * p.rows;
-        // An expert's rows may lie in several pieces; those of the cases do not.
-        if first < p.row_start || first + p.rows > p.row_start + p.piece_rows {
-            continue;
+    let as_experts = experts::Params {
+        rows: p.rows,
+        cols: p.cols,
+        row_start: p.row_start,
+        piece_rows: p.piece_rows,
+        top_k: call.constant("TOP_K"),
+        x_each: p.x_each,
+        y_start: p.y_start,
+        y_stride: p.y_stride,
+    };
+    let (x, tiles) = (call.floats("x"), call.words("tiles").clone());
+    let sorted = call.words("sorted_pairs").clone();
+    for tile in tiles.chunks_exact(3) {
+        for &pair in &sorted[tile[1] as usize..][..tile[2] as usize] {
+            let at = (pair, tile[0]);
+            if let Some(results) = experts::products(&call.weights, &x, &as_experts, at) {
+                let start = (pair * p.y_stride + p.y_start) as usize;
+                matvec::write_results_as(call, start, &results, epilogue);
+            }
         }
-        let x = &x[(pair / p.x_each) as usize * stride..][..stride];
-        let weights = &call.weights[(first - p.row_start) as usize * stride..];
-        let rows = weights.chunks_exact(stride).take(p.rows as usize);
-        let dot = |row: &[f32]| {
-            let pairs = row.iter().zip(x);
-            pairs.map(|(&w, &x)| f64::from(w) * f64::from(x)).sum()
-        };
-        let results: Vec<f64> = rows.map(dot).collect();
-        let start = (pair * p.y_stride + p.y_start) as usize;
-        matvec::write_results_as(call, start, &results, epilogue);
     }
 }
 
-fn expert_case(
-    format: &'static Format,
-    epilogue: Epilogue,
-    (rows, cols, tokens, row_start): (u32, u32, u32, u32),
-    (experts, top_k): (u32, u32),
-    random: &mut Random,
-) -> Case {
-    let (each, results) = match epilogue {
-        Epilogue::Glu(_) => (top_k, rows / 2),
-        _ => (1, rows),
-    };
-    let y_start = if epilogue == Epilogue::Add { 6 } else { 0 };
-    let y_stride = padded(y_start + results);
-    let piece_rows = rows * experts - row_start;
-    let ids: Vec<u32> = (0..tokens * top_k)
-        .map(|pair| (pair * 37 + pair / 5) % experts)
-        .collect();
-    let (mut tiles, sorted) = moe_sort::sort(&ids, experts);
-    tiles.resize(3 * moe_sort::tiles_max(tokens, top_k, experts) as usize, 0);
-    let act = epilogue.act().unwrap_or(Act::Silu);
+/// A case of `experts` as this kernel has it.
+fn expert_case(case: Case, [n_experts, top_k]: [u32; 2]) -> Case {
+    let p: experts::Params = bytemuck::pod_read_unaligned(&case.params);
+    let epilogue = Epilogue::of(&case.parts).expect("a part that stores results");
+    let act = epilogue.act().unwrap_or(Act::Silu).part();
+    let mut buffers = case.buffers;
+    let ids = buffers.iter().position(|(name, _)| *name == "expert_ids");
+    let (_, ids) = buffers.remove(ids.expect("experts of each token"));
+    let (mut tiles, sorted) = moe_sort::sort(&ids, n_experts);
+    let room = moe_sort::tiles_max(case.tokens, top_k, n_experts);
+    tiles.resize(3 * room as usize, 0);
+    buffers.extend([("tiles", tiles), ("sorted_pairs", sorted)]);
+    buffers.push(("rows", consecutive(3, case.tokens)));
     Case {
-        name: format!("{top_k} of {experts} {rows}×{cols} {epilogue:?} {tokens} from {row_start}"),
-        parts: vec![
-            &format.part,
-            Xs::All.part(),
-            act.part(),
-            Tokens::ByExpert.part(),
-        ],
-        consts: vec![("TOKENS", TOKENS), ("TOP_K", top_k), ("EXPERTS", experts)],
+        parts: vec![case.parts[0], Xs::All.part(), act, Tokens::ByExpert.part()],
+        consts: vec![("TOKENS", TOKENS), ("TOP_K", top_k), ("EXPERTS", n_experts)],
         params: bytes_of_params(&Params {
-            rows,
-            cols,
-            y_start,
-            y_stride,
+            rows: p.rows,
+            cols: p.cols,
+            y_start: p.y_start,
+            y_stride: p.y_stride,
             token_start: 0,
             epilogue: epilogue.number(),
-            row_start,
-            piece_rows,
-            x_each: each,
+            row_start: p.row_start,
+            piece_rows: p.piece_rows,
+            x_each: p.x_each,
         }),
-        units: rows,
-        tokens,
-        buffers: vec![
-            ("x", activations(random, tokens * top_k / each, cols)),
-            ("y", activations(random, tokens * top_k, y_stride)),
-            ("tiles", tiles),
-            ("sorted_pairs", sorted),
-            ("rows", consecutive(3, tokens)),
-        ],
-        weights: Some(CaseWeights::random(format, piece_rows, cols, random)),
+        units: p.rows,
+        buffers,
+        ..case
     }
 }
 
 /// Experts' cases: formats of each kind of planes; gated, stored and added; a piece of a split matrix; many experts.
 fn expert_cases(random: &mut Random) -> Vec<Case> {
     let mut cases = Vec::new();
-    let of = |name: &str| FORMATS.iter().copied().find(|format| format.name == name);
-    for name in ["f32", "q4_0", "q4_k", "q6_k", "mxfp4"] {
-        let format = of(name).expect("a format");
-        let cols = format.block.max(96);
+    let mut push = |name, epilogue, shape, experts @ (n_experts, top_k)| {
+        let found = FORMATS.iter().copied().find(|format| format.name == name);
+        let format = found.expect("a format");
+        let case = experts::case(format, epilogue, shape, experts, random);
+        cases.push(expert_case(case, [n_experts, top_k]));
+    };
+    for (name, cols) in [
+        ("f32", 96),
+        ("q4_0", 96),
+        ("q4_k", 256),
+        ("q6_k", 256),
+        ("mxfp4", 96),
+    ] {
         let glu = Epilogue::Glu([Act::Gelu, Act::Silu][usize::from(name == "q4_k")]);
-        cases.push(expert_case(format, glu, (44, cols, 21, 0), (5, 2), random));
-        let store = Epilogue::Store;
-        cases.push(expert_case(
-            format,
-            store,
-            (12, cols, 9, 24),
-            (5, 2),
-            random,
-        ));
+        push(name, glu, (44, cols, 21, 0, 0), (5, 2));
+        push(name, Epilogue::Store, (12, cols, 9, 1, 24), (5, 2));
     }
-    let f32 = of("f32").expect("a format");
-    cases.push(expert_case(
-        f32,
-        Epilogue::Add,
-        (8, 64, 3, 0),
-        (128, 8),
-        random,
-    ));
+    push("f32", Epilogue::Add, (8, 64, 3, 1, 0), (128, 8));
     cases
 }
 

@@ -9,5 +9,5 @@ fn tile_of(wg: Workgroup) -> Tile {
 }
 // Past the last, the last: adapters that compute all read some.
 fn sorted_pair(token: u32, tile: Tile) -> u32 { return sorted_pairs[tile.pairs + min(token, tile.count - 1u)]; }
-fn x_row(token: u32, tile: Tile) -> u32 { return sorted_pair(token, tile) / params.x_each; }
+fn x_row(token: u32, tile: Tile) -> u32 { return sorted_pair(token, tile) / select(TOP_K, 1u, params.x_each == 1u); }
 fn y_row(token: u32, tile: Tile) -> u32 { return sorted_pair(token, tile); }
