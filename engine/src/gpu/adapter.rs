@@ -71,7 +71,7 @@ pub struct AdapterFeatures {
 }
 
 impl AdapterFeatures {
-    /// Whether it multiplies matrices of this kind.
+    /// Tells whether the adapter multiplies matrices of this kind.
     pub(crate) fn cooperative(&self, kind: Cooperative) -> bool {
         match kind {
             Cooperative::F32 => self.cooperative_f32,

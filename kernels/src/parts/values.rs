@@ -48,7 +48,7 @@ static NORM_UNIFORM: Part = Part::new(
 ",
 );
 
-/// Where the activations of one token are read from.
+/// Binding that the activations of one token are read from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum X {
     /// A storage buffer with those of many tokens, of which the last counts.
@@ -90,7 +90,8 @@ fn x_start(length: u32) -> u32 { return 0u; }
 ",
 );
 
-/// Where the activations of tokens are read from; the shader's constant `X_LENGTH` is the number of those of eight / 4.
+/// Binding that the activations of tokens are read from; the shader's constant `X_LENGTH` is the number of those of eight
+/// tokens / 4.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Xs {
     /// A storage buffer with those of eight tokens.
@@ -104,10 +105,10 @@ pub enum Xs {
 socket! { Xs, "xs":
     Storage => XS_STORAGE,
     Uniform => XS_UNIFORM,
-    All => XS_ANY,
+    All => XS_ALL,
 }
 
-static XS_ANY: Part = Part::new("all", "
+static XS_ALL: Part = Part::new("all", "
 @group(0) @binding(3) var<storage, read> x: array<Fours>; // (tokens, padded cols / 32): where x_each is 1, (tokens, top_k, …)
 ");
 
@@ -143,7 +144,7 @@ pub static PACKED: Part = Part {
     ..Part::new("", include_str!("packed.wgsl"))
 };
 
-/// Where packed activations are read from.
+/// Binding that packed activations are read from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PackedX {
     /// A storage buffer with those of many tokens.
