@@ -3,7 +3,7 @@
 
 use std::{collections::BTreeMap, sync::MutexGuard, sync::atomic::Ordering::Relaxed};
 
-use lantern_kernels::{Kernel, Variant};
+use lantern_kernels::{Kernel, Shader, Variant};
 use serde::{Deserialize, Serialize};
 
 use super::device::Gpu;
@@ -68,17 +68,14 @@ impl Gpu {
         self.trials().insert(name, wrong);
     }
 
-    /// The variant of `kernel` for a shape, of `cols` columns where that matters: one that was asked for, else the one that
-    /// was tuned for, else the default.
-    pub(crate) fn variant_for(
-        &self,
-        kernel: &'static Kernel,
-        shape: &str,
-        cols: u32,
-    ) -> &'static Variant {
-        let choice = || self.choices().get(shape).cloned();
+    /// The variant of a shader's kernel for its shape: one that was asked for, else the one that was tuned for, else the
+    /// default for rows of this length.
+    pub(crate) fn variant_for(&self, shader: &Shader) -> &'static Variant {
+        let kernel = shader.kernel;
+        let choice = || self.choices().get(&shader.shape()).cloned();
         let tuned = || choice().and_then(|name| self.verified(kernel).find(|v| v.name == name));
-        let wide = |v: &&Variant| v.get("COLS_MIN").is_none_or(|min| min <= cols);
+        let long = |min| shader.constant("X_LENGTH") >= min;
+        let wide = |v: &&Variant| v.get("X_LENGTH_MIN").is_none_or(long);
         self.forced(kernel)
             .or_else(tuned)
             .or_else(|| self.preferred(kernel).find(wide))

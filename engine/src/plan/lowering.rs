@@ -82,17 +82,6 @@ impl Lowering<'_> {
         shader(self.gpu, kernel, parts, consts)
     }
 
-    /// A kernel of a linear layer with `cols` columns, likewise.
-    pub(super) fn linear_shader(
-        &self,
-        kernel: &'static Kernel,
-        parts: &[&'static Part],
-        consts: &[(&'static str, u32)],
-        cols: u32,
-    ) -> Shader {
-        shader_of_width(self.gpu, kernel, parts, consts, cols)
-    }
-
     pub(super) fn exact(&self) -> bool {
         self.precision == Precision::Exact
     }
@@ -150,18 +139,8 @@ pub(super) fn shader(
     parts: &[&'static Part],
     consts: &[(&'static str, u32)],
 ) -> Shader {
-    shader_of_width(gpu, kernel, parts, consts, u32::MAX)
-}
-
-fn shader_of_width(
-    gpu: &Gpu,
-    kernel: &'static Kernel,
-    parts: &[&'static Part],
-    consts: &[(&'static str, u32)],
-    cols: u32,
-) -> Shader {
     let first = Shader::new(kernel, gpu.variant(kernel), parts, consts);
-    let variant = gpu.variant_for(kernel, &first.shape(), cols);
+    let variant = gpu.variant_for(&first);
     Shader { variant, ..first }
 }
 

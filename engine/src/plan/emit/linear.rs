@@ -142,7 +142,7 @@ impl Emitter<'_> {
             epilogue_part(product.epilogue).part(),
         ];
         let consts = [("X_LENGTH", padded(matrix.cols) / 4)];
-        let shader = lowering.linear_shader(&matvec::MATVEC, &parts, &consts, matrix.cols);
+        let shader = lowering.shader(&matvec::MATVEC, &parts, &consts);
         let eps = product.norm.map_or(0.0, |norm| norm.eps);
         let first = self.dispatches.len();
         self.pieces(product, &shader, |rows, cols, y_start| {
@@ -193,8 +193,7 @@ impl Emitter<'_> {
             matmul_rows::TOKENS
         };
         let consts = [("X_LENGTH", size as u32 / 16), ("TOKENS", tokens)];
-        let kernel = &matmul_rows::MATMUL_ROWS;
-        let shader = lowering.linear_shader(kernel, &parts, &consts, matrix.cols);
+        let shader = lowering.shader(&matmul_rows::MATMUL_ROWS, &parts, &consts);
         for token_start in (0..rows).step_by(tokens as usize) {
             let first = self.dispatches.len();
             self.pieces(product, &shader, |rows, cols, y_start| {
