@@ -1,13 +1,14 @@
 //! A mixture of experts.
 
 use lantern_kernels::{
-    bytes_of_params, experts, matmul_rows, moe_combine, moe_route, moe_sort, padded,
+    Shader, bytes_of_params, experts, matmul_rows, moe_combine, moe_route, moe_sort, padded,
     parts::{Act, Tokens, Xs},
 };
 
 use super::{Emitter, linear::epilogue_part};
 use crate::{
     graph::{Combine, DType, Experts, MatrixId, Route, Tensor, TensorSpec},
+    model::weights::Piece,
     plan::{
         cost::Cost,
         dispatch::Binding,
@@ -100,8 +101,12 @@ impl Emitter<'_> {
         }
         let matrix = lowering.matrix(product.matrix);
         let (rows, cols) = (matrix.rows / op.n_experts, matrix.cols);
-        for (index, piece) in matrix.pieces.iter().enumerate() {
-            let params = experts::Params {
+        let parts = [&matrix.format.part, epilogue_part(product.epilogue).part()];
+        let shader = lowering.shader(&experts::EXPERTS, &parts, &[]);
+        let ids = [("expert_ids", Binding::Tensor(op.ids))];
+        let units = (experts::units(rows, op.top_k), op.top_k);
+        self.expert_pieces(op, product, (&shader, &ids), units, |piece| {
+            bytes_of_params(&experts::Params {
                 rows,
                 cols,
                 row_start: piece.row_start,
@@ -110,27 +115,40 @@ impl Emitter<'_> {
                 x_each: u32::from(product.per_expert),
                 y_start: product.y_start,
                 y_stride: padded(product.y_cols),
-            };
-            let binds = vec![
+            })
+        });
+    }
+
+    /// One dispatch for each piece of the matrix of all experts, of which `used` are read; `own` are the kernel's bindings
+    /// beside weights, x and y.
+    fn expert_pieces(
+        &mut self,
+        op: &Experts,
+        product: &ExpertProduct,
+        (shader, own): (&Shader, &[(&'static str, Binding)]),
+        (units, used): (u32, u32),
+        params: impl Fn(Piece) -> Vec<u8>,
+    ) {
+        let matrix = self.lowering.matrix(product.matrix);
+        let (rows, cols) = (matrix.rows / op.n_experts, matrix.cols);
+        for (index, &piece) in matrix.pieces.iter().enumerate() {
+            let mut binds = vec![
                 ("weights", Binding::Weights(product.matrix, index)),
                 ("x", Binding::Tensor(product.x)),
                 ("y", Binding::Tensor(product.y)),
-                ("expert_ids", Binding::Tensor(op.ids)),
             ];
-            let parts = [&matrix.format.part, epilogue_part(product.epilogue).part()];
-            let shader = lowering.shader(&experts::EXPERTS, &parts, &[]);
+            binds.extend(own);
             let what = format!("{} ({rows}×{cols})", matrix.name);
             let flow = self.flow(product.x, product.y);
             let share = |all: u64| all * u64::from(piece.rows) / u64::from(matrix.rows);
-            let (top_k, n_experts) = (u64::from(op.top_k), u64::from(op.n_experts));
             let cost = Cost {
-                bytes: share(matrix.bytes()) * top_k / n_experts,
-                operations: share(2 * u64::from(rows) * u64::from(cols) * top_k),
+                bytes: share(matrix.bytes()) * u64::from(used) / u64::from(op.n_experts),
+                operations: share(2 * u64::from(rows) * u64::from(cols) * u64::from(op.top_k)),
                 ..Cost::default()
             };
-            let (params, units) = (bytes_of_params(&params), experts::units(rows, op.top_k));
-            self.dispatch(shader, (&what, flow), binds, params, units)
-                .cost = cost;
+            let dispatch =
+                self.dispatch(shader.clone(), (&what, flow), binds, params(piece), units);
+            dispatch.cost = cost;
         }
     }
 
@@ -183,8 +201,14 @@ impl Emitter<'_> {
             ("EXPERTS", op.n_experts),
         ];
         let shader = lowering.shader(&matmul_rows::MATMUL_ROWS, &parts, &consts);
-        for (index, piece) in matrix.pieces.iter().enumerate() {
-            let params = matmul_rows::Params {
+        let own = [
+            ("tiles", Binding::Tensor(tiles)),
+            ("sorted_pairs", Binding::Tensor(pairs)),
+        ];
+        // As many experts as a whole pass may use.
+        let used = op.n_experts.min(pass * op.top_k);
+        self.expert_pieces(op, product, (&shader, &own), (rows, used), |piece| {
+            bytes_of_params(&matmul_rows::Params {
                 rows,
                 cols,
                 y_start: product.y_start,
@@ -193,29 +217,8 @@ impl Emitter<'_> {
                 epilogue: epilogue.number(),
                 row_start: piece.row_start,
                 piece_rows: piece.rows,
-                x_each: if product.per_expert { 1 } else { op.top_k },
-            };
-            let binds = vec![
-                ("weights", Binding::Weights(product.matrix, index)),
-                ("x", Binding::Tensor(product.x)),
-                ("y", Binding::Tensor(product.y)),
-                ("tiles", Binding::Tensor(tiles)),
-                ("sorted_pairs", Binding::Tensor(pairs)),
-            ];
-            let what = format!("{} ({rows}×{cols})", matrix.name);
-            let flow = self.flow(product.x, product.y);
-            let share = |all: u64| all * u64::from(piece.rows) / u64::from(matrix.rows);
-            let (top_k, n_experts) = (u64::from(op.top_k), u64::from(op.n_experts));
-            // As many experts as a whole pass may use.
-            let used = n_experts.min(u64::from(pass) * top_k);
-            let cost = Cost {
-                bytes: share(matrix.bytes()) * used / n_experts,
-                operations: share(2 * u64::from(rows) * u64::from(cols) * top_k),
-                ..Cost::default()
-            };
-            let params = bytes_of_params(&params);
-            let dispatch = self.dispatch(shader.clone(), (&what, flow), binds, params, rows);
-            dispatch.cost = cost;
-        }
+                x_each: u32::from(product.per_expert),
+            })
+        });
     }
 }
