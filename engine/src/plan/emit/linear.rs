@@ -100,15 +100,16 @@ impl Emitter<'_> {
         let epilogue = epilogue_part(product.epilogue);
         let forced = |kernel| gpu.forced(kernel).is_some();
         let matrices = &matmul_cooperative::MATMUL_COOPERATIVE;
-        // An adapter on the CPU has them to try kernels by: its own way is several times as fast.
-        let cooperative = forced(matrices) || gpu.has_variant(matrices) && !gpu.software();
-        let few = rows <= small_rows(gpu) || gpu.software();
-        let by_rows = few && gpu.has_variant(&matmul_rows::MATMUL_ROWS) && !forced(matrices);
-        if by_rows && !forced(&matmul::MATMUL) {
-            self.matmul_rows(product, rows);
-        } else if !lowering.exact() && cooperative && !forced(&matmul::MATMUL) {
+        // An adapter on the CPU has matrices to try kernels by: its own way is several times as fast.
+        let by_rows = (gpu.software() || rows <= small_rows(gpu))
+            && gpu.has_variant(&matmul_rows::MATMUL_ROWS);
+        let by_matrices = gpu.has_variant(matrices) && !by_rows && !gpu.software();
+        let cooperative = forced(matrices) || by_matrices;
+        if !lowering.exact() && cooperative && !forced(&matmul::MATMUL) {
             let shader = lowering.shader(matrices, &[part, epilogue.part()], &[]);
             self.matmul(product, &shader);
+        } else if by_rows && !forced(&matmul::MATMUL) {
+            self.matmul_rows(product, rows);
         } else {
             let parts = [part, epilogue.part(), lowering.scalar().part()];
             let shader = lowering.shader(&matmul::MATMUL, &parts, &[]);
