@@ -6,7 +6,7 @@ use std::{
     fs,
     io::{BufRead, BufReader, Write},
     path::{Path, PathBuf},
-    process::Stdio,
+    process::{Child, Stdio},
 };
 
 use support::{folder, lantern, run};
@@ -163,20 +163,22 @@ fn bad_input_files_are_errors_that_name_them() {
     }
 }
 
+/// A program that renders a template, of this name, and waits for its input.
+fn rendering(folder: &Path, name: &str, template: &str) -> Child {
+    let path = folder.join(name);
+    fs::write(&path, template).unwrap();
+    let mut command = lantern(folder);
+    command.args(["template", "--input", "-", "--template"]);
+    command.arg(path).stdin(Stdio::piped());
+    command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    command.spawn().unwrap()
+}
+
 /// The reader is gone before the program writes: it reads the text to write first, and gets it last.
 #[test]
 fn a_closed_stdout_is_no_error() {
     let folder = folder("pipe");
-    let template = folder.join("t.jinja");
-    fs::write(&template, "x").unwrap();
-    let mut command = lantern(&folder);
-    command.args(["template", "--input", "-", "--template"]);
-    command.arg(&template).stdin(Stdio::piped());
-    let child = command
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn();
-    let mut child = child.unwrap();
+    let mut child = rendering(&folder, "t.jinja", "x");
     drop(child.stdout.take());
     child.stdin.take().unwrap().write_all(b"{}").unwrap();
     let output = child.wait_with_output().unwrap();
@@ -189,16 +191,8 @@ fn a_closed_stdout_is_no_error() {
 fn text_of_all_alphabets_comes_through() {
     let text = "Größe 日本 🙂 \u{301}";
     let folder = folder("alphabets");
-    let template = folder.join(format!("{text}.jinja"));
-    fs::write(&template, "{{ messages[0].content }}").unwrap();
-    let mut command = lantern(&folder);
-    command.args(["template", "--input", "-", "--template"]);
-    command.arg(&template).stdin(Stdio::piped());
-    let child = command
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn();
-    let mut child = child.unwrap();
+    let name = format!("{text}.jinja");
+    let mut child = rendering(&folder, &name, "{{ messages[0].content }}");
     let input = format!(r#"{{"messages": [{{"role": "user", "content": "{text}"}}]}}"#);
     child
         .stdin
