@@ -19,18 +19,7 @@ export const FILES = {
 };
 
 /** As `cargo verify --lab` starts programs in the folder. */
-const INSIDE = `set -e
-root=$1; shift
-mount -t proc proc "$root/proc"
-mount --rbind /sys "$root/sys"
-mount --rbind /dev "$root/dev"
-mount -t tmpfs tmpfs "$root/tmp"
-for folder in "$1" "$2"; do
-  mkdir -p "$root$folder"
-  mount --bind "$folder" "$root$folder"
-done
-shift 2
-exec chroot "$root" /usr/bin/env --chdir="$0" "$@"`;
+const INSIDE = readFileSync(`${ROOT}tests/lab/inside.sh`, 'utf8');
 const OUTSIDE = 'mount -t proc proc /proc; exec "$@"';
 const ISOLATED = ['--mount', '--pid', '--fork', '--kill-child', '--propagation', 'private', '--', 'sh', '-c'];
 
@@ -49,9 +38,7 @@ export function versionInSid(name) {
 /** What a round measured, or `refused`: why it did not. */
 export async function runOnce(cell, depth, limit) {
   const { inside, env, words } = commandOf(cell, depth, FILES.gguf);
-  const shell = inside
-    ? [INSIDE, `${ROOT}tests/lab/peers`, SID, ROOT.replace(/\/$/, ''), dirname(FILES.gguf)]
-    : [OUTSIDE, 'sh'];
+  const shell = inside ? [INSIDE, 'sh', SID, ROOT.replace(/\/$/, ''), dirname(FILES.gguf), '--'] : [OUTSIDE, 'sh'];
   const { code, signal, stdout, stderr, late } = await ended([...ISOLATED, ...shell, ...words], env, limit);
   if (late) return { refused: `ended after ${limit} s, its limit` };
   const last = stdout.trim().split('\n').at(-1);

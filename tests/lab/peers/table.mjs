@@ -66,9 +66,20 @@ function notes(results) {
       ({ round, depth, message }) => `round ${round} at depth ${depth}: ${escaped(message)}`,
     );
     const said = [library ? `${version} (${library})` : version, date, ...(rounds.length > 0 ? ran : []), ...failed];
-    lines.push(`- ${place}, ${ENGINES[engine].name}: ${said.join('; ')}.`);
+    lines.push(wrapped(`- ${place}, ${ENGINES[engine].name}: ${said.join('; ')}.`));
   }
   return `${lines.join('\n')}\n`;
+}
+
+/** An item of a list in lines of at most 120 characters, where its words allow. */
+function wrapped(item) {
+  const lines = [''];
+  for (const word of item.split(' ')) {
+    const longer = lines.at(-1) ? `${lines.at(-1)} ${word}` : word;
+    if (longer.length <= 120) lines[lines.length - 1] = longer;
+    else lines.push(`  ${word}`);
+  }
+  return lines.join('\n');
 }
 
 function escaped(text) {

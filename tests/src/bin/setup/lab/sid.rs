@@ -16,19 +16,7 @@ use super::super::{
 };
 
 /// Starts a program in the folder: `sh -c INSIDE sh FOLDER [SHARED …] -- PROGRAM [ARGUMENT …]`.
-const INSIDE: &str = r#"set -e
-root=$1; shift
-mount -t proc proc "$root/proc"
-mount --rbind /sys "$root/sys"
-mount --rbind /dev "$root/dev"
-mount -t tmpfs tmpfs "$root/tmp"
-while [ "$1" != -- ]; do
-  mkdir -p "$root$1"
-  mount --bind "$1" "$root$1"
-  shift
-done
-shift
-exec chroot "$root" /usr/bin/env --chdir="$PWD" "$@""#;
+const INSIDE: &str = include_str!("../../../../lab/inside.sh");
 
 /// Settings of the network that programs inside are to have as well.
 const NETWORK: [&str; 6] = [
