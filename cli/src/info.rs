@@ -89,9 +89,8 @@ fn print_json(path: &str, file: &ModelFile, types: &Types) -> Result {
 fn caches(file: &ModelFile, config: &Config) -> Result<Vec<(String, u64)>> {
     const CHUNK: usize = 256; // tokens of a pass on a GPU
     let context = file.context(&LoadOptions::default())?;
-    let runs = |(_, cache): &(&str, CacheType)| {
-        cache.block_words().is_none() || config.head_dim.is_multiple_of(32)
-    };
+    let runs =
+        |(_, cache): &(&str, CacheType)| cache.block_words().is_none() || config.in_blocks_of(32);
     let bytes = |(name, cache): (&str, CacheType)| {
         let name = format!("{name} of {context} tokens");
         (name, config.cache_bytes(cache, context, CHUNK))

@@ -57,7 +57,9 @@ pub use gpu::times::KernelTime;
 pub use gpu::tuning::Tuning;
 pub use graph::Graph;
 pub use model::{
-    config::Config,
+    config::{
+        AttentionConfig, BlockConfig, Config, DeltaNetConfig, ExpertsConfig, FfnConfig, MixerConfig,
+    },
     options::{CONTEXT_DEFAULT_MAX, CacheType, LoadOptions, Precision},
 };
 pub use plan::{cost::Load, dispatch::Plan};

@@ -257,7 +257,10 @@ fn peft_folder(
         let (_, module) = MODULES.iter().find(|(ours, _)| *ours == part).unwrap();
         let (half, mut values) = (&half[half.len() - 1..], values.clone());
         if interleaved && half == "b" && ["attn_q", "attn_k"].contains(&part) {
-            let (rank, head) = (shape[0] as usize, numbers.head_dim as usize);
+            let (rank, head) = (
+                shape[0] as usize,
+                numbers.attention().unwrap().head_dim as usize,
+            );
             let rows: Vec<&[f32]> = values.chunks_exact(rank).collect();
             let from = |row: usize| {
                 row / head * head + row % head % (head / 2) * 2 + row % head / (head / 2)

@@ -70,7 +70,7 @@ fn an_author_that_is_not_utf8_is_written_as_it_was() {
 #[test]
 fn an_array_of_equal_numbers_is_the_number() {
     let config = ModelFile::open(&trial("head-count-kv-array.gguf")).unwrap();
-    assert_eq!(config.config().unwrap().kv_heads, 2);
+    assert_eq!(config.config().unwrap().attention().unwrap().kv_heads, 2);
 }
 
 #[test]

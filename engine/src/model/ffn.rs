@@ -63,12 +63,13 @@ impl Ffn {
     /// The weights of layer `index`.
     pub(super) fn find(finder: &mut Finder<'_>, index: u32) -> Result<Ffn> {
         let config = finder.config;
+        let own = config.blocks[index as usize].ffn;
         let sizes = Sizes {
             dim: config.dim,
-            ffn_dim: config.ffn_dim,
+            ffn_dim: own.ffn_dim,
             activation: config.activation,
         };
-        if let Some(experts) = config.experts {
+        if let Some(experts) = own.experts {
             return find_experts(finder, experts, sizes, index);
         }
         let name = |part: &str| format!("blk.{index}.{part}");

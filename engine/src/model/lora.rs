@@ -115,8 +115,9 @@ fn is_apart(file: &ModelFile) -> Result<bool> {
 /// # Errors
 /// [`Error::BadFile`] where the order is no text.
 pub fn in_order(file: &ModelFile, config: &Config) -> Result<ModelFile> {
-    if is_apart(file)? && config.rope_style == RopeStyle::Interleaved {
-        return Ok(file.with_pairs_side_by_side(config.head_dim as usize));
+    let head_dim = config.attention().map_or(0, |attention| attention.head_dim);
+    if is_apart(file)? && config.rope_style == RopeStyle::Interleaved && head_dim > 0 {
+        return Ok(file.with_pairs_side_by_side(head_dim as usize));
     }
     Ok(file.clone())
 }

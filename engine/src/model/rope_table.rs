@@ -22,17 +22,15 @@ enum RopeFactors {
 }
 
 impl RopeTable {
-    /// The tables of a model: its RoPE's, and that of layers with a window where it is another.
+    /// The tables of a model: of each of its rotary embeddings. Factors are for the first.
     pub(super) fn find(finder: &mut Finder<'_>) -> Result<Vec<RopeTable>> {
         let config = finder.config;
-        let factors = find_factors(finder, &config.rope)?;
-        let rope = config.rope.clone();
-        let mut tables = vec![RopeTable { rope, factors }];
-        tables.extend(config.local_rope.clone().map(|rope| RopeTable {
-            rope,
-            factors: RopeFactors::None,
-        }));
-        Ok(tables)
+        let mut factors = Some(find_factors(finder, &config.ropes[0])?);
+        let table = |rope: &Rope| RopeTable {
+            rope: rope.clone(),
+            factors: factors.take().unwrap_or(RopeFactors::None),
+        };
+        Ok(config.ropes.iter().map(table).collect())
     }
 
     /// Cosine and sine for `context` positions, (context, pairs, 2).

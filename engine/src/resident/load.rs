@@ -19,7 +19,7 @@ use crate::{
     Error, Gpu, Limit, ModelFile, Result,
     gpu::{buffer::Buffer, pipeline::BindingResource, upload::Upload},
     model::{
-        config::Config,
+        config::{AttentionConfig, Config},
         layout::Layout,
         lora::LoraLayout,
         options::{CacheType, LoadOptions, Precision},
@@ -322,7 +322,10 @@ fn divided(
 impl Gpu {
     /// The longest context that a layer's keys, or its values, have room for.
     pub(crate) fn max_context(&self, config: &Config, cache: CacheType) -> u64 {
-        let position = u64::from(config.kv_heads) * cache.bytes(u64::from(config.head_dim));
+        let bytes = |attention: &AttentionConfig| {
+            u64::from(attention.kv_heads) * cache.bytes(u64::from(attention.head_dim))
+        };
+        let position = config.attentions().map(bytes).max().unwrap_or(1);
         let limits = &self.adapter().limits;
         let size = limits
             .max_storage_buffer_binding_size
@@ -337,10 +340,13 @@ impl Gpu {
 }
 
 fn check_context(gpu: &Gpu, config: &Config, cache: CacheType, context: usize) -> Result<()> {
-    if cache.block_words().is_some() && !config.head_dim.is_multiple_of(BLOCK as u32) {
+    let odd = |attention: &&AttentionConfig| !attention.head_dim.is_multiple_of(BLOCK as u32);
+    if cache.block_words().is_some()
+        && let Some(attention) = config.attentions().find(odd)
+    {
         return Err(Error::BadInput(format!(
             "a cache in blocks of {BLOCK} needs heads of a multiple of that, and these have {}: take f16",
-            config.head_dim
+            attention.head_dim
         )));
     }
     if context == 0 {

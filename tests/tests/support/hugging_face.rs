@@ -92,7 +92,11 @@ pub fn export(file: &ModelFile, folder: &Path, stored: Dtype, shards: usize) {
         let mut values = values(file, tensor);
         let part = tensor.name.split('.').nth(2).unwrap_or_default();
         if permuted && ["attn_q", "attn_k"].contains(&part) {
-            values = unpermuted(&values, tensor, config.head_dim as usize);
+            values = unpermuted(
+                &values,
+                tensor,
+                config.attention().unwrap().head_dim as usize,
+            );
         }
         if tensor.name.ends_with("norm.weight") {
             for v in &mut values {
@@ -102,7 +106,7 @@ pub fn export(file: &ModelFile, folder: &Path, stored: Dtype, shards: usize) {
         all.extend(named(&config.family, tensor, &values, stored));
     }
     let mut description = description(file, &config);
-    let mixtral = config.family == "llama" && config.experts.is_some();
+    let mixtral = config.family == "llama" && config.blocks[0].ffn.experts.is_some();
     description["architectures"] = json!([if mixtral {
         "MixtralForCausalLM"
     } else {
@@ -241,8 +245,12 @@ fn named(family: &str, tensor: &TensorInfo, values: &[f32], stored: Dtype) -> Ve
 
 /// `config.json`.
 fn description(file: &ModelFile, config: &Config) -> Json {
-    let rope = serde_json::to_value(&config.rope.scaling).unwrap();
-    let original = config.rope.original_context;
+    let (base, block) = (&config.ropes[0], &config.blocks[0]);
+    let attention = block.attention().unwrap();
+    let mut attentions = config.blocks.iter().filter_map(|block| block.attention());
+    let window = attentions.find_map(|attention| attention.window);
+    let rope = serde_json::to_value(&base.scaling).unwrap();
+    let original = base.original_context;
     let mut scaling = match (&rope["linear"], &rope["yarn"]) {
         (Json::Object(linear), _) => json!({"type": "linear", "factor": linear["factor"]}),
         (_, Json::Object(yarn)) => json!({
@@ -260,17 +268,17 @@ fn description(file: &ModelFile, config: &Config) -> Json {
     }
     let mut all = json!({
         "num_hidden_layers": config.layers, "hidden_size": config.dim,
-        "num_attention_heads": config.heads, "num_key_value_heads": config.kv_heads,
-        "head_dim": config.head_dim, "intermediate_size": config.ffn_dim,
+        "num_attention_heads": attention.heads, "num_key_value_heads": attention.kv_heads,
+        "head_dim": attention.head_dim, "intermediate_size": block.ffn.ffn_dim,
         "max_position_embeddings": config.context, "vocab_size": config.vocab_size,
-        "rms_norm_eps": config.norm_epsilon, "rope_theta": config.rope.base, "rope_scaling": scaling,
+        "rms_norm_eps": config.norm_epsilon, "rope_theta": base.base, "rope_scaling": scaling,
         "tie_word_embeddings": file.tensor("output.weight").is_none(), "torch_dtype": "float32",
         "attention_bias": file.tensor("blk.0.attn_output.bias").is_some(),
     });
     if config.family == "gpt2" {
-        let inner = (config.ffn_dim != 4 * config.dim).then_some(config.ffn_dim);
+        let inner = (block.ffn.ffn_dim != 4 * config.dim).then_some(block.ffn.ffn_dim);
         return json!({
-            "n_layer": config.layers, "n_embd": config.dim, "n_head": config.heads, "n_inner": inner,
+            "n_layer": config.layers, "n_embd": config.dim, "n_head": attention.heads, "n_inner": inner,
             "n_positions": config.context, "vocab_size": config.vocab_size, "activation_function": "gelu_new",
             "layer_norm_epsilon": config.norm_epsilon,
         });
@@ -278,23 +286,23 @@ fn description(file: &ModelFile, config: &Config) -> Json {
     let scales = &config.scales;
     let more = match config.family.as_str() {
         "gemma2" | "gemma3" => json!({
-            "sliding_window": config.window, "query_pre_attn_scalar": scales.attention.powi(-2),
+            "sliding_window": window, "query_pre_attn_scalar": attention.scale.powi(-2),
             "attn_logit_softcapping": scales.score_softcap, "final_logit_softcapping": scales.logit_softcap,
             "hidden_activation": "gelu_pytorch_tanh",
         }),
         "granite" => json!({
             "embedding_multiplier": scales.embedding, "residual_multiplier": scales.residual,
-            "attention_multiplier": scales.attention, "logits_scaling": 1.0 / scales.logits,
+            "attention_multiplier": attention.scale, "logits_scaling": 1.0 / scales.logits,
         }),
         "smollm3" => {
             json!({"no_rope_layers": (1..=config.layers).map(|i| u32::from(i % 4 != 0)).collect::<Vec<_>>()})
         }
         _ => json!({"hidden_act": "silu"}),
     };
-    let experts = config.experts.map(|experts| {
+    let experts = block.ffn.experts.map(|experts| {
         json!({
             "num_experts": experts.n_experts, "num_local_experts": experts.n_experts,
-            "num_experts_per_tok": experts.top_k, "moe_intermediate_size": config.ffn_dim,
+            "num_experts_per_tok": experts.top_k, "moe_intermediate_size": block.ffn.ffn_dim,
             "norm_topk_prob": true,
         })
     });

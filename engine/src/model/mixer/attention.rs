@@ -8,27 +8,18 @@ use crate::{
         StateSpec, StoreKv, Tensor, TensorSpec, VectorId,
     },
     model::{
-        config::Config,
+        config::AttentionConfig,
         tensors::{Affine, Finder, Joined},
     },
 };
 
-/// Numbers of attention in one layer.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Sizes {
-    heads: u32,
-    kv_heads: u32,
-    head_dim: u32,
-    /// Pairs of a head that rotate.
-    pairs: u32,
-    rope_style: RopeStyle,
-    window: Option<u32>,
-}
-
 /// Attention's weights in one block, and its numbers.
 #[derive(Debug)]
 pub struct Attention {
-    sizes: Sizes,
+    sizes: AttentionConfig,
+    /// Pairs of a head that rotate.
+    pairs: u32,
+    rope_style: RopeStyle,
     dim: u32,
     /// Queries, keys, values, and a gate where there is one: joined as far as they are stored alike.
     qkv: Joined,
@@ -40,8 +31,6 @@ pub struct Attention {
     gated: bool,
     /// From the heads to the residual stream.
     output: Affine,
-    rope_table: usize,
-    scale: f32,
     softcap: Option<f32>,
 }
 
@@ -56,23 +45,25 @@ enum QkNorm {
 
 impl Attention {
     /// The weights of layer `index`.
-    pub(super) fn find(finder: &mut Finder<'_>, index: u32) -> Result<Attention> {
+    pub(super) fn find(
+        finder: &mut Finder<'_>,
+        sizes: AttentionConfig,
+        index: u32,
+    ) -> Result<Attention> {
         let config = finder.config;
-        let (qkv, qkv_bias) = find_qkv(finder, config, index)?;
-        let q_dim = config.heads * config.head_dim;
-        let sizes = Sizes::of(config, index);
-        let local = config.local_rope.is_some() && sizes.window.is_some();
+        let (qkv, qkv_bias) = find_qkv(finder, &sizes, index)?;
+        let q_dim = sizes.heads * sizes.head_dim;
         Ok(Attention {
+            pairs: config.rotated_pairs(&sizes),
+            rope_style: config.rope_style,
             sizes,
             dim: config.dim,
             qkv,
             qkv_bias,
-            qk_norm: find_qk_norm(finder, config, index)?,
+            qk_norm: find_qk_norm(finder, &sizes, index)?,
             norm_eps: config.norm_epsilon,
             gated: config.attention_gate,
             output: finder.affine(&format!("blk.{index}.attn_output"), q_dim, config.dim)?,
-            rope_table: usize::from(local),
-            scale: config.scales.attention,
             softcap: config.scales.score_softcap,
         })
     }
@@ -103,7 +94,7 @@ impl Attention {
             head_dim,
             keys,
             values,
-            scale: self.scale,
+            scale: sizes.scale,
             softcap: self.softcap,
             mask: sizes.window.map_or(Mask::Causal, Mask::Window),
         };
@@ -125,17 +116,17 @@ impl Attention {
     /// Queries and keys rotated by their positions, where they are.
     fn rotated(&self, g: &mut Graph, qkv: Tensor) -> Tensor {
         let sizes = self.sizes;
-        if sizes.pairs == 0 {
+        let Some(table) = sizes.rope else {
             return qkv;
-        }
+        };
         let rope = Rope {
             x: qkv,
             heads: sizes.heads,
             kv_heads: sizes.kv_heads,
             head_dim: sizes.head_dim,
-            pairs: sizes.pairs,
-            style: sizes.rope_style,
-            table: self.rope_table,
+            pairs: self.pairs,
+            style: self.rope_style,
+            table,
         };
         g.map(qkv, rope)
     }
@@ -182,21 +173,9 @@ impl Attention {
     }
 }
 
-impl Sizes {
-    /// Attention's numbers in layer `layer`.
-    pub fn of(config: &Config, layer: u32) -> Sizes {
-        Sizes {
-            heads: config.heads,
-            kv_heads: config.kv_heads,
-            head_dim: config.head_dim,
-            pairs: config.rotated_pairs(layer),
-            rope_style: config.rope_style,
-            window: config.window_of(layer),
-        }
-    }
-
+impl AttentionConfig {
     /// Keys and values of a layer: cells for every position, or a ring where there is a window.
-    pub fn states(&self, layer: u32, shape: &Shape) -> [StateSpec; 2] {
+    pub(super) fn states(&self, layer: u32, shape: &Shape) -> [StateSpec; 2] {
         ["keys", "values"].map(|name| StateSpec {
             name,
             layer,
@@ -223,16 +202,17 @@ const OVERSHOOT: u32 = 32;
 /// Queries, keys and values, in one tensor or three, and their biases.
 fn find_qkv(
     finder: &mut Finder<'_>,
-    config: &Config,
+    sizes: &AttentionConfig,
     index: u32,
 ) -> Result<(Joined, Option<VectorId>)> {
     let name = |part: &str| format!("blk.{index}.{part}.weight");
     let (q_dim, kv_dim) = (
-        config.heads * config.head_dim,
-        config.kv_heads * config.head_dim,
+        sizes.heads * sizes.head_dim,
+        sizes.kv_heads * sizes.head_dim,
     );
-    if config.attention_gate {
-        return Ok((find_gated_qkv(finder, config, index)?, None));
+    let dim = finder.config.dim;
+    if finder.config.attention_gate {
+        return Ok((find_gated_qkv(finder, sizes, index)?, None));
     }
     let fused = [("attn_qkv", q_dim + 2 * kv_dim)];
     let three = [("attn_q", q_dim), ("attn_k", kv_dim), ("attn_v", kv_dim)];
@@ -244,7 +224,7 @@ fn find_qkv(
     let mut weights = Vec::new();
     let mut biases = Vec::new();
     for &(part, rows) in parts {
-        weights.push(finder.tensor(&name(part), &[config.dim, rows])?);
+        weights.push(finder.tensor(&name(part), &[dim, rows])?);
         biases.push((format!("blk.{index}.{part}.bias"), rows));
     }
     let bias = if biases.iter().any(|(name, _)| finder.has(name)) {
@@ -257,28 +237,32 @@ fn find_qkv(
 
 /// Queries, keys, values and gates, of a file whose query tensor has, head by head, the query and then its gate: rows are
 /// gathered so that each of the four is one piece.
-fn find_gated_qkv(finder: &mut Finder<'_>, config: &Config, index: u32) -> Result<Joined> {
+fn find_gated_qkv(finder: &mut Finder<'_>, sizes: &AttentionConfig, index: u32) -> Result<Joined> {
     let name = |part: &str| format!("blk.{index}.{part}.weight");
-    let (heads, head_dim) = (config.heads, config.head_dim);
-    let kv_dim = config.kv_heads * head_dim;
-    let both = finder.tensor(&name("attn_q"), &[config.dim, 2 * heads * head_dim])?;
+    let (dim, heads, head_dim) = (finder.config.dim, sizes.heads, sizes.head_dim);
+    let kv_dim = sizes.kv_heads * head_dim;
+    let both = finder.tensor(&name("attn_q"), &[dim, 2 * heads * head_dim])?;
     let of_head = |head: u32, half: u32| both.rows((2 * head + half) * head_dim, head_dim);
     let mut tensors: Vec<_> = (0..heads).map(|head| of_head(head, 0)).collect();
     for part in ["attn_k", "attn_v"] {
-        tensors.push(finder.tensor(&name(part), &[config.dim, kv_dim])?);
+        tensors.push(finder.tensor(&name(part), &[dim, kv_dim])?);
     }
     tensors.extend((0..heads).map(|head| of_head(head, 1)));
     finder.joined(tensors)
 }
 
-fn find_qk_norm(finder: &mut Finder<'_>, config: &Config, index: u32) -> Result<Option<QkNorm>> {
+fn find_qk_norm(
+    finder: &mut Finder<'_>,
+    sizes: &AttentionConfig,
+    index: u32,
+) -> Result<Option<QkNorm>> {
     let name = |part: &str| format!("blk.{index}.{part}.weight");
     let (q, k) = (name("attn_q_norm"), name("attn_k_norm"));
     let Some(found) = finder.file.tensor(&q) else {
         return Ok(None);
     };
-    let head_dim = config.head_dim;
-    let (q_dim, kv_dim) = (config.heads * head_dim, config.kv_heads * head_dim);
+    let head_dim = sizes.head_dim;
+    let (q_dim, kv_dim) = (sizes.heads * head_dim, sizes.kv_heads * head_dim);
     Ok(Some(if found.shape == [u64::from(head_dim)] {
         QkNorm::Heads(finder.vectors_joined(&[(q, head_dim), (k, head_dim)], 1.0)?)
     } else {

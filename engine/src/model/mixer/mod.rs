@@ -3,7 +3,11 @@
 pub mod attention;
 pub mod delta_net;
 
-use super::{config::Config, options::CacheType, tensors::Finder};
+use super::{
+    config::{BlockConfig, Config, MixerConfig},
+    options::CacheType,
+    tensors::Finder,
+};
 use crate::{
     Result,
     graph::{Graph, StateSpec, Tensor},
@@ -32,12 +36,13 @@ pub struct Shape {
 impl Mixer {
     /// The mixer of layer `index`, from the file's tensors.
     pub(super) fn find(finder: &mut Finder<'_>, index: u32) -> Result<Mixer> {
-        let config: &Config = finder.config;
-        Ok(match config.delta_net {
-            Some(sizes) if config.is_recurrent(index) => {
+        Ok(match finder.config.blocks[index as usize].mixer {
+            MixerConfig::DeltaNet(sizes) => {
                 Mixer::DeltaNet(delta_net::DeltaNet::find(finder, sizes, index)?)
             }
-            _ => Mixer::Attention(attention::Attention::find(finder, index)?),
+            MixerConfig::Attention(sizes) => {
+                Mixer::Attention(attention::Attention::find(finder, sizes, index)?)
+            }
         })
     }
 
@@ -66,9 +71,9 @@ impl Config {
 
 /// States that the mixers of all layers keep of a sequence, in the order of a model's graph.
 pub fn states(config: &Config, shape: &Shape) -> Vec<StateSpec> {
-    let of_layer = |layer| match config.delta_net {
-        Some(sizes) if config.is_recurrent(layer) => sizes.states(layer),
-        _ => attention::Sizes::of(config, layer).states(layer, shape),
+    let of_layer = |(layer, block): (u32, &BlockConfig)| match block.mixer {
+        MixerConfig::DeltaNet(sizes) => sizes.states(layer),
+        MixerConfig::Attention(sizes) => sizes.states(layer, shape),
     };
-    (0..config.layers).flat_map(of_layer).collect()
+    (0..).zip(&config.blocks).flat_map(of_layer).collect()
 }

@@ -1,0 +1,306 @@
+//! A model's numbers, from the header's metadata and checked: sizes are sane before anything is allocated by them.
+
+mod blocks;
+
+pub use blocks::{
+    AttentionConfig, BlockConfig, DeltaNetConfig, ExpertsConfig, FfnConfig, MixerConfig,
+};
+
+use std::collections::BTreeSet;
+
+use serde::Serialize;
+
+use blocks::Heads;
+
+use super::{
+    families::{self, Family},
+    gguf_keys,
+    keys::{Keys, LARGEST},
+    rope::{Rope, Scaling},
+    stated,
+};
+use crate::{
+    Error, ModelFile, Result, Unsupported,
+    file::{Metadata, short},
+    graph::{Activation, NormKind, RopeStyle},
+};
+
+/// A model's numbers, in the terms of the Llama paper.
+#[derive(Debug, Clone, Serialize)]
+pub struct Config {
+    /// The family's row.
+    pub family: String,
+    /// `general.name`, or the family's.
+    pub name: String,
+    /// How many blocks there are.
+    pub layers: u32,
+    /// Size of the residual stream: hidden_size.
+    pub dim: u32,
+    /// Numbers of each block.
+    #[serde(serialize_with = "blocks::by_numbers")]
+    pub blocks: Vec<BlockConfig>,
+    /// The activation of the MLP.
+    pub activation: Activation,
+    /// Tokens of the vocabulary: rows of the embedding.
+    pub vocab_size: u32,
+    /// Positions that the model was trained for.
+    pub context: u32,
+    /// Rotary embeddings: the model's, and that of layers with a window where it is another.
+    pub ropes: Vec<Rope>,
+    /// Which values of a head they rotate together.
+    pub rope_style: RopeStyle,
+    /// Positions that have a learned embedding, where they have one; then there is no rotary embedding.
+    pub learned_positions: Option<u32>,
+    /// LayerNorm in the place of RMSNorm.
+    pub layer_norm: bool,
+    /// The norms' epsilon.
+    pub norm_epsilon: f32,
+    /// Factors on activations, and softcaps.
+    pub scales: Scales,
+    /// Whether attention's result is multiplied with the sigmoid of a gate, which its queries' matrix makes.
+    pub attention_gate: bool,
+    /// The name of the norm before the MLP.
+    #[serde(skip)]
+    pub ffn_norm_name: &'static str,
+    /// Blocks after the last that draft further tokens; they are left out.
+    pub draft_layers: u32,
+}
+
+/// Factors on activations, and softcaps.
+#[derive(Debug, Clone, Copy, Serialize)]
+pub struct Scales {
+    /// On embeddings.
+    pub embedding: f32,
+    /// On what each layer adds to the residual stream.
+    pub residual: f32,
+    /// On logits.
+    pub logits: f32,
+    /// Softcap of attention scores: c tanh(score / c).
+    pub score_softcap: Option<f32>,
+    /// Softcap of logits.
+    pub logit_softcap: Option<f32>,
+}
+
+impl ModelFile {
+    /// The model's numbers.
+    pub fn config(&self) -> Result<Config> {
+        Config::of(self)
+    }
+}
+
+impl Config {
+    /// The configuration of a model file.
+    pub fn of(file: &ModelFile) -> Result<Config> {
+        let read = || {
+            let (family, prefix) = families::family(file.metadata())?;
+            Config::read(&Keys::new(file, prefix), family)
+        };
+        read().map_err(|error| error.in_file(file.label()))
+    }
+
+    /// Keys of the header that decide the configuration; none where the model is not run.
+    pub(super) fn keys_read(file: &ModelFile) -> Option<BTreeSet<String>> {
+        let (family, prefix) = families::family(file.metadata()).ok()?;
+        let keys = Keys::new(file, prefix);
+        Config::read(&keys, family).ok()?;
+        Some(keys.asked())
+    }
+
+    fn read(keys: &Keys, family: &Family) -> Result<Config> {
+        let file = keys.file;
+        stated::check(file.metadata(), family)?;
+        gguf_keys::check(keys)?;
+        let dim = keys.required("embedding_length")?;
+        let heads = Heads::read(keys, dim)?;
+        let draft_layers = keys.optional("nextn_predict_layers")?.unwrap_or(0);
+        let layers = layers(keys, draft_layers)?;
+        let context = keys.required("context_length")?;
+        let rope = Rope::of(keys, heads.head_dim, context)?;
+        let rope_style = rope_style(keys, family, &rope)?;
+        let local_rope = local_rope(keys, family, &rope)?;
+        let ropes: Vec<Rope> = [rope].into_iter().chain(local_rope).collect();
+        let learned = file.tensor("position_embd.weight");
+        let learned = learned.and_then(|t| t.shape.get(1)).copied();
+        // No name is worth refusing a model for.
+        let name = file.metadata().text("general.name").ok().flatten();
+        let name = name.unwrap_or(keys.prefix).to_owned();
+        let layer_norm = family.norm == NormKind::Layer;
+        Ok(Config {
+            family: family.name.to_string(),
+            name,
+            layers,
+            dim,
+            blocks: blocks::read(keys, family, heads, (dim, layers), &ropes)?,
+            activation: family.activation,
+            vocab_size: vocab_size(keys)?,
+            context,
+            ropes,
+            rope_style,
+            learned_positions: learned.map(|rows| u32::try_from(rows).unwrap_or(u32::MAX)),
+            layer_norm,
+            norm_epsilon: norm_epsilon(keys, layer_norm)?,
+            scales: scales(keys, family, dim)?,
+            attention_gate: family.attention_gate,
+            ffn_norm_name: family.ffn_norm_name,
+            draft_layers,
+        })
+    }
+
+    /// Numbers of the first attention; none where no block has any.
+    pub fn attention(&self) -> Option<&AttentionConfig> {
+        self.attentions().next()
+    }
+
+    /// Whether every head is a multiple of `values`, as caches in blocks of so many want it.
+    pub fn in_blocks_of(&self, values: u32) -> bool {
+        let mut heads = self.attentions().map(|attention| attention.head_dim);
+        heads.all(|head_dim| head_dim.is_multiple_of(values))
+    }
+
+    /// Numbers of every block's attention.
+    pub(crate) fn attentions(&self) -> impl Iterator<Item = &AttentionConfig> {
+        self.blocks.iter().filter_map(BlockConfig::attention)
+    }
+
+    /// Pairs of a head that RoPE rotates.
+    pub(crate) fn rotated_pairs(&self, attention: &AttentionConfig) -> u32 {
+        let rope = attention.rope.map(|table| &self.ropes[table]);
+        rope.map_or(0, |rope| rope.dimensions / 2)
+    }
+
+    /// The residual stream is kept without the factor on what layers add to it: norms undo any factor, if their epsilon
+    /// has its square.
+    pub(crate) fn stream_epsilon(&self) -> f32 {
+        self.norm_epsilon / (self.scales.residual * self.scales.residual)
+    }
+}
+
+/// A flag for each layer under a key, where it is there.
+fn flags(metadata: &Metadata, key: &str, layers: u32) -> Result<Option<Vec<bool>>> {
+    let Some(flags) = metadata.flags(key)? else {
+        return Ok(None);
+    };
+    if flags.len() < layers as usize {
+        return Err(Error::bad_file(format!(
+            "metadata {key} has {} values for {layers} layers",
+            flags.len()
+        )));
+    }
+    Ok(Some(flags[..layers as usize].to_vec()))
+}
+
+/// How many blocks there are, but for the last `draft_layers`: no more than the file has tensors.
+fn layers(keys: &Keys, draft_layers: u32) -> Result<u32> {
+    let all = keys.required("block_count")?;
+    let tensors = keys.file.tensors().len();
+    if all as usize > tensors {
+        return Err(Error::bad_file(format!(
+            "metadata {} is {all}, and the file has {tensors} tensors",
+            keys.key("block_count")
+        )));
+    }
+    let layers = all.checked_sub(draft_layers).filter(|&layers| layers > 0);
+    layers.ok_or_else(|| Error::bad_file(format!("{draft_layers} draft blocks leave no other")))
+}
+
+/// The family's RoPE style, unless the file says otherwise.
+fn rope_style(keys: &Keys, family: &Family, rope: &Rope) -> Result<RopeStyle> {
+    let style = match keys.metadata().text("lantern.rope_style")? {
+        None => family.rope_style,
+        Some("neox") => RopeStyle::NeoX,
+        Some("interleaved") => RopeStyle::Interleaved,
+        Some(other) => {
+            return Err(Error::bad_file(format!(
+                "metadata lantern.rope_style is {}, neither interleaved nor neox",
+                short(other)
+            )));
+        }
+    };
+    if style == RopeStyle::NeoX && !(rope.dimensions / 2).is_multiple_of(4) {
+        let (rotated, prefix) = (rope.dimensions, keys.prefix);
+        return Err(Error::unsupported(
+            Unsupported::Shape,
+            format!(
+                "RoPE over {rotated} values of a head: with pairs as {prefix} has them, only multiples of 8 are run here"
+            ),
+        ));
+    }
+    Ok(style)
+}
+
+fn local_rope(keys: &Keys, family: &Family, rope: &Rope) -> Result<Option<Rope>> {
+    let Some(usual) = family.local_rope_base else {
+        return Ok(None);
+    };
+    Ok(Some(Rope {
+        base: keys.factor("rope.freq_base_swa")?.unwrap_or(usual),
+        scaling: Scaling::None,
+        ..rope.clone()
+    }))
+}
+
+fn scales(keys: &Keys, family: &Family, dim: u32) -> Result<Scales> {
+    let one = |key: &str| Ok::<f32, Error>(keys.factor(key)?.unwrap_or(1.0));
+    let usual = if family.scaled_embedding {
+        (dim as f32).sqrt()
+    } else {
+        1.0
+    };
+    let (score_softcap, logit_softcap) = family.softcaps.unzip();
+    let none = keys.metadata().texts("lantern.none")?.unwrap_or(&[]);
+    let softcap = |key: &str, usual: Option<f32>| {
+        let usual = usual.filter(|_| !none.iter().any(|name| name == key));
+        Ok::<_, Error>(keys.factor(key)?.or(usual))
+    };
+    Ok(Scales {
+        embedding: usual * one("embedding_scale")?,
+        residual: one("residual_scale")?,
+        logits: 1.0 / one("logit_scale")?,
+        score_softcap: softcap("attn_logit_softcapping", score_softcap)?,
+        logit_softcap: softcap("final_logit_softcapping", logit_softcap)?,
+    })
+}
+
+/// The norms' epsilon.
+fn norm_epsilon(keys: &Keys, layer_norm: bool) -> Result<f32> {
+    let kind = if layer_norm {
+        "layer_norm_epsilon"
+    } else {
+        "layer_norm_rms_epsilon"
+    };
+    let epsilon = keys.key(&format!("attention.{kind}"));
+    let missing = || Error::bad_file(format!("metadata {epsilon} is missing"));
+    let norm_epsilon = keys.metadata().f32(&epsilon)?.ok_or_else(missing)?;
+    if !(norm_epsilon.is_finite() && norm_epsilon >= 0.0) {
+        return Err(Error::bad_file(format!(
+            "metadata {epsilon} is {norm_epsilon}"
+        )));
+    }
+    Ok(norm_epsilon)
+}
+
+/// Rows of the embedding, which the metadata and the tokenizer must not contradict.
+fn vocab_size(keys: &Keys) -> Result<u32> {
+    let embedding = keys.file.tensor("token_embd.weight");
+    let embedding =
+        embedding.ok_or_else(|| Error::bad_file("tensor token_embd.weight is missing"))?;
+    let rows = embedding.shape.get(1).copied().unwrap_or(0);
+    let vocab_size = u32::try_from(rows).ok().filter(|&v| v > 0 && v <= LARGEST);
+    let vocab_size =
+        vocab_size.ok_or_else(|| Error::bad_file(format!("token_embd.weight has {rows} rows")))?;
+    let key = keys.key("vocab_size");
+    let claimed = keys.metadata().u32(&key)?;
+    if let Some(claimed) = claimed.filter(|&claimed| claimed != vocab_size && claimed > 0) {
+        return Err(Error::bad_file(format!(
+            "metadata {key} is {claimed}, but token_embd.weight has {rows} rows"
+        )));
+    }
+    let tokens = keys.metadata().texts("tokenizer.ggml.tokens")?;
+    let tokens = tokens.map_or(0, <[String]>::len);
+    if tokens > vocab_size as usize {
+        return Err(Error::bad_file(format!(
+            "the tokenizer has {tokens} tokens, but token_embd.weight has {rows} rows"
+        )));
+    }
+    Ok(vocab_size)
+}
