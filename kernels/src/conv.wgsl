@@ -1,6 +1,6 @@
-// conv: causal depthwise convolution over the rows of each sequence, then SiLU.
+// conv: causal depthwise convolution over the rows of each sequence, and what its form does before and after it.
 // A lane takes one channel of one sequence: it keeps the KERNEL_SIZE inputs in hand, and reads one row ahead.
-// Bound: reads x and writes y once, reads the weight and the state once a pass.
+// Bound: reads x and writes y once, reads the weight and the state once a pass. Sockets: form.
 // Loops with constant ends are unrolled.
 
 struct Params { channels: u32, x_stride: u32, x_start: u32, y_stride: u32 }
@@ -31,7 +31,7 @@ fn main(
     var inputs = array<f32, KERNEL_SIZE>(); // the row's last
     for (var j = 0u; j < KEPT; j++) { inputs[j + 1u] = conv_state[state + j * params.channels]; }
     let from_x = params.x_start + channel;
-    var ahead = x[row * params.x_stride + from_x];
+    var ahead = conv_input(row * params.x_stride + from_x);
     while row < rows.count {
         for (var j = 0u; j < KEPT; j++) { inputs[j] = inputs[j + 1u]; }
         inputs[KEPT] = ahead;
@@ -39,10 +39,10 @@ fn main(
             for (var j = 0u; j < KEPT; j++) { inputs[j] = 0.0; }
         }
         let next = next_row(row + 1u, sequence);
-        if next < rows.count { ahead = x[next * params.x_stride + from_x]; }
+        if next < rows.count { ahead = conv_input(next * params.x_stride + from_x); }
         var sum = 0.0;
         for (var j = 0u; j < KERNEL_SIZE; j++) { sum += weight[j] * inputs[j]; }
-        y[row * params.y_stride + channel] = activated(sum);
+        y[row * params.y_stride + channel] = conv_output(sum, channel, row * params.x_stride + from_x);
         row = next;
     }
     for (var j = 0u; j < KEPT; j++) { conv_state[state + j * params.channels] = inputs[j + 1u]; }

@@ -7,7 +7,7 @@ use crate::{
     kernel::{LANES_64, lane_grid},
     padded,
     parts::OutputGate,
-    pointwise::{sigmoid, silu},
+    pointwise::{sigmoid, silu, softplus},
     random::Random,
     tolerance,
 };
@@ -32,6 +32,8 @@ crate::params! {
     Params {
         /// Columns of y.
         cols: u32,
+        /// Neighbours in y that share a gate.
+        share: u32,
         /// From a row's x to the next's, in f32.
         x_stride: u32,
         /// Column of x with the first gate.
@@ -46,6 +48,7 @@ pub(crate) fn activated(parts: &[&Part]) -> fn(f64) -> f64 {
     match OutputGate::of(parts).expect("a part that activates gates") {
         OutputGate::Silu => silu,
         OutputGate::Sigmoid => sigmoid,
+        OutputGate::Softplus => softplus,
     }
 }
 
@@ -57,8 +60,9 @@ fn reference(call: &mut Call) {
     for row in 0..call.tokens as usize {
         let x = &x[row * p.x_stride as usize + p.x_start as usize..];
         let y = &mut call.floats_mut("y")[row * p.y_stride as usize..][..p.cols as usize];
-        for (y, &x) in y.iter_mut().zip(x) {
-            *y = (f64::from(*y) * activated(f64::from(x))) as f32;
+        for (col, y) in y.iter_mut().enumerate() {
+            let gate = activated(f64::from(x[col / p.share as usize]));
+            *y = (f64::from(*y) * gate) as f32;
         }
     }
 }
@@ -68,17 +72,27 @@ fn cases() -> Vec<Case> {
     let mut random = Random::new(20);
     let mut cases = Vec::new();
     for activation in OutputGate::SOCKET.parts {
-        for (cols, x_start, tokens) in [(7, 0, 1), (80, 80, 3), (96, 33, 2), (4096, 0, 2)] {
+        for (cols, share, x_start, tokens) in [
+            (7, 1, 0, 1),
+            (80, 1, 80, 3),
+            (96, 12, 33, 2),
+            (4096, 1, 0, 2),
+            (64, 64, 7, 3),
+        ] {
             let x_stride = padded(x_start + cols);
             let mut x = activations(&mut random, tokens, x_stride);
             x[x_start as usize..][..7]
                 .copy_from_slice(&words(&[1e4, -1e4, 90.0, -90.0, 20.0, -20.0, 0.0]));
             cases.push(Case {
-                name: format!("{cols} from {x_start} in {tokens} {}", activation.name),
+                name: format!(
+                    "{cols} by {share} from {x_start} in {tokens} {}",
+                    activation.name
+                ),
                 parts: vec![activation],
                 consts: vec![],
                 params: bytes_of_params(&Params {
                     cols,
+                    share,
                     x_stride,
                     x_start,
                     y_stride: padded(cols),

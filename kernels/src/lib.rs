@@ -16,6 +16,7 @@ pub mod random;
 pub mod tolerance;
 mod unroll;
 
+pub mod add;
 pub mod argmax;
 pub mod attention;
 mod attention_cases;
@@ -87,6 +88,7 @@ pub const ALL: &[&Kernel] = &[
     &gated_norm::GATED_NORM,
     &gate::GATE,
     &moe_combine::MOE_COMBINE,
+    &add::ADD,
     &argmax::ARGMAX,
     &sample::SAMPLE,
     &read::READ,

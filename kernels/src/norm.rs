@@ -64,9 +64,11 @@ crate::params! {
         x_stride: u32,
         /// From a token's y to the next's, in f32.
         y_stride: u32,
-        /// Where in a row the first group is.
+        /// Where in a row of x the first group is.
         start: u32,
-        /// The first group that has the second half of the weight.
+        /// Where in a row of y its result goes.
+        y_start: u32,
+        /// The first group that has the second half of the weight; 0: each group has its own.
         split: u32,
     }
 }
@@ -82,6 +84,7 @@ impl Params {
             x_stride,
             y_stride,
             start: 0,
+            y_start: 0,
             split: 1,
         }
     }
@@ -102,27 +105,28 @@ fn reference(call: &mut Call) {
     let p: Params = call.params();
     let cols = p.cols as usize;
     let (tokens, groups) = (call.tokens as usize, call.units as usize);
-    let layer = Statistics::of(&call.parts) == Some(Statistics::Layer);
+    let statistics = Statistics::of(&call.parts);
+    let layer = statistics != Some(Statistics::Rms);
     let result = NormResult::of(&call.parts);
     let weight = call.floats("norm_weight");
-    let bias = if layer {
+    let bias = if statistics == Some(Statistics::Layer) {
         call.floats("norm_bias")
     } else {
         vec![]
     };
     for token in 0..tokens {
         for group in 0..groups {
-            let start = p.start as usize + group * cols;
-            let (from_x, to_y) = (
-                token * p.x_stride as usize + start,
-                token * p.y_stride as usize + start,
-            );
+            let from_x = token * p.x_stride as usize + p.start as usize + group * cols;
+            let to_y = token * p.y_stride as usize + p.y_start as usize + group * cols;
             let x = if result == Some(NormResult::InPlace) {
                 call.floats("y")[to_y..][..cols].to_vec()
             } else {
                 call.floats("x")[from_x..][..cols].to_vec()
             };
-            let weight = &weight[if group >= p.split as usize { cols } else { 0 }..];
+            let weight = &weight[match p.split as usize {
+                0 => group * cols,
+                split => usize::from(group >= split) * cols,
+            }..];
             let mut normed = if layer {
                 layer_norm(&x, weight, p.eps)
             } else {
@@ -165,7 +169,7 @@ fn case(
     random: &mut Random,
 ) -> Case {
     let (statistics, result) = (statistics.part(), result.part());
-    let (cols, width) = (p.cols, p.start + groups * p.cols);
+    let (cols, width) = (p.cols, p.start.max(p.y_start) + groups * p.cols);
     Case {
         name: format!(
             "{groups} of {cols} from {} in {tokens} {} {}",
@@ -177,7 +181,10 @@ fn case(
         units: groups,
         tokens,
         buffers: vec![
-            ("norm_weight", words(&random.floats(2 * cols as usize))),
+            (
+                "norm_weight",
+                words(&random.floats((groups.max(2) * cols) as usize)),
+            ),
             ("norm_bias", words(&random.floats(cols as usize))),
             ("x", activations(random, tokens, width)),
             ("y", activations(random, tokens, width)),
@@ -208,6 +215,7 @@ fn cases() -> Vec<Case> {
             x_stride: stride,
             y_stride: stride,
             start: 0,
+            y_start: 0,
             split: heads,
         };
         let groups = heads + 2 * kv_heads; // as wide as the row, so that the case has all of it
@@ -215,10 +223,21 @@ fn cases() -> Vec<Case> {
     }
     let k = Params {
         start: 64,
+        y_start: 64,
         x_stride: 160,
         y_stride: 160,
         ..Params::rows(96, 1e-6)
     };
     add(Statistics::Rms, NormResult::InPlace, k, (1, 2));
+    let alone = Params {
+        cols: 32,
+        y_start: 0,
+        y_stride: 96,
+        split: 1,
+        ..k
+    };
+    add(Statistics::Rms, NormResult::Store, alone, (3, 2));
+    let each = Params { split: 0, ..alone };
+    add(Statistics::LayerPlain, NormResult::Store, each, (3, 2));
     cases
 }

@@ -32,8 +32,16 @@ crate::params! {
         cols: u32,
         /// From a token's row to the next, in f32.
         stride: u32,
-        /// The cap, for `ACTIVATE_CAP`; what values are multiplied by, for `ACTIVATE_SCALE`.
+        /// The cap, for `Activation::Cap`; what values are multiplied by, for `Activation::Scale`.
         factor: f32,
+        /// For `Activation::Xielu`: the factor on squares above 0.
+        alpha_p: f32,
+        /// For `Activation::Xielu`: the factor on the exponential unit.
+        alpha_n: f32,
+        /// For `Activation::Xielu`: the slope at 0.
+        beta: f32,
+        /// For `Activation::Xielu`: what the exponential's argument is at most.
+        eps: f32,
     }
 }
 
@@ -47,6 +55,22 @@ pub(crate) fn silu(v: f64) -> f64 {
     v / (1.0 + (-v).exp())
 }
 
+/// ln(1 + exp(v)).
+pub(crate) fn softplus(v: f64) -> f64 {
+    v.max(0.0) + (-v.abs()).exp().ln_1p()
+}
+
+/// xIELU with the parameters' numbers.
+fn xielu(v: f64, p: &Params) -> f64 {
+    let numbers = [p.alpha_p, p.alpha_n, p.beta, p.eps].map(f64::from);
+    let [alpha_p, alpha_n, beta, eps] = numbers;
+    if v > 0.0 {
+        alpha_p * v * v + beta * v
+    } else {
+        alpha_n * (v.min(eps).exp_m1() - v) + beta * v
+    }
+}
+
 /// GELU by its tanh form.
 pub(crate) fn gelu(v: f64) -> f64 {
     let inner = (2.0 / std::f64::consts::PI).sqrt() * (v + 0.044715 * v * v * v);
@@ -56,20 +80,25 @@ pub(crate) fn gelu(v: f64) -> f64 {
 /// `y` (tokens, stride) with `bias` (cols).
 fn reference(call: &mut Call) {
     let p: Params = call.params();
-    let bias = if Shift::of(&call.parts) == Some(Shift::Bias) {
-        call.floats("bias")
-    } else {
-        vec![0.0; p.cols as usize]
+    let shift = Shift::of(&call.parts);
+    let bias = match shift {
+        Some(Shift::None) | None => vec![0.0; p.cols as usize],
+        Some(Shift::Bias | Shift::Factor) => call.floats("bias"),
     };
     let activation = Activation::of(&call.parts).expect("a part that activates");
     for token in 0..call.tokens {
         let row = &mut call.floats_mut("y")[(token * p.stride) as usize..];
         for (y, &b) in row.iter_mut().zip(&bias) {
-            let v = f64::from(*y) + f64::from(b);
+            let v = match shift {
+                Some(Shift::Factor) => f64::from(*y) * f64::from(b),
+                _ => f64::from(*y) + f64::from(b),
+            };
             let factor = f64::from(p.factor);
             *y = match activation {
                 Activation::None => v,
                 Activation::Gelu => gelu(v),
+                Activation::Relu2 => v.max(0.0) * v.max(0.0),
+                Activation::Xielu => xielu(v, &p),
                 Activation::Cap => factor * (v / factor).tanh(),
                 Activation::Scale => factor * v,
             } as f32;
@@ -95,6 +124,10 @@ fn cases() -> Vec<Case> {
                         cols,
                         stride,
                         factor: 5.0,
+                        alpha_p: 0.9,
+                        alpha_n: 1.3,
+                        beta: 0.5,
+                        eps: -1e-6,
                     }),
                     units: cols,
                     tokens,

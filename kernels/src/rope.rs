@@ -1,5 +1,6 @@
-//! Rotary position embedding (Su et al. 2021), with the write into the cache. Angles come from a table made on the CPU in
-//! f64, for WGSL's sine is too coarse. With no pairs nothing is rotated, and only the cache is written.
+//! Rotary position embedding (Su et al. 2021) of queries and keys, after a norm of each head where there is one, with the
+//! write into the cache. Angles come from a table made on the CPU in f64, for WGSL's sine is too coarse. With no pairs
+//! nothing is rotated.
 
 use half::f16;
 
@@ -7,8 +8,9 @@ use crate::{
     Call, Case, Kernel, Part, Tolerance, Variant, bytes_of_params,
     call::{CellIndex, activations, consecutive, interleaved, words},
     kernel::{LANES_64, lane_grid},
+    norm::rms_norm,
     padded,
-    parts::{Cache, Cells, ROWS, RopeStyle},
+    parts::{Cache, Cells, HeadNorm, ROWS, RopeStyle},
     random::Random,
     tolerance::F32_NMSE,
 };
@@ -18,10 +20,15 @@ pub static ROPE: Kernel = Kernel {
     name: "rope",
     source: include_str!("rope.wgsl"),
     uses: &[&ROWS],
-    sockets: &[Cache::STORE, RopeStyle::SOCKET, Cells::SOCKET],
+    sockets: &[
+        Cache::STORE,
+        RopeStyle::SOCKET,
+        Cells::SOCKET,
+        HeadNorm::SOCKET,
+    ],
     variants: &LANES_64,
     params: Params::FIELDS,
-    outputs: &["qkv", "keys", "values"],
+    outputs: &["y", "keys", "values"],
     grid: lane_grid,
     reference,
     tolerance,
@@ -31,18 +38,30 @@ pub static ROPE: Kernel = Kernel {
 crate::params! {
     /// Parameters, as the shader has them.
     Params {
-        /// Query heads.
+        /// Heads that go to y: queries.
         heads: u32,
-        /// Key and value heads.
+        /// Key heads that go into the cache, and value heads.
         kv_heads: u32,
         /// Pairs of a head that rotate; the rest of it stays.
         pairs: u32,
-        /// From a token's row of qkv to the next, in f32.
-        stride: u32,
+        /// The first head that has the second half of the norm's weight.
+        split: u32,
+        /// From a token's row of x to the next, in f32.
+        x_stride: u32,
+        /// Where in it heads of queries and keys begin.
+        x_start: u32,
+        /// From a token's row of v to the next, in f32.
+        v_stride: u32,
+        /// Where in it values begin.
+        v_start: u32,
+        /// From a token's row of y to the next, in f32.
+        y_stride: u32,
         /// Cells of a sequence in a head's cache; the length of its ring, where it has one.
         cells: u32,
         /// Cells from a head to the next: sequences × cells.
         head_cells: u32,
+        /// Added to the mean of a head's squares.
+        eps: f32,
     }
 }
 
@@ -73,18 +92,29 @@ fn write_cache(cache: &mut [u32], at: usize, values: &[f32], as_f16: bool) {
     }
 }
 
-/// `qkv` (tokens, stride), `keys` and `values` (kv_heads, head_cells, head_dim), `angles` (context, pairs, 2).
+/// `y` (tokens, y_stride), `keys` and `values` (kv_heads, head_cells, head_dim) from `x` (tokens, x_stride), `v`
+/// (tokens, v_stride), `angles` (context, pairs, 2) and `norm_weight` (2, head_dim).
 fn reference(call: &mut Call) {
     let p: Params = call.params();
     let head = call.constant("HEAD_DIM") as usize;
     let as_f16 = writes_f16(&call.parts);
     let neox = RopeStyle::of(&call.parts) == Some(RopeStyle::NeoX);
+    let weight =
+        (HeadNorm::of(&call.parts) == Some(HeadNorm::Rms)).then(|| call.floats("norm_weight"));
     let cells = CellIndex::new(call, p.cells, p.head_cells);
-    let angles = call.floats("angles");
+    let (angles, x, v) = (call.floats("angles"), call.floats("x"), call.floats("v"));
     let (heads, kv_heads, pairs) = (p.heads as usize, p.kv_heads as usize, p.pairs as usize);
     for (token, row) in call.rows().into_iter().enumerate() {
         let (sequence, position) = (row.sequence, row.position as usize);
-        let rotate = |values: &mut [f32]| {
+        let own = &x[token * p.x_stride as usize..];
+        let own_v = &v[token * p.v_stride as usize..];
+        let rotated = |number: usize| {
+            let values = &own[p.x_start as usize + number * head..][..head];
+            let half = usize::from(number >= p.split as usize) * head;
+            let mut values: Vec<f64> = match &weight {
+                Some(weight) => rms_norm(values, &weight[half..][..head], p.eps),
+                None => values.iter().map(|&v| f64::from(v)).collect(),
+            };
             for pair in 0..pairs {
                 let at = (position * pairs + pair) * 2;
                 let (cos, sin) = (f64::from(angles[at]), f64::from(angles[at + 1]));
@@ -93,84 +123,125 @@ fn reference(call: &mut Call) {
                 } else {
                     (2 * pair, 2 * pair + 1)
                 };
-                let (a, b) = (f64::from(values[i]), f64::from(values[j]));
-                values[i] = (a * cos - b * sin) as f32;
-                values[j] = (a * sin + b * cos) as f32;
+                let (a, b) = (values[i], values[j]);
+                values[i] = a * cos - b * sin;
+                values[j] = a * sin + b * cos;
             }
+            values.into_iter().map(|v| v as f32).collect::<Vec<f32>>()
         };
-        let row = &mut call.floats_mut("qkv")[token * p.stride as usize..];
-        row[..heads * head].chunks_exact_mut(head).for_each(rotate);
-        let mut keys = row[heads * head..][..kv_heads * head].to_vec();
-        let values = row[(heads + kv_heads) * head..][..kv_heads * head].to_vec();
-        keys.chunks_exact_mut(head).for_each(rotate);
+        for number in 0..heads {
+            let y = &mut call.floats_mut("y")[token * p.y_stride as usize + number * head..];
+            y[..head].copy_from_slice(&rotated(number));
+        }
         for kv in 0..kv_heads {
             let at = cells.at(kv, sequence, position) * head;
-            let own = kv * head..(kv + 1) * head;
-            write_cache(call.words("keys"), at, &keys[own.clone()], as_f16);
-            write_cache(call.words("values"), at, &values[own], as_f16);
+            let values = &own_v[p.v_start as usize + kv * head..][..head];
+            write_cache(call.words("keys"), at, &rotated(heads + kv), as_f16);
+            write_cache(call.words("values"), at, values, as_f16);
         }
     }
 }
 
-/// Head sizes odd in some way, whole, partial and no rotation, both styles, both caches, a ring, rows of one sequence
-/// and of two.
+/// A shape of heads in the cases.
+struct Shape {
+    head: u32,
+    heads: u32,
+    kv_heads: u32,
+    pairs: u32,
+    style: RopeStyle,
+    norm: HeadNorm,
+}
+
+/// Head sizes odd in some way, whole, partial and no rotation, both styles, heads normed or not.
+#[rustfmt::skip] // a table
+fn shapes() -> Vec<Shape> {
+    use HeadNorm::{None, Rms};
+    use RopeStyle::{Interleaved, NeoX};
+    let shape = |(head, heads, kv_heads, pairs, style, norm)| {
+        Shape { head, heads, kv_heads, pairs, style, norm }
+    };
+    [
+        (64, 9, 3, 32, Interleaved, None), (40, 2, 2, 20, Interleaved, Rms),
+        (16, 4, 2, 8, Interleaved, None),  (12, 3, 1, 3, Interleaved, None),
+        (32, 4, 2, 0, Interleaved, None),  (64, 4, 2, 32, NeoX, Rms),
+        (96, 2, 1, 32, NeoX, None),        (24, 4, 2, 12, NeoX, None),
+        (20, 2, 1, 6, NeoX, Rms),          (16, 2, 2, 2, NeoX, None),
+        (32, 2, 2, 0, NeoX, None),
+    ]
+    .map(shape)
+    .into_iter()
+    .collect()
+}
+
+/// All shapes, both caches, a ring, rows of one sequence and of two, heads that all go to y.
 fn cases() -> Vec<Case> {
     let mut random = Random::new(5);
     let mut cases = Vec::new();
-    let shapes: [(u32, u32, u32, u32, RopeStyle); 9] = [
-        (64, 9, 3, 32, RopeStyle::Interleaved),
-        (40, 2, 2, 20, RopeStyle::Interleaved),
-        (16, 4, 2, 8, RopeStyle::Interleaved),
-        (12, 3, 1, 3, RopeStyle::Interleaved),
-        (32, 4, 2, 0, RopeStyle::Interleaved),
-        (64, 4, 2, 32, RopeStyle::NeoX),
-        (96, 2, 1, 32, RopeStyle::NeoX),
-        (24, 4, 2, 12, RopeStyle::NeoX),
-        (32, 2, 2, 0, RopeStyle::NeoX),
-    ];
     for cache in [Cache::F32, Cache::F16] {
-        for (number, (head, heads, kv_heads, pairs, style)) in shapes.into_iter().enumerate() {
-            let stride = padded((heads + 2 * kv_heads) * head);
-            let angles: Vec<f32> = (0..16 * pairs.max(1))
-                .flat_map(|i| [(i as f32).cos(), (i as f32).sin()])
-                .collect();
-            let (place, cells) = if number % 2 == 1 {
-                (Cells::Ring, 7)
-            } else {
-                (Cells::All, 16)
-            };
-            let (sequences, rows) = if number % 3 == 2 {
-                (2, interleaved(5, 3))
-            } else {
-                (1, consecutive(5, 3))
-            };
-            let size = (sequences * cells * kv_heads * head) as usize;
-            cases.push(Case {
-                name: format!(
-                    "{heads}/{kv_heads} heads of {head}, {pairs} pairs, {sequences} sequences"
-                ),
-                parts: vec![cache.store(), style.part(), place.part()],
-                consts: vec![("HEAD_DIM", head)],
-                params: bytes_of_params(&Params {
-                    heads,
-                    kv_heads,
-                    pairs,
-                    stride,
-                    cells,
-                    head_cells: sequences * cells,
-                }),
-                units: (heads + 2 * kv_heads) * head / 4,
-                tokens: 4,
-                buffers: vec![
-                    ("angles", words(&angles)),
-                    ("qkv", activations(&mut random, 4, stride)),
-                    ("keys", vec![0; size]),
-                    ("values", vec![0; size]),
-                    ("rows", rows),
-                ],
-                weights: None,
-            });
+        for (number, shape) in shapes().into_iter().enumerate() {
+            cases.push(case(&mut random, cache.store(), number, &shape));
         }
     }
     cases
+}
+
+fn case(random: &mut Random, store: &'static Part, number: usize, shape: &Shape) -> Case {
+    let &Shape {
+        head, heads, pairs, ..
+    } = shape;
+    let kv_heads = if number == 1 { 0 } else { shape.kv_heads };
+    // A gate, or what else, lies before the heads and after the values.
+    let (x_start, v_start) = (head * u32::from(number.is_multiple_of(3)), 8);
+    let x_stride = padded(x_start + (heads + shape.kv_heads) * head + 4);
+    let v_stride = padded(v_start + shape.kv_heads * head + 4);
+    let y_stride = padded(heads * head);
+    let angles: Vec<f32> = (0..16 * pairs.max(1))
+        .flat_map(|i| [(i as f32).cos(), (i as f32).sin()])
+        .collect();
+    let (place, cells) = if number % 2 == 1 {
+        (Cells::Ring, 7)
+    } else {
+        (Cells::All, 16)
+    };
+    let (sequences, rows) = if number % 3 == 2 {
+        (2, interleaved(5, 3))
+    } else {
+        (1, consecutive(5, 3))
+    };
+    let size = (sequences * cells * shape.kv_heads * head) as usize;
+    let mut buffers = vec![
+        ("angles", words(&angles)),
+        ("x", activations(random, 4, x_stride)),
+        ("v", activations(random, 4, v_stride)),
+        ("y", vec![0; (4 * y_stride) as usize]),
+        ("keys", vec![0; size]),
+        ("values", vec![0; size]),
+        ("rows", rows),
+    ];
+    if shape.norm == HeadNorm::Rms {
+        buffers.push(("norm_weight", words(&random.floats(2 * head as usize))));
+    }
+    Case {
+        name: format!("{heads}/{kv_heads} heads of {head}, {pairs} pairs, {sequences} sequences"),
+        parts: vec![store, shape.style.part(), place.part(), shape.norm.part()],
+        consts: vec![("HEAD_DIM", head)],
+        params: bytes_of_params(&Params {
+            heads,
+            kv_heads,
+            pairs,
+            split: heads / 2 + 1,
+            x_stride,
+            x_start,
+            v_stride,
+            v_start,
+            y_stride,
+            cells,
+            head_cells: sequences * cells,
+            eps: 1e-5,
+        }),
+        units: (heads + 2 * kv_heads) * head / 4,
+        tokens: 4,
+        buffers,
+        weights: None,
+    }
 }

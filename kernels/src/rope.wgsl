@@ -1,47 +1,54 @@
-// rope: rotates queries in place and keys on their way into the cache, and moves values there.
-// A lane takes four neighbouring values of one head, and what rotates with them.
-// Bound: reads and writes q, k and v once. Sockets: store, style, cells.
+// rope: norms and rotates heads of queries, into y, and of keys on their way into the cache, and moves values there.
+// A lane takes four neighbouring values of one head.
+// Bound: reads q, k and v once, and once more what rotates with them. Sockets: store, style, cells, head norm.
 
-struct Params { heads: u32, kv_heads: u32, pairs: u32, stride: u32, cells: u32, head_cells: u32 }
+// Heads begin at x_start, the queries' first, values at v_start; from head `split` on, heads have the second half of the
+// norm's weight.
+struct Params {
+    heads: u32, kv_heads: u32, pairs: u32, split: u32, x_stride: u32, x_start: u32, v_stride: u32, v_start: u32,
+    y_stride: u32, cells: u32, head_cells: u32, eps: f32,
+}
 
 const QUARTER = HEAD_DIM / 4u;
 
-@group(0) @binding(0) var<storage, read> angles: array<vec2f>;        // (context, pairs): cosine, sine
-@group(0) @binding(3) var<storage, read_write> qkv: array<vec4f>;     // (tokens, stride / 4): queries, keys, values
+@group(0) @binding(0) var<storage, read> angles: array<vec2f>;     // (context, pairs): cosine, sine
+@group(0) @binding(3) var<storage, read> x: array<vec4f>;          // (tokens, x_stride / 4): queries and keys
+@group(0) @binding(4) var<storage, read_write> y: array<vec4f>;    // (tokens, y_stride / 4)
+@group(0) @binding(5) var<storage, read> v: array<vec4f>;          // (tokens, v_stride / 4)
 @group(0) @binding(8) var<uniform> params: Params;
 
-// Four values in qkv, and for keys their place in the cache.
-struct Four { place: u32, cached: u32, is_key: bool }
+// The first four values of a head in x, and of the norm's weight; the factor that the norm makes.
+struct Head { first: u32, weight: u32, scale: f32 }
+
+// Four values `i` of a head after the norm.
+fn four_of(head: Head, i: u32) -> vec4f { return head_weighed(x[head.first + i] * head.scale, head.weight + i); }
 
 @compute @workgroup_size(WORKGROUP_SIZE)
 fn main(@builtin(global_invocation_id) at: vec3u) {
     let i = at.x;
     let token = at.y;
-    if token >= rows.count { return; }
     let q_end = params.heads * QUARTER;
     let k_end = q_end + params.kv_heads * QUARTER;
-    let v_end = k_end + params.kv_heads * QUARTER;
-    if i >= v_end { return; }
-    let row = rows.row[token];
-    let place = token * params.stride / 4u + i;
-    if i >= k_end {
-        put_value(cache_place(i - k_end, row), qkv[place]);
-        return;
+    if token < rows.count && i < k_end + params.kv_heads * QUARTER {
+        let row = rows.row[token];
+        if i >= k_end {
+            let from_v = (token * params.v_stride + params.v_start) / 4u;
+            put_value(cache_place(i - k_end, row), v[from_v + i - k_end]);
+        } else {
+            let number = i / QUARTER;
+            let first = (token * params.x_stride + params.x_start) / 4u + number * QUARTER;
+            let head = Head(first, select(0u, QUARTER, number >= params.split), head_scale(first));
+            let four = rotated(head, i % QUARTER, row.position);
+            if i >= q_end {
+                put_key(cache_place(i - q_end, row), four);
+            } else {
+                y[token * params.y_stride / 4u + i] = four;
+            }
+        }
     }
-    let is_key = i >= q_end;
-    rotate(Four(place, cache_place(select(0u, i - q_end, is_key), row), is_key), i % QUARTER, row.position);
 }
 
 // Where four `i` of all heads goes.
 fn cache_place(i: u32, row: Row) -> u32 {
     return (i / QUARTER * params.head_cells + cell(row.sequence, row.position)) * QUARTER + i % QUARTER;
-}
-
-// Puts the rotated values `offset` fours further where they belong.
-fn keep(four: Four, offset: u32, v: vec4f) {
-    if four.is_key {
-        put_key(four.cached + offset, v);
-    } else {
-        qkv[four.place + offset] = v;
-    }
 }

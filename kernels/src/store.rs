@@ -28,14 +28,18 @@ pub static STORE: Kernel = Kernel {
 crate::params! {
     /// Parameters, as the shader has them.
     Params {
-        /// Where in a token's row its keys begin; values follow them.
-        start: u32,
+        /// Where in a row of k the keys begin.
+        k_start: u32,
+        /// From a token's row of k to the next, in f32.
+        k_stride: u32,
+        /// Where in a row of v the values begin.
+        v_start: u32,
+        /// From a token's row of v to the next, in f32.
+        v_stride: u32,
         /// Blocks of a position's keys, or its values.
         blocks: u32,
         /// Blocks of a head.
         head_blocks: u32,
-        /// From a token's row of qkv to the next, in f32.
-        stride: u32,
         /// Cells of a sequence in a head's cache; the length of its ring, where it has one.
         cells: u32,
         /// Cells from a head to the next: sequences × cells.
@@ -105,21 +109,26 @@ pub fn encode(values: &[f32], words: usize) -> Vec<u32> {
     block
 }
 
-/// `keys` and `values` (kv_heads, head_cells, blocks of a head, words) from `qkv` (tokens, stride).
+/// `keys` and `values` (kv_heads, head_cells, blocks of a head, words) from `k` (tokens, k_stride) and `v` (tokens,
+/// v_stride).
 fn reference(call: &mut Call) {
     let p: Params = call.params();
     let words = words_of(&call.parts).expect("a part with blocks");
     let cells = CellIndex::new(call, p.cells, p.head_cells);
-    let qkv = call.floats("qkv");
     let (blocks, own) = (p.blocks as usize, p.head_blocks as usize);
+    let inputs = [
+        ("keys", call.floats("k"), p.k_stride, p.k_start),
+        ("values", call.floats("v"), p.v_stride, p.v_start),
+    ];
     for (token, at) in call.rows().into_iter().enumerate() {
-        let row = &qkv[token * p.stride as usize + p.start as usize..];
-        for (number, values) in row.chunks_exact(BLOCK).take(2 * blocks).enumerate() {
-            let name = if number < blocks { "keys" } else { "values" };
-            let (head, block) = (number % blocks / own, number % blocks % own);
-            let cell = cells.at(head, at.sequence, at.position as usize);
-            let place = cell * own + block;
-            call.words(name)[place * words..][..words].copy_from_slice(&encode(values, words));
+        for (name, x, stride, start) in &inputs {
+            let row = &x[token * *stride as usize + *start as usize..];
+            for (number, values) in row.chunks_exact(BLOCK).take(blocks).enumerate() {
+                let (head, block) = (number / own, number % own);
+                let cell = cells.at(head, at.sequence, at.position as usize);
+                let place = cell * own + block;
+                call.words(name)[place * words..][..words].copy_from_slice(&encode(values, words));
+            }
         }
     }
 }
@@ -140,9 +149,9 @@ fn cases() -> Vec<Case> {
                 consecutive(5, 3)
             };
             let start = heads * 64;
-            let stride = padded(start + 2 * blocks * 32);
-            let mut qkv = activations(&mut random, 4, stride);
-            qkv[start as usize..][..32].fill(0);
+            let (k_stride, v_stride) = (padded(start + blocks * 32), padded(64 + blocks * 32));
+            let mut k = activations(&mut random, 4, k_stride);
+            k[start as usize..][..32].fill(0);
             let words = cache.block_words().expect("a cache of blocks") as u32;
             let (part, place) = (cache.store(), place.part());
             let head_blocks = u32::div_ceil(blocks, 3);
@@ -152,10 +161,12 @@ fn cases() -> Vec<Case> {
                 parts: vec![part, place],
                 consts: vec![],
                 params: bytes_of_params(&Params {
-                    start,
+                    k_start: start,
+                    k_stride,
+                    v_start: 64,
+                    v_stride,
                     blocks,
                     head_blocks,
-                    stride,
                     cells,
                     head_cells: sequences * cells,
                 }),
@@ -164,7 +175,8 @@ fn cases() -> Vec<Case> {
                 buffers: vec![
                     ("keys", vec![0; size]),
                     ("values", vec![0; size]),
-                    ("qkv", qkv),
+                    ("k", k),
+                    ("v", activations(&mut random, 4, v_stride)),
                     ("rows", rows),
                 ],
                 weights: None,

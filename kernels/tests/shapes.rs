@@ -10,7 +10,8 @@ use lantern_kernels::{
 };
 
 /// Words of shapes beside the kernels' parameters, which end in `stride` as a rule, and constants, in capitals.
-const WORDS: [&str; 17] = [
+const WORDS: [&str; 18] = [
+    "experts",
     "tokens",      // rows of the pass
     "rows",        // of a matrix, or of a piece of one
     "cols",        // of a matrix, as it is
@@ -253,7 +254,7 @@ fn data_of_cases_is_as_long_as_shapes_say() {
 type End = (&'static str, &'static str);
 
 /// Outputs of kernels, and the bindings that read them.
-const FLOWS: [(End, &[End]); 15] = [
+const FLOWS: [(End, &[End]); 16] = [
     (("rope", "keys"), &KEYS),
     (("rope", "values"), &VALUES),
     (("store", "keys"), &KEYS),
@@ -281,6 +282,7 @@ const FLOWS: [(End, &[End]); 15] = [
     ),
     (("experts", "y"), &[("moe_combine", "y")]),
     (("matmul", "y"), &ROWS),
+    (("rope", "y"), &ROTATED),
 ];
 
 const KEYS: [End; 4] = [
@@ -303,9 +305,18 @@ const ATTENDED: [End; 3] = [
     ("gate", "y"),
 ];
 
-const ROWS: [End; 13] = [
-    ("rope", "qkv"),
-    ("store", "qkv"),
+const ROTATED: [End; 4] = [
+    ("attention", "qkv"),
+    ("attention_positions", "qkv"),
+    ("attention_tokens", "qkv"),
+    ("attention_tiles", "qkv"),
+];
+
+const ROWS: [End; 15] = [
+    ("rope", "v"),
+    ("rope", "x"),
+    ("store", "k"),
+    ("store", "v"),
     ("attention", "qkv"),
     ("attention_positions", "qkv"),
     ("attention_tokens", "qkv"),

@@ -48,7 +48,7 @@ const FACTORS: &[&str] = &[
 /// Keys of yes and no.
 #[rustfmt::skip] // a table
 const FLAGS: &[&str] = &[
-    "use_parallel_residual", "swin_norm", "expert_weights_norm", "rope.scaling.finetuned", "ssm.dt_b_c_rms",
+    "use_parallel_residual", "swin_norm", "rope.scaling.finetuned", "ssm.dt_b_c_rms",
 ];
 
 /// All keys behind the family's name, with values that no model of ours has.
@@ -59,6 +59,7 @@ fn of_models() -> Vec<(&'static str, Value)> {
         ("rope.scaling.type", text("odd")),
         ("rope.dimension_sections", Value::Integers(vec![1, 1, 2, 0])),
         ("attention.recurrent_layers", Value::Integers(vec![0; 16])),
+        ("expert_weights_norm", Value::Bool(false)),
         ("foreign", Value::Bool(true)),
     ];
     all.extend(NUMBERS.iter().map(|&name| (name, Value::Unsigned(52))));

@@ -3,20 +3,23 @@
 //! Tensors are values: an op reads some and makes one, and nothing is overwritten. What is computed in place, fused or kept
 //! in the same memory is decided when the graph is lowered to dispatches.
 
+mod moe;
 mod op;
+mod recurrent;
 mod state;
 mod tensor;
 mod text;
 
+pub use moe::{Combine, Experts, Gating, Route, Routing};
 pub use op::{
-    Activate, Activation, Add, Attend, Combine, Conv, DeltaNet, Embed, Experts, Gate, GateUp, Glu,
-    Groups, KeyHeads, Linear, Lookup, Mask, MatrixId, Norm, NormKind, NormedGate, Op, Rope,
-    RopeStyle, Route, StoreKv, VectorId, Which,
+    Activate, Activation, Add, Attend, Embed, Gate, GateUp, Glu, Groups, Linear, Lookup, Mask,
+    Norm, NormKind, NormedGate, Op, Rope, RopeStyle, StoreKv, Which, Xielu,
 };
+pub use recurrent::{Conv, ConvForm, DeltaNet, KeyHeads};
 pub use state::{
     Purpose, SNAPSHOT_INTERVAL, SNAPSHOTS, StateId, StateKind, StateSpec, snapshot_bytes,
 };
-pub use tensor::{Columns, DType, RowCount, Tensor, TensorSpec};
+pub use tensor::{Columns, DType, MatrixId, RowCount, Tensor, TensorSpec, VectorId};
 
 /// A part of a pass that runs, or does not, by itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

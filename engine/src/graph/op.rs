@@ -2,12 +2,11 @@
 
 use serde::Serialize;
 
-use super::{Columns, StateId, Tensor};
-
-/// Index of a matrix in the model's layout.
-pub type MatrixId = usize;
-/// Index of a vector in the model's layout.
-pub type VectorId = usize;
+use super::{
+    Columns, MatrixId, StateId, Tensor, VectorId,
+    moe::{Combine, Experts, Route},
+    recurrent::{Conv, DeltaNet},
+};
 
 /// A step of the forward pass.
 #[derive(Debug, Clone)]
@@ -32,7 +31,7 @@ pub enum Op {
     Attend(Attend),
     /// y = x · f(gate).
     Gate(Gate),
-    /// Causal depthwise convolution, then SiLU.
+    /// Causal depthwise convolution.
     Conv(Conv),
     /// The gated delta rule.
     DeltaNet(DeltaNet),
@@ -73,16 +72,18 @@ pub enum NormKind {
     Layer,
 }
 
-/// Groups of a row that are normed each by itself, such as heads; the rest of the row stays as it is.
+/// Groups of a row that are normed each by itself, such as heads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Groups {
+    /// Whether they alone are the result; else the rest of the row stays as it is.
+    pub alone: bool,
     /// The first column of the first group.
     pub start: u32,
     /// How many groups there are, one after the other.
     pub count: u32,
     /// Columns of a group.
     pub cols: u32,
-    /// The first group that has the second half of the weight.
+    /// The first group that has the second half of the weight; 0: each group has its own.
     pub split: u32,
 }
 
@@ -93,7 +94,7 @@ pub struct Norm {
     pub x: Tensor,
     /// The divisor.
     pub kind: NormKind,
-    /// The weight, (cols), or (2, cols) for groups that are split.
+    /// The weight, (cols), or (2, cols) or (groups, cols) for groups that do not share one.
     pub weight: VectorId,
     /// LayerNorm's bias, (cols).
     pub bias: Option<VectorId>,
@@ -103,6 +104,13 @@ pub struct Norm {
     pub groups: Option<Groups>,
     /// The factor on the result, after its activation.
     pub gate: Option<NormedGate>,
+}
+
+impl Norm {
+    /// Whether the rest of a row stays beside its groups.
+    pub fn in_place(&self) -> bool {
+        self.groups.is_some_and(|groups| !groups.alone)
+    }
 }
 
 /// A gate on what a norm makes.
@@ -146,11 +154,40 @@ pub enum Activation {
     Gelu,
     /// 1 / (1 + exp(−x)).
     Sigmoid,
+    /// ln(1 + exp(x)).
+    Softplus,
+    /// The square of what is above 0 (So et al. 2021).
+    Relu2,
+    /// xIELU (Huang et al. 2024).
+    Xielu(Xielu),
     /// cap · tanh(x / cap).
     Softcap(f32),
 }
 
 impl Eq for Activation {}
+
+/// Numbers of xIELU: α₊ x² + β x above 0, α₋ (exp(min(x, ε)) − 1 − x) + β x below.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Xielu {
+    /// α₊.
+    pub alpha_p: f32,
+    /// α₋.
+    pub alpha_n: f32,
+    /// β, the slope at 0.
+    pub beta: f32,
+    /// ε, a little below 0.
+    pub eps: f32,
+}
+
+impl Xielu {
+    /// The unit of a family whose files have numbers for each layer.
+    pub const PER_LAYER: Xielu = Xielu {
+        alpha_p: 0.0,
+        alpha_n: 0.0,
+        beta: 0.0,
+        eps: 0.0,
+    };
+}
 
 /// y = f(x).
 #[derive(Debug, Clone)]
@@ -202,11 +239,11 @@ pub enum RopeStyle {
     NeoX,
 }
 
-/// Heads of a row, rotated by their row's position.
+/// Heads of a row, rotated by their row's position: (rows, (heads + kv_heads) · head_dim).
 #[derive(Debug, Clone)]
 pub struct Rope {
-    /// Queries, then keys, then the rest: (rows, (heads + kv_heads) · head_dim + …).
-    pub x: Tensor,
+    /// Queries, then keys.
+    pub x: Columns,
     /// Query heads.
     pub heads: u32,
     /// Key heads.
@@ -224,10 +261,10 @@ pub struct Rope {
 /// Keys and values of each row into the cells of its position.
 #[derive(Debug, Clone)]
 pub struct StoreKv {
-    /// Queries, keys and values, (rows, (heads + 2 kv_heads) · head_dim + …).
-    pub x: Tensor,
-    /// The first column of the keys; values follow them.
-    pub start: u32,
+    /// The keys, `kv_heads` · `head_dim` columns.
+    pub k: Columns,
+    /// The values, as many.
+    pub v: Columns,
     /// Key and value heads.
     pub kv_heads: u32,
     /// Values of a head.
@@ -282,108 +319,12 @@ pub struct Attend {
 pub struct Gate {
     /// The input.
     pub x: Tensor,
-    /// The gate, as many columns as x.
+    /// The gates.
     pub gate: Columns,
+    /// Neighbouring columns of x that share a gate.
+    pub share: u32,
     /// The function of the gate.
     pub activation: Activation,
-}
-
-/// Causal depthwise convolution over the rows of a sequence, then SiLU.
-#[derive(Debug, Clone)]
-pub struct Conv {
-    /// The input, `channels` columns.
-    pub x: Columns,
-    /// Columns that are convolved, each by itself.
-    pub channels: u32,
-    /// Rows that a result is made of, its own the last.
-    pub kernel: u32,
-    /// The weight, (channels, kernel).
-    pub weight: VectorId,
-    /// The last `kernel` − 1 rows of each sequence, (sequences, kernel − 1, channels).
-    pub state: StateId,
-}
-
-/// Which key head a value head reads.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum KeyHeads {
-    /// Value head h reads key head h mod key_heads.
-    Modulo,
-    /// Neighbouring value heads share a key head.
-    Grouped,
-}
-
-/// The gated delta rule (Yang et al. 2024): S ← exp(g) S; S ← S + k (β (v − Sᵀ k))ᵀ; y = Sᵀ q, with normed q and k.
-#[derive(Debug, Clone)]
-pub struct DeltaNet {
-    /// Queries and keys of `key_heads`, then values of `value_heads`.
-    pub qkv: Tensor,
-    /// Logits of β, a column for each value head.
-    pub beta: Columns,
-    /// The input of the decay, a column for each value head.
-    pub alpha: Columns,
-    /// Is added to alpha before softplus, (value_heads).
-    pub dt_bias: VectorId,
-    /// A factor on softplus(alpha), (value_heads), below 0.
-    pub a: VectorId,
-    /// Heads of queries and keys.
-    pub key_heads: u32,
-    /// Heads of values.
-    pub value_heads: u32,
-    /// Values of a query's or a key's head.
-    pub key_dim: u32,
-    /// Values of a value's head.
-    pub value_dim: u32,
-    /// Which key head a value head reads.
-    pub sharing: KeyHeads,
-    /// Is added to the sum of squares of q and k.
-    pub eps: f32,
-    /// S, (sequences, value_heads, key_dim, value_dim).
-    pub state: StateId,
-}
-
-/// The `top_k` experts of each row, and the softmax over their logits.
-#[derive(Debug, Clone)]
-pub struct Route {
-    /// A logit for each expert, (rows, n_experts).
-    pub logits: Tensor,
-    /// How many experts there are.
-    pub n_experts: u32,
-    /// How many a row uses.
-    pub top_k: u32,
-    /// How much each counts, (rows, top_k); the op's own output is which they are.
-    pub weights: Tensor,
-}
-
-/// y = W\[expert\] x for each expert of each row.
-#[derive(Debug, Clone)]
-#[expect(clippy::struct_field_names, reason = "as the literature names it")]
-pub struct Experts {
-    /// A row for each row of the pass, or one for each of its experts.
-    pub x: Tensor,
-    /// Whether each of a row's experts has a row of its own in x.
-    pub per_expert: bool,
-    /// Which experts, (rows, top_k).
-    pub ids: Tensor,
-    /// The rows of all experts, (n_experts · rows, cols).
-    pub matrix: MatrixId,
-    /// How many experts there are.
-    pub n_experts: u32,
-    /// How many a row uses.
-    pub top_k: u32,
-    /// Columns of a result of one expert.
-    pub cols: u32,
-}
-
-/// y = Σ weight · result over a row's experts.
-#[derive(Debug, Clone)]
-pub struct Combine {
-    /// The results, (rows, top_k, cols).
-    pub results: Tensor,
-    /// How much each counts, (rows, top_k).
-    pub weights: Tensor,
-    /// How many experts a row uses.
-    pub top_k: u32,
 }
 
 impl Op {
@@ -402,8 +343,8 @@ impl Op {
                 GateUp::Apart(gate, up) => vec![gate, up],
             },
             Op::Add(op) => vec![op.a, op.b],
-            Op::Rope(op) => vec![op.x],
-            Op::StoreKv(op) => vec![op.x],
+            Op::Rope(op) => vec![op.x.tensor],
+            Op::StoreKv(op) => vec![op.k.tensor, op.v.tensor],
             Op::Attend(op) => vec![op.q],
             Op::Gate(op) => vec![op.x, op.gate.tensor],
             Op::Conv(op) => vec![op.x.tensor],

@@ -1,5 +1,10 @@
 //! Tensors of a graph: what is declared of a value.
 
+/// Index of a matrix in the model's layout.
+pub type MatrixId = usize;
+/// Index of a vector in the model's layout.
+pub type VectorId = usize;
+
 /// A value that an op makes or that a pass begins with: its number in [`Graph::tensors`](super::Graph::tensors).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Tensor(pub usize);

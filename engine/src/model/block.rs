@@ -6,7 +6,7 @@ use super::{
     tensors::{Finder, NormWeights},
 };
 use crate::{
-    Error, Result, Unsupported,
+    Error, Result,
     graph::{Graph, Norm, NormKind, Tensor, VectorId},
     model::config::Config,
 };
@@ -36,7 +36,8 @@ impl Layer {
         let attn_norm = finder.norm(&name("attn_norm"), 1.0)?;
         let mixer = Mixer::find(finder, index)?;
         // Some families call the norm before the MLP by the name that others have for the one after the mixer.
-        let attn_post_norm = if config.ffn_norm_name == "post_attention_norm" {
+        let ffn_norm_name = config.row.ffn_norm_name;
+        let attn_post_norm = if ffn_norm_name == "post_attention_norm" {
             None
         } else {
             finder.vector_if_there(&name("post_attention_norm.weight"), config.dim)?
@@ -45,31 +46,15 @@ impl Layer {
             attn_norm,
             mixer,
             attn_post_norm,
-            ffn_norm: finder.norm(&name(config.ffn_norm_name), 1.0)?,
+            ffn_norm: finder.norm(&name(ffn_norm_name), 1.0)?,
             ffn: Ffn::find(finder, index)?,
             ffn_post_norm: finder.vector_if_there(&name("post_ffw_norm.weight"), config.dim)?,
         };
-        if matches!(layer.ffn, Ffn::Experts { .. })
-            && (layer.ffn_norm.is_none() || layer.ffn_post_norm.is_some())
-        {
-            return Err(Error::unsupported(
-                Unsupported::Tensor,
-                format!(
-                    "blk.{index}: experts with a norm after them, or none before, are not run here"
-                ),
-            ));
-        }
-        let norms = [
-            (layer.attn_norm, layer.attn_post_norm, "attn_norm"),
-            (layer.ffn_norm, layer.ffn_post_norm, config.ffn_norm_name),
-        ];
-        for (before, after, what) in norms {
-            if before.is_none() && after.is_none() {
-                let missing = name(what);
-                return Err(Error::bad_file(format!(
-                    "tensor {missing}.weight is missing"
-                )));
-            }
+        if layer.attn_norm.is_none() && layer.attn_post_norm.is_none() {
+            let missing = name("attn_norm");
+            return Err(Error::bad_file(format!(
+                "tensor {missing}.weight is missing"
+            )));
         }
         Ok(layer)
     }
@@ -85,9 +70,19 @@ impl Layer {
         let h = stream_norm(g, x, self.attn_norm, config);
         let y = self.mixer.ops(g, h, layer, shape);
         let y = post_norm(g, y, self.attn_post_norm, config);
+        // A block whose MLP has no norm of its own is parallel: the MLP reads what the mixer reads.
+        if self.ffn_norm.is_none() && self.ffn_post_norm.is_none() {
+            let all = self.ffn.ops(g, h);
+            return [y].into_iter().chain(all).fold(x, |x, y| g.add(x, y));
+        }
         let x = g.add(x, y);
         let h = stream_norm(g, x, self.ffn_norm, config);
-        let y = self.ffn.ops(g, h);
+        let all = self.ffn.ops(g, h);
+        if self.ffn_post_norm.is_none() {
+            return all.into_iter().fold(x, |x, y| g.add(x, y));
+        }
+        let y = all.into_iter().reduce(|a, b| g.add(a, b));
+        let y = y.expect("an MLP adds something");
         let y = post_norm(g, y, self.ffn_post_norm, config);
         g.add(x, y)
     }
@@ -129,7 +124,7 @@ fn post_norm(g: &mut Graph, y: Tensor, weight: Option<VectorId>, config: &Config
         kind: NormKind::Rms,
         weight,
         bias: None,
-        eps: config.norm_epsilon,
+        eps: config.row.post_norm_epsilon.unwrap_or(config.norm_epsilon),
         groups: None,
         gate: None,
     };

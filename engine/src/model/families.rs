@@ -4,7 +4,7 @@
 use crate::{
     Error, Result, Unsupported,
     file::Metadata,
-    graph::{Activation, NormKind, RopeStyle},
+    graph::{Activation, Gating, KeyHeads, NormKind, RopeStyle, Xielu},
 };
 
 /// Traits that set a family apart from Llama.
@@ -20,26 +20,112 @@ pub struct Family {
     pub norm: NormKind,
     /// The activation of the MLP.
     pub activation: Activation,
-    /// Embeddings are scaled by the square root of their width.
-    pub scaled_embedding: bool,
-    /// Layers whose number, from 1, this divides attend to every position; the others to the file's window. 1: all do.
-    pub sliding_window_pattern: u32,
+    /// Embeddings on their way into the residual stream.
+    pub embedding: Embedding,
+    /// Layers that have a window.
+    pub windows: Windows,
     /// Positions that layers with a window attend to, where the file does not say.
     pub window: Option<u32>,
-    /// RoPE's base in layers with a window, where it is another.
-    pub local_rope_base: Option<f32>,
-    /// Layers whose number, from 1, this divides have no RoPE. 0: all have.
-    pub no_rope_interval: u32,
-    /// Softcaps of scores and logits where the file names none.
-    pub softcaps: Option<(f32, f32)>,
+    /// RoPE of layers with a window.
+    pub local_rope: LocalRope,
+    /// Layers without RoPE.
+    pub unrotated: Unrotated,
+    /// Queries and keys are normed after RoPE.
+    pub norm_after_rope: bool,
+    /// Softcap of scores where the file names none.
+    pub score_softcap: Option<f32>,
+    /// Softcap of logits where the file names none.
+    pub logit_softcap: Option<f32>,
+    /// Use of the file's factor on logits.
+    pub logit_scale: LogitScale,
+    /// The factor on scores, where it is not the root of a head's size.
+    pub attention_scale: Option<f32>,
     /// In models of so many layers, scores are scaled by the width that a query head has of the stream, not by its own.
     pub wide_scale_layers: u32,
-    /// Attention's result is multiplied with the sigmoid of a gate, which its queries' matrix makes.
-    pub attention_gate: bool,
-    /// Layers have gated delta nets in the place of attention, but for every so many of them.
-    pub delta_net: bool,
+    /// The queries' matrix makes a gate, head by head.
+    pub gated_queries: bool,
+    /// The function of the gate on attention's result.
+    pub gate_activation: Activation,
+    /// The mixer that some layers have in the place of attention.
+    pub recurrent: Recurrent,
+    /// Which key head a delta net's value head reads.
+    pub key_heads: KeyHeads,
+    /// How a router's logits become probabilities, where the file does not say.
+    pub gating: Gating,
+    /// The weights of a row's experts sum to 1, where the file does not say.
+    pub expert_weights_norm: bool,
     /// The name of the norm before the MLP.
     pub ffn_norm_name: &'static str,
+    /// The name of the last norm, where it is not `output_norm`.
+    pub output_norm_name: &'static str,
+    /// The epsilon of norms after mixer and MLP, where it is not that of the others.
+    pub post_norm_epsilon: Option<f32>,
+}
+
+/// Embeddings on their way into the residual stream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Embedding {
+    /// As they are.
+    Plain,
+    /// Times the square root of their width.
+    Scaled,
+    /// To unit root mean square, without a weight.
+    Normed,
+}
+
+/// Layers that have a window; a file may list its own in families that have any.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Windows {
+    /// None, whatever the file says.
+    None,
+    /// Every layer.
+    All,
+    /// Layers whose number, counted from 1, is no multiple of this.
+    AllBut(u32),
+    /// Layers whose number, counted from 0, is no multiple of this.
+    AllButFrom0(u32),
+}
+
+/// RoPE of layers with a window.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum LocalRope {
+    /// The model's.
+    Same,
+    /// The model's, but without its scaling; the file may have a base for it.
+    Unscaled,
+    /// Without scaling, and with this base where the file has none.
+    Base(f32),
+}
+
+/// Layers whose queries and keys are not rotated.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unrotated {
+    /// None.
+    None,
+    /// Layers whose number, counted from 1, is a multiple of this.
+    Every(u32),
+    /// Layers without a window, in models that have windows.
+    WithoutWindow,
+}
+
+/// A mixer with a recurrent state.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Recurrent {
+    /// None.
+    None,
+    /// Gated delta nets: in the layers that the file lists, or in all but every so many.
+    DeltaNet,
+    /// Short convolutions: in layers without key heads.
+    ShortConv,
+}
+
+/// Use of the file's factor on logits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogitScale {
+    /// Logits are divided by it.
+    Divides,
+    /// Logits are multiplied by it.
+    Multiplies,
 }
 
 /// Llama (Touvron et al. 2023) and what shares its files: Llama 1–3, Mistral, Mixtral, SmolLM and SmolLM2, TinyLlama.
@@ -49,94 +135,191 @@ pub const LLAMA: Family = Family {
     rope_style: RopeStyle::Interleaved,
     norm: NormKind::Rms,
     activation: Activation::Silu,
-    scaled_embedding: false,
-    sliding_window_pattern: 1,
+    embedding: Embedding::Plain,
+    windows: Windows::None,
     window: None,
-    local_rope_base: None,
-    no_rope_interval: 0,
-    softcaps: None,
+    local_rope: LocalRope::Same,
+    unrotated: Unrotated::None,
+    norm_after_rope: false,
+    score_softcap: None,
+    logit_softcap: None,
+    logit_scale: LogitScale::Multiplies,
+    attention_scale: None,
     wide_scale_layers: 0,
-    attention_gate: false,
-    delta_net: false,
+    gated_queries: false,
+    gate_activation: Activation::Sigmoid,
+    recurrent: Recurrent::None,
+    key_heads: KeyHeads::Modulo,
+    gating: Gating::Softmax,
+    expert_weights_norm: true,
     ffn_norm_name: "ffn_norm",
+    output_norm_name: "output_norm",
+    post_norm_epsilon: None,
 };
 
+/// Llama under another name, and with nothing else.
+const fn llama(name: &'static str) -> Family {
+    Family {
+        name,
+        aliases: &[],
+        ..LLAMA
+    }
+}
+
 /// Llama with RoPE's pairs as GPT-NeoX has them.
-const NEOX: Family = Family {
-    aliases: &[],
-    rope_style: RopeStyle::NeoX,
-    ..LLAMA
-};
+const fn neox(name: &'static str) -> Family {
+    Family {
+        rope_style: RopeStyle::NeoX,
+        ..llama(name)
+    }
+}
 
 /// Gemma (Gemma Team 2024).
 const GEMMA: Family = Family {
     activation: Activation::Gelu,
-    scaled_embedding: true,
-    ..NEOX
+    embedding: Embedding::Scaled,
+    ..neox("gemma")
+};
+
+/// Qwen 3.5, dense: gated delta nets, every fourth layer gated attention.
+const QWEN35: Family = Family {
+    gated_queries: true,
+    recurrent: Recurrent::DeltaNet,
+    ffn_norm_name: "post_attention_norm",
+    ..neox("qwen35")
+};
+
+/// Command R: LayerNorm without biases, a parallel block.
+const COMMAND_R: Family = Family {
+    norm: NormKind::Layer,
+    ..llama("command-r")
 };
 
 /// Every family.
 pub const FAMILIES: &[Family] = &[
     LLAMA,
-    Family {
-        name: "qwen2",
-        ..NEOX
-    },
-    Family {
-        name: "qwen3",
-        ..NEOX
-    },
-    Family {
-        name: "qwen3moe",
-        ..NEOX
-    },
+    neox("qwen2"),
+    neox("qwen3"),
+    neox("qwen3moe"),
+    GEMMA,
     Family {
         name: "gemma2",
-        sliding_window_pattern: 2,
+        windows: Windows::AllBut(2),
         window: Some(4096),
-        softcaps: Some((50.0, 30.0)),
+        score_softcap: Some(50.0),
+        logit_softcap: Some(30.0),
         wide_scale_layers: 46,
         ..GEMMA
     },
     Family {
         name: "gemma3",
-        sliding_window_pattern: 6,
-        local_rope_base: Some(10_000.0),
+        windows: Windows::AllBut(6),
+        local_rope: LocalRope::Base(10_000.0),
         wide_scale_layers: 62,
         ..GEMMA
     },
+    neox("phi3"),
     Family {
-        name: "phi3",
-        ..NEOX
+        unrotated: Unrotated::Every(4),
+        ..llama("smollm3")
     },
     Family {
-        name: "smollm3",
-        aliases: &[],
-        no_rope_interval: 4,
-        ..LLAMA
-    },
-    Family {
-        name: "granite",
         aliases: &["granitemoe"],
-        ..LLAMA
+        logit_scale: LogitScale::Divides,
+        ..llama("granite")
+    },
+    // OLMo 3 has the same name, and windows.
+    Family {
+        windows: Windows::AllBut(4),
+        local_rope: LocalRope::Unscaled,
+        ..neox("olmo2")
+    },
+    QWEN35,
+    Family {
+        name: "qwen35moe",
+        ..QWEN35
     },
     Family {
-        name: "olmo2",
-        ..NEOX
-    },
-    // Qwen 3.5 (dense): gated delta nets, every fourth layer gated attention.
-    Family {
-        name: "qwen35",
-        attention_gate: true,
-        delta_net: true,
-        ffn_norm_name: "post_attention_norm",
-        ..NEOX
+        name: "qwen3next",
+        key_heads: KeyHeads::Grouped,
+        ..QWEN35
     },
     Family {
-        name: "gpt2",
         norm: NormKind::Layer,
         activation: Activation::Gelu,
-        ..NEOX
+        ..neox("gpt2")
+    },
+    Family {
+        windows: Windows::AllBut(4),
+        unrotated: Unrotated::WithoutWindow,
+        embedding: Embedding::Normed,
+        logit_softcap: Some(30.0),
+        post_norm_epsilon: Some(1e-8),
+        ..llama("muse-glimmer")
+    },
+    Family {
+        windows: Windows::AllBut(4),
+        unrotated: Unrotated::WithoutWindow,
+        ..neox("exaone4")
+    },
+    llama("glm4"),
+    Family {
+        ffn_norm_name: "post_attention_norm",
+        ..neox("glm4moe")
+    },
+    Family {
+        norm_after_rope: true,
+        ..neox("hunyuan-dense")
+    },
+    llama("ernie4_5"),
+    llama("ernie4_5-moe"),
+    Family {
+        ffn_norm_name: "post_attention_norm",
+        ..neox("seed_oss")
+    },
+    Family {
+        activation: Activation::Xielu(Xielu::PER_LAYER),
+        ..neox("apertus")
+    },
+    COMMAND_R,
+    Family {
+        name: "cohere2",
+        windows: Windows::AllBut(4),
+        unrotated: Unrotated::WithoutWindow,
+        ..COMMAND_R
+    },
+    Family {
+        norm: NormKind::Layer,
+        activation: Activation::Gelu,
+        ..neox("starcoder2")
+    },
+    Family {
+        norm: NormKind::Layer,
+        ..neox("stablelm")
+    },
+    Family {
+        activation: Activation::Relu2,
+        ..llama("arcee")
+    },
+    Family {
+        gating: Gating::Sigmoid,
+        ..neox("minimax-m2")
+    },
+    Family {
+        aliases: &["lfm2moe"],
+        windows: Windows::All,
+        recurrent: Recurrent::ShortConv,
+        output_norm_name: "token_embd_norm",
+        ..neox("lfm2")
+    },
+    neox("dots1"),
+    neox("bailingmoe2"),
+    Family {
+        windows: Windows::AllButFrom0(4),
+        local_rope: LocalRope::Unscaled,
+        gate_activation: Activation::Softplus,
+        gating: Gating::Sigmoid,
+        ..neox("laguna")
     },
 ];
 

@@ -1,6 +1,8 @@
 //! The forward pass of a model as a graph: embedding, blocks, logits.
 
-use super::{block::stream_norm, config::Config, layout::Layout, mixer::Shape};
+use super::{
+    block::stream_norm, config::Config, layout::Layout, mixer::Shape, tensors::NormWeights,
+};
 use crate::graph::{
     Activate, Activation, Embed, Graph, Linear, Lookup, MatrixId, Section, Tensor, TensorSpec,
     Which,
@@ -19,6 +21,10 @@ pub fn forward(config: &Config, layout: &Layout, shape: &Shape, heads: &[Section
         }
         None => x,
     };
+    if let Some(weight) = layout.embedding_norm {
+        let weight = NormWeights { weight, bias: None };
+        x = stream_norm(&mut g, x, Some(weight), config);
+    }
     for (index, layer) in (0..).zip(&layout.layers) {
         g.set_layer(Some(index));
         x = layer.ops(&mut g, x, index, (config, shape));

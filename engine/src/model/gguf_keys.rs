@@ -18,15 +18,7 @@ enum Neutral {
 /// Keys that change what is computed, and are run with a value that does not.
 #[rustfmt::skip] // a table
 const NEUTRAL: &[(&str, Neutral)] = &[
-    ("use_parallel_residual",            Neutral::Off),
-    ("leading_dense_block_count",        Neutral::Off),
-    ("expert_shared_feed_forward_length", Neutral::Off),
     ("expert_chunk_feed_forward_length", Neutral::Off),
-    ("expert_shared_count",              Neutral::Off),
-    ("expert_group_count",               Neutral::Number(1.0)),
-    ("expert_group_used_count",          Neutral::Number(1.0)),
-    ("expert_weights_scale",             Neutral::Number(1.0)),
-    ("expert_gating_func",               Neutral::Number(1.0)),
     ("expert_group_scale",               Neutral::Number(1.0)),
     ("experts_per_group",                Neutral::Off),
     ("moe_every_n_layers",               Neutral::Number(1.0)),
@@ -35,7 +27,6 @@ const NEUTRAL: &[(&str, Neutral)] = &[
     ("router_logit_softcapping",         Neutral::Off),
     ("swin_norm",                        Neutral::Off),
     ("rescale_every_n_layers",           Neutral::Off),
-    ("interleave_moe_layer_step",        Neutral::Number(1.0)),
     ("activation_sparsity_scale",        Neutral::Off),
     ("embedding_length_per_layer_input", Neutral::Off),
     ("embedding_length_out",             Neutral::Same("embedding_length")),
@@ -52,14 +43,8 @@ const NEUTRAL: &[(&str, Neutral)] = &[
     ("attention.temperature_scale",      Neutral::Off),
     ("attention.key_length_mla",         Neutral::Off),
     ("attention.value_length_mla",       Neutral::Off),
-    ("attention.key_length_swa",         Neutral::Same("attention.key_length")),
-    ("attention.value_length_swa",       Neutral::Same("attention.value_length")),
     ("attention.shared_kv_layers",       Neutral::Off),
-    ("rope.dimension_count_swa",         Neutral::Same("rope.dimension_count")),
-    ("rope.scaling.alpha",               Neutral::Off),
     ("rope.scaling.yarn_log_multiplier", Neutral::Off),
-    ("rope.scaling.yarn_ext_factor",     Neutral::Number(1.0)),
-    ("rope.scaling.yarn_attn_factor",    Neutral::Number(1.0)),
     ("ssm.dt_b_c_rms",                   Neutral::Off),
 ];
 

@@ -14,7 +14,13 @@ const HARMLESS: &[(&str, &str)] = &[
     ("rope.dimension_sections",  "the positions of text are the same in each section"),
     ("tensor_data_layout",       "tensors are found by name"),
     ("pooling_type",             "for embeddings of whole texts"),
-    ("expert_weights_norm",      "the family says it"),
+    ("leading_dense_block_count", "a block's tensors say whether it has experts"),
+    ("interleave_moe_layer_step", "a block's tensors say whether it has experts"),
+    ("expert_shared_count",      "the shared experts' tensors say how wide they are"),
+    ("expert_shared_feed_forward_length", "the shared experts' tensors say how wide they are"),
+    ("use_parallel_residual",    "a block without a norm before its MLP is parallel"),
+    ("rope.scaling.yarn_attn_factor", "follows from the factor"),
+    ("rope.scaling.yarn_ext_factor", "follows from the factor"),
 ];
 
 /// Keys of `general.` that are read, `general.sampling` among them, and those of them that nothing reads, and why. All others

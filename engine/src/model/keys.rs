@@ -78,6 +78,55 @@ impl<'f> Keys<'f> {
         }
     }
 
+    /// A whole number for each layer, of one for all or one for each; none where the key is missing.
+    pub fn per_layer(&self, name: &str, layers: u32) -> Result<Option<Vec<u32>>> {
+        let key = self.key(name);
+        let Some(Value::Integers(each)) = self.metadata().get(&key) else {
+            let one = self.optional(name)?;
+            return Ok(one.map(|one| vec![one; layers as usize]));
+        };
+        let number = |&v: &i64| u32::try_from(v).ok().filter(|&v| v <= LARGEST);
+        let all: Option<Vec<u32>> = each.iter().take(layers as usize).map(number).collect();
+        let all = all.filter(|all| all.len() == layers as usize);
+        let wrong = || {
+            Error::bad_file(format!(
+                "metadata {key} has no possible number for each of {layers} layers"
+            ))
+        };
+        Ok(Some(all.ok_or_else(wrong)?))
+    }
+
+    /// Whether a key is there.
+    pub fn has(&self, name: &str) -> bool {
+        self.metadata().get(&self.key(name)).is_some()
+    }
+
+    /// A truth value, where it is there.
+    pub fn boolean(&self, name: &str) -> Result<Option<bool>> {
+        let key = self.key(name);
+        match self.metadata().get(&key) {
+            None => Ok(None),
+            Some(Value::Bool(v)) => Ok(Some(*v)),
+            Some(other) => Err(Error::bad_file(format!(
+                "metadata {key} is {other}, neither true nor false"
+            ))),
+        }
+    }
+
+    /// A flag for each layer under a whole key, where it is there.
+    pub fn flags(&self, key: &str, layers: u32) -> Result<Option<Vec<bool>>> {
+        let Some(flags) = self.metadata().flags(key)? else {
+            return Ok(None);
+        };
+        if flags.len() < layers as usize {
+            return Err(Error::bad_file(format!(
+                "metadata {key} has {} values for {layers} layers",
+                flags.len()
+            )));
+        }
+        Ok(Some(flags[..layers as usize].to_vec()))
+    }
+
     /// A whole number above 0.
     ///
     /// # Errors

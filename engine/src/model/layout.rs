@@ -3,12 +3,16 @@
 use super::{
     block::Layer,
     config::Config,
+    families::Embedding,
     rope_table::RopeTable,
     tensors::{Finder, NormWeights},
     vector::Vector,
     weights::Matrix,
 };
-use crate::{Error, Gpu, ModelFile, Result, graph::MatrixId};
+use crate::{
+    Error, Gpu, ModelFile, Result,
+    graph::{MatrixId, VectorId},
+};
 
 /// A model's weights by their place in it.
 #[derive(Debug)]
@@ -19,6 +23,8 @@ pub struct Layout {
     pub vectors: Vec<Vector>,
     /// Token embedding.
     pub embedding: MatrixId,
+    /// Weight of a norm of the embeddings.
+    pub embedding_norm: Option<VectorId>,
     /// Embedding of the positions.
     pub positions: Option<MatrixId>,
     /// The blocks.
@@ -56,15 +62,22 @@ impl Layout {
                 Some(finder.matrix(vec![tensor], false)?)
             }
         };
+        let embedding_norm =
+            (config.row.embedding == Embedding::Normed).then(|| finder.ones(config.dim));
         let layers = (0..config.layers)
             .map(|index| Layer::find(&mut finder, index))
             .collect::<Result<_>>()?;
         (config.layers..config.layers + config.draft_layers)
             .for_each(|layer| finder.leave_out(layer));
         // Logits are linear in what the last norm makes.
-        let output_norm = finder.norm("output_norm", config.scales.logits)?;
-        let output_norm =
-            output_norm.ok_or_else(|| Error::bad_file("tensor output_norm.weight is missing"))?;
+        let name = if finder.has("output_norm.weight") {
+            "output_norm"
+        } else {
+            config.row.output_norm_name
+        };
+        let output_norm = finder.norm(name, config.scales.logits)?;
+        let output_norm = output_norm
+            .ok_or_else(|| Error::bad_file(format!("tensor {name}.weight is missing")))?;
         let output = if finder.has("output.weight") {
             let tensor = finder.tensor("output.weight", &shape)?;
             finder.matrix(vec![tensor], false)?
@@ -82,6 +95,7 @@ impl Layout {
             matrices,
             vectors,
             embedding,
+            embedding_norm,
             positions,
             layers,
             output_norm,

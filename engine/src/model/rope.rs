@@ -45,16 +45,25 @@ pub enum Scaling {
     },
 }
 
+/// Values of a head that are rotated, if pairs of them fit it.
+///
+/// # Errors
+/// [`Error::BadFile`] where they do not.
+pub(super) fn rotated_values(dimensions: u32, head_dim: u32) -> Result<u32> {
+    if dimensions > head_dim || !dimensions.is_multiple_of(2) {
+        return Err(Error::bad_file(format!(
+            "{dimensions} of a head's {head_dim} values cannot be rotated in pairs"
+        )));
+    }
+    Ok(dimensions)
+}
+
 impl Rope {
     /// Reads the metadata under the architecture's `rope.`. `context`: positions that the model was trained for.
     pub(super) fn of(keys: &Keys, head_dim: u32, context: u32) -> Result<Rope> {
         let number = |name: &str| keys.factor(&format!("rope.{name}"));
         let dimensions = keys.optional("rope.dimension_count")?.unwrap_or(head_dim);
-        if dimensions > head_dim || dimensions % 2 != 0 {
-            return Err(Error::bad_file(format!(
-                "{dimensions} of a head's {head_dim} values cannot be rotated in pairs"
-            )));
-        }
+        let dimensions = rotated_values(dimensions, head_dim)?;
         let factor = || number("scaling.factor");
         let kind = keys.key("rope.scaling.type");
         let scaling = match keys.metadata().text(&kind)? {
@@ -81,7 +90,12 @@ impl Rope {
                 ));
             }
         };
-        let base = number("freq_base")?.unwrap_or(10000.0);
+        let mut base = number("freq_base")?.unwrap_or(10000.0);
+        // Hunyuan's, by the neural tangent kernel.
+        if let Some(alpha) = number("scaling.alpha")?.filter(|_| dimensions > 2) {
+            let dimensions = dimensions as f32;
+            base *= alpha.powf(dimensions / (dimensions - 2.0));
+        }
         if matches!(scaling, Scaling::Yarn { .. }) && base <= 1.0 {
             return Err(Error::bad_file(format!(
                 "metadata {} is {base}; YaRN needs more than 1",

@@ -24,7 +24,9 @@ pub(super) fn check(metadata: &Metadata, family: &Family) -> Result<()> {
         let known = match family.activation {
             Activation::Silu => SILU,
             Activation::Gelu => GELU,
-            Activation::Sigmoid | Activation::Softcap(_) => &["nothing"],
+            Activation::Relu2 => &["relu2"],
+            Activation::Xielu(_) => &["xielu"],
+            Activation::Sigmoid | Activation::Softplus | Activation::Softcap(_) => &["nothing"],
         };
         if !known.contains(&stated) {
             let only = format!("only {} is run here in {}", known[0], family.name);

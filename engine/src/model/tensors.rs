@@ -105,9 +105,29 @@ impl<'a> Finder<'a> {
         Ok(self.push_vector(vec![tensor], 0.0, 1.0))
     }
 
+    /// The weight of a norm that has none: so many ones.
+    pub fn ones(&mut self, count: u32) -> VectorId {
+        let id = self.push_vector(vec![], 0.0, 1.0);
+        self.vectors[id].ones = count;
+        id
+    }
+
+    /// Small tensors of any shape as one vector.
+    pub fn flat_vectors<const N: usize>(
+        &mut self,
+        parts: &[(String, [u32; N])],
+    ) -> Result<VectorId> {
+        let tensors = parts
+            .iter()
+            .map(|(name, shape)| self.tensor(name, shape))
+            .collect::<Result<_>>()?;
+        Ok(self.push_vector(tensors, 0.0, 1.0))
+    }
+
     fn push_vector(&mut self, tensors: Vec<TensorInfo>, offset: f32, factor: f32) -> VectorId {
         self.vectors.push(Vector {
             tensors,
+            ones: 0,
             offset,
             factor,
         });
@@ -118,7 +138,7 @@ impl<'a> Finder<'a> {
         self.has(name).then(|| self.vector(name, width)).transpose()
     }
 
-    /// A norm, where there is one; its bias only LayerNorm has.
+    /// A norm, where there is one; only LayerNorm may have a bias.
     pub fn norm(&mut self, stem: &str, factor: f32) -> Result<Option<NormWeights>> {
         let dim = self.config.dim;
         let (weight, bias) = (format!("{stem}.weight"), format!("{stem}.bias"));
@@ -126,7 +146,7 @@ impl<'a> Finder<'a> {
             return Ok(None);
         }
         let weight = self.vectors_joined(&[(weight, dim)], factor)?;
-        let bias = if self.config.layer_norm {
+        let bias = if self.config.layer_norm && self.has(&bias) {
             Some(self.vectors_joined(&[(bias, dim)], factor)?)
         } else {
             None

@@ -13,6 +13,8 @@ use crate::{
 pub struct Vector {
     /// The tensors.
     pub tensors: Vec<TensorInfo>,
+    /// How many ones it has in their place, where there are none.
+    pub ones: u32,
     /// Is added to every value.
     pub offset: f32,
     /// Every sum is multiplied by it.
@@ -22,12 +24,15 @@ pub struct Vector {
 impl Vector {
     /// Its name in plans.
     pub fn name(&self) -> String {
+        if self.tensors.is_empty() {
+            return "ones".to_owned();
+        }
         join_names(&self.tensors)
     }
 
     /// As f32, padded with zeros.
     pub(crate) async fn values(&self, file: &ModelFile) -> Result<Vec<f32>> {
-        let mut all = Vec::new();
+        let mut all = vec![1.0; self.ones as usize];
         for tensor in &self.tensors {
             all.extend(values(file, tensor).await?);
         }

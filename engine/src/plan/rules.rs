@@ -1,10 +1,10 @@
 //! The rules by which steps are fused, in their order. Each leaves what is computed as it is.
 
 use super::{
-    lowering::Lowering,
+    lowering::{Lowering, small_rows},
     step::{Epilogue, FusedNorm, Step},
 };
-use crate::graph::{GateUp, Glu, NormKind, Op, Tensor, Which};
+use crate::graph::{Columns, GateUp, Glu, NormKind, Op, Tensor, Which};
 
 /// A rule's name, and what it does to the steps of a pass.
 pub(super) type Rule = (
@@ -20,6 +20,7 @@ pub(super) const RULES: &[Rule] = &[
     ("GLU as epilogue", glu_as_epilogue),
     ("gate as epilogue", gate_as_epilogue),
     ("sum as epilogue", sum_as_epilogue),
+    ("norm of heads into rotation", head_norm_into_rope),
     ("keys rotated into the cache", rope_into_cache),
 ];
 
@@ -204,16 +205,25 @@ fn gate_as_epilogue(_: &Lowering<'_>, steps: &mut Vec<Step>, name: &'static str)
     });
 }
 
-/// Adds into the memory of a tensor that nothing reads any more, in the step that makes the other summand.
+/// Adds into the memory of a tensor that nothing reads any more, in the step that makes the other summand. Where something
+/// between the two still reads it, that step is computed in the place of the sum.
 fn sum_as_epilogue(_: &Lowering<'_>, steps: &mut Vec<Step>, name: &'static str) {
-    fuse_into_maker(steps, name, |steps, index| {
-        let (made, into) = sum_to_fuse(steps, index)?;
-        let step = Step {
-            epilogue: Epilogue::Add(into),
-            ..steps[made].clone()
+    let mut index = 0;
+    while index < steps.len() {
+        let Some((made, into)) = sum_to_fuse(steps, index) else {
+            index += 1;
+            continue;
         };
-        Some((made, step))
-    });
+        let between = &steps[made + 1..index];
+        let waits = between.iter().any(|step| step.read(into));
+        let output = steps[index].output;
+        let mut step = steps[made].clone();
+        step.epilogue = Epilogue::Add(into);
+        step.output = output.or(step.output);
+        step.rules.push(name);
+        steps[if waits { index } else { made }] = step;
+        steps.remove(if waits { made } else { index });
+    }
 }
 
 /// The step whose result the sum `index` adds, and what it adds it to.
@@ -230,10 +240,56 @@ fn sum_to_fuse(steps: &[Step], index: usize) -> Option<(usize, Tensor)> {
         _ => false,
     };
     let alone = readers(steps, add.b) == [index];
-    let over = readers(steps, add.a)
+    let over = readers(steps, add.a).iter().all(|&reader| reader <= index);
+    // What the step reads must still be there when the first summand is.
+    let reads = step.reads();
+    let kept = steps[made + 1..index]
         .iter()
-        .all(|&reader| reader == index || reader < made);
-    (adds && alone && over && step.epilogue == Epilogue::Store).then_some((made, add.a))
+        .filter_map(Step::in_place_of)
+        .all(|tensor| !reads.contains(&tensor));
+    (adds && alone && over && kept && step.epilogue == Epilogue::Store).then_some((made, add.a))
+}
+
+/// Heads are normed where they are rotated, in passes of few rows: each lane then sums all of its head.
+fn head_norm_into_rope(lowering: &Lowering<'_>, steps: &mut Vec<Step>, name: &'static str) {
+    if lowering.width.rows() > small_rows(lowering.gpu) {
+        return;
+    }
+    let mut index = 0;
+    while index < steps.len() {
+        let Some((reader, x, norm)) = head_norm_to_fuse(steps, index) else {
+            index += 1;
+            continue;
+        };
+        let step = &mut steps[reader];
+        if let Op::Rope(rope) = &mut step.op {
+            rope.x = x;
+        }
+        step.norm = Some(norm);
+        step.rules.push(name);
+        steps.remove(index);
+    }
+}
+
+/// The rotation that alone reads a norm of heads, the columns that the norm reads, and the norm.
+fn head_norm_to_fuse(steps: &[Step], index: usize) -> Option<(usize, Columns, FusedNorm)> {
+    let (Op::Norm(norm), Some(output)) = (&steps[index].op, steps[index].output) else {
+        return None;
+    };
+    let groups = norm.groups.filter(|groups| groups.alone)?;
+    let &[reader] = readers(steps, output).as_slice() else {
+        return None;
+    };
+    let Op::Rope(rope) = &steps[reader].op else {
+        return None;
+    };
+    let all = groups.count == rope.heads + rope.kv_heads && groups.split == rope.heads;
+    let plain = norm.kind == NormKind::Rms && norm.gate.is_none();
+    let fused = FusedNorm {
+        weight: norm.weight,
+        eps: norm.eps,
+    };
+    (all && plain).then_some((reader, norm.x.from(groups.start), fused))
 }
 
 /// Keys are rotated on their way into a cache that keeps them value by value, and values go with them.
@@ -245,11 +301,15 @@ fn rope_into_cache(lowering: &Lowering<'_>, steps: &mut Vec<Step>, name: &'stati
         let Op::StoreKv(store) = &steps[index].op else {
             return None;
         };
-        let made = maker(steps, store.x)?;
+        let made = maker(steps, store.k.tensor)?;
+        let Op::Rope(rope) = &steps[made].op else {
+            return None;
+        };
         let step = || Step {
             store: Some(store.clone()),
             ..steps[made].clone()
         };
-        matches!(steps[made].op, Op::Rope(_)).then(|| (made, step()))
+        let keys = rope.heads * rope.head_dim;
+        (store.k.start == keys).then(|| (made, step()))
     });
 }

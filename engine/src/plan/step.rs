@@ -15,7 +15,7 @@ pub(super) enum Epilogue {
     Gate(Activation, Tensor),
 }
 
-/// RMSNorm on the way into a linear layer.
+/// RMSNorm on the way into a linear layer or a rotation.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct FusedNorm {
     pub weight: VectorId,
@@ -29,7 +29,7 @@ pub(super) struct Step {
     pub section: Section,
     pub op: Op,
     pub output: Option<Tensor>,
-    /// Norm that a linear layer's input goes through first.
+    /// Norm that a linear layer's input, or a head, goes through first.
     pub norm: Option<FusedNorm>,
     pub epilogue: Epilogue,
     /// Activation of a linear layer's result, after its bias.
@@ -62,8 +62,8 @@ impl Step {
     pub fn in_place_of(&self) -> Option<Tensor> {
         match (&self.op, self.epilogue) {
             (_, Epilogue::Add(tensor) | Epilogue::Gate(_, tensor)) => Some(tensor),
-            (Op::Norm(norm), _) if norm.groups.is_some() => Some(norm.x),
-            (Op::Rope(rope), _) => Some(rope.x),
+            (Op::Norm(norm), _) if norm.in_place() => Some(norm.x),
+            (Op::Add(add), _) => Some(add.a),
             (Op::Gate(gate), _) => Some(gate.x),
             (Op::Activate(activate), _) => Some(activate.x),
             _ => None,

@@ -267,5 +267,28 @@ socket! { RopeStyle, "style":
     NeoX => ROPE_NEOX,
 }
 
+/// Norm of a head before it is rotated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HeadNorm {
+    /// None.
+    None,
+    /// RMSNorm; every lane sums all of its head, which suits few rows.
+    Rms,
+}
+
+socket! { HeadNorm, "head_norm":
+    None => HEAD_NORM_NONE,
+    Rms => HEAD_NORM_RMS,
+}
+
+static HEAD_NORM_NONE: Part = Part::new(
+    "",
+    "
+fn head_scale(first: u32) -> f32 { return 1.0; }
+fn head_weighed(v: vec4f, four: u32) -> vec4f { return v; }
+",
+);
+static HEAD_NORM_RMS: Part = Part::new("norm", include_str!("head_norm.wgsl"));
+
 static ROPE_INTERLEAVED: Part = Part::new("", include_str!("rope_interleaved.wgsl"));
 static ROPE_NEOX: Part = Part::new("neox", include_str!("rope_neox.wgsl"));

@@ -2,13 +2,12 @@
 //! weights decide; `values` has what happens to activations, `cache` what attention reads and writes.
 
 mod cache;
+mod rowwise;
 mod values;
 
-pub use cache::{Cache, Cells, Ending, Mask, RopeStyle, Scores};
-pub use values::{
-    Act, Activation, Epilogue, Input, Lookup, NormResult, OutputGate, PACKED, PackedX, Shift,
-    Statistics, Tokens, X, Xs,
-};
+pub use cache::{Cache, Cells, Ending, HeadNorm, Mask, RopeStyle, Scores};
+pub use rowwise::{ConvForm, ExpertBias, Lookup, NormResult, Shift, Statistics, SumInto};
+pub use values::{Act, Activation, Epilogue, Input, OutputGate, PACKED, PackedX, Tokens, X, Xs};
 
 use crate::{Cooperative, Part, Socket, matmul_rows::TOKENS};
 

@@ -259,11 +259,14 @@ pub enum OutputGate {
     Silu,
     /// The logistic function.
     Sigmoid,
+    /// ln(1 + exp(x)).
+    Softplus,
 }
 
 socket! { OutputGate, "gates":
     Silu => SILU,
     Sigmoid => SIGMOID,
+    Softplus => SOFTPLUS,
 }
 
 /// Function that is applied to a value.
@@ -273,6 +276,10 @@ pub enum Activation {
     None,
     /// GELU.
     Gelu,
+    /// The square of what is above 0 (So et al. 2021).
+    Relu2,
+    /// xIELU (Huang et al. 2024); the shader's parameters have α and β.
+    Xielu,
     /// Soft-capping; the shader's parameter `factor` is the cap.
     Cap,
     /// The shader's parameter `factor` times the value.
@@ -282,6 +289,8 @@ pub enum Activation {
 socket! { Activation, "activation":
     None => ACTIVATE_NONE,
     Gelu => GELU,
+    Relu2 => RELU2,
+    Xielu => XIELU,
     Cap => ACTIVATE_CAP,
     Scale => ACTIVATE_SCALE,
 }
@@ -290,6 +299,9 @@ static ACTIVATE_NONE: Part = activation("", &[("ACTIVATION", 0)]);
 static SILU: Part = activation("silu", &[("ACTIVATION", 1)]);
 static SIGMOID: Part = activation("sigmoid", &[("ACTIVATION", 2)]);
 static GELU: Part = activation("gelu", &[("ACTIVATION", 3)]);
+static SOFTPLUS: Part = activation("softplus", &[("ACTIVATION", 4)]);
+static RELU2: Part = activation("relu2", &[("ACTIVATION", 5)]);
+static XIELU: Part = Part::new("xielu", include_str!("xielu.wgsl"));
 
 const fn activation(name: &'static str, consts: &'static [(&'static str, u32)]) -> Part {
     Part {
@@ -309,135 +321,6 @@ static ACTIVATE_SCALE: Part = Part::new(
     "scale",
     "
 fn activated(v: f32) -> f32 { return params.factor * v; }
-",
-);
-
-/// Summand of a value before its activation.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Shift {
-    /// Nothing.
-    None,
-    /// A bias for each column.
-    Bias,
-}
-
-socket! { Shift, "shift":
-    None => SHIFT_NONE,
-    Bias => SHIFT_BIAS,
-}
-
-static SHIFT_NONE: Part = Part::new(
-    "",
-    "
-fn shifted(v: f32, col: u32) -> f32 { return v; }
-",
-);
-static SHIFT_BIAS: Part = Part::new(
-    "bias",
-    "
-@group(0) @binding(0) var<storage, read> bias: array<f32>; // (cols)
-fn shifted(v: f32, col: u32) -> f32 { return v + bias[col]; }
-",
-);
-
-/// Statistics that rows are normed by.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Statistics {
-    /// The root of the mean square: RMSNorm (Zhang & Sennrich 2019), without mean and bias.
-    Rms,
-    /// Mean and variance: LayerNorm (Ba et al. 2016), with a bias.
-    Layer,
-}
-
-socket! { Statistics, "statistics":
-    Rms => NORM_RMS,
-    Layer => NORM_LAYER,
-}
-
-static NORM_RMS: Part = Part::new(
-    "",
-    "
-fn norm_mean(from_x: u32, to_y: u32, at: Invocation, wg: Workgroup) -> f32 { return 0.0; }
-fn norm_shift(col: u32) -> f32 { return 0.0; }
-",
-);
-static NORM_LAYER: Part = Part::new("layer", include_str!("norm_layer.wgsl"));
-
-/// Operand of a norm, and where the result goes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum NormResult {
-    /// y = norm(x)
-    Store,
-    /// y += norm(x)
-    Add,
-    /// y = norm(y)
-    InPlace,
-}
-
-socket! { NormResult, "result":
-    Store => NORM_STORE,
-    Add => NORM_ADD,
-    InPlace => NORM_IN_PLACE,
-}
-
-impl NormResult {
-    /// The socket without a residual stream.
-    pub const OVERWRITE: Socket = Socket {
-        name: "result",
-        parts: &[&NORM_STORE, &NORM_IN_PLACE],
-    };
-}
-
-static NORM_STORE: Part = Part::new(
-    "",
-    "
-@group(0) @binding(3) var<storage, read> x: array<f32>; // (tokens, x_stride)
-fn norm_input(from_x: u32, to_y: u32) -> f32 { return x[from_x]; }
-fn norm_put(to_y: u32, v: f32) { y[to_y] = v; }
-",
-);
-static NORM_ADD: Part = Part::new(
-    "add",
-    "
-@group(0) @binding(3) var<storage, read> x: array<f32>; // (tokens, x_stride)
-fn norm_input(from_x: u32, to_y: u32) -> f32 { return x[from_x]; }
-fn norm_put(to_y: u32, v: f32) { y[to_y] += v; }
-",
-);
-static NORM_IN_PLACE: Part = Part::new(
-    "in_place",
-    "
-fn norm_input(from_x: u32, to_y: u32) -> f32 { return y[to_y]; }
-fn norm_put(to_y: u32, v: f32) { y[to_y] = v; }
-",
-);
-
-/// Which rows of an embedding are looked up.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Lookup {
-    /// Rows of the tokens, stored.
-    Tokens,
-    /// Rows of the positions, added.
-    Positions,
-}
-
-socket! { Lookup, "lookup":
-    Tokens => OF_TOKENS,
-    Positions => OF_POSITIONS,
-}
-
-static OF_TOKENS: Part = Part::new(
-    "",
-    "
-fn looked_up(row: u32) -> u32 { return rows.row[row].token; }
-fn put(i: u32, v: vec4f) { x[i] = v; }
-",
-);
-static OF_POSITIONS: Part = Part::new(
-    "positions",
-    "
-fn looked_up(row: u32) -> u32 { return rows.row[row].position; }
-fn put(i: u32, v: vec4f) { x[i] += v; }
 ",
 );
 

@@ -247,8 +247,7 @@ fn named(family: &str, tensor: &TensorInfo, values: &[f32], stored: Dtype) -> Ve
 fn description(file: &ModelFile, config: &Config) -> Json {
     let (base, block) = (&config.ropes[0], &config.blocks[0]);
     let attention = block.attention().unwrap();
-    let mut attentions = config.blocks.iter().filter_map(|block| block.attention());
-    let window = attentions.find_map(|attention| attention.window);
+    let window = (config.blocks.iter()).find_map(|block| block.attention()?.window);
     let rope = serde_json::to_value(&base.scaling).unwrap();
     let original = base.original_context;
     let mut scaling = match (&rope["linear"], &rope["yarn"]) {

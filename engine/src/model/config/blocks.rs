@@ -1,13 +1,18 @@
 //! Numbers of each block: of its mixer, and of the MLP or the experts after it.
 
-use lantern_kernels::experts::MAX_TOP_K;
+use lantern_kernels::{experts::MAX_TOP_K, moe_route::GROUPS_MAX};
 use serde::{Serialize, Serializer};
 
-use super::{
-    super::{families::Family, keys::Keys, rope::Rope},
-    flags,
+use crate::{
+    Error, Result, Unsupported,
+    file::Value,
+    graph::{Activation, Gating, KeyHeads, Routing, Xielu},
+    model::{
+        families::{Family, Recurrent, Unrotated, Windows},
+        keys::Keys,
+        rope::Rope,
+    },
 };
-use crate::{Error, Result, Unsupported, file::Value, graph::KeyHeads};
 
 /// Numbers of a block.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
@@ -26,6 +31,8 @@ pub enum MixerConfig {
     Attention(AttentionConfig),
     /// A gated delta net over a recurrent state.
     DeltaNet(DeltaNetConfig),
+    /// A convolution between two gates.
+    ShortConv(ShortConvConfig),
 }
 
 /// Numbers of attention in one block.
@@ -50,6 +57,8 @@ pub struct AttentionConfig {
 pub struct FfnConfig {
     /// Size of its hidden layer, or of that of one expert where there are experts.
     pub ffn_dim: u32,
+    /// The function of its gate, or of its hidden layer where it has no gate.
+    pub activation: Activation,
     /// Mixture of experts in the place of one MLP.
     pub experts: Option<ExpertsConfig>,
 }
@@ -61,6 +70,8 @@ pub struct ExpertsConfig {
     pub n_experts: u32,
     /// Experts that the router picks for a token.
     pub top_k: u32,
+    /// How the router weighs them.
+    pub routing: Routing,
 }
 
 /// Sizes of a gated delta net.
@@ -80,94 +91,142 @@ pub struct DeltaNetConfig {
     pub sharing: KeyHeads,
 }
 
+/// Sizes of a short convolution.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct ShortConvConfig {
+    /// Rows that the convolution makes a result of.
+    pub conv_kernel: u32,
+    /// Channels, as many as the residual stream has values.
+    pub dim: u32,
+}
+
 impl BlockConfig {
     /// Numbers of its attention, where it has that.
     pub fn attention(&self) -> Option<&AttentionConfig> {
         match &self.mixer {
             MixerConfig::Attention(attention) => Some(attention),
-            MixerConfig::DeltaNet(_) => None,
+            MixerConfig::DeltaNet(_) | MixerConfig::ShortConv(_) => None,
         }
     }
 }
 
 /// Heads of attention as the header has them.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(super) struct Heads {
-    pub heads: u32,
-    pub kv_heads: u32,
+    /// Query heads of each layer.
+    queries: Vec<u32>,
+    /// Key and value heads of each layer; 0 where a layer has another mixer.
+    keys: Vec<u32>,
+    /// Values of a head.
     pub head_dim: u32,
+    /// Values of a head in layers with a window.
+    pub local_head_dim: u32,
 }
 
 impl Heads {
-    /// Heads of a model whose residual stream has `dim` values.
-    pub fn read(keys: &Keys, dim: u32) -> Result<Heads> {
-        let heads = keys.required("attention.head_count")?;
-        let kv_heads = keys.optional("attention.head_count_kv")?.unwrap_or(heads);
-        let head_dim = keys.optional("attention.key_length")?;
-        let head_dim = head_dim.unwrap_or(dim / heads);
-        let value_size = keys.optional("attention.value_length")?;
-        let value_size = value_size.unwrap_or(head_dim);
-        if heads % kv_heads != 0 {
+    /// Heads of a model whose layers have these windows, and whose residual stream has `dim` values.
+    pub fn read(keys: &Keys, family: &Family, dim: u32, windows: &[Option<u32>]) -> Result<Heads> {
+        let layers = windows.len() as u32;
+        let missing = || {
+            Error::bad_file(format!(
+                "metadata {} is missing or 0",
+                keys.key("attention.head_count")
+            ))
+        };
+        let heads = keys.per_layer("attention.head_count", layers)?;
+        let heads = heads.filter(|heads| !heads.contains(&0));
+        let heads = heads.ok_or_else(missing)?;
+        let kv_heads = keys.per_layer("attention.head_count_kv", layers)?;
+        let kv_heads = kv_heads.unwrap_or_else(|| heads.clone());
+        let head_dim = head_dim_of(keys, "", dim / heads[0])?;
+        let local_head_dim = if windows.iter().any(Option::is_some) {
+            head_dim_of(keys, "_swa", head_dim)?
+        } else {
+            head_dim
+        };
+        if family.recurrent == Recurrent::None && kv_heads.contains(&0) {
+            return Err(Error::bad_file(format!(
+                "metadata {} is 0 in a layer, which has no other mixer",
+                keys.key("attention.head_count_kv")
+            )));
+        }
+        let uneven = |&(heads, kv_heads): &(&u32, &u32)| *kv_heads > 0 && heads % kv_heads != 0;
+        if let Some((heads, kv_heads)) = heads.iter().zip(&kv_heads).find(uneven) {
             return Err(Error::bad_file(format!(
                 "{heads} query heads do not share {kv_heads} key heads evenly"
             )));
         }
-        if head_dim % 4 != 0 || head_dim == 0 || head_dim > 1024 || value_size != head_dim {
-            let sizes = format!("heads of {head_dim} keys and {value_size} values");
-            return Err(Error::unsupported(
-                Unsupported::Shape,
-                format!("{sizes}: only equal multiples of 4 up to 1024 are run here"),
-            ));
-        }
         Ok(Heads {
-            heads,
-            kv_heads,
+            queries: heads,
+            keys: kv_heads,
             head_dim,
+            local_head_dim,
         })
     }
 }
 
-/// The numbers of `layers` blocks, whose rotary embeddings are `ropes`: the model's, and that of layers with a window where it
-/// is another.
+/// Values of a head under the keys with this ending.
+fn head_dim_of(keys: &Keys, ending: &str, usual: u32) -> Result<u32> {
+    let head_dim = keys.optional(&format!("attention.key_length{ending}"))?;
+    let head_dim = head_dim.unwrap_or(usual);
+    let value_dim = keys.optional(&format!("attention.value_length{ending}"))?;
+    let value_dim = value_dim.unwrap_or(head_dim);
+    if head_dim % 4 != 0 || head_dim == 0 || head_dim > 1024 || value_dim != head_dim {
+        let sizes = format!("heads of {head_dim} keys and {value_dim} values");
+        return Err(Error::unsupported(
+            Unsupported::Shape,
+            format!("{sizes}: only equal multiples of 4 up to 1024 are run here"),
+        ));
+    }
+    Ok(head_dim)
+}
+
+/// The numbers of all blocks, whose rotary embeddings are `ropes`: the model's, and that of layers with a window where it is
+/// another.
 pub(super) fn read(
     keys: &Keys,
     family: &Family,
-    heads: Heads,
-    (dim, layers): (u32, u32),
+    (heads, windows): (&Heads, &[Option<u32>]),
+    dim: u32,
     ropes: &[Rope],
 ) -> Result<Vec<BlockConfig>> {
-    let windowed = windowed_layers(keys, family, layers)?;
-    let window = if windowed.contains(&true) {
-        keys.optional("attention.sliding_window")?.or(family.window)
-    } else {
-        None
+    let layers = windows.len() as u32;
+    let rotated = rotated_layers(keys, family, windows)?;
+    let recurrent = recurrent_layers(keys, family, heads)?;
+    let other = match family.recurrent {
+        Recurrent::None => None,
+        Recurrent::DeltaNet => Some(MixerConfig::DeltaNet(delta_net_sizes(keys, family)?)),
+        Recurrent::ShortConv => Some(MixerConfig::ShortConv(ShortConvConfig {
+            conv_kernel: keys.required("shortconv.l_cache")?,
+            dim,
+        })),
     };
-    let rotated = rotated_layers(keys, family, layers)?;
-    let recurrent = recurrent_layers(keys, family, layers)?;
-    let delta_net = delta_net_sizes(keys, family)?;
-    let learned_positions = keys.file.tensor("position_embd.weight").is_some();
-    let scale = scale(keys, family, heads, (dim, layers))?;
-    let ffn = ffn(keys)?;
+    let scale = scale(keys, family, heads, dim)?;
+    let ffns = ffns(keys, family, layers)?;
     let attention = |layer: usize| {
-        let window = window.filter(|_| windowed[layer]);
-        let rotates = !learned_positions && rotated[layer];
+        let window = windows[layer];
+        let local = window.is_some();
+        let head_dim = if local {
+            heads.local_head_dim
+        } else {
+            heads.head_dim
+        };
         AttentionConfig {
-            heads: heads.heads,
-            kv_heads: heads.kv_heads,
-            head_dim: heads.head_dim,
-            scale,
+            heads: heads.queries[layer],
+            kv_heads: heads.keys[layer],
+            head_dim,
+            scale: scale.unwrap_or(1.0 / (head_dim as f32).sqrt()),
             window,
-            rope: rotates.then_some(usize::from(ropes.len() > 1 && window.is_some())),
+            rope: rotated[layer].then_some(usize::from(ropes.len() > 1 && local)),
         }
     };
-    let block = |layer: usize| BlockConfig {
-        mixer: match delta_net {
-            Some(sizes) if recurrent[layer] => MixerConfig::DeltaNet(sizes),
-            _ => MixerConfig::Attention(attention(layer)),
-        },
+    let block = |(layer, ffn)| BlockConfig {
+        mixer: other
+            .filter(|_| recurrent[layer])
+            .unwrap_or_else(|| MixerConfig::Attention(attention(layer))),
         ffn,
     };
-    Ok((0..layers as usize).map(block).collect())
+    Ok(ffns.into_iter().enumerate().map(block).collect())
 }
 
 /// Flags of layers that are all set but every so many of them.
@@ -178,38 +237,68 @@ fn all_but(interval: u32, layers: u32) -> Vec<bool> {
 }
 
 /// Layers whose queries and keys are rotated: as the file lists them, or as the family has them.
-fn rotated_layers(keys: &Keys, family: &Family, layers: u32) -> Result<Vec<bool>> {
-    let listed = flags(keys.metadata(), "lantern.rotated_layers", layers)?;
-    Ok(listed.unwrap_or_else(|| all_but(family.no_rope_interval, layers)))
+fn rotated_layers(keys: &Keys, family: &Family, windows: &[Option<u32>]) -> Result<Vec<bool>> {
+    let layers = windows.len();
+    if keys.file.tensor("position_embd.weight").is_some() {
+        return Ok(vec![false; layers]);
+    }
+    let listed = keys.flags("lantern.rotated_layers", layers as u32)?;
+    Ok(listed.unwrap_or_else(|| match family.unrotated {
+        Unrotated::None => vec![true; layers],
+        Unrotated::Every(interval) => all_but(interval, layers as u32),
+        Unrotated::WithoutWindow => {
+            let none = windows.iter().all(Option::is_none);
+            windows.iter().map(|w| none || w.is_some()).collect()
+        }
+    }))
 }
 
-/// Layers with a window: as the file lists them or counts them, or as the family has them. Only families that have windows
-/// are asked for GGUF's key: llama.cpp does not read it in the others.
+/// The window of each layer: as the file lists or counts those that have it, or as the family has them. Only families that
+/// have windows are asked for GGUF's keys: llama.cpp does not read them in the others.
+pub(super) fn windows(keys: &Keys, family: &Family, layers: u32) -> Result<Vec<Option<u32>>> {
+    let listed = keys.flags("lantern.windowed_layers", layers)?;
+    let none = || vec![None; layers as usize];
+    if listed.is_none() && family.windows == Windows::None {
+        return Ok(none());
+    }
+    let window = keys.optional("attention.sliding_window")?;
+    let Some(window) = window.or(family.window) else {
+        return Ok(none());
+    };
+    let windowed = match listed {
+        Some(listed) => listed,
+        None => windowed_layers(keys, family, layers)?,
+    };
+    let of = |has_window: bool| has_window.then_some(window);
+    Ok(windowed.into_iter().map(of).collect())
+}
+
 fn windowed_layers(keys: &Keys, family: &Family, layers: u32) -> Result<Vec<bool>> {
-    if let Some(listed) = flags(keys.metadata(), "lantern.windowed_layers", layers)? {
-        return Ok(listed);
-    }
-    if family.sliding_window_pattern == 1 {
-        return Ok(vec![false; layers as usize]);
-    }
+    let (first, usual) = match family.windows {
+        Windows::None => return Ok(vec![false; layers as usize]),
+        Windows::All => return Ok(vec![true; layers as usize]),
+        Windows::AllBut(interval) => (1, interval),
+        Windows::AllButFrom0(interval) => (0, interval),
+    };
     let key = keys.key("attention.sliding_window_pattern");
     if let Some(Value::Integers(_)) = keys.metadata().get(&key) {
-        return Ok(flags(keys.metadata(), &key, layers)?.unwrap_or_default());
+        return Ok(keys.flags(&key, layers)?.unwrap_or_default());
     }
-    let interval = keys.metadata().u32(&key)?;
-    Ok(all_but(
-        interval.unwrap_or(family.sliding_window_pattern),
-        layers,
-    ))
+    let interval = keys.metadata().u32(&key)?.unwrap_or(usual);
+    let numbers = first..first + layers;
+    Ok(numbers
+        .map(|n| interval == 0 || !n.is_multiple_of(interval))
+        .collect())
 }
 
-/// Layers with a recurrent state: as the file lists them, or all but every so many.
-fn recurrent_layers(keys: &Keys, family: &Family, layers: u32) -> Result<Vec<bool>> {
-    if !family.delta_net {
-        return Ok(vec![]);
+/// Layers with a recurrent state: as the file lists them, or all but every so many, or those without key heads.
+fn recurrent_layers(keys: &Keys, family: &Family, heads: &Heads) -> Result<Vec<bool>> {
+    let layers = heads.queries.len() as u32;
+    if family.recurrent != Recurrent::DeltaNet {
+        return Ok(heads.keys.iter().map(|&heads| heads == 0).collect());
     }
     let key = keys.key("attention.recurrent_layers");
-    if let Some(listed) = flags(keys.metadata(), &key, layers)? {
+    if let Some(listed) = keys.flags(&key, layers)? {
         return Ok(listed);
     }
     let interval = keys.optional("full_attention_interval")?.unwrap_or(4);
@@ -217,10 +306,7 @@ fn recurrent_layers(keys: &Keys, family: &Family, layers: u32) -> Result<Vec<boo
 }
 
 /// Sizes of a family's gated delta nets.
-fn delta_net_sizes(keys: &Keys, family: &Family) -> Result<Option<DeltaNetConfig>> {
-    if !family.delta_net {
-        return Ok(None);
-    }
+fn delta_net_sizes(keys: &Keys, family: &Family) -> Result<DeltaNetConfig> {
     let (values, value_heads) = (
         keys.required("ssm.inner_size")?,
         keys.required("ssm.time_step_rank")?,
@@ -237,28 +323,65 @@ fn delta_net_sizes(keys: &Keys, family: &Family) -> Result<Option<DeltaNetConfig
             ),
         ));
     }
-    Ok(Some(DeltaNetConfig {
+    Ok(DeltaNetConfig {
         conv_kernel: keys.required("ssm.conv_kernel")?,
         key_heads,
         value_heads,
         key_dim,
         value_dim: values / value_heads,
-        sharing: KeyHeads::Modulo,
+        sharing: family.key_heads,
+    })
+}
+
+/// Numbers of each block's MLP: experts where it has a router.
+fn ffns(keys: &Keys, family: &Family, layers: u32) -> Result<Vec<FfnConfig>> {
+    let experts = experts(keys, family)?;
+    let expert_dim = experts.map(|_| keys.optional("expert_feed_forward_length"));
+    let expert_dim = expert_dim.transpose()?.flatten();
+    let dense = |layer: u32| {
+        let dims = keys.per_layer("feed_forward_length", layers)?;
+        let dim = dims.map(|dims| dims[layer as usize]).filter(|&dim| dim > 0);
+        dim.ok_or_else(|| {
+            let key = keys.key("feed_forward_length");
+            Error::bad_file(format!("metadata {key} is missing or 0"))
+        })
+    };
+    let ffn = |layer: u32| {
+        let name = format!("blk.{layer}.ffn_gate_inp.weight");
+        let experts = experts.filter(|_| keys.file.tensor(&name).is_some());
+        let own = expert_dim.filter(|_| experts.is_some());
+        Ok(FfnConfig {
+            ffn_dim: own.map_or_else(|| dense(layer), Ok)?,
+            activation: activation(keys, family, layer)?,
+            experts,
+        })
+    };
+    (0..layers).map(ffn).collect()
+}
+
+/// The family's activation, with the numbers that the file has for a layer.
+fn activation(keys: &Keys, family: &Family, layer: u32) -> Result<Activation> {
+    let Activation::Xielu(_) = family.activation else {
+        return Ok(family.activation);
+    };
+    let number = |name: &str| {
+        let key = format!("xielu.{name}");
+        let all = keys.metadata().floats(&key)?.unwrap_or_default();
+        let found = all.get(layer as usize).filter(|v| v.is_finite());
+        let missing = || Error::bad_file(format!("metadata {key} has no number for layer {layer}"));
+        found.copied().ok_or_else(missing)
+    };
+    let softplus = |v: f64| v.max(0.0) + (-v.abs()).exp().ln_1p();
+    let beta = number("beta")?;
+    Ok(Activation::Xielu(Xielu {
+        alpha_p: softplus(number("alpha_p")?) as f32,
+        alpha_n: (beta + softplus(number("alpha_n")?)) as f32,
+        beta: beta as f32,
+        eps: number("eps")? as f32,
     }))
 }
 
-/// Numbers of a block's MLP.
-fn ffn(keys: &Keys) -> Result<FfnConfig> {
-    let experts = experts(keys)?;
-    let expert_dim = || keys.optional("expert_feed_forward_length");
-    let ffn_dim = match experts.map(|_| expert_dim()).transpose()?.flatten() {
-        Some(own) => own,
-        None => keys.required("feed_forward_length")?,
-    };
-    Ok(FfnConfig { ffn_dim, experts })
-}
-
-fn experts(keys: &Keys) -> Result<Option<ExpertsConfig>> {
+fn experts(keys: &Keys, family: &Family) -> Result<Option<ExpertsConfig>> {
     let Some(n_experts) = keys.optional("expert_count")? else {
         return Ok(None);
     };
@@ -271,18 +394,68 @@ fn experts(keys: &Keys) -> Result<Option<ExpertsConfig>> {
             ),
         ));
     }
-    Ok(Some(ExpertsConfig { n_experts, top_k }))
+    let normed = keys.boolean("expert_weights_norm")?;
+    Ok(Some(ExpertsConfig {
+        n_experts,
+        top_k,
+        routing: Routing {
+            gating: gating(keys, family)?,
+            normed: normed.unwrap_or(family.expert_weights_norm),
+            scale: keys.factor("expert_weights_scale")?.unwrap_or(1.0),
+            ..groups(keys, (n_experts, top_k))?
+        },
+    }))
 }
 
-/// Factor on attention's scores.
-fn scale(keys: &Keys, family: &Family, heads: Heads, (dim, layers): (u32, u32)) -> Result<f32> {
-    let scaled = if layers == family.wide_scale_layers {
-        dim / heads.heads
-    } else {
-        heads.head_dim
-    };
+/// How the router's logits become probabilities: as the file numbers it, or as the family has it.
+fn gating(keys: &Keys, family: &Family) -> Result<Gating> {
+    match keys.optional("expert_gating_func")? {
+        None => Ok(family.gating),
+        Some(1) => Ok(Gating::Softmax),
+        Some(2) => Ok(Gating::Sigmoid),
+        Some(other) => Err(Error::unsupported(
+            Unsupported::Setting,
+            format!(
+                "metadata {} is {other}; known are 1 (softmax) and 2 (sigmoid)",
+                keys.key("expert_gating_func")
+            ),
+        )),
+    }
+}
+
+/// Routing by groups of experts, or without.
+fn groups(keys: &Keys, (n_experts, top_k): (u32, u32)) -> Result<Routing> {
+    let groups = keys.optional("expert_group_count")?.unwrap_or(1);
+    let used = keys.optional("expert_group_used_count")?;
+    let groups_used = used.unwrap_or(groups);
+    let in_groups = |groups_used: u32| n_experts / groups * groups_used;
+    if groups > GROUPS_MAX
+        || n_experts % groups != 0
+        || groups_used > groups
+        || in_groups(groups_used) < top_k
+    {
+        return Err(Error::unsupported(
+            Unsupported::Shape,
+            format!(
+                "{top_k} of {n_experts} experts from {groups_used} of {groups} groups: at most {GROUPS_MAX} even groups are run here"
+            ),
+        ));
+    }
+    Ok(Routing {
+        gating: Gating::Softmax,
+        normed: true,
+        scale: 1.0,
+        groups,
+        groups_used,
+    })
+}
+
+/// Factor on attention's scores, where it is not the root of a head's size.
+fn scale(keys: &Keys, family: &Family, heads: &Heads, dim: u32) -> Result<Option<f32>> {
+    let wide = heads.queries.len() as u32 == family.wide_scale_layers;
+    let wide = wide.then(|| 1.0 / ((dim / heads.queries[0]).max(1) as f32).sqrt());
     let stated = keys.factor("attention.scale")?;
-    Ok(stated.unwrap_or(1.0 / (scaled.max(1) as f32).sqrt()))
+    Ok(stated.or(family.attention_scale).or(wide))
 }
 
 /// All blocks, those of the same numbers together.

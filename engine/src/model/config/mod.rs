@@ -4,6 +4,7 @@ mod blocks;
 
 pub use blocks::{
     AttentionConfig, BlockConfig, DeltaNetConfig, ExpertsConfig, FfnConfig, MixerConfig,
+    ShortConvConfig,
 };
 
 use std::collections::BTreeSet;
@@ -13,22 +14,22 @@ use serde::Serialize;
 use blocks::Heads;
 
 use super::{
-    families::{self, Family},
+    families::{self, Embedding, Family, LocalRope, LogitScale},
     gguf_keys,
     keys::{Keys, LARGEST},
-    rope::{Rope, Scaling},
+    rope::{Rope, Scaling, rotated_values},
     stated,
 };
 use crate::{
-    Error, ModelFile, Result, Unsupported,
-    file::{Metadata, short},
-    graph::{Activation, NormKind, RopeStyle},
+    Error, ModelFile, Result,
+    file::short,
+    graph::{NormKind, RopeStyle},
 };
 
 /// A model's numbers, in the terms of the Llama paper.
 #[derive(Debug, Clone, Serialize)]
 pub struct Config {
-    /// The family's row.
+    /// The family's name.
     pub family: String,
     /// `general.name`, or the family's.
     pub name: String,
@@ -39,8 +40,6 @@ pub struct Config {
     /// Numbers of each block.
     #[serde(serialize_with = "blocks::by_numbers")]
     pub blocks: Vec<BlockConfig>,
-    /// The activation of the MLP.
-    pub activation: Activation,
     /// Tokens of the vocabulary: rows of the embedding.
     pub vocab_size: u32,
     /// Positions that the model was trained for.
@@ -57,11 +56,9 @@ pub struct Config {
     pub norm_epsilon: f32,
     /// Factors on activations, and softcaps.
     pub scales: Scales,
-    /// Whether attention's result is multiplied with the sigmoid of a gate, which its queries' matrix makes.
-    pub attention_gate: bool,
-    /// The name of the norm before the MLP.
+    /// The family's row.
     #[serde(skip)]
-    pub ffn_norm_name: &'static str,
+    pub row: &'static Family,
     /// Blocks after the last that draft further tokens; they are left out.
     pub draft_layers: u32,
 }
@@ -106,18 +103,18 @@ impl Config {
         Some(keys.asked())
     }
 
-    fn read(keys: &Keys, family: &Family) -> Result<Config> {
+    fn read(keys: &Keys, family: &'static Family) -> Result<Config> {
         let file = keys.file;
         stated::check(file.metadata(), family)?;
         gguf_keys::check(keys)?;
         let dim = keys.required("embedding_length")?;
-        let heads = Heads::read(keys, dim)?;
         let draft_layers = keys.optional("nextn_predict_layers")?.unwrap_or(0);
         let layers = layers(keys, draft_layers)?;
+        let windows = blocks::windows(keys, family, layers)?;
+        let heads = Heads::read(keys, family, dim, &windows)?;
         let context = keys.required("context_length")?;
         let rope = Rope::of(keys, heads.head_dim, context)?;
-        let rope_style = rope_style(keys, family, &rope)?;
-        let local_rope = local_rope(keys, family, &rope)?;
+        let local_rope = local_rope(keys, family, &rope, heads.local_head_dim)?;
         let ropes: Vec<Rope> = [rope].into_iter().chain(local_rope).collect();
         let learned = file.tensor("position_embd.weight");
         let learned = learned.and_then(|t| t.shape.get(1)).copied();
@@ -130,18 +127,16 @@ impl Config {
             name,
             layers,
             dim,
-            blocks: blocks::read(keys, family, heads, (dim, layers), &ropes)?,
-            activation: family.activation,
+            blocks: blocks::read(keys, family, (&heads, &windows), dim, &ropes)?,
             vocab_size: vocab_size(keys)?,
             context,
             ropes,
-            rope_style,
+            rope_style: rope_style(keys, family)?,
             learned_positions: learned.map(|rows| u32::try_from(rows).unwrap_or(u32::MAX)),
             layer_norm,
             norm_epsilon: norm_epsilon(keys, layer_norm)?,
             scales: scales(keys, family, dim)?,
-            attention_gate: family.attention_gate,
-            ffn_norm_name: family.ffn_norm_name,
+            row: family,
             draft_layers,
         })
     }
@@ -175,20 +170,6 @@ impl Config {
     }
 }
 
-/// A flag for each layer under a key, where it is there.
-fn flags(metadata: &Metadata, key: &str, layers: u32) -> Result<Option<Vec<bool>>> {
-    let Some(flags) = metadata.flags(key)? else {
-        return Ok(None);
-    };
-    if flags.len() < layers as usize {
-        return Err(Error::bad_file(format!(
-            "metadata {key} has {} values for {layers} layers",
-            flags.len()
-        )));
-    }
-    Ok(Some(flags[..layers as usize].to_vec()))
-}
-
 /// How many blocks there are, but for the last `draft_layers`: no more than the file has tensors.
 fn layers(keys: &Keys, draft_layers: u32) -> Result<u32> {
     let all = keys.required("block_count")?;
@@ -204,36 +185,32 @@ fn layers(keys: &Keys, draft_layers: u32) -> Result<u32> {
 }
 
 /// The family's RoPE style, unless the file says otherwise.
-fn rope_style(keys: &Keys, family: &Family, rope: &Rope) -> Result<RopeStyle> {
-    let style = match keys.metadata().text("lantern.rope_style")? {
-        None => family.rope_style,
-        Some("neox") => RopeStyle::NeoX,
-        Some("interleaved") => RopeStyle::Interleaved,
-        Some(other) => {
-            return Err(Error::bad_file(format!(
-                "metadata lantern.rope_style is {}, neither interleaved nor neox",
-                short(other)
-            )));
-        }
-    };
-    if style == RopeStyle::NeoX && !(rope.dimensions / 2).is_multiple_of(4) {
-        let (rotated, prefix) = (rope.dimensions, keys.prefix);
-        return Err(Error::unsupported(
-            Unsupported::Shape,
-            format!(
-                "RoPE over {rotated} values of a head: with pairs as {prefix} has them, only multiples of 8 are run here"
-            ),
-        ));
+fn rope_style(keys: &Keys, family: &Family) -> Result<RopeStyle> {
+    match keys.metadata().text("lantern.rope_style")? {
+        None => Ok(family.rope_style),
+        Some("neox") => Ok(RopeStyle::NeoX),
+        Some("interleaved") => Ok(RopeStyle::Interleaved),
+        Some(other) => Err(Error::bad_file(format!(
+            "metadata lantern.rope_style is {}, neither interleaved nor neox",
+            short(other)
+        ))),
     }
-    Ok(style)
 }
 
-fn local_rope(keys: &Keys, family: &Family, rope: &Rope) -> Result<Option<Rope>> {
-    let Some(usual) = family.local_rope_base else {
-        return Ok(None);
+/// The rotary embedding of layers with a window, whose heads have `head_dim` values, where it is another.
+fn local_rope(keys: &Keys, family: &Family, rope: &Rope, head_dim: u32) -> Result<Option<Rope>> {
+    let usual = match family.local_rope {
+        LocalRope::Same => return Ok(None),
+        LocalRope::Unscaled => rope.base,
+        LocalRope::Base(base) => base,
     };
+    let dimensions = keys.optional("rope.dimension_count_swa")?;
     Ok(Some(Rope {
         base: keys.factor("rope.freq_base_swa")?.unwrap_or(usual),
+        dimensions: rotated_values(
+            dimensions.unwrap_or(rope.dimensions.min(head_dim)),
+            head_dim,
+        )?,
         scaling: Scaling::None,
         ..rope.clone()
     }))
@@ -241,23 +218,25 @@ fn local_rope(keys: &Keys, family: &Family, rope: &Rope) -> Result<Option<Rope>>
 
 fn scales(keys: &Keys, family: &Family, dim: u32) -> Result<Scales> {
     let one = |key: &str| Ok::<f32, Error>(keys.factor(key)?.unwrap_or(1.0));
-    let usual = if family.scaled_embedding {
+    let usual = if family.embedding == Embedding::Scaled {
         (dim as f32).sqrt()
     } else {
         1.0
     };
-    let (score_softcap, logit_softcap) = family.softcaps.unzip();
     let none = keys.metadata().texts("lantern.none")?.unwrap_or(&[]);
     let softcap = |key: &str, usual: Option<f32>| {
-        let usual = usual.filter(|_| !none.iter().any(|name| name == key));
-        Ok::<_, Error>(keys.factor(key)?.or(usual))
+        let none = keys.has(key) || none.iter().any(|name| name == key);
+        Ok::<_, Error>(keys.factor(key)?.or(usual.filter(|_| !none)))
     };
     Ok(Scales {
         embedding: usual * one("embedding_scale")?,
         residual: one("residual_scale")?,
-        logits: 1.0 / one("logit_scale")?,
-        score_softcap: softcap("attn_logit_softcapping", score_softcap)?,
-        logit_softcap: softcap("final_logit_softcapping", logit_softcap)?,
+        logits: match family.logit_scale {
+            LogitScale::Divides => 1.0 / one("logit_scale")?,
+            LogitScale::Multiplies => one("logit_scale")?,
+        },
+        score_softcap: softcap("attn_logit_softcapping", family.score_softcap)?,
+        logit_softcap: softcap("final_logit_softcapping", family.logit_softcap)?,
     })
 }
 

@@ -2,7 +2,7 @@
 
 use super::Shape;
 use crate::{
-    Result,
+    Error, Result, Unsupported,
     graph::{
         Activation, Attend, Gate, Graph, Groups, Mask, Norm, NormKind, Rope, RopeStyle, StateKind,
         StateSpec, StoreKv, Tensor, TensorSpec, VectorId,
@@ -27,11 +27,23 @@ pub struct Attention {
     qkv_bias: Option<VectorId>,
     qk_norm: Option<QkNorm>,
     norm_eps: f32,
-    /// Whether what attention finds is multiplied with the sigmoid of a gate, which lies behind the values.
-    gated: bool,
+    norm_kind: NormKind,
+    /// Gates on what attention finds, which lie behind the values.
+    gate: Option<OutputGate>,
+    norm_after_rope: bool,
+    /// Norm of what attention finds before it goes on.
+    sub_norm: Option<VectorId>,
     /// From the heads to the residual stream.
     output: Affine,
     softcap: Option<f32>,
+}
+
+/// Gates on a row of what attention finds.
+#[derive(Debug, Clone, Copy)]
+struct OutputGate {
+    /// How many there are: one for each value, or for each head.
+    cols: u32,
+    activation: Activation,
 }
 
 /// Norms of queries and keys.
@@ -39,6 +51,8 @@ pub struct Attention {
 enum QkNorm {
     /// Each head is normed: the weights for queries and for keys, joined.
     Heads(VectorId),
+    /// Each head is normed, with a weight of its own.
+    Each(VectorId),
     /// All queries are normed together, and all keys: a weight for each.
     Whole(VectorId, VectorId),
 }
@@ -51,7 +65,8 @@ impl Attention {
         index: u32,
     ) -> Result<Attention> {
         let config = finder.config;
-        let (qkv, qkv_bias) = find_qkv(finder, &sizes, index)?;
+        let gate = find_gate(finder, &sizes, index)?;
+        let (qkv, qkv_bias) = find_qkv(finder, &sizes, gate, index)?;
         let q_dim = sizes.heads * sizes.head_dim;
         Ok(Attention {
             pairs: config.rotated_pairs(&sizes),
@@ -62,7 +77,11 @@ impl Attention {
             qkv_bias,
             qk_norm: find_qk_norm(finder, &sizes, index)?,
             norm_eps: config.norm_epsilon,
-            gated: config.attention_gate,
+            gate,
+            norm_after_rope: config.row.norm_after_rope,
+            norm_kind: config.row.norm,
+            sub_norm: finder
+                .vector_if_there(&format!("blk.{index}.attn_sub_norm.weight"), q_dim)?,
             output: finder.affine(&format!("blk.{index}.attn_output"), q_dim, config.dim)?,
             softcap: config.scales.score_softcap,
         })
@@ -73,22 +92,30 @@ impl Attention {
         let sizes = self.sizes;
         let (heads, kv_heads, head_dim) = (sizes.heads, sizes.kv_heads, sizes.head_dim);
         let (q_dim, kv_dim) = (heads * head_dim, kv_heads * head_dim);
-        let gate_dim = if self.gated { q_dim } else { 0 };
+        let gate_dim = self.gate.map_or(0, |gate| gate.cols);
         let cols = q_dim + 2 * kv_dim + gate_dim;
         let qkv = g.linear(h, &self.qkv, self.qkv_bias, ("qkv", cols));
-        let qkv = self.normed(g, qkv);
-        let qkv = self.rotated(g, qkv);
+        let (qk, qkv) = if self.norm_after_rope {
+            (self.rotated(g, qkv), qkv)
+        } else {
+            self.normed(g, qkv)
+        };
+        let qk = if self.norm_after_rope {
+            self.normed(g, qk).0
+        } else {
+            self.rotated(g, qk)
+        };
         let [keys, values] = sizes.states(layer, shape).map(|state| g.keep(state));
         g.effect(StoreKv {
-            x: qkv,
-            start: q_dim,
+            k: qk.from(q_dim),
+            v: qkv.from(q_dim + kv_dim),
             kv_heads,
             head_dim,
             keys,
             values,
         });
         let attend = Attend {
-            q: qkv,
+            q: qk,
             heads,
             kv_heads,
             head_dim,
@@ -99,28 +126,34 @@ impl Attention {
             mask: sizes.window.map_or(Mask::Causal, Mask::Window),
         };
         let att = g.push(attend, TensorSpec::per_row("att", q_dim));
-        let att = if self.gated {
-            let gate = Gate {
-                x: att,
-                gate: qkv.from(q_dim + 2 * kv_dim),
-                activation: Activation::Sigmoid,
-            };
-            g.map(att, gate)
-        } else {
-            att
+        let att = match self.gate {
+            Some(OutputGate { cols, activation }) => {
+                let gate = Gate {
+                    x: att,
+                    gate: qkv.from(q_dim + 2 * kv_dim),
+                    share: q_dim / cols,
+                    activation,
+                };
+                g.map(att, gate)
+            }
+            None => att,
+        };
+        let att = match self.sub_norm {
+            Some(weight) => g.norm(self.norm_of(att, weight, None), "att"),
+            None => att,
         };
         let output = [(self.output.matrix, 0)];
         g.linear(att, &output, self.output.bias, ("y", self.dim))
     }
 
     /// Queries and keys rotated by their positions, where they are.
-    fn rotated(&self, g: &mut Graph, qkv: Tensor) -> Tensor {
+    fn rotated(&self, g: &mut Graph, qk: Tensor) -> Tensor {
         let sizes = self.sizes;
         let Some(table) = sizes.rope else {
-            return qkv;
+            return qk;
         };
         let rope = Rope {
-            x: qkv,
+            x: qk.from(0),
             heads: sizes.heads,
             kv_heads: sizes.kv_heads,
             head_dim: sizes.head_dim,
@@ -128,46 +161,62 @@ impl Attention {
             style: self.rope_style,
             table,
         };
-        g.map(qkv, rope)
+        g.push(rope, self.heads_spec())
     }
 
-    /// Queries and keys after their norms.
-    fn normed(&self, g: &mut Graph, qkv: Tensor) -> Tensor {
+    /// Queries and keys by themselves.
+    fn heads_spec(&self) -> TensorSpec {
+        let sizes = self.sizes;
+        TensorSpec::per_row("qk", (sizes.heads + sizes.kv_heads) * sizes.head_dim)
+    }
+
+    /// A norm of `x`, or of groups of it.
+    fn norm_of(&self, x: Tensor, weight: VectorId, groups: Option<Groups>) -> Norm {
+        Norm {
+            x,
+            kind: self.norm_kind,
+            weight,
+            bias: None,
+            eps: self.norm_eps,
+            groups,
+            gate: None,
+        }
+    }
+
+    /// Queries and keys after their norms, and the tensor that has values and gates.
+    fn normed(&self, g: &mut Graph, qkv: Tensor) -> (Tensor, Tensor) {
         let sizes = self.sizes;
         let (heads, kv_heads, head_dim) = (sizes.heads, sizes.kv_heads, sizes.head_dim);
-        let mut norm = |x, weight, groups| {
-            let norm = Norm {
-                x,
-                kind: NormKind::Rms,
-                weight,
-                bias: None,
-                eps: self.norm_eps,
-                groups: Some(groups),
-                gate: None,
-            };
-            g.map(x, norm)
+        let by_heads = |split| Groups {
+            alone: true,
+            start: 0,
+            count: heads + kv_heads,
+            cols: head_dim,
+            split,
         };
         match self.qk_norm {
-            None => qkv,
+            None => (qkv, qkv),
             Some(QkNorm::Heads(weight)) => {
-                let groups = Groups {
-                    start: 0,
-                    count: heads + kv_heads,
-                    cols: head_dim,
-                    split: heads,
-                };
-                norm(qkv, weight, groups)
+                let norm = self.norm_of(qkv, weight, Some(by_heads(heads)));
+                (g.push(norm, self.heads_spec()), qkv)
+            }
+            Some(QkNorm::Each(weight)) => {
+                let norm = self.norm_of(qkv, weight, Some(by_heads(0)));
+                (g.push(norm, self.heads_spec()), qkv)
             }
             Some(QkNorm::Whole(q, k)) => {
                 let whole = |start, cols| Groups {
+                    alone: false,
                     start,
                     count: 1,
                     cols,
                     split: 1,
                 };
                 let q_dim = heads * head_dim;
-                let qkv = norm(qkv, q, whole(0, q_dim));
-                norm(qkv, k, whole(q_dim, kv_heads * head_dim))
+                let qkv = g.map(qkv, self.norm_of(qkv, q, Some(whole(0, q_dim))));
+                let k_groups = whole(q_dim, kv_heads * head_dim);
+                let qkv = g.map(qkv, self.norm_of(qkv, k, Some(k_groups)));
+                (qkv, qkv)
             }
         }
     }
@@ -199,10 +248,42 @@ fn cells(window: Option<u32>, shape: &Shape) -> u32 {
 /// Tokens that may be in a cache beyond what is then kept of them.
 const OVERSHOOT: u32 = 32;
 
-/// Queries, keys and values, in one tensor or three, and their biases.
+/// Gates that the queries' matrix or one of their own makes.
+fn find_gate(
+    finder: &Finder<'_>,
+    sizes: &AttentionConfig,
+    index: u32,
+) -> Result<Option<OutputGate>> {
+    let row = finder.config.row;
+    let q_dim = sizes.heads * sizes.head_dim;
+    let gate = |cols| OutputGate {
+        cols,
+        activation: row.gate_activation,
+    };
+    if row.gated_queries {
+        return Ok(Some(gate(q_dim)));
+    }
+    let name = format!("blk.{index}.attn_gate.weight");
+    let Some(tensor) = finder.file.tensor(&name) else {
+        return Ok(None);
+    };
+    let rows = tensor.shape.get(1).copied().unwrap_or(0);
+    let cols = [sizes.heads, q_dim]
+        .into_iter()
+        .find(|&cols| u64::from(cols) == rows);
+    cols.map(|cols| Some(gate(cols))).ok_or_else(|| {
+        let heads = sizes.heads;
+        Error::bad_file(format!(
+            "{name} has {rows} rows, neither one for each of {heads} heads nor of {q_dim} values"
+        ))
+    })
+}
+
+/// Queries, keys and values, in one tensor or three, with a gate behind them, and their biases.
 fn find_qkv(
     finder: &mut Finder<'_>,
     sizes: &AttentionConfig,
+    gate: Option<OutputGate>,
     index: u32,
 ) -> Result<(Joined, Option<VectorId>)> {
     let name = |part: &str| format!("blk.{index}.{part}.weight");
@@ -211,23 +292,30 @@ fn find_qkv(
         sizes.kv_heads * sizes.head_dim,
     );
     let dim = finder.config.dim;
-    if finder.config.attention_gate {
+    if finder.config.row.gated_queries {
         return Ok((find_gated_qkv(finder, sizes, index)?, None));
     }
-    let fused = [("attn_qkv", q_dim + 2 * kv_dim)];
-    let three = [("attn_q", q_dim), ("attn_k", kv_dim), ("attn_v", kv_dim)];
-    let parts: &[(&str, u32)] = if finder.has(&name("attn_qkv")) {
-        &fused
+    let mut parts = if finder.has(&name("attn_qkv")) {
+        vec![("attn_qkv", q_dim + 2 * kv_dim)]
     } else {
-        &three
+        vec![("attn_q", q_dim), ("attn_k", kv_dim), ("attn_v", kv_dim)]
     };
-    let mut weights = Vec::new();
     let mut biases = Vec::new();
-    for &(part, rows) in parts {
-        weights.push(finder.tensor(&name(part), &[dim, rows])?);
+    for &(part, rows) in &parts {
         biases.push((format!("blk.{index}.{part}.bias"), rows));
     }
+    parts.extend(gate.map(|gate| ("attn_gate", gate.cols)));
+    let weights = parts
+        .iter()
+        .map(|&(part, rows)| finder.tensor(&name(part), &[dim, rows]))
+        .collect::<Result<_>>()?;
     let bias = if biases.iter().any(|(name, _)| finder.has(name)) {
+        if gate.is_some() {
+            return Err(Error::unsupported(
+                Unsupported::Tensor,
+                format!("blk.{index}: biases of queries beside a gate are not run here"),
+            ));
+        }
         Some(finder.vectors_joined(&biases, 1.0)?)
     } else {
         None
@@ -263,8 +351,12 @@ fn find_qk_norm(
     };
     let head_dim = sizes.head_dim;
     let (q_dim, kv_dim) = (sizes.heads * head_dim, sizes.kv_heads * head_dim);
+    let each = [u64::from(head_dim), u64::from(sizes.heads)];
     Ok(Some(if found.shape == [u64::from(head_dim)] {
         QkNorm::Heads(finder.vectors_joined(&[(q, head_dim), (k, head_dim)], 1.0)?)
+    } else if found.shape == each {
+        let parts = [(q, sizes.heads), (k, sizes.kv_heads)];
+        QkNorm::Each(finder.flat_vectors(&parts.map(|(name, heads)| (name, [head_dim, heads])))?)
     } else {
         QkNorm::Whole(finder.vector(&q, q_dim)?, finder.vector(&k, kv_dim)?)
     }))

@@ -3,9 +3,10 @@
 
 use crate::{
     Result,
+    file::TensorInfo,
     graph::{
-        self, Activation, Conv, Graph, Groups, Norm, NormKind, NormedGate, StateKind, StateSpec,
-        Tensor, TensorSpec, VectorId,
+        self, Activation, Conv, ConvForm, Graph, Groups, Norm, NormKind, NormedGate, StateKind,
+        StateSpec, Tensor, TensorSpec, VectorId,
     },
     model::{
         config::DeltaNetConfig,
@@ -62,16 +63,7 @@ impl DeltaNet {
     ) -> Result<DeltaNet> {
         let name = |part: &str| format!("blk.{index}.{part}");
         let (dim, heads) = (finder.config.dim, sizes.value_heads);
-        let parts = [
-            ("attn_qkv.weight", sizes.channels()),
-            ("attn_gate.weight", sizes.values()),
-            ("ssm_beta.weight", heads),
-            ("ssm_alpha.weight", heads),
-        ];
-        let tensors = parts
-            .iter()
-            .map(|&(part, rows)| finder.tensor(&name(part), &[dim, rows]))
-            .collect::<Result<_>>()?;
+        let tensors = find_input(finder, &sizes, index)?;
         let kernel = [sizes.conv_kernel, sizes.channels()];
         Ok(DeltaNet {
             sizes,
@@ -97,6 +89,7 @@ impl DeltaNet {
         let [conv_state, state] = sizes.states(layer).map(|state| g.keep(state));
         let conv = Conv {
             x: input.from(0),
+            form: ConvForm::Silu(None),
             channels,
             kernel: sizes.conv_kernel,
             weight: self.conv,
@@ -119,6 +112,7 @@ impl DeltaNet {
         };
         let y = g.push(delta_net, TensorSpec::per_row("delta", values));
         let heads = Groups {
+            alone: false,
             start: 0,
             count: sizes.value_heads,
             cols: sizes.value_dim,
@@ -140,4 +134,51 @@ impl DeltaNet {
         let output = [(self.output.matrix, 0)];
         g.linear(y, &output, self.output.bias, ("y", self.dim))
     }
+}
+
+/// Rows of queries, keys, values, z, β and α, in that order, from tensors by kind or by key head.
+fn find_input(
+    finder: &mut Finder<'_>,
+    sizes: &DeltaNetConfig,
+    index: u32,
+) -> Result<Vec<TensorInfo>> {
+    let name = |part: &str| format!("blk.{index}.{part}.weight");
+    let (dim, heads) = (finder.config.dim, sizes.value_heads);
+    let share = heads / sizes.key_heads;
+    let values = share * sizes.value_dim;
+    let mut all = if finder.has(&name("ssm_in")) {
+        let rows = sizes.channels() + sizes.values();
+        let fused = finder.tensor(&name("ssm_in"), &[dim, rows])?;
+        by_key_head(
+            &fused,
+            sizes,
+            &[sizes.key_dim, sizes.key_dim, values, values],
+        )
+    } else {
+        let qkv = finder.tensor(&name("attn_qkv"), &[dim, sizes.channels()])?;
+        vec![
+            qkv,
+            finder.tensor(&name("attn_gate"), &[dim, sizes.values()])?,
+        ]
+    };
+    if finder.has(&name("ssm_ba")) {
+        let fused = finder.tensor(&name("ssm_ba"), &[dim, 2 * heads])?;
+        all.extend(by_key_head(&fused, sizes, &[share, share]));
+    } else {
+        all.push(finder.tensor(&name("ssm_beta"), &[dim, heads])?);
+        all.push(finder.tensor(&name("ssm_alpha"), &[dim, heads])?);
+    }
+    Ok(all)
+}
+
+/// Rows of a tensor that has for each key head so many of each kind: all of the first kind, then of the next.
+fn by_key_head(fused: &TensorInfo, sizes: &DeltaNetConfig, kinds: &[u32]) -> Vec<TensorInfo> {
+    let group: u32 = kinds.iter().sum();
+    let mut start = 0;
+    let mut all = Vec::new();
+    for &rows in kinds {
+        all.extend((0..sizes.key_heads).map(|head| fused.rows(head * group + start, rows)));
+        start += rows;
+    }
+    all
 }

@@ -2,6 +2,7 @@
 
 pub mod attention;
 pub mod delta_net;
+pub mod short_conv;
 
 use super::{
     config::{BlockConfig, Config, MixerConfig},
@@ -20,6 +21,8 @@ pub enum Mixer {
     Attention(attention::Attention),
     /// A gated delta net over a state that every row replaces.
     DeltaNet(delta_net::DeltaNet),
+    /// A convolution between two gates.
+    ShortConv(short_conv::ShortConv),
 }
 
 /// Sizes that a graph is written for: positions of a session, how they are kept, and rows of a pass.
@@ -40,6 +43,9 @@ impl Mixer {
             MixerConfig::DeltaNet(sizes) => {
                 Mixer::DeltaNet(delta_net::DeltaNet::find(finder, sizes, index)?)
             }
+            MixerConfig::ShortConv(sizes) => {
+                Mixer::ShortConv(short_conv::ShortConv::find(finder, sizes, index)?)
+            }
             MixerConfig::Attention(sizes) => {
                 Mixer::Attention(attention::Attention::find(finder, sizes, index)?)
             }
@@ -51,6 +57,7 @@ impl Mixer {
         match self {
             Mixer::Attention(attention) => attention.ops(g, h, layer, shape),
             Mixer::DeltaNet(delta_net) => delta_net.ops(g, h, layer),
+            Mixer::ShortConv(short_conv) => short_conv.ops(g, h, layer),
         }
     }
 }
@@ -72,8 +79,9 @@ impl Config {
 /// States that the mixers of all layers keep of a sequence, in the order of a model's graph.
 pub fn states(config: &Config, shape: &Shape) -> Vec<StateSpec> {
     let of_layer = |(layer, block): (u32, &BlockConfig)| match block.mixer {
-        MixerConfig::DeltaNet(sizes) => sizes.states(layer),
-        MixerConfig::Attention(sizes) => sizes.states(layer, shape),
+        MixerConfig::DeltaNet(sizes) => sizes.states(layer).to_vec(),
+        MixerConfig::ShortConv(sizes) => sizes.states(layer).to_vec(),
+        MixerConfig::Attention(sizes) => sizes.states(layer, shape).to_vec(),
     };
     (0..).zip(&config.blocks).flat_map(of_layer).collect()
 }

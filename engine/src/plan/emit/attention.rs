@@ -3,20 +3,22 @@
 use lantern_kernels::{
     Kernel, attention, attention_combine, attention_positions, attention_tiles, attention_tokens,
     bytes_of_params,
-    parts::{Cache, Ending, Mask as MaskPart, RopeStyle as RopePart, Scores},
+    parts::{Cache, Ending, HeadNorm, Mask as MaskPart, RopeStyle as RopePart, Scores},
     rope,
     store::{self, BLOCK},
 };
 
 use super::Emitter;
 use crate::{
-    graph::{Attend, Mask, Rope, RopeStyle, StateId, StateKind, StoreKv, Tensor, TensorSpec},
+    graph::{
+        Attend, Columns, Mask, Rope, RopeStyle, StateId, StateKind, StoreKv, Tensor, TensorSpec,
+    },
     model::options::CacheType,
     plan::{
         cost::Cost,
         dispatch::Binding,
         lowering::{LONG, Width},
-        step::Step,
+        step::{FusedNorm, Step},
     },
 };
 
@@ -59,17 +61,24 @@ fn scores(softcap: Option<f32>) -> Scores {
 
 /// Heads of a row on their way through the rope kernel.
 struct Rotation {
-    x: Tensor,
-    /// Heads that rotate in place.
+    /// Heads of queries, and behind them of keys.
+    x: Columns,
+    /// Heads that are rotated into y.
     heads: u32,
     /// Key heads that rotate on their way into the cache, and value heads that go there.
     kv_heads: u32,
+    /// Values.
+    v: Columns,
     head_dim: u32,
     pairs: u32,
     style: RopeStyle,
     table: usize,
+    norm: Option<FusedNorm>,
+    /// The first head that has the second half of the norm's weight.
+    split: u32,
     /// Keys and values.
     states: [StateId; 2],
+    y: Tensor,
 }
 
 impl Emitter<'_> {
@@ -84,21 +93,26 @@ impl Emitter<'_> {
         }
     }
 
-    /// Queries rotated in place, and keys: on their way into the cache, where they are stored from here.
+    /// Queries rotated, and keys: on their way into the cache, where they are stored from here.
     pub(super) fn rope(&mut self, step: &Step, op: &Rope) {
-        let (heads, kv_heads, states) = match &step.store {
-            Some(store) => (op.heads, op.kv_heads, [store.keys, store.values]),
-            None => (op.heads + op.kv_heads, 0, self.any_cache()),
+        let all = op.heads + op.kv_heads;
+        let (heads, kv_heads, v, states) = match &step.store {
+            Some(store) => (op.heads, op.kv_heads, store.v, [store.keys, store.values]),
+            None => (all, 0, op.x, self.any_cache()),
         };
         self.rotate(&Rotation {
             x: op.x,
             heads,
             kv_heads,
+            v,
             head_dim: op.head_dim,
             pairs: op.pairs,
             style: op.style,
             table: op.table,
+            norm: step.norm,
+            split: op.heads,
             states,
+            y: Emitter::output(step),
         });
     }
 
@@ -120,15 +134,21 @@ impl Emitter<'_> {
             self.store_blocks(op);
             return;
         }
+        // The kernel binds a tensor for queries, of which there are none.
+        let y = self.declare(TensorSpec::fixed("none", 1, 1));
         self.rotate(&Rotation {
-            x: op.x,
-            heads: op.start / op.head_dim,
+            x: op.k,
+            heads: 0,
             kv_heads: op.kv_heads,
+            v: op.v,
             head_dim: op.head_dim,
             pairs: 0,
             style: RopeStyle::Interleaved,
             table: 0,
+            norm: None,
+            split: 0,
             states: [op.keys, op.values],
+            y,
         });
     }
 
@@ -140,11 +160,17 @@ impl Emitter<'_> {
             heads: rotation.heads,
             kv_heads: rotation.kv_heads,
             pairs: rotation.pairs,
-            stride: self.stride(rotation.x),
+            split: rotation.split,
+            x_stride: self.stride(rotation.x.tensor),
+            x_start: rotation.x.start,
+            v_stride: self.stride(rotation.v.tensor),
+            v_start: rotation.v.start,
+            y_stride: self.stride(rotation.y),
             cells: cells.count,
             head_cells: cells.count * lowering.sequences,
+            eps: rotation.norm.map_or(0.0, |norm| norm.eps),
         };
-        // Blocks have a kernel of their own: heads rotate in place, and no cell is written.
+        // Blocks have a kernel of their own: all heads go to y, and no cell is written.
         let cache = match self.cache() {
             blocks if blocks.block_words().is_some() => Cache::F32,
             single => single,
@@ -153,23 +179,37 @@ impl Emitter<'_> {
             RopeStyle::NeoX => RopePart::NeoX,
             RopeStyle::Interleaved => RopePart::Interleaved,
         };
-        let binds = vec![
+        let mut binds = vec![
             ("angles", Binding::RopeTable(rotation.table)),
-            ("qkv", Binding::Tensor(rotation.x)),
+            ("x", Binding::Tensor(rotation.x.tensor)),
+            ("v", Binding::Tensor(rotation.v.tensor)),
+            ("y", Binding::Tensor(rotation.y)),
             ("keys", Binding::State(keys)),
             ("values", Binding::State(values)),
         ];
-        let parts = [cache.store(), style.part(), cells.mask().cells().part()];
+        let norm = rotation.norm.map(|norm| Binding::Vector(norm.weight));
+        binds.extend(norm.map(|norm| ("norm_weight", norm)));
+        let head_norm = if norm.is_some() {
+            HeadNorm::Rms
+        } else {
+            HeadNorm::None
+        };
+        let parts = [
+            cache.store(),
+            style.part(),
+            cells.mask().cells().part(),
+            head_norm.part(),
+        ];
         let consts = [("HEAD_DIM", rotation.head_dim)];
         let shader = lowering.shader(&rope::ROPE, &parts, &consts);
         let values = (params.heads + 2 * params.kv_heads) * rotation.head_dim;
         let what = if rotation.kv_heads > 0 {
             "into the cache"
         } else {
-            "in place"
+            ""
         };
         let units = values / 4;
-        let flow = self.flow(rotation.x, rotation.x);
+        let flow = self.flow(rotation.x.tensor, rotation.y);
         self.dispatch(shader, (what, flow), binds, bytes_of_params(&params), units);
     }
 
@@ -178,23 +218,26 @@ impl Emitter<'_> {
         let lowering = self.lowering;
         let cells = self.cells(op.keys);
         let params = store::Params {
-            start: op.start,
+            k_start: op.k.start,
+            k_stride: self.stride(op.k.tensor),
+            v_start: op.v.start,
+            v_stride: self.stride(op.v.tensor),
             blocks: op.kv_heads * op.head_dim / BLOCK as u32,
             head_blocks: op.head_dim / BLOCK as u32,
-            stride: self.stride(op.x),
             cells: cells.count,
             head_cells: cells.count * lowering.sequences,
         };
         let binds = vec![
             ("keys", Binding::State(op.keys)),
             ("values", Binding::State(op.values)),
-            ("qkv", Binding::Tensor(op.x)),
+            ("k", Binding::Tensor(op.k.tensor)),
+            ("v", Binding::Tensor(op.v.tensor)),
         ];
         let store = self.cache().store();
         let parts = [store, cells.mask().cells().part()];
         let shader = self.lowering.shader(&store::STORE, &parts, &[]);
         let units = 2 * params.blocks;
-        let flow = format!("{} → cache", self.word(op.x));
+        let flow = format!("{} → cache", self.word(op.k.tensor));
         let params = bytes_of_params(&params);
         self.dispatch(shader, ("into the cache", flow), binds, params, units);
     }

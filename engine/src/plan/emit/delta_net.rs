@@ -1,13 +1,13 @@
 //! Mixers with a recurrent state, and the gates on what mixers find.
 
 use lantern_kernels::{
-    bytes_of_params, conv, delta_net, gate, gated_norm,
-    parts::{NormResult, OutputGate},
+    add, bytes_of_params, conv, delta_net, gate, gated_norm,
+    parts::{ConvForm as FormPart, NormResult, OutputGate},
 };
 
 use super::Emitter;
 use crate::{
-    graph::{Activation, Conv, DeltaNet, Gate, KeyHeads, Norm},
+    graph::{Activation, Add, Conv, ConvForm, DeltaNet, Gate, KeyHeads, Norm},
     plan::{dispatch::Binding, step::Step},
 };
 
@@ -16,6 +16,7 @@ fn output_gate(activation: Activation) -> OutputGate {
     match activation {
         Activation::Sigmoid => OutputGate::Sigmoid,
         Activation::Silu => OutputGate::Silu,
+        Activation::Softplus => OutputGate::Softplus,
         other => unreachable!("no output is gated by {other:?}"),
     }
 }
@@ -30,14 +31,20 @@ impl Emitter<'_> {
             x_start: op.x.start,
             y_stride: self.stride(y),
         };
-        let binds = vec![
+        let (form, bias) = match op.form {
+            ConvForm::Silu(None) => (FormPart::Silu, None),
+            ConvForm::Silu(bias) => (FormPart::SiluBias, bias),
+            ConvForm::Gated => (FormPart::Gated, None),
+        };
+        let mut binds = vec![
             ("conv_weight", Binding::Vector(op.weight)),
             ("x", Binding::Tensor(op.x.tensor)),
             ("y", Binding::Tensor(y)),
             ("conv_state", Binding::State(op.state)),
         ];
         let consts = [("KERNEL_SIZE", op.kernel)];
-        let shader = self.lowering.shader(&conv::CONV, &[], &consts);
+        binds.extend(bias.map(|bias| ("conv_bias", Binding::Vector(bias))));
+        let shader = self.lowering.shader(&conv::CONV, &[form.part()], &consts);
         let what = format!("{} channels by {}", op.channels, op.kernel);
         let flow = self.flow(op.x.tensor, y);
         let units = op.channels * sequences;
@@ -122,12 +129,28 @@ impl Emitter<'_> {
         self.dispatch(shader, (&what, flow), binds, params, groups.count);
     }
 
+    /// b added to a, in place, where no step that makes b can do so.
+    pub(super) fn add(&mut self, op: &Add) {
+        let cols = self.cols(op.a);
+        let params = add::Params {
+            cols,
+            x_stride: self.stride(op.b),
+            y_stride: self.stride(op.a),
+        };
+        let binds = vec![("x", Binding::Tensor(op.b)), ("y", Binding::Tensor(op.a))];
+        let shader = self.lowering.shader(&add::ADD, &[], &[]);
+        let flow = self.flow(op.b, op.a);
+        let what = format!("sum ({cols})");
+        self.dispatch(shader, (&what, flow), binds, bytes_of_params(&params), cols);
+    }
+
     /// x times an activated gate, in place.
     pub(super) fn gate(&mut self, step: &Step, op: &Gate) {
         let y = Emitter::output(step);
         let cols = self.cols(y);
         let params = gate::Params {
             cols,
+            share: op.share,
             x_stride: self.stride(op.gate.tensor),
             x_start: op.gate.start,
             y_stride: self.stride(y),

@@ -2,12 +2,12 @@
 
 use lantern_kernels::{
     Shader, bytes_of_params, experts, matmul_rows, moe_combine, moe_route, moe_sort, padded,
-    parts::{Act, Tokens, Xs},
+    parts::{Act, ExpertBias, Shift, SumInto, Tokens, Xs},
 };
 
 use super::{Emitter, linear::epilogue_part};
 use crate::{
-    graph::{Combine, DType, Experts, MatrixId, Route, Tensor, TensorSpec},
+    graph::{Combine, DType, Experts, Gating, MatrixId, Route, Tensor, TensorSpec},
     model::weights::Piece,
     plan::{
         cost::Cost,
@@ -38,25 +38,41 @@ impl Emitter<'_> {
             experts: op.n_experts,
             top_k: op.top_k,
             stride: self.stride(op.logits),
+            gating: match op.routing.gating {
+                Gating::Softmax => 0,
+                Gating::Sigmoid => 1,
+            },
+            by_logit: u32::from(op.bias.is_none() && op.routing.groups == 1),
+            normed: u32::from(op.routing.normed),
+            scale: op.routing.scale,
+            groups: op.routing.groups,
+            groups_used: op.routing.groups_used,
         };
-        let binds = vec![
+        let shift = if op.bias.is_some() {
+            Shift::Bias
+        } else {
+            Shift::None
+        };
+        let mut binds = vec![
             ("router", Binding::Tensor(op.logits)),
             ("expert_ids", Binding::Tensor(ids)),
             ("expert_weights", Binding::Tensor(op.weights)),
         ];
-        let shader = self.lowering.shader(&moe_route::MOE_ROUTE, &[], &[]);
+        binds.extend(op.bias.map(|bias| ("bias", Binding::Vector(bias))));
+        let parts = [shift.part()];
+        let shader = self.lowering.shader(&moe_route::MOE_ROUTE, &parts, &[]);
         let what = format!("{} of {} experts", op.top_k, op.n_experts);
         let flow = self.flow(op.logits, ids);
         self.dispatch(shader, (&what, flow), binds, bytes_of_params(&params), 1);
     }
 
-    /// x += the experts' results, weighed.
+    /// The experts' results, weighed, added to the stream or by themselves.
     pub(super) fn combine(&mut self, step: &Step, op: &Combine) {
         let x = Emitter::output(step);
-        assert!(
-            matches!(step.epilogue, Epilogue::Add(_)),
-            "experts' results are added to the stream"
-        );
+        let into = match step.epilogue {
+            Epilogue::Add(_) => SumInto::Add,
+            _ => SumInto::Store,
+        };
         let cols = self.cols(x);
         let params = moe_combine::Params {
             cols,
@@ -68,7 +84,8 @@ impl Emitter<'_> {
             ("x", Binding::Tensor(x)),
             ("expert_weights", Binding::Tensor(op.weights)),
         ];
-        let shader = self.lowering.shader(&moe_combine::MOE_COMBINE, &[], &[]);
+        let parts = [into.part(), ExpertBias::None.part()];
+        let shader = self.lowering.shader(&moe_combine::MOE_COMBINE, &parts, &[]);
         let what = format!("{} experts", op.top_k);
         let flow = self.flow(op.results, x);
         self.dispatch(shader, (&what, flow), binds, bytes_of_params(&params), cols);

@@ -70,7 +70,7 @@ impl<'a> Emitter<'a> {
             Op::Route(route) => self.route(step, route),
             Op::Experts(experts) => self.experts_step(step, experts),
             Op::Combine(combine) => self.combine(step, combine),
-            Op::Add(_) => unreachable!("sums are epilogues of what makes their second tensor"),
+            Op::Add(add) => self.add(add),
         }
     }
 

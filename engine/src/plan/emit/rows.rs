@@ -8,7 +8,7 @@ use lantern_kernels::{
 
 use super::Emitter;
 use crate::{
-    graph::{Activation, Embed, Lookup, Norm, NormKind, RowCount, Tensor, VectorId},
+    graph::{Activation, Embed, Groups, Lookup, Norm, NormKind, RowCount, Tensor, VectorId},
     plan::{
         dispatch::Binding,
         step::{Epilogue, Step},
@@ -56,20 +56,22 @@ impl Emitter<'_> {
         let output = Emitter::output(step);
         let statistics = match op.kind {
             NormKind::Rms => Statistics::Rms,
+            NormKind::Layer if op.bias.is_none() => Statistics::LayerPlain,
             NormKind::Layer => Statistics::Layer,
         };
         let (x_stride, y_stride) = (self.stride(op.x), self.stride(output));
-        let whole = crate::graph::Groups {
+        let whole = Groups {
+            alone: true,
             start: 0,
             count: 1,
             cols: self.cols(op.x),
             split: 1,
         };
         let groups = op.groups.unwrap_or(whole);
-        let result = match (op.groups, step.epilogue) {
-            (Some(_), _) => NormResult::InPlace,
-            (None, Epilogue::Add(_)) => NormResult::Add,
-            (None, _) => NormResult::Store,
+        let result = match step.epilogue {
+            _ if op.in_place() => NormResult::InPlace,
+            Epilogue::Add(_) => NormResult::Add,
+            _ => NormResult::Store,
         };
         let params = norm::Params {
             cols: groups.cols,
@@ -77,6 +79,7 @@ impl Emitter<'_> {
             x_stride,
             y_stride,
             start: groups.start,
+            y_start: if groups.alone { 0 } else { groups.start },
             split: groups.split,
         };
         let mut binds = vec![
@@ -102,18 +105,38 @@ impl Emitter<'_> {
         bias: Option<VectorId>,
         activation: Option<Activation>,
     ) {
-        let (part, factor) = match activation {
-            None => (ActivationPart::None, 0.0),
-            Some(Activation::Gelu) => (ActivationPart::Gelu, 0.0),
-            Some(Activation::Softcap(cap)) => (ActivationPart::Cap, cap),
+        let mut params = self.pointwise_params(y, 0.0);
+        let part = match activation {
+            None => ActivationPart::None,
+            Some(Activation::Gelu) => ActivationPart::Gelu,
+            Some(Activation::Relu2) => ActivationPart::Relu2,
+            Some(Activation::Softcap(cap)) => {
+                params.factor = cap;
+                ActivationPart::Cap
+            }
+            Some(Activation::Xielu(numbers)) => {
+                (params.alpha_p, params.alpha_n) = (numbers.alpha_p, numbers.alpha_n);
+                (params.beta, params.eps) = (numbers.beta, numbers.eps);
+                ActivationPart::Xielu
+            }
             Some(other) => unreachable!("no family has an MLP of {other:?} without a gate"),
         };
-        self.value_by_value(y, bias, part, factor);
+        self.value_by_value(y, bias, part, &params);
     }
 
     /// `factor` times every value of a tensor, in place.
     pub(super) fn scale(&mut self, y: Tensor, factor: f32) {
-        self.value_by_value(y, None, ActivationPart::Scale, factor);
+        let params = self.pointwise_params(y, factor);
+        self.value_by_value(y, None, ActivationPart::Scale, &params);
+    }
+
+    fn pointwise_params(&self, y: Tensor, factor: f32) -> pointwise::Params {
+        pointwise::Params {
+            cols: self.cols(y),
+            stride: self.stride(y),
+            factor,
+            ..pointwise::Params::default()
+        }
     }
 
     fn value_by_value(
@@ -121,14 +144,9 @@ impl Emitter<'_> {
         y: Tensor,
         bias: Option<VectorId>,
         activation: ActivationPart,
-        factor: f32,
+        params: &pointwise::Params,
     ) {
-        let cols = self.cols(y);
-        let params = pointwise::Params {
-            cols,
-            stride: self.stride(y),
-            factor,
-        };
+        let cols = params.cols;
         let mut binds = vec![("y", Binding::Tensor(y))];
         binds.extend(bias.map(|bias| ("bias", Binding::Vector(bias))));
         let shift = if bias.is_some() {
@@ -142,7 +160,7 @@ impl Emitter<'_> {
         let shader = self.lowering.shader(&pointwise::POINTWISE, &parts, &[]);
         let flow = self.flow(y, y);
         let last_row = self.spec(y).rows == RowCount::Fixed(1);
-        let params = bytes_of_params(&params);
+        let params = bytes_of_params(params);
         let dispatch = self.dispatch(shader, (&what, flow), binds, params, cols);
         dispatch.last_row = last_row;
     }

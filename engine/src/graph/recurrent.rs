@@ -1,0 +1,70 @@
+//! Ops of mixers with a recurrent state.
+
+use serde::Serialize;
+
+use super::{Columns, StateId, Tensor, VectorId};
+
+/// Computation before and after a convolution's sum.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ConvForm {
+    /// SiLU of the sum, and of a bias where there is one, (channels).
+    Silu(Option<VectorId>),
+    /// c · the sum over b · x, of columns that have all b, then all c, then all x.
+    Gated,
+}
+
+/// Causal depthwise convolution over the rows of a sequence.
+#[derive(Debug, Clone)]
+pub struct Conv {
+    /// The input, `channels` columns, or three times as many.
+    pub x: Columns,
+    /// Computation before and after the sum.
+    pub form: ConvForm,
+    /// Columns that are convolved, each by itself.
+    pub channels: u32,
+    /// Rows that a result is made of, its own the last.
+    pub kernel: u32,
+    /// The weight, (channels, kernel).
+    pub weight: VectorId,
+    /// The last `kernel` − 1 rows of each sequence, (sequences, kernel − 1, channels).
+    pub state: StateId,
+}
+
+/// Which key head a value head reads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum KeyHeads {
+    /// Value head h reads key head h mod key_heads.
+    Modulo,
+    /// Neighbouring value heads share a key head.
+    Grouped,
+}
+
+/// The gated delta rule (Yang et al. 2024): S ← exp(g) S; S ← S + k (β (v − Sᵀ k))ᵀ; y = Sᵀ q, with normed q and k.
+#[derive(Debug, Clone)]
+pub struct DeltaNet {
+    /// Queries and keys of `key_heads`, then values of `value_heads`.
+    pub qkv: Tensor,
+    /// Logits of β, a column for each value head.
+    pub beta: Columns,
+    /// The input of the decay, a column for each value head.
+    pub alpha: Columns,
+    /// Is added to alpha before softplus, (value_heads).
+    pub dt_bias: VectorId,
+    /// A factor on softplus(alpha), (value_heads), below 0.
+    pub a: VectorId,
+    /// Heads of queries and keys.
+    pub key_heads: u32,
+    /// Heads of values.
+    pub value_heads: u32,
+    /// Values of a query's or a key's head.
+    pub key_dim: u32,
+    /// Values of a value's head.
+    pub value_dim: u32,
+    /// Which key head a value head reads.
+    pub sharing: KeyHeads,
+    /// Is added to the sum of squares of q and k.
+    pub eps: f32,
+    /// S, (sequences, value_heads, key_dim, value_dim).
+    pub state: StateId,
+}

@@ -1,0 +1,106 @@
+//! A gated unit (Shazeer 2020): an MLP, an expert's, or that which all rows share.
+
+use lantern_kernels::padded;
+
+use crate::{
+    Result,
+    file::TensorInfo,
+    graph::{Activation, GateUp, Glu, Graph, MatrixId, Tensor, TensorSpec},
+    model::tensors::{Affine, Finder},
+};
+
+/// A gated unit.
+#[derive(Debug)]
+pub struct Gated {
+    /// Gate and up: one matrix of alternating rows, or two where they are stored differently.
+    gate_up: Vec<MatrixId>,
+    down: Affine,
+    pub sizes: Sizes,
+}
+
+/// Sizes of an MLP, and its activation.
+#[derive(Debug, Clone, Copy)]
+pub struct Sizes {
+    /// Size of the residual stream.
+    pub dim: u32,
+    /// Size of the hidden layer.
+    pub ffn_dim: u32,
+    /// Function of the gate.
+    pub activation: Activation,
+}
+
+impl Gated {
+    /// The weights of layer `index` whose names have this ending.
+    pub(super) fn find(
+        finder: &mut Finder<'_>,
+        sizes: Sizes,
+        index: u32,
+        ending: &str,
+    ) -> Result<Gated> {
+        let name = |part: &str| format!("blk.{index}.ffn_{part}{ending}");
+        let shape = [sizes.dim, sizes.ffn_dim];
+        let gate = finder.tensor(&format!("{}.weight", name("gate")), &shape)?;
+        let up = finder.tensor(&format!("{}.weight", name("up")), &shape)?;
+        let down = finder.affine(&name("down"), sizes.ffn_dim, sizes.dim)?;
+        Gated::of(finder, sizes, [gate, up], down)
+    }
+
+    /// A unit of these tensors of gate and up.
+    pub(super) fn of(
+        finder: &mut Finder<'_>,
+        sizes: Sizes,
+        [gate, up]: [TensorInfo; 2],
+        down: Affine,
+    ) -> Result<Gated> {
+        let gate_up = if gate.kind == up.kind {
+            vec![finder.matrix(vec![gate, up], true)?]
+        } else {
+            let gate = finder.matrix(vec![gate], false)?;
+            vec![gate, finder.matrix(vec![up], false)?]
+        };
+        Ok(Gated {
+            gate_up,
+            down,
+            sizes,
+        })
+    }
+
+    /// f(gate h) · up h.
+    pub(super) fn up_ops(&self, g: &mut Graph, h: Tensor) -> Tensor {
+        let ffn_dim = self.sizes.ffn_dim;
+        let gate_up = if let [both] = self.gate_up[..] {
+            let cols = ("gate_up", 2 * ffn_dim);
+            GateUp::Alternating(g.linear(h, &[(both, 0)], None, cols))
+        } else {
+            let parts = [("gate", self.gate_up[0]), ("up", self.gate_up[1])];
+            let [gate, up] =
+                parts.map(|(name, matrix)| g.linear(h, &[(matrix, 0)], None, (name, ffn_dim)));
+            GateUp::Apart(gate, up)
+        };
+        self.sizes.glu(g, gate_up, 1)
+    }
+
+    /// down x.
+    pub(super) fn down_ops(&self, g: &mut Graph, x: Tensor) -> Tensor {
+        let down = self.down;
+        g.linear(x, &[(down.matrix, 0)], down.bias, ("y", self.sizes.dim))
+    }
+}
+
+impl Sizes {
+    /// f(gate) · up, in each of so many groups of a row.
+    pub(super) fn glu(&self, g: &mut Graph, gate_up: GateUp, groups: u32) -> Tensor {
+        let glu = Glu {
+            gate_up,
+            activation: self.activation,
+            cols: self.ffn_dim,
+            groups,
+        };
+        let cols = if groups == 1 {
+            self.ffn_dim
+        } else {
+            groups * padded(self.ffn_dim)
+        };
+        g.push(glu, TensorSpec::per_row("up", cols))
+    }
+}

@@ -1,0 +1,271 @@
+//! Parts of kernels that work row by row: summands, sums, statistics and results of norms.
+
+use super::{Act, socket};
+use crate::{Part, Socket};
+
+/// Summand of a value before its activation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shift {
+    /// Nothing.
+    None,
+    /// A bias for each column.
+    Bias,
+    /// A factor for each column in the place of a summand.
+    Factor,
+}
+
+socket! { Shift, "shift":
+    None => SHIFT_NONE,
+    Bias => SHIFT_BIAS,
+    Factor => SHIFT_FACTOR,
+}
+
+impl Shift {
+    /// The socket of a kernel that has no factors.
+    pub const SUMMAND: Socket = Socket {
+        name: "shift",
+        parts: &[&SHIFT_NONE, &SHIFT_BIAS],
+    };
+}
+
+static SHIFT_NONE: Part = Part::new(
+    "",
+    "
+fn shifted(v: f32, col: u32) -> f32 { return v; }
+",
+);
+static SHIFT_BIAS: Part = Part::new(
+    "bias",
+    "
+@group(0) @binding(0) var<storage, read> bias: array<f32>; // (cols)
+fn shifted(v: f32, col: u32) -> f32 { return v + bias[col]; }
+",
+);
+static SHIFT_FACTOR: Part = Part::new(
+    "factor",
+    "
+@group(0) @binding(0) var<storage, read> bias: array<f32>; // (cols)
+fn shifted(v: f32, col: u32) -> f32 { return v * bias[col]; }
+",
+);
+
+/// Where a sum goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SumInto {
+    /// x = v
+    Store,
+    /// x += v
+    Add,
+}
+
+socket! { SumInto, "into":
+    Store => SUM_STORE,
+    Add => SUM_ADD,
+}
+
+static SUM_STORE: Part = Part {
+    consts: &[("ADD", 0)],
+    ..Part::new("", "\n")
+};
+static SUM_ADD: Part = Part {
+    consts: &[("ADD", 1)],
+    ..Part::new("add", "\n")
+};
+
+/// Summand of the results of a token's experts: each expert has its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ExpertBias {
+    /// Nothing.
+    None,
+    /// A bias for each expert and column, of `params.cols` columns.
+    Each,
+}
+
+socket! { ExpertBias, "expert bias":
+    None => EXPERT_BIAS_NONE,
+    Each => EXPERT_BIAS_EACH,
+}
+
+static EXPERT_BIAS_NONE: Part = Part::new(
+    "",
+    "
+fn expert_shifted(v: f32, pair: u32, col: u32) -> f32 { return v; }
+",
+);
+static EXPERT_BIAS_EACH: Part = Part::new(
+    "bias",
+    "
+@group(0) @binding(0) var<storage, read> expert_bias: array<f32>; // (experts, cols)
+@group(0) @binding(1) var<storage, read> expert_ids: array<u32>;  // (tokens, top_k)
+fn expert_shifted(v: f32, pair: u32, col: u32) -> f32 { return v + expert_bias[expert_ids[pair] * params.cols + col]; }
+",
+);
+
+/// Statistics that rows are normed by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Statistics {
+    /// The root of the mean square: RMSNorm (Zhang & Sennrich 2019), without mean and bias.
+    Rms,
+    /// Mean and variance: LayerNorm (Ba et al. 2016), with a bias.
+    Layer,
+    /// LayerNorm without a bias.
+    LayerPlain,
+}
+
+socket! { Statistics, "statistics":
+    Rms => NORM_RMS,
+    Layer => NORM_LAYER,
+    LayerPlain => NORM_LAYER_PLAIN,
+}
+
+static NORM_RMS: Part = Part::new(
+    "",
+    "
+fn norm_mean(from_x: u32, to_y: u32, at: Invocation, wg: Workgroup) -> f32 { return 0.0; }
+fn norm_shift(col: u32) -> f32 { return 0.0; }
+",
+);
+static NORM_LAYER: Part = Part {
+    uses: &[&NORM_MEAN],
+    ..Part::new(
+        "layer",
+        "
+@group(0) @binding(1) var<storage, read> norm_bias: array<f32>; // (cols)
+fn norm_shift(col: u32) -> f32 { return norm_bias[col]; }
+",
+    )
+};
+static NORM_LAYER_PLAIN: Part = Part {
+    uses: &[&NORM_MEAN],
+    ..Part::new(
+        "layer_plain",
+        "
+fn norm_shift(col: u32) -> f32 { return 0.0; }
+",
+    )
+};
+static NORM_MEAN: Part = Part::new("", include_str!("norm_layer.wgsl"));
+
+/// Operand of a norm, and where the result goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NormResult {
+    /// y = norm(x)
+    Store,
+    /// y += norm(x)
+    Add,
+    /// y = norm(y)
+    InPlace,
+}
+
+socket! { NormResult, "result":
+    Store => NORM_STORE,
+    Add => NORM_ADD,
+    InPlace => NORM_IN_PLACE,
+}
+
+impl NormResult {
+    /// The socket without a residual stream.
+    pub const OVERWRITE: Socket = Socket {
+        name: "result",
+        parts: &[&NORM_STORE, &NORM_IN_PLACE],
+    };
+}
+
+static NORM_STORE: Part = Part::new(
+    "",
+    "
+@group(0) @binding(3) var<storage, read> x: array<f32>; // (tokens, x_stride)
+fn norm_input(from_x: u32, to_y: u32) -> f32 { return x[from_x]; }
+fn norm_put(to_y: u32, v: f32) { y[to_y] = v; }
+",
+);
+static NORM_ADD: Part = Part::new(
+    "add",
+    "
+@group(0) @binding(3) var<storage, read> x: array<f32>; // (tokens, x_stride)
+fn norm_input(from_x: u32, to_y: u32) -> f32 { return x[from_x]; }
+fn norm_put(to_y: u32, v: f32) { y[to_y] += v; }
+",
+);
+static NORM_IN_PLACE: Part = Part::new(
+    "in_place",
+    "
+fn norm_input(from_x: u32, to_y: u32) -> f32 { return y[to_y]; }
+fn norm_put(to_y: u32, v: f32) { y[to_y] = v; }
+",
+);
+
+/// Which rows of an embedding are looked up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lookup {
+    /// Rows of the tokens, stored.
+    Tokens,
+    /// Rows of the positions, added.
+    Positions,
+}
+
+socket! { Lookup, "lookup":
+    Tokens => OF_TOKENS,
+    Positions => OF_POSITIONS,
+}
+
+static OF_TOKENS: Part = Part::new(
+    "",
+    "
+fn looked_up(row: u32) -> u32 { return rows.row[row].token; }
+fn put(i: u32, v: vec4f) { x[i] = v; }
+",
+);
+static OF_POSITIONS: Part = Part::new(
+    "positions",
+    "
+fn looked_up(row: u32) -> u32 { return rows.row[row].position; }
+fn put(i: u32, v: vec4f) { x[i] += v; }
+",
+);
+
+/// Computation before and after a convolution's sum.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ConvForm {
+    /// SiLU of the sum.
+    Silu,
+    /// SiLU of the sum and a bias.
+    SiluBias,
+    /// c · the sum over b · x, of a row that has all b, then all c, then all x.
+    Gated,
+}
+
+socket! { ConvForm, "form":
+    Silu => CONV_SILU,
+    SiluBias => CONV_SILU_BIAS,
+    Gated => CONV_GATED,
+}
+
+static CONV_SILU: Part = Part {
+    uses: &[Act::Silu.part()],
+    ..Part::new(
+        "",
+        "
+fn conv_input(place: u32) -> f32 { return x[place]; }
+fn conv_output(sum: f32, channel: u32, place: u32) -> f32 { return activated(sum); }
+",
+    )
+};
+static CONV_SILU_BIAS: Part = Part {
+    uses: &[Act::Silu.part()],
+    ..Part::new(
+        "bias",
+        "
+@group(0) @binding(1) var<storage, read> conv_bias: array<f32>; // (channels)
+fn conv_input(place: u32) -> f32 { return x[place]; }
+fn conv_output(sum: f32, channel: u32, place: u32) -> f32 { return activated(sum + conv_bias[channel]); }
+",
+    )
+};
+static CONV_GATED: Part = Part::new(
+    "gated",
+    "
+fn conv_input(place: u32) -> f32 { return x[place] * x[place + 2u * params.channels]; }
+fn conv_output(sum: f32, channel: u32, place: u32) -> f32 { return sum * x[place + params.channels]; }
+",
+);
