@@ -6,7 +6,7 @@ use crate::{
     Call, Case, Kernel, Tolerance, Variant, bytes_of_params,
     call::{activations, words},
     padded,
-    parts::{REDUCE_WORKGROUP, Shift},
+    parts::{ExpertScale, REDUCE_WORKGROUP, Shift},
     pointwise::sigmoid,
     random::Random,
     tolerance::F32_NMSE,
@@ -17,7 +17,7 @@ pub static MOE_ROUTE: Kernel = Kernel {
     name: "moe_route",
     source: include_str!("moe_route.wgsl"),
     uses: &[],
-    sockets: &[Shift::SUMMAND],
+    sockets: &[Shift::SUMMAND, ExpertScale::SOCKET],
     variants: &[
         Variant {
             name: "lanes8",
@@ -72,7 +72,8 @@ crate::params! {
     }
 }
 
-/// `expert_ids` and `expert_weights` (tokens, top_k) from `router` (tokens, stride) and `bias` (experts).
+/// `expert_ids` and `expert_weights` (tokens, top_k) from `router` (tokens, stride), `bias` (experts) and
+/// `expert_scale` (experts).
 fn reference(call: &mut Call) {
     let p: Params = call.params();
     let (experts, top_k) = (p.experts as usize, p.top_k as usize);
@@ -82,6 +83,8 @@ fn reference(call: &mut Call) {
     } else {
         vec![0.0; experts]
     };
+    let scaled = ExpertScale::of(&call.parts) == Some(ExpertScale::Each);
+    let scales = scaled.then(|| call.floats("expert_scale"));
     for token in 0..call.tokens as usize {
         let logits = &router[token * p.stride as usize..][..experts];
         let probabilities = probabilities(logits, p.gating);
@@ -103,7 +106,8 @@ fn reference(call: &mut Call) {
             1.0
         };
         for (i, &e) in chosen.iter().enumerate() {
-            let weight = probabilities[e] / divisor * f64::from(p.scale);
+            let factor = f64::from(p.scale) * scales.as_ref().map_or(1.0, |s| s[e].into());
+            let weight = probabilities[e] / divisor * factor;
             call.words("expert_ids")[token * top_k + i] = e as u32;
             call.floats_mut("expert_weights")[token * top_k + i] = weight as f32;
         }
@@ -200,6 +204,11 @@ fn case(random: &mut Random, params: &Params, shift: Shift, tokens: u32) -> Case
     let &Params { experts, top_k, .. } = params;
     let mut router = activations(random, tokens, experts);
     router[1] = router[0];
+    let scale = if params.groups == 8 || experts == 70 {
+        ExpertScale::Each
+    } else {
+        ExpertScale::None
+    };
     let places = (tokens * top_k) as usize;
     let bias: Vec<f32> = random.floats(experts as usize);
     Case {
@@ -207,7 +216,7 @@ fn case(random: &mut Random, params: &Params, shift: Shift, tokens: u32) -> Case
             "{top_k} of {experts} for {tokens}, {} groups {}",
             params.groups, params.gating
         ),
-        parts: vec![shift.part()],
+        parts: vec![shift.part(), scale.part()],
         consts: vec![],
         params: bytes_of_params(params),
         units: 1,
@@ -215,6 +224,7 @@ fn case(random: &mut Random, params: &Params, shift: Shift, tokens: u32) -> Case
         buffers: vec![
             ("router", router),
             ("bias", words(&bias)),
+            ("expert_scale", words(&random.floats(experts as usize))),
             ("expert_ids", vec![0; places]),
             ("expert_weights", vec![0; places]),
         ],

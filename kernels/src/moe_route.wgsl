@@ -1,5 +1,5 @@
 // moe_route: the experts that each token uses, and how much each counts.
-// A workgroup takes one token; its lanes share the experts. Bound: reads the logits `top_k` times. Sockets: shift.
+// A workgroup takes one token; its lanes share the experts. Bound: reads the logits `top_k` times. Sockets: shift, expert scale.
 
 struct Params {
     experts: u32, top_k: u32, stride: u32, gating: u32, by_logit: u32, normed: u32, scale: f32, groups: u32, groups_used: u32,
@@ -44,7 +44,10 @@ fn main(at: Invocation, wg: Workgroup) {
     }
     if at.lane == 0u {
         let factor = params.scale / select(1.0, max(total, WEIGHTS_MIN), params.normed == 1u);
-        for (var i = 0u; i < params.top_k; i++) { expert_weights[token * params.top_k + i] *= factor; }
+        for (var i = 0u; i < params.top_k; i++) { 
+            let place = token * params.top_k + i;
+            expert_weights[place] = expert_scaled(expert_weights[place] * factor, expert_ids[place]);
+        }
     }
 }
 

@@ -58,7 +58,7 @@ const NAMES: &[(&str, &str, &str, &str)] = &[
     ("gpt2", "blk.1.attn_norm.bias", "blk.1.attn_nurm.bias", "attn_norm.bias is missing"),
     ("gpt2", "position_embd.weight", "positiox_embd.weight", "has no place"),
     ("mixtral", "blk.1.ffn_gate_exps.weight", "blk.1.ffn_gate_exxs.weight", "ffn_gate_exps.weight is missing"),
-    ("mixtral", "blk.1.ffn_norm.weight", "blk.1.ffn_nurm.weight", "before"),
+    ("mixtral", "blk.1.ffn_norm.weight", "blk.1.ffn_nurm.weight", "ffn_norm.weight is missing"),
     ("llama3-rope-factors", "rope_freqs.weight", "rope_fraqs.weight", "has no place"),
 ];
 

@@ -13,7 +13,7 @@ mod text;
 pub use moe::{Combine, Experts, Gating, Route, Routing};
 pub use op::{
     Activate, Activation, Add, Attend, Embed, Gate, GateUp, Glu, Groups, Linear, Lookup, Mask,
-    Norm, NormKind, NormedGate, Op, Rope, RopeStyle, StoreKv, Which, Xielu,
+    Norm, NormKind, NormedGate, Op, Rope, RopeStyle, Scale, StoreKv, Which, Xielu,
 };
 pub use recurrent::{Conv, ConvForm, DeltaNet, KeyHeads};
 pub use state::{
@@ -104,6 +104,13 @@ impl Graph {
     /// Declaration of `tensor`.
     pub fn spec(&self, tensor: Tensor) -> &TensorSpec {
         &self.tensors[tensor.0]
+    }
+
+    /// A state of another layer that was declared before.
+    pub fn state_of(&self, layer: u32, name: &str) -> Option<StateId> {
+        let mut all = self.states.iter();
+        all.position(|state| state.layer == layer && state.name == name)
+            .map(StateId)
     }
 
     /// Adds an op that makes a tensor.

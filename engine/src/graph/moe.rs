@@ -38,6 +38,8 @@ pub struct Route {
     pub routing: Routing,
     /// Is added to probabilities for the choice alone, (n_experts).
     pub bias: Option<VectorId>,
+    /// A factor on the weight of each expert, (n_experts).
+    pub scale: Option<VectorId>,
     /// How many experts there are.
     pub n_experts: u32,
     /// How many a row uses.
@@ -75,4 +77,6 @@ pub struct Combine {
     pub weights: Tensor,
     /// How many experts a row uses.
     pub top_k: u32,
+    /// Is added to each result before, by its expert: (n_experts, cols), and which they are, (rows, top_k).
+    pub bias: Option<(VectorId, Tensor)>,
 }

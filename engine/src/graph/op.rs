@@ -19,6 +19,8 @@ pub enum Op {
     Linear(Linear),
     /// y = f(x), value by value.
     Activate(Activate),
+    /// y = factor · x, column by column.
+    Scale(Scale),
     /// y = f(gate) · up.
     Glu(Glu),
     /// y = a + b.
@@ -152,6 +154,8 @@ pub enum Activation {
     Silu,
     /// GELU by its tanh form (Hendrycks & Gimpel 2016).
     Gelu,
+    /// gpt-oss's gated unit (OpenAI 2025): gate and up within ±7, x · sigmoid(1.702 x), the up and 1.
+    ClampedSwiglu,
     /// 1 / (1 + exp(−x)).
     Sigmoid,
     /// ln(1 + exp(x)).
@@ -198,6 +202,15 @@ pub struct Activate {
     pub activation: Activation,
 }
 
+/// y = factor · x, column by column.
+#[derive(Debug, Clone)]
+pub struct Scale {
+    /// The input.
+    pub x: Tensor,
+    /// A factor for each column.
+    pub factor: VectorId,
+}
+
 /// y = f(gate) · up.
 #[derive(Debug, Clone)]
 pub struct Glu {
@@ -209,6 +222,19 @@ pub struct Glu {
     pub cols: u32,
     /// Groups of a row, such as a row's experts, one after the other.
     pub groups: u32,
+    /// Is added to gates and ups before, by each group's expert.
+    pub bias: Option<GluBias>,
+}
+
+/// Biases of the gates and ups of experts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct GluBias {
+    /// The biases, (2, n_experts, cols): of gates, then of ups.
+    pub vector: VectorId,
+    /// How many experts there are.
+    pub n_experts: u32,
+    /// Which a row's groups are of, (rows, groups).
+    pub ids: Tensor,
 }
 
 /// Where gate and up lie.
@@ -218,6 +244,10 @@ pub enum GateUp {
     Alternating(Tensor),
     /// A tensor each.
     Apart(Tensor, Tensor),
+    /// Columns of one tensor, in each group all gates and then all ups.
+    Halves(Tensor),
+    /// Columns of tensors that others made.
+    Beside(Columns, Columns),
 }
 
 /// y = a + b.
@@ -338,10 +368,15 @@ impl Op {
             }
             Op::Linear(op) => vec![op.x],
             Op::Activate(op) => vec![op.x],
+            Op::Scale(op) => vec![op.x],
             Op::Glu(op) => match op.gate_up {
-                GateUp::Alternating(both) => vec![both],
+                GateUp::Alternating(both) | GateUp::Halves(both) => vec![both],
                 GateUp::Apart(gate, up) => vec![gate, up],
-            },
+                GateUp::Beside(gate, up) => vec![gate.tensor, up.tensor],
+            }
+            .into_iter()
+            .chain(op.bias.map(|bias| bias.ids))
+            .collect(),
             Op::Add(op) => vec![op.a, op.b],
             Op::Rope(op) => vec![op.x.tensor],
             Op::StoreKv(op) => vec![op.k.tensor, op.v.tensor],
@@ -351,7 +386,10 @@ impl Op {
             Op::DeltaNet(op) => vec![op.qkv, op.beta.tensor, op.alpha.tensor],
             Op::Route(op) => vec![op.logits],
             Op::Experts(op) => vec![op.x, op.ids],
-            Op::Combine(op) => vec![op.results, op.weights],
+            Op::Combine(op) => {
+                let ids = op.bias.map(|(_, ids)| ids);
+                [op.results, op.weights].into_iter().chain(ids).collect()
+            }
         }
     }
 
@@ -362,6 +400,7 @@ impl Op {
             Op::Norm(_) => "norm",
             Op::Linear(_) => "linear",
             Op::Activate(_) => "activate",
+            Op::Scale(_) => "scale",
             Op::Glu(_) => "glu",
             Op::Add(_) => "add",
             Op::Rope(_) => "rope",
@@ -381,6 +420,6 @@ macro_rules! from_structs {
     ($($op:ident),*) => { $(impl From<$op> for Op { fn from(op: $op) -> Op { Op::$op(op) } })* };
 }
 from_structs!(
-    Embed, Norm, Linear, Activate, Glu, Add, Rope, StoreKv, Attend, Gate, Conv, DeltaNet, Route,
-    Experts, Combine
+    Embed, Norm, Linear, Activate, Scale, Glu, Add, Rope, StoreKv, Attend, Gate, Conv, DeltaNet,
+    Route, Experts, Combine
 );

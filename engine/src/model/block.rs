@@ -2,13 +2,14 @@
 
 use super::{
     ffn::Ffn,
+    layer_embedding::LayerInput,
     mixer::{Mixer, Shape},
     tensors::{Finder, NormWeights},
 };
 use crate::{
     Error, Result,
-    graph::{Graph, Norm, NormKind, Tensor, VectorId},
-    model::config::Config,
+    graph::{Graph, Norm, NormKind, Scale, Tensor, VectorId},
+    model::{config::Config, families::Order},
 };
 
 /// One block.
@@ -26,6 +27,10 @@ pub struct Layer {
     pub ffn: Ffn,
     /// Norm of what the MLP adds.
     pub ffn_post_norm: Option<VectorId>,
+    /// The layer's own embedding on its way in.
+    pub input: Option<LayerInput>,
+    /// A factor on the residual stream after all of it.
+    pub scale: Option<VectorId>,
 }
 
 impl Layer {
@@ -49,18 +54,46 @@ impl Layer {
             ffn_norm: finder.norm(&name(ffn_norm_name), 1.0)?,
             ffn: Ffn::find(finder, index)?,
             ffn_post_norm: finder.vector_if_there(&name("post_ffw_norm.weight"), config.dim)?,
+            input: config
+                .layer_embedding_dim
+                .map(|dim| LayerInput::find(finder, dim, index))
+                .transpose()?,
+            scale: finder.factor_if_there(&name("layer_output_scale.weight"), config.dim)?,
         };
-        if layer.attn_norm.is_none() && layer.attn_post_norm.is_none() {
-            let missing = name("attn_norm");
-            return Err(Error::bad_file(format!(
-                "tensor {missing}.weight is missing"
-            )));
+        let parallel = config.row.order == Order::Parallel;
+        let attn = layer.attn_norm.is_some() || layer.attn_post_norm.is_some();
+        let ffn = layer.ffn_norm.is_some() || layer.ffn_post_norm.is_some() || parallel;
+        for (has_norm, what) in [(attn, "attn_norm"), (ffn, ffn_norm_name)] {
+            if !has_norm {
+                let missing = name(what);
+                return Err(Error::bad_file(format!(
+                    "tensor {missing}.weight is missing"
+                )));
+            }
         }
         Ok(layer)
     }
 
-    /// The residual stream after the block, from `x` before it.
+    /// The residual stream after the block, from `x` before it and the embeddings that all layers have of their own.
     pub(super) fn ops(
+        &self,
+        g: &mut Graph,
+        (x, embeddings): (Tensor, Option<Tensor>),
+        layer: u32,
+        config: (&Config, &Shape),
+    ) -> Tensor {
+        let x = self.body(g, x, layer, config);
+        let x = match (&self.input, embeddings) {
+            (Some(input), Some(all)) => input.ops(g, x, all, layer),
+            _ => x,
+        };
+        match self.scale {
+            Some(factor) => g.map(x, Scale { x, factor }),
+            None => x,
+        }
+    }
+
+    fn body(
         &self,
         g: &mut Graph,
         x: Tensor,
@@ -70,14 +103,14 @@ impl Layer {
         let h = stream_norm(g, x, self.attn_norm, config);
         let y = self.mixer.ops(g, h, layer, shape);
         let y = post_norm(g, y, self.attn_post_norm, config);
-        // A block whose MLP has no norm of its own is parallel: the MLP reads what the mixer reads.
+        // The MLP of a parallel block reads what the mixer reads.
         if self.ffn_norm.is_none() && self.ffn_post_norm.is_none() {
-            let all = self.ffn.ops(g, h);
+            let all = self.ffn.ops(g, h, x);
             return [y].into_iter().chain(all).fold(x, |x, y| g.add(x, y));
         }
         let x = g.add(x, y);
         let h = stream_norm(g, x, self.ffn_norm, config);
-        let all = self.ffn.ops(g, h);
+        let all = self.ffn.ops(g, h, x);
         if self.ffn_post_norm.is_none() {
             return all.into_iter().fold(x, |x, y| g.add(x, y));
         }

@@ -16,8 +16,10 @@ pub struct Family {
     pub aliases: &'static [&'static str],
     /// Which values of a head RoPE rotates together.
     pub rope_style: RopeStyle,
-    /// Divisor of norms.
-    pub norm: NormKind,
+    /// Norms of the residual stream.
+    pub norm: StreamNorm,
+    /// Order of mixer and MLP.
+    pub order: Order,
     /// The activation of the MLP.
     pub activation: Activation,
     /// Embeddings on their way into the residual stream.
@@ -30,8 +32,11 @@ pub struct Family {
     pub local_rope: LocalRope,
     /// Layers without RoPE.
     pub unrotated: Unrotated,
-    /// Queries and keys are normed after RoPE.
-    pub norm_after_rope: bool,
+    /// Order of the norm of queries and keys and their rotation.
+    pub head_norm: HeadNorm,
+    /// Values are normed, without a weight; the last layers may read the keys and values of others, and layers without a
+    /// matrix of values have their keys for that.
+    pub shared_keys: bool,
     /// Softcap of scores where the file names none.
     pub score_softcap: Option<f32>,
     /// Softcap of logits where the file names none.
@@ -60,6 +65,45 @@ pub struct Family {
     pub output_norm_name: &'static str,
     /// The epsilon of norms after mixer and MLP, where it is not that of the others.
     pub post_norm_epsilon: Option<f32>,
+}
+
+/// Norms of the residual stream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StreamNorm {
+    /// RMSNorm.
+    Rms,
+    /// LayerNorm.
+    Layer,
+    /// LayerNorm without biases.
+    LayerWithoutBias,
+}
+
+impl StreamNorm {
+    /// Their divisor.
+    pub fn kind(self) -> NormKind {
+        match self {
+            StreamNorm::Rms => NormKind::Rms,
+            StreamNorm::Layer | StreamNorm::LayerWithoutBias => NormKind::Layer,
+        }
+    }
+}
+
+/// Order of mixer and MLP in a block.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Order {
+    /// The MLP reads what the mixer has changed.
+    Sequential,
+    /// Both read the same where the MLP has no norm of its own.
+    Parallel,
+}
+
+/// Order of the norm of queries and keys and their rotation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HeadNorm {
+    /// The norm comes first.
+    BeforeRope,
+    /// The rotation comes first.
+    AfterRope,
 }
 
 /// Embeddings on their way into the residual stream.
@@ -133,14 +177,16 @@ pub const LLAMA: Family = Family {
     name: "llama",
     aliases: &["mistral", "mixtral"],
     rope_style: RopeStyle::Interleaved,
-    norm: NormKind::Rms,
+    norm: StreamNorm::Rms,
+    order: Order::Sequential,
     activation: Activation::Silu,
     embedding: Embedding::Plain,
     windows: Windows::None,
     window: None,
     local_rope: LocalRope::Same,
     unrotated: Unrotated::None,
-    norm_after_rope: false,
+    head_norm: HeadNorm::BeforeRope,
+    shared_keys: false,
     score_softcap: None,
     logit_softcap: None,
     logit_scale: LogitScale::Multiplies,
@@ -191,7 +237,8 @@ const QWEN35: Family = Family {
 
 /// Command R: LayerNorm without biases, a parallel block.
 const COMMAND_R: Family = Family {
-    norm: NormKind::Layer,
+    norm: StreamNorm::LayerWithoutBias,
+    order: Order::Parallel,
     ..llama("command-r")
 };
 
@@ -216,6 +263,15 @@ pub const FAMILIES: &[Family] = &[
         windows: Windows::AllBut(6),
         local_rope: LocalRope::Base(10_000.0),
         wide_scale_layers: 62,
+        ..GEMMA
+    },
+    Family {
+        name: "gemma4",
+        windows: Windows::AllBut(6),
+        local_rope: LocalRope::Unscaled,
+        logit_softcap: Some(30.0),
+        attention_scale: Some(1.0),
+        shared_keys: true,
         ..GEMMA
     },
     neox("phi3"),
@@ -245,7 +301,7 @@ pub const FAMILIES: &[Family] = &[
         ..QWEN35
     },
     Family {
-        norm: NormKind::Layer,
+        norm: StreamNorm::Layer,
         activation: Activation::Gelu,
         ..neox("gpt2")
     },
@@ -268,7 +324,7 @@ pub const FAMILIES: &[Family] = &[
         ..neox("glm4moe")
     },
     Family {
-        norm_after_rope: true,
+        head_norm: HeadNorm::AfterRope,
         ..neox("hunyuan-dense")
     },
     llama("ernie4_5"),
@@ -289,12 +345,14 @@ pub const FAMILIES: &[Family] = &[
         ..COMMAND_R
     },
     Family {
-        norm: NormKind::Layer,
+        norm: StreamNorm::Layer,
         activation: Activation::Gelu,
         ..neox("starcoder2")
     },
+    // Parallel where a block has no norm before its MLP.
     Family {
-        norm: NormKind::Layer,
+        norm: StreamNorm::Layer,
+        order: Order::Parallel,
         ..neox("stablelm")
     },
     Family {

@@ -25,9 +25,11 @@ pub fn forward(config: &Config, layout: &Layout, shape: &Shape, heads: &[Section
         let weight = NormWeights { weight, bias: None };
         x = stream_norm(&mut g, x, Some(weight), config);
     }
+    let all = layout.layer_embeddings.as_ref();
+    let embeddings = all.map(|all| all.ops(&mut g, x));
     for (index, layer) in (0..).zip(&layout.layers) {
         g.set_layer(Some(index));
-        x = layer.ops(&mut g, x, index, (config, shape));
+        x = layer.ops(&mut g, (x, embeddings), index, (config, shape));
     }
     g.set_layer(None);
     for &section in heads {

@@ -28,7 +28,6 @@ const NEUTRAL: &[(&str, Neutral)] = &[
     ("swin_norm",                        Neutral::Off),
     ("rescale_every_n_layers",           Neutral::Off),
     ("activation_sparsity_scale",        Neutral::Off),
-    ("embedding_length_per_layer_input", Neutral::Off),
     ("embedding_length_out",             Neutral::Same("embedding_length")),
     ("swiglu_clamp_exp",                 Neutral::Off),
     ("swiglu_clamp_shexp",               Neutral::Off),
@@ -43,7 +42,6 @@ const NEUTRAL: &[(&str, Neutral)] = &[
     ("attention.temperature_scale",      Neutral::Off),
     ("attention.key_length_mla",         Neutral::Off),
     ("attention.value_length_mla",       Neutral::Off),
-    ("attention.shared_kv_layers",       Neutral::Off),
     ("rope.scaling.yarn_log_multiplier", Neutral::Off),
     ("ssm.dt_b_c_rms",                   Neutral::Off),
 ];

@@ -4,6 +4,7 @@ use super::{
     block::Layer,
     config::Config,
     families::Embedding,
+    layer_embedding::LayerEmbeddings,
     rope_table::RopeTable,
     tensors::{Finder, NormWeights},
     vector::Vector,
@@ -25,6 +26,8 @@ pub struct Layout {
     pub embedding: MatrixId,
     /// Weight of a norm of the embeddings.
     pub embedding_norm: Option<VectorId>,
+    /// Embeddings that each layer has of its own.
+    pub layer_embeddings: Option<LayerEmbeddings>,
     /// Embedding of the positions.
     pub positions: Option<MatrixId>,
     /// The blocks.
@@ -64,6 +67,10 @@ impl Layout {
         };
         let embedding_norm =
             (config.row.embedding == Embedding::Normed).then(|| finder.ones(config.dim));
+        let layer_embeddings = config
+            .layer_embedding_dim
+            .map(|dim| LayerEmbeddings::find(&mut finder, dim))
+            .transpose()?;
         let layers = (0..config.layers)
             .map(|index| Layer::find(&mut finder, index))
             .collect::<Result<_>>()?;
@@ -96,6 +103,7 @@ impl Layout {
             vectors,
             embedding,
             embedding_norm,
+            layer_embeddings,
             positions,
             layers,
             output_norm,

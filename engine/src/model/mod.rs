@@ -8,6 +8,7 @@ pub mod forward;
 mod gguf_keys;
 mod key_uses;
 mod keys;
+mod layer_embedding;
 pub mod layout;
 pub mod lora;
 pub mod mixer;

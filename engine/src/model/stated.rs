@@ -24,6 +24,7 @@ pub(super) fn check(metadata: &Metadata, family: &Family) -> Result<()> {
         let known = match family.activation {
             Activation::Silu => SILU,
             Activation::Gelu => GELU,
+            Activation::ClampedSwiglu => &["silu"],
             Activation::Relu2 => &["relu2"],
             Activation::Xielu(_) => &["xielu"],
             Activation::Sigmoid | Activation::Softplus | Activation::Softcap(_) => &["nothing"],

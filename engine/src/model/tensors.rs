@@ -3,7 +3,7 @@
 
 use std::collections::HashSet;
 
-use super::{config::Config, vector::Vector, weights::Matrix};
+use super::{config::Config, families::StreamNorm, vector::Vector, weights::Matrix};
 use crate::{
     Error, Gpu, ModelFile, Result, Unsupported,
     file::TensorInfo,
@@ -112,6 +112,15 @@ impl<'a> Finder<'a> {
         id
     }
 
+    /// The one value of a tensor, so many times, where it is there.
+    pub fn factor_if_there(&mut self, name: &str, count: u32) -> Result<Option<VectorId>> {
+        let id = self.vector_if_there(name, 1)?;
+        if let Some(id) = id {
+            self.vectors[id].repeat = count;
+        }
+        Ok(id)
+    }
+
     /// Small tensors of any shape as one vector.
     pub fn flat_vectors<const N: usize>(
         &mut self,
@@ -128,6 +137,7 @@ impl<'a> Finder<'a> {
         self.vectors.push(Vector {
             tensors,
             ones: 0,
+            repeat: 1,
             offset,
             factor,
         });
@@ -138,7 +148,7 @@ impl<'a> Finder<'a> {
         self.has(name).then(|| self.vector(name, width)).transpose()
     }
 
-    /// A norm, where there is one; only LayerNorm may have a bias.
+    /// A norm, where there is one; its bias only LayerNorm has.
     pub fn norm(&mut self, stem: &str, factor: f32) -> Result<Option<NormWeights>> {
         let dim = self.config.dim;
         let (weight, bias) = (format!("{stem}.weight"), format!("{stem}.bias"));
@@ -146,7 +156,7 @@ impl<'a> Finder<'a> {
             return Ok(None);
         }
         let weight = self.vectors_joined(&[(weight, dim)], factor)?;
-        let bias = if self.config.layer_norm && self.has(&bias) {
+        let bias = if self.config.row.norm == StreamNorm::Layer {
             Some(self.vectors_joined(&[(bias, dim)], factor)?)
         } else {
             None

@@ -15,6 +15,8 @@ pub struct Vector {
     pub tensors: Vec<TensorInfo>,
     /// How many ones it has in their place, where there are none.
     pub ones: u32,
+    /// How often all of it is repeated.
+    pub repeat: u32,
     /// Is added to every value.
     pub offset: f32,
     /// Every sum is multiplied by it.
@@ -36,6 +38,7 @@ impl Vector {
         for tensor in &self.tensors {
             all.extend(values(file, tensor).await?);
         }
+        all = all.repeat(self.repeat as usize);
         for v in &mut all {
             *v = (*v + self.offset) * self.factor;
         }

@@ -123,6 +123,7 @@ fn gate_up_makers(steps: &[Step], index: usize) -> Option<Vec<usize>> {
     let tensors = match glu.gate_up {
         GateUp::Alternating(both) => vec![both],
         GateUp::Apart(gate, up) => vec![gate, up],
+        GateUp::Halves(_) | GateUp::Beside(..) => return None,
     };
     let alone = tensors.iter().all(|&t| readers(steps, t) == [index]);
     let makers: Option<Vec<usize>> = tensors.iter().map(|&t| maker(steps, t)).collect();
@@ -167,7 +168,7 @@ fn lora_beside_gate_up(lowering: &Lowering<'_>, steps: &mut Vec<Step>, name: &'s
 /// A gated unit whose gate and up no step computes with LoRA.
 fn plain_glu(step: &Step) -> Option<&Glu> {
     match &step.op {
-        Op::Glu(glu) if step.gate_up.is_empty() => Some(glu),
+        Op::Glu(glu) if step.gate_up.is_empty() && glu.bias.is_none() => Some(glu),
         _ => None,
     }
 }
@@ -234,7 +235,7 @@ fn sum_to_fuse(steps: &[Step], index: usize) -> Option<(usize, Tensor)> {
     let made = maker(steps, add.b)?;
     let step = &steps[made];
     let adds = match &step.op {
-        Op::Norm(norm) => norm.groups.is_none() && norm.gate.is_none(),
+        Op::Norm(norm) => !norm.in_place() && norm.gate.is_none(),
         Op::Linear(linear) => linear.which == Which::All && step.activation.is_none(),
         Op::Embed(_) | Op::Combine(_) => true,
         _ => false,

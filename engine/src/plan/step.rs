@@ -66,6 +66,7 @@ impl Step {
             (Op::Add(add), _) => Some(add.a),
             (Op::Gate(gate), _) => Some(gate.x),
             (Op::Activate(activate), _) => Some(activate.x),
+            (Op::Scale(scale), _) => Some(scale.x),
             _ => None,
         }
     }

@@ -6,7 +6,10 @@ mod rowwise;
 mod values;
 
 pub use cache::{Cache, Cells, Ending, HeadNorm, Mask, RopeStyle, Scores};
-pub use rowwise::{ConvForm, ExpertBias, Lookup, NormResult, Shift, Statistics, SumInto};
+pub use rowwise::{
+    ConvForm, ExpertBias, ExpertScale, GluBias, Lookup, NormResult, Shift, Statistics, SumInto,
+    Unit,
+};
 pub use values::{Act, Activation, Epilogue, Input, OutputGate, PACKED, PackedX, Tokens, X, Xs};
 
 use crate::{Cooperative, Part, Socket, matmul_rows::TOKENS};

@@ -224,6 +224,117 @@ fn put(i: u32, v: vec4f) { x[i] += v; }
 ",
 );
 
+/// Gated unit of what lies in memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unit {
+    /// SiLU of the gate times the up.
+    Silu,
+    /// GELU of the gate times the up.
+    Gelu,
+    /// gpt-oss's: gate and up are clamped, the sigmoid has a factor, and one is added to the up.
+    Clamped,
+}
+
+socket! { Unit, "unit":
+    Silu => UNIT_SILU,
+    Gelu => UNIT_GELU,
+    Clamped => UNIT_CLAMPED,
+}
+
+static UNIT_SILU: Part = Part {
+    uses: &[Act::Silu.part()],
+    ..Part::new("silu", UNIT)
+};
+static UNIT_GELU: Part = Part {
+    uses: &[Act::Gelu.part()],
+    ..Part::new("gelu", UNIT)
+};
+const UNIT: &str = "
+fn gated(gate: f32, up: f32) -> f32 { return activated(gate) * up; }
+";
+static UNIT_CLAMPED: Part = Part::new(
+    "clamped",
+    "
+fn gated(gate: f32, up: f32) -> f32 {
+    let x = min(gate, 7.0);
+    return x / (1.0 + exp(-max(1.702 * x, -80.0))) * (clamp(up, -7.0, 7.0) + 1.0);
+}
+",
+);
+
+/// Summands of gates and ups.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum GluBias {
+    /// Nothing.
+    None,
+    /// Summands of a row, all gates' and then all ups', such as an adapter's.
+    Delta,
+    /// Summands of the row's expert.
+    Expert,
+}
+
+socket! { GluBias, "glu bias":
+    None => GLU_BIAS_NONE,
+    Delta => GLU_BIAS_DELTA,
+    Expert => GLU_BIAS_EXPERT,
+}
+
+static GLU_BIAS_NONE: Part = Part::new(
+    "",
+    "
+fn glu_bias(row: u32, col: u32) -> vec2f { return vec2f(0.0); }
+",
+);
+static GLU_BIAS_DELTA: Part = Part::new(
+    "delta",
+    "
+@group(0) @binding(6) var<storage, read> delta: array<f32>; // (tokens, each, gate_stride): of all gates, of all ups
+fn glu_bias(row: u32, col: u32) -> vec2f {
+    let start = row * params.gate_stride;
+    return vec2f(delta[start + col], delta[start + params.cols + col]);
+}
+",
+);
+static GLU_BIAS_EXPERT: Part = Part::new(
+    "bias",
+    "
+@group(0) @binding(0) var<storage, read> glu_biases: array<f32>; // (2, experts, cols)
+@group(0) @binding(1) var<storage, read> expert_ids: array<u32>;  // (tokens, each)
+fn glu_bias(row: u32, col: u32) -> vec2f {
+    let at = expert_ids[row] * params.cols + col;
+    return vec2f(glu_biases[at], glu_biases[params.experts * params.cols + at]);
+}
+",
+);
+
+/// Factor on the weight of an expert.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ExpertScale {
+    /// None.
+    None,
+    /// Each expert has its own.
+    Each,
+}
+
+socket! { ExpertScale, "expert scale":
+    None => EXPERT_SCALE_NONE,
+    Each => EXPERT_SCALE_EACH,
+}
+
+static EXPERT_SCALE_NONE: Part = Part::new(
+    "",
+    "
+fn expert_scaled(v: f32, e: u32) -> f32 { return v; }
+",
+);
+static EXPERT_SCALE_EACH: Part = Part::new(
+    "scaled",
+    "
+@group(0) @binding(1) var<storage, read> expert_scale: array<f32>; // (experts)
+fn expert_scaled(v: f32, e: u32) -> f32 { return v * expert_scale[e]; }
+",
+);
+
 /// Computation before and after a convolution's sum.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ConvForm {

@@ -3,12 +3,12 @@
 use lantern_kernels::{experts::MAX_TOP_K, moe_route::GROUPS_MAX};
 use serde::{Serialize, Serializer};
 
+use super::kinds::{layers_with_keys, recurrent_layers, rotated_layers, shared_layer};
 use crate::{
     Error, Result, Unsupported,
-    file::Value,
     graph::{Activation, Gating, KeyHeads, Routing, Xielu},
     model::{
-        families::{Family, Recurrent, Unrotated, Windows},
+        families::{Family, Recurrent},
         keys::Keys,
         rope::Rope,
     },
@@ -50,6 +50,8 @@ pub struct AttentionConfig {
     pub window: Option<u32>,
     /// The rotary embedding of its queries and keys, by its number in [`Config::ropes`](super::Config::ropes).
     pub rope: Option<usize>,
+    /// The layer whose keys and values it reads, where it has none of its own.
+    pub shares: Option<u32>,
 }
 
 /// Numbers of a block's MLP.
@@ -127,23 +129,13 @@ impl Heads {
     /// Heads of a model whose layers have these windows, and whose residual stream has `dim` values.
     pub fn read(keys: &Keys, family: &Family, dim: u32, windows: &[Option<u32>]) -> Result<Heads> {
         let layers = windows.len() as u32;
-        let missing = || {
-            Error::bad_file(format!(
-                "metadata {} is missing or 0",
-                keys.key("attention.head_count")
-            ))
-        };
         let heads = keys.per_layer("attention.head_count", layers)?;
-        let heads = heads.filter(|heads| !heads.contains(&0));
-        let heads = heads.ok_or_else(missing)?;
+        let heads = match heads.filter(|heads| !heads.contains(&0)) {
+            Some(heads) => heads,
+            None => vec![keys.required("attention.head_count")?; windows.len()],
+        };
         let kv_heads = keys.per_layer("attention.head_count_kv", layers)?;
         let kv_heads = kv_heads.unwrap_or_else(|| heads.clone());
-        let head_dim = head_dim_of(keys, "", dim / heads[0])?;
-        let local_head_dim = if windows.iter().any(Option::is_some) {
-            head_dim_of(keys, "_swa", head_dim)?
-        } else {
-            head_dim
-        };
         if family.recurrent == Recurrent::None && kv_heads.contains(&0) {
             return Err(Error::bad_file(format!(
                 "metadata {} is 0 in a layer, which has no other mixer",
@@ -156,6 +148,12 @@ impl Heads {
                 "{heads} query heads do not share {kv_heads} key heads evenly"
             )));
         }
+        let head_dim = head_dim_of(keys, "", dim / heads[0])?;
+        let local_head_dim = if windows.iter().any(Option::is_some) {
+            head_dim_of(keys, "_swa", head_dim)?
+        } else {
+            head_dim
+        };
         Ok(Heads {
             queries: heads,
             keys: kv_heads,
@@ -192,7 +190,7 @@ pub(super) fn read(
 ) -> Result<Vec<BlockConfig>> {
     let layers = windows.len() as u32;
     let rotated = rotated_layers(keys, family, windows)?;
-    let recurrent = recurrent_layers(keys, family, heads)?;
+    let recurrent = recurrent_layers(keys, family, &heads.keys)?;
     let other = match family.recurrent {
         Recurrent::None => None,
         Recurrent::DeltaNet => Some(MixerConfig::DeltaNet(delta_net_sizes(keys, family)?)),
@@ -203,6 +201,7 @@ pub(super) fn read(
     };
     let scale = scale(keys, family, heads, dim)?;
     let ffns = ffns(keys, family, layers)?;
+    let own = layers_with_keys(keys, family, layers)? as usize;
     let attention = |layer: usize| {
         let window = windows[layer];
         let local = window.is_some();
@@ -218,6 +217,9 @@ pub(super) fn read(
             scale: scale.unwrap_or(1.0 / (head_dim as f32).sqrt()),
             window,
             rope: rotated[layer].then_some(usize::from(ropes.len() > 1 && local)),
+            shares: (layer >= own)
+                .then(|| shared_layer(&windows[..own], local))
+                .flatten(),
         }
     };
     let block = |(layer, ffn)| BlockConfig {
@@ -227,82 +229,6 @@ pub(super) fn read(
         ffn,
     };
     Ok(ffns.into_iter().enumerate().map(block).collect())
-}
-
-/// Flags of layers that are all set but every so many of them.
-fn all_but(interval: u32, layers: u32) -> Vec<bool> {
-    (1..=layers)
-        .map(|number| interval == 0 || !number.is_multiple_of(interval))
-        .collect()
-}
-
-/// Layers whose queries and keys are rotated: as the file lists them, or as the family has them.
-fn rotated_layers(keys: &Keys, family: &Family, windows: &[Option<u32>]) -> Result<Vec<bool>> {
-    let layers = windows.len();
-    if keys.file.tensor("position_embd.weight").is_some() {
-        return Ok(vec![false; layers]);
-    }
-    let listed = keys.flags("lantern.rotated_layers", layers as u32)?;
-    Ok(listed.unwrap_or_else(|| match family.unrotated {
-        Unrotated::None => vec![true; layers],
-        Unrotated::Every(interval) => all_but(interval, layers as u32),
-        Unrotated::WithoutWindow => {
-            let none = windows.iter().all(Option::is_none);
-            windows.iter().map(|w| none || w.is_some()).collect()
-        }
-    }))
-}
-
-/// The window of each layer: as the file lists or counts those that have it, or as the family has them. Only families that
-/// have windows are asked for GGUF's keys: llama.cpp does not read them in the others.
-pub(super) fn windows(keys: &Keys, family: &Family, layers: u32) -> Result<Vec<Option<u32>>> {
-    let listed = keys.flags("lantern.windowed_layers", layers)?;
-    let none = || vec![None; layers as usize];
-    if listed.is_none() && family.windows == Windows::None {
-        return Ok(none());
-    }
-    let window = keys.optional("attention.sliding_window")?;
-    let Some(window) = window.or(family.window) else {
-        return Ok(none());
-    };
-    let windowed = match listed {
-        Some(listed) => listed,
-        None => windowed_layers(keys, family, layers)?,
-    };
-    let of = |has_window: bool| has_window.then_some(window);
-    Ok(windowed.into_iter().map(of).collect())
-}
-
-fn windowed_layers(keys: &Keys, family: &Family, layers: u32) -> Result<Vec<bool>> {
-    let (first, usual) = match family.windows {
-        Windows::None => return Ok(vec![false; layers as usize]),
-        Windows::All => return Ok(vec![true; layers as usize]),
-        Windows::AllBut(interval) => (1, interval),
-        Windows::AllButFrom0(interval) => (0, interval),
-    };
-    let key = keys.key("attention.sliding_window_pattern");
-    if let Some(Value::Integers(_)) = keys.metadata().get(&key) {
-        return Ok(keys.flags(&key, layers)?.unwrap_or_default());
-    }
-    let interval = keys.metadata().u32(&key)?.unwrap_or(usual);
-    let numbers = first..first + layers;
-    Ok(numbers
-        .map(|n| interval == 0 || !n.is_multiple_of(interval))
-        .collect())
-}
-
-/// Layers with a recurrent state: as the file lists them, or all but every so many, or those without key heads.
-fn recurrent_layers(keys: &Keys, family: &Family, heads: &Heads) -> Result<Vec<bool>> {
-    let layers = heads.queries.len() as u32;
-    if family.recurrent != Recurrent::DeltaNet {
-        return Ok(heads.keys.iter().map(|&heads| heads == 0).collect());
-    }
-    let key = keys.key("attention.recurrent_layers");
-    if let Some(listed) = keys.flags(&key, layers)? {
-        return Ok(listed);
-    }
-    let interval = keys.optional("full_attention_interval")?.unwrap_or(4);
-    Ok(all_but(interval, layers))
 }
 
 /// Sizes of a family's gated delta nets.

@@ -1,6 +1,7 @@
 //! A model's numbers, from the header's metadata and checked: sizes are sane before anything is allocated by them.
 
 mod blocks;
+mod kinds;
 
 pub use blocks::{
     AttentionConfig, BlockConfig, DeltaNetConfig, ExpertsConfig, FfnConfig, MixerConfig,
@@ -50,6 +51,8 @@ pub struct Config {
     pub rope_style: RopeStyle,
     /// Positions that have a learned embedding, where they have one; then there is no rotary embedding.
     pub learned_positions: Option<u32>,
+    /// Size of an embedding that each layer has of its own, where they have one.
+    pub layer_embedding_dim: Option<u32>,
     /// LayerNorm in the place of RMSNorm.
     pub layer_norm: bool,
     /// The norms' epsilon.
@@ -110,7 +113,7 @@ impl Config {
         let dim = keys.required("embedding_length")?;
         let draft_layers = keys.optional("nextn_predict_layers")?.unwrap_or(0);
         let layers = layers(keys, draft_layers)?;
-        let windows = blocks::windows(keys, family, layers)?;
+        let windows = kinds::windows(keys, family, layers)?;
         let heads = Heads::read(keys, family, dim, &windows)?;
         let context = keys.required("context_length")?;
         let rope = Rope::of(keys, heads.head_dim, context)?;
@@ -121,7 +124,7 @@ impl Config {
         // No name is worth refusing a model for.
         let name = file.metadata().text("general.name").ok().flatten();
         let name = name.unwrap_or(keys.prefix).to_owned();
-        let layer_norm = family.norm == NormKind::Layer;
+        let layer_norm = family.norm.kind() == NormKind::Layer;
         Ok(Config {
             family: family.name.to_string(),
             name,
@@ -133,6 +136,7 @@ impl Config {
             ropes,
             rope_style: rope_style(keys, family)?,
             learned_positions: learned.map(|rows| u32::try_from(rows).unwrap_or(u32::MAX)),
+            layer_embedding_dim: layer_embedding_dim(keys, family)?,
             layer_norm,
             norm_epsilon: norm_epsilon(keys, layer_norm)?,
             scales: scales(keys, family, dim)?,
@@ -168,6 +172,13 @@ impl Config {
     pub(crate) fn stream_epsilon(&self) -> f32 {
         self.norm_epsilon / (self.scales.residual * self.scales.residual)
     }
+}
+
+fn layer_embedding_dim(keys: &Keys, family: &Family) -> Result<Option<u32>> {
+    if !family.shared_keys {
+        return Ok(None);
+    }
+    keys.optional("embedding_length_per_layer_input")
 }
 
 /// How many blocks there are, but for the last `draft_layers`: no more than the file has tensors.

@@ -95,6 +95,7 @@ impl Sizes {
             activation: self.activation,
             cols: self.ffn_dim,
             groups,
+            bias: None,
         };
         let cols = if groups == 1 {
             self.ffn_dim

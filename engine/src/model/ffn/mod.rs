@@ -70,8 +70,9 @@ impl Ffn {
         })
     }
 
-    /// Writes its ops from the input `h`. Returns what is added to the residual stream, one after the other.
-    pub(super) fn ops(&self, g: &mut Graph, h: Tensor) -> Vec<Tensor> {
+    /// Writes its ops from the input `h`, which is the residual stream `x` after its norm. Returns what is added to the
+    /// stream, one after the other.
+    pub(super) fn ops(&self, g: &mut Graph, h: Tensor, x: Tensor) -> Vec<Tensor> {
         match self {
             Ffn::Gated(gated) => {
                 let up = gated.up_ops(g, h);
@@ -83,7 +84,7 @@ impl Ffn {
                 let x = g.map(x, Activate { x, activation });
                 vec![g.linear(x, &[(down.matrix, 0)], down.bias, ("y", sizes.dim))]
             }
-            Ffn::Experts(mixture) => mixture.ops(g, h),
+            Ffn::Experts(mixture) => mixture.ops(g, h, x),
         }
     }
 

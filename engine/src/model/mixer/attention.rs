@@ -4,11 +4,12 @@ use super::Shape;
 use crate::{
     Error, Result, Unsupported,
     graph::{
-        Activation, Attend, Gate, Graph, Groups, Mask, Norm, NormKind, Rope, RopeStyle, StateKind,
-        StateSpec, StoreKv, Tensor, TensorSpec, VectorId,
+        Activation, Attend, Columns, Gate, Graph, Groups, Mask, Norm, NormKind, Rope, RopeStyle,
+        StateKind, StateSpec, StoreKv, Tensor, TensorSpec, VectorId,
     },
     model::{
         config::AttentionConfig,
+        families::HeadNorm,
         tensors::{Affine, Finder, Joined},
     },
 };
@@ -31,6 +32,10 @@ pub struct Attention {
     /// Gates on what attention finds, which lie behind the values.
     gate: Option<OutputGate>,
     norm_after_rope: bool,
+    /// Whether keys are values, too, before their norms.
+    values_are_keys: bool,
+    /// The weight of the values' norm.
+    value_norm: Option<VectorId>,
     /// Norm of what attention finds before it goes on.
     sub_norm: Option<VectorId>,
     /// From the heads to the residual stream.
@@ -78,8 +83,10 @@ impl Attention {
             qk_norm: find_qk_norm(finder, &sizes, index)?,
             norm_eps: config.norm_epsilon,
             gate,
-            norm_after_rope: config.row.norm_after_rope,
-            norm_kind: config.row.norm,
+            norm_after_rope: config.row.head_norm == HeadNorm::AfterRope,
+            values_are_keys: values_are_keys(finder, index),
+            value_norm: (config.row.shared_keys).then(|| finder.ones(sizes.head_dim)),
+            norm_kind: config.row.norm.kind(),
             sub_norm: finder
                 .vector_if_there(&format!("blk.{index}.attn_sub_norm.weight"), q_dim)?,
             output: finder.affine(&format!("blk.{index}.attn_output"), q_dim, config.dim)?,
@@ -93,8 +100,9 @@ impl Attention {
         let (heads, kv_heads, head_dim) = (sizes.heads, sizes.kv_heads, sizes.head_dim);
         let (q_dim, kv_dim) = (heads * head_dim, kv_heads * head_dim);
         let gate_dim = self.gate.map_or(0, |gate| gate.cols);
-        let cols = q_dim + 2 * kv_dim + gate_dim;
+        let cols = q_dim + self.key_matrices() * kv_dim + gate_dim;
         let qkv = g.linear(h, &self.qkv, self.qkv_bias, ("qkv", cols));
+        let v = self.values(g, qkv);
         let (qk, qkv) = if self.norm_after_rope {
             (self.rotated(g, qkv), qkv)
         } else {
@@ -105,15 +113,23 @@ impl Attention {
         } else {
             self.rotated(g, qk)
         };
-        let [keys, values] = sizes.states(layer, shape).map(|state| g.keep(state));
-        g.effect(StoreKv {
-            k: qk.from(q_dim),
-            v: qkv.from(q_dim + kv_dim),
-            kv_heads,
-            head_dim,
-            keys,
-            values,
-        });
+        let [keys, values] = match sizes.shares {
+            Some(other) => ["keys", "values"].map(|name| {
+                let state = g.state_of(other, name);
+                state.expect("layers share what one before them keeps")
+            }),
+            None => sizes.states(layer, shape).map(|state| g.keep(state)),
+        };
+        if sizes.shares.is_none() {
+            g.effect(StoreKv {
+                k: qk.from(q_dim),
+                v,
+                kv_heads,
+                head_dim,
+                keys,
+                values,
+            });
+        }
         let attend = Attend {
             q: qk,
             heads,
@@ -130,7 +146,7 @@ impl Attention {
             Some(OutputGate { cols, activation }) => {
                 let gate = Gate {
                     x: att,
-                    gate: qkv.from(q_dim + 2 * kv_dim),
+                    gate: qkv.from(q_dim + self.key_matrices() * kv_dim),
                     share: q_dim / cols,
                     activation,
                 };
@@ -155,7 +171,7 @@ impl Attention {
         let rope = Rope {
             x: qk.from(0),
             heads: sizes.heads,
-            kv_heads: sizes.kv_heads,
+            kv_heads: self.key_heads(),
             head_dim: sizes.head_dim,
             pairs: self.pairs,
             style: self.rope_style,
@@ -167,7 +183,45 @@ impl Attention {
     /// Queries and keys by themselves.
     fn heads_spec(&self) -> TensorSpec {
         let sizes = self.sizes;
-        TensorSpec::per_row("qk", (sizes.heads + sizes.kv_heads) * sizes.head_dim)
+        TensorSpec::per_row("qk", (sizes.heads + self.key_heads()) * sizes.head_dim)
+    }
+
+    /// Key heads of its own.
+    fn key_heads(&self) -> u32 {
+        let sizes = self.sizes;
+        sizes.shares.map_or(sizes.kv_heads, |_| 0)
+    }
+
+    /// How many of keys and values have rows in its matrix: neither, keys for both, or both.
+    fn key_matrices(&self) -> u32 {
+        match (self.sizes.shares, self.values_are_keys) {
+            (Some(_), _) => 0,
+            (None, true) => 1,
+            (None, false) => 2,
+        }
+    }
+
+    /// The values, after their norm where they have one.
+    fn values(&self, g: &mut Graph, qkv: Tensor) -> Columns {
+        let sizes = self.sizes;
+        let (q_dim, kv_dim) = (
+            sizes.heads * sizes.head_dim,
+            sizes.kv_heads * sizes.head_dim,
+        );
+        let start = q_dim + if self.values_are_keys { 0 } else { kv_dim };
+        let Some(weight) = self.value_norm.filter(|_| sizes.shares.is_none()) else {
+            return qkv.from(start);
+        };
+        let groups = Groups {
+            alone: true,
+            start,
+            count: sizes.kv_heads,
+            cols: sizes.head_dim,
+            split: sizes.kv_heads,
+        };
+        let norm = self.norm_of(qkv, weight, Some(groups));
+        let v = g.push(norm, TensorSpec::per_row("v", kv_dim));
+        v.from(0)
     }
 
     /// A norm of `x`, or of groups of it.
@@ -190,7 +244,7 @@ impl Attention {
         let by_heads = |split| Groups {
             alone: true,
             start: 0,
-            count: heads + kv_heads,
+            count: heads + self.key_heads(),
             cols: head_dim,
             split,
         };
@@ -279,6 +333,12 @@ fn find_gate(
     })
 }
 
+/// Whether keys are values, too, as in families that may have it so where there is no matrix of values.
+fn values_are_keys(finder: &Finder<'_>, index: u32) -> bool {
+    let has = |part: &str| finder.has(&format!("blk.{index}.{part}.weight"));
+    finder.config.row.shared_keys && has("attn_k") && !has("attn_v")
+}
+
 /// Queries, keys and values, in one tensor or three, with a gate behind them, and their biases.
 fn find_qkv(
     finder: &mut Finder<'_>,
@@ -297,6 +357,10 @@ fn find_qkv(
     }
     let mut parts = if finder.has(&name("attn_qkv")) {
         vec![("attn_qkv", q_dim + 2 * kv_dim)]
+    } else if sizes.shares.is_some() {
+        vec![("attn_q", q_dim)]
+    } else if values_are_keys(finder, index) {
+        vec![("attn_q", q_dim), ("attn_k", kv_dim)]
     } else {
         vec![("attn_q", q_dim), ("attn_k", kv_dim), ("attn_v", kv_dim)]
     };
@@ -353,7 +417,9 @@ fn find_qk_norm(
     let (q_dim, kv_dim) = (sizes.heads * head_dim, sizes.kv_heads * head_dim);
     let each = [u64::from(head_dim), u64::from(sizes.heads)];
     Ok(Some(if found.shape == [u64::from(head_dim)] {
-        QkNorm::Heads(finder.vectors_joined(&[(q, head_dim), (k, head_dim)], 1.0)?)
+        let keys = sizes.shares.is_none().then_some((k, head_dim));
+        let parts: Vec<_> = [(q, head_dim)].into_iter().chain(keys).collect();
+        QkNorm::Heads(finder.vectors_joined(&parts, 1.0)?)
     } else if found.shape == each {
         let parts = [(q, sizes.heads), (k, sizes.kv_heads)];
         QkNorm::Each(finder.flat_vectors(&parts.map(|(name, heads)| (name, [head_dim, heads])))?)

@@ -81,6 +81,7 @@ pub fn states(config: &Config, shape: &Shape) -> Vec<StateSpec> {
     let of_layer = |(layer, block): (u32, &BlockConfig)| match block.mixer {
         MixerConfig::DeltaNet(sizes) => sizes.states(layer).to_vec(),
         MixerConfig::ShortConv(sizes) => sizes.states(layer).to_vec(),
+        MixerConfig::Attention(sizes) if sizes.shares.is_some() => vec![],
         MixerConfig::Attention(sizes) => sizes.states(layer, shape).to_vec(),
     };
     (0..).zip(&config.blocks).flat_map(of_layer).collect()

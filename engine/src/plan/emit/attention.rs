@@ -118,13 +118,14 @@ impl Emitter<'_> {
 
     /// The kernel binds a cache whether it writes to it or not.
     fn any_cache(&self) -> [StateId; 2] {
-        let layer = self.layer;
-        let mut own = (0..self.graph.states.len())
-            .filter(|&state| Some(self.graph.states[state].layer) == layer)
-            .map(StateId);
+        let by_position = |&state: &usize| {
+            let kind = self.graph.states[state].kind;
+            matches!(kind, StateKind::PerPosition { .. })
+        };
+        let mut all = (0..self.graph.states.len()).filter(by_position);
         [(); 2].map(|()| {
-            own.next()
-                .expect("a layer with attention keeps keys and values")
+            let state = all.next();
+            StateId(state.expect("a model with attention keeps keys and values"))
         })
     }
 

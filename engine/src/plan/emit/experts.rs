@@ -2,7 +2,7 @@
 
 use lantern_kernels::{
     Shader, bytes_of_params, experts, matmul_rows, moe_combine, moe_route, moe_sort, padded,
-    parts::{Act, ExpertBias, Shift, SumInto, Tokens, Xs},
+    parts::{Act, ExpertBias, ExpertScale, Shift, SumInto, Tokens, Xs},
 };
 
 use super::{Emitter, linear::epilogue_part};
@@ -59,7 +59,16 @@ impl Emitter<'_> {
             ("expert_weights", Binding::Tensor(op.weights)),
         ];
         binds.extend(op.bias.map(|bias| ("bias", Binding::Vector(bias))));
-        let parts = [shift.part()];
+        binds.extend(
+            op.scale
+                .map(|scale| ("expert_scale", Binding::Vector(scale))),
+        );
+        let scale = if op.scale.is_some() {
+            ExpertScale::Each
+        } else {
+            ExpertScale::None
+        };
+        let parts = [shift.part(), scale.part()];
         let shader = self.lowering.shader(&moe_route::MOE_ROUTE, &parts, &[]);
         let what = format!("{} of {} experts", op.top_k, op.n_experts);
         let flow = self.flow(op.logits, ids);
@@ -84,7 +93,15 @@ impl Emitter<'_> {
             ("x", Binding::Tensor(x)),
             ("expert_weights", Binding::Tensor(op.weights)),
         ];
-        let parts = [into.part(), ExpertBias::None.part()];
+        let mut binds = binds;
+        let bias = if let Some((vector, ids)) = op.bias {
+            binds.push(("expert_bias", Binding::Vector(vector)));
+            binds.push(("expert_ids", Binding::Tensor(ids)));
+            ExpertBias::Each
+        } else {
+            ExpertBias::None
+        };
+        let parts = [into.part(), bias.part()];
         let shader = self.lowering.shader(&moe_combine::MOE_COMBINE, &parts, &[]);
         let what = format!("{} experts", op.top_k);
         let flow = self.flow(op.results, x);

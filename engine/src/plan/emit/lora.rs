@@ -1,18 +1,11 @@
 //! LoRA (Hu et al. 2021) beside a linear layer: y += scale B (A x).
 
-use lantern_kernels::{bytes_of_params, glu, padded};
+use lantern_kernels::padded;
 
-use super::{
-    Emitter,
-    experts::ExpertProduct,
-    linear::{Product, act},
-};
+use super::{Emitter, experts::ExpertProduct, linear::Product};
 use crate::{
-    graph::{Experts, Glu, Linear, MatrixId, Op, Tensor, TensorSpec, Which},
-    plan::{
-        dispatch::Binding,
-        step::{Epilogue, Step},
-    },
+    graph::{Experts, Glu, Linear, MatrixId, Op, TensorSpec, Which},
+    plan::step::{Epilogue, Step},
 };
 
 impl Emitter<'_> {
@@ -61,10 +54,11 @@ impl Emitter<'_> {
         });
     }
 
-    /// A gated unit whose gate or up LoRA changes: what both make, and what is added to them, then their product.
-    pub(super) fn glu_with_lora(&mut self, step: &Step, op: &Glu) {
+    /// A gated unit by itself, or with LoRA: what gate and up make, and what is added to them, then their product.
+    pub(super) fn glu_step(&mut self, step: &Step, op: &Glu) {
         let makers: Vec<Op> = step.gate_up.iter().map(|made| made.op.clone()).collect();
         match &makers[..] {
+            [] => self.plain_glu(step, op),
             [Op::Experts(experts)] => self.experts_glu_with_lora(step, op, experts),
             _ => self.linear_glu_with_lora(step, op),
         }
@@ -112,7 +106,7 @@ impl Emitter<'_> {
                 );
             }
         }
-        self.glu(op, [both, delta], Emitter::output(step));
+        self.alternating_glu(op, both, Some(delta), Emitter::output(step));
     }
 
     /// The number of A, the factor, and the number of the changed tensor among the matrix's own.
@@ -145,7 +139,7 @@ impl Emitter<'_> {
                 ..product
             },
         );
-        self.glu(op, [both, delta], Emitter::output(step));
+        self.alternating_glu(op, both, Some(delta), Emitter::output(step));
     }
 
     /// Adds to what `product` stored; the changed tensors lie side by side in an expert's row of y.
@@ -177,25 +171,5 @@ impl Emitter<'_> {
             };
             self.expert_product(op, &up);
         }
-    }
-
-    /// The gated unit of gate and up that alternate, with what is added to all gates and then to all ups.
-    fn glu(&mut self, op: &Glu, [x, delta]: [Tensor; 2], y: Tensor) {
-        let params = glu::Params {
-            cols: op.cols,
-            each: op.groups,
-            x_stride: padded(2 * op.cols),
-            y_stride: padded(op.cols),
-        };
-        let gates = act(op.activation).part();
-        let shader = self.lowering.shader(&glu::GLU, &[gates], &[]);
-        let binds = vec![
-            ("x", Binding::Tensor(x)),
-            ("delta", Binding::Tensor(delta)),
-            ("y", Binding::Tensor(y)),
-        ];
-        let flow = self.flow(x, y);
-        let params = bytes_of_params(&params);
-        self.dispatch(shader, ("gate and up", flow), binds, params, op.cols);
     }
 }

@@ -3,6 +3,7 @@
 mod attention;
 mod delta_net;
 mod experts;
+mod glu;
 mod integer;
 mod linear;
 mod lora;
@@ -60,7 +61,8 @@ impl<'a> Emitter<'a> {
             Op::Norm(norm) => self.norm(step, norm),
             Op::Linear(linear) => self.linear_step(step, linear),
             Op::Activate(activate) => self.pointwise(activate.x, None, Some(activate.activation)),
-            Op::Glu(glu) => self.glu_with_lora(step, glu),
+            Op::Scale(scale) => self.scale_columns(scale),
+            Op::Glu(glu) => self.glu_step(step, glu),
             Op::Rope(rope) => self.rope(step, rope),
             Op::StoreKv(store) => self.store_kv(store),
             Op::Attend(attend) => self.attend(step, attend),

@@ -8,7 +8,7 @@ use lantern_kernels::{
 
 use super::Emitter;
 use crate::{
-    graph::{Activation, Embed, Groups, Lookup, Norm, NormKind, RowCount, Tensor, VectorId},
+    graph::{Activation, Embed, Groups, Lookup, Norm, NormKind, RowCount, Scale, Tensor, VectorId},
     plan::{
         dispatch::Binding,
         step::{Epilogue, Step},
@@ -130,6 +130,13 @@ impl Emitter<'_> {
         self.value_by_value(y, None, ActivationPart::Scale, &params);
     }
 
+    /// Every column of a tensor times its factor, in place.
+    pub(super) fn scale_columns(&mut self, op: &Scale) {
+        let params = self.pointwise_params(op.x, 0.0);
+        let shift = (Shift::Factor, Some(op.factor));
+        self.shifted(op.x, shift, ActivationPart::None, &params);
+    }
+
     fn pointwise_params(&self, y: Tensor, factor: f32) -> pointwise::Params {
         pointwise::Params {
             cols: self.cols(y),
@@ -146,14 +153,24 @@ impl Emitter<'_> {
         activation: ActivationPart,
         params: &pointwise::Params,
     ) {
-        let cols = params.cols;
-        let mut binds = vec![("y", Binding::Tensor(y))];
-        binds.extend(bias.map(|bias| ("bias", Binding::Vector(bias))));
         let shift = if bias.is_some() {
             Shift::Bias
         } else {
             Shift::None
         };
+        self.shifted(y, (shift, bias), activation, params);
+    }
+
+    fn shifted(
+        &mut self,
+        y: Tensor,
+        (shift, bias): (Shift, Option<VectorId>),
+        activation: ActivationPart,
+        params: &pointwise::Params,
+    ) {
+        let cols = params.cols;
+        let mut binds = vec![("y", Binding::Tensor(y))];
+        binds.extend(bias.map(|bias| ("bias", Binding::Vector(bias))));
         let name = bias.map(|bias| self.lowering.layout.vectors[bias].name());
         let what = format!("{} ({cols})", name.unwrap_or_default());
         let parts = [shift.part(), activation.part()];

@@ -1,0 +1,118 @@
+//! Layers of each kind: those with a window, without rotation, with a recurrent state, without keys of their own.
+
+use crate::{
+    Error, Result,
+    file::Value,
+    model::{
+        families::{Family, Recurrent, Unrotated, Windows},
+        keys::Keys,
+    },
+};
+
+/// Flags of layers that are all set but every so many of them.
+fn all_but(interval: u32, layers: u32) -> Vec<bool> {
+    (1..=layers)
+        .map(|number| interval == 0 || !number.is_multiple_of(interval))
+        .collect()
+}
+
+/// Layers whose queries and keys are rotated: as the file lists them, or as the family has them.
+pub(super) fn rotated_layers(
+    keys: &Keys,
+    family: &Family,
+    windows: &[Option<u32>],
+) -> Result<Vec<bool>> {
+    let layers = windows.len();
+    if keys.file.tensor("position_embd.weight").is_some() {
+        return Ok(vec![false; layers]);
+    }
+    let listed = keys.flags("lantern.rotated_layers", layers as u32)?;
+    Ok(listed.unwrap_or_else(|| match family.unrotated {
+        Unrotated::None => vec![true; layers],
+        Unrotated::Every(interval) => all_but(interval, layers as u32),
+        Unrotated::WithoutWindow => {
+            let none = windows.iter().all(Option::is_none);
+            windows.iter().map(|w| none || w.is_some()).collect()
+        }
+    }))
+}
+
+/// Layers that have keys and values of their own: all, or all but the last.
+pub(super) fn layers_with_keys(keys: &Keys, family: &Family, layers: u32) -> Result<u32> {
+    if !family.shared_keys {
+        return Ok(layers);
+    }
+    let shared = keys.optional("attention.shared_kv_layers")?.unwrap_or(0);
+    // One layer of each kind must have some.
+    let own = layers
+        .checked_sub(shared)
+        .filter(|&own| shared == 0 || own > 1);
+    own.ok_or_else(|| {
+        Error::bad_file(format!(
+            "metadata {} is {shared}, and there are {layers} layers",
+            keys.key("attention.shared_kv_layers")
+        ))
+    })
+}
+
+/// The last layer that has a window, or has none, of those with keys of their own.
+pub(super) fn shared_layer(windows: &[Option<u32>], local: bool) -> Option<u32> {
+    let found = windows.iter().rposition(|window| window.is_some() == local);
+    found.map(|layer| layer as u32)
+}
+
+/// The window of each layer: as the file lists or counts those that have it, or as the family has them. Only families that
+/// have windows are asked for GGUF's keys: llama.cpp does not read them in the others.
+pub(super) fn windows(keys: &Keys, family: &Family, layers: u32) -> Result<Vec<Option<u32>>> {
+    let listed = keys.flags("lantern.windowed_layers", layers)?;
+    let none = || vec![None; layers as usize];
+    if listed.is_none() && family.windows == Windows::None {
+        return Ok(none());
+    }
+    let window = keys.optional("attention.sliding_window")?;
+    let Some(window) = window.or(family.window) else {
+        return Ok(none());
+    };
+    let windowed = match listed {
+        Some(listed) => listed,
+        None => windowed_layers(keys, family, layers)?,
+    };
+    let of = |has_window: bool| has_window.then_some(window);
+    Ok(windowed.into_iter().map(of).collect())
+}
+
+fn windowed_layers(keys: &Keys, family: &Family, layers: u32) -> Result<Vec<bool>> {
+    let (first, usual) = match family.windows {
+        Windows::None => return Ok(vec![false; layers as usize]),
+        Windows::All => return Ok(vec![true; layers as usize]),
+        Windows::AllBut(interval) => (1, interval),
+        Windows::AllButFrom0(interval) => (0, interval),
+    };
+    let key = keys.key("attention.sliding_window_pattern");
+    if let Some(Value::Integers(_)) = keys.metadata().get(&key) {
+        return Ok(keys.flags(&key, layers)?.unwrap_or_default());
+    }
+    let interval = keys.metadata().u32(&key)?.unwrap_or(usual);
+    let numbers = first..first + layers;
+    Ok(numbers
+        .map(|n| interval == 0 || !n.is_multiple_of(interval))
+        .collect())
+}
+
+/// Layers with a recurrent state: as the file lists them, or all but every so many, or those without key heads.
+pub(super) fn recurrent_layers(
+    keys: &Keys,
+    family: &Family,
+    kv_heads: &[u32],
+) -> Result<Vec<bool>> {
+    let layers = kv_heads.len() as u32;
+    if family.recurrent != Recurrent::DeltaNet {
+        return Ok(kv_heads.iter().map(|&heads| heads == 0).collect());
+    }
+    let key = keys.key("attention.recurrent_layers");
+    if let Some(listed) = keys.flags(&key, layers)? {
+        return Ok(listed);
+    }
+    let interval = keys.optional("full_attention_interval")?.unwrap_or(4);
+    Ok(all_but(interval, layers))
+}
