@@ -128,7 +128,7 @@ fn cache(call: &mut Call, name: &str) -> Vec<f32> {
 pub const EIGHT: u32 = 8;
 
 /// Partial attention of a head to some positions: `acc` (head_dim) sums values times exp(score - m), `l` those exponentials,
-/// and `m` is the largest score.
+/// and `m` is the largest score; a sink is one of the scores.
 pub(crate) struct PartialAttention {
     pub acc: Vec<f64>,
     pub m: f64,
@@ -136,11 +136,12 @@ pub(crate) struct PartialAttention {
 }
 
 /// Attention of row `row` to `positions` of its sequence, for every query head, from queries in `qkv` (tokens, q_stride) and
-/// `keys`, `values` (kv_heads, head_cells, head_dim).
+/// `keys`, `values` (kv_heads, head_cells, head_dim). `first`: whether these are its first positions, with which a sink counts.
 pub(crate) fn partial_attention(
     call: &mut Call,
     row: usize,
     positions: Range<usize>,
+    first: bool,
 ) -> Vec<PartialAttention> {
     let p: Params = call.params();
     let head = call.constant("HEAD_DIM") as usize;
@@ -151,7 +152,8 @@ pub(crate) fn partial_attention(
     );
     let group = call.constant("GROUP") as usize;
     let kv_heads = p.kv_heads as usize;
-    let capped = Scores::of(&call.parts) == Some(Scores::Capped);
+    let scoring = Scores::of(&call.parts).expect("a part for scores");
+    let sinks = (scoring == Scores::Sinks && first).then(|| call.floats("sinks"));
     let cells = CellIndex::new(call, p.cells, p.head_cells);
     let sequence = call.rows()[row].sequence;
     let of_head = |h: usize| {
@@ -161,17 +163,17 @@ pub(crate) fn partial_attention(
             let products = q.iter().zip(k).map(|(&q, &k)| f64::from(q) * f64::from(k));
             let score = products.sum::<f64>() * f64::from(p.scale);
             let cap = f64::from(p.cap);
-            if capped {
-                cap * (score / cap).tanh()
-            } else {
-                score
+            match scoring {
+                Scores::Capped => cap * (score / cap).tanh(),
+                Scores::Plain | Scores::Sinks => score,
             }
         };
         let scores: Vec<f64> = positions
             .clone()
             .map(|i| dot(&keys[at(i)..][..head]))
             .collect();
-        let m = scores.iter().copied().fold(f64::MIN, f64::max);
+        let sink = sinks.as_ref().map(|sinks| f64::from(sinks[h]));
+        let m = scores.iter().copied().chain(sink).fold(f64::MIN, f64::max);
         let weights: Vec<f64> = scores.iter().map(|s| (s - m).exp()).collect();
         let sum = |d: usize| {
             let pairs = positions.clone().zip(&weights);
@@ -180,7 +182,7 @@ pub(crate) fn partial_attention(
         PartialAttention {
             acc: (0..head).map(sum).collect(),
             m,
-            l: weights.iter().sum(),
+            l: weights.iter().sum::<f64>() + sink.map_or(0.0, |sink| (sink - m).exp()),
         }
     };
     (0..group * kv_heads).map(of_head).collect()
@@ -214,7 +216,7 @@ pub(crate) fn reference(call: &mut Call) {
     let head = call.constant("HEAD_DIM") as usize;
     for token in 0..call.rows().len() {
         let positions = seen(call, token);
-        let found = partial_attention(call, token, positions);
+        let found = partial_attention(call, token, positions, true);
         let y = &mut call.floats_mut("y")[token * p.y_stride as usize..];
         for (PartialAttention { acc, l, .. }, y) in found.iter().zip(y.chunks_exact_mut(head)) {
             y.iter_mut()
@@ -233,7 +235,8 @@ fn split_reference(call: &mut Call) {
     let all: Vec<_> = (0..splits)
         .map(|split| {
             let range = (start + split * step).min(count)..(start + (split + 1) * step).min(count);
-            partial_attention(call, 0, range.start as usize..range.end as usize)
+            let range = range.start as usize..range.end as usize;
+            partial_attention(call, 0, range, split == 0)
         })
         .collect();
     let y = call.floats_mut("y");

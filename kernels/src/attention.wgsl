@@ -25,15 +25,18 @@ fn main(at: Invocation, wg: Workgroup) {
     let head = wg.id.x * HEADS;                     // the first of this workgroup
     let q = token * params.q_stride / 4u + head * QUARTER;
     let sequence = rows.row[token].sequence;
-    let first = seen_begin(rows.row[token].position);
-    let past = seen_end(token);
-    let end = split_start(first, past, wg.id.z + 1u);
-    let begin = split_start(first, past, wg.id.z);
+    let seen = vec2u(seen_begin(rows.row[token].position), seen_end(token));
+    let end = split_start(seen.x, seen.y, wg.id.z + 1u);
+    let begin = split_start(seen.x, seen.y, wg.id.z);
 
     var m = array<f32, HEADS>();
     var l = array<f32, HEADS>();
     var acc = array<array<vec4f, PER_LANE>, HEADS>();
-    for (var h = 0u; h < HEADS; h++) { m[h] = MIN; }
+    for (var h = 0u; h < HEADS; h++) {
+        let first = first_ml(head + h, wg.id.z);
+        m[h] = first.x;
+        l[h] = first.y;
+    }
     for (var start = begin; start < end; start += WORKGROUP_SIZE) {
         let place = cell(sequence, min(start + at.lane, end - 1u));
         let there = start + at.lane < end;

@@ -110,21 +110,28 @@ pub(crate) fn cases_with(heads: HeadDims) -> Cases {
         whole && wanted && blocks
     };
     let shapes = Cache::ALL.iter().flat_map(move |&cache| {
-        let suiting = SHAPES.into_iter().filter(move |s| suits(cache, s.0, s.3));
-        suiting.map(move |shape| (cache, shape))
+        let numbered = SHAPES.into_iter().enumerate();
+        let suiting = numbered.filter(move |(_, s)| suits(cache, s.0, s.3));
+        suiting.map(move |(number, shape)| (cache, number, shape))
     });
     let (mut random, mut of_special) = (Random::new(6), Random::new(17));
-    Box::new(shapes.flat_map(move |(cache, shape)| {
+    Box::new(shapes.flat_map(move |(cache, number, shape)| {
         let blocks = cache.block_words().is_some();
         let mut cases = Vec::new();
         let scale = 1.0 / (shape.0 as f32).sqrt();
         let (case, params) = case_of(cache, shape, scale, &mut random);
-        // All but the long ones with a window and soft-capping too, and without a mask.
+        // All but the long ones with a window too, and without a mask; with sinks and soft-capping by turns.
         if shape.3 <= 100 {
             if !blocks {
-                cases.push(capped_window(&case, params, shape, &mut of_special));
+                let scores = [Scores::Sinks, Scores::Capped][number % 2];
+                let mut windowed = in_ring(&case, params, shape, &mut of_special);
+                score(&mut windowed, scores, &mut of_special);
+                cases.push(windowed);
             }
-            cases.push(unmasked(&case));
+            let mut unmasked = unmasked(&case);
+            let scores = [Scores::Plain, Scores::Sinks][number % 2];
+            score(&mut unmasked, scores, &mut of_special);
+            cases.push(unmasked);
         }
         // Scores of blocks are as large as they are, however keys are kept.
         let large = (shape.3 >= 100 && !blocks).then(|| with_large_scores(&case, params));
@@ -203,8 +210,8 @@ fn largest_score(case: &Case) -> f32 {
     m.fold(f32::MIN, f32::max)
 }
 
-/// The case with soft-capping and a window, and keys and values in a ring.
-fn capped_window(
+/// The case with a window, and keys and values in a ring.
+fn in_ring(
     case: &Case,
     params: Params,
     (head, _, kv_heads, _, tokens): Shape,
@@ -218,13 +225,24 @@ fn capped_window(
     };
     let count = cells * kv_heads * head;
     let mut case = case.clone();
-    case.name.push_str(", capped, window");
-    (case.parts[1], case.parts[2]) = (Scores::Capped.part(), Mask::Window.part());
+    case.name.push_str(", window");
+    case.parts[2] = Mask::Window.part();
     case.params = bytes_of_params(params);
     for i in [1, 2] {
         case.buffers[i].1 = random_cache(random, cache_of(&case), count);
     }
     case
+}
+
+/// Makes the scores of a case these, with sinks below and above all others.
+fn score(case: &mut Case, scores: Scores, random: &mut Random) {
+    case.parts[1] = scores.part();
+    case.name = format!("{} {}", case.name, scores.part().name);
+    if scores == Scores::Sinks {
+        let heads = case.units * case.consts[2].1;
+        let sinks = (0..heads).map(|_| 8.0 * random.float()).collect::<Vec<_>>();
+        case.buffers.push(("sinks", words(&sinks)));
+    }
 }
 
 /// The case with positions after a row's own seen too.

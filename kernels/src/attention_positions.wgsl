@@ -24,17 +24,18 @@ fn main(at: Invocation, wg: Workgroup) {
     let head = wg.id.x * HEADS;                                // the first of this workgroup
     let kv = head / GROUP * params.head_cells * EIGHTH;        // where it begins in the cache
     let sequence = rows.row[token].sequence;
-    let first = seen_begin(rows.row[token].position);
-    let past = seen_end(token);
-    let end = split_start(first, past, wg.id.z + 1u);
-    let begin = split_start(first, past, wg.id.z);
+    let seen = vec2u(seen_begin(rows.row[token].position), seen_end(token));
+    let end = split_start(seen.x, seen.y, wg.id.z + 1u);
+    let begin = split_start(seen.x, seen.y, wg.id.z);
 
     var q = array<array<Eight, STEPS>, HEADS>();
     var acc = array<array<Eight, STEPS>, HEADS>();
     var m = array<f32, HEADS>();
     var l = array<f32, HEADS>();
     for (var h = 0u; h < HEADS; h++) {
-        m[h] = MIN;
+        let first = first_ml(head + h, wg.id.z);
+        m[h] = first.x;
+        l[h] = select(0.0, first.y, at.lane == 0u); // the lanes' are summed at the end
         for (var s = 0u; s < STEPS; s++) {
             let eight = s * WORKGROUP_SIZE + at.lane;
             let from_four = token * params.q_stride / 4u + (head + h) * EIGHTH * 2u + min(eight, EIGHTH - 1u) * 2u;

@@ -44,8 +44,9 @@ fn main(@builtin(workgroup_id) wg: vec3u, @builtin(local_invocation_index) lane:
     let own_begin = vec2u(seen_begin(rows.row[one.token].position), seen_begin(rows.row[two.token].position));
     let own_end = vec2u(seen_end(one.token), seen_end(two.token));
 
-    var m = vec2f(MIN);
-    var l = vec2f(0.0);
+    let first = vec4f(first_ml(one.head, 0u), first_ml(two.head, 0u));
+    var m = first.xz;
+    var l = first.yw;
     var acc = array<vec4f, CHUNKS>();   // of the first row
     var other = array<vec4f, CHUNKS>(); // of the second
     for (var start = begin; start < end; start += KEYS) {

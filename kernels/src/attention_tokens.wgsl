@@ -34,7 +34,9 @@ fn main(at: Invocation, wg: Workgroup) {
     var m = array<f32, HEADS>();
     var l = array<f32, HEADS>();
     for (var h = 0u; h < HEADS; h++) {
-        m[h] = MIN;
+        let first = first_ml(head + h, 0u);
+        m[h] = first.x;
+        l[h] = first.y;
         let from_four = token * params.q_stride / 4u + (head + h) * QUARTER;
         for (var i = 0u; i < QUARTER; i++) { q[h][i] = qkv[from_four + i] * params.scale; }
     }

@@ -13,7 +13,7 @@ mod text;
 pub use moe::{Combine, Experts, Gating, Route, Routing};
 pub use op::{
     Activate, Activation, Add, Attend, Embed, Gate, GateUp, Glu, Groups, Linear, Lookup, Mask,
-    Norm, NormKind, NormedGate, Op, Rope, RopeStyle, Scale, StoreKv, Which, Xielu,
+    Norm, NormKind, NormedGate, Op, Rope, RopeStyle, Scale, Scores, StoreKv, Which, Xielu,
 };
 pub use recurrent::{Conv, ConvForm, DeltaNet, KeyHeads};
 pub use state::{

@@ -317,7 +317,18 @@ pub enum Mask {
     None,
 }
 
-/// y = softmax(softcap(scale · q Kᵀ)) V, head by head.
+/// Treatment of scores before softmax.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Scores {
+    /// Nothing.
+    Plain,
+    /// cap · tanh(score / cap) (Gemma 2 report, section 2).
+    Softcap(f32),
+    /// A learned score of each head beside those of positions, which has no value (gpt-oss model card, section 2.2): (heads).
+    Sinks(VectorId),
+}
+
+/// y = softmax(scores(scale · q Kᵀ)) V, head by head.
 #[derive(Debug, Clone)]
 pub struct Attend {
     /// Queries in its first heads · head_dim columns.
@@ -334,8 +345,8 @@ pub struct Attend {
     pub values: StateId,
     /// A factor on scores.
     pub scale: f32,
-    /// Softcap of scores; none: they are not capped.
-    pub softcap: Option<f32>,
+    /// Treatment of scores.
+    pub scores: Scores,
     /// Which positions are read.
     pub mask: Mask,
 }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{Graph, RowCount, Tensor};
+use super::{Attend, Graph, Mask, Op, RowCount, Scores, Tensor};
 
 impl Graph {
     /// The word for a tensor, with its number, since several may share a word.
@@ -11,7 +11,24 @@ impl Graph {
     }
 }
 
-/// One line an op: block, output with its shape, name, inputs.
+/// Heads, which positions they attend to, and what becomes of scores.
+impl fmt::Display for Attend {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} heads of {}", self.heads, self.head_dim)?;
+        match self.mask {
+            Mask::Causal => {}
+            Mask::Window(window) => write!(f, ", window {window}")?,
+            Mask::None => write!(f, ", all positions")?,
+        }
+        match self.scores {
+            Scores::Plain => Ok(()),
+            Scores::Softcap(cap) => write!(f, ", softcap {cap}"),
+            Scores::Sinks(_) => write!(f, ", sinks"),
+        }
+    }
+}
+
+/// One line an op: block, output with its shape, name, inputs, and what attention does with them.
 impl fmt::Display for Graph {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for node in &self.nodes {
@@ -32,12 +49,12 @@ impl fmt::Display for Graph {
                 .into_iter()
                 .map(|tensor| self.tensor_name(tensor))
                 .collect();
-            writeln!(
-                f,
-                "{layer:<7} {made:<28} = {}({})",
-                node.op.name(),
-                reads.join(", ")
-            )?;
+            let (name, reads) = (node.op.name(), reads.join(", "));
+            write!(f, "{layer:<7} {made:<28} = {name}({reads})")?;
+            if let Op::Attend(attend) = &node.op {
+                write!(f, ": {attend}")?;
+            }
+            writeln!(f)?;
         }
         for (number, state) in self.states.iter().enumerate() {
             writeln!(

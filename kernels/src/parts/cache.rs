@@ -208,31 +208,52 @@ static MASK_NONE: Part = Part {
     ..Part::new("unmasked", include_str!("mask.wgsl"))
 };
 
-/// Treatment of a score.
+/// Treatment of a score, and where the running maximum and sum of softmax begin.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Scores {
     /// Nothing.
     Plain,
     /// Soft-capping; the shader's parameter `cap` is the cap.
     Capped,
+    /// A learned score of each head that has no value: it counts in the sum alone.
+    Sinks,
 }
 
 socket! { Scores, "scores":
     Plain => SCORES_PLAIN,
     Capped => SCORES_CAPPED,
+    Sinks => SCORES_SINKS,
 }
 
-static SCORES_PLAIN: Part = Part::new(
+static SCORES_PLAIN: Part = part(
     "",
     "
 fn scored(v: f32) -> f32 { return v; }
 ",
+    &[&NO_SINKS],
 );
 // Soft-capping (Gemma 2 report, section 2). Past 15 tanh is 1, and some drivers overflow.
-static SCORES_CAPPED: Part = Part::new(
+static SCORES_CAPPED: Part = part(
     "capped",
     "
 fn scored(v: f32) -> f32 { return params.cap * tanh(clamp(v / params.cap, -15.0, 15.0)); }
+",
+    &[&NO_SINKS],
+);
+// Attention sinks (gpt-oss model card, section 2.2). One share of the positions begins with the sink, so that it counts once.
+static SCORES_SINKS: Part = Part::new(
+    "sinks",
+    "
+@group(0) @binding(6) var<storage, read> sinks: array<f32>; // (heads)
+fn scored(v: f32) -> f32 { return v; }
+fn first_ml(head: u32, split: u32) -> vec2f { return select(vec2f(MIN, 0.0), vec2f(sinks[head], 1.0), split == 0u); }
+",
+);
+/// Softmax before any position: its maximum and its sum.
+static NO_SINKS: Part = Part::new(
+    "",
+    "
+fn first_ml(head: u32, split: u32) -> vec2f { return vec2f(MIN, 0.0); }
 ",
 );
 

@@ -5,7 +5,7 @@ use crate::{
     Error, Result, Unsupported,
     graph::{
         Activation, Attend, Columns, Gate, Graph, Groups, Mask, Norm, NormKind, Rope, RopeStyle,
-        StateKind, StateSpec, StoreKv, Tensor, TensorSpec, VectorId,
+        Scores, StateKind, StateSpec, StoreKv, Tensor, TensorSpec, VectorId,
     },
     model::{
         config::AttentionConfig,
@@ -40,7 +40,7 @@ pub struct Attention {
     sub_norm: Option<VectorId>,
     /// From the heads to the residual stream.
     output: Affine,
-    softcap: Option<f32>,
+    scores: Scores,
 }
 
 /// Gates on a row of what attention finds.
@@ -90,7 +90,10 @@ impl Attention {
             sub_norm: finder
                 .vector_if_there(&format!("blk.{index}.attn_sub_norm.weight"), q_dim)?,
             output: finder.affine(&format!("blk.{index}.attn_output"), q_dim, config.dim)?,
-            softcap: config.scales.score_softcap,
+            scores: config
+                .scales
+                .score_softcap
+                .map_or(Scores::Plain, Scores::Softcap),
         })
     }
 
@@ -138,7 +141,7 @@ impl Attention {
             keys,
             values,
             scale: sizes.scale,
-            softcap: self.softcap,
+            scores: self.scores,
             mask: sizes.window.map_or(Mask::Causal, Mask::Window),
         };
         let att = g.push(attend, TensorSpec::per_row("att", q_dim));

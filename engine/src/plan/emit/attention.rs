@@ -3,7 +3,9 @@
 use lantern_kernels::{
     Kernel, attention, attention_combine, attention_positions, attention_tiles, attention_tokens,
     bytes_of_params,
-    parts::{Cache, Ending, HeadNorm, Mask as MaskPart, RopeStyle as RopePart, Scores},
+    parts::{
+        Cache, Ending, HeadNorm, Mask as MaskPart, RopeStyle as RopePart, Scores as ScoresPart,
+    },
     rope,
     store::{self, BLOCK},
 };
@@ -11,7 +13,8 @@ use lantern_kernels::{
 use super::Emitter;
 use crate::{
     graph::{
-        Attend, Columns, Mask, Rope, RopeStyle, StateId, StateKind, StoreKv, Tensor, TensorSpec,
+        Attend, Columns, Mask, Rope, RopeStyle, Scores, StateId, StateKind, StoreKv, Tensor,
+        TensorSpec,
     },
     model::options::CacheType,
     plan::{
@@ -51,11 +54,20 @@ fn mask_part(mask: Mask) -> MaskPart {
     }
 }
 
-/// The scores of the kernels: capped, or not.
-fn scores(softcap: Option<f32>) -> Scores {
-    match softcap {
-        Some(_) => Scores::Capped,
-        None => Scores::Plain,
+/// Positions that a row attends to at most; none: all.
+fn window(mask: Mask) -> Option<u32> {
+    match mask {
+        Mask::Window(window) => Some(window),
+        Mask::Causal | Mask::None => None,
+    }
+}
+
+/// The scores of the kernels.
+fn scores_part(scores: Scores) -> ScoresPart {
+    match scores {
+        Scores::Plain => ScoresPart::Plain,
+        Scores::Softcap(_) => ScoresPart::Capped,
+        Scores::Sinks(_) => ScoresPart::Sinks,
     }
 }
 
@@ -275,33 +287,48 @@ impl Emitter<'_> {
         best.map_or(&attention::ATTENTION, |(kernel, _)| kernel)
     }
 
-    pub(super) fn attend(&mut self, step: &Step, op: &Attend) {
-        let output = Emitter::output(step);
-        let lowering = self.lowering;
-        let (group, cells) = (op.heads / op.kv_heads, self.cells(op.keys));
-        let heads = attention::heads_together(op.head_dim, group);
-        let params = attention::Params {
+    fn attention_params(&self, op: &Attend, output: Tensor) -> attention::Params {
+        let cells = self.cells(op.keys);
+        attention::Params {
             kv_heads: op.kv_heads,
             q_stride: self.stride(op.q),
             y_stride: self.stride(output),
             scale: op.scale,
-            cap: op.softcap.unwrap_or(0.0),
+            cap: match op.scores {
+                Scores::Softcap(cap) => cap,
+                Scores::Plain | Scores::Sinks(_) => 0.0,
+            },
             window: cells.window,
             cells: cells.count,
-            head_cells: cells.count * lowering.sequences,
-        };
-        let window = match op.mask {
-            Mask::Window(window) => Some(window),
-            Mask::Causal | Mask::None => None,
-        };
+            head_cells: cells.count * self.lowering.sequences,
+        }
+    }
+
+    /// Least work of attention for each position.
+    fn attention_cost(&self, op: &Attend) -> Cost {
+        let cell = self.graph.states[op.keys.0].position_bytes();
+        Cost {
+            position_bytes: 2 * cell,
+            position_operations: 4 * u64::from(op.heads * op.head_dim),
+            window: window(op.mask),
+            ..Cost::default()
+        }
+    }
+
+    pub(super) fn attend(&mut self, step: &Step, op: &Attend) {
+        let output = Emitter::output(step);
+        let lowering = self.lowering;
+        let group = op.heads / op.kv_heads;
+        let heads = attention::heads_together(op.head_dim, group);
+        let params = self.attention_params(op, output);
         let split = lowering.width == Width::DecodeLong
             && lowering.splits()
-            && window.is_none_or(|window| window >= LONG);
+            && window(op.mask).is_none_or(|window| window >= LONG);
         let kernel = self.attention_kernel(op);
         let ending = if split { Ending::Split } else { Ending::Whole };
         let mut parts = vec![
             self.cache().part(),
-            scores(op.softcap).part(),
+            scores_part(op.scores).part(),
             mask_part(op.mask).part(),
         ];
         if kernel.sockets.contains(&Ending::SOCKET) {
@@ -314,29 +341,25 @@ impl Emitter<'_> {
         } else {
             output
         };
-        let binds = vec![
+        let mut binds = vec![
             ("qkv", Binding::Tensor(op.q)),
             ("keys", Binding::State(op.keys)),
             ("values", Binding::State(op.values)),
             ("y", Binding::Tensor(y)),
         ];
+        if let Scores::Sinks(sinks) = op.scores {
+            binds.push(("sinks", Binding::Vector(sinks)));
+        }
         let mut consts = vec![("HEAD_DIM", op.head_dim), ("GROUP", group)];
         let tiles = kernel.name == attention_tiles::ATTENTION_TILES.name;
         consts.extend((!tiles).then_some(("HEADS", heads)));
         consts.extend(split.then_some(("KV_SPLITS", splits)));
         let shader = lowering.shader(kernel, &parts, &consts);
-        let what = format!("{} heads of {}", op.heads, op.head_dim);
-        let cell = self.graph.states[op.keys.0].position_bytes();
-        let cost = Cost {
-            position_bytes: 2 * cell,
-            position_operations: 4 * u64::from(op.heads * op.head_dim),
-            window,
-            ..Cost::default()
-        };
         let flow = self.flow(op.q, y);
         let units = if tiles { op.kv_heads } else { op.heads / heads };
         let params = bytes_of_params(&params);
-        self.dispatch(shader, (&what, flow), binds, params, units)
+        let cost = self.attention_cost(op);
+        self.dispatch(shader, (&op.to_string(), flow), binds, params, units)
             .cost = cost;
         if split {
             self.attention_combine(op, splits, y, output);
