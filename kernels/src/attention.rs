@@ -8,8 +8,8 @@ use std::ops::Range;
 use crate::{
     Call, Kernel, Shader, Variant,
     attention_cases::{HEAD_DIMS, cases_of},
-    call::CellIndex,
-    parts::{Cache, Ending, Mask, REDUCE_SUBGROUP, REDUCE_WORKGROUP, ROWS, SUBGROUP, Scores},
+    call::{CellIndex, Row},
+    parts::{Cache, Cells, Ending, REDUCE_SUBGROUP, REDUCE_WORKGROUP, SEEN, SUBGROUP, Scores},
     store::decode,
     tolerance,
 };
@@ -19,8 +19,8 @@ use crate::{
 pub static ATTENTION: Kernel = Kernel {
     name: "attention",
     source: include_str!("attention.wgsl"),
-    uses: &[&ROWS],
-    sockets: &[Cache::SOCKET, Scores::SOCKET, Mask::SOCKET, Ending::SOCKET],
+    uses: &[&SEEN],
+    sockets: &[Cache::SOCKET, Scores::SOCKET, Cells::SOCKET, Ending::SOCKET],
     variants: &[
         Variant {
             name: "subgroup8",
@@ -84,12 +84,113 @@ crate::params! {
         scale: f32,
         /// Cap on the scores, for `Scores::Capped`.
         cap: f32,
-        /// Positions that a token attends to, for `Mask::Window`.
-        window: u32,
+        /// Positions before its own that a token attends to; see [`Mask`].
+        behind: u32,
+        /// Positions after its own that it attends to, as far as the pass has them.
+        ahead: u32,
+        /// None is before the last multiple of this.
+        chunk: u32,
         /// Cells of a sequence in a head's cache; the length of its ring, where it has one.
         cells: u32,
         /// Cells from a head to the next: sequences × cells.
         head_cells: u32,
+    }
+}
+
+/// Positions that a token attends to: `behind` before its own and `ahead` after it, but none before the last multiple of
+/// `chunk`, and none after the last that the pass has of its sequence.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Mask {
+    /// See [`Mask`].
+    pub behind: u32,
+    /// See [`Mask`].
+    pub ahead: u32,
+    /// See [`Mask`].
+    pub chunk: u32,
+}
+
+impl Default for Mask {
+    fn default() -> Mask {
+        Mask::CAUSAL
+    }
+}
+
+impl Mask {
+    /// All positions up to its own.
+    pub const CAUSAL: Mask = Mask {
+        behind: u32::MAX,
+        ahead: 0,
+        chunk: u32::MAX,
+    };
+
+    /// All positions.
+    pub const NONE: Mask = Mask {
+        ahead: u32::MAX,
+        ..Mask::CAUSAL
+    };
+
+    /// The last `window` positions up to its own.
+    pub const fn window(window: u32) -> Mask {
+        Mask {
+            behind: window.saturating_sub(1),
+            ..Mask::CAUSAL
+        }
+    }
+
+    /// Positions from the last multiple of `chunk` up to its own.
+    pub const fn chunked(chunk: u32) -> Mask {
+        Mask {
+            chunk,
+            ..Mask::CAUSAL
+        }
+    }
+
+    /// Positions that are at most half of `window` away.
+    pub const fn symmetric(window: u32) -> Mask {
+        Mask {
+            behind: window / 2,
+            ahead: window / 2,
+            ..Mask::CAUSAL
+        }
+    }
+
+    /// How many positions a token attends to at most.
+    pub fn positions_max(self) -> u32 {
+        let behind = self.behind.min(self.chunk - 1);
+        behind.saturating_add(self.ahead).saturating_add(1)
+    }
+
+    /// Those that a token at `position` attends to of a sequence that has `end`.
+    pub fn seen(self, position: u32, end: u32) -> Range<u32> {
+        let begin = position - self.behind.min(position % self.chunk);
+        begin..position + self.ahead.min(end - 1 - position) + 1
+    }
+}
+
+impl Params {
+    /// The parameters with another mask.
+    #[must_use]
+    pub fn masked(self, mask: Mask) -> Params {
+        let Mask {
+            behind,
+            ahead,
+            chunk,
+        } = mask;
+        Params {
+            behind,
+            ahead,
+            chunk,
+            ..self
+        }
+    }
+
+    /// Positions that a token attends to.
+    pub fn mask(&self) -> Mask {
+        Mask {
+            behind: self.behind,
+            ahead: self.ahead,
+            chunk: self.chunk,
+        }
     }
 }
 
@@ -190,19 +291,17 @@ pub(crate) fn partial_attention(
 
 /// The positions of its sequence that row `row` sees.
 fn seen(call: &mut Call, row: usize) -> Range<usize> {
-    let rows = call.rows();
-    let count = rows[row].position as usize + 1;
-    match Mask::of(&call.parts).expect("a part that masks") {
-        Mask::Causal => 0..count,
-        Mask::Window => count.saturating_sub(call.params::<Params>().window as usize)..count,
-        Mask::None => {
-            let own = rows
-                .iter()
-                .filter(|other| other.sequence == rows[row].sequence);
-            let ends = own.map(|other| other.position as usize + 1);
-            0..ends.max().unwrap_or(0)
-        }
-    }
+    let mask = call.params::<Params>().mask();
+    let (
+        rows,
+        Row {
+            position, sequence, ..
+        },
+    ) = (call.rows(), call.rows()[row]);
+    let own = rows.iter().filter(|other| other.sequence == sequence);
+    let end = own.map(|other| other.position + 1).max();
+    let seen = mask.seen(position, end.expect("its own row"));
+    seen.start as usize..seen.end as usize
 }
 
 /// `y` (tokens, heads, head_dim) of all positions that each token sees; of shares of the positions of one token (heads, splits,

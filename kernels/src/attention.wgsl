@@ -3,9 +3,7 @@
 // the lanes split the heads' values among them. The running maximum m, sum l and rescaling by alpha follow Milakov &
 // Gimelshein 2018.
 // Bound: reads keys and values up to the token once for HEADS heads.
-// Workgroups in z have a share of the positions each. Sockets: cache, scores, mask, ending; reduce comes with the variant.
-
-struct Params { kv_heads: u32, q_stride: u32, y_stride: u32, scale: f32, cap: f32, window: u32, cells: u32, head_cells: u32 }
+// Workgroups in z have a share of the positions each. Sockets: cache, scores, cells, ending; reduce comes with the variant.
 
 const PAIRS = HEAD_DIM / 2u;                               // of a head: results are written two at a time
 const QUARTER = HEAD_DIM / 4u;                             // values are read four at a time
@@ -13,7 +11,6 @@ const PER_LANE = (QUARTER + WORKGROUP_SIZE - 1u) / WORKGROUP_SIZE;          // o
 const MIN = -3.0e38;                                 // WGSL promises no infinities
 
 @group(0) @binding(3) var<storage, read> qkv: array<vec4f>;        // (tokens, q_stride / 4)
-@group(0) @binding(8) var<uniform> params: Params;
 
 var<workgroup> weights: array<f32, WORKGROUP_SIZE * HEADS>; // (positions in hand, heads)
 

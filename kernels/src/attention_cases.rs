@@ -4,12 +4,12 @@ use half::f16;
 
 use crate::{
     Case, Cases,
-    attention::{ATTENTION, Params, heads_together, reference},
+    attention::{ATTENTION, Mask, Params, heads_together, reference},
     attention_combine::SPLITS_SOFTWARE,
     bytes_of_params,
     call::{ROW_WORDS, ROWS_HEADER, Row, activations, consecutive, interleaved, rows, words},
     padded,
-    parts::{Cache, Ending, Mask, Scores},
+    parts::{Cache, Cells, Ending, Scores},
     random::Random,
     store::{BLOCK, encode},
 };
@@ -39,6 +39,9 @@ const SHAPES: [Shape; 13] = [
     (128, 4, 1, 4090, 1),
     (256, 2, 1, 4090, 1),
 ];
+
+/// Positions of windows and of chunks.
+const WINDOW: u32 = 6;
 
 /// Head sizes that are tried with the cache of f16 alone, for each takes shaders of its own.
 const F16_ONLY: [u32; 3] = [80, 96, 512];
@@ -77,9 +80,9 @@ pub(crate) struct HeadDims {
 /// Cases of a kernel whose units are key heads, and which takes all query heads of one together: every shape with the cache
 /// of f16, one with each other.
 pub(crate) fn cases_in_tiles(heads: HeadDims) -> Cases {
-    const SPECIAL: [u32; 2] = [40, 64]; // head sizes that masks and caps are tried with: drivers take seconds for a shader
+    const SPECIAL: [u32; 2] = [40, 64]; // head sizes that rings and caps are tried with: drivers take seconds for a shader
     let plain =
-        |case: &Case| case.parts[1] == Scores::Plain.part() && case.parts[2] == Mask::Causal.part();
+        |case: &Case| case.parts[1] == Scores::Plain.part() && case.parts[2] == Cells::All.part();
     let all = cases_with(heads).filter(move |case| match cache_of(case) {
         Cache::F16 => plain(case) || SPECIAL.contains(&case.consts[0].1),
         _ => plain(case) && case.tokens == 6,
@@ -120,18 +123,25 @@ pub(crate) fn cases_with(heads: HeadDims) -> Cases {
         let mut cases = Vec::new();
         let scale = 1.0 / (shape.0 as f32).sqrt();
         let (case, params) = case_of(cache, shape, scale, &mut random);
-        // All but the long ones with a window too, and without a mask; with sinks and soft-capping by turns.
+        // All but the long ones in a ring too, and with positions after a row's own: masks and scores by turns.
         if shape.3 <= 100 {
             if !blocks {
+                let mut ring = in_ring(&case, params, shape, &mut of_special);
+                if number / 2 % 2 == 1 && shape.3 < 100 {
+                    mask(&mut ring, Mask::chunked(WINDOW), "chunks");
+                }
                 let scores = [Scores::Sinks, Scores::Capped][number % 2];
-                let mut windowed = in_ring(&case, params, shape, &mut of_special);
-                score(&mut windowed, scores, &mut of_special);
-                cases.push(windowed);
+                score(&mut ring, scores, &mut of_special);
+                cases.push(ring);
             }
-            let mut unmasked = unmasked(&case);
+            let mut all = case.clone();
+            match number % 2 {
+                0 => mask(&mut all, Mask::NONE, "unmasked"),
+                _ => mask(&mut all, Mask::symmetric(WINDOW), "symmetric"),
+            }
             let scores = [Scores::Plain, Scores::Sinks][number % 2];
-            score(&mut unmasked, scores, &mut of_special);
-            cases.push(unmasked);
+            score(&mut all, scores, &mut of_special);
+            cases.push(all);
         }
         // Scores of blocks are as large as they are, however keys are kept.
         let large = (shape.3 >= 100 && !blocks).then(|| with_large_scores(&case, params));
@@ -152,7 +162,6 @@ fn case_of(
 ) -> (Case, Params) {
     let q_stride = padded((group + 2) * kv_heads * head);
     let y_stride = padded(group * kv_heads * head);
-    let window = if position < 100 { 6 } else { 98 }; // so many that no share is empty
     let count = (position + tokens) * kv_heads * head;
     let heads = heads_together(head, group);
     let params = Params {
@@ -161,16 +170,17 @@ fn case_of(
         y_stride,
         scale,
         cap: 2.0,
-        window,
         cells: position + tokens,
         head_cells: position + tokens,
+        ..Params::default()
     };
+    let params = params.masked(Mask::CAUSAL);
     let case = Case {
         name: format!(
             "{} {kv_heads}×{group} heads of {head}, {tokens} at {position}, scale {scale}",
             cache.part().name
         ),
-        parts: vec![cache.part(), Scores::Plain.part(), Mask::Causal.part()],
+        parts: vec![cache.part(), Scores::Plain.part(), Cells::All.part()],
         consts: vec![("HEAD_DIM", head), ("GROUP", group), ("HEADS", heads)],
         params: bytes_of_params(&params),
         units: group * kv_heads / heads,
@@ -210,23 +220,24 @@ fn largest_score(case: &Case) -> f32 {
     m.fold(f32::MIN, f32::max)
 }
 
-/// The case with a window, and keys and values in a ring.
+/// The case with a window and, as where there is one, keys and values in a ring.
 fn in_ring(
     case: &Case,
     params: Params,
-    (head, _, kv_heads, _, tokens): Shape,
+    (head, _, kv_heads, position, tokens): Shape,
     random: &mut Random,
 ) -> Case {
-    let cells = params.window + tokens + 3;
+    let window = if position < 100 { WINDOW } else { 98 }; // so many that no share is empty
+    let cells = window + tokens + 3;
     let params = &Params {
         cells,
         head_cells: cells,
-        ..params
+        ..params.masked(Mask::window(window))
     };
     let count = cells * kv_heads * head;
     let mut case = case.clone();
-    case.name.push_str(", window");
-    case.parts[2] = Mask::Window.part();
+    case.name.push_str(", ring");
+    case.parts[2] = Cells::Ring.part();
     case.params = bytes_of_params(params);
     for i in [1, 2] {
         case.buffers[i].1 = random_cache(random, cache_of(&case), count);
@@ -245,12 +256,11 @@ fn score(case: &mut Case, scores: Scores, random: &mut Random) {
     }
 }
 
-/// The case with positions after a row's own seen too.
-fn unmasked(case: &Case) -> Case {
-    let mut case = case.clone();
-    case.name.push_str(", unmasked");
-    case.parts[2] = Mask::None.part();
-    case
+/// Makes the mask of a case this one.
+fn mask(case: &mut Case, mask: Mask, word: &str) {
+    let params: Params = bytemuck::pod_read_unaligned(&case.params);
+    case.params = bytes_of_params(&params.masked(mask));
+    case.name = format!("{}, {word}", case.name);
 }
 
 /// Cases of [`cases_with`], those that are not long with rows of two sequences too, and positions in shares.

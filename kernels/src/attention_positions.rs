@@ -4,7 +4,7 @@ use crate::{
     Kernel,
     attention::{EIGHT, ONE_SUBGROUP, Params, reference, splits_grid},
     attention_cases::{HeadDims, cases_of},
-    parts::{Cache, Ending, Mask, ROWS, Scores},
+    parts::{Cache, Cells, Ending, SEEN, Scores},
     tolerance,
 };
 
@@ -13,8 +13,8 @@ use crate::{
 pub static ATTENTION_POSITIONS: Kernel = Kernel {
     name: "attention_positions",
     source: include_str!("attention_positions.wgsl"),
-    uses: &[&ROWS],
-    sockets: &[Cache::SOCKET, Scores::SOCKET, Mask::SOCKET, Ending::SOCKET],
+    uses: &[&SEEN],
+    sockets: &[Cache::SOCKET, Scores::SOCKET, Cells::SOCKET, Ending::SOCKET],
     variants: &ONE_SUBGROUP,
     params: Params::FIELDS,
     outputs: &["y"],

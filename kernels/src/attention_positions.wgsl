@@ -3,10 +3,8 @@
 // hold eight values of each head every 8 WORKGROUP_SIZE, and the weights of positions come from the lanes that scored them.
 // The running maximum m, sum l and rescaling by alpha follow Milakov & Gimelshein 2018.
 // Bound: reads keys and values up to the token once for HEADS heads.
-// Workgroups in z have a share of the positions each. Sockets: cache, scores, mask, ending; the lanes come with the variant.
+// Workgroups in z have a share of the positions each. Sockets: cache, scores, cells, ending; the lanes come with the variant.
 // Loops with constant ends are unrolled.
-
-struct Params { kv_heads: u32, q_stride: u32, y_stride: u32, scale: f32, cap: f32, window: u32, cells: u32, head_cells: u32 }
 
 const PAIRS = HEAD_DIM / 2u;                          // of a head: results are written two at a time
 const EIGHTH = HEAD_DIM / 8u;                         // values are read eight at a time
@@ -15,7 +13,6 @@ const LOADS = min(WORKGROUP_SIZE, EIGHTH);                 // of keys, in a step
 const MIN = -3.0e38;                            // WGSL promises no infinities
 
 @group(0) @binding(3) var<storage, read> qkv: array<vec4f>;        // (tokens, q_stride / 4)
-@group(0) @binding(8) var<uniform> params: Params;
 
 @compute @workgroup_size(WORKGROUP_SIZE)
 fn main(at: Invocation, wg: Workgroup) {

@@ -4,7 +4,7 @@ use crate::{
     Kernel, Variant,
     attention::{Params, reference},
     attention_cases::{HEAD_DIMS, cases_in_tiles},
-    parts::{Cache, Mask, ROWS, Scores},
+    parts::{Cache, Cells, SEEN, Scores},
     tolerance,
 };
 
@@ -12,8 +12,8 @@ use crate::{
 pub static ATTENTION_TILES: Kernel = Kernel {
     name: "attention_tiles",
     source: include_str!("attention_tiles.wgsl"),
-    uses: &[&ROWS],
-    sockets: &[Cache::SOCKET, Scores::SOCKET, Mask::SOCKET],
+    uses: &[&SEEN],
+    sockets: &[Cache::SOCKET, Scores::SOCKET, Cells::SOCKET],
     variants: &[
         Variant {
             name: "rows32",

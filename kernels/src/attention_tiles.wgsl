@@ -4,10 +4,8 @@
 // All rows are of one sequence, in the order of their positions. The running maximum m, sum l and rescaling by alpha follow
 // Milakov & Gimelshein 2018, the tiles Dao et al. 2022.
 // Bound: reads keys and values up to the last token once for ROWS / GROUP tokens.
-// Sockets: cache, scores, mask; the tile comes with the variant.
+// Sockets: cache, scores, cells; the tile comes with the variant.
 // Loops with constant ends are unrolled.
-
-struct Params { kv_heads: u32, q_stride: u32, y_stride: u32, scale: f32, cap: f32, window: u32, cells: u32, head_cells: u32 }
 
 const QUARTER = HEAD_DIM / 4u;        // of a head: values are read four at a time
 const CHUNKS = (QUARTER + 7u) / 8u;   // of 32 columns
@@ -18,7 +16,6 @@ const MIN = -3.0e38;                  // WGSL promises no infinities
 
 @group(0) @binding(3) var<storage, read> qkv: array<vec4f>;        // (tokens, q_stride / 4)
 @group(0) @binding(4) var<storage, read_write> y: array<vec4f>;    // (tokens, y_stride / 4)
-@group(0) @binding(8) var<uniform> params: Params;
 
 var<workgroup> q_tile: array<vec4f, ROWS * STRIDE>;                // (rows, STRIDE)
 var<workgroup> kv_tile: array<vec4f, KEYS * STRIDE>;               // (keys, STRIDE)

@@ -5,7 +5,7 @@ use crate::{
     Kernel,
     attention::{ONE_SUBGROUP, Params, reference},
     attention_cases::{HeadDims, cases_with},
-    parts::{Cache, Mask, ROWS, Scores},
+    parts::{Cache, Cells, SEEN, Scores},
     tolerance,
 };
 
@@ -18,8 +18,8 @@ pub const CONTEXT_MAX: u32 = 7_000;
 pub static ATTENTION_TOKENS: Kernel = Kernel {
     name: "attention_tokens",
     source: include_str!("attention_tokens.wgsl"),
-    uses: &[&ROWS],
-    sockets: &[Cache::SOCKET, Scores::SOCKET, Mask::SOCKET],
+    uses: &[&SEEN],
+    sockets: &[Cache::SOCKET, Scores::SOCKET, Cells::SOCKET],
     variants: &ONE_SUBGROUP,
     params: Params::FIELDS,
     outputs: &["y"],

@@ -3,10 +3,8 @@
 // score crosses lanes. All rows are of one sequence, in the order of their positions. The running maximum m, sum l
 // and rescaling by alpha follow Milakov & Gimelshein 2018.
 // Bound: reads keys and values up to the last token once for WORKGROUP_SIZE tokens and HEADS heads.
-// Sockets: cache, scores, mask; the lanes come with the variant.
+// Sockets: cache, scores, cells; the lanes come with the variant.
 // Loops with constant ends are unrolled.
-
-struct Params { kv_heads: u32, q_stride: u32, y_stride: u32, scale: f32, cap: f32, window: u32, cells: u32, head_cells: u32 }
 
 const QUARTER = HEAD_DIM / 4u;                        // of a head: values are read four at a time
 const STEPS = (QUARTER + WORKGROUP_SIZE - 1u) / WORKGROUP_SIZE;     // reads of WORKGROUP_SIZE fours
@@ -14,7 +12,6 @@ const MIN = -3.0e38;                            // WGSL promises no infinities
 
 @group(0) @binding(3) var<storage, read> qkv: array<vec4f>;        // (tokens, q_stride / 4): tokens rounded up to WORKGROUP_SIZE
 @group(0) @binding(4) var<storage, read_write> y: array<vec4f>;    // (tokens, y_stride / 4)
-@group(0) @binding(8) var<uniform> params: Params;
 
 @compute @workgroup_size(WORKGROUP_SIZE)
 fn main(at: Invocation, wg: Workgroup) {

@@ -2,11 +2,7 @@
 
 use bytemuck::Pod;
 
-use crate::{
-    Format, GROUP, Part, Variant, padded,
-    parts::{Cells, Mask},
-    random::Random,
-};
+use crate::{Format, GROUP, Part, Variant, padded, parts::Cells, random::Random};
 
 /// The arguments of a reference: the same names that the kernel binds.
 pub struct Call {
@@ -176,11 +172,10 @@ pub(crate) struct CellIndex {
 impl CellIndex {
     /// The cells of a kernel's parameters `cells` and `head_cells`.
     pub(crate) fn new(call: &Call, cells: u32, head_cells: u32) -> CellIndex {
-        let mask_cells = Mask::of(&call.parts).map(Mask::cells);
         CellIndex {
             cells: cells as usize,
             head_cells: head_cells as usize,
-            ring: Cells::of(&call.parts).or(mask_cells) == Some(Cells::Ring),
+            ring: Cells::of(&call.parts) == Some(Cells::Ring),
         }
     }
 

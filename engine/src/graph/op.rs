@@ -305,7 +305,7 @@ pub struct StoreKv {
     pub values: StateId,
 }
 
-/// Which positions a row attends to.
+/// Which positions a row attends to. Those after its own are read as far as its pass has them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Mask {
@@ -313,6 +313,10 @@ pub enum Mask {
     Causal,
     /// So many, up to its own.
     Window(u32),
+    /// From the last multiple of this up to its own, as Llama 4 does.
+    Chunked(u32),
+    /// Those at most half of this away, before and after, as `ModernBERT` does.
+    Symmetric(u32),
     /// All of its sequence, as encoders do.
     None,
 }

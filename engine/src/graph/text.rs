@@ -18,6 +18,8 @@ impl fmt::Display for Attend {
         match self.mask {
             Mask::Causal => {}
             Mask::Window(window) => write!(f, ", window {window}")?,
+            Mask::Chunked(chunk) => write!(f, ", chunks of {chunk}")?,
+            Mask::Symmetric(window) => write!(f, ", symmetric window {window}")?,
             Mask::None => write!(f, ", all positions")?,
         }
         match self.scores {

@@ -1,5 +1,7 @@
 //! Least work of dispatches: a simple model of cost, to hold measurements against.
 
+use lantern_kernels::attention::Mask;
+
 use crate::Ceilings;
 
 /// Least work of one dispatch. Norms, embeddings and sampling count as nothing but a dispatch.
@@ -13,10 +15,21 @@ pub struct Cost {
     pub position_bytes: u64,
     /// Multiplications and additions for each token and each position that it attends to.
     pub position_operations: u64,
-    /// Positions that a token attends to at most; none: all.
-    pub window: Option<u32>,
+    /// Which positions those are.
+    pub mask: Mask,
     /// Tokens that it works on at most, from its `token_start` on; none: all of the pass.
     pub tokens: Option<u32>,
+}
+
+impl Cost {
+    /// Positions that are read in a pass of `tokens`, one or more, from `position` on, and the sum of those that each token attends to.
+    pub fn positions(&self, tokens: u32, position: u32) -> (u64, u64) {
+        let end = position + tokens;
+        let seen = |position| self.mask.seen(position, end);
+        let attended = (position..end).map(|at| seen(at).len() as u64).sum();
+        let read = seen(position).start..seen(end - 1).end;
+        (read.len() as u64, attended)
+    }
 }
 
 /// Work of dispatches, for a number of tokens at a place in the context.
@@ -67,5 +80,28 @@ impl Load {
     pub fn seconds(&self, ceilings: &Ceilings) -> f64 {
         let reading = self.bytes as f64 / ceilings.read_bytes_per_second;
         reading.max(self.computing(ceilings)) + self.dispatches as f64 * ceilings.dispatch_seconds
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn positions_are_those_that_the_mask_leaves() {
+        // Four tokens after eight others: read, and attended to by all of them together.
+        for (mask, expected) in [
+            (Mask::CAUSAL, (12, 9 + 10 + 11 + 12)),
+            (Mask::window(3), (6, 4 * 3)),
+            (Mask::chunked(10), (12, 9 + 10 + 1 + 2)),
+            (Mask::symmetric(5), (6, 5 + 5 + 4 + 3)),
+            (Mask::NONE, (12, 4 * 12)),
+        ] {
+            let cost = Cost {
+                mask,
+                ..Cost::default()
+            };
+            assert_eq!(cost.positions(4, 8), expected, "{mask:?}");
+        }
     }
 }

@@ -137,16 +137,15 @@ impl Dispatch {
         } else {
             cost.tokens.unwrap_or(u32::MAX)
         };
-        let tokens = u64::from(left.min(max));
-        let end = u64::from(position) + tokens;
-        // Token i attends to position + i + 1 positions.
-        let window = u64::from(cost.window.unwrap_or(u32::MAX));
-        let attended = tokens * u64::from(position) + tokens * (tokens + 1) / 2;
-        let (attended, end) = (attended.min(tokens * window), end.min(tokens + window));
-        let operations = cost.operations * tokens + cost.position_operations * attended;
+        let tokens = left.min(max);
+        let attention = cost.position_operations > 0;
+        let (read, attended) = attention
+            .then(|| cost.positions(tokens, position))
+            .unwrap_or_default();
+        let operations = cost.operations * u64::from(tokens) + cost.position_operations * attended;
         let matrices = self.shader.needs_cooperative();
         Load {
-            bytes: cost.bytes + cost.position_bytes * end,
+            bytes: cost.bytes + cost.position_bytes * read,
             operations,
             matrix_operations: if matrices { operations } else { 0 },
             dispatches: 1,

@@ -156,6 +156,12 @@ socket! { Cells, "cells":
     Ring => CELLS_RING,
 }
 
+/// Parameters of the attention kernels, and which positions a row sees.
+pub static SEEN: Part = Part {
+    uses: &[&super::ROWS],
+    ..Part::new("", include_str!("seen.wgsl"))
+};
+
 static CELLS_ALL: Part = Part {
     consts: &[("RING", 0)],
     ..Part::new("", include_str!("cell.wgsl"))
@@ -163,49 +169,6 @@ static CELLS_ALL: Part = Part {
 static CELLS_RING: Part = Part {
     consts: &[("RING", 1)],
     ..Part::new("ring", include_str!("cell.wgsl"))
-};
-
-/// Mask of attention: which positions of its own sequence a row sees.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Mask {
-    /// All positions up to its own.
-    Causal,
-    /// The last `window` positions up to its own; the cache is a ring.
-    Window,
-    /// All positions up to the last that the pass has of its sequence, as encoders want.
-    None,
-}
-
-socket! { Mask, "mask":
-    Causal => MASK_CAUSAL,
-    Window => MASK_WINDOW,
-    None => MASK_NONE,
-}
-
-impl Mask {
-    /// The cells that the kernels which write the cache put positions in.
-    pub const fn cells(self) -> Cells {
-        match self {
-            Mask::Window => Cells::Ring,
-            Mask::Causal | Mask::None => Cells::All,
-        }
-    }
-}
-
-static MASK_CAUSAL: Part = Part {
-    consts: &[("MASK", 0)],
-    uses: &[&CELLS_ALL],
-    ..Part::new("", include_str!("mask.wgsl"))
-};
-static MASK_WINDOW: Part = Part {
-    consts: &[("MASK", 1)],
-    uses: &[&CELLS_RING],
-    ..Part::new("window", include_str!("mask.wgsl"))
-};
-static MASK_NONE: Part = Part {
-    consts: &[("MASK", 2)],
-    uses: &[&CELLS_ALL],
-    ..Part::new("unmasked", include_str!("mask.wgsl"))
 };
 
 /// Treatment of a score, and where the running maximum and sum of softmax begin.

@@ -5,7 +5,7 @@ mod cache;
 mod rowwise;
 mod values;
 
-pub use cache::{Cache, Cells, Ending, HeadNorm, Mask, RopeStyle, Scores};
+pub use cache::{Cache, Cells, Ending, HeadNorm, RopeStyle, SEEN, Scores};
 pub use rowwise::{
     ConvForm, ExpertBias, ExpertScale, GluBias, Lookup, NormResult, Shift, Statistics, SumInto,
     Unit,

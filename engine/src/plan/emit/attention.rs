@@ -1,10 +1,10 @@
 //! Attention: rows rotated, the cache written, and read by the kernel that suits the adapter.
 
 use lantern_kernels::{
-    Kernel, attention, attention_combine, attention_positions, attention_tiles, attention_tokens,
-    bytes_of_params,
+    Kernel, Part, attention, attention_combine, attention_positions, attention_tiles,
+    attention_tokens, bytes_of_params,
     parts::{
-        Cache, Ending, HeadNorm, Mask as MaskPart, RopeStyle as RopePart, Scores as ScoresPart,
+        Cache, Cells as CellsPart, Ending, HeadNorm, RopeStyle as RopePart, Scores as ScoresPart,
     },
     rope,
     store::{self, BLOCK},
@@ -28,37 +28,32 @@ use crate::{
 /// How the cells of a layer's keys, or values, lie.
 #[derive(Clone, Copy)]
 struct Cells {
-    /// Positions that are read; 0: all.
-    window: u32,
+    /// Whether they are a ring.
+    ring: bool,
     /// How many a sequence has.
     count: u32,
 }
 
 impl Cells {
-    /// Which cells are written: of a ring, or of all positions.
-    fn mask(self) -> MaskPart {
-        if self.window > 0 {
-            MaskPart::Window
+    /// Cells of a ring, or of all positions.
+    fn part(self) -> &'static Part {
+        let cells = if self.ring {
+            CellsPart::Ring
         } else {
-            MaskPart::Causal
-        }
+            CellsPart::All
+        };
+        cells.part()
     }
 }
 
-/// The mask of the kernels.
-fn mask_part(mask: Mask) -> MaskPart {
+/// The mask as the kernels have it.
+fn mask(mask: Mask) -> attention::Mask {
     match mask {
-        Mask::Causal => MaskPart::Causal,
-        Mask::Window(_) => MaskPart::Window,
-        Mask::None => MaskPart::None,
-    }
-}
-
-/// Positions that a row attends to at most; none: all.
-fn window(mask: Mask) -> Option<u32> {
-    match mask {
-        Mask::Window(window) => Some(window),
-        Mask::Causal | Mask::None => None,
+        Mask::Causal => attention::Mask::CAUSAL,
+        Mask::Window(window) => attention::Mask::window(window),
+        Mask::Chunked(chunk) => attention::Mask::chunked(chunk),
+        Mask::Symmetric(window) => attention::Mask::symmetric(window),
+        Mask::None => attention::Mask::NONE,
     }
 }
 
@@ -100,7 +95,7 @@ impl Emitter<'_> {
             unreachable!("keys and values are kept by position");
         };
         Cells {
-            window: window.unwrap_or(0),
+            ring: window.is_some(),
             count: cells,
         }
     }
@@ -207,12 +202,7 @@ impl Emitter<'_> {
         } else {
             HeadNorm::None
         };
-        let parts = [
-            cache.store(),
-            style.part(),
-            cells.mask().cells().part(),
-            head_norm.part(),
-        ];
+        let parts = [cache.store(), style.part(), cells.part(), head_norm.part()];
         let consts = [("HEAD_DIM", rotation.head_dim)];
         let shader = lowering.shader(&rope::ROPE, &parts, &consts);
         let values = (params.heads + 2 * params.kv_heads) * rotation.head_dim;
@@ -247,7 +237,7 @@ impl Emitter<'_> {
             ("v", Binding::Tensor(op.v.tensor)),
         ];
         let store = self.cache().store();
-        let parts = [store, cells.mask().cells().part()];
+        let parts = [store, cells.part()];
         let shader = self.lowering.shader(&store::STORE, &parts, &[]);
         let units = 2 * params.blocks;
         let flow = format!("{} → cache", self.word(op.k.tensor));
@@ -289,7 +279,7 @@ impl Emitter<'_> {
 
     fn attention_params(&self, op: &Attend, output: Tensor) -> attention::Params {
         let cells = self.cells(op.keys);
-        attention::Params {
+        let params = attention::Params {
             kv_heads: op.kv_heads,
             q_stride: self.stride(op.q),
             y_stride: self.stride(output),
@@ -298,10 +288,11 @@ impl Emitter<'_> {
                 Scores::Softcap(cap) => cap,
                 Scores::Plain | Scores::Sinks(_) => 0.0,
             },
-            window: cells.window,
             cells: cells.count,
             head_cells: cells.count * self.lowering.sequences,
-        }
+            ..attention::Params::default()
+        };
+        params.masked(mask(op.mask))
     }
 
     /// Least work of attention for each position.
@@ -310,7 +301,7 @@ impl Emitter<'_> {
         Cost {
             position_bytes: 2 * cell,
             position_operations: 4 * u64::from(op.heads * op.head_dim),
-            window: window(op.mask),
+            mask: mask(op.mask),
             ..Cost::default()
         }
     }
@@ -323,13 +314,13 @@ impl Emitter<'_> {
         let params = self.attention_params(op, output);
         let split = lowering.width == Width::DecodeLong
             && lowering.splits()
-            && window(op.mask).is_none_or(|window| window >= LONG);
+            && mask(op.mask).positions_max() >= LONG;
         let kernel = self.attention_kernel(op);
         let ending = if split { Ending::Split } else { Ending::Whole };
         let mut parts = vec![
             self.cache().part(),
             scores_part(op.scores).part(),
-            mask_part(op.mask).part(),
+            self.cells(op.keys).part(),
         ];
         if kernel.sockets.contains(&Ending::SOCKET) {
             parts.push(ending.part());
