@@ -14,8 +14,8 @@ use crate::{
     tolerance,
 };
 
-/// The kernel; units are query heads / `HEADS`. Constants: `HEAD_DIM`, `GROUP`, and `HEADS`, which divides it; `KV_SPLITS` for
-/// `Ending::Split`.
+/// The kernel; units are query heads / `HEADS`. Constants: `HEAD_DIM` of queries and keys, `VALUE_DIM` of values, `GROUP`, and
+/// `HEADS`, which divides it; `KV_SPLITS` for `Ending::Split`.
 pub static ATTENTION: Kernel = Kernel {
     name: "attention",
     source: include_str!("attention.wgsl"),
@@ -94,6 +94,8 @@ crate::params! {
         cells: u32,
         /// Cells from a head to the next: sequences × cells.
         head_cells: u32,
+        /// From a cell of values to the next, in values: a head's, or those of a key where the first of a key are the values.
+        value_cell: u32,
     }
 }
 
@@ -203,7 +205,8 @@ pub(crate) fn splits_grid(shader: &Shader, heads: u32, tokens: u32) -> [u32; 3] 
     [heads, tokens, splits]
 }
 
-/// How many heads of a group a workgroup takes together: they share what it reads, and their accumulators live in registers.
+/// How many heads of a group a workgroup takes together, the larger of keys and values being `head`: they share what it reads,
+/// and their accumulators live in registers.
 pub fn heads_together(head: u32, group: u32) -> u32 {
     const VALUES: u32 = 192;
     let fits = |&heads: &u32| group.is_multiple_of(heads) && heads * head <= VALUES;
@@ -228,7 +231,7 @@ fn cache(call: &mut Call, name: &str) -> Vec<f32> {
 /// Heads that `attention_positions` takes, which reads eight values at a time, are multiples of this.
 pub const EIGHT: u32 = 8;
 
-/// Partial attention of a head to some positions: `acc` (head_dim) sums values times exp(score - m), `l` those exponentials,
+/// Partial attention of a head to some positions: `acc` (value_dim) sums values times exp(score - m), `l` those exponentials,
 /// and `m` is the largest score; a sink is one of the scores.
 pub(crate) struct PartialAttention {
     pub acc: Vec<f64>,
@@ -237,7 +240,7 @@ pub(crate) struct PartialAttention {
 }
 
 /// Attention of row `row` to `positions` of its sequence, for every query head, from queries in `qkv` (tokens, q_stride) and
-/// `keys`, `values` (kv_heads, head_cells, head_dim). `first`: whether these are its first positions, with which a sink counts.
+/// `keys` (kv_heads, head_cells, head_dim), `values` (kv_heads, head_cells, value_cell). `first`: whether these are its first positions, with which a sink counts.
 pub(crate) fn partial_attention(
     call: &mut Call,
     row: usize,
@@ -251,7 +254,11 @@ pub(crate) fn partial_attention(
         cache(call, "values"),
         call.floats("qkv"),
     );
-    let group = call.constant("GROUP") as usize;
+    let (group, value_dim) = (
+        call.constant("GROUP") as usize,
+        call.constant("VALUE_DIM") as usize,
+    );
+    let value_cell = p.value_cell as usize;
     let kv_heads = p.kv_heads as usize;
     let scoring = Scores::of(&call.parts).expect("a part for scores");
     let sinks = (scoring == Scores::Sinks && first).then(|| call.floats("sinks"));
@@ -259,7 +266,7 @@ pub(crate) fn partial_attention(
     let sequence = call.rows()[row].sequence;
     let of_head = |h: usize| {
         let q = &qkv[row * p.q_stride as usize + h * head..][..head];
-        let at = |position: usize| cells.at(h / group, sequence, position) * head;
+        let at = |position: usize| cells.at(h / group, sequence, position);
         let dot = |k: &[f32]| {
             let products = q.iter().zip(k).map(|(&q, &k)| f64::from(q) * f64::from(k));
             let score = products.sum::<f64>() * f64::from(p.scale);
@@ -271,17 +278,18 @@ pub(crate) fn partial_attention(
         };
         let scores: Vec<f64> = positions
             .clone()
-            .map(|i| dot(&keys[at(i)..][..head]))
+            .map(|i| dot(&keys[at(i) * head..][..head]))
             .collect();
         let sink = sinks.as_ref().map(|sinks| f64::from(sinks[h]));
         let m = scores.iter().copied().chain(sink).fold(f64::MIN, f64::max);
         let weights: Vec<f64> = scores.iter().map(|s| (s - m).exp()).collect();
         let sum = |d: usize| {
             let pairs = positions.clone().zip(&weights);
-            pairs.map(|(i, w)| w * f64::from(values[at(i) + d])).sum()
+            let value = |i| f64::from(values[at(i) * value_cell + d]);
+            pairs.map(|(i, w)| w * value(i)).sum()
         };
         PartialAttention {
-            acc: (0..head).map(sum).collect(),
+            acc: (0..value_dim).map(sum).collect(),
             m,
             l: weights.iter().sum::<f64>() + sink.map_or(0.0, |sink| (sink - m).exp()),
         }
@@ -304,20 +312,21 @@ fn seen(call: &mut Call, row: usize) -> Range<usize> {
     seen.start as usize..seen.end as usize
 }
 
-/// `y` (tokens, heads, head_dim) of all positions that each token sees; of shares of the positions of one token (heads, splits,
-/// head_dim of acc, m, l).
+/// `y` (tokens, heads, value_dim) of all positions that each token sees; of shares of the positions of one token (heads, splits,
+/// value_dim of acc, m, l).
 pub(crate) fn reference(call: &mut Call) {
     if Ending::of(&call.parts) == Some(Ending::Split) {
         split_reference(call);
         return;
     }
     let p: Params = call.params();
-    let head = call.constant("HEAD_DIM") as usize;
+    let value_dim = call.constant("VALUE_DIM") as usize;
     for token in 0..call.rows().len() {
         let positions = seen(call, token);
         let found = partial_attention(call, token, positions, true);
         let y = &mut call.floats_mut("y")[token * p.y_stride as usize..];
-        for (PartialAttention { acc, l, .. }, y) in found.iter().zip(y.chunks_exact_mut(head)) {
+        for (PartialAttention { acc, l, .. }, y) in found.iter().zip(y.chunks_exact_mut(value_dim))
+        {
             y.iter_mut()
                 .zip(acc)
                 .for_each(|(y, sum)| *y = (sum / l) as f32);
@@ -327,7 +336,7 @@ pub(crate) fn reference(call: &mut Call) {
 
 fn split_reference(call: &mut Call) {
     let (splits, lanes) = (call.constant("KV_SPLITS"), call.constant("WORKGROUP_SIZE"));
-    let head = call.constant("HEAD_DIM") as usize;
+    let value_dim = call.constant("VALUE_DIM") as usize;
     let positions = seen(call, 0);
     let (start, count) = (positions.start as u32, positions.end as u32);
     let step = (count - start).div_ceil(splits * lanes) * lanes;
@@ -339,7 +348,7 @@ fn split_reference(call: &mut Call) {
         })
         .collect();
     let y = call.floats_mut("y");
-    for (i, place) in y.chunks_exact_mut(head + 2).enumerate() {
+    for (i, place) in y.chunks_exact_mut(value_dim + 2).enumerate() {
         let found = &all[i % splits as usize][i / splits as usize];
         let numbers = found.acc.iter().chain([&found.m, &found.l]);
         place

@@ -5,10 +5,11 @@
 // Bound: reads keys and values up to the token once for HEADS heads.
 // Workgroups in z have a share of the positions each. Sockets: cache, scores, cells, ending; reduce comes with the variant.
 
-const PAIRS = HEAD_DIM / 2u;                               // of a head: results are written two at a time
-const QUARTER = HEAD_DIM / 4u;                             // values are read four at a time
-const PER_LANE = (QUARTER + WORKGROUP_SIZE - 1u) / WORKGROUP_SIZE;          // of those, a lane's
-const MIN = -3.0e38;                                 // WGSL promises no infinities
+const PAIRS = VALUE_DIM / 2u;         // of a head's values: results are written two at a time
+const QUARTER = HEAD_DIM / 4u;        // of a head's keys: they are read four at a time
+const VALUE_QUARTER = VALUE_DIM / 4u; // and so are values
+const PER_LANE = (VALUE_QUARTER + WORKGROUP_SIZE - 1u) / WORKGROUP_SIZE; // of those, a lane's
+const MIN = -3.0e38;                  // WGSL promises no infinities
 
 @group(0) @binding(3) var<storage, read> qkv: array<vec4f>;        // (tokens, q_stride / 4)
 
@@ -16,7 +17,7 @@ var<workgroup> weights: array<f32, WORKGROUP_SIZE * HEADS>; // (positions in han
 
 @compute @workgroup_size(WORKGROUP_SIZE)
 fn main(at: Invocation, wg: Workgroup) {
-    let kv = wg.id.x * HEADS / GROUP * params.head_cells * QUARTER; // where the head begins in the cache
+    let first_cell = wg.id.x * HEADS / GROUP * params.head_cells; // of the head in the cache
     let token = wg.id.y;
     if token >= rows.count { return; }
     let head = wg.id.x * HEADS;                     // the first of this workgroup
@@ -35,11 +36,11 @@ fn main(at: Invocation, wg: Workgroup) {
         l[h] = first.y;
     }
     for (var start = begin; start < end; start += WORKGROUP_SIZE) {
-        let place = cell(sequence, min(start + at.lane, end - 1u));
+        let k_start = (first_cell + cell(sequence, min(start + at.lane, end - 1u))) * QUARTER;
         let there = start + at.lane < end;
         var scores = array<vec4f, HEADS>();
         for (var i = 0u; i < QUARTER; i++) {
-            let k = key4(kv + place * QUARTER + i) * params.scale; // of large scores, a product at the end would round more
+            let k = key4(k_start + i) * params.scale; // of large scores, a product at the end would round more
             for (var h = 0u; h < HEADS; h++) { scores[h] = fma(qkv[q + h * QUARTER + i], k, scores[h]); }
         }
         var alpha = array<f32, HEADS>();
@@ -55,10 +56,10 @@ fn main(at: Invocation, wg: Workgroup) {
         workgroupBarrier();
         let some = min(WORKGROUP_SIZE, end - start);
         for (var s = 0u; s < PER_LANE; s++) {
-            let i = min(s * WORKGROUP_SIZE + at.lane, QUARTER - 1u); // lanes past the end repeat the last
+            let i = min(s * WORKGROUP_SIZE + at.lane, VALUE_QUARTER - 1u); // lanes past the end repeat the last
             for (var h = 0u; h < HEADS; h++) { acc[h][s] *= alpha[h]; }
             for (var p = 0u; p < some; p++) {
-                let v = value4(kv + cell(sequence, start + p) * QUARTER + i);
+                let v = value4((first_cell + cell(sequence, start + p)) * (params.value_cell / 4u) + i);
                 for (var h = 0u; h < HEADS; h++) { acc[h][s] = fma(vec4f(weights[p * HEADS + h]), v, acc[h][s]); }
             }
         }
@@ -66,7 +67,7 @@ fn main(at: Invocation, wg: Workgroup) {
     }
     for (var s = 0u; s < PER_LANE; s++) {
         let i = s * WORKGROUP_SIZE + at.lane;
-        if i < QUARTER {
+        if i < VALUE_QUARTER {
             for (var h = 0u; h < HEADS; h++) {
                 put(token, head + h, 2u * i, wg.id.z, acc[h][s].xy, l[h]);
                 put(token, head + h, 2u * i + 1u, wg.id.z, acc[h][s].zw, l[h]);

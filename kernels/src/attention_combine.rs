@@ -21,7 +21,7 @@ pub fn kv_splits(software: bool, workgroups: u32) -> u32 {
     wanted.clamp(SPLITS_SOFTWARE, SPLITS_MAX)
 }
 
-/// The kernel; units are query heads. Constants: `HEAD_DIM`, `KV_SPLITS`.
+/// The kernel; units are query heads. Constants: `VALUE_DIM`, `KV_SPLITS`.
 pub static ATTENTION_COMBINE: Kernel = Kernel {
     name: "attention_combine",
     source: include_str!("attention_combine.wgsl"),
@@ -49,10 +49,10 @@ pub static ATTENTION_COMBINE: Kernel = Kernel {
     cases: || Box::new(cases().into_iter()),
 };
 
-/// `y` (heads, head_dim) from `partial` (heads, splits, head_dim of acc, m, l).
+/// `y` (heads, value_dim) from `partial` (heads, splits, value_dim of acc, m, l).
 fn reference(call: &mut Call) {
     let (head, splits) = (
-        call.constant("HEAD_DIM") as usize,
+        call.constant("VALUE_DIM") as usize,
         call.constant("KV_SPLITS") as usize,
     );
     let partial = call.floats("partial");
@@ -87,7 +87,7 @@ fn cases() -> Vec<Case> {
         Case {
             name: format!("{heads} heads of {head}, {splits} shares"),
             parts: vec![],
-            consts: vec![("HEAD_DIM", head), ("KV_SPLITS", splits)],
+            consts: vec![("VALUE_DIM", head), ("KV_SPLITS", splits)],
             params: vec![],
             units: heads,
             tokens: 1,

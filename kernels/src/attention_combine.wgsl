@@ -2,10 +2,10 @@
 // Each counts exp(its m - the m of all). Bound: reads a few sums a head.
 // Sockets: none.
 
-const PAIRS = HEAD_DIM / 2u;
+const PAIRS = VALUE_DIM / 2u;
 
-@group(0) @binding(3) var<storage, read> partial: array<vec2f>;    // (heads, KV_SPLITS, head_dim / 2 + 1): acc, and (m, l)
-@group(0) @binding(4) var<storage, read_write> y: array<vec2f>;    // (heads, head_dim / 2)
+@group(0) @binding(3) var<storage, read> partial: array<vec2f>;    // (heads, KV_SPLITS, value_dim / 2 + 1): acc, and (m, l)
+@group(0) @binding(4) var<storage, read_write> y: array<vec2f>;    // (heads, value_dim / 2)
 
 @compute @workgroup_size(WORKGROUP_SIZE)
 fn main(at: Invocation, wg: Workgroup) {

@@ -8,7 +8,7 @@ use crate::{
     tolerance,
 };
 
-/// The kernel; units are query heads / `HEADS`. Constants: `HEAD_DIM`, `GROUP`, and `HEADS`, which divides it; `KV_SPLITS` for
+/// The kernel; units are query heads / `HEADS`. Constants: `HEAD_DIM`, `VALUE_DIM`, `GROUP`, and `HEADS`, which divides it; `KV_SPLITS` for
 /// the ending `END_SPLIT`.
 pub static ATTENTION_POSITIONS: Kernel = Kernel {
     name: "attention_positions",
@@ -23,7 +23,7 @@ pub static ATTENTION_POSITIONS: Kernel = Kernel {
     tolerance: tolerance::f32,
     cases: || {
         let heads = HeadDims {
-            max: 512,
+            max: 576,
             max_long: 256,
             multiple_of: EIGHT,
         };

@@ -6,11 +6,13 @@
 // Workgroups in z have a share of the positions each. Sockets: cache, scores, cells, ending; the lanes come with the variant.
 // Loops with constant ends are unrolled.
 
-const PAIRS = HEAD_DIM / 2u;                          // of a head: results are written two at a time
-const EIGHTH = HEAD_DIM / 8u;                         // values are read eight at a time
-const STEPS = (EIGHTH + WORKGROUP_SIZE - 1u) / WORKGROUP_SIZE;      // of those, a lane's
-const LOADS = min(WORKGROUP_SIZE, EIGHTH);                 // of keys, in a step
-const MIN = -3.0e38;                            // WGSL promises no infinities
+const PAIRS = VALUE_DIM / 2u;         // of a head's values: results are written two at a time
+const EIGHTH = HEAD_DIM / 8u;         // of a head's keys: they are read eight at a time
+const VALUE_EIGHTH = VALUE_DIM / 8u;  // and so are values
+const STEPS = (EIGHTH + WORKGROUP_SIZE - 1u) / WORKGROUP_SIZE; // of queries, a lane's
+const VALUE_STEPS = (VALUE_EIGHTH + WORKGROUP_SIZE - 1u) / WORKGROUP_SIZE;
+const LOADS = min(WORKGROUP_SIZE, EIGHTH); // of keys, in a step
+const MIN = -3.0e38;                  // WGSL promises no infinities
 
 @group(0) @binding(3) var<storage, read> qkv: array<vec4f>;        // (tokens, q_stride / 4)
 
@@ -19,14 +21,14 @@ fn main(at: Invocation, wg: Workgroup) {
     // Past the end the last again: a return would cost llvmpipe what it knows of indices that all lanes share.
     let token = min(wg.id.y, rows.count - 1u);
     let head = wg.id.x * HEADS;                                // the first of this workgroup
-    let kv = head / GROUP * params.head_cells * EIGHTH;        // where it begins in the cache
+    let first_cell = head / GROUP * params.head_cells;         // of it in the cache
     let sequence = rows.row[token].sequence;
     let seen = vec2u(seen_begin(rows.row[token].position), seen_end(token));
     let end = split_start(seen.x, seen.y, wg.id.z + 1u);
     let begin = split_start(seen.x, seen.y, wg.id.z);
 
     var q = array<array<Eight, STEPS>, HEADS>();
-    var acc = array<array<Eight, STEPS>, HEADS>();
+    var acc = array<array<Eight, VALUE_STEPS>, HEADS>();
     var m = array<f32, HEADS>();
     var l = array<f32, HEADS>();
     for (var h = 0u; h < HEADS; h++) {
@@ -42,7 +44,7 @@ fn main(at: Invocation, wg: Workgroup) {
     }
     for (var start = begin; start < end; start += WORKGROUP_SIZE) {
         let there = start + at.lane < end;
-        let k = kv + cell(sequence, min(start + at.lane, end - 1u)) * EIGHTH;
+        let k = (first_cell + cell(sequence, min(start + at.lane, end - 1u))) * EIGHTH;
         var scores = array<vec4f, HEADS>();
         for (var s = 0u; s < STEPS; s++) {
             var some = array<vec4f, HEADS>(); // of a step by itself, for one long sum would round more
@@ -63,14 +65,15 @@ fn main(at: Invocation, wg: Workgroup) {
             m[h] = new_m;
             weights[h] = select(0.0, exp(score - new_m), there);
             l[h] = l[h] * alpha + weights[h];
-            for (var s = 0u; s < STEPS; s++) { acc[h][s] = Eight(acc[h][s].a * alpha, acc[h][s].b * alpha); }
+            for (var s = 0u; s < VALUE_STEPS; s++) { acc[h][s] = Eight(acc[h][s].a * alpha, acc[h][s].b * alpha); }
         }
         for (var i = 0u; i < WORKGROUP_SIZE; i++) {
-            let v = kv + cell(sequence, min(start + i, end - 1u)) * EIGHTH; // past the end the weight is zero
+            let place = first_cell + cell(sequence, min(start + i, end - 1u)); // past the end the weight is zero
+            let v = place * (params.value_cell / 8u);
             var weight = array<f32, HEADS>();
             for (var h = 0u; h < HEADS; h++) { weight[h] = subgroupShuffle(weights[h], i); }
-            for (var s = 0u; s < STEPS; s++) {
-                let own = value8(v + min(s * WORKGROUP_SIZE + at.lane, EIGHTH - 1u));
+            for (var s = 0u; s < VALUE_STEPS; s++) {
+                let own = value8(v + min(s * WORKGROUP_SIZE + at.lane, VALUE_EIGHTH - 1u));
                 for (var h = 0u; h < HEADS; h++) {
                     acc[h][s] = Eight(fma(vec4f(weight[h]), own.a, acc[h][s].a), fma(vec4f(weight[h]), own.b, acc[h][s].b));
                 }
@@ -79,9 +82,9 @@ fn main(at: Invocation, wg: Workgroup) {
     }
     for (var h = 0u; h < HEADS; h++) {
         let sum = subgroupAdd(l[h]);
-        for (var s = 0u; s < STEPS; s++) {
+        for (var s = 0u; s < VALUE_STEPS; s++) {
             let eight = s * WORKGROUP_SIZE + at.lane;
-            if eight < EIGHTH { put_eight(token, head + h, eight, wg.id.z, acc[h][s], sum); }
+            if eight < VALUE_EIGHTH { put_eight(token, head + h, eight, wg.id.z, acc[h][s], sum); }
         }
         put_ml(head + h, wg.id.z, at.lane, vec2f(m[h], sum));
     }

@@ -8,7 +8,7 @@ use crate::{
     tolerance,
 };
 
-/// The kernel; units are key heads. Constants: `HEAD_DIM`, `GROUP`.
+/// The kernel; units are key heads. Constants: `HEAD_DIM`, `VALUE_DIM`, `GROUP`.
 pub static ATTENTION_TILES: Kernel = Kernel {
     name: "attention_tiles",
     source: include_str!("attention_tiles.wgsl"),

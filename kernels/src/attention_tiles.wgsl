@@ -7,8 +7,9 @@
 // Sockets: cache, scores, cells; the tile comes with the variant.
 // Loops with constant ends are unrolled.
 
-const QUARTER = HEAD_DIM / 4u;        // of a head: values are read four at a time
-const CHUNKS = (QUARTER + 7u) / 8u;   // of 32 columns
+const QUARTER = HEAD_DIM / 4u;        // of a head's keys: they are read four at a time
+const VALUE_QUARTER = VALUE_DIM / 4u; // and so are values
+const CHUNKS = (VALUE_QUARTER + 7u) / 8u; // of 32 columns of values
 const OWN_KEYS = KEYS / 8u;           // that a lane scores
 const PAIRS = ROWS / 2u;              // of rows: eight lanes have one
 const STRIDE = 9u;                    // fours from a row of a tile to the next: a gap spreads rows over banks
@@ -30,7 +31,7 @@ fn tile_row(index: u32, kv_head: u32) -> TileRow {
 
 @compute @workgroup_size(WORKGROUP_SIZE)
 fn main(@builtin(workgroup_id) wg: vec3u, @builtin(local_invocation_index) lane: u32) {
-    let kv = wg.x * params.head_cells * QUARTER; // where the key head begins in the cache
+    let first_cell = wg.x * params.head_cells; // of the key head in the cache
     let first_row = wg.y * ROWS;
     let begin = seen_begin(rows.row[tile_row(first_row, wg.x).token].position);
     let end = seen_end(tile_row(first_row + ROWS - 1u, wg.x).token);
@@ -51,7 +52,7 @@ fn main(@builtin(workgroup_id) wg: vec3u, @builtin(local_invocation_index) lane:
         for (var chunk = 0u; chunk < (QUARTER + 7u) / 8u; chunk += 1u) {
             workgroupBarrier();
             query_chunk(first_row, wg.x, chunk, lane);
-            kv_chunk(true, kv, start, end, chunk, lane);
+            kv_chunk(true, first_cell, start, end, chunk, lane);
             workgroupBarrier();
             for (var i = 0u; i < 8u; i++) {
                 let q = q_tile[pair * STRIDE + i];
@@ -83,7 +84,7 @@ fn main(@builtin(workgroup_id) wg: vec3u, @builtin(local_invocation_index) lane:
         for (var key = 0u; key < KEYS; key += 1u) { l += scores_of(pair, key); }
         for (var c = 0u; c < CHUNKS; c++) {
             workgroupBarrier();
-            kv_chunk(false, kv, start, end, c, lane);
+            kv_chunk(false, first_cell, start, end, c, lane);
             workgroupBarrier();
             acc[c] *= alpha.x;
             other[c] *= alpha.y;
@@ -103,7 +104,9 @@ fn main(@builtin(workgroup_id) wg: vec3u, @builtin(local_invocation_index) lane:
 
 // A result; rows past the last token's, and columns past the head, are none.
 fn put(index: u32, row: TileRow, four: u32, v: vec4f) {
-    if four < QUARTER && index < rows.count * GROUP { y[row.token * params.y_stride / 4u + row.head * QUARTER + four] = v; }
+    if four < VALUE_QUARTER && index < rows.count * GROUP {
+        y[row.token * params.y_stride / 4u + row.head * VALUE_QUARTER + four] = v;
+    }
 }
 
 // Scores, or weights, of a key for the two rows of a pair.
@@ -128,13 +131,13 @@ fn query_chunk(first_row: u32, kv_head: u32, chunk: u32, lane: u32) {
 }
 
 // The same of the keys of KEYS positions, or of the values; positions past the end repeat the last.
-fn kv_chunk(of_keys: bool, kv: u32, start: u32, end: u32, chunk: u32, lane: u32) {
+fn kv_chunk(of_keys: bool, first_cell: u32, start: u32, end: u32, chunk: u32, lane: u32) {
     for (var e = lane; e < KEYS * 8u; e += WORKGROUP_SIZE) {
         let four = chunk * 8u + e % 8u;
         var v = vec4f();
-        if four < QUARTER {
-            let place = kv + cell(rows.row[0].sequence, min(start + e / 8u, end - 1u)) * QUARTER + four;
-            if of_keys { v = key4(place); } else { v = value4(place); }
+        if four < select(VALUE_QUARTER, QUARTER, of_keys) {
+            let place = first_cell + cell(rows.row[0].sequence, min(start + e / 8u, end - 1u));
+            if of_keys { v = key4(place * QUARTER + four); } else { v = value4(place * (params.value_cell / 4u) + four); }
         }
         kv_tile[e / 8u * STRIDE + e % 8u] = v;
     }

@@ -14,7 +14,7 @@ pub const HEAD_MAX: u32 = 64;
 /// For the same reason: nine turns a position.
 pub const CONTEXT_MAX: u32 = 7_000;
 
-/// The kernel; units are query heads / `HEADS`. Constants: `HEAD_DIM`, `GROUP`, and `HEADS`, which divides it.
+/// The kernel; units are query heads / `HEADS`. Constants: `HEAD_DIM`, `VALUE_DIM`, `GROUP`, and `HEADS`, which divides it.
 pub static ATTENTION_TOKENS: Kernel = Kernel {
     name: "attention_tokens",
     source: include_str!("attention_tokens.wgsl"),

@@ -6,9 +6,11 @@
 // Sockets: cache, scores, cells; the lanes come with the variant.
 // Loops with constant ends are unrolled.
 
-const QUARTER = HEAD_DIM / 4u;                        // of a head: values are read four at a time
-const STEPS = (QUARTER + WORKGROUP_SIZE - 1u) / WORKGROUP_SIZE;     // reads of WORKGROUP_SIZE fours
-const MIN = -3.0e38;                            // WGSL promises no infinities
+const QUARTER = HEAD_DIM / 4u;        // of a head's keys: they are read four at a time
+const VALUE_QUARTER = VALUE_DIM / 4u; // and so are values
+const STEPS = (QUARTER + WORKGROUP_SIZE - 1u) / WORKGROUP_SIZE; // reads of WORKGROUP_SIZE fours
+const VALUE_STEPS = (VALUE_QUARTER + WORKGROUP_SIZE - 1u) / WORKGROUP_SIZE;
+const MIN = -3.0e38;                  // WGSL promises no infinities
 
 @group(0) @binding(3) var<storage, read> qkv: array<vec4f>;        // (tokens, q_stride / 4): tokens rounded up to WORKGROUP_SIZE
 @group(0) @binding(4) var<storage, read_write> y: array<vec4f>;    // (tokens, y_stride / 4)
@@ -17,7 +19,7 @@ const MIN = -3.0e38;                            // WGSL promises no infinities
 fn main(at: Invocation, wg: Workgroup) {
     let token = wg.id.y * WORKGROUP_SIZE + at.lane;
     let head = wg.id.x * HEADS;                                // the first of this workgroup
-    let kv = head / GROUP * params.head_cells * QUARTER;       // where it begins in the cache
+    let first_cell = head / GROUP * params.head_cells;         // of it in the cache
     let sequence = rows.row[0].sequence;
     let last_row = rows.count - 1u;
     let begin = seen_begin(rows.row[min(wg.id.y * WORKGROUP_SIZE, last_row)].position);
@@ -27,7 +29,7 @@ fn main(at: Invocation, wg: Workgroup) {
     let own_end = seen_end(row);
 
     var q = array<array<vec4f, STEPS * WORKGROUP_SIZE>, HEADS>();             // zero past the head
-    var acc = array<array<vec4f, STEPS * WORKGROUP_SIZE>, HEADS>();
+    var acc = array<array<vec4f, VALUE_STEPS * WORKGROUP_SIZE>, HEADS>();
     var m = array<f32, HEADS>();
     var l = array<f32, HEADS>();
     for (var h = 0u; h < HEADS; h++) {
@@ -38,11 +40,11 @@ fn main(at: Invocation, wg: Workgroup) {
         for (var i = 0u; i < QUARTER; i++) { q[h][i] = qkv[from_four + i] * params.scale; }
     }
     for (var position = begin; position < end; position++) {
-        let from_four = kv + cell(sequence, position) * QUARTER;
+        let place = first_cell + cell(sequence, position);
         let there = position < own_end && position >= own_begin;
         var scores = array<vec4f, HEADS>();
         for (var s = 0u; s < STEPS; s++) {
-            let own = key4(from_four + min(s * WORKGROUP_SIZE + at.lane, QUARTER - 1u));
+            let own = key4(place * QUARTER + min(s * WORKGROUP_SIZE + at.lane, QUARTER - 1u));
             for (var i = 0u; i < WORKGROUP_SIZE; i++) {
                 let four = subgroupShuffle(own, i);
                 for (var h = 0u; h < HEADS; h++) { scores[h] = fma(q[h][s * WORKGROUP_SIZE + i], four, scores[h]); }
@@ -56,10 +58,10 @@ fn main(at: Invocation, wg: Workgroup) {
             m[h] = new_m;
             weights[h] = select(0.0, exp(score - new_m), there);
             l[h] = l[h] * alpha + weights[h];
-            for (var i = 0u; i < STEPS * WORKGROUP_SIZE; i++) { acc[h][i] *= alpha; }
+            for (var i = 0u; i < VALUE_STEPS * WORKGROUP_SIZE; i++) { acc[h][i] *= alpha; }
         }
-        for (var s = 0u; s < STEPS; s++) {
-            let own = value4(from_four + min(s * WORKGROUP_SIZE + at.lane, QUARTER - 1u));
+        for (var s = 0u; s < VALUE_STEPS; s++) {
+            let own = value4(place * (params.value_cell / 4u) + min(s * WORKGROUP_SIZE + at.lane, VALUE_QUARTER - 1u));
             for (var i = 0u; i < WORKGROUP_SIZE; i++) {
                 let four = subgroupShuffle(own, i);
                 for (var h = 0u; h < HEADS; h++) { acc[h][s * WORKGROUP_SIZE + i] = fma(vec4f(weights[h]), four, acc[h][s * WORKGROUP_SIZE + i]); }
@@ -68,7 +70,7 @@ fn main(at: Invocation, wg: Workgroup) {
     }
     if token >= rows.count { return; }
     for (var h = 0u; h < HEADS; h++) {
-        let to_four = token * params.y_stride / 4u + (head + h) * QUARTER;
-        for (var i = 0u; i < QUARTER; i++) { y[to_four + i] = acc[h][i] / l[h]; }
+        let to_four = token * params.y_stride / 4u + (head + h) * VALUE_QUARTER;
+        for (var i = 0u; i < VALUE_QUARTER; i++) { y[to_four + i] = acc[h][i] / l[h]; }
     }
 }

@@ -15,7 +15,7 @@ use crate::{
     tolerance::F32_NMSE,
 };
 
-/// The kernel; units are fours of (heads + 2 kv heads) × head_dim values.
+/// The kernel; units are fours of values of all heads.
 pub static ROPE: Kernel = Kernel {
     name: "rope",
     source: include_str!("rope.wgsl"),
@@ -60,6 +60,8 @@ crate::params! {
         cells: u32,
         /// Cells from a head to the next: sequences × cells.
         head_cells: u32,
+        /// Values of a value head; 0 where none are kept.
+        value_cell: u32,
         /// Added to the mean of a head's squares.
         eps: f32,
     }
@@ -92,7 +94,7 @@ fn write_cache(cache: &mut [u32], at: usize, values: &[f32], as_f16: bool) {
     }
 }
 
-/// `y` (tokens, y_stride), `keys` and `values` (kv_heads, head_cells, head_dim) from `x` (tokens, x_stride), `v`
+/// `y` (tokens, y_stride), `keys` (kv_heads, head_cells, head_dim) and `values` (kv_heads, head_cells, value_cell) from `x` (tokens, x_stride), `v`
 /// (tokens, v_stride), `angles` (context, pairs, 2) and `norm_weight` (2, head_dim).
 fn reference(call: &mut Call) {
     let p: Params = call.params();
@@ -134,10 +136,11 @@ fn reference(call: &mut Call) {
             y[..head].copy_from_slice(&rotated(number));
         }
         for kv in 0..kv_heads {
-            let at = cells.at(kv, sequence, position) * head;
-            let values = &own_v[p.v_start as usize + kv * head..][..head];
-            write_cache(call.words("keys"), at, &rotated(heads + kv), as_f16);
-            write_cache(call.words("values"), at, values, as_f16);
+            let at = cells.at(kv, sequence, position);
+            let own = p.value_cell as usize;
+            let values = &own_v[p.v_start as usize + kv * own..][..own];
+            write_cache(call.words("keys"), at * head, &rotated(heads + kv), as_f16);
+            write_cache(call.words("values"), at * own, values, as_f16);
         }
     }
 }
@@ -173,7 +176,8 @@ fn shapes() -> Vec<Shape> {
     .collect()
 }
 
-/// All shapes, both caches, a ring, rows of one sequence and of two, heads that all go to y.
+/// All shapes, both caches, a ring, rows of one sequence and of two, heads that all go to y, values as large as
+/// keys, smaller and none.
 fn cases() -> Vec<Case> {
     let mut random = Random::new(5);
     let mut cases = Vec::new();
@@ -193,7 +197,8 @@ fn case(random: &mut Random, store: &'static Part, number: usize, shape: &Shape)
     // A gate, or what else, lies before the heads and after the values.
     let (x_start, v_start) = (head * u32::from(number.is_multiple_of(3)), 8);
     let x_stride = padded(x_start + (heads + shape.kv_heads) * head + 4);
-    let v_stride = padded(v_start + shape.kv_heads * head + 4);
+    let value_cell = [head, head - 4, 0][number % 3];
+    let v_stride = padded(v_start + shape.kv_heads * value_cell + 4);
     let y_stride = padded(heads * head);
     let angles: Vec<f32> = (0..16 * pairs.max(1))
         .flat_map(|i| [(i as f32).cos(), (i as f32).sin()])
@@ -208,14 +213,14 @@ fn case(random: &mut Random, store: &'static Part, number: usize, shape: &Shape)
     } else {
         (1, consecutive(5, 3))
     };
-    let size = (sequences * cells * shape.kv_heads * head) as usize;
+    let size = |cell| vec![0; (sequences * cells * shape.kv_heads * cell) as usize];
     let mut buffers = vec![
         ("angles", words(&angles)),
         ("x", activations(random, 4, x_stride)),
         ("v", activations(random, 4, v_stride)),
         ("y", vec![0; (4 * y_stride) as usize]),
-        ("keys", vec![0; size]),
-        ("values", vec![0; size]),
+        ("keys", size(head)),
+        ("values", size(value_cell.max(4))),
         ("rows", rows),
     ];
     if shape.norm == HeadNorm::Rms {
@@ -237,9 +242,10 @@ fn case(random: &mut Random, store: &'static Part, number: usize, shape: &Shape)
             y_stride,
             cells,
             head_cells: sequences * cells,
+            value_cell,
             eps: 1e-5,
         }),
-        units: (heads + 2 * kv_heads) * head / 4,
+        units: ((heads + kv_heads) * head + kv_heads * value_cell) / 4,
         tokens: 4,
         buffers,
         weights: None,

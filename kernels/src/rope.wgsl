@@ -6,7 +6,7 @@
 // norm's weight.
 struct Params {
     heads: u32, kv_heads: u32, pairs: u32, split: u32, x_stride: u32, x_start: u32, v_stride: u32, v_start: u32,
-    y_stride: u32, cells: u32, head_cells: u32, eps: f32,
+    y_stride: u32, cells: u32, head_cells: u32, value_cell: u32, eps: f32,
 }
 
 const QUARTER = HEAD_DIM / 4u;
@@ -29,18 +29,18 @@ fn main(@builtin(global_invocation_id) at: vec3u) {
     let token = at.y;
     let q_end = params.heads * QUARTER;
     let k_end = q_end + params.kv_heads * QUARTER;
-    if token < rows.count && i < k_end + params.kv_heads * QUARTER {
+    if token < rows.count && i < k_end + params.kv_heads * params.value_cell / 4u {
         let row = rows.row[token];
         if i >= k_end {
             let from_v = (token * params.v_stride + params.v_start) / 4u;
-            put_value(cache_place(i - k_end, row), v[from_v + i - k_end]);
+            put_value(cache_place(i - k_end, params.value_cell / 4u, row), v[from_v + i - k_end]);
         } else {
             let number = i / QUARTER;
             let first = (token * params.x_stride + params.x_start) / 4u + number * QUARTER;
             let head = Head(first, select(0u, QUARTER, number >= params.split), head_scale(first));
             let four = rotated(head, i % QUARTER, row.position);
             if i >= q_end {
-                put_key(cache_place(i - q_end, row), four);
+                put_key(cache_place(i - q_end, QUARTER, row), four);
             } else {
                 y[token * params.y_stride / 4u + i] = four;
             }
@@ -48,7 +48,7 @@ fn main(@builtin(global_invocation_id) at: vec3u) {
     }
 }
 
-// Where four `i` of all heads goes.
-fn cache_place(i: u32, row: Row) -> u32 {
-    return (i / QUARTER * params.head_cells + cell(row.sequence, row.position)) * QUARTER + i % QUARTER;
+// Where four `i` of all heads goes, each of which has `fours`.
+fn cache_place(i: u32, fours: u32, row: Row) -> u32 {
+    return (i / fours * params.head_cells + cell(row.sequence, row.position)) * fours + i % fours;
 }

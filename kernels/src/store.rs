@@ -36,10 +36,12 @@ crate::params! {
         v_start: u32,
         /// From a token's row of v to the next, in f32.
         v_stride: u32,
-        /// Blocks of a position's keys, or its values.
-        blocks: u32,
-        /// Blocks of a head.
+        /// Key and value heads.
+        kv_heads: u32,
+        /// Blocks of a key head.
         head_blocks: u32,
+        /// Blocks of a value head; 0 where there are none.
+        value_blocks: u32,
         /// Cells of a sequence in a head's cache; the length of its ring, where it has one.
         cells: u32,
         /// Cells from a head to the next: sequences × cells.
@@ -115,14 +117,26 @@ fn reference(call: &mut Call) {
     let p: Params = call.params();
     let words = words_of(&call.parts).expect("a part with blocks");
     let cells = CellIndex::new(call, p.cells, p.head_cells);
-    let (blocks, own) = (p.blocks as usize, p.head_blocks as usize);
     let inputs = [
-        ("keys", call.floats("k"), p.k_stride, p.k_start),
-        ("values", call.floats("v"), p.v_stride, p.v_start),
+        (
+            "keys",
+            call.floats("k"),
+            p.k_stride,
+            p.k_start,
+            p.head_blocks,
+        ),
+        (
+            "values",
+            call.floats("v"),
+            p.v_stride,
+            p.v_start,
+            p.value_blocks,
+        ),
     ];
     for (token, at) in call.rows().into_iter().enumerate() {
-        for (name, x, stride, start) in &inputs {
+        for (name, x, stride, start, of_head) in &inputs {
             let row = &x[token * *stride as usize + *start as usize..];
+            let (own, blocks) = (*of_head as usize, (p.kv_heads * of_head) as usize);
             for (number, values) in row.chunks_exact(BLOCK).take(blocks).enumerate() {
                 let (head, block) = (number / own, number % own);
                 let cell = cells.at(head, at.sequence, at.position as usize);
@@ -138,26 +152,30 @@ fn cases() -> Vec<Case> {
     let mut random = Random::new(15);
     let mut cases = Vec::new();
     for cache in [Cache::Q8_0, Cache::Q4_0] {
-        for (blocks, heads, place, cells, sequences) in [
-            (6, 4, Cells::All, 16, 1),
-            (1, 1, Cells::Ring, 7, 1),
-            (4, 2, Cells::Ring, 7, 2),
+        for (kv_heads, head_blocks, value_blocks, place, sequences) in [
+            (3, 2, 2, Cells::All, 1),
+            (1, 1, 0, Cells::Ring, 1),
+            (2, 2, 1, Cells::Ring, 2),
         ] {
+            let cells = if place == Cells::Ring { 7 } else { 16 };
             let rows = if sequences == 2 {
                 interleaved(5, 3)
             } else {
                 consecutive(5, 3)
             };
-            let start = heads * 64;
-            let (k_stride, v_stride) = (padded(start + blocks * 32), padded(64 + blocks * 32));
+            let start = kv_heads * 64;
+            let k_stride = padded(start + kv_heads * head_blocks * 32);
+            let v_stride = padded(64 + kv_heads * value_blocks * 32);
             let mut k = activations(&mut random, 4, k_stride);
             k[start as usize..][..32].fill(0);
             let words = cache.block_words().expect("a cache of blocks") as u32;
             let (part, place) = (cache.store(), place.part());
-            let head_blocks = u32::div_ceil(blocks, 3);
-            let size = (sequences * cells * blocks.next_multiple_of(head_blocks) * words) as usize;
+            let size = |blocks| vec![0; (sequences * cells * kv_heads * blocks * words) as usize];
             cases.push(Case {
-                name: format!("{blocks} blocks {} {} {sequences}", part.name, place.name),
+                name: format!(
+                    "{kv_heads} of {head_blocks} and {value_blocks} blocks {} {} {sequences}",
+                    part.name, place.name
+                ),
                 parts: vec![part, place],
                 consts: vec![],
                 params: bytes_of_params(&Params {
@@ -165,16 +183,17 @@ fn cases() -> Vec<Case> {
                     k_stride,
                     v_start: 64,
                     v_stride,
-                    blocks,
+                    kv_heads,
                     head_blocks,
+                    value_blocks,
                     cells,
                     head_cells: sequences * cells,
                 }),
-                units: 2 * blocks,
+                units: kv_heads * (head_blocks + value_blocks),
                 tokens: 4,
                 buffers: vec![
-                    ("keys", vec![0; size]),
-                    ("values", vec![0; size]),
+                    ("keys", size(head_blocks)),
+                    ("values", size(value_blocks.max(1))),
                     ("k", k),
                     ("v", activations(&mut random, 4, v_stride)),
                     ("rows", rows),

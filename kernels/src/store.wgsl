@@ -2,11 +2,12 @@
 // A lane takes a block of 32 values of one token. Bound: reads k and v once. Sockets: blocks, cells.
 
 struct Params {
-    k_start: u32, k_stride: u32, v_start: u32, v_stride: u32, blocks: u32, head_blocks: u32, cells: u32, head_cells: u32,
+    k_start: u32, k_stride: u32, v_start: u32, v_stride: u32, kv_heads: u32, head_blocks: u32, value_blocks: u32,
+    cells: u32, head_cells: u32,
 }
 
 @group(0) @binding(1) var<storage, read_write> keys: array<u32>;   // (kv_heads, head_cells, head_dim / 32, WORDS)
-@group(0) @binding(2) var<storage, read_write> values: array<u32>; // (kv_heads, head_cells, head_dim / 32, WORDS)
+@group(0) @binding(2) var<storage, read_write> values: array<u32>; // (kv_heads, head_cells, value_cell / 32, WORDS)
 @group(0) @binding(3) var<storage, read> k: array<vec4f>;          // (tokens, k_stride / 4): from `k_start` on
 @group(0) @binding(4) var<storage, read> v: array<vec4f>;          // (tokens, v_stride / 4): from `v_start` on
 @group(0) @binding(8) var<uniform> params: Params;
@@ -14,11 +15,13 @@ struct Params {
 @compute @workgroup_size(WORKGROUP_SIZE)
 fn main(@builtin(global_invocation_id) at: vec3u) {
     let token = at.y;
-    if token >= rows.count || at.x >= params.blocks * 2u { return; }
-    let is_key = at.x < params.blocks;
-    let block_of = at.x % params.blocks;
-    let from_k = (token * params.k_stride + params.k_start) / 4u + block_of * 8u;
-    let from_v = (token * params.v_stride + params.v_start) / 4u + block_of * 8u;
+    let key_blocks = params.kv_heads * params.head_blocks;
+    if token >= rows.count || at.x >= key_blocks + params.kv_heads * params.value_blocks { return; }
+    let is_key = at.x < key_blocks;
+    let own = select(at.x - key_blocks, at.x, is_key);
+    let blocks = select(params.value_blocks, params.head_blocks, is_key); // of a head
+    let from_k = (token * params.k_stride + params.k_start) / 4u + own * 8u;
+    let from_v = (token * params.v_stride + params.v_start) / 4u + own * 8u;
     var fours = array<vec4f, 8>();
     var furthest = 0.0; // the value furthest from 0, the first of those
     for (var i = 0u; i < 8u; i++) {
@@ -29,8 +32,8 @@ fn main(@builtin(global_invocation_id) at: vec3u) {
     }
     let block = packed(fours, furthest);
     let row = rows.row[token];
-    let place = block_of / params.head_blocks * params.head_cells + cell(row.sequence, row.position);
-    let to_word = (place * params.head_blocks + block_of % params.head_blocks) * WORDS;
+    let place = own / blocks * params.head_cells + cell(row.sequence, row.position);
+    let to_word = (place * blocks + own % blocks) * WORDS;
     for (var i = 0u; i < WORDS; i++) {
         if is_key {
             keys[to_word + i] = block.words[i];

@@ -26,6 +26,22 @@ const MATMUL_ROWS: [(&str, u32); 4] = [
     ("EXPERTS", 128),
 ];
 
+/// Constants of attention by heads of keys and of values, and how many of a group a workgroup takes.
+const fn attention(
+    head_dim: u32,
+    value_dim: u32,
+    group: u32,
+    heads: u32,
+) -> [(&'static str, u32); 5] {
+    [
+        ("HEAD_DIM", head_dim),
+        ("VALUE_DIM", value_dim),
+        ("GROUP", group),
+        ("HEADS", heads),
+        ("KV_SPLITS", 4),
+    ]
+}
+
 fn shaders(kernel: &'static Kernel) -> Vec<Shader> {
     let consts: &[&[(&str, u32)]] = match kernel.name {
         "rope" => &[
@@ -33,59 +49,18 @@ fn shaders(kernel: &'static Kernel) -> Vec<Shader> {
             &[("HEAD_DIM", 40)],
             &[("HEAD_DIM", 12)],
         ],
-        "attention_positions" => &[
-            &[
-                ("HEAD_DIM", 64),
-                ("GROUP", 3),
-                ("HEADS", 3),
-                ("KV_SPLITS", 4),
-            ],
-            &[
-                ("HEAD_DIM", 40),
-                ("GROUP", 1),
-                ("HEADS", 1),
-                ("KV_SPLITS", 4),
-            ],
-            &[
-                ("HEAD_DIM", 128),
-                ("GROUP", 8),
-                ("HEADS", 2),
-                ("KV_SPLITS", 4),
-            ],
+        "attention" | "attention_positions" | "attention_tokens" => &[
+            &attention(64, 64, 3, 3),
+            &attention(40, 24, 1, 1),
+            &attention(128, 128, 8, 2),
         ],
-        "attention" | "attention_tokens" => &[
-            &[
-                ("HEAD_DIM", 64),
-                ("GROUP", 3),
-                ("HEADS", 3),
-                ("KV_SPLITS", 4),
-            ],
-            &[
-                ("HEAD_DIM", 40),
-                ("GROUP", 1),
-                ("HEADS", 1),
-                ("KV_SPLITS", 4),
-            ],
-            &[
-                ("HEAD_DIM", 12),
-                ("GROUP", 8),
-                ("HEADS", 8),
-                ("KV_SPLITS", 4),
-            ],
-            &[
-                ("HEAD_DIM", 128),
-                ("GROUP", 8),
-                ("HEADS", 2),
-                ("KV_SPLITS", 4),
-            ],
-        ],
-        "attention_tiles" => &[&[("HEAD_DIM", 512), ("GROUP", 4)]],
+        "attention_tiles" => &[&[("HEAD_DIM", 576), ("VALUE_DIM", 512), ("GROUP", 4)]],
         "conv" => &[&[("KERNEL_SIZE", 4)], &[("KERNEL_SIZE", 3)]],
         "delta_net" => &[
             &[("KEY_DIM", 128), ("VALUE_DIM", 128)],
             &[("KEY_DIM", 12), ("VALUE_DIM", 37)],
         ],
-        "attention_combine" => &[&[("HEAD_DIM", 64), ("KV_SPLITS", 4)]],
+        "attention_combine" => &[&[("VALUE_DIM", 64), ("KV_SPLITS", 4)]],
         "matvec" | "matvec_integer" | "quantise" => &[&[("X_LENGTH", 64)]],
         "matmul_rows" => &[&MATMUL_ROWS],
         _ => &[&[]],

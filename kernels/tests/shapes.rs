@@ -10,7 +10,7 @@ use lantern_kernels::{
 };
 
 /// Words of shapes beside the kernels' parameters, which end in `stride` as a rule, and constants, in capitals.
-const WORDS: [&str; 18] = [
+const WORDS: [&str; 20] = [
     "experts",
     "tokens",      // rows of the pass
     "rows",        // of a matrix, or of a piece of one
@@ -21,6 +21,8 @@ const WORDS: [&str; 18] = [
     "kv_heads",
     "head_cells", // of a head in the cache: sequences × cells
     "head_dim",
+    "value_dim",
+    "value_cell", // from a head's values to the next cell's
     "sequences",
     "channels",
     "context",

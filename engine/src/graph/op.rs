@@ -293,16 +293,18 @@ pub struct Rope {
 pub struct StoreKv {
     /// The keys, `kv_heads` · `head_dim` columns.
     pub k: Columns,
-    /// The values, as many.
+    /// The values, `kv_heads` · `value_dim` columns.
     pub v: Columns,
     /// Key and value heads.
     pub kv_heads: u32,
-    /// Values of a head.
+    /// Values of a key head.
     pub head_dim: u32,
+    /// Values of a value head.
+    pub value_dim: u32,
     /// The layer's keys.
     pub keys: StateId,
-    /// The layer's values.
-    pub values: StateId,
+    /// The layer's values; none: it keeps keys alone.
+    pub values: Option<StateId>,
 }
 
 /// Which positions a row attends to. Those after its own are read as far as its pass has them.
@@ -341,12 +343,15 @@ pub struct Attend {
     pub heads: u32,
     /// Key and value heads.
     pub kv_heads: u32,
-    /// Values of a head.
+    /// Values of a query's head and of a key's.
     pub head_dim: u32,
+    /// Values of a value's head.
+    pub value_dim: u32,
     /// The layer's keys.
     pub keys: StateId,
-    /// The layer's values.
-    pub values: StateId,
+    /// The layer's values; none: the first `value_dim` of a key's are those, as where multi-head latent attention is absorbed
+    /// (`DeepSeek` V2 report, section 2.1).
+    pub values: Option<StateId>,
     /// A factor on scores.
     pub scale: f32,
     /// Treatment of scores.

@@ -15,6 +15,11 @@ impl Graph {
 impl fmt::Display for Attend {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} heads of {}", self.heads, self.head_dim)?;
+        if self.values.is_none() {
+            write!(f, ", values their first {}", self.value_dim)?;
+        } else if self.value_dim != self.head_dim {
+            write!(f, ", values of {}", self.value_dim)?;
+        }
         match self.mask {
             Mask::Causal => {}
             Mask::Window(window) => write!(f, ", window {window}")?,

@@ -96,7 +96,7 @@ static READ: Part = part(
     "",
     "
 @group(0) @binding(1) var<storage, read> keys: array<Stored>; // (kv_heads, head_cells, head_dim / 4)
-@group(0) @binding(2) var<storage, read> values: array<Stored>; // (kv_heads, head_cells, head_dim / 4)
+@group(0) @binding(2) var<storage, read> values: array<Stored>; // (kv_heads, head_cells, value_cell / 4)
 fn key4(i: u32) -> vec4f { return unpacked(keys[i]); }
 fn value4(i: u32) -> vec4f { return unpacked(values[i]); }
 ",
@@ -108,7 +108,7 @@ static WRITE: Part = Part::new(
     "",
     "
 @group(0) @binding(1) var<storage, read_write> keys: array<Stored>; // (kv_heads, head_cells, head_dim / 4)
-@group(0) @binding(2) var<storage, read_write> values: array<Stored>; // (kv_heads, head_cells, head_dim / 4)
+@group(0) @binding(2) var<storage, read_write> values: array<Stored>; // (kv_heads, head_cells, value_cell / 4)
 fn put_key(i: u32, v: vec4f) { keys[i] = packed(v); }
 fn put_value(i: u32, v: vec4f) { values[i] = packed(v); }
 ",
@@ -119,7 +119,7 @@ static READ_BLOCKS: Part = part(
     "",
     "
 @group(0) @binding(1) var<storage, read> keys: array<u32>; // (kv_heads, head_cells, head_dim / 32, WORDS)
-@group(0) @binding(2) var<storage, read> values: array<u32>; // (kv_heads, head_cells, head_dim / 32, WORDS)
+@group(0) @binding(2) var<storage, read> values: array<u32>; // (kv_heads, head_cells, value_cell / 32, WORDS)
 fn key4(i: u32) -> vec4f {
     let block = i / 8u * WORDS;
     return unpacked(keys[block + word_of(i % 8u)], i % 8u, keys[block]);

@@ -1,6 +1,6 @@
 // KV_SPLITS workgroups have a share of one token's positions each; `attention_combine` makes one result of theirs. A share
 // without positions counts nothing.
-@group(0) @binding(4) var<storage, read_write> y: array<vec2f>; // (heads, KV_SPLITS, head_dim / 2 + 1): acc, and (m, l)
+@group(0) @binding(4) var<storage, read_write> y: array<vec2f>; // (heads, KV_SPLITS, value_dim / 2 + 1): acc, and (m, l)
 
 fn split_start(begin: u32, end: u32, split: u32) -> u32 {
     let steps = (end - begin + KV_SPLITS * WORKGROUP_SIZE - 1u) / (KV_SPLITS * WORKGROUP_SIZE);

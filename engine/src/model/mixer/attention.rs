@@ -129,8 +129,9 @@ impl Attention {
                 v,
                 kv_heads,
                 head_dim,
+                value_dim: head_dim,
                 keys,
-                values,
+                values: Some(values),
             });
         }
         let attend = Attend {
@@ -138,8 +139,9 @@ impl Attention {
             heads,
             kv_heads,
             head_dim,
+            value_dim: head_dim,
             keys,
-            values,
+            values: Some(values),
             scale: sizes.scale,
             scores: self.scores,
             mask: sizes.window.map_or(Mask::Causal, Mask::Window),

@@ -34,7 +34,17 @@ struct Cells {
     count: u32,
 }
 
+/// Values of a value head that are stored beside its keys.
+fn stored_values(op: &StoreKv) -> u32 {
+    op.values.map_or(0, |_| op.value_dim)
+}
+
 impl Cells {
+    const NONE: Cells = Cells {
+        ring: false,
+        count: 0,
+    };
+
     /// Cells of a ring, or of all positions.
     fn part(self) -> &'static Part {
         let cells = if self.ring {
@@ -72,10 +82,6 @@ struct Rotation {
     x: Columns,
     /// Heads that are rotated into y.
     heads: u32,
-    /// Key heads that rotate on their way into the cache, and value heads that go there.
-    kv_heads: u32,
-    /// Values.
-    v: Columns,
     head_dim: u32,
     pairs: u32,
     style: RopeStyle,
@@ -83,8 +89,8 @@ struct Rotation {
     norm: Option<FusedNorm>,
     /// The first head that has the second half of the norm's weight.
     split: u32,
-    /// Keys and values.
-    states: [StateId; 2],
+    /// Where keys and values go; none: keys go to y.
+    store: Option<StoreKv>,
     y: Tensor,
 }
 
@@ -102,38 +108,35 @@ impl Emitter<'_> {
 
     /// Queries rotated, and keys: on their way into the cache, where they are stored from here.
     pub(super) fn rope(&mut self, step: &Step, op: &Rope) {
-        let all = op.heads + op.kv_heads;
-        let (heads, kv_heads, v, states) = match &step.store {
-            Some(store) => (op.heads, op.kv_heads, store.v, [store.keys, store.values]),
-            None => (all, 0, op.x, self.any_cache()),
+        let heads = match &step.store {
+            Some(_) => op.heads,
+            None => op.heads + op.kv_heads,
         };
         self.rotate(&Rotation {
             x: op.x,
             heads,
-            kv_heads,
-            v,
             head_dim: op.head_dim,
             pairs: op.pairs,
             style: op.style,
             table: op.table,
             norm: step.norm,
             split: op.heads,
-            states,
+            store: step.store.clone(),
             y: Emitter::output(step),
         });
     }
 
-    /// The kernel binds a cache whether it writes to it or not.
-    fn any_cache(&self) -> [StateId; 2] {
-        let by_position = |&state: &usize| {
-            let kind = self.graph.states[state].kind;
-            matches!(kind, StateKind::PerPosition { .. })
-        };
-        let mut all = (0..self.graph.states.len()).filter(by_position);
-        [(); 2].map(|()| {
-            let state = all.next();
-            StateId(state.expect("a model with attention keeps keys and values"))
-        })
+    /// A tensor that the kernel binds in place of what it does not read or write.
+    fn unused(&mut self) -> Tensor {
+        self.declare(TensorSpec::fixed("unused", 1, 4))
+    }
+
+    /// A cache, or what the kernel binds in place of one that it does not write.
+    fn written(&mut self, state: Option<StateId>) -> Binding {
+        match state {
+            Some(state) => Binding::State(state),
+            None => Binding::Tensor(self.unused()),
+        }
     }
 
     /// Keys and values into the cache, as they are.
@@ -142,40 +145,41 @@ impl Emitter<'_> {
             self.store_blocks(op);
             return;
         }
-        // The kernel binds a tensor for queries, of which there are none.
-        let y = self.declare(TensorSpec::fixed("none", 1, 1));
+        let y = self.unused();
         self.rotate(&Rotation {
             x: op.k,
             heads: 0,
-            kv_heads: op.kv_heads,
-            v: op.v,
             head_dim: op.head_dim,
             pairs: 0,
             style: RopeStyle::Interleaved,
             table: 0,
             norm: None,
             split: 0,
-            states: [op.keys, op.values],
+            store: Some(op.clone()),
             y,
         });
     }
 
     fn rotate(&mut self, rotation: &Rotation) {
         let lowering = self.lowering;
-        let [keys, values] = rotation.states;
-        let cells = self.cells(keys);
+        let store = rotation.store.as_ref();
+        let keys = store.map(|store| store.keys);
+        let values = store.and_then(|store| store.values);
+        let v = store.map_or(rotation.x, |store| store.v);
+        let cells = keys.map_or(Cells::NONE, |keys| self.cells(keys));
         let params = rope::Params {
             heads: rotation.heads,
-            kv_heads: rotation.kv_heads,
+            kv_heads: store.map_or(0, |store| store.kv_heads),
             pairs: rotation.pairs,
             split: rotation.split,
             x_stride: self.stride(rotation.x.tensor),
             x_start: rotation.x.start,
-            v_stride: self.stride(rotation.v.tensor),
-            v_start: rotation.v.start,
+            v_stride: self.stride(v.tensor),
+            v_start: v.start,
             y_stride: self.stride(rotation.y),
             cells: cells.count,
             head_cells: cells.count * lowering.sequences,
+            value_cell: store.map_or(0, stored_values),
             eps: rotation.norm.map_or(0.0, |norm| norm.eps),
         };
         // Blocks have a kernel of their own: all heads go to y, and no cell is written.
@@ -190,10 +194,10 @@ impl Emitter<'_> {
         let mut binds = vec![
             ("angles", Binding::RopeTable(rotation.table)),
             ("x", Binding::Tensor(rotation.x.tensor)),
-            ("v", Binding::Tensor(rotation.v.tensor)),
+            ("v", Binding::Tensor(v.tensor)),
             ("y", Binding::Tensor(rotation.y)),
-            ("keys", Binding::State(keys)),
-            ("values", Binding::State(values)),
+            ("keys", self.written(keys)),
+            ("values", self.written(values)),
         ];
         let norm = rotation.norm.map(|norm| Binding::Vector(norm.weight));
         binds.extend(norm.map(|norm| ("norm_weight", norm)));
@@ -205,13 +209,13 @@ impl Emitter<'_> {
         let parts = [cache.store(), style.part(), cells.part(), head_norm.part()];
         let consts = [("HEAD_DIM", rotation.head_dim)];
         let shader = lowering.shader(&rope::ROPE, &parts, &consts);
-        let values = (params.heads + 2 * params.kv_heads) * rotation.head_dim;
-        let what = if rotation.kv_heads > 0 {
+        let rotated = (params.heads + params.kv_heads) * rotation.head_dim;
+        let units = (rotated + params.kv_heads * params.value_cell) / 4;
+        let what = if store.is_some() {
             "into the cache"
         } else {
             ""
         };
-        let units = values / 4;
         let flow = self.flow(rotation.x.tensor, rotation.y);
         self.dispatch(shader, (what, flow), binds, bytes_of_params(&params), units);
     }
@@ -225,21 +229,22 @@ impl Emitter<'_> {
             k_stride: self.stride(op.k.tensor),
             v_start: op.v.start,
             v_stride: self.stride(op.v.tensor),
-            blocks: op.kv_heads * op.head_dim / BLOCK as u32,
+            kv_heads: op.kv_heads,
             head_blocks: op.head_dim / BLOCK as u32,
+            value_blocks: stored_values(op) / BLOCK as u32,
             cells: cells.count,
             head_cells: cells.count * lowering.sequences,
         };
         let binds = vec![
             ("keys", Binding::State(op.keys)),
-            ("values", Binding::State(op.values)),
+            ("values", self.written(op.values)),
             ("k", Binding::Tensor(op.k.tensor)),
             ("v", Binding::Tensor(op.v.tensor)),
         ];
         let store = self.cache().store();
         let parts = [store, cells.part()];
         let shader = self.lowering.shader(&store::STORE, &parts, &[]);
-        let units = 2 * params.blocks;
+        let units = params.kv_heads * (params.head_blocks + params.value_blocks);
         let flow = format!("{} → cache", self.word(op.k.tensor));
         let params = bytes_of_params(&params);
         self.dispatch(shader, ("into the cache", flow), binds, params, units);
@@ -259,14 +264,17 @@ impl Emitter<'_> {
     fn attention_kernel(&self, op: &Attend) -> &'static Kernel {
         let lowering = self.lowering;
         let prompt = !lowering.width.is_decode() && lowering.sequences == 1;
-        let short = op.head_dim <= attention_tokens::HEAD_MAX
+        let head_max = op.head_dim.max(op.value_dim);
+        let short = head_max <= attention_tokens::HEAD_MAX
             && lowering.context <= attention_tokens::CONTEXT_MAX;
+        let mut dims = [op.head_dim, op.value_dim].into_iter();
+        let eights = dims.all(|dim| dim.is_multiple_of(attention::EIGHT));
         let suiting = [
             (&attention_tiles::ATTENTION_TILES, prompt),
             (&attention_tokens::ATTENTION_TOKENS, prompt && short),
             (
                 &attention_positions::ATTENTION_POSITIONS,
-                !(prompt && short) && op.head_dim.is_multiple_of(attention::EIGHT),
+                !(prompt && short) && eights,
             ),
         ];
         let gpu = lowering.gpu;
@@ -290,6 +298,11 @@ impl Emitter<'_> {
             },
             cells: cells.count,
             head_cells: cells.count * self.lowering.sequences,
+            value_cell: if op.values.is_some() {
+                op.value_dim
+            } else {
+                op.head_dim
+            },
             ..attention::Params::default()
         };
         params.masked(mask(op.mask))
@@ -297,10 +310,11 @@ impl Emitter<'_> {
 
     /// Least work of attention for each position.
     fn attention_cost(&self, op: &Attend) -> Cost {
-        let cell = self.graph.states[op.keys.0].position_bytes();
+        let caches = [Some(op.keys), op.values].into_iter().flatten();
+        let cells = caches.map(|state| self.graph.states[state.0].position_bytes());
         Cost {
-            position_bytes: 2 * cell,
-            position_operations: 4 * u64::from(op.heads * op.head_dim),
+            position_bytes: cells.sum(),
+            position_operations: 2 * u64::from(op.heads * (op.head_dim + op.value_dim)),
             mask: mask(op.mask),
             ..Cost::default()
         }
@@ -310,7 +324,7 @@ impl Emitter<'_> {
         let output = Emitter::output(step);
         let lowering = self.lowering;
         let group = op.heads / op.kv_heads;
-        let heads = attention::heads_together(op.head_dim, group);
+        let heads = attention::heads_together(op.head_dim.max(op.value_dim), group);
         let params = self.attention_params(op, output);
         let split = lowering.width == Width::DecodeLong
             && lowering.splits()
@@ -327,7 +341,7 @@ impl Emitter<'_> {
         }
         let splits = attention_combine::kv_splits(lowering.gpu.software(), op.heads / heads);
         let y = if split {
-            let cols = splits * (op.head_dim + 2);
+            let cols = splits * (op.value_dim + 2);
             self.declare(TensorSpec::fixed("splits", op.heads, cols))
         } else {
             output
@@ -335,13 +349,17 @@ impl Emitter<'_> {
         let mut binds = vec![
             ("qkv", Binding::Tensor(op.q)),
             ("keys", Binding::State(op.keys)),
-            ("values", Binding::State(op.values)),
+            ("values", Binding::State(op.values.unwrap_or(op.keys))),
             ("y", Binding::Tensor(y)),
         ];
         if let Scores::Sinks(sinks) = op.scores {
             binds.push(("sinks", Binding::Vector(sinks)));
         }
-        let mut consts = vec![("HEAD_DIM", op.head_dim), ("GROUP", group)];
+        let mut consts = vec![
+            ("HEAD_DIM", op.head_dim),
+            ("VALUE_DIM", op.value_dim),
+            ("GROUP", group),
+        ];
         let tiles = kernel.name == attention_tiles::ATTENTION_TILES.name;
         consts.extend((!tiles).then_some(("HEADS", heads)));
         consts.extend(split.then_some(("KV_SPLITS", splits)));
@@ -358,7 +376,7 @@ impl Emitter<'_> {
     }
 
     fn attention_combine(&mut self, op: &Attend, splits: u32, partial: Tensor, y: Tensor) {
-        let consts = [("HEAD_DIM", op.head_dim), ("KV_SPLITS", splits)];
+        let consts = [("VALUE_DIM", op.value_dim), ("KV_SPLITS", splits)];
         let shader = self
             .lowering
             .shader(&attention_combine::ATTENTION_COMBINE, &[], &consts);
