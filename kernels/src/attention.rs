@@ -84,6 +84,8 @@ crate::params! {
         scale: f32,
         /// Cap on the scores, for `Scores::Capped`.
         cap: f32,
+        /// For `Scores::Alibi`: the last slope is two to the power of minus this.
+        max_bias: f32,
         /// Positions before its own that a token attends to; see [`Mask`].
         behind: u32,
         /// Positions after its own that it attends to, as far as the pass has them.
@@ -231,6 +233,20 @@ fn cache(call: &mut Call, name: &str) -> Vec<f32> {
 /// Heads that `attention_positions` takes, which reads eight values at a time, are multiples of this.
 pub const EIGHT: u32 = 8;
 
+/// Slope of a head of `heads`, as Press et al. 2022 have them: a series of powers for the largest power of two, and for heads
+/// past that every other one of the series for twice as many.
+fn slope(head: usize, heads: usize, max_bias: f32) -> f64 {
+    let even = 1 << heads.ilog2();
+    let (first, count) = if head < even {
+        (head + 1, even)
+    } else {
+        (2 * (head - even) + 1, 2 * even)
+    };
+    (-f64::from(max_bias) / count as f64)
+        .exp2()
+        .powi(first as i32)
+}
+
 /// Partial attention of a head to some positions: `acc` (value_dim) sums values times exp(score - m), `l` those exponentials,
 /// and `m` is the largest score; a sink is one of the scores.
 pub(crate) struct PartialAttention {
@@ -263,23 +279,26 @@ pub(crate) fn partial_attention(
     let scoring = Scores::of(&call.parts).expect("a part for scores");
     let sinks = (scoring == Scores::Sinks && first).then(|| call.floats("sinks"));
     let cells = CellIndex::new(call, p.cells, p.head_cells);
-    let sequence = call.rows()[row].sequence;
+    let Row {
+        position, sequence, ..
+    } = call.rows()[row];
+    let own = position as usize;
     let of_head = |h: usize| {
         let q = &qkv[row * p.q_stride as usize + h * head..][..head];
         let at = |position: usize| cells.at(h / group, sequence, position);
-        let dot = |k: &[f32]| {
+        let slope = slope(h, group * kv_heads, p.max_bias);
+        let scored = |position: usize| {
+            let k = &keys[at(position) * head..][..head];
             let products = q.iter().zip(k).map(|(&q, &k)| f64::from(q) * f64::from(k));
             let score = products.sum::<f64>() * f64::from(p.scale);
             let cap = f64::from(p.cap);
             match scoring {
                 Scores::Capped => cap * (score / cap).tanh(),
+                Scores::Alibi => score - slope * position.abs_diff(own) as f64,
                 Scores::Plain | Scores::Sinks => score,
             }
         };
-        let scores: Vec<f64> = positions
-            .clone()
-            .map(|i| dot(&keys[at(i) * head..][..head]))
-            .collect();
+        let scores: Vec<f64> = positions.clone().map(scored).collect();
         let sink = sinks.as_ref().map(|sinks| f64::from(sinks[h]));
         let m = scores.iter().copied().chain(sink).fold(f64::MIN, f64::max);
         let weights: Vec<f64> = scores.iter().map(|s| (s - m).exp()).collect();

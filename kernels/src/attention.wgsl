@@ -23,7 +23,8 @@ fn main(at: Invocation, wg: Workgroup) {
     let head = wg.id.x * HEADS;                     // the first of this workgroup
     let q = token * params.q_stride / 4u + head * QUARTER;
     let sequence = rows.row[token].sequence;
-    let seen = vec2u(seen_begin(rows.row[token].position), seen_end(token));
+    let position = rows.row[token].position;
+    let seen = vec2u(seen_begin(position), seen_end(token));
     let end = split_start(seen.x, seen.y, wg.id.z + 1u);
     let begin = split_start(seen.x, seen.y, wg.id.z);
 
@@ -45,7 +46,8 @@ fn main(at: Invocation, wg: Workgroup) {
         }
         var alpha = array<f32, HEADS>();
         for (var h = 0u; h < HEADS; h++) {
-            let score = select(MIN, scored(scores[h].x + scores[h].y + scores[h].z + scores[h].w), there);
+            let sum = scores[h].x + scores[h].y + scores[h].z + scores[h].w;
+            let score = select(MIN, scored(sum, head + h, position, start + at.lane), there);
             let new_m = max(m[h], reduce_max(score, at, wg));
             alpha[h] = exp(m[h] - new_m);
             m[h] = new_m;

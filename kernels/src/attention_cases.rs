@@ -193,7 +193,7 @@ pub(crate) fn cases_with(heads: HeadDims) -> Cases {
                 0 => mask(&mut all, Mask::NONE, "unmasked"),
                 _ => mask(&mut all, Mask::symmetric(WINDOW), "symmetric"),
             }
-            let scores = [Scores::Plain, Scores::Sinks][number % 2];
+            let scores = [Scores::Plain, Scores::Alibi, Scores::Sinks][number % 3];
             score(&mut all, scores, &mut of_special);
             cases.push(all);
         }
@@ -224,6 +224,7 @@ fn case_of(cache: Cache, shape: Shape, scale: f32, random: &mut Random) -> (Case
         y_stride,
         scale,
         cap: 2.0,
+        max_bias: 8.0,
         cells: position + tokens,
         head_cells: position + tokens,
         value_cell,

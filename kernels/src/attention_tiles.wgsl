@@ -39,7 +39,8 @@ fn main(@builtin(workgroup_id) wg: vec3u, @builtin(local_invocation_index) lane:
     let column = lane % 8u;
     let one = tile_row(first_row + pair, wg.x);
     let two = tile_row(first_row + PAIRS + pair, wg.x);
-    let own_begin = vec2u(seen_begin(rows.row[one.token].position), seen_begin(rows.row[two.token].position));
+    let own = vec2u(rows.row[one.token].position, rows.row[two.token].position);
+    let own_begin = vec2u(seen_begin(own.x), seen_begin(own.y));
     let own_end = vec2u(seen_end(one.token), seen_end(two.token));
 
     let first = vec4f(first_ml(one.head, 0u), first_ml(two.head, 0u));
@@ -64,9 +65,10 @@ fn main(@builtin(workgroup_id) wg: vec3u, @builtin(local_invocation_index) lane:
             }
         }
         for (var j = 0u; j < OWN_KEYS; j++) {
-            let position = vec2u(start + j * 8u + column);
-            let there = (position >= own_begin) & (position < own_end);
-            scores[j] = select(vec2f(MIN), vec2f(scored(scores[j].x), scored(scores[j].y)), there);
+            let key = start + j * 8u + column;
+            let there = (vec2u(key) >= own_begin) & (vec2u(key) < own_end);
+            let both = vec2f(scored(scores[j].x, one.head, own.x, key), scored(scores[j].y, two.head, own.y, key));
+            scores[j] = select(vec2f(MIN), both, there);
             put_scores(pair, j * 8u + column, scores[j]);
         }
         workgroupBarrier();

@@ -25,7 +25,8 @@ fn main(at: Invocation, wg: Workgroup) {
     let begin = seen_begin(rows.row[min(wg.id.y * WORKGROUP_SIZE, last_row)].position);
     let end = seen_end(min((wg.id.y + 1u) * WORKGROUP_SIZE - 1u, last_row));
     let row = min(token, last_row);                            // lanes past the end repeat the last
-    let own_begin = seen_begin(rows.row[row].position);
+    let own_position = rows.row[row].position;
+    let own_begin = seen_begin(own_position);
     let own_end = seen_end(row);
 
     var q = array<array<vec4f, STEPS * WORKGROUP_SIZE>, HEADS>();             // zero past the head
@@ -52,7 +53,8 @@ fn main(at: Invocation, wg: Workgroup) {
         }
         var weights = array<f32, HEADS>();
         for (var h = 0u; h < HEADS; h++) {
-            let score = select(MIN, scored(scores[h].x + scores[h].y + scores[h].z + scores[h].w), there);
+            let sum = scores[h].x + scores[h].y + scores[h].z + scores[h].w;
+            let score = select(MIN, scored(sum, head + h, own_position, position), there);
             let new_m = max(m[h], score);
             let alpha = exp(m[h] - new_m);
             m[h] = new_m;

@@ -332,6 +332,8 @@ pub enum Scores {
     Softcap(f32),
     /// A learned score of each head beside those of positions, which has no value (gpt-oss model card, section 2.2): (heads).
     Sinks(VectorId),
+    /// Less by the distance times a slope of the head (Press et al. 2022), the last of which is 2^−max_bias.
+    Alibi(f32),
 }
 
 /// y = softmax(scores(scale · q Kᵀ)) V, head by head.

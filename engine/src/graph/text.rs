@@ -31,6 +31,7 @@ impl fmt::Display for Attend {
             Scores::Plain => Ok(()),
             Scores::Softcap(cap) => write!(f, ", softcap {cap}"),
             Scores::Sinks(_) => write!(f, ", sinks"),
+            Scores::Alibi(max_bias) => write!(f, ", ALiBi {max_bias}"),
         }
     }
 }

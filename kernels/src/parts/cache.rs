@@ -180,18 +180,21 @@ pub enum Scores {
     Capped,
     /// A learned score of each head that has no value: it counts in the sum alone.
     Sinks,
+    /// Less by the distance times a slope of the head; the shader's parameter `max_bias` says how steep slopes are.
+    Alibi,
 }
 
 socket! { Scores, "scores":
     Plain => SCORES_PLAIN,
     Capped => SCORES_CAPPED,
     Sinks => SCORES_SINKS,
+    Alibi => SCORES_ALIBI,
 }
 
 static SCORES_PLAIN: Part = part(
     "",
     "
-fn scored(v: f32) -> f32 { return v; }
+fn scored(v: f32, head: u32, position: u32, key: u32) -> f32 { return v; }
 ",
     &[&NO_SINKS],
 );
@@ -199,7 +202,7 @@ fn scored(v: f32) -> f32 { return v; }
 static SCORES_CAPPED: Part = part(
     "capped",
     "
-fn scored(v: f32) -> f32 { return params.cap * tanh(clamp(v / params.cap, -15.0, 15.0)); }
+fn scored(v: f32, head: u32, position: u32, key: u32) -> f32 { return params.cap * tanh(clamp(v / params.cap, -15.0, 15.0)); }
 ",
     &[&NO_SINKS],
 );
@@ -208,10 +211,11 @@ static SCORES_SINKS: Part = Part::new(
     "sinks",
     "
 @group(0) @binding(6) var<storage, read> sinks: array<f32>; // (heads)
-fn scored(v: f32) -> f32 { return v; }
+fn scored(v: f32, head: u32, position: u32, key: u32) -> f32 { return v; }
 fn first_ml(head: u32, split: u32) -> vec2f { return select(vec2f(MIN, 0.0), vec2f(sinks[head], 1.0), split == 0u); }
 ",
 );
+static SCORES_ALIBI: Part = part("alibi", include_str!("alibi.wgsl"), &[&NO_SINKS]);
 /// Softmax before any position: its maximum and its sum.
 static NO_SINKS: Part = Part::new(
     "",

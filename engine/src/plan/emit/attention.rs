@@ -73,6 +73,7 @@ fn scores_part(scores: Scores) -> ScoresPart {
         Scores::Plain => ScoresPart::Plain,
         Scores::Softcap(_) => ScoresPart::Capped,
         Scores::Sinks(_) => ScoresPart::Sinks,
+        Scores::Alibi(_) => ScoresPart::Alibi,
     }
 }
 
@@ -287,15 +288,18 @@ impl Emitter<'_> {
 
     fn attention_params(&self, op: &Attend, output: Tensor) -> attention::Params {
         let cells = self.cells(op.keys);
+        let (cap, max_bias) = match op.scores {
+            Scores::Softcap(cap) => (cap, 0.0),
+            Scores::Alibi(max_bias) => (0.0, max_bias),
+            Scores::Plain | Scores::Sinks(_) => (0.0, 0.0),
+        };
         let params = attention::Params {
             kv_heads: op.kv_heads,
             q_stride: self.stride(op.q),
             y_stride: self.stride(output),
             scale: op.scale,
-            cap: match op.scores {
-                Scores::Softcap(cap) => cap,
-                Scores::Plain | Scores::Sinks(_) => 0.0,
-            },
+            cap,
+            max_bias,
             cells: cells.count,
             head_cells: cells.count * self.lowering.sequences,
             value_cell: if op.values.is_some() {
