@@ -46,6 +46,7 @@ crate::params! {
 /// The activation that one of these parts is.
 pub(crate) fn activated(parts: &[&Part]) -> fn(f64) -> f64 {
     match OutputGate::of(parts).expect("a part that activates gates") {
+        OutputGate::None => |gate| gate,
         OutputGate::Silu => silu,
         OutputGate::Sigmoid => sigmoid,
         OutputGate::Softplus => softplus,

@@ -12,8 +12,8 @@ mod text;
 
 pub use moe::{Combine, Experts, Gating, Route, Routing};
 pub use op::{
-    Activate, Activation, Add, Attend, Embed, Gate, GateUp, Glu, Groups, Linear, Lookup, Mask,
-    Norm, NormKind, NormedGate, Op, Rope, RopeStyle, Scale, Scores, StoreKv, Which, Xielu,
+    Activate, Activation, Add, Attend, Embed, Gate, GateUp, Glu, GluBias, Groups, Linear, Lookup,
+    Mask, Norm, NormKind, NormedGate, Op, Rope, RopeStyle, Scale, Scores, StoreKv, Which, Xielu,
 };
 pub use recurrent::{Conv, ConvForm, DeltaNet, KeyHeads};
 pub use state::{

@@ -150,6 +150,8 @@ pub struct Linear {
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Activation {
+    /// x itself.
+    Identity,
     /// x · sigmoid(x).
     Silu,
     /// GELU by its tanh form (Hendrycks & Gimpel 2016).

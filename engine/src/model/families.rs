@@ -32,6 +32,10 @@ pub struct Family {
     pub local_rope: LocalRope,
     /// Layers without RoPE.
     pub unrotated: Unrotated,
+    /// Layers whose queries grow with the position.
+    pub temperature: Temperatures,
+    /// Windows are chunks: a layer that has one attends from the last multiple of it.
+    pub chunked: bool,
     /// Order of the norm of queries and keys and their rotation.
     pub head_norm: HeadNorm,
     /// Values are normed, without a weight; the last layers may read the keys and values of others, and layers without a
@@ -57,8 +61,8 @@ pub struct Family {
     pub key_heads: KeyHeads,
     /// How a router's logits become probabilities, where the file does not say.
     pub gating: Gating,
-    /// The weights of a row's experts sum to 1, where the file does not say.
-    pub expert_weights_norm: bool,
+    /// Weights of a row's experts, where the file does not say.
+    pub expert_weights: ExpertWeights,
     /// The name of the norm before the MLP.
     pub ffn_norm_name: &'static str,
     /// The name of the last norm, where it is not `output_norm`.
@@ -97,6 +101,17 @@ pub enum Order {
     Parallel,
 }
 
+/// Layers whose queries grow with the position.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Temperatures {
+    /// None.
+    None,
+    /// All, by the file's factor, from its original context on.
+    All,
+    /// Layers without RoPE, by a tenth, every so many positions.
+    Unrotated(u32),
+}
+
 /// Order of the norm of queries and keys and their rotation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum HeadNorm {
@@ -104,6 +119,8 @@ pub enum HeadNorm {
     BeforeRope,
     /// The rotation comes first.
     AfterRope,
+    /// The rotation comes first, and the norm has no weight; layers without RoPE have none.
+    AfterRopePlain,
 }
 
 /// Embeddings on their way into the residual stream.
@@ -163,6 +180,15 @@ pub enum Recurrent {
     ShortConv,
 }
 
+/// Weights of a row's experts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ExpertWeights {
+    /// They sum to 1, and are on the experts' results.
+    Normed,
+    /// They are as the router makes them, and on what the experts read.
+    OnInput,
+}
+
 /// Use of the file's factor on logits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LogitScale {
@@ -185,6 +211,8 @@ pub const LLAMA: Family = Family {
     window: None,
     local_rope: LocalRope::Same,
     unrotated: Unrotated::None,
+    temperature: Temperatures::None,
+    chunked: false,
     head_norm: HeadNorm::BeforeRope,
     shared_keys: false,
     score_softcap: None,
@@ -197,7 +225,7 @@ pub const LLAMA: Family = Family {
     recurrent: Recurrent::None,
     key_heads: KeyHeads::Modulo,
     gating: Gating::Softmax,
-    expert_weights_norm: true,
+    expert_weights: ExpertWeights::Normed,
     ffn_norm_name: "ffn_norm",
     output_norm_name: "output_norm",
     post_norm_epsilon: None,
@@ -363,12 +391,34 @@ pub const FAMILIES: &[Family] = &[
         gating: Gating::Sigmoid,
         ..neox("minimax-m2")
     },
+    // Experts see their rows times their weights.
+    Family {
+        windows: Windows::AllBut(4),
+        window: Some(8192),
+        chunked: true,
+        unrotated: Unrotated::Every(4),
+        temperature: Temperatures::Unrotated(8192),
+        head_norm: HeadNorm::AfterRopePlain,
+        gating: Gating::Sigmoid,
+        expert_weights: ExpertWeights::OnInput,
+        ..llama("llama4")
+    },
+    Family {
+        windows: Windows::AllBut(2),
+        activation: Activation::ClampedSwiglu,
+        ffn_norm_name: "post_attention_norm",
+        ..neox("gpt-oss")
+    },
     Family {
         aliases: &["lfm2moe"],
         windows: Windows::All,
         recurrent: Recurrent::ShortConv,
         output_norm_name: "token_embd_norm",
         ..neox("lfm2")
+    },
+    Family {
+        temperature: Temperatures::All,
+        ..llama("mistral3")
     },
     neox("dots1"),
     neox("bailingmoe2"),

@@ -1,6 +1,9 @@
 //! Keys that GGUF has for numbers of models which are run with one value only. The names are those of llama.cpp's `gguf-py`.
 
-use super::keys::Keys;
+use super::{
+    families::{Family, Temperatures},
+    keys::Keys,
+};
 use crate::{Error, Result, Unsupported, file::Value};
 
 /// Value that changes nothing.
@@ -42,7 +45,6 @@ const NEUTRAL: &[(&str, Neutral)] = &[
     ("attention.temperature_scale",      Neutral::Off),
     ("attention.key_length_mla",         Neutral::Off),
     ("attention.value_length_mla",       Neutral::Off),
-    ("rope.scaling.yarn_log_multiplier", Neutral::Off),
     ("ssm.dt_b_c_rms",                   Neutral::Off),
 ];
 
@@ -82,8 +84,10 @@ fn number(value: &Value) -> Option<f64> {
 ///
 /// # Errors
 /// [`Error::Unsupported`] names the key and its value.
-pub(super) fn check(keys: &Keys) -> Result<()> {
-    for (name, neutral) in NEUTRAL {
+pub(super) fn check(keys: &Keys, family: &Family) -> Result<()> {
+    let warm = family.temperature == Temperatures::All;
+    let read = |name: &str| warm && name.starts_with("attention.temperature_scale");
+    for (name, neutral) in NEUTRAL.iter().filter(|(name, _)| !read(name)) {
         let key = keys.key(name);
         match keys.metadata().get(&key) {
             Some(value) if !neutral.holds(value, keys) => {

@@ -5,7 +5,10 @@ use std::f64::consts::PI;
 
 use serde::Serialize;
 
-use super::keys::Keys;
+use super::{
+    families::{Family, Temperatures},
+    keys::Keys,
+};
 use crate::{Error, Result, Unsupported};
 
 /// Rotary embedding as a file describes it.
@@ -21,6 +24,29 @@ pub struct Rope {
     pub length: f32,
     /// Context before any stretching.
     pub original_context: u32,
+    /// Whether the factors that a file has on frequencies are for it.
+    pub factored: bool,
+    /// Growth of the length with the position, for queries alone.
+    pub temperature: Option<Temperature>,
+}
+
+/// Growth of queries with the position (Llama 4): 1 + scale · ln(1 + ⌊(position + offset) / length⌋).
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Temperature {
+    /// The factor on the logarithm.
+    pub scale: f32,
+    /// Positions after which it grows.
+    pub length: u32,
+    /// Is added to positions.
+    pub offset: u32,
+}
+
+impl Temperature {
+    /// The factor at a position.
+    fn at(self, position: usize) -> f64 {
+        let steps = (position as u64 + u64::from(self.offset)) / u64::from(self.length);
+        1.0 + f64::from(self.scale) * (1.0 + steps as f64).ln()
+    }
 }
 
 /// Scaling for contexts longer than trained.
@@ -29,6 +55,8 @@ pub struct Rope {
 pub enum Scaling {
     /// Nothing.
     None,
+    /// Nothing is rotated, and only the length changes.
+    Still,
     /// Positions are divided by a factor.
     Linear {
         /// The factor.
@@ -43,6 +71,26 @@ pub enum Scaling {
         /// Rotations in the original context up to which it is divided.
         beta_slow: f32,
     },
+}
+
+/// Divisor of the length of what YaRN rotates, in families whose files say how the logarithm of its factor counts.
+fn log_length(keys: &Keys, family: &Family, scaling: &Scaling) -> Result<f32> {
+    let name = "rope.scaling.yarn_log_multiplier";
+    let Some(multiplier) = keys.factor(name)? else {
+        return Ok(1.0);
+    };
+    match scaling {
+        Scaling::Yarn { factor, .. } if family.temperature == Temperatures::All => {
+            Ok(1.0 + 0.1 * multiplier * factor.ln())
+        }
+        _ => Err(Error::unsupported(
+            Unsupported::Setting,
+            format!(
+                "metadata {} is {multiplier}, which changes what is computed and is not run here",
+                keys.key(name)
+            ),
+        )),
+    }
 }
 
 /// Values of a head that are rotated, if pairs of them fit it.
@@ -60,7 +108,7 @@ pub(super) fn rotated_values(dimensions: u32, head_dim: u32) -> Result<u32> {
 
 impl Rope {
     /// Reads the metadata under the architecture's `rope.`. `context`: positions that the model was trained for.
-    pub(super) fn of(keys: &Keys, head_dim: u32, context: u32) -> Result<Rope> {
+    pub(super) fn of(keys: &Keys, family: &Family, head_dim: u32, context: u32) -> Result<Rope> {
         let number = |name: &str| keys.factor(&format!("rope.{name}"));
         let dimensions = keys.optional("rope.dimension_count")?.unwrap_or(head_dim);
         let dimensions = rotated_values(dimensions, head_dim)?;
@@ -103,12 +151,15 @@ impl Rope {
             )));
         }
         let original = keys.optional("rope.scaling.original_context_length")?;
+        let length = number("scaling.attn_factor")?.unwrap_or(1.0);
         Ok(Rope {
             base,
             dimensions,
+            length: length / log_length(keys, family, &scaling)?,
             scaling,
-            length: number("scaling.attn_factor")?.unwrap_or(1.0),
             original_context: original.unwrap_or(context),
+            factored: true,
+            temperature: None,
         })
     }
 
@@ -120,8 +171,9 @@ impl Rope {
             .collect();
         let mut table = Vec::with_capacity(context * pairs * 2);
         for position in 0..context {
+            let growth = self.temperature.map_or(1.0, |growth| growth.at(position));
             for &(frequency, length) in &rotations {
-                let angle = position as f64 * frequency;
+                let (angle, length) = (position as f64 * frequency, length * growth);
                 table.extend([(angle.cos() * length) as f32, (angle.sin() * length) as f32]);
             }
         }
@@ -135,6 +187,7 @@ impl Rope {
         let plain = base.powf(-2.0 * pair as f64 / dimensions) / f64::from(factor.unwrap_or(1.0));
         match self.scaling {
             Scaling::None => (plain, length),
+            Scaling::Still => (0.0, length),
             Scaling::Linear { factor } => (plain / f64::from(factor), length),
             Scaling::Yarn {
                 factor,

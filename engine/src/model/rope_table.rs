@@ -11,7 +11,7 @@ pub struct RopeTable {
 }
 
 /// Factors that RoPE's frequencies are divided by.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 enum RopeFactors {
     /// None.
     None,
@@ -22,13 +22,17 @@ enum RopeFactors {
 }
 
 impl RopeTable {
-    /// The tables of a model: of each of its rotary embeddings. Factors are for the first.
+    /// The tables of a model: of each of its rotary embeddings.
     pub(super) fn find(finder: &mut Finder<'_>) -> Result<Vec<RopeTable>> {
         let config = finder.config;
-        let mut factors = Some(find_factors(finder, &config.ropes[0])?);
+        let factors = find_factors(finder, &config.ropes[0])?;
         let table = |rope: &Rope| RopeTable {
             rope: rope.clone(),
-            factors: factors.take().unwrap_or(RopeFactors::None),
+            factors: if rope.factored {
+                factors.clone()
+            } else {
+                RopeFactors::None
+            },
         };
         Ok(config.ropes.iter().map(table).collect())
     }

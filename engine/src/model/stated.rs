@@ -27,7 +27,10 @@ pub(super) fn check(metadata: &Metadata, family: &Family) -> Result<()> {
             Activation::ClampedSwiglu => &["silu"],
             Activation::Relu2 => &["relu2"],
             Activation::Xielu(_) => &["xielu"],
-            Activation::Sigmoid | Activation::Softplus | Activation::Softcap(_) => &["nothing"],
+            Activation::Identity
+            | Activation::Sigmoid
+            | Activation::Softplus
+            | Activation::Softcap(_) => &["nothing"],
         };
         if !known.contains(&stated) {
             let only = format!("only {} is run here in {}", known[0], family.name);

@@ -255,6 +255,8 @@ socket! { Act, "gates":
 /// Activation of an output gate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OutputGate {
+    /// Nothing: gates are factors.
+    None,
     /// SiLU.
     Silu,
     /// The logistic function.
@@ -264,6 +266,7 @@ pub enum OutputGate {
 }
 
 socket! { OutputGate, "gates":
+    None => ACTIVATE_NONE,
     Silu => SILU,
     Sigmoid => SIGMOID,
     Softplus => SOFTPLUS,

@@ -8,9 +8,8 @@ use crate::{
     Error, Result, Unsupported,
     graph::{Activation, Gating, KeyHeads, Routing, Xielu},
     model::{
-        families::{Family, Recurrent},
+        families::{ExpertWeights, Family, Recurrent, Temperatures},
         keys::Keys,
-        rope::Rope,
     },
 };
 
@@ -50,6 +49,8 @@ pub struct AttentionConfig {
     pub window: Option<u32>,
     /// The rotary embedding of its queries and keys, by its number in [`Config::ropes`](super::Config::ropes).
     pub rope: Option<usize>,
+    /// The rotary embedding of its queries, where it is another.
+    pub query_rope: Option<usize>,
     /// The layer whose keys and values it reads, where it has none of its own.
     pub shares: Option<u32>,
 }
@@ -163,6 +164,16 @@ impl Heads {
     }
 }
 
+/// The rotary embedding of a layer's queries, the last of all, where they grow with the position.
+fn query_rope(family: &Family, rotated: bool, (local, ropes): (usize, usize)) -> Option<usize> {
+    let grows = match family.temperature {
+        Temperatures::None => false,
+        Temperatures::All => true,
+        Temperatures::Unrotated(_) => !rotated,
+    };
+    (grows && ropes > local + 1).then(|| ropes - 1)
+}
+
 /// Values of a head under the keys with this ending.
 fn head_dim_of(keys: &Keys, ending: &str, usual: u32) -> Result<u32> {
     let head_dim = keys.optional(&format!("attention.key_length{ending}"))?;
@@ -179,14 +190,14 @@ fn head_dim_of(keys: &Keys, ending: &str, usual: u32) -> Result<u32> {
     Ok(head_dim)
 }
 
-/// The numbers of all blocks, whose rotary embeddings are `ropes`: the model's, and that of layers with a window where it is
-/// another.
+/// The numbers of all blocks. Rotary embeddings are the model's, that of layers with a window, of number `local`, and that of
+/// queries, if there are as many as `ropes`.
 pub(super) fn read(
     keys: &Keys,
     family: &Family,
     (heads, windows): (&Heads, &[Option<u32>]),
     dim: u32,
-    ropes: &[Rope],
+    (local_rope, ropes): (usize, usize),
 ) -> Result<Vec<BlockConfig>> {
     let layers = windows.len() as u32;
     let rotated = rotated_layers(keys, family, windows)?;
@@ -216,7 +227,8 @@ pub(super) fn read(
             head_dim,
             scale: scale.unwrap_or(1.0 / (head_dim as f32).sqrt()),
             window,
-            rope: rotated[layer].then_some(usize::from(ropes.len() > 1 && local)),
+            rope: rotated[layer].then_some(if local { local_rope } else { 0 }),
+            query_rope: query_rope(family, rotated[layer], (local_rope, ropes)),
             shares: (layer >= own)
                 .then(|| shared_layer(&windows[..own], local))
                 .flatten(),
@@ -326,7 +338,7 @@ fn experts(keys: &Keys, family: &Family) -> Result<Option<ExpertsConfig>> {
         top_k,
         routing: Routing {
             gating: gating(keys, family)?,
-            normed: normed.unwrap_or(family.expert_weights_norm),
+            normed: normed.unwrap_or(family.expert_weights == ExpertWeights::Normed),
             scale: keys.factor("expert_weights_scale")?.unwrap_or(1.0),
             ..groups(keys, (n_experts, top_k))?
         },

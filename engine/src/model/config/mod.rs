@@ -15,10 +15,10 @@ use serde::Serialize;
 use blocks::Heads;
 
 use super::{
-    families::{self, Embedding, Family, LocalRope, LogitScale},
+    families::{self, Embedding, Family, LocalRope, LogitScale, Temperatures},
     gguf_keys,
     keys::{Keys, LARGEST},
-    rope::{Rope, Scaling, rotated_values},
+    rope::{Rope, Scaling, Temperature, rotated_values},
     stated,
 };
 use crate::{
@@ -109,16 +109,19 @@ impl Config {
     fn read(keys: &Keys, family: &'static Family) -> Result<Config> {
         let file = keys.file;
         stated::check(file.metadata(), family)?;
-        gguf_keys::check(keys)?;
+        gguf_keys::check(keys, family)?;
         let dim = keys.required("embedding_length")?;
         let draft_layers = keys.optional("nextn_predict_layers")?.unwrap_or(0);
         let layers = layers(keys, draft_layers)?;
         let windows = kinds::windows(keys, family, layers)?;
         let heads = Heads::read(keys, family, dim, &windows)?;
         let context = keys.required("context_length")?;
-        let rope = Rope::of(keys, heads.head_dim, context)?;
+        let rope = Rope::of(keys, family, heads.head_dim, context)?;
         let local_rope = local_rope(keys, family, &rope, heads.local_head_dim)?;
-        let ropes: Vec<Rope> = [rope].into_iter().chain(local_rope).collect();
+        let local = usize::from(local_rope.is_some());
+        let query_rope = query_rope(keys, family, &rope, heads.head_dim)?;
+        let ropes = [Some(rope), local_rope, query_rope].into_iter().flatten();
+        let ropes: Vec<Rope> = ropes.collect();
         let learned = file.tensor("position_embd.weight");
         let learned = learned.and_then(|t| t.shape.get(1)).copied();
         // No name is worth refusing a model for.
@@ -130,7 +133,7 @@ impl Config {
             name,
             layers,
             dim,
-            blocks: blocks::read(keys, family, (&heads, &windows), dim, &ropes)?,
+            blocks: blocks::read(keys, family, (&heads, &windows), dim, (local, ropes.len()))?,
             vocab_size: vocab_size(keys)?,
             context,
             ropes,
@@ -159,12 +162,6 @@ impl Config {
     /// Numbers of every block's attention.
     pub(crate) fn attentions(&self) -> impl Iterator<Item = &AttentionConfig> {
         self.blocks.iter().filter_map(BlockConfig::attention)
-    }
-
-    /// Pairs of a head that RoPE rotates.
-    pub(crate) fn rotated_pairs(&self, attention: &AttentionConfig) -> u32 {
-        let rope = attention.rope.map(|table| &self.ropes[table]);
-        rope.map_or(0, |rope| rope.dimensions / 2)
     }
 
     /// The residual stream is kept without the factor on what layers add to it: norms undo any factor, if their epsilon
@@ -223,8 +220,40 @@ fn local_rope(keys: &Keys, family: &Family, rope: &Rope, head_dim: u32) -> Resul
             head_dim,
         )?,
         scaling: Scaling::None,
+        length: 1.0,
+        factored: family.local_rope == LocalRope::Same,
         ..rope.clone()
     }))
+}
+
+/// The rotary embedding of queries that grow with the position.
+fn query_rope(keys: &Keys, family: &Family, rope: &Rope, head_dim: u32) -> Result<Option<Rope>> {
+    Ok(match family.temperature {
+        Temperatures::None => None,
+        Temperatures::All => {
+            let scale = keys.factor("attention.temperature_scale")?;
+            scale.map(|scale| Rope {
+                temperature: Some(Temperature {
+                    scale,
+                    length: rope.original_context,
+                    offset: 0,
+                }),
+                ..rope.clone()
+            })
+        }
+        Temperatures::Unrotated(length) => Some(Rope {
+            dimensions: head_dim,
+            scaling: Scaling::Still,
+            length: 1.0,
+            factored: false,
+            temperature: Some(Temperature {
+                scale: 0.1,
+                length,
+                offset: 1,
+            }),
+            ..rope.clone()
+        }),
+    })
 }
 
 fn scales(keys: &Keys, family: &Family, dim: u32) -> Result<Scales> {

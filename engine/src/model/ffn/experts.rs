@@ -6,11 +6,12 @@ use super::gated::{Gated, Sizes};
 use crate::{
     Error, Result, Unsupported,
     graph::{
-        Activation, Combine, DType, Experts, Gate, GateUp, Graph, MatrixId, Norm, NormKind, Route,
-        Tensor, TensorSpec, VectorId,
+        Activation, Combine, DType, Experts, Gate, GateUp, GluBias, Graph, MatrixId, Norm,
+        NormKind, Route, Tensor, TensorSpec, VectorId,
     },
     model::{
         config::ExpertsConfig,
+        families::ExpertWeights,
         tensors::{Finder, Joined},
     },
 };
@@ -31,6 +32,10 @@ pub struct Mixture {
     down: MatrixId,
     /// Whether gates and ups alternate in it; else an expert's gates come before its ups.
     alternating: bool,
+    /// Biases of gates and then ups, (2, n_experts, ffn_dim), and of down, (n_experts, dim).
+    biases: Option<[VectorId; 2]>,
+    /// Whether weights are on what the experts read, and not on their results.
+    weights_first: bool,
     /// A factor on the weight of each expert.
     scale: Option<VectorId>,
     sizes: Sizes,
@@ -86,6 +91,8 @@ impl Mixture {
             gate_up,
             down,
             alternating,
+            biases: find_biases(finder, count, sizes, index)?,
+            weights_first: weights_first(finder, &experts)?,
             scale: finder.vector_if_there(&format!("blk.{index}.ffn_down_exps.scale"), count)?,
             sizes,
             shared,
@@ -95,29 +102,27 @@ impl Mixture {
 
     /// Writes its ops from the input `h`, or from norms of the stream `x`. Returns what the experts add, and the shared one.
     pub(super) fn ops(&self, g: &mut Graph, h: Tensor, x: Tensor) -> Vec<Tensor> {
+        let n_experts = self.experts.n_experts;
+        let gated = self.shared.as_ref().is_some_and(|shared| shared.gated);
+        let cols = ("router", n_experts + u32::from(gated));
+        let routed = self.norms.map_or(h, |norms| norms.ops(g, x, norms.router));
+        let logits = g.linear(routed, &self.router, self.router_bias, cols);
+        let shared = self.shared.as_ref();
+        let shared = shared.map(|shared| shared.ops(g, h, (logits, n_experts)));
         let Some(norms) = self.norms else {
-            let (y, logits) = self.expert_ops(g, h, h);
-            let shared = self.shared.as_ref();
-            let shared = shared.map(|shared| shared.ops(g, h, (logits, self.experts.n_experts)));
+            let y = self.expert_ops(g, logits, h);
             return [y].into_iter().chain(shared).collect();
         };
-        let of_router = norms.ops(g, x, norms.router);
-        let of_experts = norms.ops(g, x, norms.experts);
-        let (y, logits) = self.expert_ops(g, of_router, of_experts);
+        let shared = shared.map(|z| norms.ops(g, z, norms.after_shared));
+        let h = norms.ops(g, x, norms.experts);
+        let y = self.expert_ops(g, logits, h);
         let y = norms.ops(g, y, norms.after_experts);
-        let shared = self.shared.as_ref().map(|shared| {
-            let z = shared.ops(g, h, (logits, self.experts.n_experts));
-            norms.ops(g, z, norms.after_shared)
-        });
         [y].into_iter().chain(shared).collect()
     }
 
-    /// The sum of the experts that the router picks by `routed`, of the input `h`; and the router's logits.
-    fn expert_ops(&self, g: &mut Graph, routed: Tensor, h: Tensor) -> (Tensor, Tensor) {
+    /// The sum of the experts that the router picks by its logits, of the input `h`.
+    fn expert_ops(&self, g: &mut Graph, logits: Tensor, h: Tensor) -> Tensor {
         let (sizes, n_experts) = (self.sizes, self.experts.n_experts);
-        let gated = self.shared.as_ref().is_some_and(|shared| shared.gated);
-        let cols = ("router", n_experts + u32::from(gated));
-        let logits = g.linear(routed, &self.router, self.router_bias, cols);
         let top_k = self.experts.top_k;
         let weights = g.declare(TensorSpec::per_row("expert_weights", top_k));
         let route = Route {
@@ -134,6 +139,17 @@ impl Mixture {
             ..TensorSpec::per_row("expert_ids", top_k)
         };
         let ids = g.push(route, ids);
+        let h = if self.weights_first {
+            let gate = Gate {
+                x: h,
+                gate: weights.from(0),
+                share: sizes.dim,
+                activation: Activation::Identity,
+            };
+            g.map(h, gate)
+        } else {
+            h
+        };
         let linear = |g: &mut Graph, x, per_expert, (matrix, name, cols)| {
             let op = Experts {
                 x,
@@ -144,7 +160,12 @@ impl Mixture {
                 top_k,
                 cols,
             };
-            g.push(op, TensorSpec::per_row(name, top_k * padded(cols)))
+            let all = if top_k == 1 {
+                cols
+            } else {
+                top_k * padded(cols)
+            };
+            g.push(op, TensorSpec::per_row(name, all))
         };
         let gate_up = (self.gate_up, "experts_gate_up", 2 * sizes.ffn_dim);
         let both = linear(g, h, false, gate_up);
@@ -153,16 +174,23 @@ impl Mixture {
         } else {
             GateUp::Halves(both)
         };
-        let up = sizes.glu(g, gate_up, top_k);
+        let bias = self.biases.map(|[vector, _]| GluBias {
+            vector,
+            n_experts,
+            ids,
+        });
+        let up = sizes.glu(g, gate_up, top_k, bias);
         let results = linear(g, up, true, (self.down, "experts", sizes.dim));
+        if self.weights_first {
+            return results;
+        }
         let combine = Combine {
             results,
             weights,
             top_k,
-            bias: None,
+            bias: self.biases.map(|[_, down]| (down, ids)),
         };
-        let y = g.push(combine, TensorSpec::per_row("y", sizes.dim));
-        (y, logits)
+        g.push(combine, TensorSpec::per_row("y", sizes.dim))
     }
 
     /// How many experts the rows of `matrix` are for, where it is theirs.
@@ -241,6 +269,22 @@ impl Shared {
     }
 }
 
+/// Whether the family has weights on what experts read.
+///
+/// # Errors
+/// [`Error::Unsupported`] where a row has several, which would each read something else.
+fn weights_first(finder: &Finder<'_>, experts: &ExpertsConfig) -> Result<bool> {
+    let first = finder.config.row.expert_weights == ExpertWeights::OnInput;
+    if first && experts.top_k != 1 {
+        let (top_k, family) = (experts.top_k, &finder.config.family);
+        return Err(Error::unsupported(
+            Unsupported::Shape,
+            format!("{top_k} experts for a token: {family} is run here with one"),
+        ));
+    }
+    Ok(first)
+}
+
 /// Gate and up, and down, of all experts, one expert's rows after the other's; and whether gates and ups alternate.
 fn find_experts(
     finder: &mut Finder<'_>,
@@ -277,4 +321,23 @@ fn find_experts(
     let gate_up = finder.matrix(vec![gate.flat()?, up.flat()?], true)?;
     let down = finder.matrix(vec![down.flat()?], false)?;
     Ok(([gate_up, down], true))
+}
+
+/// Biases of gates and ups, and of down, where the experts of layer `index` have any.
+fn find_biases(
+    finder: &mut Finder<'_>,
+    count: u32,
+    sizes: Sizes,
+    index: u32,
+) -> Result<Option<[VectorId; 2]>> {
+    let name = |part: &str| format!("blk.{index}.ffn_{part}_exps.bias");
+    if !finder.has(&name("gate")) {
+        return Ok(None);
+    }
+    let gate_up = ["gate", "up"].map(|part| (name(part), [sizes.ffn_dim, count]));
+    let down = [(name("down"), [sizes.dim, count])];
+    Ok(Some([
+        finder.flat_vectors(&gate_up)?,
+        finder.flat_vectors(&down)?,
+    ]))
 }

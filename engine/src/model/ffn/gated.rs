@@ -5,7 +5,7 @@ use lantern_kernels::padded;
 use crate::{
     Result,
     file::TensorInfo,
-    graph::{Activation, GateUp, Glu, Graph, MatrixId, Tensor, TensorSpec},
+    graph::{Activation, GateUp, Glu, GluBias, Graph, MatrixId, Tensor, TensorSpec},
     model::tensors::{Affine, Finder},
 };
 
@@ -77,7 +77,7 @@ impl Gated {
                 parts.map(|(name, matrix)| g.linear(h, &[(matrix, 0)], None, (name, ffn_dim)));
             GateUp::Apart(gate, up)
         };
-        self.sizes.glu(g, gate_up, 1)
+        self.sizes.glu(g, gate_up, 1, None)
     }
 
     /// down x.
@@ -88,14 +88,20 @@ impl Gated {
 }
 
 impl Sizes {
-    /// f(gate) · up, in each of so many groups of a row.
-    pub(super) fn glu(&self, g: &mut Graph, gate_up: GateUp, groups: u32) -> Tensor {
+    /// f(gate) · up, in each of so many groups of a row, after biases of their experts.
+    pub(super) fn glu(
+        &self,
+        g: &mut Graph,
+        gate_up: GateUp,
+        groups: u32,
+        bias: Option<GluBias>,
+    ) -> Tensor {
         let glu = Glu {
             gate_up,
             activation: self.activation,
             cols: self.ffn_dim,
             groups,
-            bias: None,
+            bias,
         };
         let cols = if groups == 1 {
             self.ffn_dim

@@ -8,7 +8,7 @@ use crate::{
         Scores, StateKind, StateSpec, StoreKv, Tensor, TensorSpec, VectorId,
     },
     model::{
-        config::AttentionConfig,
+        config::{AttentionConfig, BlockConfig},
         families::HeadNorm,
         tensors::{Affine, Finder, Joined},
     },
@@ -18,8 +18,9 @@ use crate::{
 #[derive(Debug)]
 pub struct Attention {
     sizes: AttentionConfig,
-    /// Pairs of a head that rotate.
-    pairs: u32,
+    /// Pairs of a head that each table rotates.
+    pairs: Vec<u32>,
+    chunked: bool,
     rope_style: RopeStyle,
     dim: u32,
     /// Queries, keys, values, and a gate where there is one: joined as far as they are stored alike.
@@ -74,7 +75,12 @@ impl Attention {
         let (qkv, qkv_bias) = find_qkv(finder, &sizes, gate, index)?;
         let q_dim = sizes.heads * sizes.head_dim;
         Ok(Attention {
-            pairs: config.rotated_pairs(&sizes),
+            pairs: config
+                .ropes
+                .iter()
+                .map(|rope| rope.dimensions / 2)
+                .collect(),
+            chunked: config.row.chunked,
             rope_style: config.rope_style,
             sizes,
             dim: config.dim,
@@ -83,17 +89,14 @@ impl Attention {
             qk_norm: find_qk_norm(finder, &sizes, index)?,
             norm_eps: config.norm_epsilon,
             gate,
-            norm_after_rope: config.row.head_norm == HeadNorm::AfterRope,
+            norm_after_rope: config.row.head_norm != HeadNorm::BeforeRope,
             values_are_keys: values_are_keys(finder, index),
             value_norm: (config.row.shared_keys).then(|| finder.ones(sizes.head_dim)),
             norm_kind: config.row.norm.kind(),
             sub_norm: finder
                 .vector_if_there(&format!("blk.{index}.attn_sub_norm.weight"), q_dim)?,
             output: finder.affine(&format!("blk.{index}.attn_output"), q_dim, config.dim)?,
-            scores: config
-                .scales
-                .score_softcap
-                .map_or(Scores::Plain, Scores::Softcap),
+            scores: find_scores(finder, &sizes, index)?,
         })
     }
 
@@ -106,16 +109,7 @@ impl Attention {
         let cols = q_dim + self.key_matrices() * kv_dim + gate_dim;
         let qkv = g.linear(h, &self.qkv, self.qkv_bias, ("qkv", cols));
         let v = self.values(g, qkv);
-        let (qk, qkv) = if self.norm_after_rope {
-            (self.rotated(g, qkv), qkv)
-        } else {
-            self.normed(g, qkv)
-        };
-        let qk = if self.norm_after_rope {
-            self.normed(g, qk).0
-        } else {
-            self.rotated(g, qk)
-        };
+        let (q, k, qkv) = self.queries_and_keys(g, qkv);
         let [keys, values] = match sizes.shares {
             Some(other) => ["keys", "values"].map(|name| {
                 let state = g.state_of(other, name);
@@ -125,7 +119,7 @@ impl Attention {
         };
         if sizes.shares.is_none() {
             g.effect(StoreKv {
-                k: qk.from(q_dim),
+                k,
                 v,
                 kv_heads,
                 head_dim,
@@ -135,7 +129,7 @@ impl Attention {
             });
         }
         let attend = Attend {
-            q: qk,
+            q,
             heads,
             kv_heads,
             head_dim,
@@ -144,7 +138,11 @@ impl Attention {
             values: Some(values),
             scale: sizes.scale,
             scores: self.scores,
-            mask: sizes.window.map_or(Mask::Causal, Mask::Window),
+            mask: match sizes.window {
+                Some(chunk) if self.chunked => Mask::Chunked(chunk),
+                Some(window) => Mask::Window(window),
+                None => Mask::Causal,
+            },
         };
         let att = g.push(attend, TensorSpec::per_row("att", q_dim));
         let att = match self.gate {
@@ -167,22 +165,60 @@ impl Attention {
         g.linear(att, &output, self.output.bias, ("y", self.dim))
     }
 
-    /// Queries and keys rotated by their positions, where they are.
-    fn rotated(&self, g: &mut Graph, qk: Tensor) -> Tensor {
-        let sizes = self.sizes;
-        let Some(table) = sizes.rope else {
-            return qk;
-        };
-        let rope = Rope {
-            x: qk.from(0),
-            heads: sizes.heads,
-            kv_heads: self.key_heads(),
-            head_dim: sizes.head_dim,
-            pairs: self.pairs,
+    /// Queries, keys, and the tensor that has values and gates, after norms and rotation in the family's order.
+    fn queries_and_keys(&self, g: &mut Graph, qkv: Tensor) -> (Tensor, Columns, Tensor) {
+        if self.norm_after_rope {
+            let (q, k) = self.rotated(g, qkv);
+            if self.qk_norm.is_none() {
+                return (q, k, qkv);
+            }
+            let (qk, _) = self.normed(g, q);
+            return (qk, qk.from(self.q_dim()), qkv);
+        }
+        let (qk, qkv) = self.normed(g, qkv);
+        let (q, k) = self.rotated(g, qk);
+        (q, k, qkv)
+    }
+
+    /// Queries and keys of `qk` rotated by their positions, where they are: together, or by tables of their own.
+    fn rotated(&self, g: &mut Graph, qk: Tensor) -> (Tensor, Columns) {
+        let (sizes, keys) = (self.sizes, qk.from(self.q_dim()));
+        match (sizes.rope, sizes.query_rope) {
+            (None, None) => (qk, keys),
+            (Some(table), None) => {
+                let rope = self.rope(qk.from(0), (sizes.heads, self.key_heads()), table);
+                let qk = g.push(rope, self.heads_spec());
+                (qk, qk.from(self.q_dim()))
+            }
+            (own, Some(table)) => {
+                let rope = self.rope(qk.from(0), (sizes.heads, 0), table);
+                let q = g.push(rope, TensorSpec::per_row("q", self.q_dim()));
+                let Some(table) = own else {
+                    return (q, keys);
+                };
+                let rope = self.rope(keys, (0, sizes.kv_heads), table);
+                let cols = sizes.kv_heads * sizes.head_dim;
+                let k = g.push(rope, TensorSpec::per_row("k", cols));
+                (q, k.from(0))
+            }
+        }
+    }
+
+    fn rope(&self, x: Columns, (heads, kv_heads): (u32, u32), table: usize) -> Rope {
+        Rope {
+            x,
+            heads,
+            kv_heads,
+            head_dim: self.sizes.head_dim,
+            pairs: self.pairs[table],
             style: self.rope_style,
             table,
-        };
-        g.push(rope, self.heads_spec())
+        }
+    }
+
+    /// Values of all queries.
+    fn q_dim(&self) -> u32 {
+        self.sizes.heads * self.sizes.head_dim
     }
 
     /// Queries and keys by themselves.
@@ -307,6 +343,20 @@ fn cells(window: Option<u32>, shape: &Shape) -> u32 {
 /// Tokens that may be in a cache beyond what is then kept of them.
 const OVERSHOOT: u32 = 32;
 
+/// Treatment of scores: sinks where the layer has them, a softcap, or none.
+fn find_scores(finder: &mut Finder<'_>, sizes: &AttentionConfig, index: u32) -> Result<Scores> {
+    let name = format!("blk.{index}.attn_sinks.weight");
+    let softcap = finder.config.scales.score_softcap;
+    match (finder.vector_if_there(&name, sizes.heads)?, softcap) {
+        (Some(_), Some(_)) => Err(Error::unsupported(
+            Unsupported::Tensor,
+            format!("{name}: sinks beside a softcap are not run here"),
+        )),
+        (Some(sinks), None) => Ok(Scores::Sinks(sinks)),
+        (None, softcap) => Ok(softcap.map_or(Scores::Plain, Scores::Softcap)),
+    }
+}
+
 /// Gates that the queries' matrix or one of their own makes.
 fn find_gate(
     finder: &Finder<'_>,
@@ -415,10 +465,17 @@ fn find_qk_norm(
 ) -> Result<Option<QkNorm>> {
     let name = |part: &str| format!("blk.{index}.{part}.weight");
     let (q, k) = (name("attn_q_norm"), name("attn_k_norm"));
+    let head_dim = sizes.head_dim;
+    let config = finder.config;
+    // Llama 4 with 128 experts has none.
+    let experts = |block: &BlockConfig| block.ffn.experts.is_some_and(|e| e.n_experts == 128);
+    let plain = config.row.head_norm == HeadNorm::AfterRopePlain;
+    if plain && sizes.rope.is_some() && !config.blocks.iter().any(experts) {
+        return Ok(Some(QkNorm::Heads(finder.ones(2 * head_dim))));
+    }
     let Some(found) = finder.file.tensor(&q) else {
         return Ok(None);
     };
-    let head_dim = sizes.head_dim;
     let (q_dim, kv_dim) = (sizes.heads * head_dim, sizes.kv_heads * head_dim);
     let each = [u64::from(head_dim), u64::from(sizes.heads)];
     Ok(Some(if found.shape == [u64::from(head_dim)] {

@@ -15,6 +15,7 @@ use crate::{
 fn output_gate(activation: Activation) -> OutputGate {
     match activation {
         Activation::Sigmoid => OutputGate::Sigmoid,
+        Activation::Identity => OutputGate::None,
         Activation::Silu => OutputGate::Silu,
         Activation::Softplus => OutputGate::Softplus,
         other => unreachable!("no output is gated by {other:?}"),
