@@ -139,6 +139,8 @@ pub const FAMILIES_2026: &[&str] = &[
     "gemma4-moe",
     "gemma4-dense",
     "gemma4-plain",
+    "gpt-oss",
+    "gpt-oss-mxfp4",
     "lfm2",
     "lfm2moe",
     "lfm2-swa",
