@@ -375,6 +375,8 @@ pub struct Gate {
     pub x: Tensor,
     /// The gates.
     pub gate: Columns,
+    /// Whether rows of gates follow each other without padding, as a router's weights do.
+    pub dense: bool,
     /// Neighbouring columns of x that share a gate.
     pub share: u32,
     /// The function of the gate.

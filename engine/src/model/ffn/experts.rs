@@ -143,6 +143,7 @@ impl Mixture {
             let gate = Gate {
                 x: h,
                 gate: weights.from(0),
+                dense: true,
                 share: sizes.dim,
                 activation: Activation::Identity,
             };
@@ -260,6 +261,7 @@ impl Shared {
             let gate = Gate {
                 x: up,
                 gate: logits.from(column),
+                dense: false,
                 share: self.expert.sizes.ffn_dim,
                 activation: Activation::Sigmoid,
             };

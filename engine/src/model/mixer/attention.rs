@@ -150,6 +150,7 @@ impl Attention {
                 let gate = Gate {
                     x: att,
                     gate: qkv.from(q_dim + self.key_matrices() * kv_dim),
+                    dense: false,
                     share: q_dim / cols,
                     activation,
                 };

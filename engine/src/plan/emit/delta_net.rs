@@ -152,7 +152,11 @@ impl Emitter<'_> {
         let params = gate::Params {
             cols,
             share: op.share,
-            x_stride: self.stride(op.gate.tensor),
+            x_stride: if op.dense {
+                self.cols(op.gate.tensor)
+            } else {
+                self.stride(op.gate.tensor)
+            },
             x_start: op.gate.start,
             y_stride: self.stride(y),
         };
