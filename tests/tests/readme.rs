@@ -6,7 +6,7 @@ use lantern_engine::{LoadOptions, ModelFile, file::Source, internals::FAMILIES};
 use lantern_kernels::{FORMATS, Format};
 
 use crate::{
-    references,
+    blocks, references,
     support::{
         adapters,
         copies::metadata_of,
@@ -54,7 +54,9 @@ fn sentences() -> String {
     }
     let types: Vec<String> = FORMATS.iter().map(|f| f.name.to_uppercase()).collect();
     for name in &types {
-        let there = references::FORMATS.contains(&name.as_str());
+        let there = [references::FORMATS, blocks::TYPES]
+            .concat()
+            .contains(&name.as_str());
         assert!(there, "{name} has no reference");
     }
     let all = format!(

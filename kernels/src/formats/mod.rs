@@ -8,6 +8,10 @@ mod bf16;
 pub mod encode;
 mod f16;
 mod f32;
+mod grids;
+mod iq2_s;
+mod iq2_xs;
+mod iq2_xxs;
 mod iq3_s;
 mod iq4_nl;
 mod iq4_xs;
@@ -71,6 +75,9 @@ pub const FORMATS: &[&Format] = &[
     &iq4_nl::IQ4_NL,
     &iq4_xs::IQ4_XS,
     &iq3_s::IQ3_S,
+    &iq2_s::IQ2_S,
+    &iq2_xs::IQ2_XS,
+    &iq2_xxs::IQ2_XXS,
     &tq1_0::TQ1_0,
     &tq2_0::TQ2_0,
     &mxfp4::MXFP4,
