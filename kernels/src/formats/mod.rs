@@ -13,6 +13,7 @@ mod iq2_s;
 mod iq2_xs;
 mod iq2_xxs;
 mod iq3_s;
+mod iq3_xxs;
 mod iq4_nl;
 mod iq4_xs;
 mod mxfp4;
@@ -75,6 +76,7 @@ pub const FORMATS: &[&Format] = &[
     &iq4_nl::IQ4_NL,
     &iq4_xs::IQ4_XS,
     &iq3_s::IQ3_S,
+    &iq3_xxs::IQ3_XXS,
     &iq2_s::IQ2_S,
     &iq2_xs::IQ2_XS,
     &iq2_xxs::IQ2_XXS,

@@ -55,7 +55,12 @@ def iq2_s(random, blocks=32):
     return [halves(random, blocks, 0.005), low, some(random, blocks, 32), high, some(random, blocks, 8)]
 
 
-for make in (iq2_s, iq2_xs, iq2_xxs):
+def iq3_xxs(random, blocks=8):
+    quants = codes(random, blocks, 64, 256).astype(np.uint8)
+    return [halves(random, blocks, 0.002), quants, some(random, blocks, 32)]
+
+
+for make in (iq2_s, iq2_xs, iq2_xxs, iq3_xxs):
     name = make.__name__.upper()
     blocks = np.concatenate(make(np.random.default_rng(25)), axis=1)
     weights = dequantize(blocks, gguf.GGMLQuantizationType[name])
