@@ -19,7 +19,8 @@ fn packed_weights_take_what_a_file_takes() {
         let most = match format.name {
             "iq2_xxs" => 1.61,
             "iq2_xs" => 1.44,
-            "iq3_xxs" => 1.41,
+            "iq1_s" | "iq3_xxs" => 1.41,
+            "iq1_m" => 1.4,
             "iq2_s" => 1.3,
             "iq3_s" => 1.26,
             "tq1_0" => 1.23,

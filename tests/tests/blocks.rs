@@ -15,7 +15,7 @@ use crate::support::{
 };
 
 /// Types with blocks in `reference/formats/blocks`.
-pub const TYPES: &[&str] = &["IQ3_XXS", "IQ2_S", "IQ2_XS", "IQ2_XXS"];
+pub const TYPES: &[&str] = &["IQ3_XXS", "IQ2_S", "IQ2_XS", "IQ2_XXS", "IQ1_M", "IQ1_S"];
 
 fn formats() -> impl Iterator<Item = (&'static str, &'static Format)> {
     let named = |name: &str| FORMATS.iter().find(|f| f.name.to_uppercase() == name);

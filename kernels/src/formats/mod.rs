@@ -9,6 +9,8 @@ pub mod encode;
 mod f16;
 mod f32;
 mod grids;
+mod iq1_m;
+mod iq1_s;
 mod iq2_s;
 mod iq2_xs;
 mod iq2_xxs;
@@ -80,6 +82,8 @@ pub const FORMATS: &[&Format] = &[
     &iq2_s::IQ2_S,
     &iq2_xs::IQ2_XS,
     &iq2_xxs::IQ2_XXS,
+    &iq1_m::IQ1_M,
+    &iq1_s::IQ1_S,
     &tq1_0::TQ1_0,
     &tq2_0::TQ2_0,
     &mxfp4::MXFP4,

@@ -36,12 +36,16 @@ pub(super) fn pack_fields<const BITS: usize>(q: &[u8], words: &mut [u8]) {
     }
 }
 
-/// Random bytes, with scales at the given places that are `size` at most, one in eight denormal in f16.
+/// Random bytes, with scales as [`random_half`] makes them at the given places.
 pub(super) fn random_block(random: &mut Random, block: &mut [u8], scales: &[usize], size: f32) {
     block.fill_with(|| random.bits() as u8);
     for &at in scales {
-        let size = if random.below(8) == 0 { 3e-5 } else { size };
-        block[at..at + 2]
-            .copy_from_slice(&half::f16::from_f32(random.float() * size).to_le_bytes());
+        block[at..at + 2].copy_from_slice(&random_half(random, size).to_le_bytes());
     }
+}
+
+/// A random scale that is `size` at most, one in eight denormal.
+pub(super) fn random_half(random: &mut Random, size: f32) -> half::f16 {
+    let size = if random.below(8) == 0 { 3e-5 } else { size };
+    half::f16::from_f32(random.float() * size)
 }

@@ -60,7 +60,22 @@ def iq3_xxs(random, blocks=8):
     return [halves(random, blocks, 0.002), quants, some(random, blocks, 32)]
 
 
-for make in (iq2_s, iq2_xs, iq2_xxs, iq3_xxs):
+def iq1_s(random, blocks=64):
+    quants = codes(random, blocks, 32, 2048)
+    high = ((quants >> 8).reshape(blocks, 8, 4) << np.array([0, 3, 6, 9])).sum(2)
+    high |= random.integers(0, 16, (blocks, 8)) << 12
+    return [halves(random, blocks, 0.03), (quants & 255).astype(np.uint8), high.astype("<u2").view(np.uint8)]
+
+
+def iq1_m(random, blocks=64):
+    quants = codes(random, blocks, 32, 2048)
+    high = fields(quants >> 8 | random.integers(0, 2, (blocks, 32)) << 3, 4)
+    d = halves(random, blocks, 0.03).view("<u2")
+    scales = random.integers(0, 4096, (blocks, 4)) | (d >> np.array([0, 4, 8, 12]) & 15) << 12
+    return [(quants & 255).astype(np.uint8), high, scales.astype("<u2").view(np.uint8)]
+
+
+for make in (iq1_m, iq1_s, iq2_s, iq2_xs, iq2_xxs, iq3_xxs):
     name = make.__name__.upper()
     blocks = np.concatenate(make(np.random.default_rng(25)), axis=1)
     weights = dequantize(blocks, gguf.GGMLQuantizationType[name])
