@@ -15,7 +15,9 @@ use crate::support::{
 };
 
 /// Types with blocks in `reference/formats/blocks`.
-pub const TYPES: &[&str] = &["IQ3_XXS", "IQ2_S", "IQ2_XS", "IQ2_XXS", "IQ1_M", "IQ1_S"];
+pub const TYPES: &[&str] = &[
+    "IQ3_XXS", "IQ2_S", "IQ2_XS", "IQ2_XXS", "IQ1_M", "IQ1_S", "NVFP4",
+];
 
 fn formats() -> impl Iterator<Item = (&'static str, &'static Format)> {
     let named = |name: &str| FORMATS.iter().find(|f| f.name.to_uppercase() == name);
@@ -24,7 +26,7 @@ fn formats() -> impl Iterator<Item = (&'static str, &'static Format)> {
         .map(move |&name| (name, *named(name).expect(name)))
 }
 
-/// Every code of each codebook is among them.
+/// Every code of each codebook is among them, and every scale of NVFP4.
 #[test]
 fn blocks_decode_to_what_gguf_reads_bit_for_bit() {
     for (name, format) in formats() {

@@ -19,6 +19,7 @@ mod iq3_xxs;
 mod iq4_nl;
 mod iq4_xs;
 mod mxfp4;
+mod nvfp4;
 mod pack;
 mod planes;
 mod q2_k;
@@ -87,6 +88,7 @@ pub const FORMATS: &[&Format] = &[
     &tq1_0::TQ1_0,
     &tq2_0::TQ2_0,
     &mxfp4::MXFP4,
+    &nvfp4::NVFP4,
 ];
 
 /// Formats whose decoders also yield bytes.

@@ -18,8 +18,8 @@ struct Block {
 }
 const _: () = assert!(size_of::<Block>() == 17);
 
-/// Twice what the four bits stand for.
-const VALUES: [i8; 16] = [0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12];
+/// Twice what the four bits stand for, also in NVFP4.
+pub(super) const VALUES: [i8; 16] = [0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12];
 
 pub static MXFP4: Format = Format {
     name: "mxfp4",
@@ -57,9 +57,12 @@ fn decode(block: &[u8], w: &mut [f32]) {
 
 fn pack(block: &[u8], planes: &mut [Vec<u8>]) {
     let b: Block = pod_read_unaligned(block);
-    // By the size of v: what the sign bit makes negative comes first, and both zeros are one.
-    let by_size = |q: u8| if q < 8 { 8 + q } else { 16 - q };
     let q = fields::<4, 16, 32>(&b.quants).map(by_size);
     pack_fields::<4>(&q, &mut planes[0]);
     planes[1][0] = b.e;
+}
+
+/// The place of a float of four bits by its size, as `e2m1` on the GPU takes it: the negative come first, and both zeros are one.
+pub(super) fn by_size(q: u8) -> u8 {
+    if q < 8 { 8 + q } else { 16 - q }
 }

@@ -11,11 +11,5 @@ fn w_scales_of(four: u32) -> Scales {
 
 fn w_group(group: u32) -> Group {
     let q = four_bits(quants4(group));
-    return Group(w_value(q.a), w_value(q.b), w_value(q.c), w_value(q.d), w_value(q.e), w_value(q.f), w_value(q.g), w_value(q.h));
-}
-
-// v by a polynomial, at most 0.43 off before it is rounded: far less than a table costs.
-fn w_value(q: vec4f) -> vec4f {
-    let n = q * PLACES - 8.0;
-    return round(n * (0.0192308 * (n * n) + 0.711538));
+    return Group(e2m1(q.a), e2m1(q.b), e2m1(q.c), e2m1(q.d), e2m1(q.e), e2m1(q.f), e2m1(q.g), e2m1(q.h));
 }

@@ -75,7 +75,11 @@ def iq1_m(random, blocks=64):
     return [(quants & 255).astype(np.uint8), high, scales.astype("<u2").view(np.uint8)]
 
 
-for make in (iq1_m, iq1_s, iq2_s, iq2_xs, iq2_xxs, iq3_xxs):
+def nvfp4(random, blocks=64):
+    return [random.permutation(256).reshape(blocks, 4).astype(np.uint8), some(random, blocks, 32)]
+
+
+for make in (iq1_m, iq1_s, iq2_s, iq2_xs, iq2_xxs, iq3_xxs, nvfp4):
     name = make.__name__.upper()
     blocks = np.concatenate(make(np.random.default_rng(25)), axis=1)
     weights = dequantize(blocks, gguf.GGMLQuantizationType[name])
