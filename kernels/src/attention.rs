@@ -164,7 +164,7 @@ impl Mask {
         behind.saturating_add(self.ahead).saturating_add(1)
     }
 
-    /// Those that a token at `position` attends to of a sequence that has `end`.
+    /// Positions that a token at `position` attends to of a sequence that has `end`.
     pub fn seen(self, position: u32, end: u32) -> Range<u32> {
         let begin = position - self.behind.min(position % self.chunk);
         begin..position + self.ahead.min(end - 1 - position) + 1

@@ -319,7 +319,7 @@ pub enum Mask {
     Window(u32),
     /// From the last multiple of this up to its own, as Llama 4 does.
     Chunked(u32),
-    /// Those at most half of this away, before and after, as `ModernBERT` does.
+    /// Positions at most half of this away, before and after, as `ModernBERT` does.
     Symmetric(u32),
     /// All of its sequence, as encoders do.
     None,

@@ -139,9 +139,11 @@ impl Dispatch {
         };
         let tokens = left.min(max);
         let attention = cost.position_operations > 0;
-        let (read, attended) = attention
-            .then(|| cost.positions(tokens, position))
-            .unwrap_or_default();
+        let (read, attended) = if attention {
+            cost.positions(tokens, position)
+        } else {
+            Default::default()
+        };
         let operations = cost.operations * u64::from(tokens) + cost.position_operations * attended;
         let matrices = self.shader.needs_cooperative();
         Load {

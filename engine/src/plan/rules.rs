@@ -207,7 +207,7 @@ fn gate_as_epilogue(_: &Lowering<'_>, steps: &mut Vec<Step>, name: &'static str)
 }
 
 /// Adds into the memory of a tensor that nothing reads any more, in the step that makes the other summand. Where something
-/// between the two still reads it, that step is computed in the place of the sum.
+/// between the two makes it or still reads it, that step is computed in the place of the sum.
 fn sum_as_epilogue(_: &Lowering<'_>, steps: &mut Vec<Step>, name: &'static str) {
     let mut index = 0;
     while index < steps.len() {
@@ -216,7 +216,8 @@ fn sum_as_epilogue(_: &Lowering<'_>, steps: &mut Vec<Step>, name: &'static str) 
             continue;
         };
         let between = &steps[made + 1..index];
-        let waits = between.iter().any(|step| step.read(into));
+        let uses = |step: &Step| step.read(into) || step.output == Some(into);
+        let waits = between.iter().any(uses);
         let output = steps[index].output;
         let mut step = steps[made].clone();
         step.epilogue = Epilogue::Add(into);

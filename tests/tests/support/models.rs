@@ -20,10 +20,20 @@ pub struct Reference {
     pub tokens: Vec<u32>,
     pub greedy: Vec<u32>,
     pub margin: Vec<f32>,
+    /// Continuation of the same prompt from position 0, where the other is from a later one.
+    #[serde(default)]
+    zero: Option<Continuation>,
     #[serde(default)]
     pub nll_sum: f64,
     #[serde(default)]
     pub nll_count: usize,
+}
+
+/// The likeliest tokens, and by how much each is.
+#[derive(Deserialize)]
+struct Continuation {
+    greedy: Vec<u32>,
+    margin: Vec<f32>,
 }
 
 impl Reference {
@@ -47,12 +57,19 @@ pub fn folder(kind: &str) -> PathBuf {
 
 /// The reference beside `path`, which ends in anything.
 pub fn reference(path: &Path) -> Reference {
-    serde_json::from_str(&fs::read_to_string(path.with_extension("json")).unwrap()).unwrap()
+    let text = fs::read_to_string(path.with_extension("json")).unwrap();
+    let mut reference: Reference = serde_json::from_str(&text).unwrap();
+    if let Some(zero) = reference.zero.take() {
+        (reference.greedy, reference.margin) = (zero.greedy, zero.margin);
+    }
+    reference
 }
 
-/// The logits beside `path`.
+/// The logits beside `path`, of a prompt that begins at position 0 where there are others, too.
 pub fn logits(path: &Path) -> Vec<f32> {
-    let bytes = fs::read(path.with_extension("f32")).unwrap();
+    let zero = path.with_extension("zero.f32");
+    let of_prompt = path.with_extension("f32");
+    let bytes = fs::read(if zero.exists() { zero } else { of_prompt }).unwrap();
     bytes
         .chunks_exact(4)
         .map(|b| f32::from_le_bytes(b.try_into().unwrap()))

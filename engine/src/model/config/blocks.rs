@@ -332,13 +332,16 @@ fn experts(keys: &Keys, family: &Family) -> Result<Option<ExpertsConfig>> {
             ),
         ));
     }
-    let normed = keys.boolean("expert_weights_norm")?;
+    let normed = match family.expert_weights {
+        ExpertWeights::Normed => keys.boolean("expert_weights_norm")?.unwrap_or(true),
+        ExpertWeights::OnInput => false,
+    };
     Ok(Some(ExpertsConfig {
         n_experts,
         top_k,
         routing: Routing {
             gating: gating(keys, family)?,
-            normed: normed.unwrap_or(family.expert_weights == ExpertWeights::Normed),
+            normed,
             scale: keys.factor("expert_weights_scale")?.unwrap_or(1.0),
             ..groups(keys, (n_experts, top_k))?
         },

@@ -151,25 +151,8 @@ impl Mixture {
         } else {
             h
         };
-        let linear = |g: &mut Graph, x, per_expert, (matrix, name, cols)| {
-            let op = Experts {
-                x,
-                per_expert,
-                ids,
-                matrix,
-                n_experts,
-                top_k,
-                cols,
-            };
-            let all = if top_k == 1 {
-                cols
-            } else {
-                top_k * padded(cols)
-            };
-            g.push(op, TensorSpec::per_row(name, all))
-        };
         let gate_up = (self.gate_up, "experts_gate_up", 2 * sizes.ffn_dim);
-        let both = linear(g, h, false, gate_up);
+        let both = self.product(g, (h, false), ids, gate_up);
         let gate_up = if self.alternating {
             GateUp::Alternating(both)
         } else {
@@ -181,7 +164,8 @@ impl Mixture {
             ids,
         });
         let up = sizes.glu(g, gate_up, top_k, bias);
-        let results = linear(g, up, true, (self.down, "experts", sizes.dim));
+        let down = (self.down, "experts", sizes.dim);
+        let results = self.product(g, (up, true), ids, down);
         if self.weights_first {
             return results;
         }
@@ -192,6 +176,32 @@ impl Mixture {
             bias: self.biases.map(|[_, down]| (down, ids)),
         };
         g.push(combine, TensorSpec::per_row("y", sizes.dim))
+    }
+
+    /// A matrix of those experts that each row uses, times `x`, which has a row for each of them where `per_expert` says so.
+    fn product(
+        &self,
+        g: &mut Graph,
+        (x, per_expert): (Tensor, bool),
+        ids: Tensor,
+        (matrix, name, cols): (MatrixId, &'static str, u32),
+    ) -> Tensor {
+        let top_k = self.experts.top_k;
+        let op = Experts {
+            x,
+            per_expert,
+            ids,
+            matrix,
+            n_experts: self.experts.n_experts,
+            top_k,
+            cols,
+        };
+        let all = if top_k == 1 {
+            cols
+        } else {
+            top_k * padded(cols)
+        };
+        g.push(op, TensorSpec::per_row(name, all))
     }
 
     /// How many experts the rows of `matrix` are for, where it is theirs.

@@ -28,7 +28,7 @@ pub enum Ffn {
         sizes: Sizes,
     },
     /// The gated units of those experts that a router picks, weighed and summed.
-    Experts(Mixture),
+    Experts(Box<Mixture>),
 }
 
 impl Ffn {
@@ -42,7 +42,7 @@ impl Ffn {
         };
         if let Some(experts) = own.experts {
             let mixture = Mixture::find(finder, experts, sizes, index)?;
-            return Ok(Ffn::Experts(mixture));
+            return Ok(Ffn::Experts(Box::new(mixture)));
         }
         let name = |part: &str| format!("blk.{index}.{part}");
         let weight = |part: &str| format!("blk.{index}.{part}.weight");
