@@ -24,9 +24,8 @@ fn main(at: Invocation, wg: Workgroup) {
     let first_cell = head / GROUP * params.head_cells;         // of it in the cache
     let sequence = rows.row[token].sequence;
     let position = rows.row[token].position;
-    let seen = vec2u(seen_begin(position), seen_end(token));
-    let end = split_start(seen.x, seen.y, wg.id.z + 1u);
-    let begin = split_start(seen.x, seen.y, wg.id.z);
+    let begin = split_start(seen_begin(position), seen_end(token), wg.id.z);
+    let end = split_start(seen_begin(position), seen_end(token), wg.id.z + 1u);
 
     var q = array<array<Eight, STEPS>, HEADS>();
     var acc = array<array<Eight, VALUE_STEPS>, HEADS>();
@@ -37,10 +36,7 @@ fn main(at: Invocation, wg: Workgroup) {
         m[h] = first.x;
         l[h] = select(0.0, first.y, at.lane == 0u); // the lanes' are summed at the end
         for (var s = 0u; s < STEPS; s++) {
-            let eight = s * WORKGROUP_SIZE + at.lane;
-            let from_four = token * params.q_stride / 4u + (head + h) * EIGHTH * 2u + min(eight, EIGHTH - 1u) * 2u;
-            let scale = select(0.0, params.scale, eight < EIGHTH);
-            q[h][s] = Eight(qkv[from_four] * scale, qkv[from_four + 1u] * scale);
+            q[h][s] = query_eight(token, head + h, s * WORKGROUP_SIZE + at.lane);
         }
     }
     for (var start = begin; start < end; start += WORKGROUP_SIZE) {
@@ -90,6 +86,13 @@ fn main(at: Invocation, wg: Workgroup) {
         }
         put_ml(head + h, wg.id.z, at.lane, vec2f(m[h], sum));
     }
+}
+
+// Eight values of a query, scaled; past the end of the head zeros.
+fn query_eight(token: u32, head: u32, eight: u32) -> Eight {
+    let from_four = token * params.q_stride / 4u + head * EIGHTH * 2u + min(eight, EIGHTH - 1u) * 2u;
+    let scale = select(0.0, params.scale, eight < EIGHTH);
+    return Eight(qkv[from_four] * scale, qkv[from_four + 1u] * scale);
 }
 
 fn put_eight(token: u32, head: u32, eight: u32, split: u32, v: Eight, sum: f32) {

@@ -29,6 +29,25 @@ fn tile_row(index: u32, kv_head: u32) -> TileRow {
     return TileRow(min(index / GROUP, rows.count - 1u), kv_head * GROUP + index % GROUP);
 }
 
+// The two rows of a lane, and the positions that each sees: from `begin`, before `end`.
+struct TwoRows { one: TileRow, two: TileRow, position: vec2u, begin: vec2u, end: vec2u }
+
+fn two_rows(index: u32, kv_head: u32) -> TwoRows {
+    let one = tile_row(index, kv_head);
+    let two = tile_row(index + PAIRS, kv_head);
+    let own = vec2u(rows.row[one.token].position, rows.row[two.token].position);
+    return TwoRows(
+        one, two, own, vec2u(seen_begin(own.x), seen_begin(own.y)), vec2u(seen_end(one.token), seen_end(two.token)),
+    );
+}
+
+// Scores of a position after their treatment; those of one that a row does not see are least.
+fn seen_scores(own: TwoRows, raw: vec2f, key: u32) -> vec2f {
+    let there = (vec2u(key) >= own.begin) & (vec2u(key) < own.end);
+    let one = scored(raw.x, own.one.head, own.position.x, key);
+    return select(vec2f(MIN), vec2f(one, scored(raw.y, own.two.head, own.position.y, key)), there);
+}
+
 @compute @workgroup_size(WORKGROUP_SIZE)
 fn main(@builtin(workgroup_id) wg: vec3u, @builtin(local_invocation_index) lane: u32) {
     let first_cell = wg.x * params.head_cells; // of the key head in the cache
@@ -37,13 +56,9 @@ fn main(@builtin(workgroup_id) wg: vec3u, @builtin(local_invocation_index) lane:
     let end = seen_end(tile_row(first_row + ROWS - 1u, wg.x).token);
     let pair = lane / 8u;
     let column = lane % 8u;
-    let one = tile_row(first_row + pair, wg.x);
-    let two = tile_row(first_row + PAIRS + pair, wg.x);
-    let own = vec2u(rows.row[one.token].position, rows.row[two.token].position);
-    let own_begin = vec2u(seen_begin(own.x), seen_begin(own.y));
-    let own_end = vec2u(seen_end(one.token), seen_end(two.token));
+    let own = two_rows(first_row + pair, wg.x);
 
-    let first = vec4f(first_ml(one.head, 0u), first_ml(two.head, 0u));
+    let first = vec4f(first_ml(own.one.head, 0u), first_ml(own.two.head, 0u));
     var m = first.xz;
     var l = first.yw;
     var acc = array<vec4f, CHUNKS>();   // of the first row
@@ -65,10 +80,7 @@ fn main(@builtin(workgroup_id) wg: vec3u, @builtin(local_invocation_index) lane:
             }
         }
         for (var j = 0u; j < OWN_KEYS; j++) {
-            let key = start + j * 8u + column;
-            let there = (vec2u(key) >= own_begin) & (vec2u(key) < own_end);
-            let both = vec2f(scored(scores[j].x, one.head, own.x, key), scored(scores[j].y, two.head, own.y, key));
-            scores[j] = select(vec2f(MIN), both, there);
+            scores[j] = seen_scores(own, scores[j], start + j * 8u + column);
             put_scores(pair, j * 8u + column, scores[j]);
         }
         workgroupBarrier();
@@ -99,8 +111,8 @@ fn main(@builtin(workgroup_id) wg: vec3u, @builtin(local_invocation_index) lane:
         }
     }
     for (var c = 0u; c < CHUNKS; c++) {
-        put(first_row + pair, one, c * 8u + column, acc[c] / l.x);
-        put(first_row + PAIRS + pair, two, c * 8u + column, other[c] / l.y);
+        put(first_row + pair, own.one, c * 8u + column, acc[c] / l.x);
+        put(first_row + PAIRS + pair, own.two, c * 8u + column, other[c] / l.y);
     }
 }
 
