@@ -1,15 +1,19 @@
-//! Byte-level byte-pair encoding, `tokenizer.ggml.model = gpt2`: words are cut out, their bytes written as letters, the letters joined by
-//! the file's list of merges. The joining is the `tokenizers` crate's, which wants a token for all that comes of it; llama.cpp does not, and
+//! Byte-pair encoding, `tokenizer.ggml.model = gpt2`: words are cut out, their bytes written as letters, the letters joined by the file's
+//! list of merges; or the words are joined as they are (`gemma4`). The joining is the `tokenizers` crate's, which wants a token for all that comes of it; llama.cpp does not, and
 //! writes what is none a byte at a time. So the crate is told of more tokens than the file has.
 
-use std::collections::HashSet;
+use std::{borrow::Cow, collections::HashSet};
 
 use tokenizers::{
     Model,
     models::bpe::{BPE, Merges, Vocab},
 };
 
-use super::{pretokenizers::Cutter, vocabulary::Vocabulary};
+use super::{
+    pretokenizers::{Cutter, Rule, Spelling, Whole},
+    sentencepiece::{self, SPACE, byte_name},
+    vocabulary::Vocabulary,
+};
 use crate::{Error, Result, file::Metadata};
 
 /// A vocabulary with its merges.
@@ -20,19 +24,16 @@ pub(super) struct BytePairs {
     model: BPE,
     /// Count of the tokens.
     tokens: u32,
-    /// A word that is a token stays whole, whatever the merges say.
-    whole_words: bool,
+    spelling: Spelling,
+    whole: Whole,
+    /// Text is written in lower case first.
+    lower_case: bool,
     letters: [char; 256],
 }
 
 impl BytePairs {
     /// An error where the file has no merges. One that says nothing, or joins to no token, is no error: it may never be used.
-    pub fn new(
-        vocabulary: &Vocabulary,
-        metadata: &Metadata,
-        cutter: Cutter,
-        whole_words: bool,
-    ) -> Result<BytePairs> {
+    pub fn new(vocabulary: &Vocabulary, metadata: &Metadata, rule: &Rule) -> Result<BytePairs> {
         let key = "tokenizer.ggml.merges";
         let lines = metadata
             .texts(key)?
@@ -40,8 +41,10 @@ impl BytePairs {
         let letters = letters();
         let mut ids: Vocab = vocabulary.texts.iter().cloned().zip(0..).collect();
         let tokens = ids.len() as u32;
-        for letter in letters {
-            number(&mut ids, &letter.to_string());
+        if rule.spelling == Spelling::Bytes {
+            for letter in letters {
+                number(&mut ids, &letter.to_string());
+            }
         }
         let merges = merges(lines, &mut ids);
         let model = BPE::builder()
@@ -49,46 +52,108 @@ impl BytePairs {
             .cache_capacity(0) // the crate's cache is per thread and outlives the tokenizer
             .build()
             .map_err(|error| Error::bad_file(format!("{key}: {error}")))?;
+        let lower_case = match rule.spelling {
+            Spelling::Words => metadata.bool("tokenizer.ggml.normalizer.lowercase")?,
+            Spelling::Bytes | Spelling::Text => None,
+        };
         Ok(BytePairs {
-            cutter,
+            cutter: Cutter::new(rule)?,
             model,
             tokens,
-            whole_words,
+            spelling: rule.spelling,
+            whole: rule.whole,
+            lower_case: lower_case.unwrap_or(false),
             letters,
         })
     }
 
     /// Appends the tokens of `text`. Bytes that the vocabulary has no token for are left out.
     pub fn encode(&self, text: &str, tokens: &mut Vec<u32>) -> Result<()> {
-        let known = |text: &str| {
-            let id = self.model.token_to_id(text);
-            id.filter(|&id| id < self.tokens)
-        };
-        let mut word = String::new();
-        for range in self.cutter.cut(text) {
-            word.clear();
-            word.extend(text[range].bytes().map(|byte| self.letters[byte as usize]));
-            if let Some(whole) = known(&word).filter(|_| self.whole_words) {
-                tokens.push(whole);
-                continue;
+        let plain = match self.spelling {
+            Spelling::Text => Cow::Owned(text.replace(' ', SPACE)),
+            Spelling::Words if self.lower_case => {
+                Cow::Owned(text.chars().flat_map(char::to_lowercase).collect())
             }
-            let joined = self
-                .model
-                .tokenize(&word)
-                .map_err(|error| Error::BadInput(format!("tokenizer: {error}")))?;
-            for token in joined {
-                if token.id < self.tokens {
-                    tokens.push(token.id);
-                } else {
-                    // Of letters of two bytes llama.cpp looks up each half, and finds none.
-                    let letters = token.value.chars().filter(char::is_ascii);
-                    tokens.extend(
-                        letters.filter_map(|letter| known(letter.encode_utf8(&mut [0; 4]))),
-                    );
+            Spelling::Bytes | Spelling::Words => Cow::Borrowed(text),
+        };
+        let mut letters = String::new();
+        for range in self.cutter.cut(&plain) {
+            let word = &plain[range];
+            letters.clear();
+            let word = match self.spelling {
+                Spelling::Bytes => {
+                    letters.extend(word.bytes().map(|byte| self.letters[byte as usize]));
+                    &letters
                 }
+                Spelling::Words if word.starts_with(char::is_whitespace) => continue,
+                Spelling::Text | Spelling::Words => word,
+            };
+            let stays = match self.whole {
+                Whole::None => false,
+                Whole::LineEnds => word.starts_with('\n'),
+                Whole::All => true,
+            };
+            match self.known(word).filter(|_| stays) {
+                Some(whole) => tokens.push(whole),
+                None => self.join_known(word, tokens)?,
             }
         }
         Ok(())
+    }
+
+    /// The token with this text.
+    fn known(&self, text: &str) -> Option<u32> {
+        let id = self.model.token_to_id(text);
+        id.filter(|&id| id < self.tokens)
+    }
+
+    /// Appends the tokens of a word. Nothing joins across a letter that is in no merge and no token; the crate drops such letters.
+    fn join_known(&self, word: &str, tokens: &mut Vec<u32>) -> Result<()> {
+        let mut joined = 0;
+        for (at, letter) in word.char_indices() {
+            let end = at + letter.len_utf8();
+            if self.model.token_to_id(&word[at..end]).is_none() {
+                self.join(&word[joined..at], tokens)?;
+                self.push_bytes(&word[at..end], tokens);
+                joined = end;
+            }
+        }
+        self.join(&word[joined..], tokens)
+    }
+
+    /// Appends the tokens of letters that are all known.
+    fn join(&self, word: &str, tokens: &mut Vec<u32>) -> Result<()> {
+        let joined = self
+            .model
+            .tokenize(word)
+            .map_err(|error| Error::BadInput(format!("tokenizer: {error}")))?;
+        for token in joined {
+            if token.id < self.tokens {
+                tokens.push(token.id);
+            } else {
+                self.push_bytes(&token.value, tokens);
+            }
+        }
+        Ok(())
+    }
+
+    /// Appends the tokens of the bytes of a text that is no token.
+    fn push_bytes(&self, text: &str, tokens: &mut Vec<u32>) {
+        if self.spelling == Spelling::Bytes {
+            // Of letters of two bytes llama.cpp looks up each half, and finds none.
+            let letters = text.chars().filter(char::is_ascii);
+            tokens.extend(letters.filter_map(|letter| self.known(letter.encode_utf8(&mut [0; 4]))));
+        } else {
+            tokens.extend(text.bytes().filter_map(|byte| self.known(&byte_name(byte))));
+        }
+    }
+
+    /// The bytes that a token stands for.
+    pub fn unescape(&self, text: &str) -> Vec<u8> {
+        match self.spelling {
+            Spelling::Bytes => unescape(text),
+            Spelling::Text | Spelling::Words => sentencepiece::unescape(text).into_bytes(),
+        }
     }
 }
 

@@ -13,7 +13,7 @@ use super::vocabulary::{Vocabulary, role, same_length};
 use crate::{Error, Result, file::Metadata};
 
 /// Stands for the space in these vocabularies.
-const SPACE: &str = "▁";
+pub(super) const SPACE: &str = "▁";
 
 /// No symbol: before the first, after the last.
 const NONE: usize = usize::MAX;
@@ -148,7 +148,7 @@ impl SentencePiece {
 }
 
 /// `tokenizer.ggml.scores`, one for each token.
-fn scores(metadata: &Metadata, tokens: usize) -> Result<Vec<f32>> {
+pub(super) fn scores(metadata: &Metadata, tokens: usize) -> Result<Vec<f32>> {
     let key = "tokenizer.ggml.scores";
     let scores = metadata
         .floats(key)?
@@ -162,7 +162,7 @@ fn scores(metadata: &Metadata, tokens: usize) -> Result<Vec<f32>> {
 }
 
 /// How a vocabulary writes the token of a byte.
-fn byte_name(byte: u8) -> String {
+pub(super) fn byte_name(byte: u8) -> String {
     format!("<0x{byte:02X}>")
 }
 

@@ -3,12 +3,12 @@
 use std::ops::Range;
 
 use super::{
-    byte_pairs::{self, BytePairs},
+    byte_pairs::BytePairs,
     hugging_face::{self, HuggingFace},
-    pretokenizers::{Cutter, rule_for},
+    pretokenizers::rule_for,
     sentencepiece::{self, SentencePiece},
     specials::{Part, Special, Specials},
-    vocabulary::{Defaults, Kind, SPOKEN, Vocabulary},
+    vocabulary::{Added, Defaults, Kind, SPOKEN, Vocabulary},
 };
 use crate::{
     Error, ModelFile, Result, Unsupported,
@@ -61,25 +61,27 @@ impl Tokenizer {
             None | Some("none" | "no_vocab") => {
                 Tokenizer::build(Vocabulary::none(), Method::None, false)
             }
-            Some("gpt2") => {
-                let name = metadata.text("tokenizer.ggml.pre")?;
-                let rule = rule_for(name.unwrap_or("default"))?;
+            Some(model @ ("gpt2" | "gemma4" | "whitespace")) => {
+                let name = match metadata.text("tokenizer.ggml.pre")? {
+                    Some(name) if model == "gpt2" => name,
+                    _ if model == "gpt2" => "default",
+                    _ => model,
+                };
+                let rule = rule_for(name)?;
                 let defaults = Defaults {
                     bos: None,
                     eos: None,
-                    add_bos: rule.adds_bos,
+                    add_bos: rule.bos,
                 };
                 let vocabulary = Vocabulary::from_metadata(metadata, defaults)?;
-                let cutter = Cutter::new(rule)?;
-                let whole_words = rule.keeps_whole_words;
-                let pairs = BytePairs::new(&vocabulary, metadata, cutter, whole_words)?;
+                let pairs = BytePairs::new(&vocabulary, metadata, rule)?;
                 Tokenizer::build(vocabulary, Method::BytePairs(pairs), false)
             }
             Some("llama") => {
                 let defaults = Defaults {
                     bos: Some(1),
                     eos: Some(2),
-                    add_bos: true,
+                    add_bos: Added::Unless(true),
                 };
                 let vocabulary = Vocabulary::from_metadata(metadata, defaults)?;
                 let method = Method::SentencePiece(SentencePiece::new(&vocabulary, metadata)?);
@@ -88,7 +90,7 @@ impl Tokenizer {
             Some(other) => Err(Error::unsupported(
                 Unsupported::Tokenizer,
                 format!(
-                    "the file's tokenizer (tokenizer.ggml.model) is {}; known are gpt2, llama and none",
+                    "the file's tokenizer (tokenizer.ggml.model) is {}; known are gemma4, gpt2, llama, none and whitespace",
                     short(other)
                 ),
             )),
@@ -254,7 +256,7 @@ impl Tokenizer {
             (Method::HuggingFace(own), _) => own.bytes(token),
             (_, Kind::Byte) => sentencepiece::byte_value(text)
                 .map_or_else(|| text.as_bytes().to_vec(), |byte| vec![byte]),
-            (Method::BytePairs(_), Kind::Normal) => byte_pairs::unescape(text),
+            (Method::BytePairs(pairs), Kind::Normal) => pairs.unescape(text),
             (Method::SentencePiece(_), Kind::Normal) => sentencepiece::unescape(text).into_bytes(),
             _ => text.as_bytes().to_vec(),
         }

@@ -25,6 +25,15 @@ pub(super) enum Kind {
     Byte,
 }
 
+/// Whether a token is put around every text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Added {
+    /// Whatever the file says; it is an error where there is no such token.
+    Always,
+    /// This, unless the file says otherwise.
+    Unless(bool),
+}
+
 /// Tokens that end a turn or a text whatever the metadata says. The list is llama.cpp's.
 const ENDS: &[&str] = &[
     "<|eot_id|>",
@@ -98,7 +107,7 @@ pub(super) struct Vocabulary {
 pub(super) struct Defaults {
     pub bos: Option<u32>,
     pub eos: Option<u32>,
-    pub add_bos: bool,
+    pub add_bos: Added,
 }
 
 impl Vocabulary {
@@ -125,9 +134,8 @@ impl Vocabulary {
         let in_range = |id: &u32| (*id as usize) < texts.len();
         let bos = role("tokenizer.ggml.bos_token_id")?.or(defaults.bos.filter(in_range));
         let eos = role("tokenizer.ggml.eos_token_id")?.or(defaults.eos.filter(in_range));
-        let add_bos = asked(metadata, "tokenizer.ggml.add_bos_token", bos)?
-            .unwrap_or(defaults.add_bos && bos.is_some());
-        let add_eos = asked(metadata, "tokenizer.ggml.add_eos_token", eos)?.unwrap_or(false);
+        let add_bos = added_token(metadata, "bos", bos, defaults.add_bos)?;
+        let add_eos = added_token(metadata, "eos", eos, Added::Unless(false))?;
         let mut ends: BTreeSet<u32> = BTreeSet::new();
         for key in END_KEYS {
             ends.extend(role(key)?);
@@ -286,13 +294,19 @@ pub(super) fn role(metadata: &Metadata, key: &str, tokens: usize) -> Result<Opti
     }
 }
 
-/// Whether `token` is to be added; an error where it is, but is not known.
-fn asked(metadata: &Metadata, key: &str, token: Option<u32>) -> Result<Option<bool>> {
-    let asked = metadata.bool(key)?;
-    if asked == Some(true) && token.is_none() {
-        return Err(Error::bad_file(format!(
+/// Whether `token` is put around every text; an error where it is to be, but is not known.
+fn added_token(metadata: &Metadata, name: &str, token: Option<u32>, added: Added) -> Result<bool> {
+    let key = format!("tokenizer.ggml.add_{name}_token");
+    let asked = metadata.bool(&key)?;
+    match (added, asked, token) {
+        (Added::Unless(_), Some(false), _) => Ok(false),
+        (Added::Unless(otherwise), None, _) => Ok(otherwise && token.is_some()),
+        (Added::Always | Added::Unless(_), _, Some(_)) => Ok(true),
+        (Added::Always, _, None) => Err(Error::bad_file(format!(
+            "such tokenizers put a token around every text, but the file names none (tokenizer.ggml.{name}_token_id)"
+        ))),
+        (Added::Unless(_), Some(true), None) => Err(Error::bad_file(format!(
             "{key} is true, but no such token is named"
-        )));
+        ))),
     }
-    Ok(asked)
 }
