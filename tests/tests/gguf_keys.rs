@@ -142,7 +142,7 @@ fn spoken(file: &ModelFile) -> String {
         Err(error) => all + &error.to_string(),
         Ok(tokenizer) => {
             let ends: Vec<bool> = (0..8).map(|token| tokenizer.is_end(token)).collect();
-            let encoded = ["a b", "aa", "b  a", "z", "<s>a"].map(|text| {
+            let encoded = ["a b", "aa", "b  a", "z", "<s>a", "\u{e1}"].map(|text| {
                 let tokens = [tokenizer.encode(text, true), tokenizer.encode(text, false)];
                 let back = tokens
                     .each_ref()
@@ -158,34 +158,42 @@ fn spoken(file: &ModelFile) -> String {
     }
 }
 
-/// Tokenizers of both kinds that GGUF files have here, with eight tokens each.
-fn tokenizers() -> [(&'static str, Vec<(&'static str, Value)>); 2] {
+/// Tokenizers of the kinds that GGUF files have here, with eight tokens each.
+fn tokenizers() -> Vec<(&'static str, Vec<(&'static str, Value)>)> {
     let texts = |all: &[&str]| Value::Texts(all.iter().map(|&text| text.to_owned()).collect());
-    let kinds = Value::Integers(vec![2, 3, 3, 1, 1, 1, 1, 1]);
+    let merges = |all: &[&str]| ("tokenizer.ggml.merges", texts(all));
+    let bos = ("tokenizer.ggml.bos_token_id", Value::Unsigned(1));
+    let cls = ("tokenizer.ggml.cls_token_id", Value::Unsigned(1));
+    let sep = ("tokenizer.ggml.seperator_token_id", Value::Unsigned(2));
     let scores = Value::Floats(vec![0., 0., 0., -1., -2., -3., -4., -5.]);
-    let spaced = [
-        "<unk>",
-        "<s>",
-        "</s>",
-        "\u{2581}",
-        "a",
-        "b",
-        "aa",
-        "\u{2581}a",
+    let scores = ("tokenizer.ggml.scores", scores);
+    let kinds: [(_, &str, Vec<_>); 6] = [
+        ("llama", "\u{2581}", vec![scores.clone()]),
+        (
+            "gpt2",
+            "\u{120}",
+            vec![bos.clone(), merges(&["a a", "\u{120} a"])],
+        ),
+        (
+            "gemma4",
+            "\u{2581}",
+            vec![bos.clone(), merges(&["a a", "\u{2581} a"])],
+        ),
+        ("bert", "\u{2581}", vec![cls, sep]),
+        ("t5", "\u{2581}", vec![bos.clone(), scores]),
+        ("rwkv", " ", vec![bos]),
     ];
-    let bytes = ["<u>", "<s>", "</s>", "\u{120}", "a", "b", "aa", "\u{120}a"];
-    let llama = vec![
-        ("tokenizer.ggml.tokens", texts(&spaced)),
-        ("tokenizer.ggml.token_type", kinds.clone()),
-        ("tokenizer.ggml.scores", scores),
-    ];
-    let gpt2 = vec![
-        ("tokenizer.ggml.tokens", texts(&bytes)),
-        ("tokenizer.ggml.token_type", kinds),
-        ("tokenizer.ggml.merges", texts(&["a a", "\u{120} a"])),
-        ("tokenizer.ggml.bos_token_id", Value::Unsigned(1)),
-    ];
-    [("llama", llama), ("gpt2", gpt2)]
+    let all = kinds.into_iter().map(|(model, space, mut keys)| {
+        let joined = format!("{space}a");
+        let tokens = texts(&["<unk>", "<s>", "</s>", space, "a", "b", "aa", &joined]);
+        let types = Value::Integers(vec![2, 3, 3, 1, 1, 1, 1, 1]);
+        keys.extend([
+            ("tokenizer.ggml.tokens", tokens),
+            ("tokenizer.ggml.token_type", types),
+        ]);
+        (model, keys)
+    });
+    all.collect()
 }
 
 /// Keys behind `tokenizer.ggml.` that name a token.
@@ -207,15 +215,26 @@ fn of_text(model: &str) -> Vec<(String, Value)> {
     let others = [
         ("tokenizer.ggml.scores", Value::Floats(vec![-1.0; 8])),
         ("tokenizer.ggml.token_type", Value::Integers(vec![1; 8])),
-        ("tokenizer.ggml.model", text("t5")),
+        ("tokenizer.ggml.model", text("odd")),
         ("tokenizer.ggml.pre", text("odd")),
         ("tokenizer.ggml.tokens", Value::Texts(vec!["a".into()])),
         ("tokenizer.ggml.merges", Value::Texts(vec!["b b".into()])),
         // The other way round than each kind has it.
-        ("tokenizer.ggml.add_bos_token", Value::Bool(model == "gpt2")),
-        ("tokenizer.ggml.add_eos_token", Value::Bool(true)),
-        ("tokenizer.ggml.add_sep_token", Value::Bool(true)),
-        ("tokenizer.ggml.add_space_prefix", Value::Bool(false)),
+        (
+            "tokenizer.ggml.add_bos_token",
+            Value::Bool(model != "llama"),
+        ),
+        ("tokenizer.ggml.add_eos_token", Value::Bool(model != "t5")),
+        ("tokenizer.ggml.add_sep_token", Value::Bool(false)),
+        (
+            "tokenizer.ggml.add_space_prefix",
+            Value::Bool(model != "llama"),
+        ),
+        ("tokenizer.ggml.normalizer.lowercase", Value::Bool(false)),
+        (
+            "tokenizer.ggml.normalizer.strip_accents",
+            Value::Bool(false),
+        ),
         ("tokenizer.ggml.token_type_count", Value::Unsigned(2)),
         (
             "tokenizer.ggml.precompiled_charsmap",

@@ -36,6 +36,7 @@ mod support;
 mod templates;
 mod tokenizers;
 mod tokenizers_of_folders;
+mod tokenizers_of_kinds;
 mod trials;
 mod tuning;
 mod windows;

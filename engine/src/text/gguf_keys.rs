@@ -5,25 +5,29 @@ use crate::file::Metadata;
 
 const INFILL: &str = "is for filling in code, which nothing here asks for";
 const ROLE: &str = "no text is put around with it here";
-const UNIGRAM: &str = "is for Unigram tokenizers, which are refused";
+const BYTE_PAIRS: &[&str] = &["gpt2", "gemma4", "whitespace"];
 
-/// Keys behind `tokenizer.ggml.` that are read: by every kind of tokenizer, or by the one that is named.
+/// Keys behind `tokenizer.ggml.` that are read, and the kinds of tokenizers that read them; none: all.
 #[rustfmt::skip] // a table
-const READ: &[(&str, Option<&str>)] = &[
-    ("model", None), ("tokens", None), ("token_type", None), ("bos_token_id", None), ("eos_token_id", None),
-    ("eot_token_id", None), ("eom_token_id", None), ("add_bos_token", None), ("add_eos_token", None),
-    ("fim_pad_token_id", None), ("fim_rep_token_id", None), ("fim_sep_token_id", None),
-    ("pre", Some("gpt2")), ("merges", Some("gpt2")),
-    ("scores", Some("llama")), ("unknown_token_id", Some("llama")), ("add_space_prefix", Some("llama")),
+const READ: &[(&str, &[&str])] = &[
+    ("model", &[]), ("tokens", &[]), ("token_type", &[]), ("bos_token_id", &[]), ("eos_token_id", &[]),
+    ("eot_token_id", &[]), ("eom_token_id", &[]),
+    ("fim_pad_token_id", &[]), ("fim_rep_token_id", &[]), ("fim_sep_token_id", &[]),
+    ("add_bos_token", &["gpt2", "whitespace", "llama", "t5"]),
+    ("add_eos_token", &["gpt2", "gemma4", "whitespace", "llama", "t5"]),
+    ("pre", &["gpt2"]), ("merges", BYTE_PAIRS),
+    ("scores", &["llama", "t5"]), ("add_space_prefix", &["llama", "t5"]),
+    ("unknown_token_id", &["llama", "t5", "bert", "rwkv"]),
+    ("remove_extra_whitespaces", &["t5"]), ("precompiled_charsmap", &["t5"]),
+    ("cls_token_id", &["bert"]), ("seperator_token_id", &["bert"]), ("normalizer.strip_accents", &["bert"]),
+    ("normalizer.lowercase", &["bert", "whitespace"]),
 ];
 
 /// Keys behind `tokenizer.ggml.` that nothing reads, and why.
 #[rustfmt::skip] // a table
 const HARMLESS: &[(&str, &str)] = &[
     ("padding_token_id",         "nothing is padded"),
-    ("seperator_token_id",       ROLE),
     ("mask_token_id",            ROLE),
-    ("cls_token_id",             ROLE),
     ("add_sep_token",            "is for two texts at once, which nothing here has"),
     ("fim_pre_token_id",         INFILL),
     ("fim_suf_token_id",         INFILL),
@@ -32,8 +36,6 @@ const HARMLESS: &[(&str, &str)] = &[
     ("suffix_token_id",          INFILL),
     ("middle_token_id",          INFILL),
     ("token_type_count",         "is for encoders"),
-    ("precompiled_charsmap",     UNIGRAM),
-    ("remove_extra_whitespaces", UNIGRAM),
 ];
 
 /// Reason why nothing reads a key that begins with `tokenizer.`; none where it is read.
@@ -44,14 +46,14 @@ pub(crate) fn passed_over(key: &str, metadata: &Metadata) -> Option<&'static str
     let model = metadata.text("tokenizer.ggml.model").ok().flatten();
     let Some(name) = key.strip_prefix("tokenizer.ggml.") else {
         return Some(match key {
-            "tokenizer.huggingface.json" => "the tokens beside it say it",
-            "tokenizer.rwkv.world" => "is for RWKV",
+            "tokenizer.huggingface.json" | "tokenizer.rwkv.world" => "the tokens beside it say it",
             _ => "no key of GGUF's",
         });
     };
     match READ.iter().find(|(read, _)| *read == name) {
-        Some((_, Some(kind))) if model != Some(kind) => Some("is for tokenizers of another kind"),
-        Some(_) => None,
+        Some((_, [])) => None,
+        Some((_, kinds)) if model.is_some_and(|model| kinds.contains(&model)) => None,
+        Some(_) => Some("is for tokenizers of another kind"),
         None => Some(
             HARMLESS
                 .iter()

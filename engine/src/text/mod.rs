@@ -1,10 +1,11 @@
 //! Text in and out: tokenizer, chat template, and a stream that never cuts a character.
 //!
 //! Everything is built from the metadata of a model file. Of GGUF, what is done, and in which order, is llama.cpp's, because that is what
-//! the makers of such files test against; of a Hugging Face folder, it is what its own `tokenizers` crate does. Not here: which
-//! tokens a model samples.
+//! the makers of such files test against, but where the program that a model was trained with does otherwise (`word_piece`, `unigram`
+//! and `world` say where); of a Hugging Face folder, it is what its own `tokenizers` crate does. Not here: which tokens a model samples.
 
 mod byte_pairs;
+mod charsmap;
 #[cfg(feature = "templates")]
 mod content;
 mod gguf_keys;
@@ -15,6 +16,7 @@ mod hugging_face;
 mod hugging_face;
 #[cfg(feature = "templates")]
 mod jinja;
+mod prefixes;
 mod pretokenizers;
 mod sentencepiece;
 mod specials;
@@ -25,7 +27,10 @@ mod template;
 #[path = "no_template.rs"]
 mod template;
 mod tokenizer;
+mod unigram;
 mod vocabulary;
+mod word_piece;
+mod world;
 
 pub(crate) use gguf_keys::passed_over;
 pub(crate) use hugging_face::uses as tokenizer_key_uses;

@@ -25,22 +25,29 @@ pub(super) struct Special<'t> {
     pub id: u32,
     /// Never empty.
     pub text: &'t str,
-    /// White space after it belongs to it.
-    pub swallows_space: bool,
+    pub swallows: Swallows,
+}
+
+/// White space that belongs to a token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Swallows {
+    Nothing,
+    Before,
+    After,
 }
 
 /// Special tokens to look for. Built once; looking is linear in the text.
 #[derive(Debug)]
 pub(super) struct Specials {
     automaton: Option<AhoCorasick>,
-    /// Token and whether it swallows space, in the automaton's order.
-    tokens: Vec<(u32, bool)>,
+    /// Token and the space that it swallows, in the automaton's order.
+    tokens: Vec<(u32, Swallows)>,
 }
 
 impl Specials {
     /// An error where there are absurdly many.
     pub fn new(specials: &[Special<'_>]) -> Result<Specials> {
-        let tokens = specials.iter().map(|s| (s.id, s.swallows_space)).collect();
+        let tokens = specials.iter().map(|s| (s.id, s.swallows)).collect();
         let bytes: usize = specials.iter().map(|s| s.text.len()).sum();
         if bytes > TEXTS_BYTES_MAX {
             return Err(Error::bad_file(format!(
@@ -66,16 +73,17 @@ impl Specials {
         let mut parts = Vec::new();
         let mut rest = 0;
         for found in self.found(text, literal) {
-            push_text(&mut parts, text, rest, found.start());
-            let (id, swallows_space) = self.tokens[found.pattern().as_usize()];
+            let (id, swallows) = self.tokens[found.pattern().as_usize()];
+            let space = |letter: char| letter.is_ascii_whitespace() || letter == '\u{B}';
+            let end = match swallows {
+                Swallows::Before => text[..found.start()].trim_end_matches(space).len(),
+                _ => found.start(),
+            };
+            push_text(&mut parts, text, rest, end);
             parts.push(Part::Token(id));
             rest = found.end();
-            if swallows_space {
-                let space = |byte: &u8| byte.is_ascii_whitespace() || *byte == 0x0B;
-                rest += text.as_bytes()[rest..]
-                    .iter()
-                    .take_while(|b| space(b))
-                    .count();
+            if swallows == Swallows::After {
+                rest = text.len() - text[rest..].trim_start_matches(space).len();
             }
         }
         push_text(&mut parts, text, rest, text.len());
@@ -128,7 +136,7 @@ mod tests {
         Special {
             id,
             text,
-            swallows_space: false,
+            swallows: Swallows::Nothing,
         }
     }
 
@@ -149,7 +157,7 @@ mod tests {
     #[test]
     fn space_after_a_token_is_swallowed_where_the_model_wants_it() {
         let end = Special {
-            swallows_space: true,
+            swallows: Swallows::After,
             ..special(7, "<|end|>")
         };
         let specials = Specials::new(&[end, special(8, "\n\n")]).unwrap();

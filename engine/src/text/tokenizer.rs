@@ -7,8 +7,11 @@ use super::{
     hugging_face::{self, HuggingFace},
     pretokenizers::rule_for,
     sentencepiece::{self, SentencePiece},
-    specials::{Part, Special, Specials},
+    specials::{Part, Special, Specials, Swallows},
+    unigram::Unigram,
     vocabulary::{Added, Defaults, Kind, SPOKEN, Vocabulary},
+    word_piece::WordPiece,
+    world::{self, World},
 };
 use crate::{
     Error, ModelFile, Result, Unsupported,
@@ -34,6 +37,9 @@ enum Method {
     None,
     BytePairs(BytePairs),
     SentencePiece(SentencePiece),
+    WordPiece(WordPiece),
+    Unigram(Unigram),
+    World(World),
     /// All of it is done by the crate that a folder's `tokenizer.json` is of, special tokens too.
     HuggingFace(Box<HuggingFace>),
 }
@@ -55,50 +61,68 @@ impl Tokenizer {
     pub fn from_metadata(metadata: &Metadata) -> Result<Tokenizer> {
         if metadata.get(hugging_face::JSON).is_some() {
             let (vocabulary, own) = HuggingFace::new(metadata)?;
-            return Tokenizer::build(vocabulary, Method::HuggingFace(Box::new(own)), false);
+            return Tokenizer::build(vocabulary, Method::HuggingFace(Box::new(own)), |_| {
+                Swallows::Nothing
+            });
         }
-        match metadata.text("tokenizer.ggml.model")? {
-            None | Some("none" | "no_vocab") => {
-                Tokenizer::build(Vocabulary::none(), Method::None, false)
-            }
-            Some(model @ ("gpt2" | "gemma4" | "whitespace")) => {
+        let model = metadata.text("tokenizer.ggml.model")?.unwrap_or("none");
+        let vocabulary = |defaults| Vocabulary::from_metadata(metadata, defaults);
+        let (vocabulary, method) = match model {
+            "none" | "no_vocab" => (Vocabulary::none(), Method::None),
+            "gpt2" | "gemma4" | "whitespace" => {
                 let name = match metadata.text("tokenizer.ggml.pre")? {
                     Some(name) if model == "gpt2" => name,
                     _ if model == "gpt2" => "default",
                     _ => model,
                 };
                 let rule = rule_for(name)?;
-                let defaults = Defaults {
-                    bos: None,
-                    eos: None,
-                    add_bos: rule.bos,
-                };
-                let vocabulary = Vocabulary::from_metadata(metadata, defaults)?;
-                let pairs = BytePairs::new(&vocabulary, metadata, rule)?;
-                Tokenizer::build(vocabulary, Method::BytePairs(pairs), false)
+                let add_bos = rule.bos;
+                let vocabulary = vocabulary(Defaults {
+                    add_bos,
+                    ..BYTE_PAIRS
+                })?;
+                let method = BytePairs::new(&vocabulary, metadata, rule)?;
+                (vocabulary, Method::BytePairs(method))
             }
-            Some("llama") => {
-                let defaults = Defaults {
-                    bos: Some(1),
-                    eos: Some(2),
-                    add_bos: Added::Unless(true),
-                };
-                let vocabulary = Vocabulary::from_metadata(metadata, defaults)?;
-                let method = Method::SentencePiece(SentencePiece::new(&vocabulary, metadata)?);
-                Tokenizer::build(vocabulary, method, swallows_space(metadata)?)
+            "llama" => {
+                let vocabulary = vocabulary(SENTENCE_PIECE)?;
+                let method = SentencePiece::new(&vocabulary, metadata)?;
+                (vocabulary, Method::SentencePiece(method))
             }
-            Some(other) => Err(Error::unsupported(
-                Unsupported::Tokenizer,
-                format!(
-                    "the file's tokenizer (tokenizer.ggml.model) is {}; known are gemma4, gpt2, llama, none and whitespace",
-                    short(other)
-                ),
-            )),
-        }
+            "bert" => {
+                let vocabulary = vocabulary(WORD_PIECE)?;
+                let method = WordPiece::new(&vocabulary, metadata)?;
+                (vocabulary, Method::WordPiece(method))
+            }
+            "t5" => {
+                let vocabulary = vocabulary(UNIGRAM)?;
+                let method = Unigram::new(&vocabulary, metadata)?;
+                (vocabulary, Method::Unigram(method))
+            }
+            "rwkv" => {
+                let vocabulary = vocabulary(WORLD)?;
+                let method = World::new(&vocabulary, metadata)?;
+                (vocabulary, Method::World(method))
+            }
+            other => {
+                return Err(Error::unsupported(
+                    Unsupported::Tokenizer,
+                    format!(
+                        "the file's tokenizer (tokenizer.ggml.model) is {}; known are bert, gemma4, gpt2, llama, none, rwkv, t5 and whitespace",
+                        short(other)
+                    ),
+                ));
+            }
+        };
+        Tokenizer::build(vocabulary, method, swallows(metadata)?)
     }
 
-    /// `swallow`: special tokens swallow the space after them, but for a few.
-    fn build(vocabulary: Vocabulary, method: Method, swallow: bool) -> Result<Tokenizer> {
+    /// `swallows`: the white space that belongs to a special token of this text.
+    fn build(
+        vocabulary: Vocabulary,
+        method: Method,
+        swallows: impl Fn(&str) -> Swallows,
+    ) -> Result<Tokenizer> {
         let specials = |kinds: &[Kind]| {
             let specials: Vec<Special<'_>> = (0..)
                 .zip(vocabulary.texts.iter().zip(&vocabulary.kinds))
@@ -106,7 +130,7 @@ impl Tokenizer {
                 .map(|(id, (text, _))| Special {
                     id,
                     text,
-                    swallows_space: swallow && !KEEPS_SPACE.contains(&text.as_str()),
+                    swallows: swallows(text),
                 })
                 .collect();
             Specials::new(&specials)
@@ -226,6 +250,9 @@ impl Tokenizer {
                 (Part::Text(text), Method::SentencePiece(pieces)) => {
                     pieces.encode(text, starts, tokens);
                 }
+                (Part::Text(text), Method::WordPiece(pieces)) => pieces.encode(text, tokens)?,
+                (Part::Text(text), Method::Unigram(pieces)) => pieces.encode(text, tokens),
+                (Part::Text(text), Method::World(world)) => world.encode(text, tokens),
                 (Part::Text(text), Method::HuggingFace(own)) => {
                     tokens.extend(own.encode(text, false, false)?);
                 }
@@ -256,8 +283,12 @@ impl Tokenizer {
             (Method::HuggingFace(own), _) => own.bytes(token),
             (_, Kind::Byte) => sentencepiece::byte_value(text)
                 .map_or_else(|| text.as_bytes().to_vec(), |byte| vec![byte]),
-            (Method::BytePairs(pairs), Kind::Normal) => pairs.unescape(text),
-            (Method::SentencePiece(_), Kind::Normal) => sentencepiece::unescape(text).into_bytes(),
+            (Method::BytePairs(pairs), Kind::Normal | Kind::Unused) => pairs.unescape(text),
+            (
+                Method::SentencePiece(_) | Method::WordPiece(_) | Method::Unigram(_),
+                Kind::Normal | Kind::Unused,
+            ) => sentencepiece::unescape(text).into_bytes(),
+            (Method::World(_), Kind::Normal) => world::unescape(text).unwrap_or_default(),
             _ => text.as_bytes().to_vec(),
         }
     }
@@ -306,11 +337,58 @@ impl Tokenizer {
     }
 }
 
+const BYTE_PAIRS: Defaults = Defaults {
+    bos: (&["bos_token_id"], None),
+    eos: (&["eos_token_id"], None),
+    add_bos: Added::Unless(false),
+    add_eos: Added::Unless(false),
+};
+
+const SENTENCE_PIECE: Defaults = Defaults {
+    bos: (&["bos_token_id"], Some(1)),
+    eos: (&["eos_token_id"], Some(2)),
+    add_bos: Added::Unless(true),
+    add_eos: Added::Unless(false),
+};
+
+/// `[CLS]` and `[SEP]`, whatever their keys; numbers as in BERT's own vocabularies.
+const WORD_PIECE: Defaults = Defaults {
+    bos: (&["bos_token_id", "cls_token_id"], Some(101)),
+    eos: (&["seperator_token_id", "eos_token_id"], Some(102)),
+    add_bos: Added::Always,
+    add_eos: Added::Always,
+};
+
+const UNIGRAM: Defaults = Defaults {
+    bos: (&["bos_token_id"], None),
+    eos: (&["eos_token_id"], Some(1)),
+    add_bos: Added::Unless(false),
+    add_eos: Added::Unless(true),
+};
+
+const WORLD: Defaults = Defaults {
+    bos: (&["bos_token_id"], None),
+    eos: (&["eos_token_id"], None),
+    add_bos: Added::Never,
+    add_eos: Added::Never,
+};
+
 /// Special tokens of Phi-3 after which white space stays.
 const KEEPS_SPACE: &[&str] = &["<unk>", "<s>", "<|endoftext|>"];
 
-/// Phi-3 swallows white space after special tokens. GGUF has no word for it; llama.cpp goes by the model's name, and so do we.
-fn swallows_space(metadata: &Metadata) -> Result<bool> {
-    let name = metadata.text("general.name")?.unwrap_or("").to_lowercase();
-    Ok(name.contains("phi-3") || name.contains("phi3"))
+/// White space that belongs to a special token. GGUF has no word for it; llama.cpp goes by the model's name and kind, and so do we.
+fn swallows(metadata: &Metadata) -> Result<impl Fn(&str) -> Swallows> {
+    let text = |key| Ok::<_, Error>(metadata.text(key)?.unwrap_or("").to_lowercase());
+    let (name, pre) = (text("general.name")?, text("tokenizer.ggml.pre")?);
+    let architecture = text("general.architecture")?;
+    let masks = ["jina-v2-de", "jina-v2-es", "jina-v2-code"].contains(&&*pre)
+        || ["nomic-bert-moe", "jina-bert-v3"].contains(&&*architecture);
+    let phi3 = name.contains("phi-3") || name.contains("phi3");
+    let modern_bert = name.contains("modern-bert");
+    Ok(move |token: &str| match token {
+        "<mask>" if masks => Swallows::Before,
+        "[MASK]" if modern_bert && !masks => Swallows::Before,
+        token if phi3 && !masks && !KEEPS_SPACE.contains(&token) => Swallows::After,
+        _ => Swallows::Nothing,
+    })
 }

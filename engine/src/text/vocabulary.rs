@@ -23,6 +23,8 @@ pub(super) enum Kind {
     UserDefined,
     /// One byte, written `<0x0A>`.
     Byte,
+    /// Text that no training saw: it fills the vocabulary up.
+    Unused,
 }
 
 /// Whether a token is put around every text.
@@ -30,6 +32,8 @@ pub(super) enum Kind {
 pub(super) enum Added {
     /// Whatever the file says; it is an error where there is no such token.
     Always,
+    /// Whatever the file says.
+    Never,
     /// This, unless the file says otherwise.
     Unless(bool),
 }
@@ -102,12 +106,15 @@ pub(super) struct Vocabulary {
     pub ends: BTreeSet<u32>,
 }
 
-/// Values that a tokenizer model takes for granted where the file is silent.
+/// Facts that a tokenizer model takes for granted where the file is silent.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Defaults {
-    pub bos: Option<u32>,
-    pub eos: Option<u32>,
+    /// Keys behind `tokenizer.ggml.` that may name the token before every text, and else its number.
+    pub bos: (&'static [&'static str], Option<u32>),
+    /// Keys and number of the token behind every text.
+    pub eos: (&'static [&'static str], Option<u32>),
     pub add_bos: Added,
+    pub add_eos: Added,
 }
 
 impl Vocabulary {
@@ -131,11 +138,18 @@ impl Vocabulary {
         let ids = index(&texts)?;
         let kinds = kinds(metadata, texts.len())?;
         let role = |key: &str| role(metadata, key, texts.len());
-        let in_range = |id: &u32| (*id as usize) < texts.len();
-        let bos = role("tokenizer.ggml.bos_token_id")?.or(defaults.bos.filter(in_range));
-        let eos = role("tokenizer.ggml.eos_token_id")?.or(defaults.eos.filter(in_range));
-        let add_bos = added_token(metadata, "bos", bos, defaults.add_bos)?;
-        let add_eos = added_token(metadata, "eos", eos, Added::Unless(false))?;
+        let first = |(keys, otherwise): (&[&str], Option<u32>)| {
+            for key in keys {
+                if let Some(id) = role(&format!("tokenizer.ggml.{key}"))? {
+                    return Ok(Some(id));
+                }
+            }
+            Ok::<_, Error>(otherwise.filter(|&id| (id as usize) < texts.len()))
+        };
+        let (bos, eos) = (first(defaults.bos)?, first(defaults.eos)?);
+        let added = |name: &str, token, added| added_token(metadata, name, token, added);
+        let add_bos = added("bos", bos, defaults.add_bos)?;
+        let add_eos = added("eos", eos, defaults.add_eos)?;
         let mut ends: BTreeSet<u32> = BTreeSet::new();
         for key in END_KEYS {
             ends.extend(role(key)?);
@@ -267,8 +281,9 @@ fn kinds(metadata: &Metadata, tokens: usize) -> Result<Vec<Kind>> {
         2 => Kind::Unknown,
         3 => Kind::Control,
         4 => Kind::UserDefined,
+        5 => Kind::Unused,
         6 => Kind::Byte,
-        _ => Kind::Normal, // 0 undefined, 1 normal, 5 unused
+        _ => Kind::Normal, // 0 undefined, 1 normal
     };
     Ok(types.iter().map(kind).collect())
 }
@@ -294,12 +309,23 @@ pub(super) fn role(metadata: &Metadata, key: &str, tokens: usize) -> Result<Opti
     }
 }
 
+/// The token of what cannot be said: the file's, or else the one of this number.
+pub(super) fn unknown(
+    metadata: &Metadata,
+    vocabulary: &Vocabulary,
+    otherwise: u32,
+) -> Result<Option<u32>> {
+    let tokens = vocabulary.texts.len();
+    let named = role(metadata, "tokenizer.ggml.unknown_token_id", tokens)?;
+    Ok(named.or(Some(otherwise).filter(|&id| (id as usize) < tokens)))
+}
+
 /// Whether `token` is put around every text; an error where it is to be, but is not known.
 fn added_token(metadata: &Metadata, name: &str, token: Option<u32>, added: Added) -> Result<bool> {
     let key = format!("tokenizer.ggml.add_{name}_token");
     let asked = metadata.bool(&key)?;
     match (added, asked, token) {
-        (Added::Unless(_), Some(false), _) => Ok(false),
+        (Added::Never, ..) | (Added::Unless(_), Some(false), _) => Ok(false),
         (Added::Unless(otherwise), None, _) => Ok(otherwise && token.is_some()),
         (Added::Always | Added::Unless(_), _, Some(_)) => Ok(true),
         (Added::Always, _, None) => Err(Error::bad_file(format!(

@@ -8,7 +8,7 @@ use std::ops::Range;
 use regex_automata::{Input, meta::Regex};
 
 use self::table::{After, RULES, Stage};
-pub(super) use self::table::{Rule, Spelling, Whole};
+pub(super) use self::table::{BERT, Rule, Spelling, Whole};
 use crate::file::short;
 use crate::{Error, Result, Unsupported};
 

@@ -379,3 +379,6 @@ pub const RULES: &[Rule] = &[
         ..rule(&["whitespace"], &[only(r"\S+")])
     },
 ];
+
+/// Words of BERT (Devlin et al. 2018): white space ends them, and punctuation, with all other signs of ASCII, is a word a sign.
+pub const BERT: Rule = rule(&[], &[only(r"\s"), only(r"[\p{P}!-/:-@\[-`{-~]")]);
