@@ -142,6 +142,7 @@ fn spoken(file: &ModelFile) -> String {
         Err(error) => all + &error.to_string(),
         Ok(tokenizer) => {
             let ends: Vec<bool> = (0..8).map(|token| tokenizer.is_end(token)).collect();
+            let pair = tokenizer.encode_pair("a", "b").ok();
             let encoded = ["a b", "aa", "b  a", "z", "<s>a", "\u{e1}"].map(|text| {
                 let tokens = [tokenizer.encode(text, true), tokenizer.encode(text, false)];
                 let back = tokens
@@ -152,7 +153,7 @@ fn spoken(file: &ModelFile) -> String {
                     tokens.map(|one| one.map_err(|error| error.to_string()))
                 )
             });
-            let _ = write!(all, "{ends:?} {encoded:?} {:?}", tokenizer.bos());
+            let _ = write!(all, "{ends:?} {encoded:?} {pair:?} {:?}", tokenizer.bos());
             all
         }
     }
@@ -164,7 +165,6 @@ fn tokenizers() -> Vec<(&'static str, Vec<(&'static str, Value)>)> {
     let merges = |all: &[&str]| ("tokenizer.ggml.merges", texts(all));
     let bos = ("tokenizer.ggml.bos_token_id", Value::Unsigned(1));
     let cls = ("tokenizer.ggml.cls_token_id", Value::Unsigned(1));
-    let sep = ("tokenizer.ggml.seperator_token_id", Value::Unsigned(2));
     let scores = Value::Floats(vec![0., 0., 0., -1., -2., -3., -4., -5.]);
     let scores = ("tokenizer.ggml.scores", scores);
     let kinds: [(_, &str, Vec<_>); 6] = [
@@ -179,7 +179,7 @@ fn tokenizers() -> Vec<(&'static str, Vec<(&'static str, Value)>)> {
             "\u{2581}",
             vec![bos.clone(), merges(&["a a", "\u{2581} a"])],
         ),
-        ("bert", "\u{2581}", vec![cls, sep]),
+        ("bert", "\u{2581}", vec![cls]),
         ("t5", "\u{2581}", vec![bos.clone(), scores]),
         ("rwkv", " ", vec![bos]),
     ];
@@ -190,6 +190,8 @@ fn tokenizers() -> Vec<(&'static str, Vec<(&'static str, Value)>)> {
         keys.extend([
             ("tokenizer.ggml.tokens", tokens),
             ("tokenizer.ggml.token_type", types),
+            ("tokenizer.ggml.seperator_token_id", Value::Unsigned(2)),
+            ("tokenizer.ggml.add_sep_token", Value::Bool(true)),
         ]);
         (model, keys)
     });

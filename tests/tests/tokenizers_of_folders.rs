@@ -259,7 +259,10 @@ fn outcome(file: &Json, files: &[(&str, Json)]) -> Result<String, String> {
             .encode_rendered(&text)
             .map_err(|error| error.to_string())?;
         let back = tokenizer.decode(&plain);
-        let _ = write!(all, "\n{whole:?} {plain:?} {rendered:?} {back:?}");
+        let pair = tokenizer
+            .encode_pair(&text, "the")
+            .map_err(|error| error.to_string())?;
+        let _ = write!(all, "\n{whole:?} {plain:?} {rendered:?} {pair:?} {back:?}");
     }
     Ok(all)
 }

@@ -35,6 +35,8 @@ struct Reference {
 #[derive(Deserialize)]
 struct Variant {
     ids: Vec<Vec<u32>>,
+    #[serde(default)]
+    pairs: Vec<Vec<u32>>,
     add_space_prefix: Option<bool>,
     remove_extra_whitespaces: Option<bool>,
     bytes: Option<bool>,
@@ -97,7 +99,9 @@ fn unigram(reference: &Reference, variant: &Variant) -> Tokenizer {
     );
     set("bos_token_id", Value::Unsigned(1));
     set("eos_token_id", Value::Unsigned(2));
+    set("seperator_token_id", Value::Unsigned(2));
     set("add_bos_token", Value::Bool(true));
+    set("add_sep_token", Value::Bool(true));
     Tokenizer::from_metadata(&all).unwrap()
 }
 
@@ -154,6 +158,11 @@ fn word_pieces_are_those_of_the_crate_that_bert_comes_with() {
             let own = tokenizer.encode(text, false).unwrap();
             assert_eq!(own, ids[1..ids.len() - 1], "{text:?}");
         }
+        let pairs = reference.texts.windows(2).zip(&variant.pairs);
+        assert_eq!(pairs.len(), 8);
+        for (pair, ids) in pairs {
+            assert_eq!(&tokenizer.encode_pair(&pair[0], &pair[1]).unwrap(), ids);
+        }
     }
 }
 
@@ -170,6 +179,12 @@ fn unigrams_are_sentencepieces() {
                 assert_eq!(tokenizer.encode(text, true).unwrap(), around, "{text:?}");
             }
         }
+        let pair = tokenizer.encode_pair("a", "b").unwrap();
+        let (a, b) = (
+            tokenizer.encode("a", false).unwrap(),
+            tokenizer.encode("b", false).unwrap(),
+        );
+        assert_eq!(pair, [&[1], &a[..], &[2, 2], &b[..], &[2]].concat());
     }
 }
 

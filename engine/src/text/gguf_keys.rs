@@ -11,7 +11,7 @@ const BYTE_PAIRS: &[&str] = &["gpt2", "gemma4", "whitespace"];
 #[rustfmt::skip] // a table
 const READ: &[(&str, &[&str])] = &[
     ("model", &[]), ("tokens", &[]), ("token_type", &[]), ("bos_token_id", &[]), ("eos_token_id", &[]),
-    ("eot_token_id", &[]), ("eom_token_id", &[]),
+    ("eot_token_id", &[]), ("eom_token_id", &[]), ("seperator_token_id", &[]), ("add_sep_token", &[]),
     ("fim_pad_token_id", &[]), ("fim_rep_token_id", &[]), ("fim_sep_token_id", &[]),
     ("add_bos_token", &["gpt2", "whitespace", "llama", "t5"]),
     ("add_eos_token", &["gpt2", "gemma4", "whitespace", "llama", "t5"]),
@@ -19,7 +19,7 @@ const READ: &[(&str, &[&str])] = &[
     ("scores", &["llama", "t5"]), ("add_space_prefix", &["llama", "t5"]),
     ("unknown_token_id", &["llama", "t5", "bert", "rwkv"]),
     ("remove_extra_whitespaces", &["t5"]), ("precompiled_charsmap", &["t5"]),
-    ("cls_token_id", &["bert"]), ("seperator_token_id", &["bert"]), ("normalizer.strip_accents", &["bert"]),
+    ("cls_token_id", &["bert"]), ("normalizer.strip_accents", &["bert"]),
     ("normalizer.lowercase", &["bert", "whitespace"]),
 ];
 
@@ -28,7 +28,6 @@ const READ: &[(&str, &[&str])] = &[
 const HARMLESS: &[(&str, &str)] = &[
     ("padding_token_id",         "nothing is padded"),
     ("mask_token_id",            ROLE),
-    ("add_sep_token",            "is for two texts at once, which nothing here has"),
     ("fim_pre_token_id",         INFILL),
     ("fim_suf_token_id",         INFILL),
     ("fim_mid_token_id",         INFILL),

@@ -27,6 +27,10 @@ impl HuggingFace {
         match *self {}
     }
 
+    pub fn encode_pair(&self, _: &str, _: &str) -> Result<Vec<u32>> {
+        match *self {}
+    }
+
     pub fn before(&self) -> Result<Vec<u32>> {
         match *self {}
     }

@@ -163,6 +163,23 @@ impl Tokenizer {
         Ok(tokens)
     }
 
+    /// Ids of two texts for a model that compares them, with what the file puts before, between and after them. Special tokens in
+    /// the texts are text.
+    pub fn encode_pair(&self, first: &str, second: &str) -> Result<Vec<u32>> {
+        if let Method::HuggingFace(own) = &self.method {
+            return own.encode_pair(first, second);
+        }
+        let vocabulary = &self.vocabulary;
+        let eos = vocabulary.eos.filter(|_| vocabulary.add_eos);
+        let sep = vocabulary.sep.filter(|_| vocabulary.add_sep);
+        let mut tokens = self.before()?;
+        self.append(first, &self.always, &[], &mut tokens)?;
+        tokens.extend(eos.into_iter().chain(sep));
+        self.append(second, &self.always, &[], &mut tokens)?;
+        tokens.extend(eos);
+        Ok(tokens)
+    }
+
     /// Parses special tokens but adds none: for rendered chat templates, which write their own BOS.
     pub fn encode_rendered(&self, text: &str) -> Result<Vec<u32>> {
         self.encode_around(text, &[])

@@ -101,8 +101,11 @@ pub(super) struct Vocabulary {
     pub kinds: Vec<Kind>,
     pub bos: Option<u32>,
     pub eos: Option<u32>,
+    /// Token between two texts; that behind a text where the file names no other.
+    pub sep: Option<u32>,
     pub add_bos: bool,
     pub add_eos: bool,
+    pub add_sep: bool,
     pub ends: BTreeSet<u32>,
 }
 
@@ -125,8 +128,10 @@ impl Vocabulary {
             kinds: Vec::new(),
             bos: None,
             eos: None,
+            sep: None,
             add_bos: false,
             add_eos: false,
+            add_sep: false,
             ends: BTreeSet::new(),
         }
     }
@@ -147,9 +152,11 @@ impl Vocabulary {
             Ok::<_, Error>(otherwise.filter(|&id| (id as usize) < texts.len()))
         };
         let (bos, eos) = (first(defaults.bos)?, first(defaults.eos)?);
+        let sep = role("tokenizer.ggml.seperator_token_id")?.or(eos);
         let added = |name: &str, token, added| added_token(metadata, name, token, added);
         let add_bos = added("bos", bos, defaults.add_bos)?;
         let add_eos = added("eos", eos, defaults.add_eos)?;
+        let add_sep = added("sep", sep, Added::Unless(false))?;
         let mut ends: BTreeSet<u32> = BTreeSet::new();
         for key in END_KEYS {
             ends.extend(role(key)?);
@@ -162,8 +169,10 @@ impl Vocabulary {
             kinds,
             bos,
             eos,
+            sep,
             add_bos,
             add_eos,
+            add_sep,
             ends,
             texts: Vec::new(),
         };
@@ -193,8 +202,10 @@ impl Vocabulary {
             kinds,
             bos,
             eos,
+            sep: None,
             add_bos: false,
             add_eos: false,
+            add_sep: false,
             ends,
             texts: Vec::new(),
         };

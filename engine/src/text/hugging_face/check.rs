@@ -151,29 +151,31 @@ fn pre_tokenizer(step: &Json) -> Result<()> {
 }
 
 fn post_processor(step: &Json) -> Result<()> {
-    let key = "post_processor.TemplateProcessing.single";
     let special: HashMap<&str, &Json> = step["special_tokens"]
         .as_object()
         .into_iter()
         .flatten()
         .map(|(name, token)| (name.as_str(), token))
         .collect();
-    for piece in step["single"].as_array().into_iter().flatten() {
-        if piece["Sequence"]["id"] == "B" {
-            return Err(unsupported(format!("{key} has a second text (B)")));
-        }
-        let Some(name) = piece["SpecialToken"]["id"].as_str() else {
-            continue;
-        };
-        let counts = special.get(name).map(|token| {
-            let count = |key: &str| token[key].as_array().map_or(0, Vec::len);
-            (count("ids"), count("tokens"))
-        });
-        if counts.is_none_or(|(ids, tokens)| ids != tokens) {
-            return Err(Error::bad_file(format!(
-                "{key} has {}, which special_tokens does not say the ids of",
-                short(name)
-            )));
+    for template in ["single", "pair"] {
+        let key = format!("post_processor.TemplateProcessing.{template}");
+        for piece in step[template].as_array().into_iter().flatten() {
+            if template == "single" && piece["Sequence"]["id"] == "B" {
+                return Err(unsupported(format!("{key} has a second text (B)")));
+            }
+            let Some(name) = piece["SpecialToken"]["id"].as_str() else {
+                continue;
+            };
+            let counts = special.get(name).map(|token| {
+                let count = |key: &str| token[key].as_array().map_or(0, Vec::len);
+                (count("ids"), count("tokens"))
+            });
+            if counts.is_none_or(|(ids, tokens)| ids != tokens) {
+                return Err(Error::bad_file(format!(
+                    "{key} has {}, which special_tokens does not say the ids of",
+                    short(name)
+                )));
+            }
         }
     }
     Ok(())

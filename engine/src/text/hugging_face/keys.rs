@@ -27,7 +27,6 @@ pub struct Part {
 
 const OFFSETS: KeyRole = Harmless("says where tokens lie in a text, which is not asked here");
 const DECODING: KeyRole = Harmless("a decoder of bytes does not look at it");
-const ALONE: KeyRole = Harmless("is for two texts at once, which nothing here has");
 const BYTE_LEVEL: Keys = &[
     ("add_prefix_space", Read),
     ("trim_offsets", OFFSETS),
@@ -73,7 +72,7 @@ pub const PARTS: &[Part] = &[
         ("RobertaProcessing", &[("sep", Read), ("cls", Read), ("trim_offsets", OFFSETS), ("add_prefix_space", OFFSETS)]),
         ("BertProcessing", &[("sep", Read), ("cls", Read)]),
         ("ByteLevel", &[("add_prefix_space", OFFSETS), ("trim_offsets", OFFSETS), ("use_regex", OFFSETS)]),
-        ("TemplateProcessing", &[("single", Read), ("pair", ALONE), ("special_tokens", Read)]),
+        ("TemplateProcessing", &[("single", Read), ("pair", Read), ("special_tokens", Read)]),
     ] },
     Part { name: "decoder", list: "decoders", kinds: &[
         ("Sequence", &[("decoders", Read)]), ("BPEDecoder", &[("suffix", Read)]),

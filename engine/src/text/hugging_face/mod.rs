@@ -13,7 +13,7 @@ use std::{
 };
 
 use tokenizers::{
-    AddedToken, AddedVocabulary, DecoderWrapper, Model, NormalizerWrapper, OffsetType,
+    AddedToken, AddedVocabulary, DecoderWrapper, Encoding, Model, NormalizerWrapper, OffsetType,
     PreTokenizer, PreTokenizerWrapper, Tokenizer as Crate,
 };
 
@@ -103,24 +103,44 @@ impl HuggingFace {
     /// [`Error::BadInput`] for a text that the vocabulary has no token for, and none for what it does not know either.
     pub fn encode(&self, text: &str, parse: bool, add: bool) -> Result<Vec<u32>> {
         self.searches.check(text)?;
+        let ids = guarded(|| {
+            let encoding = self.encoding(text, parse)?;
+            let encoding = self.tokenizer.post_process(encoding, None, add)?;
+            Ok(encoding.get_ids().to_vec())
+        });
+        ids.map_err(|why| Error::BadInput(format!("tokenizer: {why}")))
+    }
+
+    /// Ids of two texts, with what the post-processor puts around them. Special tokens in them are text.
+    ///
+    /// # Errors
+    /// As [`HuggingFace::encode`].
+    pub fn encode_pair(&self, first: &str, second: &str) -> Result<Vec<u32>> {
+        self.searches.check(first)?;
+        self.searches.check(second)?;
+        let ids = guarded(|| {
+            let (first, second) = (self.encoding(first, false)?, self.encoding(second, false)?);
+            let encoding = self.tokenizer.post_process(first, Some(second), true)?;
+            Ok(encoding.get_ids().to_vec())
+        });
+        ids.map_err(|why| Error::BadInput(format!("tokenizer: {why}")))
+    }
+
+    /// The tokens of `text` alone.
+    fn encoding(&self, text: &str, parse: bool) -> tokenizers::Result<Encoding> {
         let tokenizer = &self.tokenizer;
         let added = if parse && !self.splits {
             tokenizer.get_added_vocabulary()
         } else {
             &self.plain
         };
-        let ids = guarded(|| {
-            let mut parts = added.extract_and_normalize(tokenizer.get_normalizer(), text);
-            if let Some(pre_tokenizer) = tokenizer.get_pre_tokenizer() {
-                pre_tokenizer.pre_tokenize(&mut parts)?;
-            }
-            let model = tokenizer.get_model();
-            model.tokenize_in_pretokenized(&mut parts, None)?;
-            let encoding = parts.into_encoding(None, 0, OffsetType::None)?;
-            let encoding = tokenizer.post_process(encoding, None, add)?;
-            Ok(encoding.get_ids().to_vec())
-        });
-        ids.map_err(|why| Error::BadInput(format!("tokenizer: {why}")))
+        let mut parts = added.extract_and_normalize(tokenizer.get_normalizer(), text);
+        if let Some(pre_tokenizer) = tokenizer.get_pre_tokenizer() {
+            pre_tokenizer.pre_tokenize(&mut parts)?;
+        }
+        let model = tokenizer.get_model();
+        model.tokenize_in_pretokenized(&mut parts, None)?;
+        parts.into_encoding(None, 0, OffsetType::None)
     }
 
     /// Tokens that the post-processor puts before every text.
