@@ -144,6 +144,7 @@ pub const FAMILIES_2026: &[&str] = &[
     "mistral3",
     "mistral3-plain",
     "llama4",
+    "bitnet",
     "lfm2",
     "lfm2moe",
     "lfm2-swa",

@@ -109,6 +109,19 @@ pub struct Norm {
 }
 
 impl Norm {
+    /// RMSNorm of whole rows.
+    pub fn rms(x: Tensor, weight: VectorId, eps: f32) -> Norm {
+        Norm {
+            x,
+            kind: NormKind::Rms,
+            weight,
+            bias: None,
+            eps,
+            groups: None,
+            gate: None,
+        }
+    }
+
     /// Whether the rest of a row stays beside its groups.
     pub fn in_place(&self) -> bool {
         self.groups.is_some_and(|groups| !groups.alone)

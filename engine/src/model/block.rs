@@ -152,14 +152,10 @@ fn post_norm(g: &mut Graph, y: Tensor, weight: Option<VectorId>, config: &Config
     let Some(weight) = weight else {
         return y;
     };
-    let norm = Norm {
-        x: y,
-        kind: NormKind::Rms,
+    let norm = Norm::rms(
+        y,
         weight,
-        bias: None,
-        eps: config.row.post_norm_epsilon.unwrap_or(config.norm_epsilon),
-        groups: None,
-        gate: None,
-    };
+        config.row.post_norm_epsilon.unwrap_or(config.norm_epsilon),
+    );
     g.norm(norm, "y")
 }

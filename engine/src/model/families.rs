@@ -391,6 +391,7 @@ pub const FAMILIES: &[Family] = &[
         gating: Gating::Sigmoid,
         ..neox("minimax-m2")
     },
+    neox("bitnet"),
     // Experts see their rows times their weights.
     Family {
         windows: Windows::AllBut(4),

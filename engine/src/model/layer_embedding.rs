@@ -125,15 +125,7 @@ impl LayerInput {
         };
         let up = g.push(glu, TensorSpec::per_row("up", self.dim));
         let y = g.linear(up, &[(self.projection, 0)], None, ("y", self.stream_dim));
-        let norm = Norm {
-            x: y,
-            kind: NormKind::Rms,
-            weight: self.norm,
-            bias: None,
-            eps: self.eps,
-            groups: None,
-            gate: None,
-        };
+        let norm = Norm::rms(y, self.norm, self.eps);
         let y = g.norm(norm, "y");
         g.add(x, y)
     }

@@ -50,6 +50,16 @@ impl LoraLayout {
     /// [`Error::BadFile`] where the file is none, or is for other shapes; [`Error::Unsupported`] where it changes what
     /// cannot be changed here.
     pub fn of(gpu: &Gpu, file: &ModelFile, config: &Config, layout: &Layout) -> Result<LoraLayout> {
+        if layout
+            .vectors
+            .iter()
+            .any(|vector| !vector.repeats.is_empty())
+        {
+            return Err(Error::unsupported(
+                Unsupported::Lora,
+                "the model has factors on its matrices, and LoRA is not run beside those here",
+            ));
+        }
         let alpha = alpha_of(file, &config.family)?;
         let (mut pairs, mut matrices) = (Vec::new(), Vec::new());
         for (name, [a, b]) in halves(file)? {

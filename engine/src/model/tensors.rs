@@ -7,7 +7,7 @@ use super::{config::Config, families::StreamNorm, vector::Vector, weights::Matri
 use crate::{
     Error, Gpu, ModelFile, Result, Unsupported,
     file::TensorInfo,
-    graph::{MatrixId, VectorId},
+    graph::{Graph, MatrixId, Scale, Tensor, VectorId},
 };
 
 /// Matrices whose results lie side by side, each with the column at which its own starts.
@@ -22,13 +22,28 @@ pub struct NormWeights {
     pub bias: Option<VectorId>,
 }
 
-/// A matrix, and the bias on its product.
+/// A matrix, the factor on its product, and the bias.
 #[derive(Debug, Clone, Copy)]
 pub struct Affine {
-    /// The matrix.
-    pub matrix: MatrixId,
-    /// The bias.
-    pub bias: Option<VectorId>,
+    matrix: MatrixId,
+    factor: Option<VectorId>,
+    bias: Option<VectorId>,
+}
+
+impl Affine {
+    /// W x times the factor, or W x + b, as a tensor called `name`.
+    pub fn ops(&self, g: &mut Graph, x: Tensor, (name, cols): (&'static str, u32)) -> Tensor {
+        let y = g.linear(x, &[(self.matrix, 0)], self.bias, (name, cols));
+        scaled(g, y, self.factor)
+    }
+}
+
+/// A tensor with a factor on each of its columns, where there are factors.
+pub fn scaled(g: &mut Graph, x: Tensor, factor: Option<VectorId>) -> Tensor {
+    match factor {
+        Some(factor) => g.map(x, Scale { x, factor }),
+        None => x,
+    }
 }
 
 /// Collects the matrices and vectors of a model from its file.
@@ -137,6 +152,7 @@ impl<'a> Finder<'a> {
         self.vectors.push(Vector {
             tensors,
             ones: 0,
+            repeats: vec![],
             repeat: 1,
             offset,
             factor,
@@ -168,7 +184,47 @@ impl<'a> Finder<'a> {
         let tensor = self.tensor(&format!("{stem}.weight"), &[cols, rows])?;
         let matrix = self.matrix(vec![tensor], false)?;
         let bias = self.vector_if_there(&format!("{stem}.bias"), rows)?;
-        Ok(Affine { matrix, bias })
+        let factor = self.factors(&[(stem.to_owned(), rows)])?;
+        if let (Some(_), Some(_)) = (bias, factor) {
+            return Err(Error::unsupported(
+                Unsupported::Tensor,
+                format!("{stem}.scale: factors beside a bias are not run here"),
+            ));
+        }
+        Ok(Affine {
+            matrix,
+            factor,
+            bias,
+        })
+    }
+
+    /// Factors on the products of matrices whose rows follow each other, (rows of all): the one value that each has, where
+    /// they have any.
+    pub fn factors(&mut self, parts: &[(String, u32)]) -> Result<Option<VectorId>> {
+        let name = |stem: &str| format!("{stem}.scale");
+        if !parts.iter().any(|(stem, _)| self.has(&name(stem))) {
+            return Ok(None);
+        }
+        let tensors = parts
+            .iter()
+            .map(|(stem, _)| self.tensor(&name(stem), &[1]))
+            .collect::<Result<_>>()?;
+        let id = self.push_vector(tensors, 0.0, 1.0);
+        self.vectors[id].repeats = parts.iter().map(|(_, rows)| *rows).collect();
+        Ok(Some(id))
+    }
+
+    /// Factors on the products of two matrices whose rows alternate.
+    pub fn alternating_factors(
+        &mut self,
+        stems: [String; 2],
+        rows: u32,
+    ) -> Result<Option<VectorId>> {
+        let id = self.factors(&stems.map(|stem| (stem, 1)))?;
+        if let Some(id) = id {
+            self.vectors[id].repeat = rows;
+        }
+        Ok(id)
     }
 
     /// Neighbours that are stored alike become one matrix; each with the column at which its result starts.

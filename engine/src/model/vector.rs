@@ -15,6 +15,8 @@ pub struct Vector {
     pub tensors: Vec<TensorInfo>,
     /// How many ones it has in their place, where there are none.
     pub ones: u32,
+    /// How often each tensor is repeated; empty: once.
+    pub repeats: Vec<u32>,
     /// How often all of it is repeated.
     pub repeat: u32,
     /// Is added to every value.
@@ -35,8 +37,9 @@ impl Vector {
     /// As f32, padded with zeros.
     pub(crate) async fn values(&self, file: &ModelFile) -> Result<Vec<f32>> {
         let mut all = vec![1.0; self.ones as usize];
-        for tensor in &self.tensors {
-            all.extend(values(file, tensor).await?);
+        for (number, tensor) in self.tensors.iter().enumerate() {
+            let times = self.repeats.get(number).map_or(1, |&times| times as usize);
+            all.extend(values(file, tensor).await?.repeat(times));
         }
         all = all.repeat(self.repeat as usize);
         for v in &mut all {

@@ -6,8 +6,8 @@ use super::gated::{Gated, Sizes};
 use crate::{
     Error, Result, Unsupported,
     graph::{
-        Activation, Combine, DType, Experts, Gate, GateUp, GluBias, Graph, MatrixId, Norm,
-        NormKind, Route, Tensor, TensorSpec, VectorId,
+        Activation, Combine, DType, Experts, Gate, GateUp, GluBias, Graph, MatrixId, Norm, Route,
+        Tensor, TensorSpec, VectorId,
     },
     model::{
         config::ExpertsConfig,
@@ -230,15 +230,7 @@ impl Norms {
     }
 
     fn ops(&self, g: &mut Graph, x: Tensor, weight: VectorId) -> Tensor {
-        let norm = Norm {
-            x,
-            kind: NormKind::Rms,
-            weight,
-            bias: None,
-            eps: self.eps,
-            groups: None,
-            gate: None,
-        };
+        let norm = Norm::rms(x, weight, self.eps);
         g.norm(norm, "h")
     }
 }

@@ -3,10 +3,12 @@
 use lantern_kernels::padded;
 
 use crate::{
-    Result,
+    Error, Result, Unsupported,
     file::TensorInfo,
-    graph::{Activation, GateUp, Glu, GluBias, Graph, MatrixId, Tensor, TensorSpec},
-    model::tensors::{Affine, Finder},
+    graph::{
+        Activation, GateUp, Glu, GluBias, Graph, MatrixId, Norm, Tensor, TensorSpec, VectorId,
+    },
+    model::tensors::{Affine, Finder, scaled},
 };
 
 /// A gated unit.
@@ -14,6 +16,10 @@ use crate::{
 pub struct Gated {
     /// Gate and up: one matrix of alternating rows, or two where they are stored differently.
     gate_up: Vec<MatrixId>,
+    /// Factors on gate and up, alternating.
+    factor: Option<VectorId>,
+    /// The weight of a norm before down, and its epsilon.
+    sub_norm: Option<(VectorId, f32)>,
     down: Affine,
     pub sizes: Sizes,
 }
@@ -42,7 +48,23 @@ impl Gated {
         let gate = finder.tensor(&format!("{}.weight", name("gate")), &shape)?;
         let up = finder.tensor(&format!("{}.weight", name("up")), &shape)?;
         let down = finder.affine(&name("down"), sizes.ffn_dim, sizes.dim)?;
-        Gated::of(finder, sizes, [gate, up], down)
+        let mut unit = Gated::of(finder, sizes, [gate, up], down)?;
+        let stems = [name("gate"), name("up")];
+        unit.factor = finder.alternating_factors(stems, sizes.ffn_dim)?;
+        if unit.factor.is_some() && unit.gate_up.len() > 1 {
+            return Err(Error::unsupported(
+                Unsupported::StoredType,
+                format!(
+                    "{}: factors on matrices of two types are not run here",
+                    name("gate")
+                ),
+            ));
+        }
+        let eps = finder.config.norm_epsilon;
+        let sub_norm = format!("blk.{index}.ffn_sub_norm{ending}.weight");
+        let sub_norm = finder.vector_if_there(&sub_norm, sizes.ffn_dim)?;
+        unit.sub_norm = sub_norm.map(|weight| (weight, eps));
+        Ok(unit)
     }
 
     /// A unit of these tensors of gate and up.
@@ -60,6 +82,8 @@ impl Gated {
         };
         Ok(Gated {
             gate_up,
+            factor: None,
+            sub_norm: None,
             down,
             sizes,
         })
@@ -70,7 +94,8 @@ impl Gated {
         let ffn_dim = self.sizes.ffn_dim;
         let gate_up = if let [both] = self.gate_up[..] {
             let cols = ("gate_up", 2 * ffn_dim);
-            GateUp::Alternating(g.linear(h, &[(both, 0)], None, cols))
+            let both = g.linear(h, &[(both, 0)], None, cols);
+            GateUp::Alternating(scaled(g, both, self.factor))
         } else {
             let parts = [("gate", self.gate_up[0]), ("up", self.gate_up[1])];
             let [gate, up] =
@@ -82,8 +107,11 @@ impl Gated {
 
     /// down x.
     pub(super) fn down_ops(&self, g: &mut Graph, x: Tensor) -> Tensor {
-        let down = self.down;
-        g.linear(x, &[(down.matrix, 0)], down.bias, ("y", self.sizes.dim))
+        let x = match self.sub_norm {
+            Some((weight, eps)) => g.norm(Norm::rms(x, weight, eps), "up"),
+            None => x,
+        };
+        self.down.ops(g, x, ("y", self.sizes.dim))
     }
 }
 

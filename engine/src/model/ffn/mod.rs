@@ -79,10 +79,10 @@ impl Ffn {
                 vec![gated.down_ops(g, up)]
             }
             Ffn::Plain { up, down, sizes } => {
-                let x = g.linear(h, &[(up.matrix, 0)], up.bias, ("up", sizes.ffn_dim));
+                let x = up.ops(g, h, ("up", sizes.ffn_dim));
                 let activation = sizes.activation;
                 let x = g.map(x, Activate { x, activation });
-                vec![g.linear(x, &[(down.matrix, 0)], down.bias, ("y", sizes.dim))]
+                vec![down.ops(g, x, ("y", sizes.dim))]
             }
             Ffn::Experts(mixture) => mixture.ops(g, h, x),
         }

@@ -10,7 +10,7 @@ use crate::{
     model::{
         config::{AttentionConfig, BlockConfig},
         families::HeadNorm,
-        tensors::{Affine, Finder, Joined},
+        tensors::{Affine, Finder, Joined, scaled},
     },
 };
 
@@ -27,6 +27,8 @@ pub struct Attention {
     qkv: Joined,
     /// The bias on all of them.
     qkv_bias: Option<VectorId>,
+    /// Factors on all of them.
+    qkv_factor: Option<VectorId>,
     qk_norm: Option<QkNorm>,
     norm_eps: f32,
     norm_kind: NormKind,
@@ -86,6 +88,7 @@ impl Attention {
             dim: config.dim,
             qkv,
             qkv_bias,
+            qkv_factor: find_factor(finder, &sizes, gate, index)?,
             qk_norm: find_qk_norm(finder, &sizes, index)?,
             norm_eps: config.norm_epsilon,
             gate,
@@ -108,6 +111,7 @@ impl Attention {
         let gate_dim = self.gate.map_or(0, |gate| gate.cols);
         let cols = q_dim + self.key_matrices() * kv_dim + gate_dim;
         let qkv = g.linear(h, &self.qkv, self.qkv_bias, ("qkv", cols));
+        let qkv = scaled(g, qkv, self.qkv_factor);
         let v = self.values(g, qkv);
         let (q, k, qkv) = self.queries_and_keys(g, qkv);
         let [keys, values] = match sizes.shares {
@@ -162,8 +166,7 @@ impl Attention {
             Some(weight) => g.norm(self.norm_of(att, weight, None), "att"),
             None => att,
         };
-        let output = [(self.output.matrix, 0)];
-        g.linear(att, &output, self.output.bias, ("y", self.dim))
+        self.output.ops(g, att, ("y", self.dim))
     }
 
     /// Queries, keys, and the tensor that has values and gates, after norms and rotation in the family's order.
@@ -343,6 +346,28 @@ fn cells(window: Option<u32>, shape: &Shape) -> u32 {
 
 /// Tokens that may be in a cache beyond what is then kept of them.
 const OVERSHOOT: u32 = 32;
+
+/// Factors on queries, keys and values, where the layer has any.
+fn find_factor(
+    finder: &mut Finder<'_>,
+    sizes: &AttentionConfig,
+    gate: Option<OutputGate>,
+    index: u32,
+) -> Result<Option<VectorId>> {
+    let (q, kv) = (
+        sizes.heads * sizes.head_dim,
+        sizes.kv_heads * sizes.head_dim,
+    );
+    let parts = [("attn_q", q), ("attn_k", kv), ("attn_v", kv)];
+    let parts = parts.map(|(part, rows)| (format!("blk.{index}.{part}"), rows));
+    match (finder.factors(&parts)?, gate) {
+        (Some(_), Some(_)) => Err(Error::unsupported(
+            Unsupported::Tensor,
+            format!("blk.{index}: factors on queries beside a gate are not run here"),
+        )),
+        (factor, _) => Ok(factor),
+    }
+}
 
 /// Treatment of scores: sinks where the layer has them, a softcap, or none.
 fn find_scores(finder: &mut Finder<'_>, sizes: &AttentionConfig, index: u32) -> Result<Scores> {

@@ -131,8 +131,7 @@ impl DeltaNet {
             }),
         };
         let y = g.map(y, norm);
-        let output = [(self.output.matrix, 0)];
-        g.linear(y, &output, self.output.bias, ("y", self.dim))
+        self.output.ops(g, y, ("y", self.dim))
     }
 }
 

@@ -55,8 +55,7 @@ impl ShortConv {
     pub(super) fn ops(&self, g: &mut Graph, h: Tensor, layer: u32) -> Tensor {
         let dim = self.sizes.dim;
         let [state] = self.sizes.states(layer).map(|state| g.keep(state));
-        let input = [(self.input.matrix, 0)];
-        let x = g.linear(h, &input, self.input.bias, ("bcx", 3 * dim));
+        let x = self.input.ops(g, h, ("bcx", 3 * dim));
         let conv = Conv {
             x: x.from(0),
             form: ConvForm::Gated,
@@ -66,7 +65,6 @@ impl ShortConv {
             state,
         };
         let y = g.push(conv, TensorSpec::per_row("conv", dim));
-        let output = [(self.output.matrix, 0)];
-        g.linear(y, &output, self.output.bias, ("y", dim))
+        self.output.ops(g, y, ("y", dim))
     }
 }
