@@ -177,8 +177,9 @@ pub(crate) fn cases_with(heads: HeadDims) -> Cases {
         let mut cases = Vec::new();
         let scale = 1.0 / (shape.head_dim as f32).sqrt();
         let (case, params) = case_of(cache, shape, scale, &mut random);
-        // All but the long and the largest in a ring too, and with positions after a row's own: masks and scores by turns.
-        if shape.position <= 100 && shape.head_dim <= 512 {
+        // All but the long, and those whose values are of another size, in a ring too, and with positions after a row's own:
+        // masks and scores by turns.
+        if shape.position <= 100 && shape.value_dim == shape.head_dim {
             if !blocks {
                 let mut ring = in_ring(&case, params, shape, &mut of_special);
                 if number / 2 % 2 == 1 && shape.position < 100 {
