@@ -2,6 +2,7 @@
 
 pub mod attention;
 pub mod delta_net;
+mod projection;
 pub mod short_conv;
 
 use super::{
