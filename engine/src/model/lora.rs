@@ -65,6 +65,18 @@ impl LoraLayout {
         for (name, [a, b]) in halves(file)? {
             check_order(&name, file, config)?;
             let place = layout.place_of(&name)?;
+            if layout
+                .layers
+                .iter()
+                .any(|layer| layer.ffn.has_biased_units(place.matrix))
+            {
+                return Err(Error::unsupported(
+                    Unsupported::Lora,
+                    format!(
+                        "{name}: experts' gates and ups have biases, and LoRA is not run beside those here"
+                    ),
+                ));
+            }
             let rank = rank_of(&name, &a, &b, &place.shape)?;
             // As llama.cpp has it: no alpha is a scale of 1.
             let scale = if alpha == 0.0 {

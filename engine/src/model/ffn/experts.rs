@@ -204,6 +204,11 @@ impl Mixture {
         g.push(op, TensorSpec::per_row(name, all))
     }
 
+    /// Whether `matrix` has its gates and ups, and those have biases.
+    pub(super) fn has_biased_units(&self, matrix: MatrixId) -> bool {
+        self.biases.is_some() && self.gate_up == matrix
+    }
+
     /// How many experts the rows of `matrix` are for, where it is theirs.
     pub(super) fn experts_of(&self, matrix: MatrixId) -> Option<u32> {
         let own = [self.gate_up, self.down].contains(&matrix);

@@ -88,6 +88,14 @@ impl Ffn {
         }
     }
 
+    /// Whether `matrix` has gates and ups of experts that have biases.
+    pub(crate) fn has_biased_units(&self, matrix: MatrixId) -> bool {
+        match self {
+            Ffn::Experts(mixture) => mixture.has_biased_units(matrix),
+            Ffn::Gated(_) | Ffn::Plain { .. } => false,
+        }
+    }
+
     /// How many experts the rows of `matrix` are for, where it is theirs.
     pub(crate) fn experts_of(&self, matrix: MatrixId) -> Option<u32> {
         match self {
