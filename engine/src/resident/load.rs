@@ -16,7 +16,7 @@ use super::{
     weights::Stored,
 };
 use crate::{
-    Error, Gpu, Limit, ModelFile, Result,
+    Error, Gpu, Limit, ModelFile, Result, Unsupported,
     gpu::{buffer::Buffer, pipeline::BindingResource, upload::Upload},
     model::{
         config::{AttentionConfig, Config},
@@ -314,6 +314,17 @@ fn divided(
     let Some((matrices, division)) = division else {
         return Ok((plans, vec![]));
     };
+    if layout.layer_embeddings.is_some() {
+        let all: u64 = layout.weight_bytes();
+        return Err(Error::unsupported(
+            Unsupported::Streaming,
+            format!(
+                "layers of a model with embeddings of layers ({}) cannot stream here: its {} MB must fit the GPU's memory; try a smaller type",
+                config.family,
+                all.div_ceil(1_000_000)
+            ),
+        ));
+    }
     layout.stream(matrices, division.rows);
     let plans = builder(gpu, config, layout, options, prefill_batch).plans();
     Ok((plans, division.units))
