@@ -5,7 +5,7 @@ use crate::{
     Call, Case, Kernel, Variant, bytes_of_params,
     call::{ROWS_HEADER, Row, activations, consecutive, interleaved, words},
     padded,
-    parts::{DELTA_ALONE, DELTA_SHARED, NEXT_ROW},
+    parts::{DELTA_ALONE, DELTA_GATES, DELTA_KEYS, DELTA_SHARED, DELTA_STATE, NEXT_ROW},
     pointwise::sigmoid,
     random::Random,
     tolerance,
@@ -16,7 +16,7 @@ use crate::{
 pub static DELTA_NET: Kernel = Kernel {
     name: "delta_net",
     source: include_str!("delta_net.wgsl"),
-    uses: &[&NEXT_ROW],
+    uses: &[&NEXT_ROW, &DELTA_KEYS, &DELTA_GATES, &DELTA_STATE],
     sockets: &[],
     variants: &[
         Variant::new(
@@ -81,12 +81,12 @@ crate::params! {
 }
 
 /// log(1 + exp(x))
-fn softplus(x: f64) -> f64 {
+pub(crate) fn softplus(x: f64) -> f64 {
     x.max(0.0) + (-x.abs()).exp().ln_1p()
 }
 
 /// `x` divided by the root of its sum of squares and `eps`.
-fn unit_length(x: &[f32], eps: f32) -> Vec<f64> {
+pub(crate) fn unit_length(x: &[f32], eps: f32) -> Vec<f64> {
     let squares: f64 = x.iter().map(|&v| f64::from(v) * f64::from(v)).sum();
     let scale = 1.0 / (squares + f64::from(eps)).sqrt();
     x.iter().map(|&v| f64::from(v) * scale).collect()
@@ -163,7 +163,13 @@ fn reference(call: &mut Call) {
 
 /// A case of `[key_heads, value_heads, key_dim, value_dim, repeat]` with these `rows`, the binding, and room for `unused`
 /// more; gates of the first head are far from zero.
-fn case(random: &mut Random, heads: [u32; 5], sequences: u32, rows: Vec<u32>, unused: u32) -> Case {
+pub(crate) fn case(
+    random: &mut Random,
+    heads: [u32; 5],
+    sequences: u32,
+    rows: Vec<u32>,
+    unused: u32,
+) -> Case {
     let [key_heads, value_heads, key_dim, value_dim, repeat] = heads;
     let (position, count) = (rows[ROWS_HEADER + 1], rows[0]);
     let (keys, values) = (key_heads * key_dim, value_heads * value_dim);

@@ -89,65 +89,10 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
 
 fn sum4(v: vec4f) -> f32 { return dot(v, vec4f(1.0)); }
 
-// Four neighbouring keys of the column at `place`.
-fn read_state(place: u32, four: u32) -> vec4f {
-    let from_state = place + four * 4u * VALUE_DIM;
-    return vec4f(
-        delta_state[from_state],
-        delta_state[from_state + VALUE_DIM],
-        delta_state[from_state + 2u * VALUE_DIM],
-        delta_state[from_state + 3u * VALUE_DIM],
-    );
-}
-
-fn write_state(place: u32, four: u32, v: vec4f) {
-    let to_state = place + four * 4u * VALUE_DIM;
-    delta_state[to_state] = v.x;
-    delta_state[to_state + VALUE_DIM] = v.y;
-    delta_state[to_state + 2u * VALUE_DIM] = v.z;
-    delta_state[to_state + 3u * VALUE_DIM] = v.w;
-}
-
-// Where q of the head's key head lies in a row of qkv, in fours; with k_start in place of q_start its k.
-fn key_place(row: u32, start: u32, head: u32) -> u32 {
-    let key_head = head / params.repeat % params.key_heads;
-    return (row * params.qkv_stride + start + key_head * KEY_DIM) / 4u;
-}
-
 fn value_of(row: u32, at: Lane) -> f32 {
     let place = row * params.qkv_stride + params.v_start + at.head * VALUE_DIM + at.value;
     return qkv[place / 4u][place % 4u];
 }
 
-// The decay exp(a softplus(alpha + dt_bias)) and beta of a row.
-fn decay_and_beta(row: u32, head: u32) -> vec2f {
-    let from_gates = row * params.gates_stride + head;
-    let decay = exp_of(a[head] * softplus(gates[from_gates + params.alpha_start] + dt_bias[head]));
-    return vec2f(decay, sigmoid(gates[from_gates + params.beta_start]));
-}
-
-fn sigmoid(x: f32) -> f32 {
-    let e = exp_of(-abs(x));
-    return select(e, 1.0, x >= 0.0) / (1.0 + e);
-}
-
-// log(1 + exp(x)). WGSL's log may be off by 2^-21 near one, so log(1 + e) = 2 atanh(e / (2 + e)) by its series, up to 1/3.
-fn softplus(x: f32) -> f32 {
-    let e = exp_of(-abs(x));
-    let z = e / (2.0 + e);
-    let w = z * z;
-    let tail = 1.0 / 9.0 + w * (1.0 / 11.0 + w * (1.0 / 13.0 + w / 15.0));
-    let series = 1.0 + w * (1.0 / 3.0 + w * (1.0 / 5.0 + w * (1.0 / 7.0 + w * tail)));
-    return max(x, 0.0) + 2.0 * z * series;
-}
-
-// exp of x <= 0, to about one ULP: WGSL's may be off by 3 + 2 |x|, and what a decay is off by grows with every row.
-// By powers of two (ln 2 in two parts, Cody & Waite 1980) and a Taylor polynomial up to ln 2 / 2.
-fn exp_of(x: f32) -> f32 {
-    let bounded = max(x, -87.0);
-    let n = round(bounded * 1.44269504);
-    let r = (bounded - n * 0.693145752) - n * 1.42860677e-6;
-    let tail = 1.0 / 24.0 + r * (1.0 / 120.0 + r * (1.0 / 720.0 + r / 5040.0));
-    let p = 1.0 + r * (1.0 + r * (0.5 + r * (1.0 / 6.0 + r * tail)));
-    return p * bitcast<f32>(u32(i32(n) + 127) << 23u);
-}
+// The decay and beta of a row.
+fn decay_and_beta(row: u32, head: u32) -> vec2f { return vec2f(exp_of(log_decay(row, head)), beta_of(row, head)); }

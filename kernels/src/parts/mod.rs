@@ -76,6 +76,17 @@ fn next_row(start: u32, sequence: u32) -> u32 {
     )
 };
 
+/// Places of queries and keys of the gated delta rule.
+pub static DELTA_KEYS: Part = Part::new("", include_str!("delta_keys.wgsl"));
+/// Decays and betas of the gated delta rule, for kernels that bind `gates`, `a` and `dt_bias`.
+pub static DELTA_GATES: Part = Part::new("", include_str!("delta_gates.wgsl"));
+/// Access to the state of the gated delta rule.
+pub static DELTA_STATE: Part = Part::new("", include_str!("delta_state.wgsl"));
+/// Four rows of the gated delta rule at once.
+pub static DELTA_FOURS: Part = Part {
+    uses: &[&DELTA_KEYS],
+    ..Part::new("", include_str!("delta_fours.wgsl"))
+};
 /// Inputs of `delta_net` that every lane reads by itself; the variant's constant `VALUES` is the number of lanes.
 pub static DELTA_ALONE: Part = Part::new("", include_str!("delta_alone.wgsl"));
 /// Inputs of `delta_net` that the lanes of a workgroup read together, for `VALUES` columns.
