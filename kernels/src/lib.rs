@@ -26,6 +26,8 @@ pub mod attention_tiles;
 pub mod attention_tokens;
 pub mod conv;
 pub mod delta_net;
+pub mod delta_net_chunks;
+pub mod delta_net_weights;
 pub mod embed;
 pub mod experts;
 pub mod gate;
@@ -85,6 +87,8 @@ pub const ALL: &[&Kernel] = &[
     &experts::EXPERTS,
     &conv::CONV,
     &delta_net::DELTA_NET,
+    &delta_net_weights::DELTA_NET_WEIGHTS,
+    &delta_net_chunks::DELTA_NET_CHUNKS,
     &gated_norm::GATED_NORM,
     &gate::GATE,
     &moe_combine::MOE_COMBINE,

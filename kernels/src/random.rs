@@ -1,6 +1,7 @@
 //! Reproducible numbers for cases: splitmix64 (Steele, Lea and Flood 2014). Not for sampling text.
 
 /// A small generator; the same seed gives the same numbers everywhere.
+#[derive(Clone)]
 pub struct Random(u64);
 
 impl Random {

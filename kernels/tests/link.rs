@@ -56,7 +56,7 @@ fn shaders(kernel: &'static Kernel) -> Vec<Shader> {
         ],
         "attention_tiles" => &[&[("HEAD_DIM", 576), ("VALUE_DIM", 512), ("GROUP", 4)]],
         "conv" => &[&[("KERNEL_SIZE", 4)], &[("KERNEL_SIZE", 3)]],
-        "delta_net" => &[
+        "delta_net" | "delta_net_chunks" | "delta_net_weights" => &[
             &[("KEY_DIM", 128), ("VALUE_DIM", 128)],
             &[("KEY_DIM", 12), ("VALUE_DIM", 37)],
         ],

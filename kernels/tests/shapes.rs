@@ -10,7 +10,7 @@ use lantern_kernels::{
 };
 
 /// Words of shapes beside the kernels' parameters, which end in `stride` as a rule, and constants, in capitals.
-const WORDS: [&str; 20] = [
+const WORDS: [&str; 21] = [
     "experts",
     "tokens",      // rows of the pass
     "rows",        // of a matrix, or of a piece of one
@@ -27,7 +27,8 @@ const WORDS: [&str; 20] = [
     "channels",
     "context",
     "pairs",
-    "tiles", // of pairs of token and expert, those of one expert
+    "chunks", // of rows of a pass
+    "tiles",  // of pairs of token and expert, those of one expert
     "value_heads",
     "lanes",
     "run_bytes",

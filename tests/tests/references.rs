@@ -219,6 +219,9 @@ fn files_for(kernel: &str) -> (&'static str, &'static [&'static str]) {
         "matvec_integer" | "matmul_integer" => ("formats", &FORMATS[3..9]),
         "moe_route" | "moe_sort" => ("families", &["mixtral"]),
         "delta_net" => ("families-2026", &["qwen35"]),
+        "delta_net_chunks" | "delta_net_weights" => {
+            ("families-2026", &["qwen35-tied-layers", "qwen3next"])
+        }
         _ => ("formats", &FORMATS[4..5]),
     }
 }

@@ -1,14 +1,14 @@
 //! Mixers with a recurrent state, and the gates on what mixers find.
 
 use lantern_kernels::{
-    add, bytes_of_params, conv, delta_net, gate, gated_norm,
+    add, bytes_of_params, conv, delta_net, delta_net_chunks, delta_net_weights, gate, gated_norm,
     parts::{ConvForm as FormPart, NormResult, OutputGate},
 };
 
 use super::Emitter;
 use crate::{
-    graph::{Activation, Add, Conv, ConvForm, DeltaNet, Gate, KeyHeads, Norm},
-    plan::{dispatch::Binding, step::Step},
+    graph::{Activation, Add, Conv, ConvForm, DeltaNet, Gate, KeyHeads, Norm, Tensor, TensorSpec},
+    plan::{dispatch::Binding, lowering::Width, step::Step},
 };
 
 /// The kernels' activation of an output gate.
@@ -20,6 +20,23 @@ fn output_gate(activation: Activation) -> OutputGate {
         Activation::Softplus => OutputGate::Softplus,
         other => unreachable!("no output is gated by {other:?}"),
     }
+}
+
+/// Rows of a pass from which on a delta net computes them in chunks.
+const CHUNKED_ROWS: u32 = 32;
+
+/// Neighbouring value heads that share a key head.
+fn repeat(op: &DeltaNet) -> u32 {
+    match op.sharing {
+        KeyHeads::Modulo => 1,
+        KeyHeads::Grouped => op.value_heads / op.key_heads,
+    }
+}
+
+/// A delta net's heads in words.
+fn heads_of(op: &DeltaNet) -> String {
+    let (heads, key_dim, value_dim) = (op.value_heads, op.key_dim, op.value_dim);
+    format!("{heads} heads of {key_dim}×{value_dim}")
 }
 
 impl Emitter<'_> {
@@ -59,16 +76,100 @@ impl Emitter<'_> {
     }
 
     pub(super) fn delta_net(&mut self, step: &Step, op: &DeltaNet) {
-        let y = Emitter::output(step);
         assert_eq!(op.beta.tensor, op.alpha.tensor, "one tensor has both gates");
+        match self.lowering.width {
+            Width::Prefill(rows) if self.in_chunks(op, rows) => self.chunks(step, op, rows),
+            _ => self.row_by_row(step, op),
+        }
+    }
+
+    /// Whether rows are worth being computed in chunks, and can be.
+    fn in_chunks(&self, op: &DeltaNet, rows: u32) -> bool {
+        let gpu = self.lowering.gpu;
+        let by_row = gpu.forced(&delta_net::DELTA_NET).is_some();
+        let runs = |kernel| gpu.forced(kernel).is_some() || gpu.has_variant(kernel) && !by_row;
+        rows >= CHUNKED_ROWS
+            && self.lowering.sequences == 1
+            && op.key_dim <= delta_net_chunks::KEY_DIM_MAX
+            && runs(&delta_net_weights::DELTA_NET_WEIGHTS)
+            && runs(&delta_net_chunks::DELTA_NET_CHUNKS)
+    }
+
+    /// The weights of all chunks, then one chunk after the other.
+    fn chunks(&mut self, step: &Step, op: &DeltaNet, rows: u32) {
+        let y = Emitter::output(step);
+        let weights = self.chunk_weights(op, rows);
+        let keys = op.key_heads * op.key_dim;
+        let params = delta_net_chunks::Params {
+            value_heads: op.value_heads,
+            key_heads: op.key_heads,
+            repeat: repeat(op),
+            qkv_stride: self.stride(op.qkv),
+            q_start: 0,
+            k_start: keys,
+            v_start: 2 * keys,
+            y_stride: self.stride(y),
+        };
+        let binds = vec![
+            ("qkv", Binding::Tensor(op.qkv)),
+            ("chunk_weights", Binding::Tensor(weights)),
+            ("y", Binding::Tensor(y)),
+            ("delta_state", Binding::State(op.state)),
+        ];
+        let kernel = &delta_net_chunks::DELTA_NET_CHUNKS;
+        let consts = [("KEY_DIM", op.key_dim), ("VALUE_DIM", op.value_dim)];
+        let shader = self.lowering.shader(kernel, &[], &consts);
+        let what = heads_of(op);
+        let flow = self.flow(op.qkv, y);
+        let params = bytes_of_params(&params);
+        let dispatch = self.dispatch(shader, (&what, flow), binds, params, op.value_heads);
+        let each = u64::from(2 * (3 * op.key_dim + delta_net_weights::CHUNK));
+        dispatch.cost.operations = u64::from(op.value_heads * op.value_dim) * each;
+    }
+
+    fn chunk_weights(&mut self, op: &DeltaNet, rows: u32) -> Tensor {
+        let chunks = rows.div_ceil(delta_net_weights::CHUNK);
+        let cols = op.value_heads * delta_net_weights::WEIGHTS;
+        let weights = self.declare(TensorSpec::fixed("chunks", chunks, cols));
+        let params = delta_net_weights::Params {
+            value_heads: op.value_heads,
+            key_heads: op.key_heads,
+            repeat: repeat(op),
+            eps: op.eps,
+            qkv_stride: self.stride(op.qkv),
+            q_start: 0,
+            k_start: op.key_heads * op.key_dim,
+            gates_stride: self.stride(op.alpha.tensor),
+            alpha_start: op.alpha.start,
+            beta_start: op.beta.start,
+        };
+        let binds = vec![
+            ("qkv", Binding::Tensor(op.qkv)),
+            ("gates", Binding::Tensor(op.alpha.tensor)),
+            ("a", Binding::Vector(op.a)),
+            ("dt_bias", Binding::Vector(op.dt_bias)),
+            ("chunk_weights", Binding::Tensor(weights)),
+        ];
+        let kernel = &delta_net_weights::DELTA_NET_WEIGHTS;
+        let consts = [("KEY_DIM", op.key_dim)];
+        let shader = self.lowering.shader(kernel, &[], &consts);
+        let what = heads_of(op);
+        let flow = self.flow(op.qkv, weights);
+        let params = bytes_of_params(&params);
+        let dispatch = self.dispatch(shader, (&what, flow), binds, params, op.value_heads);
+        let chunk = delta_net_weights::CHUNK;
+        let each = u64::from(2 * chunk * op.key_dim + chunk * chunk / 2);
+        dispatch.cost.operations = u64::from(2 * op.value_heads) * each;
+        weights
+    }
+
+    fn row_by_row(&mut self, step: &Step, op: &DeltaNet) {
+        let y = Emitter::output(step);
         let keys = op.key_heads * op.key_dim;
         let params = delta_net::Params {
             value_heads: op.value_heads,
             key_heads: op.key_heads,
-            repeat: match op.sharing {
-                KeyHeads::Modulo => 1,
-                KeyHeads::Grouped => op.value_heads / op.key_heads,
-            },
+            repeat: repeat(op),
             eps: op.eps,
             qkv_stride: self.stride(op.qkv),
             q_start: 0,
@@ -89,12 +190,11 @@ impl Emitter<'_> {
         ];
         let consts = [("KEY_DIM", op.key_dim), ("VALUE_DIM", op.value_dim)];
         let shader = self.lowering.shader(&delta_net::DELTA_NET, &[], &consts);
-        let (key_dim, value_dim) = (op.key_dim, op.value_dim);
-        let what = format!("{} heads of {key_dim}×{value_dim}", op.value_heads);
+        let what = heads_of(op);
         let flow = self.flow(op.qkv, y);
         let units = op.value_heads * self.lowering.sequences;
         let params = bytes_of_params(&params);
-        let operations = 8 * u64::from(op.value_heads * key_dim * value_dim);
+        let operations = 8 * u64::from(op.value_heads * op.key_dim * op.value_dim);
         let dispatch = self.dispatch(shader, (&what, flow), binds, params, units);
         dispatch.cost.operations = operations;
     }
