@@ -6,7 +6,9 @@ use pollster::block_on;
 
 use crate::{
     failure::{Failure, Result},
-    files, generate, interrupt,
+    files, generate,
+    ids::{self, Ids},
+    interrupt,
     load::{self, LoadArgs},
     model::NamedModelArgs,
     notes,
@@ -19,7 +21,7 @@ pub struct Args {
     #[command(flatten)]
     model: NamedModelArgs,
     /// Token ids to prefill, with commas or spaces between; `lantern tokenize --ids` prints such a list
-    #[arg(long, value_name = "IDS", value_parser = ids, allow_hyphen_values = true)]
+    #[arg(long, value_name = "IDS", value_parser = ids::parse, allow_hyphen_values = true)]
     tokens: Ids,
     /// Logits at every position, not only after the last token
     #[arg(long)]
@@ -29,32 +31,6 @@ pub struct Args {
     output: PathBuf,
     #[command(flatten)]
     load: LoadArgs,
-}
-
-/// A newtype, because the parser takes a plain `Vec` for a flag that is given several times.
-#[derive(Debug, Clone)]
-struct Ids(Vec<u32>);
-
-/// `1,2`, `1 2` or `[1, 2]`.
-fn ids(text: &str) -> std::result::Result<Ids, String> {
-    let text = text.trim();
-    let inner = text
-        .strip_prefix('[')
-        .map_or(Some(text), |rest| rest.strip_suffix(']'))
-        .ok_or("the list has no ]")?;
-    let words = inner.split(|c: char| c == ',' || c.is_whitespace());
-    let id = |word: &str| {
-        word.parse()
-            .map_err(|_| format!("{word:?} is no token id; ids are whole numbers from 0"))
-    };
-    let ids: Vec<u32> = words
-        .filter(|word| !word.is_empty())
-        .map(id)
-        .collect::<std::result::Result<_, _>>()?;
-    if ids.is_empty() {
-        return Err("there is no token id in it".to_owned());
-    }
-    Ok(Ids(ids))
 }
 
 /// Writes the file.
@@ -99,19 +75,4 @@ pub fn run(args: &Args) -> Result {
         args.output.display()
     ));
     Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::ids;
-
-    #[test]
-    fn ids_are_read_in_every_spelling() {
-        for text in ["1,2", "1, 2", "1 2", "[1, 2]", " [1,2,] "] {
-            assert_eq!(ids(text).unwrap().0, [1, 2], "{text}");
-        }
-        for text in ["", "[]", "[1", "1,x", "-1", "1.5", "4294967296"] {
-            ids(text).unwrap_err();
-        }
-    }
 }

@@ -14,10 +14,12 @@ mod compress;
 mod devices;
 mod doctor;
 mod download;
+mod embed;
 mod failure;
 mod fetch;
 mod files;
 mod generate;
+mod ids;
 mod info;
 mod interrupt;
 mod lines;
@@ -111,6 +113,8 @@ Example:
         after_help = "Example:\n  lantern logits model.gguf --tokens 504,3575,282 --all -o logits.f32"
     )]
     Logits(logits::Args),
+    /// Turn texts into vectors
+    Embed(embed::Args),
     /// Measure how well a model predicts a text
     Perplexity(perplexity::Args),
     /// Show what a model file holds
@@ -180,6 +184,7 @@ fn run_verb(verb: &Verb) -> Result {
         Verb::Tokenize(args) => tokenize::run(args),
         Verb::Template(args) => template::run(args),
         Verb::Logits(args) => logits::run(args),
+        Verb::Embed(args) => embed::run(args),
         Verb::Perplexity(args) => perplexity::run(args),
         Verb::Info(args) => info::run(args),
         Verb::Compress(args) => compress::compress(args),

@@ -43,6 +43,8 @@ pub enum Unsupported {
     Streaming,
     /// Session that cannot be saved.
     Session,
+    /// Logits, or tokens, of a model that has none: an encoder.
+    Logits,
     /// Cargo feature that this program was built without.
     Feature,
 }

@@ -68,6 +68,7 @@ pub use session::{
     Session,
     check::CheckedDispatch,
     decode::FinishReason,
+    embedder::Embedder,
     profile::ProfileRow,
     rows::{Row, Sequences},
     sampler::SamplerOptions,

@@ -32,6 +32,8 @@ pub enum Section {
     AllLogits,
     /// Logits of the last row.
     LastLogits,
+    /// Every row after the last norm, of models and sessions without logits.
+    Hidden,
 }
 
 /// An op with its place in the model.
@@ -60,6 +62,8 @@ pub struct Graph {
     pub embedded: Option<Tensor>,
     /// Logits of a section.
     pub logits: Vec<(Section, Tensor)>,
+    /// Rows that a pass without logits ends in.
+    pub result: Option<Tensor>,
     layer: Option<u32>,
     section: Section,
 }
@@ -72,6 +76,7 @@ impl Default for Graph {
             nodes: vec![],
             embedded: None,
             logits: vec![],
+            result: None,
             layer: None,
             section: Section::Embed,
         }

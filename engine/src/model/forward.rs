@@ -1,14 +1,18 @@
 //! The forward pass of a model as a graph: embedding, blocks, logits.
 
 use super::{
-    block::stream_norm, config::Config, layout::Layout, mixer::Shape, tensors::NormWeights,
+    block::stream_norm,
+    config::Config,
+    layout::{Head, Layout},
+    mixer::Shape,
+    tensors::NormWeights,
 };
 use crate::graph::{
     Activate, Activation, Embed, Graph, Linear, Lookup, MatrixId, Section, Tensor, TensorSpec,
     Which,
 };
 
-/// The graph of a model's pass, with the logits of these sections.
+/// The graph of a model's pass, with these sections at its end.
 pub fn forward(config: &Config, layout: &Layout, shape: &Shape, heads: &[Section]) -> Graph {
     let mut g = Graph::default();
     let x = look_up(&mut g, config, layout.embedding, Lookup::Token);
@@ -34,8 +38,16 @@ pub fn forward(config: &Config, layout: &Layout, shape: &Shape, heads: &[Section
     g.set_layer(None);
     for &section in heads {
         g.set_section(section);
-        let logits = logits(&mut g, x, config, layout, section);
-        g.logits.push((section, logits));
+        match (section, &layout.head) {
+            (Section::Hidden, _) => {
+                g.result = Some(stream_norm(&mut g, x, layout.last_norm, config));
+            }
+            (_, Some(head)) => {
+                let logits = logits(&mut g, x, (config, head), section);
+                g.logits.push((section, logits));
+            }
+            (_, None) => unreachable!("no pass of an encoder ends in logits"),
+        }
     }
     g
 }
@@ -55,12 +67,12 @@ fn look_up(g: &mut Graph, config: &Config, table: MatrixId, lookup: Lookup) -> T
 }
 
 /// The last norm and the logits: of every row, or of the last.
-fn logits(g: &mut Graph, x: Tensor, config: &Config, layout: &Layout, section: Section) -> Tensor {
-    let h = stream_norm(g, x, Some(layout.output_norm), config);
+fn logits(g: &mut Graph, x: Tensor, (config, head): (&Config, &Head), section: Section) -> Tensor {
+    let h = stream_norm(g, x, Some(head.norm), config);
     let all = section == Section::AllLogits;
     let linear = Linear {
         x: h,
-        weights: vec![(layout.output, 0)],
+        weights: vec![(head.matrix, 0)],
         bias: None,
         which: if all { Which::All } else { Which::Last },
     };

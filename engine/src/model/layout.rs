@@ -15,6 +15,15 @@ use crate::{
     graph::{MatrixId, VectorId},
 };
 
+/// The last norm, with the factor on logits, and their matrix.
+#[derive(Debug, Clone, Copy)]
+pub struct Head {
+    /// The norm.
+    pub norm: NormWeights,
+    /// The matrix, (vocab_size, dim).
+    pub matrix: MatrixId,
+}
+
 /// A model's weights by their place in it.
 #[derive(Debug)]
 pub struct Layout {
@@ -32,10 +41,10 @@ pub struct Layout {
     pub positions: Option<MatrixId>,
     /// The blocks.
     pub layers: Vec<Layer>,
-    /// Norm after the last block.
-    pub output_norm: NormWeights,
-    /// From the residual stream to logits; the embedding itself where the file has no other.
-    pub output: MatrixId,
+    /// Norm after the last block; encoders may have none.
+    pub last_norm: Option<NormWeights>,
+    /// From the residual stream to logits; encoders have none.
+    pub head: Option<Head>,
     /// Tables of RoPE's angles that the blocks name by number.
     pub rope_tables: Vec<RopeTable>,
     /// Matrices that the file has; where the model streams, the embedding's rows of a pass follow them.
@@ -76,21 +85,7 @@ impl Layout {
             .collect::<Result<_>>()?;
         (config.layers..config.layers + config.draft_layers)
             .for_each(|layer| finder.leave_out(layer));
-        // Logits are linear in what the last norm makes.
-        let name = if finder.has("output_norm.weight") {
-            "output_norm"
-        } else {
-            config.row.output_norm_name
-        };
-        let output_norm = finder.norm(name, config.scales.logits)?;
-        let output_norm = output_norm
-            .ok_or_else(|| Error::bad_file(format!("tensor {name}.weight is missing")))?;
-        let output = if finder.has("output.weight") {
-            let tensor = finder.tensor("output.weight", &shape)?;
-            finder.matrix(vec![tensor], false)?
-        } else {
-            embedding
-        };
+        let (last_norm, head) = find_head(&mut finder, embedding)?;
         let rope_tables = RopeTable::find(&mut finder)?;
         finder.check_all_used()?;
         let Finder {
@@ -106,10 +101,15 @@ impl Layout {
             layer_embeddings,
             positions,
             layers,
-            output_norm,
-            output,
+            last_norm,
+            head,
             rope_tables,
         })
+    }
+
+    /// The matrix of the logits; the embedding itself where the file has no other.
+    pub fn output(&self) -> Option<MatrixId> {
+        self.head.map(|head| head.matrix)
     }
 
     /// Bytes of its matrices in the file.
@@ -121,8 +121,40 @@ impl Layout {
     /// Has the embedding looked up in `rows`, which are read for each pass, and other matrices as they are in `matrices`.
     pub(crate) fn stream(&mut self, matrices: Vec<Matrix>, rows: Matrix) {
         self.matrices = matrices;
-        self.aside = (self.embedding != self.output).then_some(self.embedding);
+        let tied = self.output() == Some(self.embedding);
+        self.aside = (!tied).then_some(self.embedding);
         self.embedding = self.matrices.len();
         self.matrices.push(rows);
     }
+}
+
+/// The norm after the last block, and what makes logits: none in encoders, whose rows see those behind them.
+fn find_head(
+    finder: &mut Finder<'_>,
+    embedding: MatrixId,
+) -> Result<(Option<NormWeights>, Option<Head>)> {
+    let config = finder.config;
+    let name = if finder.has("output_norm.weight") {
+        "output_norm"
+    } else {
+        config.row.output_norm_name
+    };
+    let last = finder.norm(name, 1.0)?;
+    if !config.causal {
+        return Ok((last, None));
+    }
+    // Logits are linear in what the last norm makes.
+    let scaled = match config.scales.logits {
+        1.0 => last,
+        factor => finder.norm(name, factor)?,
+    };
+    let norm = scaled.ok_or_else(|| Error::bad_file(format!("tensor {name}.weight is missing")))?;
+    let matrix = if finder.has("output.weight") {
+        let shape = [config.dim, config.vocab_size];
+        let tensor = finder.tensor("output.weight", &shape)?;
+        finder.matrix(vec![tensor], false)?
+    } else {
+        embedding
+    };
+    Ok((last, Some(Head { norm, matrix })))
 }

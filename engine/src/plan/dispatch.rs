@@ -102,6 +102,8 @@ pub struct Plan {
     pub buffers: Vec<u64>,
     /// The buffer that the rows of the embedding are written to.
     pub embedded: Option<usize>,
+    /// The buffer of the rows that a pass without logits ends in.
+    pub result: Option<usize>,
 }
 
 impl Plan {
@@ -112,6 +114,7 @@ impl Plan {
             rows,
             buffers: vec![],
             embedded: None,
+            result: None,
         }
     }
 

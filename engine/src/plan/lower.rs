@@ -44,10 +44,11 @@ impl Lowering<'_> {
         for (_, binding) in dispatches.iter_mut().flat_map(|d| &mut d.binds) {
             *binding = placement.resolve(*binding);
         }
+        let buffer_of =
+            |tensor: Option<Tensor>| tensor.and_then(|tensor| placement.buffer_of(tensor));
         Plan {
-            embedded: graph
-                .embedded
-                .and_then(|tensor| placement.buffer_of(tensor)),
+            embedded: buffer_of(graph.embedded),
+            result: buffer_of(graph.result),
             buffers: placement.sizes,
             dispatches,
             rows: self.width.rows(),

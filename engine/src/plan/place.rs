@@ -91,6 +91,13 @@ pub(super) fn place(
             life.bytes = life.bytes.max(bytes(spec));
         }
     }
+    // What a pass ends in is read after it.
+    let result = graph
+        .result
+        .and_then(|tensor| lives[roots[tensor.0]].as_mut());
+    if let Some(result) = result {
+        result.last = dispatches.len();
+    }
     let lives: Vec<Life> = lives.into_iter().flatten().collect();
     let sizes = colour(lives, &mut places);
     for tensor in 0..tensors.len() {

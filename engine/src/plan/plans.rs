@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     Gpu, Precision,
-    graph::{Section, StateSpec},
+    graph::{Graph, Section, StateSpec},
     model::{
         config::Config,
         forward::forward,
@@ -43,32 +43,62 @@ pub struct Builder<'a> {
     pub prefill_batch: u32,
     /// Sequences that a session keeps state of.
     pub sequences: u32,
+    /// Results that passes end in.
+    pub ending: Ending,
+}
+
+/// Results that the passes of a session end in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ending {
+    /// Logits of the last row, or of every one.
+    Logits,
+    /// Every row after the last norm.
+    Hidden,
 }
 
 /// Every plan that a session runs.
 pub struct Plans {
+    /// Tokens one by one; none where passes do not end in logits.
+    pub tokens: Option<TokenPlans>,
+    /// Many rows, with the logits of all, or of the last, as sections; or with what else they end in.
+    pub prefill: Arc<Plan>,
+    /// A small batch of rows, likewise, where that is another plan.
+    pub small: Option<Arc<Plan>>,
+    /// States that layers keep of a sequence.
+    pub states: Vec<StateSpec>,
+}
+
+/// Plans that bring tokens one by one.
+pub struct TokenPlans {
     /// One row, with its logits.
     pub decode: Arc<Plan>,
     /// One row far into the context, where that is another plan.
     pub decode_long: Option<Arc<Plan>>,
-    /// Many rows, with the logits of all, or of the last, as sections.
-    pub prefill: Arc<Plan>,
-    /// A small batch of rows, likewise, where that is another plan.
-    pub small: Option<Arc<Plan>>,
     /// The likeliest token.
     pub greedy: Arc<Plan>,
     /// A token by chance.
     pub sample: Arc<Plan>,
-    /// States that layers keep of a sequence.
-    pub states: Vec<StateSpec>,
+}
+
+impl TokenPlans {
+    fn all(&self) -> impl Iterator<Item = &Arc<Plan>> {
+        let decode = [&self.decode].into_iter().chain(&self.decode_long);
+        decode.chain([&self.greedy, &self.sample])
+    }
 }
 
 impl Plans {
     /// Every plan.
     pub fn all(&self) -> impl Iterator<Item = &Plan> {
-        let decode = [&self.decode].into_iter().chain(&self.decode_long);
-        let rows = decode.chain([&self.prefill]).chain(&self.small);
-        rows.chain([&self.greedy, &self.sample]).map(|plan| &**plan)
+        let tokens = self.tokens.iter().flat_map(TokenPlans::all);
+        let all = tokens.chain([&self.prefill]).chain(&self.small);
+        all.map(|plan| &**plan)
+    }
+
+    /// The plan of a row, or that of many where there is no other.
+    pub fn narrowest(&self) -> &Arc<Plan> {
+        let tokens = self.tokens.as_ref();
+        tokens.map_or(&self.prefill, |tokens| &tokens.decode)
     }
 
     /// Every dispatch.
@@ -94,39 +124,62 @@ impl Plans {
     }
 }
 
+impl Ending {
+    /// The usual one of a model: logits, where it has some.
+    pub fn of(layout: &Layout) -> Ending {
+        match layout.head {
+            Some(_) => Ending::Logits,
+            None => Ending::Hidden,
+        }
+    }
+}
+
 impl Builder<'_> {
     /// All plans.
     pub fn plans(&self) -> Plans {
-        let neutral = sample::Params {
-            vocab_size: self.config.vocab_size,
-            ..sample::Params::default()
-        };
         // An adapter on the CPU compiles for long: there a prompt's few rows are not worth a plan, those of many users are.
-        let small = (!self.gpu.software() || self.sequences > 1)
-            .then(|| self.prefill_batch.min(small_rows(self.gpu)));
+        let users = self.sequences > 1 && self.ending == Ending::Logits;
+        let small =
+            (!self.gpu.software() || users).then(|| self.prefill_batch.min(small_rows(self.gpu)));
         Plans {
-            decode: self.pass(Width::Decode).into(),
-            decode_long: self.splits().then(|| self.pass(Width::DecodeLong).into()),
+            tokens: (self.ending == Ending::Logits).then(|| self.tokens()),
             prefill: self.pass(Width::Prefill(self.prefill_batch)).into(),
             small: small.map(|rows| self.pass(Width::Prefill(rows)).into()),
-            greedy: self.greedy().into(),
-            sample: self.sample(&neutral).into(),
             states: self.states(),
         }
     }
 
-    /// A pass with its logits: of the last row, and for many rows, as another section, of every one.
-    pub fn pass(&self, width: Width) -> Plan {
-        let heads: &[Section] = match width {
-            Width::Prefill(_) => &[Section::AllLogits, Section::LastLogits],
-            _ => &[Section::LastLogits],
+    fn tokens(&self) -> TokenPlans {
+        let neutral = sample::Params {
+            vocab_size: self.config.vocab_size,
+            ..sample::Params::default()
         };
-        let graph = forward(self.config, self.layout, &self.shape(), heads);
-        self.lowering(width).lower(&graph)
+        TokenPlans {
+            decode: self.pass(Width::Decode).into(),
+            decode_long: self.splits().then(|| self.pass(Width::DecodeLong).into()),
+            greedy: self.greedy().into(),
+            sample: self.sample(&neutral).into(),
+        }
+    }
+
+    /// A pass with its logits: of the last row, and for many rows, as another section, of every one; or with what else it
+    /// ends in.
+    pub fn pass(&self, width: Width) -> Plan {
+        let heads: &[Section] = match (self.ending, width) {
+            (Ending::Hidden, _) => &[Section::Hidden],
+            (Ending::Logits, Width::Prefill(_)) => &[Section::AllLogits, Section::LastLogits],
+            (Ending::Logits, _) => &[Section::LastLogits],
+        };
+        self.lowering(width).lower(&self.graph(heads))
+    }
+
+    /// The ops of a pass that ends in these sections.
+    pub fn graph(&self, heads: &[Section]) -> Graph {
+        forward(self.config, self.layout, &self.shape(), heads)
     }
 
     /// Sizes that a graph of this model is written for.
-    pub fn shape(&self) -> Shape {
+    fn shape(&self) -> Shape {
         Shape {
             context: self.context,
             cache: self.cache,

@@ -3,8 +3,12 @@
 use crate::{
     Error, Gpu, ModelFile, Result,
     graph::{Graph, Section},
-    model::{config::Config, forward::forward, layout::Layout, options::LoadOptions},
-    plan::{dispatch::Plan, lowering::Width, plans::Builder},
+    model::{config::Config, layout::Layout, options::LoadOptions},
+    plan::{
+        dispatch::Plan,
+        lowering::Width,
+        plans::{Builder, Ending},
+    },
 };
 
 impl ModelFile {
@@ -34,26 +38,30 @@ impl ModelFile {
         let config = Config::of(self)?;
         let layout = Layout::of(gpu, self, &config)?;
         let builder = builder(gpu, &config, &layout, options, width);
-        let kind = if width == 1 {
+        let decodes = width == 1 && builder.ending == Ending::Logits;
+        let kind = if decodes {
             Width::Decode
         } else {
             Width::Prefill(width as u32)
         };
         let mut plan = builder.pass(kind);
         plan.dispatches.retain(|d| d.section != Section::AllLogits);
-        if width == 1 {
+        if decodes {
             plan.dispatches.extend(builder.greedy().dispatches);
         }
         Ok(plan)
     }
 
-    /// The ops of a pass with its last logits; reads no weights.
+    /// The ops of a pass with its last logits, or what else it ends in; reads no weights.
     pub fn graph(&self, gpu: &Gpu, options: &LoadOptions) -> Result<Graph> {
         let config = Config::of(self)?;
         let layout = Layout::of(gpu, self, &config)?;
         let batch = options.prefill_batch_on(gpu, options.context_of(&config));
-        let shape = builder(gpu, &config, &layout, options, batch).shape();
-        Ok(forward(&config, &layout, &shape, &[Section::LastLogits]))
+        let head = match layout.head {
+            Some(_) => Section::LastLogits,
+            None => Section::Hidden,
+        };
+        Ok(builder(gpu, &config, &layout, options, batch).graph(&[head]))
     }
 }
 
@@ -75,6 +83,7 @@ pub(super) fn builder<'a>(
         context: options.context_of(config) as u32,
         prefill_batch: prefill_batch as u32,
         sequences: 1,
+        ending: Ending::of(layout),
     }
 }
 

@@ -25,7 +25,7 @@ use crate::{
         options::{CacheType, LoadOptions, Precision},
         weights::{ALIGNMENT, Matrix},
     },
-    plan::plans::{Builder, Plans},
+    plan::plans::{Builder, Ending, Plans},
 };
 
 /// The share of the memory that there is which a model and its session may take.
@@ -241,6 +241,7 @@ impl Loaded {
             context: self.context as u32,
             prefill_batch: self.prefill_batch as u32,
             sequences,
+            ending: Ending::of(&self.layout),
         }
     }
 

@@ -162,16 +162,21 @@ pub(super) fn divide(
 /// All that may stream, in the order of a pass: layers, and the output in parts, none larger than the largest matrix of a
 /// layer, in whose place it lies.
 fn units(builder: &Builder<'_>, plans: &Plans, matrices: &mut [Matrix]) -> Vec<Unit> {
-    let (body, output) = (&plans.decode, builder.layout.output);
+    let (body, output) = (plans.narrowest(), builder.layout.output());
     let layers: Vec<Unit> = (0..builder.config.layers)
         .map(|layer| layer_unit(body, matrices, layer))
         .collect();
     let pieces = layers.iter().flat_map(|unit| &unit.0);
     let largest = pieces.map(|&at| piece_bytes(matrices, at)).max();
-    matrices[output].split(largest.unwrap_or(0));
-    let parts = 0..matrices[output].pieces.len();
-    let parts = parts.map(|piece| Unit(vec![(output, piece)]));
-    layers.into_iter().chain(parts).collect()
+    let parts = output.map(|output| {
+        matrices[output].split(largest.unwrap_or(0));
+        let parts = 0..matrices[output].pieces.len();
+        parts.map(move |piece| Unit(vec![(output, piece)]))
+    });
+    layers
+        .into_iter()
+        .chain(parts.into_iter().flatten())
+        .collect()
 }
 
 /// Pieces that layer `layer` reads, the largest first.

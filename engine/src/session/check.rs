@@ -63,17 +63,19 @@ impl Session {
             ));
         }
         self.rewind(0)?;
-        let before: &[u32] = if tokens.len() == 1 { &[0, 1, 2] } else { &[] };
+        let decoded = tokens.len() == 1 && self.compiled.tokens.is_some();
+        let before: &[u32] = if decoded { &[0, 1, 2] } else { &[] };
         if !before.is_empty() {
             let go_on = &mut |_, _| ControlFlow::Continue(());
             self.prefill(before, go_on).await?;
         }
-        self.push_tokens(tokens, tokens.len() == 1);
+        self.push_tokens(tokens, decoded);
         self.write_rows(before.len(), tokens.len()).await?;
         let rows = tokens.len() as u32;
-        let segments = match rows {
-            1 => vec![Segment::whole(self.decode_at(before.len()), 1)],
-            _ => self.prefill_segments(rows, false, true),
+        let segments = if decoded {
+            vec![Segment::whole(self.decode_at(before.len()), 1)]
+        } else {
+            self.prefill_segments(rows, false, true)
         };
         let first = self.first_wrong(file, &segments, each).await?;
         // The states have seen what the session has not.

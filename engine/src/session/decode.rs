@@ -47,13 +47,15 @@ impl Session {
         if self.tokens.len() >= self.model.context {
             return Ok(FinishReason::ContextFull);
         }
+        self.token_plans()?;
         self.compute_pending().await?;
         self.write_rows(self.cached - 1, 1).await?;
         let by_chance = !sampler.is_greedy();
         if by_chance {
             let params = sampler.params(self.model.config.vocab_size);
             let bytes = bytes_of_params(&params);
-            self.compiled.sample.set_params(&self.model.gpu, 0, &bytes);
+            let plan = &self.token_plans()?.sample;
+            plan.set_params(&self.model.gpu, 0, &bytes);
             self.write_seen();
         }
         let mut number = 0;
@@ -108,10 +110,11 @@ impl Session {
             // The batch may be stopped within.
             self.memory.states.keep(&mut commands, Purpose::Batch, None);
         }
+        let tokens = self.token_plans()?;
         let sample: &CompiledPlan = if by_chance {
-            &self.compiled.sample
+            &tokens.sample
         } else {
-            &self.compiled.greedy
+            &tokens.greedy
         };
         let mut pass = commands.pass();
         for position in first..first + batch {

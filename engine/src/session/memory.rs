@@ -42,15 +42,20 @@ pub(super) struct Memory {
     pub seen: Buffer,
     /// Sampled tokens, or the last logits, on their way to the CPU.
     pub readback: Buffer,
-    /// The logits of many rows on their way there.
+    /// The logits of many rows, or what else a pass ends in, on their way there.
     pub all_readback: Buffer,
 }
 
 impl Memory {
     pub async fn new(model: &Loaded, plans: &Plans, sequences: u32) -> Result<Memory> {
         let gpu = &model.gpu;
-        let row = u64::from(padded(model.config.vocab_size)) * 4;
+        let logits = u64::from(padded(model.config.vocab_size)) * 4;
+        let row = plans.tokens.as_ref().map_or(0, |_| logits);
         let many = (model.prefill_batch as u64).min(u64::from(ALL_LOGITS_ROWS));
+        let result = plans
+            .prefill
+            .result
+            .map_or(0, |at| plans.prefill.buffers[at]);
         let rows = rows_bytes(model.prefill_batch as u64);
         Ok(Memory {
             states: States::new(gpu, &plans.states, sequences, row).await?,
@@ -61,7 +66,9 @@ impl Memory {
             scores: gpu.storage("scores", row).await?,
             seen: gpu.storage("seen tokens", row).await?,
             readback: gpu.readback("readback", row).await?,
-            all_readback: gpu.readback("all logits", many * row).await?,
+            all_readback: gpu
+                .readback("rows of a pass", result.max(many * row))
+                .await?,
         })
     }
 }
@@ -70,14 +77,20 @@ impl Memory {
 pub(super) struct Compiled {
     /// Buffers that activations take turns in; shared with the model and its other sessions as far as sizes allow.
     pub activations: Activations,
-    /// One row, with its logits.
-    pub decode: CompiledPlan,
-    /// One row far into the context, where that is another plan.
-    pub decode_long: Option<CompiledPlan>,
+    /// Tokens one by one; none where passes do not end in logits.
+    pub tokens: Option<CompiledTokens>,
     /// Many rows.
     pub prefill: CompiledPlan,
     /// A small batch, where that is another plan.
     pub small: Option<CompiledPlan>,
+}
+
+/// Plans that bring tokens one by one, bound likewise.
+pub(super) struct CompiledTokens {
+    /// One row, with its logits.
+    pub decode: CompiledPlan,
+    /// One row far into the context, where that is another plan.
+    pub decode_long: Option<CompiledPlan>,
     /// The likeliest token.
     pub greedy: CompiledPlan,
     /// A token by chance.
@@ -104,13 +117,19 @@ impl Compiled {
             Some(plan) => compile(plan).await.map(Some),
             None => Ok(None),
         };
+        let tokens = match &plans.tokens {
+            None => None,
+            Some(plans) => Some(CompiledTokens {
+                decode: compile(&plans.decode).await?,
+                decode_long: maybe(&plans.decode_long).await?,
+                greedy: compile(&plans.greedy).await?,
+                sample: compile(&plans.sample).await?,
+            }),
+        };
         Ok(Compiled {
-            decode: compile(&plans.decode).await?,
-            decode_long: maybe(&plans.decode_long).await?,
+            tokens,
             prefill: compile(&plans.prefill).await?,
             small: maybe(&plans.small).await?,
-            greedy: compile(&plans.greedy).await?,
-            sample: compile(&plans.sample).await?,
             activations,
         })
     }

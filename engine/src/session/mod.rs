@@ -2,6 +2,7 @@
 
 pub mod check;
 pub mod decode;
+pub mod embedder;
 pub(crate) mod memory;
 mod perplexity;
 mod prefill;
@@ -17,12 +18,12 @@ pub mod tune;
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use memory::{Bound, Compiled, Memory};
+use memory::{Bound, Compiled, CompiledTokens, Memory};
 use readback::ReadbackBatching;
 use web_time::Instant;
 
 use crate::{
-    Ceilings, Error, Result,
+    Ceilings, Error, Result, Unsupported,
     graph::{Section, StateKind},
     plan::{
         cost::Load,
@@ -143,9 +144,20 @@ impl Session {
 
     /// The plan of one row at `position`.
     fn decode_at(&self, position: usize) -> &CompiledPlan {
-        let far = self.compiled.decode_long.as_ref();
+        let Some(tokens) = &self.compiled.tokens else {
+            return self.plan_of(1);
+        };
+        let far = tokens.decode_long.as_ref();
         far.filter(|_| position >= LONG as usize)
-            .unwrap_or(&self.compiled.decode)
+            .unwrap_or(&tokens.decode)
+    }
+
+    /// The plans that bring tokens.
+    ///
+    /// # Errors
+    /// [`Error::Unsupported`] where the model has no logits.
+    fn token_plans(&self) -> Result<&CompiledTokens> {
+        self.compiled.tokens.as_ref().ok_or_else(no_logits)
     }
 
     /// The plan of a pass of `rows` rows.
@@ -156,12 +168,14 @@ impl Session {
             .unwrap_or(&self.compiled.prefill)
     }
 
-    /// A pass of `rows` rows, from tokens or from rows that were given, with the logits of the last where wanted.
-    fn prefill_segments(&self, rows: u32, embedded: bool, logits: bool) -> Vec<Segment<'_>> {
+    /// A pass of `rows` rows, from tokens or from rows that were given, with the logits of the last, or what else passes
+    /// end in, where wanted.
+    fn prefill_segments(&self, rows: u32, embedded: bool, ending: bool) -> Vec<Segment<'_>> {
         let sections = [
             (!embedded).then_some(Section::Embed),
             Some(Section::Body),
-            logits.then_some(Section::LastLogits),
+            ending.then_some(Section::LastLogits),
+            ending.then_some(Section::Hidden),
         ];
         let segment = |section| Segment::section(self.plan_of(rows), section, rows);
         sections.into_iter().flatten().map(segment).collect()
@@ -169,7 +183,7 @@ impl Session {
 
     /// Bytes of weights that a decoded token reads: what its dispatches bind, the embedding's one row left out.
     pub fn weight_bytes_read(&self) -> u64 {
-        let dispatches = &self.compiled.decode.plan.dispatches;
+        let dispatches = &self.decode_at(0).plan.dispatches;
         dispatches.iter().map(|d| d.cost.bytes).sum()
     }
 
@@ -319,4 +333,12 @@ impl Session {
         (fork.cached, fork.written, fork.fresh) = (self.cached, self.written, self.fresh);
         Ok(fork)
     }
+}
+
+/// The error of a call for logits of a model that has none.
+fn no_logits() -> Error {
+    Error::unsupported(
+        Unsupported::Logits,
+        "this model has no logits, and makes no text: it makes embeddings (`lantern embed`)",
+    )
 }

@@ -40,7 +40,8 @@ impl Session {
         progress: &mut dyn FnMut(usize, usize) -> ControlFlow<()>,
     ) -> Result<()> {
         self.admit(tokens, tokens.len())?;
-        self.push_tokens(tokens, tokens.len() == 1);
+        let decoded = tokens.len() == 1 && self.compiled.tokens.is_some();
+        self.push_tokens(tokens, decoded);
         self.compute(progress).await?;
         if tokens.len() > 1 {
             self.keep_states(Purpose::Prompt);
@@ -94,6 +95,7 @@ impl Session {
         tokens: &[u32],
         sink: &mut dyn FnMut(usize, &[f32]) -> ControlFlow<()>,
     ) -> Result<()> {
+        self.token_plans()?;
         self.admit(tokens, tokens.len())?;
         if !self.tokens.is_empty() {
             self.compute_pending().await?;
@@ -127,6 +129,7 @@ impl Session {
     /// # Errors
     /// [`Error::BadInput`] where the session is empty, [`Error::NotFinite`] where the logits are not finite.
     pub async fn logits(&mut self) -> Result<Vec<f32>> {
+        self.token_plans()?;
         self.compute_pending().await?;
         let gpu = &self.model.gpu;
         let count = self.model.config.vocab_size as usize;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use lantern_kernels::call;
 
-use super::Session;
+use super::{Session, no_logits};
 use crate::{Error, Model, Result, Unsupported};
 
 /// A row of a pass: a token at a position of a sequence.
@@ -21,9 +21,12 @@ pub struct Row {
 /// Sequences whose rows are computed together; each has the model's context to itself.
 pub struct Sequences {
     session: Session,
-    /// Rows that each sequence has.
-    lengths: Vec<u32>,
+    lengths: Lengths,
 }
+
+/// Rows that each sequence has.
+#[derive(Clone)]
+pub(super) struct Lengths(Vec<u32>);
 
 impl Model {
     /// Room for `count` sequences whose rows are computed in the same passes.
@@ -41,11 +44,28 @@ impl Model {
                 "several sequences are not run here while layers stream",
             ));
         }
+        if self.0.layout.head.is_none() {
+            return Err(no_logits());
+        }
         let plans = Arc::new(self.0.builder(&[], count).plans());
         Ok(Sequences {
             session: Session::of(self.0.clone(), plans, count).await?,
-            lengths: vec![0; count as usize],
+            lengths: Lengths::new(count),
         })
+    }
+}
+
+impl Session {
+    /// Writes the rows of the next pass.
+    pub(super) async fn write_pass(&self, rows: &[Row]) -> Result<()> {
+        let tokens: Vec<u32> = rows.iter().map(|row| row.token).collect();
+        let tokens = self.embedding_rows(&tokens).await?;
+        let rows = rows.iter().zip(tokens);
+        let rows = rows.map(|(row, token)| (token, row.position, row.sequence));
+        let words = call::rows(&rows.collect::<Vec<_>>());
+        let gpu = &self.model.gpu;
+        gpu.write(&self.memory.rows, 0, bytemuck::cast_slice(&words));
+        Ok(())
     }
 }
 
@@ -57,21 +77,14 @@ impl Sequences {
     /// [`Error::BadInput`] for a token, a sequence or a position that cannot be, [`Error::ContextFull`]; before any work.
     /// Where the work itself fails, or is given up, the sequences of `rows` have none of their rows any more.
     pub async fn forward(&mut self, rows: &[Row]) -> Result<Vec<Vec<f32>>> {
-        let lengths = self.lengths_after(rows)?;
-        for row in rows {
-            self.lengths[row.sequence as usize] = 0;
-        }
         let session = &self.session;
+        let lengths = self.lengths.after(rows, session)?;
+        self.lengths.forget(rows);
         let mut all = Vec::with_capacity(rows.len());
         let mut left = rows;
         while !left.is_empty() {
             let (now, later) = left.split_at(session.rows_with_logits(left.len()));
-            let words = now
-                .iter()
-                .map(|row| (row.token, row.position, row.sequence));
-            let words = call::rows(&words.collect::<Vec<_>>());
-            let gpu = &session.model.gpu;
-            gpu.write(&session.memory.rows, 0, bytemuck::cast_slice(&words));
+            session.write_pass(now).await?;
             let segments = session.all_logits_segments(now.len());
             let furthest = now.iter().map(|row| row.position).max().unwrap_or(0);
             let max = session.operations_at_once();
@@ -83,11 +96,25 @@ impl Sequences {
         self.lengths = lengths;
         Ok(all)
     }
+}
+
+impl Lengths {
+    /// No rows of any of `count` sequences.
+    pub fn new(count: u32) -> Lengths {
+        Lengths(vec![0; count as usize])
+    }
+
+    /// Forgets the rows of the sequences that `rows` are of: they are about to be computed.
+    pub fn forget(&mut self, rows: &[Row]) {
+        for row in rows {
+            self.0[row.sequence as usize] = 0;
+        }
+    }
 
     /// How many rows each sequence has after these, or what is wrong with them.
-    fn lengths_after(&self, rows: &[Row]) -> Result<Vec<u32>> {
-        let mut lengths = self.lengths.clone();
-        let (config, context) = (&self.session.model.config, self.session.model.context);
+    pub fn after(&self, rows: &[Row], session: &Session) -> Result<Lengths> {
+        let Lengths(mut lengths) = self.clone();
+        let (config, context) = (&session.model.config, session.model.context);
         for &Row {
             token,
             position,
@@ -113,6 +140,6 @@ impl Sequences {
             }
             *length = position + 1;
         }
-        Ok(lengths)
+        Ok(Lengths(lengths))
     }
 }

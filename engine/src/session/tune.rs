@@ -130,7 +130,7 @@ fn dispatches(model: &Loaded) -> Vec<(Dispatch, u32)> {
     let plans = model.plans();
     let mut seen = BTreeSet::new();
     let mut found = Vec::new();
-    for plan in [&plans.decode, &plans.prefill]
+    for plan in [plans.narrowest(), &plans.prefill]
         .into_iter()
         .chain(&plans.small)
     {
@@ -159,7 +159,7 @@ impl Session {
         };
         Ok(HeadSeconds {
             prompt: min(&self.compiled.prefill).await?,
-            token: min(&self.compiled.decode).await?,
+            token: min(self.decode_at(0)).await?,
         })
     }
 

@@ -53,6 +53,8 @@ pub struct Config {
     pub learned_positions: Option<u32>,
     /// Size of an embedding that each layer has of its own, where they have one.
     pub layer_embedding_dim: Option<u32>,
+    /// Whether a row sees only those before it; in encoders it sees all of its sequence.
+    pub causal: bool,
     /// LayerNorm in the place of RMSNorm.
     pub layer_norm: bool,
     /// The norms' epsilon.
@@ -140,6 +142,7 @@ impl Config {
             rope_style: rope_style(keys, family)?,
             learned_positions: learned.map(|rows| u32::try_from(rows).unwrap_or(u32::MAX)),
             layer_embedding_dim: layer_embedding_dim(keys, family)?,
+            causal: keys.boolean("attention.causal")?.unwrap_or(true),
             layer_norm,
             norm_epsilon: norm_epsilon(keys, layer_norm)?,
             scales: scales(keys, family, dim)?,
