@@ -33,6 +33,7 @@ pub mod experts;
 pub mod gate;
 pub mod gated_norm;
 pub mod glu;
+pub mod head_linear;
 pub mod matmul;
 pub mod matmul_cooperative;
 pub mod matmul_integer;
@@ -85,6 +86,7 @@ pub const ALL: &[&Kernel] = &[
     &moe_route::MOE_ROUTE,
     &moe_sort::MOE_SORT,
     &experts::EXPERTS,
+    &head_linear::HEAD_LINEAR,
     &conv::CONV,
     &delta_net::DELTA_NET,
     &delta_net_weights::DELTA_NET_WEIGHTS,

@@ -44,6 +44,8 @@ crate::params! {
         kv_heads: u32,
         /// Pairs of a head that rotate; the rest of it stays.
         pairs: u32,
+        /// Values of a head before those pairs; a multiple of 4.
+        skipped: u32,
         /// The first head that has the second half of the norm's weight.
         split: u32,
         /// From a token's row of x to the next, in f32.
@@ -105,7 +107,8 @@ fn reference(call: &mut Call) {
         (HeadNorm::of(&call.parts) == Some(HeadNorm::Rms)).then(|| call.floats("norm_weight"));
     let cells = CellIndex::new(call, p.cells, p.head_cells);
     let (angles, x, v) = (call.floats("angles"), call.floats("x"), call.floats("v"));
-    let (heads, kv_heads, pairs) = (p.heads as usize, p.kv_heads as usize, p.pairs as usize);
+    let (heads, kv_heads) = (p.heads as usize, p.kv_heads as usize);
+    let (pairs, skipped) = (p.pairs as usize, p.skipped as usize);
     for (token, row) in call.rows().into_iter().enumerate() {
         let (sequence, position) = (row.sequence, row.position as usize);
         let own = &x[token * p.x_stride as usize..];
@@ -121,9 +124,9 @@ fn reference(call: &mut Call) {
                 let at = (position * pairs + pair) * 2;
                 let (cos, sin) = (f64::from(angles[at]), f64::from(angles[at + 1]));
                 let (i, j) = if neox {
-                    (pair, pair + pairs)
+                    (skipped + pair, skipped + pair + pairs)
                 } else {
-                    (2 * pair, 2 * pair + 1)
+                    (skipped + 2 * pair, skipped + 2 * pair + 1)
                 };
                 let (a, b) = (values[i], values[j]);
                 values[i] = a * cos - b * sin;
@@ -151,25 +154,29 @@ struct Shape {
     heads: u32,
     kv_heads: u32,
     pairs: u32,
+    skipped: u32,
     style: RopeStyle,
     norm: HeadNorm,
 }
 
-/// Head sizes odd in some way, whole, partial and no rotation, both styles, heads normed or not.
+/// Head sizes odd in some way, whole, partial and no rotation, of the first values and of the last, both styles, heads normed
+/// or not.
 #[rustfmt::skip] // a table
 fn shapes() -> Vec<Shape> {
     use HeadNorm::{None, Rms};
     use RopeStyle::{Interleaved, NeoX};
-    let shape = |(head, heads, kv_heads, pairs, style, norm)| {
-        Shape { head, heads, kv_heads, pairs, style, norm }
+    let shape = |(head, heads, kv_heads, pairs, skipped, style, norm)| {
+        Shape { head, heads, kv_heads, pairs, skipped, style, norm }
     };
     [
-        (64, 9, 3, 32, Interleaved, None), (40, 2, 2, 20, Interleaved, Rms),
-        (16, 4, 2, 8, Interleaved, None),  (12, 3, 1, 3, Interleaved, None),
-        (32, 4, 2, 0, Interleaved, None),  (64, 4, 2, 32, NeoX, Rms),
-        (96, 2, 1, 32, NeoX, None),        (24, 4, 2, 12, NeoX, None),
-        (20, 2, 1, 6, NeoX, Rms),          (16, 2, 2, 2, NeoX, None),
-        (32, 2, 2, 0, NeoX, None),
+        (64, 9, 3, 32, 0, Interleaved, None), (40, 2, 2, 20, 0, Interleaved, Rms),
+        (16, 4, 2, 8, 0, Interleaved, None),  (12, 3, 1, 3, 0, Interleaved, None),
+        (32, 4, 2, 0, 0, Interleaved, None),  (64, 4, 2, 32, 0, NeoX, Rms),
+        (96, 2, 1, 32, 0, NeoX, None),        (24, 4, 2, 12, 0, NeoX, None),
+        (20, 2, 1, 6, 0, NeoX, Rms),          (16, 2, 2, 2, 0, NeoX, None),
+        (32, 2, 2, 0, 0, NeoX, None),         (24, 3, 1, 4, 16, Interleaved, None),
+        (576, 1, 1, 32, 512, Interleaved, None), (40, 2, 1, 8, 20, NeoX, Rms),
+        (20, 2, 2, 3, 8, NeoX, None),
     ]
     .map(shape)
     .into_iter()
@@ -191,7 +198,11 @@ fn cases() -> Vec<Case> {
 
 fn case(random: &mut Random, store: &'static Part, number: usize, shape: &Shape) -> Case {
     let &Shape {
-        head, heads, pairs, ..
+        head,
+        heads,
+        pairs,
+        skipped,
+        ..
     } = shape;
     let kv_heads = if number == 1 { 0 } else { shape.kv_heads };
     // A gate, or what else, lies before the heads and after the values.
@@ -227,13 +238,16 @@ fn case(random: &mut Random, store: &'static Part, number: usize, shape: &Shape)
         buffers.push(("norm_weight", words(&random.floats(2 * head as usize))));
     }
     Case {
-        name: format!("{heads}/{kv_heads} heads of {head}, {pairs} pairs, {sequences} sequences"),
+        name: format!(
+            "{heads}/{kv_heads} heads of {head}, {pairs} pairs from {skipped}, {sequences} sequences"
+        ),
         parts: vec![store, shape.style.part(), place.part(), shape.norm.part()],
         consts: vec![("HEAD_DIM", head)],
         params: bytes_of_params(&Params {
             heads,
             kv_heads,
             pairs,
+            skipped,
             split: heads / 2 + 1,
             x_stride,
             x_start,

@@ -2,11 +2,11 @@
 // A lane takes four neighbouring values of one head.
 // Bound: reads q, k and v once, and once more what rotates with them. Sockets: store, style, cells, head norm.
 
-// Heads begin at x_start, the queries' first, values at v_start; from head `split` on, heads have the second half of the
-// norm's weight.
+// Of a head `skipped` values stay, then `pairs` rotate. Heads begin at x_start, the queries' first, values at v_start; from
+// head `split` on, heads have the second half of the norm's weight.
 struct Params {
-    heads: u32, kv_heads: u32, pairs: u32, split: u32, x_stride: u32, x_start: u32, v_stride: u32, v_start: u32,
-    y_stride: u32, cells: u32, head_cells: u32, value_cell: u32, eps: f32,
+    heads: u32, kv_heads: u32, pairs: u32, skipped: u32, split: u32, x_stride: u32, x_start: u32, v_stride: u32,
+    v_start: u32, y_stride: u32, cells: u32, head_cells: u32, value_cell: u32, eps: f32,
 }
 
 const QUARTER = HEAD_DIM / 4u;
@@ -38,7 +38,7 @@ fn main(@builtin(global_invocation_id) at: vec3u) {
             let number = i / QUARTER;
             let first = (token * params.x_stride + params.x_start) / 4u + number * QUARTER;
             let head = Head(first, select(0u, QUARTER, number >= params.split), head_scale(first));
-            let four = rotated(head, i % QUARTER, row.position);
+            let four = four_rotated(head, i % QUARTER, row.position);
             if i >= q_end {
                 put_key(cache_place(i - q_end, QUARTER, row), four);
             } else {
@@ -46,6 +46,13 @@ fn main(@builtin(global_invocation_id) at: vec3u) {
             }
         }
     }
+}
+
+// Four values `i` of a head, rotated where they are.
+fn four_rotated(head: Head, i: u32, position: u32) -> vec4f {
+    let skipped = params.skipped / 4u;
+    if i < skipped { return four_of(head, i); }
+    return rotated(Head(head.first + skipped, head.weight + skipped, head.scale), i - skipped, position);
 }
 
 // Where four `i` of all heads goes, each of which has `fours`.

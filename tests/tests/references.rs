@@ -148,6 +148,12 @@ pub const FAMILIES_2026: &[&str] = &[
     "lfm2",
     "lfm2moe",
     "lfm2-swa",
+    "deepseek2-lite",
+    "deepseek2-v3",
+    "deepseek2-plain",
+    "deepseek2-kvb",
+    "deepseek2-temp",
+    "deepseek2-flash-mtp",
 ];
 
 #[test]

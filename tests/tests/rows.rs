@@ -30,7 +30,7 @@ fn rows(tokens: &[u32], sequence: u32) -> Vec<Row> {
     .collect()
 }
 
-/// Attention, windows, experts, a recurrent state: two sequences by turns, each against the reference and alone.
+/// Attention, windows, experts, recurrent states, latent keys: two sequences by turns, each against the reference and alone.
 #[test]
 fn interleaved_sequences_have_their_own_logits() {
     for adapter in adapters::all() {
@@ -40,6 +40,7 @@ fn interleaved_sequences_have_their_own_logits() {
             ("families", "gemma3", 1e-6),
             ("families", "mixtral", 1e-6),
             ("families-2026", "qwen35", 1e-9),
+            ("families-2026", "deepseek2-v3", 1e-9),
         ] {
             let path = file(kind, name);
             let tokens = reference(&path).tokens;

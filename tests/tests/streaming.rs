@@ -52,8 +52,10 @@ fn streamed_layers_compute_what_others_do() {
     for (number, adapter) in adapters::all().iter().enumerate() {
         let gpu = adapters::open(adapter);
         let mut streamed = 0;
-        for entry in std::fs::read_dir(folder("families")).unwrap() {
-            let path = entry.unwrap().path();
+        let families = std::fs::read_dir(folder("families")).unwrap();
+        let latent = folder("families-2026").join("deepseek2-v3.gguf");
+        let paths = families.map(|entry| entry.unwrap().path());
+        for path in paths.chain([latent]) {
             if path.extension().is_none_or(|ending| ending != "gguf") {
                 continue;
             }

@@ -3,6 +3,7 @@
 //! Tensors are values: an op reads some and makes one, and nothing is overwritten. What is computed in place, fused or kept
 //! in the same memory is decided when the graph is lowered to dispatches.
 
+mod head_linear;
 mod moe;
 mod op;
 mod recurrent;
@@ -10,6 +11,7 @@ mod state;
 mod tensor;
 mod text;
 
+pub use head_linear::HeadLinear;
 pub use moe::{Combine, Experts, Gating, Route, Routing};
 pub use op::{
     Activate, Activation, Add, Attend, Embed, Gate, GateUp, Glu, GluBias, Groups, Linear, Lookup,

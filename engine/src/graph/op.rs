@@ -4,6 +4,7 @@ use serde::Serialize;
 
 use super::{
     Columns, MatrixId, StateId, Tensor, VectorId,
+    head_linear::HeadLinear,
     moe::{Combine, Experts, Route},
     recurrent::{Conv, DeltaNet},
 };
@@ -17,6 +18,8 @@ pub enum Op {
     Norm(Norm),
     /// y = W x + b.
     Linear(Linear),
+    /// y = W\[head\] x, head by head.
+    HeadLinear(HeadLinear),
     /// y = f(x), value by value.
     Activate(Activate),
     /// y = factor · x, column by column.
@@ -297,6 +300,8 @@ pub struct Rope {
     pub head_dim: u32,
     /// Pairs of a head that rotate; the rest of it stays.
     pub pairs: u32,
+    /// Values of a head before those pairs.
+    pub skipped: u32,
     /// Which values make a pair.
     pub style: RopeStyle,
     /// The table of angles, by its number in the model.
@@ -406,6 +411,7 @@ impl Op {
                 [op.x].into_iter().chain(gate).collect()
             }
             Op::Linear(op) => vec![op.x],
+            Op::HeadLinear(op) => vec![op.x.tensor],
             Op::Activate(op) => vec![op.x],
             Op::Scale(op) => vec![op.x],
             Op::Glu(op) => match op.gate_up {
@@ -438,6 +444,7 @@ impl Op {
             Op::Embed(_) => "embed",
             Op::Norm(_) => "norm",
             Op::Linear(_) => "linear",
+            Op::HeadLinear(_) => "head_linear",
             Op::Activate(_) => "activate",
             Op::Scale(_) => "scale",
             Op::Glu(_) => "glu",
@@ -459,6 +466,6 @@ macro_rules! from_structs {
     ($($op:ident),*) => { $(impl From<$op> for Op { fn from(op: $op) -> Op { Op::$op(op) } })* };
 }
 from_structs!(
-    Embed, Norm, Linear, Activate, Scale, Glu, Add, Rope, StoreKv, Attend, Gate, Conv, DeltaNet,
-    Route, Experts, Combine
+    Embed, Norm, Linear, HeadLinear, Activate, Scale, Glu, Add, Rope, StoreKv, Attend, Gate, Conv,
+    DeltaNet, Route, Experts, Combine
 );

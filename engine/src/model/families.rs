@@ -51,6 +51,8 @@ pub struct Family {
     pub attention_scale: Option<f32>,
     /// In models of so many layers, scores are scaled by the width that a query head has of the stream, not by its own.
     pub wide_scale_layers: u32,
+    /// Attention is over latent keys.
+    pub latent: bool,
     /// The queries' matrix makes a gate, head by head.
     pub gated_queries: bool,
     /// The function of the gate on attention's result.
@@ -108,6 +110,8 @@ pub enum Temperatures {
     None,
     /// All, by the file's factor, from its original context on.
     All,
+    /// All, by the file's factor, every so many positions as the file says.
+    Stated,
     /// Layers without RoPE, by a tenth, every so many positions.
     Unrotated(u32),
 }
@@ -185,6 +189,8 @@ pub enum Recurrent {
 pub enum ExpertWeights {
     /// They sum to 1, and are on the experts' results.
     Normed,
+    /// They are as the router makes them, on the experts' results.
+    Plain,
     /// They are as the router makes them, and on what the experts read.
     OnInput,
 }
@@ -220,6 +226,7 @@ pub const LLAMA: Family = Family {
     logit_scale: LogitScale::Multiplies,
     attention_scale: None,
     wide_scale_layers: 0,
+    latent: false,
     gated_queries: false,
     gate_activation: Activation::Sigmoid,
     recurrent: Recurrent::None,
@@ -422,6 +429,12 @@ pub const FAMILIES: &[Family] = &[
         ..llama("mistral3")
     },
     neox("dots1"),
+    Family {
+        latent: true,
+        temperature: Temperatures::Stated,
+        expert_weights: ExpertWeights::Plain,
+        ..llama("deepseek2")
+    },
     neox("bailingmoe2"),
     Family {
         windows: Windows::AllButFrom0(4),

@@ -48,6 +48,14 @@ const NEUTRAL: &[(&str, Neutral)] = &[
     ("ssm.dt_b_c_rms",                   Neutral::Off),
 ];
 
+/// Keys among those that are read where attention is latent.
+const LATENT: &[&str] = &[
+    "attention.q_lora_rank",
+    "attention.kv_lora_rank",
+    "attention.key_length_mla",
+    "attention.value_length_mla",
+];
+
 impl Neutral {
     fn holds(&self, value: &Value, keys: &Keys) -> bool {
         let wanted = match self {
@@ -85,8 +93,13 @@ fn number(value: &Value) -> Option<f64> {
 /// # Errors
 /// [`Error::Unsupported`] names the key and its value.
 pub(super) fn check(keys: &Keys, family: &Family) -> Result<()> {
-    let warm = family.temperature == Temperatures::All;
-    let read = |name: &str| warm && name.starts_with("attention.temperature_scale");
+    let read = |name: &str| match name {
+        "attention.temperature_scale" => {
+            [Temperatures::All, Temperatures::Stated].contains(&family.temperature)
+        }
+        "attention.temperature_length" => family.temperature == Temperatures::Stated,
+        name => family.latent && LATENT.contains(&name),
+    };
     for (name, neutral) in NEUTRAL.iter().filter(|(name, _)| !read(name)) {
         let key = keys.key(name);
         match keys.metadata().get(&key) {

@@ -235,6 +235,12 @@ impl Layout {
                 format!("adapters of {name} are not run here: it is an embedding"),
             ));
         }
+        if self.layers.iter().any(|layer| layer.mixer.has_heads(id)) {
+            return Err(Error::unsupported(
+                Unsupported::Lora,
+                format!("adapters of {name} are not run here: its rows are matrices of heads"),
+            ));
+        }
         let tensors = &self.matrices[id].tensors;
         let tensor = tensors.iter().position(named).unwrap_or_default();
         let matrix = &self.matrices[id];

@@ -73,13 +73,24 @@ pub enum Scaling {
     },
 }
 
-/// Divisor of the length of what YaRN rotates, in families whose files say how the logarithm of its factor counts.
+/// Key of how the logarithm of YaRN's factor counts.
+const LOG_MULTIPLIER: &str = "rope.scaling.yarn_log_multiplier";
+
+/// Logarithm of YaRN's factor, times what the file multiplies it by; 0 where it says nothing.
+pub(super) fn log_multiplier(keys: &Keys) -> Result<f32> {
+    let multiplier = keys.factor(LOG_MULTIPLIER)?.unwrap_or(0.0);
+    let factor = keys.factor("rope.scaling.factor")?.unwrap_or(1.0);
+    Ok(multiplier * factor.ln())
+}
+
+/// Divisor of the length of what YaRN rotates, in families whose files say how the logarithm of its factor counts. Where
+/// attention is latent, scores have it instead.
 fn log_length(keys: &Keys, family: &Family, scaling: &Scaling) -> Result<f32> {
-    let name = "rope.scaling.yarn_log_multiplier";
-    let Some(multiplier) = keys.factor(name)? else {
+    let Some(multiplier) = keys.factor(LOG_MULTIPLIER)? else {
         return Ok(1.0);
     };
     match scaling {
+        Scaling::Yarn { factor, .. } if family.latent => Ok(1.0 + 0.1 * factor.ln()),
         Scaling::Yarn { factor, .. } if family.temperature == Temperatures::All => {
             Ok(1.0 + 0.1 * multiplier * factor.ln())
         }
@@ -87,7 +98,7 @@ fn log_length(keys: &Keys, family: &Family, scaling: &Scaling) -> Result<f32> {
             Unsupported::Setting,
             format!(
                 "metadata {} is {multiplier}, which changes what is computed and is not run here",
-                keys.key(name)
+                keys.key(LOG_MULTIPLIER)
             ),
         )),
     }

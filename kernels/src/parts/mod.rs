@@ -10,7 +10,9 @@ pub use rowwise::{
     ConvForm, ExpertBias, ExpertScale, GluBias, Lookup, NormResult, Shift, Statistics, SumInto,
     Unit,
 };
-pub use values::{Act, Activation, Epilogue, Input, OutputGate, PACKED, PackedX, Tokens, X, Xs};
+pub use values::{
+    Act, Activation, Epilogue, Input, Orientation, OutputGate, PACKED, PackedX, Tokens, X, Xs,
+};
 
 use crate::{Cooperative, Part, Socket, matmul_rows::TOKENS};
 

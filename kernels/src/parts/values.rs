@@ -137,6 +137,23 @@ socket! { Tokens, "tokens":
 static TOKENS_IN_ORDER: Part = Part::new("", include_str!("tokens_in_order.wgsl"));
 static TOKENS_BY_EXPERT: Part = Part::new("experts", include_str!("tokens_by_expert.wgsl"));
 
+/// Which way round a head's matrix is multiplied.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Orientation {
+    /// W x: results are its rows.
+    Plain,
+    /// Wᵀ x: results are its columns.
+    Transposed,
+}
+
+socket! { Orientation, "orientation":
+    Plain => HEAD_PLAIN,
+    Transposed => HEAD_TRANSPOSED,
+}
+
+static HEAD_PLAIN: Part = Part::new("", include_str!("head_plain.wgsl"));
+static HEAD_TRANSPOSED: Part = Part::new("transposed", include_str!("head_transposed.wgsl"));
+
 /// 32 activations as bytes, and their products with 32 weights. Browsers may lack these: WGSL's language extension
 /// `packed_4x8_integer_dot_product` says whether they have them.
 pub static PACKED: Part = Part {

@@ -3,7 +3,10 @@
 use lantern_kernels::{experts::MAX_TOP_K, moe_route::GROUPS_MAX};
 use serde::{Serialize, Serializer};
 
-use super::kinds::{layers_with_keys, recurrent_layers, rotated_layers, shared_layer};
+use super::{
+    kinds::{layers_with_keys, recurrent_layers, rotated_layers, shared_layer},
+    latent::LatentSizes,
+};
 use crate::{
     Error, Result, Unsupported,
     graph::{Activation, Gating, KeyHeads, Routing, Xielu},
@@ -28,6 +31,8 @@ pub struct BlockConfig {
 pub enum MixerConfig {
     /// Attention over the cells of a cache.
     Attention(AttentionConfig),
+    /// Attention over latent keys.
+    Latent(LatentConfig),
     /// A gated delta net over a recurrent state.
     DeltaNet(DeltaNetConfig),
     /// A convolution between two gates.
@@ -53,6 +58,15 @@ pub struct AttentionConfig {
     pub query_rope: Option<usize>,
     /// The layer whose keys and values it reads, where it has none of its own.
     pub shares: Option<u32>,
+}
+
+/// Numbers of attention over latent keys in one block.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct LatentConfig {
+    /// Attention as it is computed: over one head of latent keys.
+    pub attention: AttentionConfig,
+    /// Sizes of heads.
+    pub sizes: LatentSizes,
 }
 
 /// Numbers of a block's MLP.
@@ -108,6 +122,7 @@ impl BlockConfig {
     pub fn attention(&self) -> Option<&AttentionConfig> {
         match &self.mixer {
             MixerConfig::Attention(attention) => Some(attention),
+            MixerConfig::Latent(latent) => Some(&latent.attention),
             MixerConfig::DeltaNet(_) | MixerConfig::ShortConv(_) => None,
         }
     }
@@ -124,6 +139,8 @@ pub(super) struct Heads {
     pub head_dim: u32,
     /// Values of a head in layers with a window.
     pub local_head_dim: u32,
+    /// Sizes of heads where attention is latent.
+    latent: Option<LatentSizes>,
 }
 
 impl Heads {
@@ -149,7 +166,14 @@ impl Heads {
                 "{heads} query heads do not share {kv_heads} key heads evenly"
             )));
         }
-        let head_dim = head_dim_of(keys, "", dim / heads[0])?;
+        let latent = LatentSizes::read(keys, family)?;
+        let head_dim = match &latent {
+            Some(sizes) => sizes.cached_dim(),
+            None => head_dim_of(keys, "", dim / heads[0])?,
+        };
+        if latent.is_some() {
+            LatentSizes::check_heads(&heads)?;
+        }
         let local_head_dim = if windows.iter().any(Option::is_some) {
             head_dim_of(keys, "_swa", head_dim)?
         } else {
@@ -160,7 +184,13 @@ impl Heads {
             keys: kv_heads,
             head_dim,
             local_head_dim,
+            latent,
         })
+    }
+
+    /// Values of a query's head.
+    pub fn query_dim(&self) -> u32 {
+        self.latent.map_or(self.head_dim, |sizes| sizes.key_dim())
     }
 }
 
@@ -168,7 +198,7 @@ impl Heads {
 fn query_rope(family: &Family, rotated: bool, (local, ropes): (usize, usize)) -> Option<usize> {
     let grows = match family.temperature {
         Temperatures::None => false,
-        Temperatures::All => true,
+        Temperatures::All | Temperatures::Stated => true,
         Temperatures::Unrotated(_) => !rotated,
     };
     (grows && ropes > local + 1).then(|| ropes - 1)
@@ -237,7 +267,16 @@ pub(super) fn read(
     let block = |(layer, ffn)| BlockConfig {
         mixer: other
             .filter(|_| recurrent[layer])
-            .unwrap_or_else(|| MixerConfig::Attention(attention(layer))),
+            .unwrap_or_else(|| match heads.latent {
+                None => MixerConfig::Attention(attention(layer)),
+                Some(sizes) => MixerConfig::Latent(LatentConfig {
+                    attention: AttentionConfig {
+                        kv_heads: 1,
+                        ..attention(layer)
+                    },
+                    sizes,
+                }),
+            }),
         ffn,
     };
     Ok(ffns.into_iter().enumerate().map(block).collect())
@@ -334,6 +373,7 @@ fn experts(keys: &Keys, family: &Family) -> Result<Option<ExpertsConfig>> {
     }
     let normed = match family.expert_weights {
         ExpertWeights::Normed => keys.boolean("expert_weights_norm")?.unwrap_or(true),
+        ExpertWeights::Plain => keys.boolean("expert_weights_norm")?.unwrap_or(false),
         ExpertWeights::OnInput => false,
     };
     Ok(Some(ExpertsConfig {
@@ -396,6 +436,9 @@ fn scale(keys: &Keys, family: &Family, heads: &Heads, dim: u32) -> Result<Option
     let wide = heads.queries.len() as u32 == family.wide_scale_layers;
     let wide = wide.then(|| 1.0 / ((dim / heads.queries[0]).max(1) as f32).sqrt());
     let stated = keys.factor("attention.scale")?;
+    if let Some(sizes) = heads.latent {
+        return Ok(Some(stated.map_or_else(|| sizes.scale(keys), Ok)?));
+    }
     Ok(stated.or(family.attention_scale).or(wide))
 }
 

@@ -2,10 +2,11 @@
 
 mod blocks;
 mod kinds;
+mod latent;
 
 pub use blocks::{
-    AttentionConfig, BlockConfig, DeltaNetConfig, ExpertsConfig, FfnConfig, MixerConfig,
-    ShortConvConfig,
+    AttentionConfig, BlockConfig, DeltaNetConfig, ExpertsConfig, FfnConfig, LatentConfig,
+    MixerConfig, ShortConvConfig,
 };
 
 use std::collections::BTreeSet;
@@ -121,7 +122,7 @@ impl Config {
         let rope = Rope::of(keys, family, heads.head_dim, context)?;
         let local_rope = local_rope(keys, family, &rope, heads.local_head_dim)?;
         let local = usize::from(local_rope.is_some());
-        let query_rope = query_rope(keys, family, &rope, heads.head_dim)?;
+        let query_rope = query_rope(keys, family, &rope, &heads)?;
         let ropes = [Some(rope), local_rope, query_rope].into_iter().flatten();
         let ropes: Vec<Rope> = ropes.collect();
         let learned = file.tensor("position_embd.weight");
@@ -230,7 +231,15 @@ fn local_rope(keys: &Keys, family: &Family, rope: &Rope, head_dim: u32) -> Resul
 }
 
 /// The rotary embedding of queries that grow with the position.
-fn query_rope(keys: &Keys, family: &Family, rope: &Rope, head_dim: u32) -> Result<Option<Rope>> {
+fn query_rope(keys: &Keys, family: &Family, rope: &Rope, heads: &Heads) -> Result<Option<Rope>> {
+    let still = |temperature| Rope {
+        dimensions: heads.query_dim(),
+        scaling: Scaling::Still,
+        length: 1.0,
+        factored: false,
+        temperature: Some(temperature),
+        ..rope.clone()
+    };
     Ok(match family.temperature {
         Temperatures::None => None,
         Temperatures::All => {
@@ -244,18 +253,19 @@ fn query_rope(keys: &Keys, family: &Family, rope: &Rope, head_dim: u32) -> Resul
                 ..rope.clone()
             })
         }
-        Temperatures::Unrotated(length) => Some(Rope {
-            dimensions: head_dim,
-            scaling: Scaling::Still,
-            length: 1.0,
-            factored: false,
-            temperature: Some(Temperature {
-                scale: 0.1,
-                length,
-                offset: 1,
-            }),
-            ..rope.clone()
-        }),
+        Temperatures::Stated => match keys.factor("attention.temperature_scale")? {
+            None => None,
+            Some(scale) => Some(still(Temperature {
+                scale,
+                length: keys.required("attention.temperature_length")?,
+                offset: 0,
+            })),
+        },
+        Temperatures::Unrotated(length) => Some(still(Temperature {
+            scale: 0.1,
+            length,
+            offset: 1,
+        })),
     })
 }
 

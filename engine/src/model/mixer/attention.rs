@@ -202,6 +202,7 @@ impl Attention {
             kv_heads,
             head_dim: self.sizes.head_dim,
             pairs: self.pairs[table],
+            skipped: 0,
             style: self.rope_style,
             table,
         }
@@ -311,7 +312,12 @@ impl Attention {
 impl AttentionConfig {
     /// Keys and values of a layer: cells for every position, or a ring where there is a window.
     pub(super) fn states(&self, layer: u32, shape: &Shape) -> [StateSpec; 2] {
-        ["keys", "values"].map(|name| StateSpec {
+        ["keys", "values"].map(|name| self.state(name, layer, shape))
+    }
+
+    /// Keys, or values, of a layer.
+    pub(super) fn state(&self, name: &'static str, layer: u32, shape: &Shape) -> StateSpec {
+        StateSpec {
             name,
             layer,
             kind: StateKind::PerPosition {
@@ -320,7 +326,7 @@ impl AttentionConfig {
                 cell_bytes: shape.cache.bytes(u64::from(self.head_dim)) as u32,
                 window: self.window,
             },
-        })
+        }
     }
 }
 

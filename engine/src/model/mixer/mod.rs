@@ -2,6 +2,7 @@
 
 pub mod attention;
 pub mod delta_net;
+pub mod latent;
 mod projection;
 pub mod short_conv;
 
@@ -12,7 +13,7 @@ use super::{
 };
 use crate::{
     Result,
-    graph::{Graph, StateSpec, Tensor},
+    graph::{Graph, MatrixId, StateSpec, Tensor},
 };
 
 /// The mixer of a block.
@@ -20,6 +21,8 @@ use crate::{
 pub enum Mixer {
     /// Attention over the cells of a cache.
     Attention(attention::Attention),
+    /// Attention over latent keys.
+    Latent(Box<latent::Latent>),
     /// A gated delta net over a state that every row replaces.
     DeltaNet(delta_net::DeltaNet),
     /// A convolution between two gates.
@@ -47,6 +50,9 @@ impl Mixer {
             MixerConfig::ShortConv(sizes) => {
                 Mixer::ShortConv(short_conv::ShortConv::find(finder, sizes, index)?)
             }
+            MixerConfig::Latent(config) => {
+                Mixer::Latent(Box::new(latent::Latent::find(finder, config, index)?))
+            }
             MixerConfig::Attention(sizes) => {
                 Mixer::Attention(attention::Attention::find(finder, sizes, index)?)
             }
@@ -57,9 +63,15 @@ impl Mixer {
     pub fn ops(&self, g: &mut Graph, h: Tensor, layer: u32, shape: &Shape) -> Tensor {
         match self {
             Mixer::Attention(attention) => attention.ops(g, h, layer, shape),
+            Mixer::Latent(latent) => latent.ops(g, h, layer, shape),
             Mixer::DeltaNet(delta_net) => delta_net.ops(g, h, layer),
             Mixer::ShortConv(short_conv) => short_conv.ops(g, h, layer),
         }
+    }
+
+    /// Whether `matrix` has a matrix for each head.
+    pub(super) fn has_heads(&self, matrix: MatrixId) -> bool {
+        matches!(self, Mixer::Latent(latent) if latent.has_heads(matrix))
     }
 }
 
@@ -82,6 +94,7 @@ pub fn states(config: &Config, shape: &Shape) -> Vec<StateSpec> {
     let of_layer = |(layer, block): (u32, &BlockConfig)| match block.mixer {
         MixerConfig::DeltaNet(sizes) => sizes.states(layer).to_vec(),
         MixerConfig::ShortConv(sizes) => sizes.states(layer).to_vec(),
+        MixerConfig::Latent(config) => vec![config.state(layer, shape)],
         MixerConfig::Attention(sizes) if sizes.shares.is_some() => vec![],
         MixerConfig::Attention(sizes) => sizes.states(layer, shape).to_vec(),
     };

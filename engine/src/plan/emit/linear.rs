@@ -1,13 +1,13 @@
 //! Linear layers: which kernel computes them, in how many dispatches, on which pieces of weights.
 
 use lantern_kernels::{
-    Shader, bytes_of_params, matmul, matmul_cooperative, matmul_rows, matvec, padded,
-    parts::{Act, Epilogue as EpiloguePart, Input, Tokens, X, Xs},
+    Shader, bytes_of_params, head_linear, matmul, matmul_cooperative, matmul_rows, matvec, padded,
+    parts::{Act, Epilogue as EpiloguePart, Input, Orientation, Tokens, X, Xs},
 };
 
 use super::Emitter;
 use crate::{
-    graph::{Activation, Linear, MatrixId, Tensor, Which},
+    graph::{Activation, HeadLinear, Linear, MatrixId, Tensor, Which},
     plan::{
         cost::Cost,
         dispatch::Binding,
@@ -216,6 +216,49 @@ impl Emitter<'_> {
                 dispatch.cost.tokens = Some(tokens);
             }
         }
+    }
+
+    /// Each head by its own matrix.
+    pub(super) fn head_linear(&mut self, step: &Step, op: &HeadLinear) {
+        let y = Emitter::output(step);
+        let matrix = self.lowering.matrix(op.matrix);
+        let params = head_linear::Params {
+            rows: op.rows,
+            cols: op.cols,
+            head_rows: op.head_rows,
+            first_row: op.first_row,
+            kept: op.kept,
+            x_start: op.x.start,
+            x_head: op.x_head,
+            x_stride: self.stride(op.x.tensor),
+            y_head: op.y_head(),
+            y_stride: self.stride(y),
+        };
+        let orientation = if op.transposed {
+            Orientation::Transposed
+        } else {
+            Orientation::Plain
+        };
+        let binds = vec![
+            ("weights", Binding::Weights(op.matrix, 0)),
+            ("x", Binding::Tensor(op.x.tensor)),
+            ("y", Binding::Tensor(y)),
+        ];
+        let parts = [&matrix.format.part, orientation.part()];
+        let shader = self.lowering.shader(&head_linear::HEAD_LINEAR, &parts, &[]);
+        let (rows, cols, heads) = (op.rows, op.cols, op.heads);
+        let what = format!("{} ({heads} heads of {rows}×{cols})", matrix.name);
+        let flow = self.flow(op.x.tensor, y);
+        let units = head_linear::units(op.results(), heads);
+        let read = u64::from(heads * rows);
+        let cost = Cost {
+            bytes: matrix.bytes() * read / u64::from(matrix.rows),
+            operations: 2 * read * u64::from(cols),
+            ..Cost::default()
+        };
+        let params = bytes_of_params(&params);
+        self.dispatch(shader, (&what, flow), binds, params, units)
+            .cost = cost;
     }
 
     /// The bytes of x that the dispatches from `first` on bind.

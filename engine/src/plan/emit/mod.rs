@@ -60,6 +60,7 @@ impl<'a> Emitter<'a> {
             Op::Embed(embed) => self.embed(step, embed),
             Op::Norm(norm) => self.norm(step, norm),
             Op::Linear(linear) => self.linear_step(step, linear),
+            Op::HeadLinear(linear) => self.head_linear(step, linear),
             Op::Activate(activate) => self.pointwise(activate.x, None, Some(activate.activation)),
             Op::Scale(scale) => self.scale_columns(scale),
             Op::Glu(glu) => self.glu_step(step, glu),
