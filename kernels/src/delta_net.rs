@@ -5,8 +5,8 @@ use crate::{
     Call, Case, Kernel, Variant, bytes_of_params,
     call::{ROWS_HEADER, Row, activations, consecutive, interleaved, words},
     padded,
-    parts::{DELTA_ALONE, DELTA_GATES, DELTA_KEYS, DELTA_SHARED, DELTA_STATE, NEXT_ROW},
-    pointwise::sigmoid,
+    parts::{DELTA_ALONE, DELTA_KEYS, DELTA_SHARED, DELTA_STATE, Decay, NEXT_ROW},
+    pointwise::{sigmoid, softplus},
     random::Random,
     tolerance,
 };
@@ -16,8 +16,8 @@ use crate::{
 pub static DELTA_NET: Kernel = Kernel {
     name: "delta_net",
     source: include_str!("delta_net.wgsl"),
-    uses: &[&NEXT_ROW, &DELTA_KEYS, &DELTA_GATES, &DELTA_STATE],
-    sockets: &[],
+    uses: &[&NEXT_ROW, &DELTA_KEYS, &DELTA_STATE],
+    sockets: &[Decay::SOCKET],
     variants: &[
         Variant::new(
             "values8",
@@ -75,14 +75,11 @@ crate::params! {
         alpha_start: u32,
         /// Column of gates with the first head's beta.
         beta_start: u32,
+        /// From a row of decays to the next, in f32, where each key has its own.
+        decays_stride: u32,
         /// From a row of y to the next, in f32.
         y_stride: u32,
     }
-}
-
-/// log(1 + exp(x))
-pub(crate) fn softplus(x: f64) -> f64 {
-    x.max(0.0) + (-x.abs()).exp().ln_1p()
 }
 
 /// `x` divided by the root of its sum of squares and `eps`.
@@ -92,8 +89,8 @@ pub(crate) fn unit_length(x: &[f32], eps: f32) -> Vec<f64> {
     x.iter().map(|&v| f64::from(v) * scale).collect()
 }
 
-/// The state of one value head, (KEY_DIM, VALUE_DIM), over one row: `S *= decay; S += k ⊗ (v - Sᵀ k) beta`; returns `Sᵀ q`.
-fn step(state: &mut [f64], q: &[f64], k: &[f64], v: &[f32], decay: f64, beta: f64) -> Vec<f64> {
+/// The state of one value head, (KEY_DIM, VALUE_DIM), over one row: `S *= decays; S += k ⊗ (v - Sᵀ k) beta`; returns `Sᵀ q`.
+fn step(state: &mut [f64], [q, k, decays]: [&[f64]; 3], v: &[f32], beta: f64) -> Vec<f64> {
     let times = |state: &[f64], x: &[f64]| {
         let mut sums = vec![0.0; v.len()];
         for (row, x) in state.chunks_exact(v.len()).zip(x) {
@@ -101,8 +98,8 @@ fn step(state: &mut [f64], q: &[f64], k: &[f64], v: &[f32], decay: f64, beta: f6
         }
         sums
     };
-    for s in state.iter_mut() {
-        *s *= decay;
+    for (row, decay) in state.chunks_exact_mut(v.len()).zip(decays) {
+        row.iter_mut().for_each(|s| *s *= decay);
     }
     let known = times(state, k).into_iter();
     let delta: Vec<f64> = known
@@ -115,8 +112,21 @@ fn step(state: &mut [f64], q: &[f64], k: &[f64], v: &[f32], decay: f64, beta: f6
     times(state, q)
 }
 
-/// `y` (tokens, y_stride) from `qkv` (tokens, qkv_stride) and `gates` (tokens, gates_stride), with `a` and `dt_bias` (value_heads):
-/// `decay = exp(a softplus(alpha + dt_bias))`, `beta = sigmoid(beta)`. `delta_state` (sequences, value_heads, KEY_DIM, VALUE_DIM)
+/// Decays of the keys of a head in a row: `exp(a softplus(alpha + dt_bias))` of the head, or `decays` (tokens, decays_stride).
+fn decays_of(call: &mut Call, p: &Params, row: usize, head: usize) -> Vec<f64> {
+    let key_dim = call.constant("KEY_DIM") as usize;
+    if Decay::of(&call.parts) == Some(Decay::Channel) {
+        let start = row * p.decays_stride as usize + head * key_dim;
+        let own = &call.floats("decays")[start..][..key_dim];
+        return own.iter().map(|&decay| f64::from(decay)).collect();
+    }
+    let (a, dt_bias) = (call.floats("a")[head], call.floats("dt_bias")[head]);
+    let alpha = call.floats("gates")[row * p.gates_stride as usize + p.alpha_start as usize + head];
+    let decay = f64::from(a) * softplus(f64::from(alpha) + f64::from(dt_bias));
+    vec![decay.exp(); key_dim]
+}
+
+/// `y` (tokens, y_stride) from `qkv` (tokens, qkv_stride) and `gates` (tokens, gates_stride), `beta = sigmoid(beta)`. `delta_state` (sequences, value_heads, KEY_DIM, VALUE_DIM)
 /// goes on from row to row; a row at position 0 starts from zeros.
 fn reference(call: &mut Call) {
     let p: Params = call.params();
@@ -126,7 +136,6 @@ fn reference(call: &mut Call) {
     );
     let rows = call.rows();
     let (qkv, gates) = (call.floats("qkv"), call.floats("gates"));
-    let (a, dt_bias) = (call.floats("a"), call.floats("dt_bias"));
     for unit in 0..call.units {
         let (sequence, head) = (unit / p.value_heads, (unit % p.value_heads) as usize);
         let key = head / p.repeat as usize % p.key_heads as usize * key_dim;
@@ -139,8 +148,7 @@ fn reference(call: &mut Call) {
                 state.fill(0.0);
             }
             let gates = &gates[i * p.gates_stride as usize + head..];
-            let alpha = f64::from(gates[p.alpha_start as usize]) + f64::from(dt_bias[head]);
-            let decay = (f64::from(a[head]) * softplus(alpha)).exp();
+            let decays = decays_of(call, &p, i, head);
             let beta = sigmoid(f64::from(gates[p.beta_start as usize]));
             let qkv = &qkv[i * p.qkv_stride as usize..];
             let k = unit_length(&qkv[p.k_start as usize + key..][..key_dim], p.eps);
@@ -149,7 +157,7 @@ fn reference(call: &mut Call) {
                 *q /= (key_dim as f64).sqrt();
             }
             let v = &qkv[p.v_start as usize + head * value_dim..][..value_dim];
-            let result = step(&mut state, &q, &k, v, decay, beta);
+            let result = step(&mut state, [&q, &k, &decays], v, beta);
             let y = &mut call.floats_mut("y")[i * p.y_stride as usize + head * value_dim..];
             y.iter_mut().zip(result).for_each(|(y, v)| *y = v as f32);
         }
@@ -165,7 +173,7 @@ fn reference(call: &mut Call) {
 /// more; gates of the first head are far from zero.
 pub(crate) fn case(
     random: &mut Random,
-    heads: [u32; 5],
+    (heads, decay): ([u32; 5], Decay),
     sequences: u32,
     rows: Vec<u32>,
     unused: u32,
@@ -188,13 +196,16 @@ pub(crate) fn case(
     let a: Vec<f32> = (0..value_heads)
         .map(|head| -0.01 - 16.0 * part(head).powi(4))
         .collect();
+    // Between nothing and all.
+    let decays = random.floats(((count + unused) * padded(value_heads * key_dim)) as usize);
+    let decays = words(&decays.iter().map(|v| v.abs().min(1.0)).collect::<Vec<_>>());
     let state = random.floats((sequences * value_heads * key_dim * value_dim) as usize);
     Case {
         name: format!(
             "{key_heads} key heads of {key_dim}, {value_heads} value heads of {value_dim} by {repeat}, \
              {count} rows of {sequences} sequences from {position}"
         ),
-        parts: vec![],
+        parts: vec![decay.part()],
         consts: vec![("KEY_DIM", key_dim), ("VALUE_DIM", value_dim)],
         params: bytes_of_params(&Params {
             value_heads,
@@ -208,6 +219,7 @@ pub(crate) fn case(
             gates_stride: padded(gates_width),
             alpha_start,
             beta_start,
+            decays_stride: padded(value_heads * key_dim),
             y_stride: padded(values),
         }),
         units: value_heads * sequences,
@@ -217,6 +229,7 @@ pub(crate) fn case(
             ("gates", words(&gates)),
             ("a", words(&a)),
             ("dt_bias", words(&random.floats(value_heads as usize))),
+            ("decays", decays),
             ("y", activations(random, count + unused, values)),
             ("delta_state", words(&state)),
             ("rows", rows),
@@ -230,8 +243,11 @@ pub(crate) fn case(
 fn cases() -> Vec<Case> {
     let mut random = Random::new(19);
     let mut cases = Vec::new();
-    let mut add = |heads: [u32; 5], sequences, rows, unused| {
-        cases.push(case(&mut random, heads, sequences, rows, unused));
+    let mut add = |heads: [u32; 5], sequences, rows: Vec<u32>, unused| {
+        for decay in Decay::ALL {
+            let heads = (heads, *decay);
+            cases.push(case(&mut random, heads, sequences, rows.clone(), unused));
+        }
     };
     add([2, 6, 16, 16, 1], 1, consecutive(0, 24), 0);
     add([2, 6, 16, 16, 3], 1, consecutive(5, 3), 2);

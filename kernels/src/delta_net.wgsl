@@ -2,23 +2,21 @@
 //     S = decay S; S += k (v - S^T k)^T beta; y = S^T q, with q and k of unit length and q / sqrt(KEY_DIM).
 // A workgroup takes VALUES columns of S of one value head of one sequence, a lane one column and a slice of its keys, which it
 // holds over all rows of the pass. S^T k and S^T q are summed at once: what the row itself adds to S^T q is (k q) times what it
-// adds to S. Bound: reads and writes S once a pass, q and k once for VALUES columns. How lanes share a row's inputs and the
-// sums over keys comes with the variant.
+// adds to S. Bound: reads and writes S once a pass, q and k once for VALUES columns. Sockets: decay. How lanes share a row's
+// inputs and the sums over keys comes with the variant.
 // Loops with constant ends are unrolled.
 
 // Value head h has key head h / repeat % key_heads.
 struct Params {
     value_heads: u32, key_heads: u32, repeat: u32, eps: f32,
     qkv_stride: u32, q_start: u32, k_start: u32, v_start: u32,
-    gates_stride: u32, alpha_start: u32, beta_start: u32, y_stride: u32,
+    gates_stride: u32, alpha_start: u32, beta_start: u32, decays_stride: u32, y_stride: u32,
 }
 
 const KEY_FOURS = KEY_DIM / 4u;
 
 @group(0) @binding(0) var<storage, read> qkv: array<vec4f>;             // (tokens, qkv_stride / 4)
-@group(0) @binding(1) var<storage, read> gates: array<f32>;             // (tokens, gates_stride): logits of alpha and beta
-@group(0) @binding(2) var<storage, read> a: array<f32>;                 // (value_heads): -exp(A_log)
-@group(0) @binding(3) var<storage, read> dt_bias: array<f32>;           // (value_heads)
+@group(0) @binding(1) var<storage, read> gates: array<f32>;             // (tokens, gates_stride): logits of beta, and where heads decay alpha
 @group(0) @binding(4) var<storage, read_write> y: array<f32>;           // (tokens, y_stride): (value_heads, VALUE_DIM)
 @group(0) @binding(5) var<storage, read_write> delta_state: array<f32>; // (sequences, value_heads, KEY_DIM, VALUE_DIM)
 @group(0) @binding(8) var<uniform> params: Params;
@@ -61,6 +59,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
         var qq = vec4f();
         var kq = vec4f();
         for (var j = 0u; j < SLICE; j++) {
+            s[j] = decayed(s[j], row, at.head, first + j);
             let k = k4(first + j);
             let q = q4(first + j);
             sk += s[j] * k;
@@ -93,6 +92,3 @@ fn value_of(row: u32, at: Lane) -> f32 {
     let place = row * params.qkv_stride + params.v_start + at.head * VALUE_DIM + at.value;
     return qkv[place / 4u][place % 4u];
 }
-
-// The decay and beta of a row.
-fn decay_and_beta(row: u32, head: u32) -> vec2f { return vec2f(exp_of(log_decay(row, head)), beta_of(row, head)); }

@@ -5,7 +5,7 @@ use crate::{
     call::{consecutive, words},
     delta_net,
     delta_net_weights::{self, CHUNK, SHAPES, WEIGHTS},
-    parts::{DELTA_FOURS, DELTA_STATE, ROWS},
+    parts::{DELTA_FOURS, DELTA_STATE, Decay, ROWS},
     random::Random,
     tolerance,
 };
@@ -155,16 +155,17 @@ fn chunk(
 /// The case of `delta_net` with the same inputs, and weights that `delta_net_weights` makes of them.
 fn case(random: &mut Random, heads: [u32; 5], rows: Vec<u32>) -> Case {
     let mut same = random.clone();
-    let whole = delta_net::case(random, heads, 1, rows.clone(), 0);
+    let whole = delta_net::case(random, (heads, Decay::Head), 1, rows.clone(), 0);
     let weights = delta_net_weights::case(&mut same, heads, rows);
     let mut call = weights.call(&delta_net_weights::DELTA_NET_WEIGHTS.variants[0]);
     (delta_net_weights::DELTA_NET_WEIGHTS.reference)(&mut call);
     let weights = call.floats("chunk_weights");
     let all: delta_net::Params = bytemuck::pod_read_unaligned(&whole.params);
     let mut buffers = whole.buffers;
-    buffers.retain(|(name, _)| !["gates", "a", "dt_bias"].contains(name));
+    buffers.retain(|(name, _)| !["gates", "a", "dt_bias", "decays"].contains(name));
     buffers.push(("chunk_weights", words(&weights)));
     Case {
+        parts: vec![],
         params: bytes_of_params(&Params {
             value_heads: all.value_heads,
             key_heads: all.key_heads,
@@ -195,7 +196,13 @@ mod tests {
         let mut random = Random::new(31);
         for (heads, position, rows) in SHAPES {
             let rows = consecutive(position, rows);
-            let whole = delta_net::case(&mut random.clone(), heads, 1, rows.clone(), 0);
+            let whole = delta_net::case(
+                &mut random.clone(),
+                (heads, Decay::Head),
+                1,
+                rows.clone(),
+                0,
+            );
             let chunks = case(&mut random, heads, rows);
             let results = [(&delta_net::DELTA_NET, whole), (&DELTA_NET_CHUNKS, chunks)];
             let [(y, state), (by_chunks, state_by_chunks)] = results.map(|(kernel, case)| {

@@ -4,9 +4,9 @@
 use crate::{
     Call, Case, Kernel, Variant, bytes_of_params,
     call::{consecutive, words},
-    delta_net::{self, softplus, unit_length},
-    parts::{DELTA_FOURS, DELTA_GATES, ROWS},
-    pointwise::sigmoid,
+    delta_net::{self, unit_length},
+    parts::{DECAY_HEAD, DELTA_FOURS, Decay, ROWS},
+    pointwise::{sigmoid, softplus},
     random::Random,
     tolerance,
 };
@@ -22,7 +22,7 @@ pub const WEIGHTS: u32 = 2 * CHUNK * CHUNK + 3 * CHUNK + 4;
 pub static DELTA_NET_WEIGHTS: Kernel = Kernel {
     name: "delta_net_weights",
     source: include_str!("delta_net_weights.wgsl"),
-    uses: &[&ROWS, &DELTA_FOURS, &DELTA_GATES],
+    uses: &[&ROWS, &DELTA_FOURS, &DECAY_HEAD],
     sockets: &[],
     variants: &[Variant::new(
         "chunks64",
@@ -178,7 +178,7 @@ fn reference(call: &mut Call) {
 
 /// The case of `delta_net` with the same inputs, its weights in the place of its results.
 pub(crate) fn case(random: &mut Random, heads: [u32; 5], rows: Vec<u32>) -> Case {
-    let whole = delta_net::case(random, heads, 1, rows, 0);
+    let whole = delta_net::case(random, (heads, Decay::Head), 1, rows, 0);
     let all: delta_net::Params = bytemuck::pod_read_unaligned(&whole.params);
     let chunks = whole.tokens.div_ceil(CHUNK);
     let inputs = ["qkv", "gates", "a", "dt_bias", "rows"];
@@ -187,6 +187,7 @@ pub(crate) fn case(random: &mut Random, heads: [u32; 5], rows: Vec<u32>) -> Case
     let weights = random.floats((chunks * all.value_heads * WEIGHTS) as usize);
     buffers.push(("chunk_weights", words(&weights)));
     Case {
+        parts: vec![],
         consts: vec![("KEY_DIM", heads[2])],
         params: bytes_of_params(&Params {
             value_heads: all.value_heads,

@@ -23,8 +23,6 @@ const FROM_DECAY = FROM_LEARNT + CHUNK;         // the decay of the whole chunk,
 
 @group(0) @binding(0) var<storage, read> qkv: array<vec4f>;   // (tokens, qkv_stride / 4)
 @group(0) @binding(1) var<storage, read> gates: array<f32>;   // (tokens, gates_stride): logits of alpha and beta
-@group(0) @binding(2) var<storage, read> a: array<f32>;       // (value_heads): -exp(A_log)
-@group(0) @binding(3) var<storage, read> dt_bias: array<f32>; // (value_heads)
 @group(0) @binding(4) var<storage, read_write> chunk_weights: array<f32>; // (chunks, value_heads, WEIGHTS): see FROM_P
 @group(0) @binding(8) var<uniform> params: Params;
 

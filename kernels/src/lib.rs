@@ -25,6 +25,7 @@ pub mod attention_positions;
 pub mod attention_tiles;
 pub mod attention_tokens;
 pub mod conv;
+pub mod decay;
 pub mod delta_net;
 pub mod delta_net_chunks;
 pub mod delta_net_weights;
@@ -88,6 +89,7 @@ pub const ALL: &[&Kernel] = &[
     &experts::EXPERTS,
     &head_linear::HEAD_LINEAR,
     &conv::CONV,
+    &decay::DECAY,
     &delta_net::DELTA_NET,
     &delta_net_weights::DELTA_NET_WEIGHTS,
     &delta_net_chunks::DELTA_NET_CHUNKS,

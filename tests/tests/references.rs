@@ -154,6 +154,7 @@ pub const FAMILIES_2026: &[&str] = &[
     "deepseek2-kvb",
     "deepseek2-temp",
     "deepseek2-flash-mtp",
+    "kimi-linear",
 ];
 
 #[test]

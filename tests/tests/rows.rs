@@ -41,6 +41,7 @@ fn interleaved_sequences_have_their_own_logits() {
             ("families", "mixtral", 1e-6),
             ("families-2026", "qwen35", 1e-9),
             ("families-2026", "deepseek2-v3", 1e-9),
+            ("families-2026", "kimi-linear", 1e-9),
         ] {
             let path = file(kind, name);
             let tokens = reference(&path).tokens;

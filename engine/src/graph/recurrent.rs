@@ -47,9 +47,11 @@ pub struct DeltaNet {
     pub qkv: Tensor,
     /// Logits of β, a column for each value head.
     pub beta: Columns,
-    /// The input of the decay, a column for each value head.
+    /// The input of the decay, a column for each value head, or for each key of each.
     pub alpha: Columns,
-    /// Is added to alpha before softplus, (value_heads).
+    /// Whether each key of a head decays by its own (Kimi Linear, Kimi Team 2025).
+    pub by_channel: bool,
+    /// Is added to alpha before softplus, as many as it has columns.
     pub dt_bias: VectorId,
     /// A factor on softplus(alpha), (value_heads), below 0.
     pub a: VectorId,

@@ -167,6 +167,8 @@ pub enum LocalRope {
 pub enum Unrotated {
     /// None.
     None,
+    /// All.
+    All,
     /// Layers whose number, counted from 1, is a multiple of this.
     Every(u32),
     /// Layers without a window, in models that have windows.
@@ -180,6 +182,8 @@ pub enum Recurrent {
     None,
     /// Gated delta nets: in the layers that the file lists, or in all but every so many.
     DeltaNet,
+    /// Gated delta nets whose keys decay each by its own: in layers without key heads.
+    ChannelDeltaNet,
     /// Short convolutions: in layers without key heads.
     ShortConv,
 }
@@ -434,6 +438,13 @@ pub const FAMILIES: &[Family] = &[
         temperature: Temperatures::Stated,
         expert_weights: ExpertWeights::Plain,
         ..llama("deepseek2")
+    },
+    Family {
+        latent: true,
+        unrotated: Unrotated::All,
+        recurrent: Recurrent::ChannelDeltaNet,
+        gating: Gating::Sigmoid,
+        ..llama("kimi-linear")
     },
     neox("bailingmoe2"),
     Family {

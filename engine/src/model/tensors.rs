@@ -148,6 +148,21 @@ impl<'a> Finder<'a> {
         Ok(self.push_vector(tensors, 0.0, 1.0))
     }
 
+    /// Small tensors of this shape, whose last ones may be missing, as one vector.
+    pub fn padded_vectors(&mut self, names: &[String], shape: &[u32]) -> Result<VectorId> {
+        let mut tensors = Vec::new();
+        for name in names {
+            let dims = self
+                .file
+                .tensor(name)
+                .map_or(0, |tensor| tensor.shape.len());
+            let ones = shape.iter().rev().take_while(|&&size| size == 1).count();
+            let dims = dims.clamp(shape.len() - ones, shape.len());
+            tensors.push(self.tensor(name, &shape[..dims])?);
+        }
+        Ok(self.push_vector(tensors, 0.0, 1.0))
+    }
+
     fn push_vector(&mut self, tensors: Vec<TensorInfo>, offset: f32, factor: f32) -> VectorId {
         self.vectors.push(Vector {
             tensors,

@@ -80,8 +80,6 @@ fn next_row(start: u32, sequence: u32) -> u32 {
 
 /// Places of queries and keys of the gated delta rule.
 pub static DELTA_KEYS: Part = Part::new("", include_str!("delta_keys.wgsl"));
-/// Decays and betas of the gated delta rule, for kernels that bind `gates`, `a` and `dt_bias`.
-pub static DELTA_GATES: Part = Part::new("", include_str!("delta_gates.wgsl"));
 /// Access to the state of the gated delta rule.
 pub static DELTA_STATE: Part = Part::new("", include_str!("delta_state.wgsl"));
 /// Four rows of the gated delta rule at once.
@@ -89,6 +87,34 @@ pub static DELTA_FOURS: Part = Part {
     uses: &[&DELTA_KEYS],
     ..Part::new("", include_str!("delta_fours.wgsl"))
 };
+
+/// Logits as decays and rates of recurrent states.
+pub static DECAYS: Part = Part::new("", include_str!("decays.wgsl"));
+
+/// Share of a delta net's state that a row leaves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Decay {
+    /// One for a head.
+    Head,
+    /// One for each key of a head.
+    Channel,
+}
+
+socket! { Decay, "decay":
+    Head => DECAY_HEAD,
+    Channel => DECAY_CHANNEL,
+}
+
+/// One decay for a head, for kernels that bind `gates`.
+pub static DECAY_HEAD: Part = Part {
+    uses: &[&DECAYS],
+    ..Part::new("", include_str!("decay_head.wgsl"))
+};
+static DECAY_CHANNEL: Part = Part {
+    uses: &[&DECAYS],
+    ..Part::new("channel", include_str!("decay_channel.wgsl"))
+};
+
 /// Inputs of `delta_net` that every lane reads by itself; the variant's constant `VALUES` is the number of lanes.
 pub static DELTA_ALONE: Part = Part::new("", include_str!("delta_alone.wgsl"));
 /// Inputs of `delta_net` that the lanes of a workgroup read together, for `VALUES` columns.

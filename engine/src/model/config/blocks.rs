@@ -106,6 +106,8 @@ pub struct DeltaNetConfig {
     pub value_dim: u32,
     /// Which key head a value head reads.
     pub sharing: KeyHeads,
+    /// Whether each key of a head decays by its own.
+    pub by_channel: bool,
 }
 
 /// Sizes of a short convolution.
@@ -235,6 +237,10 @@ pub(super) fn read(
     let other = match family.recurrent {
         Recurrent::None => None,
         Recurrent::DeltaNet => Some(MixerConfig::DeltaNet(delta_net_sizes(keys, family)?)),
+        Recurrent::ChannelDeltaNet => Some(MixerConfig::DeltaNet(channel_delta_net_sizes(
+            keys,
+            heads.queries[0],
+        )?)),
         Recurrent::ShortConv => Some(MixerConfig::ShortConv(ShortConvConfig {
             conv_kernel: keys.required("shortconv.l_cache")?,
             dim,
@@ -307,6 +313,29 @@ fn delta_net_sizes(keys: &Keys, family: &Family) -> Result<DeltaNetConfig> {
         key_dim,
         value_dim: values / value_heads,
         sharing: family.key_heads,
+        by_channel: false,
+    })
+}
+
+/// Sizes of delta nets whose keys decay each by its own: as many heads as attention has, all of one size.
+fn channel_delta_net_sizes(keys: &Keys, heads: u32) -> Result<DeltaNetConfig> {
+    let head_dim = keys.required("kda.head_dim")?;
+    if head_dim % 4 != 0 || head_dim > 1024 {
+        return Err(Error::unsupported(
+            Unsupported::Shape,
+            format!(
+                "delta nets with heads of {head_dim}: only multiples of 4 up to 1024 are run here"
+            ),
+        ));
+    }
+    Ok(DeltaNetConfig {
+        conv_kernel: keys.required("ssm.conv_kernel")?,
+        key_heads: heads,
+        value_heads: heads,
+        key_dim: head_dim,
+        value_dim: head_dim,
+        sharing: KeyHeads::Grouped,
+        by_channel: true,
     })
 }
 

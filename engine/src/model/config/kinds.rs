@@ -29,6 +29,7 @@ pub(super) fn rotated_layers(
     let listed = keys.flags("lantern.rotated_layers", layers as u32)?;
     Ok(listed.unwrap_or_else(|| match family.unrotated {
         Unrotated::None => vec![true; layers],
+        Unrotated::All => vec![false; layers],
         Unrotated::Every(interval) => all_but(interval, layers as u32),
         Unrotated::WithoutWindow => {
             let none = windows.iter().all(Option::is_none);

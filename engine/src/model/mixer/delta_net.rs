@@ -5,8 +5,8 @@ use crate::{
     Result,
     file::TensorInfo,
     graph::{
-        self, Activation, Conv, ConvForm, Graph, Groups, Norm, NormKind, NormedGate, StateKind,
-        StateSpec, Tensor, TensorSpec, VectorId,
+        self, Activation, Columns, Conv, ConvForm, Graph, Groups, Norm, NormKind, NormedGate,
+        StateKind, StateSpec, Tensor, TensorSpec, VectorId,
     },
     model::{
         config::DeltaNetConfig,
@@ -45,13 +45,31 @@ pub struct DeltaNet {
     sizes: DeltaNetConfig,
     dim: u32,
     eps: f32,
-    /// Queries, keys and values, then the gate z, then β, then α: joined as far as they are stored alike.
+    /// Queries, keys and values, then what makes gates: joined as far as they are stored alike.
     input: Joined,
+    gates: Gates,
     conv: VectorId,
     dt_bias: VectorId,
     a: VectorId,
     norm: VectorId,
     output: Affine,
+}
+
+/// Where gates come from.
+#[derive(Debug)]
+enum Gates {
+    /// Behind the values lie z, β and α.
+    Joined,
+    /// Behind the values lies β; z and α, one for each key, are made by way of a few values (Kimi Linear).
+    LowRank { z: [Affine; 2], alpha: [Affine; 2] },
+}
+
+/// Gates of a row, by their columns.
+struct GateColumns {
+    z: Columns,
+    z_activation: Activation,
+    beta: Columns,
+    alpha: Columns,
 }
 
 impl DeltaNet {
@@ -61,6 +79,9 @@ impl DeltaNet {
         sizes: DeltaNetConfig,
         index: u32,
     ) -> Result<DeltaNet> {
+        if sizes.by_channel {
+            return DeltaNet::find_by_channel(finder, sizes, index);
+        }
         let name = |part: &str| format!("blk.{index}.{part}");
         let (dim, heads) = (finder.config.dim, sizes.value_heads);
         let tensors = find_input(finder, &sizes, index)?;
@@ -70,6 +91,7 @@ impl DeltaNet {
             dim,
             eps: finder.config.norm_epsilon,
             input: finder.joined(tensors)?,
+            gates: Gates::Joined,
             conv: finder.flat_vector(&name("ssm_conv1d.weight"), &kernel)?,
             dt_bias: finder.vector(&name("ssm_dt.bias"), heads)?,
             a: finder.vector(&name("ssm_a"), heads)?,
@@ -78,14 +100,82 @@ impl DeltaNet {
         })
     }
 
+    /// The weights of layer `index`, whose keys decay each by its own.
+    fn find_by_channel(
+        finder: &mut Finder<'_>,
+        sizes: DeltaNetConfig,
+        index: u32,
+    ) -> Result<DeltaNet> {
+        let name = |part: &str| format!("blk.{index}.{part}");
+        let (dim, heads, values) = (finder.config.dim, sizes.value_heads, sizes.values());
+        let mut tensors = Vec::new();
+        for (part, rows) in [("attn_q", values), ("attn_k", values), ("attn_v", values)] {
+            tensors.push(finder.tensor(&name(&format!("{part}.weight")), &[dim, rows])?);
+        }
+        tensors.push(finder.tensor(&name("ssm_beta.weight"), &[dim, heads])?);
+        let rank = sizes.key_dim;
+        let mut low_rank = |gate: &str| -> Result<[Affine; 2]> {
+            let [down, up] = ["a", "b"].map(|half| name(&format!("ssm_{gate}_{half}")));
+            Ok([
+                finder.affine(&down, dim, rank)?,
+                finder.affine(&up, rank, values)?,
+            ])
+        };
+        let gates = Gates::LowRank {
+            z: low_rank("g")?,
+            alpha: low_rank("f")?,
+        };
+        let convs = ["q", "k", "v"].map(|part| name(&format!("ssm_conv1d_{part}.weight")));
+        Ok(DeltaNet {
+            sizes,
+            dim,
+            eps: finder.config.norm_epsilon,
+            input: finder.joined(tensors)?,
+            gates,
+            conv: finder.padded_vectors(&convs, &[sizes.conv_kernel, 1, values, 1])?,
+            dt_bias: finder.vector(&name("ssm_dt.bias"), values)?,
+            a: finder.padded_vectors(&[name("ssm_a")], &[1, heads, 1, 1])?,
+            norm: finder.flat_vector(&name("ssm_norm.weight"), &[sizes.value_dim])?,
+            output: finder.affine(&name("attn_output"), values, dim)?,
+        })
+    }
+
+    /// Gates of the input `h`, of which `input` was made.
+    fn gate_columns(&self, g: &mut Graph, h: Tensor, input: Tensor) -> GateColumns {
+        let sizes = self.sizes;
+        let (channels, values) = (sizes.channels(), sizes.values());
+        match &self.gates {
+            Gates::Joined => GateColumns {
+                z: input.from(channels),
+                z_activation: Activation::Silu,
+                beta: input.from(channels + values),
+                alpha: input.from(channels + values + sizes.value_heads),
+            },
+            Gates::LowRank { z, alpha } => {
+                let mut made = |[down, up]: &[Affine; 2], name| {
+                    let low = down.ops(g, h, ("rank", sizes.key_dim));
+                    up.ops(g, low, (name, values)).from(0)
+                };
+                GateColumns {
+                    z: made(z, "z"),
+                    z_activation: Activation::Sigmoid,
+                    beta: input.from(channels),
+                    alpha: made(alpha, "alpha"),
+                }
+            }
+        }
+    }
+
     /// Writes its ops from the input `h`. Returns what is added to the residual stream.
     pub(super) fn ops(&self, g: &mut Graph, h: Tensor, layer: u32) -> Tensor {
         let sizes = self.sizes;
         let (channels, values) = (sizes.channels(), sizes.values());
-        let (z, beta) = (channels, channels + values);
-        let alpha = beta + sizes.value_heads;
-        let cols = alpha + sizes.value_heads;
-        let input = g.linear(h, &self.input, None, ("qkvz", cols));
+        let behind = match self.gates {
+            Gates::Joined => values + 2 * sizes.value_heads,
+            Gates::LowRank { .. } => sizes.value_heads,
+        };
+        let input = g.linear(h, &self.input, None, ("qkvz", channels + behind));
+        let gates = self.gate_columns(g, h, input);
         let [conv_state, state] = sizes.states(layer).map(|state| g.keep(state));
         let conv = Conv {
             x: input.from(0),
@@ -98,8 +188,9 @@ impl DeltaNet {
         let qkv = g.push(conv, TensorSpec::per_row("conv", channels));
         let delta_net = graph::DeltaNet {
             qkv,
-            beta: input.from(beta),
-            alpha: input.from(alpha),
+            beta: gates.beta,
+            alpha: gates.alpha,
+            by_channel: sizes.by_channel,
             dt_bias: self.dt_bias,
             a: self.a,
             key_heads: sizes.key_heads,
@@ -126,8 +217,8 @@ impl DeltaNet {
             eps: self.eps,
             groups: Some(heads),
             gate: Some(NormedGate {
-                z: input.from(z),
-                activation: Activation::Silu,
+                z: gates.z,
+                activation: gates.z_activation,
             }),
         };
         let y = g.map(y, norm);

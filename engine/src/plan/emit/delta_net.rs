@@ -1,8 +1,9 @@
 //! Mixers with a recurrent state, and the gates on what mixers find.
 
 use lantern_kernels::{
-    add, bytes_of_params, conv, delta_net, delta_net_chunks, delta_net_weights, gate, gated_norm,
-    parts::{ConvForm as FormPart, NormResult, OutputGate},
+    add, bytes_of_params, conv, decay, delta_net, delta_net_chunks, delta_net_weights, gate,
+    gated_norm,
+    parts::{ConvForm as FormPart, Decay, NormResult, OutputGate},
 };
 
 use super::Emitter;
@@ -76,7 +77,6 @@ impl Emitter<'_> {
     }
 
     pub(super) fn delta_net(&mut self, step: &Step, op: &DeltaNet) {
-        assert_eq!(op.beta.tensor, op.alpha.tensor, "one tensor has both gates");
         match self.lowering.width {
             Width::Prefill(rows) if self.in_chunks(op, rows) => self.chunks(step, op, rows),
             _ => self.row_by_row(step, op),
@@ -89,6 +89,7 @@ impl Emitter<'_> {
         let by_row = gpu.forced(&delta_net::DELTA_NET).is_some();
         let runs = |kernel| gpu.forced(kernel).is_some() || gpu.has_variant(kernel) && !by_row;
         rows >= CHUNKED_ROWS
+            && !op.by_channel
             && self.lowering.sequences == 1
             && op.key_dim <= delta_net_chunks::KEY_DIM_MAX
             && runs(&delta_net_weights::DELTA_NET_WEIGHTS)
@@ -165,6 +166,10 @@ impl Emitter<'_> {
 
     fn row_by_row(&mut self, step: &Step, op: &DeltaNet) {
         let y = Emitter::output(step);
+        let decays = op.by_channel.then(|| self.decays(op));
+        if decays.is_none() {
+            assert_eq!(op.beta.tensor, op.alpha.tensor, "one tensor has both gates");
+        }
         let keys = op.key_heads * op.key_dim;
         let params = delta_net::Params {
             value_heads: op.value_heads,
@@ -175,21 +180,32 @@ impl Emitter<'_> {
             q_start: 0,
             k_start: keys,
             v_start: 2 * keys,
-            gates_stride: self.stride(op.alpha.tensor),
+            gates_stride: self.stride(op.beta.tensor),
             alpha_start: op.alpha.start,
             beta_start: op.beta.start,
+            decays_stride: decays.map_or(0, |decays| self.stride(decays)),
             y_stride: self.stride(y),
         };
-        let binds = vec![
+        let mut binds = vec![
             ("qkv", Binding::Tensor(op.qkv)),
-            ("gates", Binding::Tensor(op.alpha.tensor)),
-            ("a", Binding::Vector(op.a)),
-            ("dt_bias", Binding::Vector(op.dt_bias)),
+            ("gates", Binding::Tensor(op.beta.tensor)),
             ("y", Binding::Tensor(y)),
             ("delta_state", Binding::State(op.state)),
         ];
+        let decay = match decays {
+            Some(decays) => {
+                binds.push(("decays", Binding::Tensor(decays)));
+                Decay::Channel
+            }
+            None => {
+                binds.push(("a", Binding::Vector(op.a)));
+                binds.push(("dt_bias", Binding::Vector(op.dt_bias)));
+                Decay::Head
+            }
+        };
         let consts = [("KEY_DIM", op.key_dim), ("VALUE_DIM", op.value_dim)];
-        let shader = self.lowering.shader(&delta_net::DELTA_NET, &[], &consts);
+        let parts = [decay.part()];
+        let shader = self.lowering.shader(&delta_net::DELTA_NET, &parts, &consts);
         let what = heads_of(op);
         let flow = self.flow(op.qkv, y);
         let units = op.value_heads * self.lowering.sequences;
@@ -197,6 +213,31 @@ impl Emitter<'_> {
         let operations = 8 * u64::from(op.value_heads * op.key_dim * op.value_dim);
         let dispatch = self.dispatch(shader, (&what, flow), binds, params, units);
         dispatch.cost.operations = operations;
+    }
+
+    /// The decay of each key of a delta net's heads.
+    fn decays(&mut self, op: &DeltaNet) -> Tensor {
+        let cols = op.value_heads * op.key_dim;
+        let decays = self.declare(TensorSpec::per_row("decays", cols));
+        let alpha = op.alpha;
+        let params = decay::Params {
+            cols,
+            share: op.key_dim,
+            x_stride: self.stride(alpha.tensor),
+            x_start: alpha.start,
+            y_stride: self.stride(decays),
+        };
+        let binds = vec![
+            ("a", Binding::Vector(op.a)),
+            ("dt_bias", Binding::Vector(op.dt_bias)),
+            ("x", Binding::Tensor(alpha.tensor)),
+            ("y", Binding::Tensor(decays)),
+        ];
+        let shader = self.lowering.shader(&decay::DECAY, &[], &[]);
+        let what = format!("decay ({cols})");
+        let flow = self.flow(alpha.tensor, decays);
+        self.dispatch(shader, (&what, flow), binds, bytes_of_params(&params), cols);
+        decays
     }
 
     /// RMSNorm of heads, times a gate, in place.

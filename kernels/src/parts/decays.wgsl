@@ -1,14 +1,4 @@
-// Decays and betas of the gated delta rule by row and value head.
-
-// The logarithm of a row's decay, a softplus(alpha + dt_bias).
-fn log_decay(row: u32, head: u32) -> f32 {
-    return a[head] * softplus(gates[row * params.gates_stride + params.alpha_start + head] + dt_bias[head]);
-}
-
-fn beta_of(row: u32, head: u32) -> f32 {
-    return sigmoid(gates[row * params.gates_stride + params.beta_start + head]);
-}
-
+// How much of a state stays, and how strongly it learns, from logits.
 fn sigmoid(x: f32) -> f32 {
     let e = exp_of(-abs(x));
     return select(e, 1.0, x >= 0.0) / (1.0 + e);
