@@ -58,7 +58,8 @@ pub use gpu::tuning::Tuning;
 pub use graph::Graph;
 pub use model::{
     config::{
-        AttentionConfig, BlockConfig, Config, DeltaNetConfig, ExpertsConfig, FfnConfig, MixerConfig,
+        AttentionConfig, BlockConfig, Config, DeltaNetConfig, ExpertsConfig, FfnConfig,
+        MixerConfig, Rwkv7Config,
     },
     options::{CONTEXT_DEFAULT_MAX, CacheType, LoadOptions, Precision},
 };

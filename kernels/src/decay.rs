@@ -5,7 +5,7 @@ use crate::{
     call::{activations, words},
     kernel::{LANES_64, lane_grid},
     padded,
-    parts::DECAYS,
+    parts::EXPONENTIALS,
     pointwise::softplus,
     random::Random,
     tolerance,
@@ -15,7 +15,7 @@ use crate::{
 pub static DECAY: Kernel = Kernel {
     name: "decay",
     source: include_str!("decay.wgsl"),
-    uses: &[&DECAYS],
+    uses: &[&EXPONENTIALS],
     sockets: &[],
     variants: &LANES_64,
     params: Params::FIELDS,

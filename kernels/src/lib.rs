@@ -35,6 +35,7 @@ pub mod gate;
 pub mod gated_norm;
 pub mod glu;
 pub mod head_linear;
+pub mod lerp;
 pub mod matmul;
 pub mod matmul_cooperative;
 pub mod matmul_integer;
@@ -54,6 +55,7 @@ pub mod read;
 pub mod rope;
 pub mod sample;
 pub mod store;
+pub mod wkv7;
 
 pub use call::{Call, Case, CaseWeights, Cases};
 pub use formats::{FORMATS, Format};
@@ -93,10 +95,12 @@ pub const ALL: &[&Kernel] = &[
     &delta_net::DELTA_NET,
     &delta_net_weights::DELTA_NET_WEIGHTS,
     &delta_net_chunks::DELTA_NET_CHUNKS,
+    &wkv7::WKV7,
     &gated_norm::GATED_NORM,
     &gate::GATE,
     &moe_combine::MOE_COMBINE,
     &add::ADD,
+    &lerp::LERP,
     &argmax::ARGMAX,
     &sample::SAMPLE,
     &read::READ,

@@ -98,6 +98,7 @@ fn reference(call: &mut Call) {
                 Activation::None => v,
                 Activation::Gelu => gelu(v),
                 Activation::Relu2 => v.max(0.0) * v.max(0.0),
+                Activation::Sigmoid => sigmoid(v),
                 Activation::Xielu => xielu(v, &p),
                 Activation::Cap => factor * (v / factor).tanh(),
                 Activation::Scale => factor * v,

@@ -13,8 +13,8 @@ use crate::support::{
     nmse,
 };
 
-/// Gated delta nets and attention by turns; the second has 150 tokens, the third latent attention.
-const FILES: [&str; 3] = ["qwen35", "qwen35-tied-layers", "kimi-linear"];
+/// Gated delta nets and attention by turns; the second has 150 tokens, the third latent attention. The last has states alone.
+const FILES: [&str; 4] = ["qwen35", "qwen35-tied-layers", "kimi-linear", "rwkv7"];
 
 fn model(name: &str, precision: Precision) -> (Model, Vec<u32>) {
     let gpu: Arc<Gpu> = Arc::new(adapters::gpu(&adapters::main(), GpuOptions::default()));

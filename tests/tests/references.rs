@@ -155,6 +155,7 @@ pub const FAMILIES_2026: &[&str] = &[
     "deepseek2-temp",
     "deepseek2-flash-mtp",
     "kimi-linear",
+    "rwkv7",
 ];
 
 #[test]
@@ -229,6 +230,7 @@ fn files_for(kernel: &str) -> (&'static str, &'static [&'static str]) {
         "delta_net_chunks" | "delta_net_weights" => {
             ("families-2026", &["qwen35-tied-layers", "qwen3next"])
         }
+        "lerp" | "wkv7" => ("families-2026", &["rwkv7"]),
         _ => ("formats", &FORMATS[4..5]),
     }
 }

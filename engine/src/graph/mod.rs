@@ -14,10 +14,11 @@ mod text;
 pub use head_linear::HeadLinear;
 pub use moe::{Combine, Experts, Gating, Route, Routing};
 pub use op::{
-    Activate, Activation, Add, Attend, Embed, Gate, GateUp, Glu, GluBias, Groups, Linear, Lookup,
-    Mask, Norm, NormKind, NormedGate, Op, Rope, RopeStyle, Scale, Scores, StoreKv, Which, Xielu,
+    Activate, Activation, Add, Attend, Embed, Gate, GateUp, Glu, GluBias, Groups, Lerp, LerpWeight,
+    Linear, Lookup, Mask, Norm, NormKind, NormedGate, Op, Rope, RopeStyle, Scale, Scores, StoreKv,
+    Which, Xielu,
 };
-pub use recurrent::{Conv, ConvForm, DeltaNet, KeyHeads};
+pub use recurrent::{Conv, ConvForm, DeltaNet, KeyHeads, Wkv7};
 pub use state::{
     Purpose, SNAPSHOT_INTERVAL, SNAPSHOTS, StateId, StateKind, StateSpec, snapshot_bytes,
 };
@@ -118,6 +119,13 @@ impl Graph {
         let mut all = self.states.iter();
         all.position(|state| state.layer == layer && state.name == name)
             .map(StateId)
+    }
+
+    /// A tensor of another layer that was made before.
+    pub fn tensor_of(&self, layer: u32, name: &str) -> Option<Tensor> {
+        let own = self.nodes.iter().filter(|node| node.layer == Some(layer));
+        let mut made = own.filter_map(|node| node.output);
+        made.find(|&tensor| self.spec(tensor).name == name)
     }
 
     /// Adds an op that makes a tensor.

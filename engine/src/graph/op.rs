@@ -6,7 +6,7 @@ use super::{
     Columns, MatrixId, StateId, Tensor, VectorId,
     head_linear::HeadLinear,
     moe::{Combine, Experts, Route},
-    recurrent::{Conv, DeltaNet},
+    recurrent::{Conv, DeltaNet, Wkv7},
 };
 
 /// A step of the forward pass.
@@ -28,6 +28,8 @@ pub enum Op {
     Glu(Glu),
     /// y = a + b.
     Add(Add),
+    /// y = a + (b - a) · weight.
+    Lerp(Lerp),
     /// Rotary position embedding of queries and keys.
     Rope(Rope),
     /// Keys and values into a layer's cells.
@@ -40,6 +42,8 @@ pub enum Op {
     Conv(Conv),
     /// The gated delta rule.
     DeltaNet(DeltaNet),
+    /// The state of RWKV-7.
+    Wkv7(Wkv7),
     /// The experts that each row uses, and their weights.
     Route(Route),
     /// A linear layer of those experts.
@@ -277,6 +281,26 @@ pub struct Add {
     pub b: Tensor,
 }
 
+/// y = x + (to − x) · weight.
+#[derive(Debug, Clone)]
+pub struct Lerp {
+    /// Where a weight is 0.
+    pub x: Tensor,
+    /// Where it is 1.
+    pub to: Tensor,
+    /// The weights.
+    pub weight: LerpWeight,
+}
+
+/// Weights of an interpolation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LerpWeight {
+    /// One for each column: those of a vector from so many on.
+    Columns(VectorId, u32),
+    /// One for each value.
+    Each(Tensor),
+}
+
 /// Which values of a head rotate together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -423,6 +447,11 @@ impl Op {
             .chain(op.bias.map(|bias| bias.ids))
             .collect(),
             Op::Add(op) => vec![op.a, op.b],
+            Op::Lerp(op) => match op.weight {
+                LerpWeight::Columns(..) => vec![op.x, op.to],
+                LerpWeight::Each(weight) => vec![op.x, op.to, weight],
+            },
+            Op::Wkv7(op) => vec![op.r, op.w, op.k, op.v, op.a],
             Op::Rope(op) => vec![op.x.tensor],
             Op::StoreKv(op) => vec![op.k.tensor, op.v.tensor],
             Op::Attend(op) => vec![op.q],
@@ -449,6 +478,8 @@ impl Op {
             Op::Scale(_) => "scale",
             Op::Glu(_) => "glu",
             Op::Add(_) => "add",
+            Op::Lerp(_) => "lerp",
+            Op::Wkv7(_) => "wkv7",
             Op::Rope(_) => "rope",
             Op::StoreKv(_) => "store_kv",
             Op::Attend(_) => "attend",
@@ -467,5 +498,5 @@ macro_rules! from_structs {
 }
 from_structs!(
     Embed, Norm, Linear, HeadLinear, Activate, Scale, Glu, Add, Rope, StoreKv, Attend, Gate, Conv,
-    DeltaNet, Route, Experts, Combine
+    DeltaNet, Route, Experts, Combine, Lerp, Wkv7
 );

@@ -7,6 +7,8 @@ use super::{Columns, StateId, Tensor, VectorId};
 /// Computation before and after a convolution's sum.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ConvForm {
+    /// Nothing.
+    Plain,
     /// SiLU of the sum, and of a bias where there is one, (channels).
     Silu(Option<VectorId>),
     /// c · the sum over b · x, of columns that have all b, then all c, then all x.
@@ -68,5 +70,31 @@ pub struct DeltaNet {
     /// Is added to the sum of squares of q and k.
     pub eps: f32,
     /// S, (sequences, value_heads, key_dim, value_dim).
+    pub state: StateId,
+}
+
+/// A step of the state of RWKV-7 (Peng et al. 2025, eq. 15 to 21), head by head: S ← diag(w) S − (a c) (Sᵀ c)ᵀ + k vᵀ;
+/// y = norm(Sᵀ r) + v (k r r_k), with c = k k_k of unit length and k then moved by k_a towards a k.
+#[derive(Debug, Clone)]
+pub struct Wkv7 {
+    /// The receptance, in whose place the result comes.
+    pub r: Tensor,
+    /// The decay before its sigmoid.
+    pub w: Tensor,
+    /// The keys.
+    pub k: Tensor,
+    /// The values.
+    pub v: Tensor,
+    /// The rate at which what keys find is taken out.
+    pub a: Tensor,
+    /// k_k, k_a, r_k, the norm's weight and its bias, (5, heads · head_dim).
+    pub vectors: VectorId,
+    /// Heads.
+    pub heads: u32,
+    /// Values of a head.
+    pub head_dim: u32,
+    /// Is added to the variance of a head's results.
+    pub eps: f32,
+    /// S, (sequences, heads, head_dim, head_dim).
     pub state: StateId,
 }

@@ -105,12 +105,12 @@ impl Layer {
         let y = post_norm(g, y, self.attn_post_norm, config);
         // The MLP of a parallel block reads what the mixer reads.
         if self.ffn_norm.is_none() && self.ffn_post_norm.is_none() {
-            let all = self.ffn.ops(g, h, x);
+            let all = self.ffn.ops(g, (h, x), layer);
             return [y].into_iter().chain(all).fold(x, |x, y| g.add(x, y));
         }
         let x = g.add(x, y);
         let h = stream_norm(g, x, self.ffn_norm, config);
-        let all = self.ffn.ops(g, h, x);
+        let all = self.ffn.ops(g, (h, x), layer);
         if self.ffn_post_norm.is_none() {
             return all.into_iter().fold(x, |x, y| g.add(x, y));
         }

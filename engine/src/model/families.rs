@@ -186,6 +186,8 @@ pub enum Recurrent {
     ChannelDeltaNet,
     /// Short convolutions: in layers without key heads.
     ShortConv,
+    /// RWKV-7's time mixing: in all layers.
+    Rwkv7,
 }
 
 /// Weights of a row's experts.
@@ -445,6 +447,13 @@ pub const FAMILIES: &[Family] = &[
         recurrent: Recurrent::ChannelDeltaNet,
         gating: Gating::Sigmoid,
         ..llama("kimi-linear")
+    },
+    Family {
+        norm: StreamNorm::Layer,
+        activation: Activation::Relu2,
+        recurrent: Recurrent::Rwkv7,
+        ffn_norm_name: "attn_norm_2",
+        ..llama("rwkv7")
     },
     neox("bailingmoe2"),
     Family {

@@ -5,7 +5,6 @@ use super::{
     config::Config,
     layout::{Head, Layout},
     mixer::Shape,
-    tensors::NormWeights,
 };
 use crate::graph::{
     Activate, Activation, Embed, Graph, Linear, Lookup, MatrixId, Section, Tensor, TensorSpec,
@@ -25,10 +24,7 @@ pub fn forward(config: &Config, layout: &Layout, shape: &Shape, heads: &[Section
         }
         None => x,
     };
-    if let Some(weight) = layout.embedding_norm {
-        let weight = NormWeights { weight, bias: None };
-        x = stream_norm(&mut g, x, Some(weight), config);
-    }
+    x = stream_norm(&mut g, x, layout.embedding_norm, config);
     let all = layout.layer_embeddings.as_ref();
     let embeddings = all.map(|all| all.ops(&mut g, x));
     for (index, layer) in (0..).zip(&layout.layers) {

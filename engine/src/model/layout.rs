@@ -10,10 +10,7 @@ use super::{
     vector::Vector,
     weights::Matrix,
 };
-use crate::{
-    Error, Gpu, ModelFile, Result,
-    graph::{MatrixId, VectorId},
-};
+use crate::{Error, Gpu, ModelFile, Result, graph::MatrixId};
 
 /// The last norm, with the factor on logits, and their matrix.
 #[derive(Debug, Clone, Copy)]
@@ -33,8 +30,8 @@ pub struct Layout {
     pub vectors: Vec<Vector>,
     /// Token embedding.
     pub embedding: MatrixId,
-    /// Weight of a norm of the embeddings.
-    pub embedding_norm: Option<VectorId>,
+    /// Norm of the embeddings.
+    pub embedding_norm: Option<NormWeights>,
     /// Embeddings that each layer has of its own.
     pub layer_embeddings: Option<LayerEmbeddings>,
     /// Embedding of the positions.
@@ -74,8 +71,7 @@ impl Layout {
                 Some(finder.matrix(vec![tensor], false)?)
             }
         };
-        let embedding_norm =
-            (config.row.embedding == Embedding::Normed).then(|| finder.ones(config.dim));
+        let embedding_norm = embedding_norm(&mut finder)?;
         let layer_embeddings = config
             .layer_embedding_dim
             .map(|dim| LayerEmbeddings::find(&mut finder, dim))
@@ -157,4 +153,16 @@ fn find_head(
         embedding
     };
     Ok((last, Some(Head { norm, matrix })))
+}
+
+/// The norm of the embeddings: one without a weight where the family has it, or the file's.
+fn embedding_norm(finder: &mut Finder<'_>) -> Result<Option<NormWeights>> {
+    let config = finder.config;
+    if config.row.embedding == Embedding::Normed {
+        let weight = finder.ones(config.dim);
+        return Ok(Some(NormWeights { weight, bias: None }));
+    }
+    let factor = 1.0 / config.scales.residual;
+    let name = finder.embedding_norm();
+    name.map_or(Ok(None), |name| finder.norm(name, factor))
 }

@@ -18,5 +18,6 @@ pub mod rope_table;
 mod stated;
 mod synthetic;
 pub mod tensors;
+pub mod token_shift;
 pub mod vector;
 pub mod weights;

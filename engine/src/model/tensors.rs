@@ -122,8 +122,14 @@ impl<'a> Finder<'a> {
 
     /// The weight of a norm that has none: so many ones.
     pub fn ones(&mut self, count: u32) -> VectorId {
+        self.constant(&[1.0], count)
+    }
+
+    /// Values that are in no file, so many times.
+    pub fn constant(&mut self, values: &[f32], count: u32) -> VectorId {
         let id = self.push_vector(vec![], 0.0, 1.0);
-        self.vectors[id].ones = count;
+        self.vectors[id].constant = values.to_vec();
+        self.vectors[id].repeat = count;
         id
     }
 
@@ -166,7 +172,7 @@ impl<'a> Finder<'a> {
     fn push_vector(&mut self, tensors: Vec<TensorInfo>, offset: f32, factor: f32) -> VectorId {
         self.vectors.push(Vector {
             tensors,
-            ones: 0,
+            constant: vec![],
             repeats: vec![],
             repeat: 1,
             offset,
@@ -257,6 +263,18 @@ impl<'a> Finder<'a> {
             start += self.matrices[id].rows;
         }
         Ok(all)
+    }
+
+    /// The name of the norm of the embeddings, where the file has one; some families call their last norm so.
+    pub fn embedding_norm(&self) -> Option<&'static str> {
+        let name = "token_embd_norm";
+        let own = self.config.row.output_norm_name != name;
+        (own && self.has("token_embd_norm.weight")).then_some(name)
+    }
+
+    /// Counts tensors as known, though nothing computes with them.
+    pub fn leave_out_names(&mut self, names: &[String]) {
+        self.used.extend(names.iter().cloned());
     }
 
     /// Counts the tensors of layer `layer` as known, though nothing computes with them.

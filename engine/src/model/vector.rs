@@ -13,8 +13,8 @@ use crate::{
 pub struct Vector {
     /// The tensors.
     pub tensors: Vec<TensorInfo>,
-    /// How many ones it has in their place, where there are none.
-    pub ones: u32,
+    /// Values in their place, where there are none.
+    pub constant: Vec<f32>,
     /// How often each tensor is repeated; empty: once.
     pub repeats: Vec<u32>,
     /// How often all of it is repeated.
@@ -29,14 +29,14 @@ impl Vector {
     /// Its name in plans.
     pub fn name(&self) -> String {
         if self.tensors.is_empty() {
-            return "ones".to_owned();
+            return "constant".to_owned();
         }
         join_names(&self.tensors)
     }
 
     /// As f32, padded with zeros.
     pub(crate) async fn values(&self, file: &ModelFile) -> Result<Vec<f32>> {
-        let mut all = vec![1.0; self.ones as usize];
+        let mut all = self.constant.clone();
         for (number, tensor) in self.tensors.iter().enumerate() {
             let times = self.repeats.get(number).map_or(1, |&times| times as usize);
             all.extend(values(file, tensor).await?.repeat(times));

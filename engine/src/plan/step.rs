@@ -67,6 +67,7 @@ impl Step {
             (Op::Gate(gate), _) => Some(gate.x),
             (Op::Activate(activate), _) => Some(activate.x),
             (Op::Scale(scale), _) => Some(scale.x),
+            (Op::Wkv7(wkv), _) => Some(wkv.r),
             _ => None,
         }
     }

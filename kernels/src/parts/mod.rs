@@ -7,8 +7,8 @@ mod values;
 
 pub use cache::{Cache, Cells, Ending, HeadNorm, RopeStyle, SEEN, Scores};
 pub use rowwise::{
-    ConvForm, ExpertBias, ExpertScale, GluBias, Lookup, NormResult, Shift, Statistics, SumInto,
-    Unit,
+    ConvForm, ExpertBias, ExpertScale, GluBias, LerpWeight, Lookup, NormResult, Shift, Statistics,
+    SumInto, Unit,
 };
 pub use values::{
     Act, Activation, Epilogue, Input, Orientation, OutputGate, PACKED, PackedX, Tokens, X, Xs,
@@ -88,8 +88,8 @@ pub static DELTA_FOURS: Part = Part {
     ..Part::new("", include_str!("delta_fours.wgsl"))
 };
 
-/// Logits as decays and rates of recurrent states.
-pub static DECAYS: Part = Part::new("", include_str!("decays.wgsl"));
+/// Sigmoid, softplus and the exponential to about one ULP.
+pub static EXPONENTIALS: Part = Part::new("", include_str!("exponentials.wgsl"));
 
 /// Share of a delta net's state that a row leaves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -107,11 +107,11 @@ socket! { Decay, "decay":
 
 /// One decay for a head, for kernels that bind `gates`.
 pub static DECAY_HEAD: Part = Part {
-    uses: &[&DECAYS],
+    uses: &[&EXPONENTIALS],
     ..Part::new("", include_str!("decay_head.wgsl"))
 };
 static DECAY_CHANNEL: Part = Part {
-    uses: &[&DECAYS],
+    uses: &[&EXPONENTIALS],
     ..Part::new("channel", include_str!("decay_channel.wgsl"))
 };
 

@@ -49,6 +49,35 @@ fn shifted(v: f32, col: u32) -> f32 { return v * bias[col]; }
 ",
 );
 
+/// Weight of an interpolation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LerpWeight {
+    /// One for each column, in a vector from `params.weight_start` on.
+    Columns,
+    /// One for each value.
+    Each,
+}
+
+socket! { LerpWeight, "weight":
+    Columns => LERP_COLUMNS,
+    Each => LERP_EACH,
+}
+
+static LERP_COLUMNS: Part = Part::new(
+    "",
+    "
+@group(0) @binding(0) var<storage, read> lerp_weight: array<f32>; // (cols): and others before them
+fn weight_of(col: u32, place: u32) -> f32 { return lerp_weight[params.weight_start + col]; }
+",
+);
+static LERP_EACH: Part = Part::new(
+    "each",
+    "
+@group(0) @binding(0) var<storage, read> lerp_weight: array<f32>; // (tokens, stride)
+fn weight_of(col: u32, place: u32) -> f32 { return lerp_weight[place]; }
+",
+);
+
 /// Where a sum goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SumInto {
@@ -338,6 +367,8 @@ fn expert_scaled(v: f32, e: u32) -> f32 { return v * expert_scale[e]; }
 /// Computation before and after a convolution's sum.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ConvForm {
+    /// The sum itself.
+    Plain,
     /// SiLU of the sum.
     Silu,
     /// SiLU of the sum and a bias.
@@ -347,11 +378,19 @@ pub enum ConvForm {
 }
 
 socket! { ConvForm, "form":
+    Plain => CONV_PLAIN,
     Silu => CONV_SILU,
     SiluBias => CONV_SILU_BIAS,
     Gated => CONV_GATED,
 }
 
+static CONV_PLAIN: Part = Part::new(
+    "plain",
+    "
+fn conv_input(place: u32) -> f32 { return x[place]; }
+fn conv_output(sum: f32, channel: u32, place: u32) -> f32 { return sum; }
+",
+);
 static CONV_SILU: Part = Part {
     uses: &[Act::Silu.part()],
     ..Part::new(

@@ -298,6 +298,8 @@ pub enum Activation {
     Gelu,
     /// The square of what is above 0 (So et al. 2021).
     Relu2,
+    /// The logistic function.
+    Sigmoid,
     /// xIELU (Huang et al. 2024); the shader's parameters have α and β.
     Xielu,
     /// Soft-capping; the shader's parameter `factor` is the cap.
@@ -310,6 +312,7 @@ socket! { Activation, "activation":
     None => ACTIVATE_NONE,
     Gelu => GELU,
     Relu2 => RELU2,
+    Sigmoid => SIGMOID,
     Xielu => XIELU,
     Cap => ACTIVATE_CAP,
     Scale => ACTIVATE_SCALE,

@@ -1,6 +1,6 @@
 //! Numbers of each block: of its mixer, and of the MLP or the experts after it.
 
-use lantern_kernels::{experts::MAX_TOP_K, moe_route::GROUPS_MAX};
+use lantern_kernels::{experts::MAX_TOP_K, moe_route::GROUPS_MAX, wkv7::HEAD_DIM_MAX};
 use serde::{Serialize, Serializer};
 
 use super::{
@@ -37,6 +37,8 @@ pub enum MixerConfig {
     DeltaNet(DeltaNetConfig),
     /// A convolution between two gates.
     ShortConv(ShortConvConfig),
+    /// RWKV-7's time mixing over a recurrent state.
+    Rwkv7(Rwkv7Config),
 }
 
 /// Numbers of attention in one block.
@@ -119,13 +121,24 @@ pub struct ShortConvConfig {
     pub dim: u32,
 }
 
+/// Sizes of RWKV-7's time mixing.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Rwkv7Config {
+    /// Values of a row, as many as the residual stream has.
+    pub dim: u32,
+    /// Values of a head.
+    pub head_dim: u32,
+    /// Ranks of what decays, rates, values and gates are made by.
+    pub ranks: [u32; 4],
+}
+
 impl BlockConfig {
     /// Numbers of its attention, where it has that.
     pub fn attention(&self) -> Option<&AttentionConfig> {
         match &self.mixer {
             MixerConfig::Attention(attention) => Some(attention),
             MixerConfig::Latent(latent) => Some(&latent.attention),
-            MixerConfig::DeltaNet(_) | MixerConfig::ShortConv(_) => None,
+            MixerConfig::DeltaNet(_) | MixerConfig::ShortConv(_) | MixerConfig::Rwkv7(_) => None,
         }
     }
 }
@@ -146,9 +159,23 @@ pub(super) struct Heads {
 }
 
 impl Heads {
+    /// Heads of a model without attention.
+    fn none(layers: u32) -> Heads {
+        Heads {
+            queries: vec![0; layers as usize],
+            keys: vec![0; layers as usize],
+            head_dim: 4,
+            local_head_dim: 4,
+            latent: None,
+        }
+    }
+
     /// Heads of a model whose layers have these windows, and whose residual stream has `dim` values.
     pub fn read(keys: &Keys, family: &Family, dim: u32, windows: &[Option<u32>]) -> Result<Heads> {
         let layers = windows.len() as u32;
+        if family.recurrent == Recurrent::Rwkv7 {
+            return Ok(Heads::none(layers));
+        }
         let heads = keys.per_layer("attention.head_count", layers)?;
         let heads = match heads.filter(|heads| !heads.contains(&0)) {
             Some(heads) => heads,
@@ -245,8 +272,12 @@ pub(super) fn read(
             conv_kernel: keys.required("shortconv.l_cache")?,
             dim,
         })),
+        Recurrent::Rwkv7 => Some(MixerConfig::Rwkv7(rwkv7_sizes(keys, dim)?)),
     };
-    let scale = scale(keys, family, heads, dim)?;
+    let scale = match family.recurrent {
+        Recurrent::Rwkv7 => None,
+        _ => scale(keys, family, heads, dim)?,
+    };
     let ffns = ffns(keys, family, layers)?;
     let own = layers_with_keys(keys, family, layers)? as usize;
     let attention = |layer: usize| {
@@ -312,7 +343,10 @@ fn delta_net_sizes(keys: &Keys, family: &Family) -> Result<DeltaNetConfig> {
         value_heads,
         key_dim,
         value_dim: values / value_heads,
-        sharing: family.key_heads,
+        sharing: match keys.metadata().text("lantern.key_heads")? {
+            Some("grouped") => KeyHeads::Grouped,
+            _ => family.key_heads,
+        },
         by_channel: false,
     })
 }
@@ -336,6 +370,29 @@ fn channel_delta_net_sizes(keys: &Keys, heads: u32) -> Result<DeltaNetConfig> {
         value_dim: head_dim,
         sharing: KeyHeads::Grouped,
         by_channel: true,
+    })
+}
+
+/// Sizes of RWKV-7's time mixing in a residual stream of `dim` values.
+fn rwkv7_sizes(keys: &Keys, dim: u32) -> Result<Rwkv7Config> {
+    let head_dim = keys.required("wkv.head_size")?;
+    if head_dim % 4 != 0 || head_dim > HEAD_DIM_MAX || dim % head_dim != 0 {
+        return Err(Error::unsupported(
+            Unsupported::Shape,
+            format!(
+                "heads of {head_dim} of {dim} values: only multiples of 4 up to {HEAD_DIM_MAX} that divide them are run here"
+            ),
+        ));
+    }
+    Ok(Rwkv7Config {
+        dim,
+        head_dim,
+        ranks: [
+            keys.required("attention.decay_lora_rank")?,
+            keys.required("attention.iclr_lora_rank")?,
+            keys.required("attention.value_residual_mix_lora_rank")?,
+            keys.required("attention.gate_lora_rank")?,
+        ],
     })
 }
 

@@ -107,6 +107,7 @@ pub(super) fn recurrent_layers(
     kv_heads: &[u32],
 ) -> Result<Vec<bool>> {
     let layers = kv_heads.len() as u32;
+    // Layers of models without attention have no key heads, either.
     if family.recurrent != Recurrent::DeltaNet {
         return Ok(kv_heads.iter().map(|&heads| heads == 0).collect());
     }

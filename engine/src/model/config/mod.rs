@@ -6,7 +6,7 @@ mod latent;
 
 pub use blocks::{
     AttentionConfig, BlockConfig, DeltaNetConfig, ExpertsConfig, FfnConfig, LatentConfig,
-    MixerConfig, ShortConvConfig,
+    MixerConfig, Rwkv7Config, ShortConvConfig,
 };
 
 use std::collections::BTreeSet;

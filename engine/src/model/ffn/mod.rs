@@ -7,7 +7,12 @@ mod gated;
 use experts::Mixture;
 use gated::{Gated, Sizes};
 
-use super::tensors::{Affine, Finder};
+use super::{
+    config::MixerConfig,
+    mixer::rwkv7::FFN_SHIFT,
+    tensors::{Affine, Finder},
+    token_shift::TokenShift,
+};
 use crate::{
     Error, Result,
     graph::{Activate, Activation, Graph, MatrixId, Tensor},
@@ -20,6 +25,8 @@ pub enum Ffn {
     Gated(Gated),
     /// down(f(up x)).
     Plain {
+        /// A shift of what it reads.
+        shift: Option<TokenShift>,
         /// Up.
         up: Affine,
         /// Down.
@@ -34,7 +41,8 @@ pub enum Ffn {
 impl Ffn {
     /// The weights of layer `index`.
     pub(super) fn find(finder: &mut Finder<'_>, index: u32) -> Result<Ffn> {
-        let own = finder.config.blocks[index as usize].ffn;
+        let block = finder.config.blocks[index as usize];
+        let own = block.ffn;
         let sizes = Sizes {
             dim: finder.config.dim,
             ffn_dim: own.ffn_dim,
@@ -58,27 +66,54 @@ impl Ffn {
             let down = finder.affine(&name("ffn_down"), ffn_dim, dim)?;
             return Gated::of(finder, sizes, [gate, up], down).map(Ffn::Gated);
         }
+        if let MixerConfig::Rwkv7(_) = block.mixer {
+            return Ffn::channel_mix(finder, sizes, index);
+        }
         // SiLU's families have no MLP without a gate.
         if sizes.activation == Activation::Silu {
             let missing = weight("ffn_gate");
             return Err(Error::bad_file(format!("tensor {missing} is missing")));
         }
         Ok(Ffn::Plain {
+            shift: None,
             up: finder.affine(&name("ffn_up"), dim, ffn_dim)?,
             down: finder.affine(&name("ffn_down"), ffn_dim, dim)?,
             sizes,
         })
     }
 
+    /// RWKV's channel mixing: an MLP that reads a row on its way to the one before.
+    fn channel_mix(finder: &mut Finder<'_>, sizes: Sizes, index: u32) -> Result<Ffn> {
+        let name = |part: &str| format!("blk.{index}.channel_mix_{part}");
+        let (dim, ffn_dim) = (sizes.dim, sizes.ffn_dim);
+        let lerp = name("lerp_k.weight");
+        Ok(Ffn::Plain {
+            shift: Some(TokenShift::find(finder, &lerp, &[dim, 1, 1])?),
+            up: finder.affine(&name("key"), dim, ffn_dim)?,
+            down: finder.affine(&name("value"), ffn_dim, dim)?,
+            sizes,
+        })
+    }
+
     /// Writes its ops from the input `h`, which is the residual stream `x` after its norm. Returns what is added to the
     /// stream, one after the other.
-    pub(super) fn ops(&self, g: &mut Graph, h: Tensor, x: Tensor) -> Vec<Tensor> {
+    pub(super) fn ops(&self, g: &mut Graph, (h, x): (Tensor, Tensor), layer: u32) -> Vec<Tensor> {
         match self {
             Ffn::Gated(gated) => {
                 let up = gated.up_ops(g, h);
                 vec![gated.down_ops(g, up)]
             }
-            Ffn::Plain { up, down, sizes } => {
+            Ffn::Plain {
+                shift,
+                up,
+                down,
+                sizes,
+            } => {
+                let state = g.state_of(layer, FFN_SHIFT);
+                let h = match shift.zip(state) {
+                    Some((shift, state)) => shift.ops(g, h, state, ["xk"])[0],
+                    None => h,
+                };
                 let x = up.ops(g, h, ("up", sizes.ffn_dim));
                 let activation = sizes.activation;
                 let x = g.map(x, Activate { x, activation });

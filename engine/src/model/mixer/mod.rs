@@ -4,6 +4,7 @@ pub mod attention;
 pub mod delta_net;
 pub mod latent;
 mod projection;
+pub mod rwkv7;
 pub mod short_conv;
 
 use super::{
@@ -27,6 +28,8 @@ pub enum Mixer {
     DeltaNet(delta_net::DeltaNet),
     /// A convolution between two gates.
     ShortConv(short_conv::ShortConv),
+    /// RWKV-7's time mixing, over a state that every row replaces.
+    Rwkv7(Box<rwkv7::Rwkv7>),
 }
 
 /// Sizes that a graph is written for: positions of a session, how they are kept, and rows of a pass.
@@ -53,6 +56,9 @@ impl Mixer {
             MixerConfig::Latent(config) => {
                 Mixer::Latent(Box::new(latent::Latent::find(finder, config, index)?))
             }
+            MixerConfig::Rwkv7(sizes) => {
+                Mixer::Rwkv7(Box::new(rwkv7::Rwkv7::find(finder, sizes, index)?))
+            }
             MixerConfig::Attention(sizes) => {
                 Mixer::Attention(attention::Attention::find(finder, sizes, index)?)
             }
@@ -66,6 +72,7 @@ impl Mixer {
             Mixer::Latent(latent) => latent.ops(g, h, layer, shape),
             Mixer::DeltaNet(delta_net) => delta_net.ops(g, h, layer),
             Mixer::ShortConv(short_conv) => short_conv.ops(g, h, layer),
+            Mixer::Rwkv7(rwkv7) => rwkv7.ops(g, h, layer),
         }
     }
 
@@ -95,6 +102,7 @@ pub fn states(config: &Config, shape: &Shape) -> Vec<StateSpec> {
         MixerConfig::DeltaNet(sizes) => sizes.states(layer).to_vec(),
         MixerConfig::ShortConv(sizes) => sizes.states(layer).to_vec(),
         MixerConfig::Latent(config) => vec![config.state(layer, shape)],
+        MixerConfig::Rwkv7(sizes) => sizes.states(layer).to_vec(),
         MixerConfig::Attention(sizes) if sizes.shares.is_some() => vec![],
         MixerConfig::Attention(sizes) => sizes.states(layer, shape).to_vec(),
     };

@@ -8,6 +8,7 @@ mod integer;
 mod linear;
 mod lora;
 mod rows;
+mod rwkv;
 
 pub(super) use linear::xs_bytes;
 
@@ -74,6 +75,8 @@ impl<'a> Emitter<'a> {
             Op::Experts(experts) => self.experts_step(step, experts),
             Op::Combine(combine) => self.combine(step, combine),
             Op::Add(add) => self.add(add),
+            Op::Lerp(lerp) => self.lerp(step, lerp),
+            Op::Wkv7(wkv7) => self.wkv7(step, wkv7),
         }
     }
 

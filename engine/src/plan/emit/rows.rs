@@ -110,6 +110,7 @@ impl Emitter<'_> {
             None => ActivationPart::None,
             Some(Activation::Gelu) => ActivationPart::Gelu,
             Some(Activation::Relu2) => ActivationPart::Relu2,
+            Some(Activation::Sigmoid) => ActivationPart::Sigmoid,
             Some(Activation::Softcap(cap)) => {
                 params.factor = cap;
                 ActivationPart::Cap

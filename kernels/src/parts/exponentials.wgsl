@@ -1,4 +1,4 @@
-// How much of a state stays, and how strongly it learns, from logits.
+// Functions of states that many rows go through, to about one ULP: what one of them is off by grows with every row.
 fn sigmoid(x: f32) -> f32 {
     let e = exp_of(-abs(x));
     return select(e, 1.0, x >= 0.0) / (1.0 + e);
