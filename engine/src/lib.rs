@@ -84,5 +84,5 @@ pub use wgpu;
 /// Door for Lantern's own tests: no part of the library, and free to change.
 #[doc(hidden)]
 pub mod internals {
-    pub use crate::model::families::FAMILIES;
+    pub use crate::model::{encoders::ENCODERS, families::FAMILIES};
 }

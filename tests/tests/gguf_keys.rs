@@ -54,7 +54,7 @@ const FLAGS: &[&str] = &[
 /// All keys behind the family's name, with values that no model of ours has.
 fn of_models() -> Vec<(&'static str, Value)> {
     let mut all = vec![
-        ("attention.causal", Value::Bool(false)),
+        ("hidden_activation", text("odd")),
         ("tensor_data_layout", text("Meta AI original pth")),
         ("rope.scaling.type", text("odd")),
         ("rope.dimension_sections", Value::Integers(vec![1, 1, 2, 0])),
@@ -119,7 +119,11 @@ fn every_key_of_a_model_has_its_say_or_a_reason() {
             .unwrap()
             .unwrap();
         let before = config(&read(with_metadata(&file, metadata.clone())));
-        for (name, value) in of_models() {
+        let causal = file
+            .metadata()
+            .get(&format!("{architecture}.attention.causal"));
+        let other = Value::Bool(causal == Some(&Value::Bool(false)));
+        for (name, value) in of_models().into_iter().chain([("attention.causal", other)]) {
             let key = format!("{architecture}.{name}");
             let value = match file.metadata().get(&key) {
                 Some(Value::Bool(own)) if name == "expert_weights_norm" => Value::Bool(!own),

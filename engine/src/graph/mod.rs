@@ -15,8 +15,8 @@ pub use head_linear::HeadLinear;
 pub use moe::{Combine, Experts, Gating, Route, Routing};
 pub use op::{
     Activate, Activation, Add, Attend, Embed, Gate, GateUp, Glu, GluBias, Groups, Lerp, LerpWeight,
-    Linear, Lookup, Mask, Norm, NormKind, NormedGate, Op, Rope, RopeStyle, Scale, Scores, StoreKv,
-    Which, Xielu,
+    Linear, Lookup, Mask, Norm, NormKind, NormedGate, Op, Rope, RopeStyle, Scale, Scores, Shift,
+    StoreKv, Which, Xielu,
 };
 pub use recurrent::{Conv, ConvForm, DeltaNet, KeyHeads, Wkv7};
 pub use state::{

@@ -24,6 +24,8 @@ pub enum Op {
     Activate(Activate),
     /// y = factor · x, column by column.
     Scale(Scale),
+    /// y = x + shift, column by column.
+    Shift(Shift),
     /// y = f(gate) · up.
     Glu(Glu),
     /// y = a + b.
@@ -233,6 +235,15 @@ pub struct Scale {
     pub factor: VectorId,
 }
 
+/// y = x + shift, column by column.
+#[derive(Debug, Clone)]
+pub struct Shift {
+    /// The input.
+    pub x: Tensor,
+    /// A summand for each column.
+    pub shift: VectorId,
+}
+
 /// y = f(gate) · up.
 #[derive(Debug, Clone)]
 pub struct Glu {
@@ -438,6 +449,7 @@ impl Op {
             Op::HeadLinear(op) => vec![op.x.tensor],
             Op::Activate(op) => vec![op.x],
             Op::Scale(op) => vec![op.x],
+            Op::Shift(op) => vec![op.x],
             Op::Glu(op) => match op.gate_up {
                 GateUp::Alternating(both) | GateUp::Halves(both) => vec![both],
                 GateUp::Apart(gate, up) => vec![gate, up],
@@ -476,6 +488,7 @@ impl Op {
             Op::HeadLinear(_) => "head_linear",
             Op::Activate(_) => "activate",
             Op::Scale(_) => "scale",
+            Op::Shift(_) => "shift",
             Op::Glu(_) => "glu",
             Op::Add(_) => "add",
             Op::Lerp(_) => "lerp",
@@ -497,6 +510,6 @@ macro_rules! from_structs {
     ($($op:ident),*) => { $(impl From<$op> for Op { fn from(op: $op) -> Op { Op::$op(op) } })* };
 }
 from_structs!(
-    Embed, Norm, Linear, HeadLinear, Activate, Scale, Glu, Add, Rope, StoreKv, Attend, Gate, Conv,
-    DeltaNet, Route, Experts, Combine, Lerp, Wkv7
+    Embed, Norm, Linear, HeadLinear, Activate, Scale, Shift, Glu, Add, Rope, StoreKv, Attend, Gate,
+    Conv, DeltaNet, Route, Experts, Combine, Lerp, Wkv7
 );

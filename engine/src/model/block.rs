@@ -21,6 +21,8 @@ pub struct Layer {
     pub mixer: Mixer,
     /// Norm of what the mixer adds.
     pub attn_post_norm: Option<VectorId>,
+    /// Norms of the sums that the blocks of encoders have.
+    pub sums: SumNorms,
     /// Norm before the MLP.
     pub ffn_norm: Option<NormWeights>,
     /// The MLP.
@@ -31,6 +33,42 @@ pub struct Layer {
     pub input: Option<LayerInput>,
     /// A factor on the residual stream after all of it.
     pub scale: Option<VectorId>,
+}
+
+/// Norms of the residual stream after sums, in the order in which they come (Devlin et al. 2018).
+#[derive(Debug, Clone, Copy)]
+pub struct SumNorms {
+    /// Of the stream and what the mixer adds.
+    pub mixer: Option<NormWeights>,
+    /// Of that and the stream before the block once more.
+    pub again: Option<NormWeights>,
+    /// Of the stream and what the MLP adds.
+    pub ffn: Option<NormWeights>,
+}
+
+impl SumNorms {
+    /// The norms of layer `index`.
+    fn find(finder: &mut Finder<'_>, index: u32) -> Result<SumNorms> {
+        let factor = 1.0 / finder.config.scales.residual;
+        let mut norm = |part: &str| finder.norm(&format!("blk.{index}.{part}"), factor);
+        let mixer = norm("attn_output_norm")?;
+        let again = mixer.map_or(Ok(None), |_| norm("attn_norm_2"))?;
+        let ffn = norm("layer_output_norm")?;
+        Ok(SumNorms { mixer, again, ffn })
+    }
+
+    /// The stream after a mixer that adds `y` to `x`.
+    fn after_mixer(&self, g: &mut Graph, x: Tensor, y: Tensor, config: &Config) -> Tensor {
+        let Some(again) = self.again else {
+            let x = g.add(x, y);
+            return stream_norm(g, x, self.mixer, config);
+        };
+        // The stream before the block stays as it is until it is added once more.
+        let y = g.add(y, x);
+        let y = stream_norm(g, y, self.mixer, config);
+        let y = g.add(y, x);
+        stream_norm(g, y, Some(again), config)
+    }
 }
 
 impl Layer {
@@ -51,6 +89,7 @@ impl Layer {
             attn_norm,
             mixer,
             attn_post_norm,
+            sums: SumNorms::find(finder, index)?,
             ffn_norm: finder.norm(&name(ffn_norm_name), 1.0)?,
             ffn: Ffn::find(finder, index)?,
             ffn_post_norm: finder.vector_if_there(&name("post_ffw_norm.weight"), config.dim)?,
@@ -61,8 +100,13 @@ impl Layer {
             scale: finder.factor_if_there(&name("layer_output_scale.weight"), config.dim)?,
         };
         let parallel = config.row.order == Order::Parallel;
+        let sums = layer.sums;
+        // The first layer may read normed embeddings as they are.
+        let normed = index == 0 && finder.embedding_norm().is_some();
         let attn = layer.attn_norm.is_some() || layer.attn_post_norm.is_some();
+        let attn = attn || sums.mixer.is_some() || normed;
         let ffn = layer.ffn_norm.is_some() || layer.ffn_post_norm.is_some() || parallel;
+        let ffn = ffn || sums.ffn.is_some();
         for (has_norm, what) in [(attn, "attn_norm"), (ffn, ffn_norm_name)] {
             if !has_norm {
                 let missing = name(what);
@@ -104,20 +148,23 @@ impl Layer {
         let y = self.mixer.ops(g, h, layer, shape);
         let y = post_norm(g, y, self.attn_post_norm, config);
         // The MLP of a parallel block reads what the mixer reads.
-        if self.ffn_norm.is_none() && self.ffn_post_norm.is_none() {
+        let norms = [self.ffn_norm, self.sums.ffn];
+        if self.ffn_post_norm.is_none() && norms.iter().all(Option::is_none) {
             let all = self.ffn.ops(g, (h, x), layer);
             return [y].into_iter().chain(all).fold(x, |x, y| g.add(x, y));
         }
-        let x = g.add(x, y);
+        let x = self.sums.after_mixer(g, x, y, config);
         let h = stream_norm(g, x, self.ffn_norm, config);
         let all = self.ffn.ops(g, (h, x), layer);
         if self.ffn_post_norm.is_none() {
-            return all.into_iter().fold(x, |x, y| g.add(x, y));
+            let x = all.into_iter().fold(x, |x, y| g.add(x, y));
+            return stream_norm(g, x, self.sums.ffn, config);
         }
         let y = all.into_iter().reduce(|a, b| g.add(a, b));
         let y = y.expect("an MLP adds something");
         let y = post_norm(g, y, self.ffn_post_norm, config);
-        g.add(x, y)
+        let x = g.add(x, y);
+        stream_norm(g, x, self.sums.ffn, config)
     }
 }
 

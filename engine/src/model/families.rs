@@ -1,11 +1,7 @@
 //! The families as a table: a row says what a family adds to Llama. What a file says itself (tied heads, biases, norms after
 //! a layer, norms of queries and keys, experts, RoPE factors) is read from its tensors and metadata, not from here.
 
-use crate::{
-    Error, Result, Unsupported,
-    file::Metadata,
-    graph::{Activation, Gating, KeyHeads, NormKind, RopeStyle, Xielu},
-};
+use crate::graph::{Activation, Gating, KeyHeads, NormKind, RopeStyle, Xielu};
 
 /// Traits that set a family apart from Llama.
 #[derive(Debug)]
@@ -34,13 +30,16 @@ pub struct Family {
     pub unrotated: Unrotated,
     /// Layers whose queries grow with the position.
     pub temperature: Temperatures,
-    /// Windows are chunks: a layer that has one attends from the last multiple of it.
-    pub chunked: bool,
+    /// Which of a row's neighbours it attends to, and what its distance to them counts for.
+    pub sight: Sight,
     /// Order of the norm of queries and keys and their rotation.
     pub head_norm: HeadNorm,
     /// Values are normed, without a weight; the last layers may read the keys and values of others, and layers without a
     /// matrix of values have their keys for that.
     pub shared_keys: bool,
+    /// Exponent of ALiBi's last slope (Press et al. 2022) where the file names none, in families whose scores fall with the
+    /// distance.
+    pub alibi: Option<f32>,
     /// Softcap of scores where the file names none.
     pub score_softcap: Option<f32>,
     /// Softcap of logits where the file names none.
@@ -101,6 +100,17 @@ pub enum Order {
     Sequential,
     /// Both read the same where the MLP has no norm of its own.
     Parallel,
+}
+
+/// Positions that rows attend to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sight {
+    /// Their own and those before it; in layers with a window the last so many.
+    Causal,
+    /// Their own and those before it; in layers with a window from the last multiple of it.
+    Chunked,
+    /// All of their sequence, unless the file says otherwise; in layers with a window up to half of it before and after.
+    Both,
 }
 
 /// Layers whose queries grow with the position.
@@ -195,7 +205,7 @@ pub enum Recurrent {
 pub enum ExpertWeights {
     /// They sum to 1, and are on the experts' results.
     Normed,
-    /// They are as the router makes them, on the experts' results.
+    /// They are as the router makes them, and on the experts' results.
     Plain,
     /// They are as the router makes them, and on what the experts read.
     OnInput,
@@ -224,9 +234,10 @@ pub const LLAMA: Family = Family {
     local_rope: LocalRope::Same,
     unrotated: Unrotated::None,
     temperature: Temperatures::None,
-    chunked: false,
+    sight: Sight::Causal,
     head_norm: HeadNorm::BeforeRope,
     shared_keys: false,
+    alibi: None,
     score_softcap: None,
     logit_softcap: None,
     logit_scale: LogitScale::Multiplies,
@@ -245,7 +256,7 @@ pub const LLAMA: Family = Family {
 };
 
 /// Llama under another name, and with nothing else.
-const fn llama(name: &'static str) -> Family {
+pub(super) const fn llama(name: &'static str) -> Family {
     Family {
         name,
         aliases: &[],
@@ -254,7 +265,7 @@ const fn llama(name: &'static str) -> Family {
 }
 
 /// Llama with RoPE's pairs as GPT-NeoX has them.
-const fn neox(name: &'static str) -> Family {
+pub(super) const fn neox(name: &'static str) -> Family {
     Family {
         rope_style: RopeStyle::NeoX,
         ..llama(name)
@@ -262,7 +273,7 @@ const fn neox(name: &'static str) -> Family {
 }
 
 /// Gemma (Gemma Team 2024).
-const GEMMA: Family = Family {
+pub(super) const GEMMA: Family = Family {
     activation: Activation::Gelu,
     embedding: Embedding::Scaled,
     ..neox("gemma")
@@ -283,7 +294,7 @@ const COMMAND_R: Family = Family {
     ..llama("command-r")
 };
 
-/// Every family.
+/// Every family of decoders.
 pub const FAMILIES: &[Family] = &[
     LLAMA,
     neox("qwen2"),
@@ -409,7 +420,7 @@ pub const FAMILIES: &[Family] = &[
     Family {
         windows: Windows::AllBut(4),
         window: Some(8192),
-        chunked: true,
+        sight: Sight::Chunked,
         unrotated: Unrotated::Every(4),
         temperature: Temperatures::Unrotated(8192),
         head_norm: HeadNorm::AfterRopePlain,
@@ -464,21 +475,3 @@ pub const FAMILIES: &[Family] = &[
         ..neox("laguna")
     },
 ];
-
-/// The row that the file asks for, and the prefix of its keys.
-pub fn family(metadata: &Metadata) -> Result<(&'static Family, &str)> {
-    let name = metadata.text("general.architecture")?;
-    let name = name.ok_or_else(|| Error::bad_file("metadata general.architecture is missing"))?;
-    let is = |f: &&Family| f.name == name || f.aliases.contains(&name);
-    let found = FAMILIES.iter().find(is).ok_or_else(|| {
-        let known: Vec<&str> = FAMILIES.iter().map(|f| f.name).collect();
-        Error::unsupported(
-            Unsupported::Family,
-            format!(
-                "models of the family {name:?} are not known here; known are: {}",
-                known.join(", ")
-            ),
-        )
-    })?;
-    Ok((found, name))
-}

@@ -7,8 +7,8 @@ use super::{
     mixer::Shape,
 };
 use crate::graph::{
-    Activate, Activation, Embed, Graph, Linear, Lookup, MatrixId, Section, Tensor, TensorSpec,
-    Which,
+    Activate, Activation, Embed, Graph, Linear, Lookup, MatrixId, Section, Shift, Tensor,
+    TensorSpec, Which,
 };
 
 /// The graph of a model's pass, with these sections at its end.
@@ -24,6 +24,9 @@ pub fn forward(config: &Config, layout: &Layout, shape: &Shape, heads: &[Section
         }
         None => x,
     };
+    if let Some(shift) = layout.token_type {
+        x = g.map(x, Shift { x, shift });
+    }
     x = stream_norm(&mut g, x, layout.embedding_norm, config);
     let all = layout.layer_embeddings.as_ref();
     let embeddings = all.map(|all| all.ops(&mut g, x));

@@ -12,8 +12,6 @@ enum Neutral {
     Off,
     /// 0, or the number.
     Number(f64),
-    /// true
-    True,
     /// 0, or the value of another key.
     Same(&'static str),
 }
@@ -24,7 +22,6 @@ const NEUTRAL: &[(&str, Neutral)] = &[
     ("expert_chunk_feed_forward_length", Neutral::Off),
     ("expert_group_scale",               Neutral::Number(1.0)),
     ("experts_per_group",                Neutral::Off),
-    ("moe_every_n_layers",               Neutral::Number(1.0)),
     ("moe_latent_size",                  Neutral::Off),
     ("n_deepstack_layers",               Neutral::Off),
     ("router_logit_softcapping",         Neutral::Off),
@@ -34,7 +31,6 @@ const NEUTRAL: &[(&str, Neutral)] = &[
     ("embedding_length_out",             Neutral::Same("embedding_length")),
     ("swiglu_clamp_exp",                 Neutral::Off),
     ("swiglu_clamp_shexp",               Neutral::Off),
-    ("attention.causal",                 Neutral::True),
     ("attention.max_alibi_bias",         Neutral::Off),
     ("attention.clamp_kqv",              Neutral::Off),
     ("attention.q_lora_rank",            Neutral::Off),
@@ -59,7 +55,6 @@ const LATENT: &[&str] = &[
 impl Neutral {
     fn holds(&self, value: &Value, keys: &Keys) -> bool {
         let wanted = match self {
-            Neutral::True => return *value == Value::Bool(true),
             Neutral::Off => 0.0,
             Neutral::Number(number) => *number,
             Neutral::Same(key) => {
@@ -98,6 +93,7 @@ pub(super) fn check(keys: &Keys, family: &Family) -> Result<()> {
             [Temperatures::All, Temperatures::Stated].contains(&family.temperature)
         }
         "attention.temperature_length" => family.temperature == Temperatures::Stated,
+        "attention.max_alibi_bias" => family.alibi.is_some(),
         name => family.latent && LATENT.contains(&name),
     };
     for (name, neutral) in NEUTRAL.iter().filter(|(name, _)| !read(name)) {

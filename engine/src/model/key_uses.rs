@@ -1,6 +1,6 @@
 //! Keys of a model's settings, and what becomes of each.
 
-use super::{config::Config, families};
+use super::{config::Config, known};
 use crate::{
     ModelFile,
     file::KeyUse,
@@ -16,6 +16,7 @@ const HARMLESS: &[(&str, &str)] = &[
     ("pooling_type",             "for embeddings of whole texts"),
     ("leading_dense_block_count", "a block's tensors say whether it has experts"),
     ("interleave_moe_layer_step", "a block's tensors say whether it has experts"),
+    ("moe_every_n_layers",       "a block's tensors say whether it has experts"),
     ("expert_shared_count",      "the shared experts' tensors say how wide they are"),
     ("expert_shared_feed_forward_length", "the shared experts' tensors say how wide they are"),
     ("use_parallel_residual",    "a block without a norm before its MLP is parallel"),
@@ -45,7 +46,7 @@ impl ModelFile {
             return [uses, &tokenizer_key_uses(metadata)].concat();
         }
         let read = Config::keys_read(self);
-        let prefix = families::family(metadata).map_or("", |(_, prefix)| prefix);
+        let prefix = known::family(metadata).map_or("", |(_, prefix)| prefix);
         let each = |key: &String| {
             let passed_over = match key.split_once('.') {
                 Some(("tokenizer", _)) => text::passed_over(key, metadata),

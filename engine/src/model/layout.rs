@@ -10,7 +10,10 @@ use super::{
     vector::Vector,
     weights::Matrix,
 };
-use crate::{Error, Gpu, ModelFile, Result, graph::MatrixId};
+use crate::{
+    Error, Gpu, ModelFile, Result,
+    graph::{MatrixId, VectorId},
+};
 
 /// The last norm, with the factor on logits, and their matrix.
 #[derive(Debug, Clone, Copy)]
@@ -32,6 +35,8 @@ pub struct Layout {
     pub embedding: MatrixId,
     /// Norm of the embeddings.
     pub embedding_norm: Option<NormWeights>,
+    /// The embedding of the first type of tokens, which all are of.
+    pub token_type: Option<VectorId>,
     /// Embeddings that each layer has of its own.
     pub layer_embeddings: Option<LayerEmbeddings>,
     /// Embedding of the positions.
@@ -71,6 +76,7 @@ impl Layout {
                 Some(finder.matrix(vec![tensor], false)?)
             }
         };
+        let token_type = finder.token_type()?;
         let embedding_norm = embedding_norm(&mut finder)?;
         let layer_embeddings = config
             .layer_embedding_dim
@@ -78,10 +84,15 @@ impl Layout {
             .transpose()?;
         let layers = (0..config.layers)
             .map(|index| Layer::find(&mut finder, index))
-            .collect::<Result<_>>()?;
+            .collect::<Result<Vec<_>>>()?;
         (config.layers..config.layers + config.draft_layers)
             .for_each(|layer| finder.leave_out(layer));
         let (last_norm, head) = find_head(&mut finder, embedding)?;
+        let normed = layers.last().is_some_and(|layer| layer.sums.ffn.is_some());
+        if last_norm.is_none() && !normed {
+            let name = config.row.output_norm_name;
+            return Err(Error::bad_file(format!("tensor {name}.weight is missing")));
+        }
         let rope_tables = RopeTable::find(&mut finder)?;
         finder.check_all_used()?;
         let Finder {
@@ -94,6 +105,7 @@ impl Layout {
             vectors,
             embedding,
             embedding_norm,
+            token_type,
             layer_embeddings,
             positions,
             layers,

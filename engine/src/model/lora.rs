@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{config::Config, families::FAMILIES, layout::Layout, weights::Matrix};
+use super::{config::Config, layout::Layout, weights::Matrix};
 use crate::{
     Error, Gpu, ModelFile, Result, Unsupported,
     file::TensorInfo,
@@ -149,11 +149,10 @@ fn check_order(name: &str, file: &ModelFile, config: &Config) -> Result<()> {
     if is_apart(file)? {
         return Ok(());
     }
-    let family = FAMILIES.iter().find(|family| family.name == config.family);
     let rotated = [".attn_q.", ".attn_k."]
         .iter()
         .any(|part| name.contains(part));
-    if rotated && family.is_some_and(|family| family.rope_style != config.rope_style) {
+    if rotated && config.row.rope_style != config.rope_style {
         return Err(Error::unsupported(
             Unsupported::Lora,
             format!(

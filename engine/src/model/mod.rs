@@ -2,12 +2,14 @@
 
 pub mod block;
 pub mod config;
+pub mod encoders;
 pub mod families;
 pub mod ffn;
 pub mod forward;
 mod gguf_keys;
 mod key_uses;
 mod keys;
+mod known;
 mod layer_embedding;
 pub mod layout;
 pub mod lora;

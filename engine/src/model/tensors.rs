@@ -277,6 +277,22 @@ impl<'a> Finder<'a> {
         self.used.extend(names.iter().cloned());
     }
 
+    /// The embedding of the first type of tokens, where the file has types: a text by itself is of that.
+    pub fn token_type(&mut self) -> Result<Option<VectorId>> {
+        let (name, dim) = ("token_types.weight", self.config.dim);
+        let Some(tensor) = self.file.tensor(name) else {
+            return Ok(None);
+        };
+        let types = tensor.shape.get(1).copied().unwrap_or(0);
+        let types = u32::try_from(types).unwrap_or(u32::MAX);
+        let all = self.tensor(name, &[dim, types])?;
+        if types == 0 {
+            return Err(Error::bad_file(format!("{name} has no rows")));
+        }
+        let factor = 1.0 / self.config.scales.residual;
+        Ok(Some(self.push_vector(vec![all.rows(0, 1)], 0.0, factor)))
+    }
+
     /// Counts the tensors of layer `layer` as known, though nothing computes with them.
     pub fn leave_out(&mut self, layer: u32) {
         let prefix = format!("blk.{layer}.");

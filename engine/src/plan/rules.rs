@@ -4,7 +4,7 @@ use super::{
     lowering::{Lowering, small_rows},
     step::{Epilogue, FusedNorm, Step},
 };
-use crate::graph::{Columns, GateUp, Glu, NormKind, Op, Tensor, Which};
+use crate::graph::{Activation, Columns, GateUp, Glu, NormKind, Op, Tensor, Which};
 
 /// A rule's name, and what it does to the steps of a pass.
 pub(super) type Rule = (
@@ -115,7 +115,7 @@ fn activation_after_bias(_: &Lowering<'_>, steps: &mut Vec<Step>, name: &'static
     });
 }
 
-/// The linear layers, or experts, of a gated unit's gate and up, where nothing else reads what they make.
+/// The linear layers without a bias, or experts, of a gated unit's gate and up, where nothing else reads what they make.
 fn gate_up_makers(steps: &[Step], index: usize) -> Option<Vec<usize>> {
     let Op::Glu(glu) = &steps[index].op else {
         return None;
@@ -128,7 +128,11 @@ fn gate_up_makers(steps: &[Step], index: usize) -> Option<Vec<usize>> {
     let alone = tensors.iter().all(|&t| readers(steps, t) == [index]);
     let makers: Option<Vec<usize>> = tensors.iter().map(|&t| maker(steps, t)).collect();
     makers.filter(|makers| {
-        let linear = |&m: &usize| matches!(steps[m].op, Op::Linear(_) | Op::Experts(_));
+        let linear = |&m: &usize| match &steps[m].op {
+            Op::Linear(linear) => linear.bias.is_none(),
+            Op::Experts(_) => true,
+            _ => false,
+        };
         alone && makers.iter().all(linear)
     })
 }
@@ -165,10 +169,13 @@ fn lora_beside_gate_up(lowering: &Lowering<'_>, steps: &mut Vec<Step>, name: &'s
     }
 }
 
-/// A gated unit whose gate and up no step computes with LoRA.
+/// A gated unit that can be an epilogue, and whose gate and up no step computes with LoRA.
 fn plain_glu(step: &Step) -> Option<&Glu> {
     match &step.op {
-        Op::Glu(glu) if step.gate_up.is_empty() && glu.bias.is_none() => Some(glu),
+        Op::Glu(glu) if step.gate_up.is_empty() && glu.bias.is_none() => {
+            let epilogue = matches!(glu.activation, Activation::Silu | Activation::Gelu);
+            epilogue.then_some(glu)
+        }
         _ => None,
     }
 }

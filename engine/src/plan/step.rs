@@ -68,6 +68,7 @@ impl Step {
             (Op::Activate(activate), _) => Some(activate.x),
             (Op::Scale(scale), _) => Some(scale.x),
             (Op::Wkv7(wkv), _) => Some(wkv.r),
+            (Op::Shift(shift), _) => Some(shift.x),
             _ => None,
         }
     }

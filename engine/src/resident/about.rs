@@ -19,7 +19,7 @@ impl ModelFile {
 
     /// Tokens of a prefill pass with these options.
     pub fn prefill_batch(&self, gpu: &Gpu, options: &LoadOptions) -> Result<usize> {
-        Ok(options.prefill_batch_on(gpu, self.context(options)?))
+        Ok(options.prefill_batch_on(gpu, &Config::of(self)?))
     }
 
     /// Refuses tokens that there are none of, and more than a session has room for; before any weight is read.
@@ -56,7 +56,7 @@ impl ModelFile {
     pub fn graph(&self, gpu: &Gpu, options: &LoadOptions) -> Result<Graph> {
         let config = Config::of(self)?;
         let layout = Layout::of(gpu, self, &config)?;
-        let batch = options.prefill_batch_on(gpu, options.context_of(&config));
+        let batch = options.prefill_batch_on(gpu, &config);
         let head = match layout.head {
             Some(_) => Section::LastLogits,
             None => Section::Hidden,

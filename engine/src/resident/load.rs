@@ -108,7 +108,7 @@ impl Model {
         let mut layout = Layout::of(gpu, file, &config)?;
         let context = options.context_of(&config);
         check_context(gpu, &config, options.cache_type(), context)?;
-        let prefill_batch = options.prefill_batch_on(gpu, context);
+        let prefill_batch = options.prefill_batch_on(gpu, &config);
         let mut upload = Upload::new(gpu);
         let (vectors, vector_places, vector_bytes) =
             load_vectors(gpu, file, &layout, &mut upload).await?;
@@ -305,7 +305,7 @@ fn divided(
     options: &LoadOptions,
     (budget, taken): (Option<u64>, u64),
 ) -> Result<(Plans, Vec<Unit>)> {
-    let prefill_batch = options.prefill_batch_on(gpu, options.context_of(config));
+    let prefill_batch = options.prefill_batch_on(gpu, config);
     let whole = builder(gpu, config, layout, options, prefill_batch);
     let plans = whole.plans();
     let division = match budget {

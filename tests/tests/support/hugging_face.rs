@@ -247,7 +247,7 @@ fn named(family: &str, tensor: &TensorInfo, values: &[f32], stored: Dtype) -> Ve
 fn description(file: &ModelFile, config: &Config) -> Json {
     let (base, block) = (&config.ropes[0], &config.blocks[0]);
     let attention = block.attention().unwrap();
-    let window = (config.blocks.iter()).find_map(|block| block.attention()?.window);
+    let window = (config.blocks.iter()).find_map(|block| block.attention()?.window());
     let rope = serde_json::to_value(&base.scaling).unwrap();
     let original = base.original_context;
     let mut scaling = match (&rope["linear"], &rope["yarn"]) {

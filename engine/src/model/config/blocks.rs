@@ -4,12 +4,13 @@ use lantern_kernels::{experts::MAX_TOP_K, moe_route::GROUPS_MAX, wkv7::HEAD_DIM_
 use serde::{Serialize, Serializer};
 
 use super::{
-    kinds::{layers_with_keys, recurrent_layers, rotated_layers, shared_layer},
+    kinds::{layers_with_keys, mask, recurrent_layers, rotated_layers, shared_layer},
     latent::LatentSizes,
 };
 use crate::{
     Error, Result, Unsupported,
-    graph::{Activation, Gating, KeyHeads, Routing, Xielu},
+    file::short,
+    graph::{Activation, Gating, KeyHeads, Mask, Routing, Xielu},
     model::{
         families::{ExpertWeights, Family, Recurrent, Temperatures},
         keys::Keys,
@@ -52,8 +53,8 @@ pub struct AttentionConfig {
     pub head_dim: u32,
     /// Factor on scores.
     pub scale: f32,
-    /// Positions that it attends to; none: all.
-    pub window: Option<u32>,
+    /// Positions that it attends to.
+    pub mask: Mask,
     /// The rotary embedding of its queries and keys, by its number in [`Config::ropes`](super::Config::ropes).
     pub rope: Option<usize>,
     /// The rotary embedding of its queries, where it is another.
@@ -130,6 +131,16 @@ pub struct Rwkv7Config {
     pub head_dim: u32,
     /// Ranks of what decays, rates, values and gates are made by.
     pub ranks: [u32; 4],
+}
+
+impl AttentionConfig {
+    /// Positions up to its own that a row attends to at most; none: all.
+    pub fn window(&self) -> Option<u32> {
+        match self.mask {
+            Mask::Window(window) | Mask::Chunked(window) => Some(window),
+            Mask::Causal | Mask::Symmetric(_) | Mask::None => None,
+        }
+    }
 }
 
 impl BlockConfig {
@@ -255,7 +266,7 @@ pub(super) fn read(
     keys: &Keys,
     family: &Family,
     (heads, windows): (&Heads, &[Option<u32>]),
-    dim: u32,
+    (causal, dim): (bool, u32),
     (local_rope, ropes): (usize, usize),
 ) -> Result<Vec<BlockConfig>> {
     let layers = windows.len() as u32;
@@ -281,8 +292,7 @@ pub(super) fn read(
     let ffns = ffns(keys, family, layers)?;
     let own = layers_with_keys(keys, family, layers)? as usize;
     let attention = |layer: usize| {
-        let window = windows[layer];
-        let local = window.is_some();
+        let local = windows[layer].is_some();
         let head_dim = if local {
             heads.local_head_dim
         } else {
@@ -293,7 +303,7 @@ pub(super) fn read(
             kv_heads: heads.keys[layer],
             head_dim,
             scale: scale.unwrap_or(1.0 / (head_dim as f32).sqrt()),
-            window,
+            mask: mask(family, causal, windows[layer]),
             rope: rotated[layer].then_some(if local { local_rope } else { 0 }),
             query_rope: query_rope(family, rotated[layer], (local_rope, ropes)),
             shares: (layer >= own)
@@ -422,8 +432,18 @@ fn ffns(keys: &Keys, family: &Family, layers: u32) -> Result<Vec<FfnConfig>> {
     (0..layers).map(ffn).collect()
 }
 
-/// The family's activation, with the numbers that the file has for a layer.
+/// The activation that the file states, or the family's, with the numbers that the file has for a layer.
 fn activation(keys: &Keys, family: &Family, layer: u32) -> Result<Activation> {
+    let key = keys.key("hidden_activation");
+    if let Some(stated) = keys.metadata().text(&key)?.filter(|text| !text.is_empty()) {
+        let known = KNOWN_ACTIVATIONS.iter().find(|(name, _)| *name == stated);
+        return known.map(|(_, activation)| *activation).ok_or_else(|| {
+            let names: Vec<_> = KNOWN_ACTIVATIONS.iter().map(|(name, _)| *name).collect();
+            let (stated, known) = (short(stated), names.join(", "));
+            let message = format!("metadata {key} is {stated}; known are {known}");
+            Error::unsupported(Unsupported::Setting, message)
+        });
+    }
     let Activation::Xielu(_) = family.activation else {
         return Ok(family.activation);
     };
@@ -443,6 +463,14 @@ fn activation(keys: &Keys, family: &Family, layer: u32) -> Result<Activation> {
         eps: number("eps")? as f32,
     }))
 }
+
+/// Activations by the names that GGUF files have for them.
+const KNOWN_ACTIVATIONS: &[(&str, Activation)] = &[
+    ("silu", Activation::Silu),
+    ("swiglu", Activation::Silu),
+    ("gelu", Activation::Gelu),
+    ("geglu", Activation::Gelu),
+];
 
 fn experts(keys: &Keys, family: &Family) -> Result<Option<ExpertsConfig>> {
     let Some(n_experts) = keys.optional("expert_count")? else {

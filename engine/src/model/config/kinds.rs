@@ -1,13 +1,45 @@
 //! Layers of each kind: those with a window, without rotation, with a recurrent state, without keys of their own.
 
 use crate::{
-    Error, Result,
+    Error, Result, Unsupported,
     file::Value,
+    graph::Mask,
     model::{
-        families::{Family, Recurrent, Unrotated, Windows},
+        families::{Family, Recurrent, Sight, Unrotated, Windows},
         keys::Keys,
     },
 };
+
+/// Whether rows attend to those before them alone: as the file says, or as the family has it.
+///
+/// # Errors
+/// [`Error::Unsupported`] where the family's layers have states or windows of the past, and the file wants what follows, or
+/// the other way round.
+pub(super) fn causal(keys: &Keys, family: &Family, windows: &[Option<u32>]) -> Result<bool> {
+    let causal = keys.boolean("attention.causal")?;
+    let causal = causal.unwrap_or(family.sight != Sight::Both);
+    let windowed = windows.iter().any(Option::is_some);
+    let other = windowed && causal == (family.sight == Sight::Both);
+    if other || !causal && family.recurrent != Recurrent::None {
+        let (key, has) = (keys.key("attention.causal"), family.name);
+        return Err(Error::unsupported(
+            Unsupported::Setting,
+            format!("metadata {key} is {causal}, which the layers of {has} are not run with here"),
+        ));
+    }
+    Ok(causal)
+}
+
+/// Positions that a layer with this window, or without one, attends to.
+pub(super) fn mask(family: &Family, causal: bool, window: Option<u32>) -> Mask {
+    match (causal, window) {
+        (true, None) => Mask::Causal,
+        (true, Some(window)) if family.sight == Sight::Chunked => Mask::Chunked(window),
+        (true, Some(window)) => Mask::Window(window),
+        (false, None) => Mask::None,
+        (false, Some(window)) => Mask::Symmetric(window),
+    }
+}
 
 /// Flags of layers that are all set but every so many of them.
 fn all_but(interval: u32, layers: u32) -> Vec<bool> {

@@ -16,9 +16,10 @@ use serde::Serialize;
 use blocks::Heads;
 
 use super::{
-    families::{self, Embedding, Family, LocalRope, LogitScale, Temperatures},
+    families::{Embedding, Family, LocalRope, LogitScale, Temperatures},
     gguf_keys,
     keys::{Keys, LARGEST},
+    known,
     rope::{Rope, Scaling, Temperature, rotated_values},
     stated,
 };
@@ -54,7 +55,8 @@ pub struct Config {
     pub learned_positions: Option<u32>,
     /// Size of an embedding that each layer has of its own, where they have one.
     pub layer_embedding_dim: Option<u32>,
-    /// Whether a row sees only those before it; in encoders it sees all of its sequence.
+    /// Whether a row attends to those before it alone; in encoders it attends to all of its sequence, which one pass has
+    /// to have whole.
     pub causal: bool,
     /// LayerNorm in the place of RMSNorm.
     pub layer_norm: bool,
@@ -80,6 +82,8 @@ pub struct Scales {
     pub logits: f32,
     /// Softcap of attention scores: c tanh(score / c).
     pub score_softcap: Option<f32>,
+    /// Exponent of ALiBi's last slope, where scores fall with the distance.
+    pub alibi: Option<f32>,
     /// Softcap of logits.
     pub logit_softcap: Option<f32>,
 }
@@ -95,7 +99,7 @@ impl Config {
     /// The configuration of a model file.
     pub fn of(file: &ModelFile) -> Result<Config> {
         let read = || {
-            let (family, prefix) = families::family(file.metadata())?;
+            let (family, prefix) = known::family(file.metadata())?;
             Config::read(&Keys::new(file, prefix), family)
         };
         read().map_err(|error| error.in_file(file.label()))
@@ -103,7 +107,7 @@ impl Config {
 
     /// Keys of the header that decide the configuration; none where the model is not run.
     pub(super) fn keys_read(file: &ModelFile) -> Option<BTreeSet<String>> {
-        let (family, prefix) = families::family(file.metadata()).ok()?;
+        let (family, prefix) = known::family(file.metadata()).ok()?;
         let keys = Keys::new(file, prefix);
         Config::read(&keys, family).ok()?;
         Some(keys.asked())
@@ -117,6 +121,7 @@ impl Config {
         let draft_layers = keys.optional("nextn_predict_layers")?.unwrap_or(0);
         let layers = layers(keys, draft_layers)?;
         let windows = kinds::windows(keys, family, layers)?;
+        let causal = kinds::causal(keys, family, &windows)?;
         let heads = Heads::read(keys, family, dim, &windows)?;
         let context = keys.required("context_length")?;
         let rope = Rope::of(keys, family, heads.head_dim, context)?;
@@ -136,14 +141,20 @@ impl Config {
             name,
             layers,
             dim,
-            blocks: blocks::read(keys, family, (&heads, &windows), dim, (local, ropes.len()))?,
+            blocks: blocks::read(
+                keys,
+                family,
+                (&heads, &windows),
+                (causal, dim),
+                (local, ropes.len()),
+            )?,
             vocab_size: vocab_size(keys)?,
             context,
             ropes,
             rope_style: rope_style(keys, family)?,
             learned_positions: learned.map(|rows| u32::try_from(rows).unwrap_or(u32::MAX)),
             layer_embedding_dim: layer_embedding_dim(keys, family)?,
-            causal: keys.boolean("attention.causal")?.unwrap_or(true),
+            causal,
             layer_norm,
             norm_epsilon: norm_epsilon(keys, layer_norm)?,
             scales: scales(keys, family, dim)?,
@@ -289,6 +300,10 @@ fn scales(keys: &Keys, family: &Family, dim: u32) -> Result<Scales> {
             LogitScale::Multiplies => one("logit_scale")?,
         },
         score_softcap: softcap("attn_logit_softcapping", family.score_softcap)?,
+        alibi: match family.alibi {
+            Some(usual) => Some(keys.factor("attention.max_alibi_bias")?.unwrap_or(usual)),
+            None => None,
+        },
         logit_softcap: softcap("final_logit_softcapping", family.logit_softcap)?,
     })
 }

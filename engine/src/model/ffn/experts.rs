@@ -6,8 +6,8 @@ use super::gated::{Gated, Sizes};
 use crate::{
     Error, Result, Unsupported,
     graph::{
-        Activation, Combine, DType, Experts, Gate, GateUp, GluBias, Graph, MatrixId, Norm, Route,
-        Tensor, TensorSpec, VectorId,
+        Activate, Activation, Combine, DType, Experts, Gate, GateUp, GluBias, Graph, MatrixId,
+        Norm, Route, Tensor, TensorSpec, VectorId,
     },
     model::{
         config::ExpertsConfig,
@@ -26,12 +26,12 @@ pub struct Mixture {
     router_bias: Option<VectorId>,
     /// The bias on probabilities, for the choice alone.
     choice_bias: Option<VectorId>,
-    /// Gate and up of all experts, rows alternating, (n_experts · 2 ffn_dim, dim).
+    /// Gate and up of all experts, (n_experts · 2 ffn_dim, dim), or up alone, (n_experts · ffn_dim, dim).
     gate_up: MatrixId,
     /// Down of all experts, (n_experts · dim, ffn_dim).
     down: MatrixId,
-    /// Whether gates and ups alternate in it; else an expert's gates come before its ups.
-    alternating: bool,
+    /// How gates and ups lie in it.
+    units: Units,
     /// Biases of gates and then ups, (2, n_experts, ffn_dim), and of down, (n_experts, dim).
     biases: Option<[VectorId; 2]>,
     /// Whether weights are on what the experts read, and not on their results.
@@ -41,6 +41,17 @@ pub struct Mixture {
     sizes: Sizes,
     shared: Option<Shared>,
     norms: Option<Norms>,
+}
+
+/// Rows of an expert's matrix of gates and ups.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Units {
+    /// They alternate.
+    Alternating,
+    /// All gates come before all ups.
+    Halves,
+    /// There are no gates: the activation is of the ups.
+    Ungated,
 }
 
 /// Norms of a mixture beside an MLP, each with input and result of its own (Gemma 4).
@@ -81,7 +92,8 @@ impl Mixture {
             let gate = finder.tensor(&weight("ffn_gate_inp_shexp"), &[sizes.dim])?;
             router.push(gate.flat()?);
         }
-        let ([gate_up, down], alternating) = find_experts(finder, count, sizes, index)?;
+        let ([gate_up, down], units) = find_experts(finder, count, sizes, index)?;
+        sizes.check(units != Units::Ungated)?;
         let bias = |part: &str| format!("blk.{index}.{part}.bias");
         Ok(Mixture {
             experts,
@@ -90,7 +102,7 @@ impl Mixture {
             choice_bias: finder.vector_if_there(&bias("exp_probs_b"), count)?,
             gate_up,
             down,
-            alternating,
+            units,
             biases: find_biases(finder, count, sizes, index)?,
             weights_first: weights_first(finder, &experts)?,
             scale: finder.vector_if_there(&format!("blk.{index}.ffn_down_exps.scale"), count)?,
@@ -151,19 +163,7 @@ impl Mixture {
         } else {
             h
         };
-        let gate_up = (self.gate_up, "experts_gate_up", 2 * sizes.ffn_dim);
-        let both = self.product(g, (h, false), ids, gate_up);
-        let gate_up = if self.alternating {
-            GateUp::Alternating(both)
-        } else {
-            GateUp::Halves(both)
-        };
-        let bias = self.biases.map(|[vector, _]| GluBias {
-            vector,
-            n_experts,
-            ids,
-        });
-        let up = sizes.glu(g, gate_up, top_k, bias);
+        let up = self.unit_ops(g, h, ids);
         let down = (self.down, "experts", sizes.dim);
         let results = self.product(g, (up, true), ids, down);
         if self.weights_first {
@@ -176,6 +176,30 @@ impl Mixture {
             bias: self.biases.map(|[_, down]| (down, ids)),
         };
         g.push(combine, TensorSpec::per_row("y", sizes.dim))
+    }
+
+    /// The hidden layer of those experts that each row uses.
+    fn unit_ops(&self, g: &mut Graph, h: Tensor, ids: Tensor) -> Tensor {
+        let (sizes, n_experts) = (self.sizes, self.experts.n_experts);
+        let activation = sizes.activation;
+        if self.units == Units::Ungated {
+            let up = (self.gate_up, "up", sizes.ffn_dim);
+            let x = self.product(g, (h, false), ids, up);
+            return g.map(x, Activate { x, activation });
+        }
+        let gate_up = (self.gate_up, "experts_gate_up", 2 * sizes.ffn_dim);
+        let both = self.product(g, (h, false), ids, gate_up);
+        let gate_up = if self.units == Units::Alternating {
+            GateUp::Alternating(both)
+        } else {
+            GateUp::Halves(both)
+        };
+        let bias = self.biases.map(|[vector, _]| GluBias {
+            vector,
+            n_experts,
+            ids,
+        });
+        sizes.glu(g, gate_up, self.experts.top_k, bias)
     }
 
     /// A matrix of those experts that each row uses, times `x`, which has a row for each of them where `per_expert` says so.
@@ -294,13 +318,13 @@ fn weights_first(finder: &Finder<'_>, experts: &ExpertsConfig) -> Result<bool> {
     Ok(first)
 }
 
-/// Gate and up, and down, of all experts, one expert's rows after the other's; and whether gates and ups alternate.
+/// Gate and up, and down, of all experts, one expert's rows after the other's; and how gates and ups lie.
 fn find_experts(
     finder: &mut Finder<'_>,
     count: u32,
     sizes: Sizes,
     index: u32,
-) -> Result<([MatrixId; 2], bool)> {
+) -> Result<([MatrixId; 2], Units)> {
     let weight = |part: &str| format!("blk.{index}.{part}.weight");
     let (dim, ffn_dim) = (sizes.dim, sizes.ffn_dim);
     if !dim.is_multiple_of(4) || !ffn_dim.is_multiple_of(4) {
@@ -314,7 +338,15 @@ fn find_experts(
     if finder.has(&fused) {
         let both = finder.tensor(&fused, &[dim, 2 * ffn_dim, count])?;
         let both = finder.matrix(vec![both.flat()?], false)?;
-        return Ok(([both, finder.matrix(vec![down.flat()?], false)?], false));
+        let down = finder.matrix(vec![down.flat()?], false)?;
+        return Ok(([both, down], Units::Halves));
+    }
+    // SiLU's families have no experts without gates.
+    if !finder.has(&weight("ffn_gate_exps")) && sizes.activation != Activation::Silu {
+        let up = finder.tensor(&weight("ffn_up_exps"), &[dim, ffn_dim, count])?;
+        let up = finder.matrix(vec![up.flat()?], false)?;
+        let down = finder.matrix(vec![down.flat()?], false)?;
+        return Ok(([up, down], Units::Ungated));
     }
     let gate = finder.tensor(&weight("ffn_gate_exps"), &[dim, ffn_dim, count])?;
     let up = finder.tensor(&weight("ffn_up_exps"), &[dim, ffn_dim, count])?;
@@ -329,7 +361,7 @@ fn find_experts(
     }
     let gate_up = finder.matrix(vec![gate.flat()?, up.flat()?], true)?;
     let down = finder.matrix(vec![down.flat()?], false)?;
-    Ok(([gate_up, down], true))
+    Ok(([gate_up, down], Units::Alternating))
 }
 
 /// Biases of gates and ups, and of down, where the experts of layer `index` have any.

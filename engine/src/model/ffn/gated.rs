@@ -14,8 +14,11 @@ use crate::{
 /// A gated unit.
 #[derive(Debug)]
 pub struct Gated {
-    /// Gate and up: one matrix of alternating rows, or two where they are stored differently.
+    /// Gate and up: one matrix of alternating rows, or of all gates before all ups where those have a bias, or two where they
+    /// are stored differently.
     gate_up: Vec<MatrixId>,
+    /// The bias on gates and then ups.
+    bias: Option<VectorId>,
     /// Factors on gate and up, alternating.
     factor: Option<VectorId>,
     /// The weight of a norm before down, and its epsilon.
@@ -67,13 +70,38 @@ impl Gated {
         Ok(unit)
     }
 
+    /// The unit of layer `index` whose gates and ups are one tensor, the gates first, with a bias where there is one.
+    pub(super) fn fused(finder: &mut Finder<'_>, sizes: Sizes, index: u32) -> Result<Gated> {
+        let name = |part: &str| format!("blk.{index}.ffn_{part}");
+        let (dim, ffn_dim) = (sizes.dim, sizes.ffn_dim);
+        let both = finder.tensor(&name("up.weight"), &[dim, 2 * ffn_dim])?;
+        let down = finder.affine(&name("down"), ffn_dim, dim)?;
+        let Some(bias) = finder.vector_if_there(&name("up.bias"), 2 * ffn_dim)? else {
+            let (gate, up) = (both.rows(0, ffn_dim), both.rows(ffn_dim, ffn_dim));
+            return Gated::of(finder, sizes, [gate, up], down);
+        };
+        sizes.check(true)?;
+        Ok(Gated {
+            gate_up: vec![finder.matrix(vec![both], false)?],
+            bias: Some(bias),
+            factor: None,
+            sub_norm: None,
+            down,
+            sizes,
+        })
+    }
+
     /// A unit of these tensors of gate and up.
+    ///
+    /// # Errors
+    /// [`Error::Unsupported`] where no gated unit has the family's activation.
     pub(super) fn of(
         finder: &mut Finder<'_>,
         sizes: Sizes,
         [gate, up]: [TensorInfo; 2],
         down: Affine,
     ) -> Result<Gated> {
+        sizes.check(true)?;
         let gate_up = if gate.kind == up.kind {
             vec![finder.matrix(vec![gate, up], true)?]
         } else {
@@ -82,6 +110,7 @@ impl Gated {
         };
         Ok(Gated {
             gate_up,
+            bias: None,
             factor: None,
             sub_norm: None,
             down,
@@ -94,8 +123,11 @@ impl Gated {
         let ffn_dim = self.sizes.ffn_dim;
         let gate_up = if let [both] = self.gate_up[..] {
             let cols = ("gate_up", 2 * ffn_dim);
-            let both = g.linear(h, &[(both, 0)], None, cols);
-            GateUp::Alternating(scaled(g, both, self.factor))
+            let both = g.linear(h, &[(both, 0)], self.bias, cols);
+            match self.bias {
+                Some(_) => GateUp::Halves(both),
+                None => GateUp::Alternating(scaled(g, both, self.factor)),
+            }
         } else {
             let parts = [("gate", self.gate_up[0]), ("up", self.gate_up[1])];
             let [gate, up] =
@@ -116,6 +148,24 @@ impl Gated {
 }
 
 impl Sizes {
+    /// Refuses activations that units with gates, or without, are not run with.
+    pub(super) fn check(&self, gated: bool) -> Result<()> {
+        let runs = match self.activation {
+            Activation::Gelu => true,
+            Activation::Silu | Activation::ClampedSwiglu => gated,
+            Activation::Relu2 | Activation::Xielu(_) => !gated,
+            _ => false,
+        };
+        if runs {
+            return Ok(());
+        }
+        let (activation, gates) = (self.activation, if gated { "with" } else { "without" });
+        Err(Error::unsupported(
+            Unsupported::Setting,
+            format!("units {gates} gates are not run here with {activation:?}"),
+        ))
+    }
+
     /// f(gate) · up, in each of so many groups of a row, after biases of their experts.
     pub(super) fn glu(
         &self,

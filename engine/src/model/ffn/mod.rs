@@ -61,10 +61,7 @@ impl Ffn {
         // Gate and up in one tensor, the gate first.
         let up = finder.file.tensor(&weight("ffn_up"));
         if up.is_some_and(|t| t.shape == [u64::from(dim), u64::from(ffn_dim) * 2]) {
-            let both = finder.tensor(&weight("ffn_up"), &[dim, 2 * ffn_dim])?;
-            let (gate, up) = (both.rows(0, ffn_dim), both.rows(ffn_dim, ffn_dim));
-            let down = finder.affine(&name("ffn_down"), ffn_dim, dim)?;
-            return Gated::of(finder, sizes, [gate, up], down).map(Ffn::Gated);
+            return Gated::fused(finder, sizes, index).map(Ffn::Gated);
         }
         if let MixerConfig::Rwkv7(_) = block.mixer {
             return Ffn::channel_mix(finder, sizes, index);
@@ -74,6 +71,7 @@ impl Ffn {
             let missing = weight("ffn_gate");
             return Err(Error::bad_file(format!("tensor {missing} is missing")));
         }
+        sizes.check(false)?;
         Ok(Ffn::Plain {
             shift: None,
             up: finder.affine(&name("ffn_up"), dim, ffn_dim)?,

@@ -10,13 +10,13 @@ use super::{
 use crate::{
     Result,
     graph::{
-        Attend, Columns, Gate, Graph, Groups, Mask, Norm, NormKind, Rope, RopeStyle, Scores,
-        StateKind, StateSpec, StoreKv, Tensor, TensorSpec, VectorId,
+        Attend, Columns, Gate, Graph, Groups, Norm, NormKind, Rope, RopeStyle, Scores, StateKind,
+        StateSpec, StoreKv, Tensor, TensorSpec, VectorId,
     },
     model::{
         config::AttentionConfig,
         families::HeadNorm,
-        tensors::{Affine, Finder, Joined, scaled},
+        tensors::{Affine, Finder, Joined, NormWeights, scaled},
     },
 };
 
@@ -26,7 +26,6 @@ pub struct Attention {
     sizes: AttentionConfig,
     /// Pairs of a head that each table rotates.
     pairs: Vec<u32>,
-    chunked: bool,
     rope_style: RopeStyle,
     dim: u32,
     /// Queries, keys, values, and a gate where there is one: joined as far as they are stored alike.
@@ -69,7 +68,6 @@ impl Attention {
                 .iter()
                 .map(|rope| rope.dimensions / 2)
                 .collect(),
-            chunked: config.row.chunked,
             rope_style: config.rope_style,
             sizes,
             dim: config.dim,
@@ -129,11 +127,7 @@ impl Attention {
             values: Some(values),
             scale: sizes.scale,
             scores: self.scores,
-            mask: match sizes.window {
-                Some(chunk) if self.chunked => Mask::Chunked(chunk),
-                Some(window) => Mask::Window(window),
-                None => Mask::Causal,
-            },
+            mask: sizes.mask,
         };
         let att = g.push(attend, TensorSpec::per_row("att", q_dim));
         let att = match self.gate {
@@ -300,31 +294,36 @@ impl Attention {
                     split: 1,
                 };
                 let q_dim = heads * head_dim;
-                let qkv = g.map(qkv, self.norm_of(qkv, q, Some(whole(0, q_dim))));
                 let k_groups = whole(q_dim, kv_heads * head_dim);
-                let qkv = g.map(qkv, self.norm_of(qkv, k, Some(k_groups)));
-                (qkv, qkv)
+                let parts = [(q, whole(0, q_dim)), (k, k_groups)];
+                let normed = parts.into_iter().fold(qkv, |qkv, (norm, groups)| {
+                    let NormWeights { weight, bias } = norm;
+                    let norm = self.norm_of(qkv, weight, Some(groups));
+                    g.map(qkv, Norm { bias, ..norm })
+                });
+                (normed, normed)
             }
         }
     }
 }
 
 impl AttentionConfig {
-    /// Keys and values of a layer: cells for every position, or a ring where there is a window.
+    /// Keys and values of a layer: cells for every position, or a ring where there is a window of the past.
     pub(super) fn states(&self, layer: u32, shape: &Shape) -> [StateSpec; 2] {
         ["keys", "values"].map(|name| self.state(name, layer, shape))
     }
 
     /// Keys, or values, of a layer.
     pub(super) fn state(&self, name: &'static str, layer: u32, shape: &Shape) -> StateSpec {
+        let window = self.window();
         StateSpec {
             name,
             layer,
             kind: StateKind::PerPosition {
                 heads: self.kv_heads,
-                cells: cells(self.window, shape),
+                cells: cells(window, shape),
                 cell_bytes: shape.cache.bytes(u64::from(self.head_dim)) as u32,
-                window: self.window,
+                window,
             },
         }
     }

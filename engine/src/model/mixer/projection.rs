@@ -6,7 +6,7 @@ use crate::{
     model::{
         config::{AttentionConfig, BlockConfig},
         families::HeadNorm,
-        tensors::{Finder, Joined},
+        tensors::{Finder, Joined, NormWeights},
     },
 };
 
@@ -26,8 +26,8 @@ pub(super) enum QkNorm {
     Heads(VectorId),
     /// Each head is normed, with a weight of its own.
     Each(VectorId),
-    /// All queries are normed together, and all keys: a weight for each.
-    Whole(VectorId, VectorId),
+    /// All queries are normed together, and all keys: a norm for each.
+    Whole(NormWeights, NormWeights),
 }
 
 /// Factors on queries, keys and values, where the layer has any.
@@ -59,14 +59,20 @@ pub(super) fn find_scores(
     index: u32,
 ) -> Result<Scores> {
     let name = format!("blk.{index}.attn_sinks.weight");
-    let softcap = finder.config.scales.score_softcap;
-    match (finder.vector_if_there(&name, sizes.heads)?, softcap) {
-        (Some(_), Some(_)) => Err(Error::unsupported(
+    let scales = finder.config.scales;
+    let sinks = finder.vector_if_there(&name, sizes.heads)?;
+    let treatments = [
+        scales.score_softcap.map(Scores::Softcap),
+        scales.alibi.map(Scores::Alibi),
+        sinks.map(Scores::Sinks),
+    ];
+    let mut treatments = treatments.into_iter().flatten();
+    match (treatments.next(), treatments.next()) {
+        (one, None) => Ok(one.unwrap_or(Scores::Plain)),
+        _ => Err(Error::unsupported(
             Unsupported::Tensor,
-            format!("{name}: sinks beside a softcap are not run here"),
+            format!("blk.{index}: only one of softcap, ALiBi and sinks is run here"),
         )),
-        (Some(sinks), None) => Ok(Scores::Sinks(sinks)),
-        (None, softcap) => Ok(softcap.map_or(Scores::Plain, Scores::Softcap)),
     }
 }
 
@@ -199,6 +205,12 @@ pub(super) fn find_qk_norm(
         let parts = [(q, sizes.heads), (k, sizes.kv_heads)];
         QkNorm::Each(finder.flat_vectors(&parts.map(|(name, heads)| (name, [head_dim, heads])))?)
     } else {
-        QkNorm::Whole(finder.vector(&q, q_dim)?, finder.vector(&k, kv_dim)?)
+        let mut whole = |part: &str, dim| {
+            let name = format!("blk.{index}.{part}");
+            let weight = finder.vector(&format!("{name}.weight"), dim)?;
+            let bias = finder.vector_if_there(&format!("{name}.bias"), dim)?;
+            Ok::<_, Error>(NormWeights { weight, bias })
+        };
+        QkNorm::Whole(whole("attn_q_norm", q_dim)?, whole("attn_k_norm", kv_dim)?)
     }))
 }

@@ -64,6 +64,7 @@ impl<'a> Emitter<'a> {
             Op::HeadLinear(linear) => self.head_linear(step, linear),
             Op::Activate(activate) => self.pointwise(activate.x, None, Some(activate.activation)),
             Op::Scale(scale) => self.scale_columns(scale),
+            Op::Shift(shift) => self.pointwise(shift.x, Some(shift.shift), None),
             Op::Glu(glu) => self.glu_step(step, glu),
             Op::Rope(rope) => self.rope(step, rope),
             Op::StoreKv(store) => self.store_kv(store),

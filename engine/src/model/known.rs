@@ -1,0 +1,26 @@
+//! The families that are known here, by the name that a file has for its own.
+
+use super::{
+    encoders::ENCODERS,
+    families::{FAMILIES, Family},
+};
+use crate::{Error, Result, Unsupported, file::Metadata};
+
+/// The row that the file asks for, and the prefix of its keys.
+pub fn family(metadata: &Metadata) -> Result<(&'static Family, &str)> {
+    let name = metadata.text("general.architecture")?;
+    let name = name.ok_or_else(|| Error::bad_file("metadata general.architecture is missing"))?;
+    let is = |f: &&Family| f.name == name || f.aliases.contains(&name);
+    let all = FAMILIES.iter().chain(ENCODERS);
+    let found = all.clone().find(is).ok_or_else(|| {
+        let known: Vec<&str> = all.map(|f| f.name).collect();
+        Error::unsupported(
+            Unsupported::Family,
+            format!(
+                "models of the family {name:?} are not known here; known are: {}",
+                known.join(", ")
+            ),
+        )
+    })?;
+    Ok((found, name))
+}
