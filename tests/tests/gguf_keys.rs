@@ -110,7 +110,9 @@ fn every_key_of_a_model_has_its_say_or_a_reason() {
     };
     let old = paths("families", references::FAMILIES);
     let mut wrong = Vec::new();
-    for path in old.chain(paths("families-2026", references::FAMILIES_2026)) {
+    let new = paths("families-2026", references::FAMILIES_2026);
+    let encoders = paths("families-2026", references::ENCODERS);
+    for path in old.chain(new).chain(encoders) {
         let file = ModelFile::open(&path).unwrap();
         let metadata = metadata_of(&file);
         let architecture = file

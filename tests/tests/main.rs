@@ -2,6 +2,7 @@
 
 mod blocks;
 mod cache_types;
+mod encoders;
 #[path = "../fuzz/src/lib.rs"]
 mod fuzz;
 mod gguf_files;

@@ -2,7 +2,11 @@
 
 use std::{collections::BTreeMap, fs, path::Path};
 
-use lantern_engine::{LoadOptions, ModelFile, file::Source, internals::FAMILIES};
+use lantern_engine::{
+    LoadOptions, ModelFile,
+    file::Source,
+    internals::{ENCODERS, FAMILIES},
+};
 use lantern_kernels::{FORMATS, Format};
 
 use crate::{
@@ -26,7 +30,7 @@ const LAB_END: &str = "<!-- end of where it ran -->";
 fn sentences() -> String {
     let gpu = adapters::open(&adapters::main());
     let mut families = Vec::new();
-    for family in FAMILIES {
+    for family in FAMILIES.iter().chain(ENCODERS) {
         let planned = |model: &ModelFile| {
             for width in [1, 32] {
                 let plan = model.plan(&gpu, &LoadOptions::default(), width);
@@ -44,7 +48,8 @@ fn sentences() -> String {
                 planned(&wider(&file, format));
             }
         } else {
-            let file = of("families-2026", references::FAMILIES_2026);
+            let file = of("families-2026", references::FAMILIES_2026)
+                .or_else(|| of("families-2026", references::ENCODERS));
             planned(&file.unwrap_or_else(|| panic!("{} has no reference", family.name)));
         }
         families.push(match family.aliases {
@@ -59,9 +64,11 @@ fn sentences() -> String {
             .contains(&name.as_str());
         assert!(there, "{name} has no reference");
     }
+    let encoders = families.split_off(FAMILIES.len());
     let all = format!(
-        "Families: {}; each in any of the stored types {}.",
+        "Families: {}; encoders: {}; each in any of the stored types {}.",
         families.join(", "),
+        encoders.join(", "),
         types.join(", ")
     );
     wrapped(&all)

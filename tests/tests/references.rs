@@ -158,6 +158,21 @@ pub const FAMILIES_2026: &[&str] = &[
     "rwkv7",
 ];
 
+/// Reference files of encoders.
+pub const ENCODERS: &[&str] = &[
+    "bert",
+    "nomic-bert",
+    "nomic-bert-moe",
+    "jina-bert-v2",
+    "jina-bert-v2-code",
+    "jina-bert-v3",
+    "modern-bert",
+    "modern-bert-silu",
+    "neo-bert",
+    "eurobert",
+    "gemma-embedding",
+];
+
 #[test]
 fn families_2026_exact() {
     check("families-2026", FAMILIES_2026, Precision::Exact, 1e-9);
