@@ -54,6 +54,7 @@ pub mod quantise;
 pub mod read;
 pub mod rope;
 pub mod sample;
+pub mod scan;
 pub mod store;
 pub mod wkv7;
 
@@ -96,6 +97,7 @@ pub const ALL: &[&Kernel] = &[
     &delta_net_weights::DELTA_NET_WEIGHTS,
     &delta_net_chunks::DELTA_NET_CHUNKS,
     &wkv7::WKV7,
+    &scan::SCAN,
     &gated_norm::GATED_NORM,
     &gate::GATE,
     &moe_combine::MOE_COMBINE,

@@ -61,6 +61,10 @@ fn shaders(kernel: &'static Kernel) -> Vec<Shader> {
             &[("KEY_DIM", 12), ("VALUE_DIM", 37)],
         ],
         "wkv7" => &[&[("HEAD_DIM", 64)], &[("HEAD_DIM", 12)]],
+        "scan" => &[
+            &[("HEAD_DIM", 64), ("STATE_DIM", 128)],
+            &[("HEAD_DIM", 37), ("STATE_DIM", 12)],
+        ],
         "attention_combine" => &[&[("VALUE_DIM", 64), ("KV_SPLITS", 4)]],
         "matvec" | "matvec_integer" | "quantise" => &[&[("X_LENGTH", 64)]],
         "matmul_rows" => &[&MATMUL_ROWS],

@@ -315,7 +315,7 @@ const ROTATED: [End; 4] = [
     ("attention_tiles", "qkv"),
 ];
 
-const ROWS: [End; 15] = [
+const ROWS: [End; 17] = [
     ("rope", "v"),
     ("rope", "x"),
     ("store", "k"),
@@ -328,6 +328,8 @@ const ROWS: [End; 15] = [
     ("matmul", "x"),
     ("conv", "x"),
     ("delta_net", "gates"),
+    ("scan", "bc"),
+    ("scan", "dt"),
     ("gated_norm", "gate"),
     ("moe_route", "router"),
     ("pointwise", "y"),

@@ -7,8 +7,8 @@ mod values;
 
 pub use cache::{Cache, Cells, Ending, HeadNorm, RopeStyle, SEEN, Scores};
 pub use rowwise::{
-    ConvForm, ExpertBias, ExpertScale, GluBias, LerpWeight, Lookup, NormResult, Shift, Statistics,
-    SumInto, Unit,
+    ConvForm, ExpertBias, ExpertScale, GluBias, LerpWeight, Lookup, NormResult, ScanDecay, Shift,
+    Statistics, SumInto, Unit,
 };
 pub use values::{
     Act, Activation, Epilogue, Input, Orientation, OutputGate, PACKED, PackedX, Tokens, X, Xs,
@@ -119,6 +119,11 @@ static DECAY_CHANNEL: Part = Part {
 pub static DELTA_ALONE: Part = Part::new("", include_str!("delta_alone.wgsl"));
 /// Inputs of `delta_net` that the lanes of a workgroup read together, for `VALUES` columns.
 pub static DELTA_SHARED: Part = Part::new("", include_str!("delta_shared.wgsl"));
+
+/// Inputs of `scan` that every lane reads by itself; the variant's constant `CHANNELS` is the number of lanes.
+pub static SCAN_ALONE: Part = Part::new("", include_str!("scan_alone.wgsl"));
+/// Inputs of `scan` that the lanes of a workgroup read together, for `CHANNELS` channels.
+pub static SCAN_SHARED: Part = Part::new("", include_str!("scan_shared.wgsl"));
 
 /// Plane of quants.
 pub static PLANE_QUANTS: Part = Part::new(

@@ -419,3 +419,49 @@ fn conv_input(place: u32) -> f32 { return x[place] * x[place + 2u * params.chann
 fn conv_output(sum: f32, channel: u32, place: u32) -> f32 { return sum * x[place + params.channels]; }
 ",
 );
+
+/// Numbers that a selective scan decays its state by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ScanDecay {
+    /// One for each head, with a step a head (Mamba 2).
+    Head,
+    /// One for each value of each channel's state, with a step a channel (Mamba 1).
+    Channel,
+}
+
+socket! { ScanDecay, "decay":
+    Head => SCAN_HEAD,
+    Channel => SCAN_CHANNEL,
+}
+
+static SCAN_HEAD: Part = Part::new(
+    "",
+    "
+@group(0) @binding(3) var<storage, read> a_d_bias: array<f32>; // (3, heads): -exp(A_log), D, the bias of dt
+fn numbers_of(at: Lane) -> Numbers {
+    return Numbers(at.head, a_d_bias[at.head], a_d_bias[params.heads + at.head], a_d_bias[2u * params.heads + at.head]);
+}
+fn rates_of(four: u32, at: Lane) -> vec4f { return vec4f(); }
+fn decay_of(numbers: Numbers, dt: f32) -> f32 { return exp_of(numbers.a * dt); }
+fn decay4(rates: vec4f, decay: f32) -> vec4f { return vec4f(decay); }
+",
+);
+static SCAN_CHANNEL: Part = Part::new(
+    "channel",
+    "
+@group(0) @binding(3) var<storage, read> a_d_bias: array<f32>; // (STATE_DIM + 2, HEAD_DIM): -exp(A_log) channel by channel, D, the bias of dt
+fn numbers_of(at: Lane) -> Numbers {
+    let from_d = HEAD_DIM * STATE_DIM + at.channel;
+    return Numbers(at.channel, 0.0, a_d_bias[from_d], a_d_bias[from_d + HEAD_DIM]);
+}
+fn rates_of(four: u32, at: Lane) -> vec4f {
+    let from_a = at.channel * STATE_DIM + four * 4u;
+    return vec4f(a_d_bias[from_a], a_d_bias[from_a + 1u], a_d_bias[from_a + 2u], a_d_bias[from_a + 3u]);
+}
+fn decay_of(numbers: Numbers, dt: f32) -> f32 { return dt; }
+fn decay4(rates: vec4f, dt: f32) -> vec4f {
+    let x = rates * dt;
+    return vec4f(exp_of(x.x), exp_of(x.y), exp_of(x.z), exp_of(x.w));
+}
+",
+);
