@@ -87,7 +87,8 @@ struct Rotation {
     pairs: u32,
     skipped: u32,
     style: RopeStyle,
-    table: usize,
+    /// The table of angles; none: nothing is rotated.
+    table: Option<usize>,
     norm: Option<FusedNorm>,
     /// The first head that has the second half of the norm's weight.
     split: u32,
@@ -121,7 +122,7 @@ impl Emitter<'_> {
             pairs: op.pairs,
             skipped: op.skipped,
             style: op.style,
-            table: op.table,
+            table: Some(op.table),
             norm: step.norm,
             split: op.heads,
             store: step.store.clone(),
@@ -156,7 +157,7 @@ impl Emitter<'_> {
             pairs: 0,
             skipped: 0,
             style: RopeStyle::Interleaved,
-            table: 0,
+            table: None,
             norm: None,
             split: 0,
             store: Some(op.clone()),
@@ -196,8 +197,12 @@ impl Emitter<'_> {
             RopeStyle::NeoX => RopePart::NeoX,
             RopeStyle::Interleaved => RopePart::Interleaved,
         };
+        let angles = match rotation.table {
+            Some(table) => Binding::RopeTable(table),
+            None => Binding::Tensor(self.unused()),
+        };
         let mut binds = vec![
-            ("angles", Binding::RopeTable(rotation.table)),
+            ("angles", angles),
             ("x", Binding::Tensor(rotation.x.tensor)),
             ("v", Binding::Tensor(v.tensor)),
             ("y", Binding::Tensor(rotation.y)),
