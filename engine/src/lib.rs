@@ -59,7 +59,7 @@ pub use graph::Graph;
 pub use model::{
     config::{
         AttentionConfig, BlockConfig, Config, DeltaNetConfig, ExpertsConfig, FfnConfig,
-        MixerConfig, Rwkv7Config,
+        MambaConfig, MixerConfig, Rwkv7Config, StepsConfig,
     },
     options::{CONTEXT_DEFAULT_MAX, CacheType, LoadOptions, Precision},
 };
@@ -84,5 +84,5 @@ pub use wgpu;
 /// Door for Lantern's own tests: no part of the library, and free to change.
 #[doc(hidden)]
 pub mod internals {
-    pub use crate::model::{encoders::ENCODERS, families::FAMILIES};
+    pub use crate::model::{encoders::ENCODERS, families::FAMILIES, state_spaces::STATE_SPACES};
 }

@@ -18,7 +18,7 @@ pub use op::{
     Linear, Lookup, Mask, Norm, NormKind, NormedGate, Op, Rope, RopeStyle, Scale, Scores, Shift,
     StoreKv, Which, Xielu,
 };
-pub use recurrent::{Conv, ConvForm, DeltaNet, KeyHeads, Wkv7};
+pub use recurrent::{Conv, ConvForm, DeltaNet, KeyHeads, Scan, ScanDecay, Wkv7};
 pub use state::{
     Purpose, SNAPSHOT_INTERVAL, SNAPSHOTS, StateId, StateKind, StateSpec, snapshot_bytes,
 };

@@ -6,7 +6,7 @@ use super::{
     Columns, MatrixId, StateId, Tensor, VectorId,
     head_linear::HeadLinear,
     moe::{Combine, Experts, Route},
-    recurrent::{Conv, DeltaNet, Wkv7},
+    recurrent::{Conv, DeltaNet, Scan, Wkv7},
 };
 
 /// A step of the forward pass.
@@ -46,6 +46,8 @@ pub enum Op {
     DeltaNet(DeltaNet),
     /// The state of RWKV-7.
     Wkv7(Wkv7),
+    /// The selective state space model.
+    Scan(Scan),
     /// The experts that each row uses, and their weights.
     Route(Route),
     /// A linear layer of those experts.
@@ -470,6 +472,7 @@ impl Op {
             Op::Gate(op) => vec![op.x, op.gate.tensor],
             Op::Conv(op) => vec![op.x.tensor],
             Op::DeltaNet(op) => vec![op.qkv, op.beta.tensor, op.alpha.tensor],
+            Op::Scan(op) => vec![op.x, op.b.tensor, op.dt.tensor],
             Op::Route(op) => vec![op.logits],
             Op::Experts(op) => vec![op.x, op.ids],
             Op::Combine(op) => {
@@ -499,6 +502,7 @@ impl Op {
             Op::Gate(_) => "gate",
             Op::Conv(_) => "conv",
             Op::DeltaNet(_) => "delta_net",
+            Op::Scan(_) => "scan",
             Op::Route(_) => "moe_route",
             Op::Experts(_) => "experts",
             Op::Combine(_) => "moe_combine",
@@ -511,5 +515,5 @@ macro_rules! from_structs {
 }
 from_structs!(
     Embed, Norm, Linear, HeadLinear, Activate, Scale, Shift, Glu, Add, Rope, StoreKv, Attend, Gate,
-    Conv, DeltaNet, Route, Experts, Combine, Lerp, Wkv7
+    Conv, DeltaNet, Scan, Route, Experts, Combine, Lerp, Wkv7
 );

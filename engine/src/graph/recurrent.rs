@@ -98,3 +98,40 @@ pub struct Wkv7 {
     /// S, (sequences, heads, head_dim, head_dim).
     pub state: StateId,
 }
+
+/// Numbers that a selective scan decays its state by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ScanDecay {
+    /// One for each head, whose channels share a step (Mamba 2).
+    Head,
+    /// One for each value of each channel's state, and a step a channel (Mamba 1).
+    Channel,
+}
+
+/// The selective state space model (Gu & Dao 2023): Δ = softplus(dt + bias); s ← exp(Δ a) s + Δ x b; y = s c + d x, for each
+/// channel's x and its s.
+#[derive(Debug, Clone)]
+pub struct Scan {
+    /// The input in its first `heads` · `head_dim` columns.
+    pub x: Tensor,
+    /// b of each group.
+    pub b: Columns,
+    /// c of each group, in the same tensor.
+    pub c: Columns,
+    /// The steps' input, a column for each head or for each channel.
+    pub dt: Columns,
+    /// Numbers that s decays by.
+    pub decay: ScanDecay,
+    /// a, d and the bias of dt, (3, heads); or of a channel each, a (channels, `state_dim`), d (channels), bias (channels).
+    pub a_d_bias: VectorId,
+    /// Heads, whose channels share b and c.
+    pub heads: u32,
+    /// Channels of a head.
+    pub head_dim: u32,
+    /// Groups of neighbouring heads that share b and c.
+    pub groups: u32,
+    /// Values of a channel's s, of b and of c.
+    pub state_dim: u32,
+    /// s, (sequences, heads, `state_dim`, `head_dim`).
+    pub state: StateId,
+}

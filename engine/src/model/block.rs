@@ -1,4 +1,5 @@
-//! A block: x += mixer(norm(x)); x += ffn(norm(x)), with the norms that its family has before and after each.
+//! A block: x += mixer(norm(x)); x += ffn(norm(x)), with the norms that its family has before and after each, or one of the
+//! two alone.
 
 use super::{
     ffn::Ffn,
@@ -18,15 +19,15 @@ pub struct Layer {
     /// Norm before the mixer.
     pub attn_norm: Option<NormWeights>,
     /// The part that looks at other rows.
-    pub mixer: Mixer,
+    pub mixer: Option<Mixer>,
     /// Norm of what the mixer adds.
     pub attn_post_norm: Option<VectorId>,
     /// Norms of the sums that the blocks of encoders have.
     pub sums: SumNorms,
-    /// Norm before the MLP.
+    /// Norm before the MLP; where there is none, it reads what the mixer reads.
     pub ffn_norm: Option<NormWeights>,
     /// The MLP.
-    pub ffn: Ffn,
+    pub ffn: Option<Ffn>,
     /// Norm of what the MLP adds.
     pub ffn_post_norm: Option<VectorId>,
     /// The layer's own embedding on its way in.
@@ -57,14 +58,15 @@ impl SumNorms {
         Ok(SumNorms { mixer, again, ffn })
     }
 
-    /// The stream after a mixer that adds `y` to `x`.
-    fn after_mixer(&self, g: &mut Graph, x: Tensor, y: Tensor, config: &Config) -> Tensor {
+    /// The stream after a mixer that adds `all` to `x`.
+    fn after_mixer(&self, g: &mut Graph, x: Tensor, all: Vec<Tensor>, config: &Config) -> Tensor {
         let Some(again) = self.again else {
-            let x = g.add(x, y);
+            let x = all.into_iter().fold(x, |x, y| g.add(x, y));
             return stream_norm(g, x, self.mixer, config);
         };
         // The stream before the block stays as it is until it is added once more.
-        let y = g.add(y, x);
+        let y = all.into_iter().chain([x]).reduce(|a, b| g.add(a, b));
+        let y = y.expect("the stream is there");
         let y = stream_norm(g, y, self.mixer, config);
         let y = g.add(y, x);
         stream_norm(g, y, Some(again), config)
@@ -85,12 +87,17 @@ impl Layer {
         } else {
             finder.vector_if_there(&name("post_attention_norm.weight"), config.dim)?
         };
+        let both = mixer.is_some() && config.blocks[index as usize].ffn.is_some();
         let layer = Layer {
             attn_norm,
             mixer,
             attn_post_norm,
             sums: SumNorms::find(finder, index)?,
-            ffn_norm: finder.norm(&name(ffn_norm_name), 1.0)?,
+            ffn_norm: if both {
+                finder.norm(&name(ffn_norm_name), 1.0)?
+            } else {
+                None
+            },
             ffn: Ffn::find(finder, index)?,
             ffn_post_norm: finder.vector_if_there(&name("post_ffw_norm.weight"), config.dim)?,
             input: config
@@ -106,7 +113,7 @@ impl Layer {
         let attn = layer.attn_norm.is_some() || layer.attn_post_norm.is_some();
         let attn = attn || sums.mixer.is_some() || normed;
         let ffn = layer.ffn_norm.is_some() || layer.ffn_post_norm.is_some() || parallel;
-        let ffn = ffn || sums.ffn.is_some();
+        let ffn = ffn || sums.ffn.is_some() || !both;
         for (has_norm, what) in [(attn, "attn_norm"), (ffn, ffn_norm_name)] {
             if !has_norm {
                 let missing = name(what);
@@ -145,25 +152,22 @@ impl Layer {
         (config, shape): (&Config, &Shape),
     ) -> Tensor {
         let h = stream_norm(g, x, self.attn_norm, config);
-        let y = self.mixer.ops(g, h, layer, shape);
-        let y = post_norm(g, y, self.attn_post_norm, config);
+        let mixer = self.mixer.as_ref();
+        let all = mixer.map_or(vec![], |mixer| mixer.ops(g, h, layer, shape));
+        let all = post_norm(g, all, self.attn_post_norm, config);
         // The MLP of a parallel block reads what the mixer reads.
         let norms = [self.ffn_norm, self.sums.ffn];
-        if self.ffn_post_norm.is_none() && norms.iter().all(Option::is_none) {
-            let all = self.ffn.ops(g, (h, x), layer);
-            return [y].into_iter().chain(all).fold(x, |x, y| g.add(x, y));
-        }
-        let x = self.sums.after_mixer(g, x, y, config);
+        let parallel = self.ffn_post_norm.is_none() && norms.iter().all(Option::is_none);
+        let Some(ffn) = self.ffn.as_ref().filter(|_| !parallel) else {
+            let ffn = self.ffn.as_ref();
+            let more = ffn.map_or(vec![], |ffn| ffn.ops(g, (h, x), layer));
+            return all.into_iter().chain(more).fold(x, |x, y| g.add(x, y));
+        };
+        let x = self.sums.after_mixer(g, x, all, config);
         let h = stream_norm(g, x, self.ffn_norm, config);
-        let all = self.ffn.ops(g, (h, x), layer);
-        if self.ffn_post_norm.is_none() {
-            let x = all.into_iter().fold(x, |x, y| g.add(x, y));
-            return stream_norm(g, x, self.sums.ffn, config);
-        }
-        let y = all.into_iter().reduce(|a, b| g.add(a, b));
-        let y = y.expect("an MLP adds something");
-        let y = post_norm(g, y, self.ffn_post_norm, config);
-        let x = g.add(x, y);
+        let all = ffn.ops(g, (h, x), layer);
+        let all = post_norm(g, all, self.ffn_post_norm, config);
+        let x = all.into_iter().fold(x, |x, y| g.add(x, y));
         stream_norm(g, x, self.sums.ffn, config)
     }
 }
@@ -194,15 +198,20 @@ pub(super) fn stream_norm(
     g.norm(norm, "h")
 }
 
-/// The norm of what a layer adds to the stream, where there is one.
-fn post_norm(g: &mut Graph, y: Tensor, weight: Option<VectorId>, config: &Config) -> Tensor {
+/// The norm of all that a layer adds to the stream, where there is one; else each summand as it is.
+fn post_norm(
+    g: &mut Graph,
+    all: Vec<Tensor>,
+    weight: Option<VectorId>,
+    config: &Config,
+) -> Vec<Tensor> {
     let Some(weight) = weight else {
-        return y;
+        return all;
     };
-    let norm = Norm::rms(
-        y,
-        weight,
-        config.row.post_norm_epsilon.unwrap_or(config.norm_epsilon),
-    );
-    g.norm(norm, "y")
+    let y = all.into_iter().reduce(|a, b| g.add(a, b));
+    let norm = |y| {
+        let eps = config.row.post_norm_epsilon.unwrap_or(config.norm_epsilon);
+        g.norm(Norm::rms(y, weight, eps), "y")
+    };
+    y.map(norm).into_iter().collect()
 }

@@ -183,6 +183,8 @@ pub enum Unrotated {
     Every(u32),
     /// Layers without a window, in models that have windows.
     WithoutWindow,
+    /// All, in files that say that they were trained without.
+    Untrained,
 }
 
 /// A mixer with a recurrent state.
@@ -198,6 +200,8 @@ pub enum Recurrent {
     ShortConv,
     /// RWKV-7's time mixing: in all layers.
     Rwkv7,
+    /// Selective state spaces, in layers that have their tensors; a layer may have no mixer, or no MLP.
+    Mamba,
 }
 
 /// Weights of a row's experts.

@@ -22,7 +22,6 @@ const NEUTRAL: &[(&str, Neutral)] = &[
     ("expert_chunk_feed_forward_length", Neutral::Off),
     ("expert_group_scale",               Neutral::Number(1.0)),
     ("experts_per_group",                Neutral::Off),
-    ("moe_latent_size",                  Neutral::Off),
     ("n_deepstack_layers",               Neutral::Off),
     ("router_logit_softcapping",         Neutral::Off),
     ("swin_norm",                        Neutral::Off),
@@ -41,7 +40,6 @@ const NEUTRAL: &[(&str, Neutral)] = &[
     ("attention.temperature_scale",      Neutral::Off),
     ("attention.key_length_mla",         Neutral::Off),
     ("attention.value_length_mla",       Neutral::Off),
-    ("ssm.dt_b_c_rms",                   Neutral::Off),
 ];
 
 /// Keys among those that are read where attention is latent.

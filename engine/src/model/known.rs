@@ -3,6 +3,7 @@
 use super::{
     encoders::ENCODERS,
     families::{FAMILIES, Family},
+    state_spaces::STATE_SPACES,
 };
 use crate::{Error, Result, Unsupported, file::Metadata};
 
@@ -11,7 +12,7 @@ pub fn family(metadata: &Metadata) -> Result<(&'static Family, &str)> {
     let name = metadata.text("general.architecture")?;
     let name = name.ok_or_else(|| Error::bad_file("metadata general.architecture is missing"))?;
     let is = |f: &&Family| f.name == name || f.aliases.contains(&name);
-    let all = FAMILIES.iter().chain(ENCODERS);
+    let all = FAMILIES.iter().chain(STATE_SPACES).chain(ENCODERS);
     let found = all.clone().find(is).ok_or_else(|| {
         let known: Vec<&str> = all.map(|f| f.name).collect();
         Error::unsupported(

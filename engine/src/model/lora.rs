@@ -68,7 +68,8 @@ impl LoraLayout {
             if layout
                 .layers
                 .iter()
-                .any(|layer| layer.ffn.has_biased_units(place.matrix))
+                .filter_map(|layer| layer.ffn.as_ref())
+                .any(|ffn| ffn.has_biased_units(place.matrix))
             {
                 return Err(Error::unsupported(
                     Unsupported::Lora,
@@ -234,7 +235,7 @@ impl Layout {
                 format!("adapters of {name} are not run here: it is an embedding"),
             ));
         }
-        if self.layers.iter().any(|layer| layer.mixer.has_heads(id)) {
+        if self.has_heads(id) {
             return Err(Error::unsupported(
                 Unsupported::Lora,
                 format!("adapters of {name} are not run here: its rows are matrices of heads"),
@@ -244,7 +245,8 @@ impl Layout {
         let tensor = tensors.iter().position(named).unwrap_or_default();
         let matrix = &self.matrices[id];
         let own = matrix.tensors.iter().filter(|t| named(t)).count();
-        if own > 1 && !matrix.interleaved {
+        let apart = self.matrices.iter().filter(|m| has(m)).count() > 1;
+        if apart || own > 1 && !matrix.interleaved {
             return Err(Error::unsupported(
                 Unsupported::Lora,
                 format!(
@@ -269,9 +271,15 @@ impl Layout {
         })
     }
 
+    /// Whether a matrix has a matrix for each head of a mixer.
+    fn has_heads(&self, id: MatrixId) -> bool {
+        let mut mixers = self.layers.iter().filter_map(|layer| layer.mixer.as_ref());
+        mixers.any(|mixer| mixer.has_heads(id))
+    }
+
     /// How many experts the rows of a matrix are for.
     fn experts_of(&self, id: MatrixId) -> Option<u32> {
         let mut layers = self.layers.iter();
-        layers.find_map(|layer| layer.ffn.experts_of(id))
+        layers.find_map(|layer| layer.ffn.as_ref()?.experts_of(id))
     }
 }

@@ -17,6 +17,7 @@ pub mod mixer;
 pub mod options;
 pub mod rope;
 pub mod rope_table;
+pub mod state_spaces;
 mod stated;
 mod synthetic;
 pub mod tensors;

@@ -25,7 +25,10 @@ impl RopeTable {
     /// The tables of a model: of each of its rotary embeddings.
     pub(super) fn find(finder: &mut Finder<'_>) -> Result<Vec<RopeTable>> {
         let config = finder.config;
-        let factors = find_factors(finder, &config.ropes[0])?;
+        let Some(rope) = config.ropes.first() else {
+            return Ok(vec![]);
+        };
+        let factors = find_factors(finder, rope)?;
         let table = |rope: &Rope| RopeTable {
             rope: rope.clone(),
             factors: if rope.factored {

@@ -143,13 +143,10 @@ impl<'a> Finder<'a> {
     }
 
     /// Small tensors of any shape as one vector.
-    pub fn flat_vectors<const N: usize>(
-        &mut self,
-        parts: &[(String, [u32; N])],
-    ) -> Result<VectorId> {
+    pub fn flat_vectors(&mut self, parts: &[(String, impl AsRef<[u32]>)]) -> Result<VectorId> {
         let tensors = parts
             .iter()
-            .map(|(name, shape)| self.tensor(name, shape))
+            .map(|(name, shape)| self.tensor(name, shape.as_ref()))
             .collect::<Result<_>>()?;
         Ok(self.push_vector(tensors, 0.0, 1.0))
     }
@@ -189,6 +186,12 @@ impl<'a> Finder<'a> {
     pub fn norm(&mut self, stem: &str, factor: f32) -> Result<Option<NormWeights>> {
         let dim = self.config.dim;
         let (weight, bias) = (format!("{stem}.weight"), format!("{stem}.bias"));
+        // Falcon-H1's files have one without an ending.
+        let weight = if self.has(stem) {
+            stem.to_owned()
+        } else {
+            weight
+        };
         if !self.has(&weight) {
             return Ok(None);
         }

@@ -1,18 +1,21 @@
 //! Numbers of each block: of its mixer, and of the MLP or the experts after it.
 
-use lantern_kernels::{experts::MAX_TOP_K, moe_route::GROUPS_MAX, wkv7::HEAD_DIM_MAX};
+use lantern_kernels::wkv7::HEAD_DIM_MAX;
 use serde::{Serialize, Serializer};
 
 use super::{
-    kinds::{layers_with_keys, mask, recurrent_layers, rotated_layers, shared_layer},
+    experts::{self, ExpertsConfig},
+    heads::Heads,
+    kinds::{attending_layers, layers_with_keys, mask, recurrent_layers, shared_layer},
     latent::LatentSizes,
+    mamba::{self, MambaConfig},
 };
 use crate::{
     Error, Result, Unsupported,
     file::short,
-    graph::{Activation, Gating, KeyHeads, Mask, Routing, Xielu},
+    graph::{Activation, KeyHeads, Mask, Xielu},
     model::{
-        families::{ExpertWeights, Family, Recurrent, Temperatures},
+        families::{Family, Recurrent, Temperatures},
         keys::Keys,
     },
 };
@@ -20,10 +23,10 @@ use crate::{
 /// Numbers of a block.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct BlockConfig {
-    /// The part that looks at other rows.
-    pub mixer: MixerConfig,
-    /// The part that follows it.
-    pub ffn: FfnConfig,
+    /// The part that looks at other rows, where it has one.
+    pub mixer: Option<MixerConfig>,
+    /// The part that follows it, where it has one.
+    pub ffn: Option<FfnConfig>,
 }
 
 /// Numbers of a mixer.
@@ -40,6 +43,10 @@ pub enum MixerConfig {
     ShortConv(ShortConvConfig),
     /// RWKV-7's time mixing over a recurrent state.
     Rwkv7(Rwkv7Config),
+    /// A selective state space over a recurrent state.
+    Mamba(MambaConfig),
+    /// Attention and a selective state space, which read the same.
+    Both(AttentionConfig, MambaConfig),
 }
 
 /// Numbers of attention in one block.
@@ -81,17 +88,6 @@ pub struct FfnConfig {
     pub activation: Activation,
     /// Mixture of experts in the place of one MLP.
     pub experts: Option<ExpertsConfig>,
-}
-
-/// Mixture of experts of a layer.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
-pub struct ExpertsConfig {
-    /// Experts of a layer.
-    pub n_experts: u32,
-    /// Experts that the router picks for a token.
-    pub top_k: u32,
-    /// How the router weighs them.
-    pub routing: Routing,
 }
 
 /// Sizes of a gated delta net.
@@ -146,91 +142,14 @@ impl AttentionConfig {
 impl BlockConfig {
     /// Numbers of its attention, where it has that.
     pub fn attention(&self) -> Option<&AttentionConfig> {
-        match &self.mixer {
-            MixerConfig::Attention(attention) => Some(attention),
+        match self.mixer.as_ref()? {
+            MixerConfig::Attention(attention) | MixerConfig::Both(attention, _) => Some(attention),
             MixerConfig::Latent(latent) => Some(&latent.attention),
-            MixerConfig::DeltaNet(_) | MixerConfig::ShortConv(_) | MixerConfig::Rwkv7(_) => None,
+            MixerConfig::DeltaNet(_)
+            | MixerConfig::ShortConv(_)
+            | MixerConfig::Rwkv7(_)
+            | MixerConfig::Mamba(_) => None,
         }
-    }
-}
-
-/// Heads of attention as the header has them.
-#[derive(Debug, Clone)]
-pub(super) struct Heads {
-    /// Query heads of each layer.
-    queries: Vec<u32>,
-    /// Key and value heads of each layer; 0 where a layer has another mixer.
-    keys: Vec<u32>,
-    /// Values of a head.
-    pub head_dim: u32,
-    /// Values of a head in layers with a window.
-    pub local_head_dim: u32,
-    /// Sizes of heads where attention is latent.
-    latent: Option<LatentSizes>,
-}
-
-impl Heads {
-    /// Heads of a model without attention.
-    fn none(layers: u32) -> Heads {
-        Heads {
-            queries: vec![0; layers as usize],
-            keys: vec![0; layers as usize],
-            head_dim: 4,
-            local_head_dim: 4,
-            latent: None,
-        }
-    }
-
-    /// Heads of a model whose layers have these windows, and whose residual stream has `dim` values.
-    pub fn read(keys: &Keys, family: &Family, dim: u32, windows: &[Option<u32>]) -> Result<Heads> {
-        let layers = windows.len() as u32;
-        if family.recurrent == Recurrent::Rwkv7 {
-            return Ok(Heads::none(layers));
-        }
-        let heads = keys.per_layer("attention.head_count", layers)?;
-        let heads = match heads.filter(|heads| !heads.contains(&0)) {
-            Some(heads) => heads,
-            None => vec![keys.required("attention.head_count")?; windows.len()],
-        };
-        let kv_heads = keys.per_layer("attention.head_count_kv", layers)?;
-        let kv_heads = kv_heads.unwrap_or_else(|| heads.clone());
-        if family.recurrent == Recurrent::None && kv_heads.contains(&0) {
-            return Err(Error::bad_file(format!(
-                "metadata {} is 0 in a layer, which has no other mixer",
-                keys.key("attention.head_count_kv")
-            )));
-        }
-        let uneven = |&(heads, kv_heads): &(&u32, &u32)| *kv_heads > 0 && heads % kv_heads != 0;
-        if let Some((heads, kv_heads)) = heads.iter().zip(&kv_heads).find(uneven) {
-            return Err(Error::bad_file(format!(
-                "{heads} query heads do not share {kv_heads} key heads evenly"
-            )));
-        }
-        let latent = LatentSizes::read(keys, family)?;
-        let head_dim = match &latent {
-            Some(sizes) => sizes.cached_dim(),
-            None => head_dim_of(keys, "", dim / heads[0])?,
-        };
-        if latent.is_some() {
-            LatentSizes::check_heads(&heads)?;
-        }
-        let local_head_dim = if windows.iter().any(Option::is_some) {
-            head_dim_of(keys, "_swa", head_dim)?
-        } else {
-            head_dim
-        };
-        Ok(Heads {
-            queries: heads,
-            keys: kv_heads,
-            head_dim,
-            local_head_dim,
-            latent,
-        })
-    }
-
-    /// Values of a query's head.
-    pub fn query_dim(&self) -> u32 {
-        self.latent.map_or(self.head_dim, |sizes| sizes.key_dim())
     }
 }
 
@@ -244,36 +163,29 @@ fn query_rope(family: &Family, rotated: bool, (local, ropes): (usize, usize)) ->
     (grows && ropes > local + 1).then(|| ropes - 1)
 }
 
-/// Values of a head under the keys with this ending.
-fn head_dim_of(keys: &Keys, ending: &str, usual: u32) -> Result<u32> {
-    let head_dim = keys.optional(&format!("attention.key_length{ending}"))?;
-    let head_dim = head_dim.unwrap_or(usual);
-    let value_dim = keys.optional(&format!("attention.value_length{ending}"))?;
-    let value_dim = value_dim.unwrap_or(head_dim);
-    if head_dim % 4 != 0 || head_dim == 0 || head_dim > 1024 || value_dim != head_dim {
-        let sizes = format!("heads of {head_dim} keys and {value_dim} values");
-        return Err(Error::unsupported(
-            Unsupported::Shape,
-            format!("{sizes}: only equal multiples of 4 up to 1024 are run here"),
-        ));
-    }
-    Ok(head_dim)
+/// Rotary embeddings of a model, as its layers name them.
+#[derive(Debug, Clone)]
+pub(super) struct Rotation {
+    /// Layers whose queries and keys are rotated.
+    pub layers: Vec<bool>,
+    /// The number of the embedding of layers with a window.
+    pub local: usize,
+    /// How many embeddings there are; that of queries is the last, if it is another.
+    pub count: usize,
 }
 
-/// The numbers of all blocks. Rotary embeddings are the model's, that of layers with a window, of number `local`, and that of
-/// queries, if there are as many as `ropes`.
+/// The numbers of all blocks.
 pub(super) fn read(
     keys: &Keys,
     family: &Family,
     (heads, windows): (&Heads, &[Option<u32>]),
     (causal, dim): (bool, u32),
-    (local_rope, ropes): (usize, usize),
+    rotation: &Rotation,
 ) -> Result<Vec<BlockConfig>> {
     let layers = windows.len() as u32;
-    let rotated = rotated_layers(keys, family, windows)?;
     let recurrent = recurrent_layers(keys, family, &heads.keys)?;
     let other = match family.recurrent {
-        Recurrent::None => None,
+        Recurrent::None | Recurrent::Mamba => None,
         Recurrent::DeltaNet => Some(MixerConfig::DeltaNet(delta_net_sizes(keys, family)?)),
         Recurrent::ChannelDeltaNet => Some(MixerConfig::DeltaNet(channel_delta_net_sizes(
             keys,
@@ -285,10 +197,7 @@ pub(super) fn read(
         })),
         Recurrent::Rwkv7 => Some(MixerConfig::Rwkv7(rwkv7_sizes(keys, dim)?)),
     };
-    let scale = match family.recurrent {
-        Recurrent::Rwkv7 => None,
-        _ => scale(keys, family, heads, dim)?,
-    };
+    let scale = scale(keys, family, heads, dim)?;
     let ffns = ffns(keys, family, layers)?;
     let own = layers_with_keys(keys, family, layers)? as usize;
     let attention = |layer: usize| {
@@ -298,35 +207,50 @@ pub(super) fn read(
         } else {
             heads.head_dim
         };
+        let rotated = rotation.layers[layer];
         AttentionConfig {
             heads: heads.queries[layer],
             kv_heads: heads.keys[layer],
             head_dim,
             scale: scale.unwrap_or(1.0 / (head_dim as f32).sqrt()),
             mask: mask(family, causal, windows[layer]),
-            rope: rotated[layer].then_some(if local { local_rope } else { 0 }),
-            query_rope: query_rope(family, rotated[layer], (local_rope, ropes)),
+            rope: rotated.then_some(if local { rotation.local } else { 0 }),
+            query_rope: query_rope(family, rotated, (rotation.local, rotation.count)),
             shares: (layer >= own)
                 .then(|| shared_layer(&windows[..own], local))
                 .flatten(),
         }
     };
-    let block = |(layer, ffn)| BlockConfig {
-        mixer: other
-            .filter(|_| recurrent[layer])
-            .unwrap_or_else(|| match heads.latent {
-                None => MixerConfig::Attention(attention(layer)),
-                Some(sizes) => MixerConfig::Latent(LatentConfig {
-                    attention: AttentionConfig {
-                        kv_heads: 1,
-                        ..attention(layer)
-                    },
-                    sizes,
-                }),
-            }),
-        ffn,
+    let attending = attending_layers(keys, family, layers);
+    let block = |(layer, ffn): (usize, Option<FfnConfig>)| {
+        let attends = attending[layer] && (other.is_none() || !recurrent[layer]);
+        let attention = attends.then(|| attention(layer));
+        if let (Some(attention), Some(sizes)) = (attention, heads.latent) {
+            let attention = AttentionConfig {
+                kv_heads: 1,
+                ..attention
+            };
+            let mixer = Some(MixerConfig::Latent(LatentConfig { attention, sizes }));
+            return Ok(BlockConfig { mixer, ffn });
+        }
+        let mamba = match family.recurrent {
+            Recurrent::Mamba => mamba::read(keys, layer as u32)?,
+            _ => None,
+        };
+        let mixer = match (attention, mamba) {
+            (Some(attention), Some(mamba)) => Some(MixerConfig::Both(attention, mamba)),
+            (Some(attention), None) => Some(MixerConfig::Attention(attention)),
+            (None, Some(mamba)) => Some(MixerConfig::Mamba(mamba)),
+            (None, None) => other,
+        };
+        if mixer.is_none() && ffn.is_none() {
+            return Err(Error::bad_file(format!(
+                "the tensors of blk.{layer} are neither a mixer's nor an MLP's"
+            )));
+        }
+        Ok(BlockConfig { mixer, ffn })
     };
-    Ok(ffns.into_iter().enumerate().map(block).collect())
+    ffns.into_iter().enumerate().map(block).collect()
 }
 
 /// Sizes of a family's gated delta nets.
@@ -406,9 +330,9 @@ fn rwkv7_sizes(keys: &Keys, dim: u32) -> Result<Rwkv7Config> {
     })
 }
 
-/// Numbers of each block's MLP: experts where it has a router.
-fn ffns(keys: &Keys, family: &Family, layers: u32) -> Result<Vec<FfnConfig>> {
-    let experts = experts(keys, family)?;
+/// Numbers of each block's MLP: experts where it has a router, and none where it has neither that nor an up.
+fn ffns(keys: &Keys, family: &Family, layers: u32) -> Result<Vec<Option<FfnConfig>>> {
+    let experts = experts::read(keys, family)?;
     let expert_dim = experts.map(|_| keys.optional("expert_feed_forward_length"));
     let expert_dim = expert_dim.transpose()?.flatten();
     let dense = |layer: u32| {
@@ -420,14 +344,21 @@ fn ffns(keys: &Keys, family: &Family, layers: u32) -> Result<Vec<FfnConfig>> {
         })
     };
     let ffn = |layer: u32| {
-        let name = format!("blk.{layer}.ffn_gate_inp.weight");
-        let experts = experts.filter(|_| keys.file.tensor(&name).is_some());
+        let has = |part: &str| {
+            let name = format!("blk.{layer}.{part}.weight");
+            keys.file.tensor(&name).is_some()
+        };
+        let optional = family.recurrent == Recurrent::Mamba;
+        if optional && !has("ffn_gate_inp") && !has("ffn_up") {
+            return Ok(None);
+        }
+        let experts = experts.filter(|_| has("ffn_gate_inp"));
         let own = expert_dim.filter(|_| experts.is_some());
-        Ok(FfnConfig {
+        Ok(Some(FfnConfig {
             ffn_dim: own.map_or_else(|| dense(layer), Ok)?,
             activation: activation(keys, family, layer)?,
             experts,
-        })
+        }))
     };
     (0..layers).map(ffn).collect()
 }
@@ -472,81 +403,11 @@ const KNOWN_ACTIVATIONS: &[(&str, Activation)] = &[
     ("geglu", Activation::Gelu),
 ];
 
-fn experts(keys: &Keys, family: &Family) -> Result<Option<ExpertsConfig>> {
-    let Some(n_experts) = keys.optional("expert_count")? else {
-        return Ok(None);
-    };
-    let top_k = keys.required("expert_used_count")?;
-    if top_k > n_experts || top_k >= MAX_TOP_K {
-        return Err(Error::unsupported(
-            Unsupported::Shape,
-            format!(
-                "{top_k} of {n_experts} experts for a token: fewer than {MAX_TOP_K} are run here"
-            ),
-        ));
-    }
-    let normed = match family.expert_weights {
-        ExpertWeights::Normed => keys.boolean("expert_weights_norm")?.unwrap_or(true),
-        ExpertWeights::Plain => keys.boolean("expert_weights_norm")?.unwrap_or(false),
-        ExpertWeights::OnInput => false,
-    };
-    Ok(Some(ExpertsConfig {
-        n_experts,
-        top_k,
-        routing: Routing {
-            gating: gating(keys, family)?,
-            normed,
-            scale: keys.factor("expert_weights_scale")?.unwrap_or(1.0),
-            ..groups(keys, (n_experts, top_k))?
-        },
-    }))
-}
-
-/// How the router's logits become probabilities: as the file numbers it, or as the family has it.
-fn gating(keys: &Keys, family: &Family) -> Result<Gating> {
-    match keys.optional("expert_gating_func")? {
-        None => Ok(family.gating),
-        Some(1) => Ok(Gating::Softmax),
-        Some(2) => Ok(Gating::Sigmoid),
-        Some(other) => Err(Error::unsupported(
-            Unsupported::Setting,
-            format!(
-                "metadata {} is {other}; known are 1 (softmax) and 2 (sigmoid)",
-                keys.key("expert_gating_func")
-            ),
-        )),
-    }
-}
-
-/// Routing by groups of experts, or without.
-fn groups(keys: &Keys, (n_experts, top_k): (u32, u32)) -> Result<Routing> {
-    let groups = keys.optional("expert_group_count")?.unwrap_or(1);
-    let used = keys.optional("expert_group_used_count")?;
-    let groups_used = used.unwrap_or(groups);
-    let in_groups = |groups_used: u32| n_experts / groups * groups_used;
-    if groups > GROUPS_MAX
-        || n_experts % groups != 0
-        || groups_used > groups
-        || in_groups(groups_used) < top_k
-    {
-        return Err(Error::unsupported(
-            Unsupported::Shape,
-            format!(
-                "{top_k} of {n_experts} experts from {groups_used} of {groups} groups: at most {GROUPS_MAX} even groups are run here"
-            ),
-        ));
-    }
-    Ok(Routing {
-        gating: Gating::Softmax,
-        normed: true,
-        scale: 1.0,
-        groups,
-        groups_used,
-    })
-}
-
 /// Factor on attention's scores, where it is not the root of a head's size.
 fn scale(keys: &Keys, family: &Family, heads: &Heads, dim: u32) -> Result<Option<f32>> {
+    if !heads.any() {
+        return Ok(None);
+    }
     let wide = heads.queries.len() as u32 == family.wide_scale_layers;
     let wide = wide.then(|| 1.0 / ((dim / heads.queries[0]).max(1) as f32).sqrt());
     let stated = keys.factor("attention.scale")?;

@@ -48,6 +48,22 @@ fn all_but(interval: u32, layers: u32) -> Vec<bool> {
         .collect()
 }
 
+/// Layers with attention: those with its tensors, in families whose layers may have another mixer in its place or beside it.
+pub(super) fn attending_layers(keys: &Keys, family: &Family, layers: u32) -> Vec<bool> {
+    let attends = |layer: u32| {
+        let has = |part: &str| {
+            let name = format!("blk.{layer}.{part}.weight");
+            keys.file.tensor(&name).is_some()
+        };
+        match family.recurrent {
+            Recurrent::Mamba => has("attn_q") || has("attn_qkv"),
+            Recurrent::Rwkv7 => false,
+            _ => true,
+        }
+    };
+    (0..layers).map(attends).collect()
+}
+
 /// Layers whose queries and keys are rotated: as the file lists them, or as the family has them.
 pub(super) fn rotated_layers(
     keys: &Keys,
@@ -59,15 +75,22 @@ pub(super) fn rotated_layers(
         return Ok(vec![false; layers]);
     }
     let listed = keys.flags("lantern.rotated_layers", layers as u32)?;
-    Ok(listed.unwrap_or_else(|| match family.unrotated {
+    if let Some(listed) = listed {
+        return Ok(listed);
+    }
+    Ok(match family.unrotated {
         Unrotated::None => vec![true; layers],
         Unrotated::All => vec![false; layers],
+        Unrotated::Untrained => {
+            let trained = keys.boolean("rope.scaling.finetuned")?.unwrap_or(true);
+            vec![trained; layers]
+        }
         Unrotated::Every(interval) => all_but(interval, layers as u32),
         Unrotated::WithoutWindow => {
             let none = windows.iter().all(Option::is_none);
             windows.iter().map(|w| none || w.is_some()).collect()
         }
-    }))
+    })
 }
 
 /// Layers that have keys and values of their own: all, or all but the last.

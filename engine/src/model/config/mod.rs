@@ -1,22 +1,28 @@
 //! A model's numbers, from the header's metadata and checked: sizes are sane before anything is allocated by them.
 
 mod blocks;
+mod experts;
+mod heads;
 mod kinds;
 mod latent;
+mod mamba;
 
 pub use blocks::{
-    AttentionConfig, BlockConfig, DeltaNetConfig, ExpertsConfig, FfnConfig, LatentConfig,
-    MixerConfig, Rwkv7Config, ShortConvConfig,
+    AttentionConfig, BlockConfig, DeltaNetConfig, FfnConfig, LatentConfig, MixerConfig,
+    Rwkv7Config, ShortConvConfig,
 };
+pub use experts::ExpertsConfig;
+pub use mamba::{MambaConfig, StepsConfig};
 
 use std::collections::BTreeSet;
 
 use serde::Serialize;
 
-use blocks::Heads;
+use blocks::Rotation;
+use heads::Heads;
 
 use super::{
-    families::{Embedding, Family, LocalRope, LogitScale, Temperatures},
+    families::{Embedding, Family, LocalRope, LogitScale, Temperatures, Unrotated},
     gguf_keys,
     keys::{Keys, LARGEST},
     known,
@@ -47,7 +53,7 @@ pub struct Config {
     pub vocab_size: u32,
     /// Positions that the model was trained for.
     pub context: u32,
-    /// Rotary embeddings: the model's, and that of layers with a window where it is another.
+    /// Rotary embeddings: the model's, and that of layers with a window where it is another; none where nothing is rotated.
     pub ropes: Vec<Rope>,
     /// Which values of a head they rotate together.
     pub rope_style: RopeStyle,
@@ -124,12 +130,7 @@ impl Config {
         let causal = kinds::causal(keys, family, &windows)?;
         let heads = Heads::read(keys, family, dim, &windows)?;
         let context = keys.required("context_length")?;
-        let rope = Rope::of(keys, family, heads.head_dim, context)?;
-        let local_rope = local_rope(keys, family, &rope, heads.local_head_dim)?;
-        let local = usize::from(local_rope.is_some());
-        let query_rope = query_rope(keys, family, &rope, &heads)?;
-        let ropes = [Some(rope), local_rope, query_rope].into_iter().flatten();
-        let ropes: Vec<Rope> = ropes.collect();
+        let (ropes, rotation) = ropes(keys, family, (&heads, &windows), context)?;
         let learned = file.tensor("position_embd.weight");
         let learned = learned.and_then(|t| t.shape.get(1)).copied();
         // No name is worth refusing a model for.
@@ -141,13 +142,7 @@ impl Config {
             name,
             layers,
             dim,
-            blocks: blocks::read(
-                keys,
-                family,
-                (&heads, &windows),
-                (causal, dim),
-                (local, ropes.len()),
-            )?,
+            blocks: blocks::read(keys, family, (&heads, &windows), (causal, dim), &rotation)?,
             vocab_size: vocab_size(keys)?,
             context,
             ropes,
@@ -205,6 +200,32 @@ fn layers(keys: &Keys, draft_layers: u32) -> Result<u32> {
     }
     let layers = all.checked_sub(draft_layers).filter(|&layers| layers > 0);
     layers.ok_or_else(|| Error::bad_file(format!("{draft_layers} draft blocks leave no other")))
+}
+
+/// The model's rotary embeddings, and which layers have them.
+fn ropes(
+    keys: &Keys,
+    family: &Family,
+    (heads, windows): (&Heads, &[Option<u32>]),
+    context: u32,
+) -> Result<(Vec<Rope>, Rotation)> {
+    let layers = kinds::rotated_layers(keys, family, windows)?;
+    let may_lack = matches!(family.unrotated, Unrotated::All | Unrotated::Untrained);
+    let (mut ropes, mut local) = (vec![], 0);
+    if heads.any() && (!may_lack || layers.contains(&true)) {
+        let rope = Rope::of(keys, family, heads.head_dim, context)?;
+        let local_rope = local_rope(keys, family, &rope, heads.local_head_dim)?;
+        local = usize::from(local_rope.is_some());
+        let query_rope = query_rope(keys, family, &rope, heads)?;
+        let all = [Some(rope), local_rope, query_rope].into_iter();
+        ropes = all.flatten().collect();
+    }
+    let rotation = Rotation {
+        layers,
+        local,
+        count: ropes.len(),
+    };
+    Ok((ropes, rotation))
 }
 
 /// The family's RoPE style, unless the file says otherwise.

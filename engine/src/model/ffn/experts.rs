@@ -2,7 +2,7 @@
 
 use lantern_kernels::padded;
 
-use super::gated::{Gated, Sizes};
+use super::{gated::Sizes, plain::Unit};
 use crate::{
     Error, Result, Unsupported,
     graph::{
@@ -12,7 +12,7 @@ use crate::{
     model::{
         config::ExpertsConfig,
         families::ExpertWeights,
-        tensors::{Finder, Joined},
+        tensors::{Affine, Finder, Joined},
     },
 };
 
@@ -38,7 +38,12 @@ pub struct Mixture {
     weights_first: bool,
     /// A factor on the weight of each expert.
     scale: Option<VectorId>,
+    /// Sizes of an expert.
     sizes: Sizes,
+    /// From the stream to what experts read, and from what they make to the stream.
+    latent: Option<[Affine; 2]>,
+    /// Size of the residual stream.
+    dim: u32,
     shared: Option<Shared>,
     norms: Option<Norms>,
 }
@@ -71,7 +76,9 @@ struct Norms {
 /// An expert that every row uses.
 #[derive(Debug)]
 struct Shared {
-    expert: Gated,
+    expert: Unit,
+    /// Size of its hidden layer.
+    ffn_dim: u32,
     /// Whether it counts by the sigmoid of a gate.
     gated: bool,
 }
@@ -92,6 +99,9 @@ impl Mixture {
             let gate = finder.tensor(&weight("ffn_gate_inp_shexp"), &[sizes.dim])?;
             router.push(gate.flat()?);
         }
+        let latent = find_latent(finder, &experts, sizes.dim, index)?;
+        let dim = experts.latent_dim.unwrap_or(sizes.dim);
+        let sizes = Sizes { dim, ..sizes };
         let ([gate_up, down], units) = find_experts(finder, count, sizes, index)?;
         sizes.check(units != Units::Ungated)?;
         let bias = |part: &str| format!("blk.{index}.{part}.bias");
@@ -107,6 +117,8 @@ impl Mixture {
             weights_first: weights_first(finder, &experts)?,
             scale: finder.vector_if_there(&format!("blk.{index}.ffn_down_exps.scale"), count)?,
             sizes,
+            latent,
+            dim: finder.config.dim,
             shared,
             norms: Norms::find(finder, index)?,
         })
@@ -134,6 +146,16 @@ impl Mixture {
 
     /// The sum of the experts that the router picks by its logits, of the input `h`.
     fn expert_ops(&self, g: &mut Graph, logits: Tensor, h: Tensor) -> Tensor {
+        let Some([down, up]) = self.latent else {
+            return self.picked_ops(g, logits, h);
+        };
+        let h = down.ops(g, h, ("latent", self.sizes.dim));
+        let y = self.picked_ops(g, logits, h);
+        up.ops(g, y, ("y", self.dim))
+    }
+
+    /// Sum of the experts that the router picks, of what they read.
+    fn picked_ops(&self, g: &mut Graph, logits: Tensor, h: Tensor) -> Tensor {
         let (sizes, n_experts) = (self.sizes, self.experts.n_experts);
         let top_k = self.experts.top_k;
         let weights = g.declare(TensorSpec::per_row("expert_weights", top_k));
@@ -279,7 +301,8 @@ impl Shared {
         let ffn_dim = u32::try_from(rows).unwrap_or(u32::MAX);
         let sizes = Sizes { ffn_dim, ..sizes };
         Ok(Some(Shared {
-            expert: Gated::find(finder, sizes, index, ending)?,
+            expert: Unit::find(finder, sizes, index, ending)?,
+            ffn_dim,
             gated: finder.has(&weight("ffn_gate_inp_shexp")),
         }))
     }
@@ -293,7 +316,7 @@ impl Shared {
                 x: up,
                 gate: logits.from(column),
                 dense: false,
-                share: self.expert.sizes.ffn_dim,
+                share: self.ffn_dim,
                 activation: Activation::Sigmoid,
             };
             up = g.map(up, gate);
@@ -316,6 +339,23 @@ fn weights_first(finder: &Finder<'_>, experts: &ExpertsConfig) -> Result<bool> {
         ));
     }
     Ok(first)
+}
+
+/// The way from the stream to what experts read, and the way back, where that has another size.
+fn find_latent(
+    finder: &mut Finder<'_>,
+    experts: &ExpertsConfig,
+    dim: u32,
+    index: u32,
+) -> Result<Option<[Affine; 2]>> {
+    let Some(latent_dim) = experts.latent_dim else {
+        return Ok(None);
+    };
+    let name = |part: &str| format!("blk.{index}.ffn_latent_{part}");
+    Ok(Some([
+        finder.affine(&name("down"), dim, latent_dim)?,
+        finder.affine(&name("up"), latent_dim, dim)?,
+    ]))
 }
 
 /// Gate and up, and down, of all experts, one expert's rows after the other's; and how gates and ups lie.

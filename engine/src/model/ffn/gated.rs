@@ -166,6 +166,11 @@ impl Sizes {
         ))
     }
 
+    /// Whether the family has no MLP without a gate, as SiLU's have none.
+    pub(super) fn gated(&self) -> bool {
+        self.activation == Activation::Silu
+    }
+
     /// f(gate) · up, in each of so many groups of a row, after biases of their experts.
     pub(super) fn glu(
         &self,

@@ -3,19 +3,19 @@
 
 mod experts;
 mod gated;
+mod plain;
 
 use experts::Mixture;
 use gated::{Gated, Sizes};
+use plain::Plain;
 
 use super::{
-    config::MixerConfig,
-    mixer::rwkv7::FFN_SHIFT,
-    tensors::{Affine, Finder},
-    token_shift::TokenShift,
+    config::{FfnConfig, MixerConfig},
+    tensors::Finder,
 };
 use crate::{
     Error, Result,
-    graph::{Activate, Activation, Graph, MatrixId, Tensor},
+    graph::{Graph, MatrixId, Tensor},
 };
 
 /// The part of a block that follows the mixer.
@@ -24,25 +24,26 @@ pub enum Ffn {
     /// down(f(gate x) · up x).
     Gated(Gated),
     /// down(f(up x)).
-    Plain {
-        /// A shift of what it reads.
-        shift: Option<TokenShift>,
-        /// Up.
-        up: Affine,
-        /// Down.
-        down: Affine,
-        /// Sizes and activation.
-        sizes: Sizes,
-    },
+    Plain(Plain),
     /// The gated units of those experts that a router picks, weighed and summed.
     Experts(Box<Mixture>),
 }
 
 impl Ffn {
-    /// The weights of layer `index`.
-    pub(super) fn find(finder: &mut Finder<'_>, index: u32) -> Result<Ffn> {
+    /// The weights of layer `index`; none where it has no MLP.
+    pub(super) fn find(finder: &mut Finder<'_>, index: u32) -> Result<Option<Ffn>> {
         let block = finder.config.blocks[index as usize];
-        let own = block.ffn;
+        let Some(own) = block.ffn else {
+            return Ok(None);
+        };
+        if let Some(MixerConfig::Rwkv7(_)) = block.mixer {
+            let mix = Plain::channel_mix(finder, own, index)?;
+            return Ok(Some(Ffn::Plain(mix)));
+        }
+        Ffn::of(finder, own, index).map(Some)
+    }
+
+    fn of(finder: &mut Finder<'_>, own: FfnConfig, index: u32) -> Result<Ffn> {
         let sizes = Sizes {
             dim: finder.config.dim,
             ffn_dim: own.ffn_dim,
@@ -52,7 +53,6 @@ impl Ffn {
             let mixture = Mixture::find(finder, experts, sizes, index)?;
             return Ok(Ffn::Experts(Box::new(mixture)));
         }
-        let name = |part: &str| format!("blk.{index}.{part}");
         let weight = |part: &str| format!("blk.{index}.{part}.weight");
         let (dim, ffn_dim) = (sizes.dim, sizes.ffn_dim);
         if finder.has(&weight("ffn_gate")) {
@@ -63,34 +63,11 @@ impl Ffn {
         if up.is_some_and(|t| t.shape == [u64::from(dim), u64::from(ffn_dim) * 2]) {
             return Gated::fused(finder, sizes, index).map(Ffn::Gated);
         }
-        if let MixerConfig::Rwkv7(_) = block.mixer {
-            return Ffn::channel_mix(finder, sizes, index);
-        }
-        // SiLU's families have no MLP without a gate.
-        if sizes.activation == Activation::Silu {
+        if sizes.gated() {
             let missing = weight("ffn_gate");
             return Err(Error::bad_file(format!("tensor {missing} is missing")));
         }
-        sizes.check(false)?;
-        Ok(Ffn::Plain {
-            shift: None,
-            up: finder.affine(&name("ffn_up"), dim, ffn_dim)?,
-            down: finder.affine(&name("ffn_down"), ffn_dim, dim)?,
-            sizes,
-        })
-    }
-
-    /// RWKV's channel mixing: an MLP that reads a row on its way to the one before.
-    fn channel_mix(finder: &mut Finder<'_>, sizes: Sizes, index: u32) -> Result<Ffn> {
-        let name = |part: &str| format!("blk.{index}.channel_mix_{part}");
-        let (dim, ffn_dim) = (sizes.dim, sizes.ffn_dim);
-        let lerp = name("lerp_k.weight");
-        Ok(Ffn::Plain {
-            shift: Some(TokenShift::find(finder, &lerp, &[dim, 1, 1])?),
-            up: finder.affine(&name("key"), dim, ffn_dim)?,
-            down: finder.affine(&name("value"), ffn_dim, dim)?,
-            sizes,
-        })
+        Plain::find(finder, sizes, index, "").map(Ffn::Plain)
     }
 
     /// Writes its ops from the input `h`, which is the residual stream `x` after its norm. Returns what is added to the
@@ -101,21 +78,10 @@ impl Ffn {
                 let up = gated.up_ops(g, h);
                 vec![gated.down_ops(g, up)]
             }
-            Ffn::Plain {
-                shift,
-                up,
-                down,
-                sizes,
-            } => {
-                let state = g.state_of(layer, FFN_SHIFT);
-                let h = match shift.zip(state) {
-                    Some((shift, state)) => shift.ops(g, h, state, ["xk"])[0],
-                    None => h,
-                };
-                let x = up.ops(g, h, ("up", sizes.ffn_dim));
-                let activation = sizes.activation;
-                let x = g.map(x, Activate { x, activation });
-                vec![down.ops(g, x, ("y", sizes.dim))]
+            Ffn::Plain(plain) => {
+                let h = plain.shifted(g, h, layer);
+                let up = plain.up_ops(g, h);
+                vec![plain.down_ops(g, up)]
             }
             Ffn::Experts(mixture) => mixture.ops(g, h, x),
         }
@@ -125,7 +91,7 @@ impl Ffn {
     pub(crate) fn has_biased_units(&self, matrix: MatrixId) -> bool {
         match self {
             Ffn::Experts(mixture) => mixture.has_biased_units(matrix),
-            Ffn::Gated(_) | Ffn::Plain { .. } => false,
+            Ffn::Gated(_) | Ffn::Plain(_) => false,
         }
     }
 
@@ -133,7 +99,7 @@ impl Ffn {
     pub(crate) fn experts_of(&self, matrix: MatrixId) -> Option<u32> {
         match self {
             Ffn::Experts(mixture) => mixture.experts_of(matrix),
-            Ffn::Gated(_) | Ffn::Plain { .. } => None,
+            Ffn::Gated(_) | Ffn::Plain(_) => None,
         }
     }
 }

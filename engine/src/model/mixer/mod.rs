@@ -3,6 +3,7 @@
 pub mod attention;
 pub mod delta_net;
 pub mod latent;
+pub mod mamba;
 mod projection;
 pub mod rwkv7;
 pub mod short_conv;
@@ -30,6 +31,10 @@ pub enum Mixer {
     ShortConv(short_conv::ShortConv),
     /// RWKV-7's time mixing, over a state that every row replaces.
     Rwkv7(Box<rwkv7::Rwkv7>),
+    /// A selective state space over a state that every row replaces.
+    Mamba(mamba::Mamba),
+    /// Attention, and a selective state space that reads the same.
+    Both(attention::Attention, Box<mamba::Mamba>),
 }
 
 /// Sizes that a graph is written for: positions of a session, how they are kept, and rows of a pass.
@@ -44,9 +49,12 @@ pub struct Shape {
 }
 
 impl Mixer {
-    /// The mixer of layer `index`, from the file's tensors.
-    pub(super) fn find(finder: &mut Finder<'_>, index: u32) -> Result<Mixer> {
-        Ok(match finder.config.blocks[index as usize].mixer {
+    /// The mixer of layer `index`, from the file's tensors; none where it has none.
+    pub(super) fn find(finder: &mut Finder<'_>, index: u32) -> Result<Option<Mixer>> {
+        let Some(mixer) = finder.config.blocks[index as usize].mixer else {
+            return Ok(None);
+        };
+        Ok(Some(match mixer {
             MixerConfig::DeltaNet(sizes) => {
                 Mixer::DeltaNet(delta_net::DeltaNet::find(finder, sizes, index)?)
             }
@@ -62,17 +70,26 @@ impl Mixer {
             MixerConfig::Attention(sizes) => {
                 Mixer::Attention(attention::Attention::find(finder, sizes, index)?)
             }
-        })
+            MixerConfig::Mamba(sizes) => Mixer::Mamba(mamba::Mamba::find(finder, sizes, index)?),
+            MixerConfig::Both(attention, mamba) => Mixer::Both(
+                attention::Attention::find(finder, attention, index)?,
+                Box::new(mamba::Mamba::find(finder, mamba, index)?),
+            ),
+        }))
     }
 
-    /// Writes its ops from the input `h`. Returns what is added to the residual stream.
-    pub fn ops(&self, g: &mut Graph, h: Tensor, layer: u32, shape: &Shape) -> Tensor {
+    /// Writes its ops from the input `h`. Returns what is added to the residual stream, one after the other.
+    pub fn ops(&self, g: &mut Graph, h: Tensor, layer: u32, shape: &Shape) -> Vec<Tensor> {
         match self {
-            Mixer::Attention(attention) => attention.ops(g, h, layer, shape),
-            Mixer::Latent(latent) => latent.ops(g, h, layer, shape),
-            Mixer::DeltaNet(delta_net) => delta_net.ops(g, h, layer),
-            Mixer::ShortConv(short_conv) => short_conv.ops(g, h, layer),
-            Mixer::Rwkv7(rwkv7) => rwkv7.ops(g, h, layer),
+            Mixer::Attention(attention) => vec![attention.ops(g, h, layer, shape)],
+            Mixer::DeltaNet(delta_net) => vec![delta_net.ops(g, h, layer)],
+            Mixer::ShortConv(short_conv) => vec![short_conv.ops(g, h, layer)],
+            Mixer::Latent(latent) => vec![latent.ops(g, h, layer, shape)],
+            Mixer::Rwkv7(rwkv7) => vec![rwkv7.ops(g, h, layer)],
+            Mixer::Mamba(mamba) => vec![mamba.ops(g, h, layer)],
+            Mixer::Both(attention, mamba) => {
+                vec![attention.ops(g, h, layer, shape), mamba.ops(g, h, layer)]
+            }
         }
     }
 
@@ -99,12 +116,17 @@ impl Config {
 /// States that the mixers of all layers keep of a sequence, in the order of a model's graph.
 pub fn states(config: &Config, shape: &Shape) -> Vec<StateSpec> {
     let of_layer = |(layer, block): (u32, &BlockConfig)| match block.mixer {
-        MixerConfig::DeltaNet(sizes) => sizes.states(layer).to_vec(),
-        MixerConfig::ShortConv(sizes) => sizes.states(layer).to_vec(),
-        MixerConfig::Latent(config) => vec![config.state(layer, shape)],
-        MixerConfig::Rwkv7(sizes) => sizes.states(layer).to_vec(),
-        MixerConfig::Attention(sizes) if sizes.shares.is_some() => vec![],
-        MixerConfig::Attention(sizes) => sizes.states(layer, shape).to_vec(),
+        None => vec![],
+        Some(MixerConfig::DeltaNet(sizes)) => sizes.states(layer).to_vec(),
+        Some(MixerConfig::ShortConv(sizes)) => sizes.states(layer).to_vec(),
+        Some(MixerConfig::Latent(config)) => vec![config.state(layer, shape)],
+        Some(MixerConfig::Rwkv7(sizes)) => sizes.states(layer).to_vec(),
+        Some(MixerConfig::Mamba(sizes)) => sizes.states(layer).to_vec(),
+        Some(MixerConfig::Attention(sizes)) if sizes.shares.is_some() => vec![],
+        Some(MixerConfig::Attention(sizes)) => sizes.states(layer, shape).to_vec(),
+        Some(MixerConfig::Both(attention, mamba)) => {
+            [attention.states(layer, shape), mamba.states(layer)].concat()
+        }
     };
     (0..).zip(&config.blocks).flat_map(of_layer).collect()
 }

@@ -187,7 +187,10 @@ pub(super) fn find_qk_norm(
     let head_dim = sizes.head_dim;
     let config = finder.config;
     // Llama 4 with 128 experts has none.
-    let experts = |block: &BlockConfig| block.ffn.experts.is_some_and(|e| e.n_experts == 128);
+    let experts = |block: &BlockConfig| {
+        let experts = block.ffn.and_then(|ffn| ffn.experts);
+        experts.is_some_and(|e| e.n_experts == 128)
+    };
     let plain = config.row.head_norm == HeadNorm::AfterRopePlain;
     if plain && sizes.rope.is_some() && !config.blocks.iter().any(experts) {
         return Ok(Some(QkNorm::Heads(finder.ones(2 * head_dim))));

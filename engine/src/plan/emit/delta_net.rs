@@ -3,12 +3,16 @@
 use lantern_kernels::{
     add, bytes_of_params, conv, decay, delta_net, delta_net_chunks, delta_net_weights, gate,
     gated_norm,
-    parts::{ConvForm as FormPart, Decay, NormResult, OutputGate},
+    parts::{ConvForm as FormPart, Decay, NormResult, OutputGate, ScanDecay as ScanPart},
+    scan,
 };
 
 use super::Emitter;
 use crate::{
-    graph::{Activation, Add, Conv, ConvForm, DeltaNet, Gate, KeyHeads, Norm, Tensor, TensorSpec},
+    graph::{
+        Activation, Add, Conv, ConvForm, DeltaNet, Gate, KeyHeads, Norm, Scan, ScanDecay, Tensor,
+        TensorSpec,
+    },
     plan::{dispatch::Binding, lowering::Width, step::Step},
 };
 
@@ -239,6 +243,44 @@ impl Emitter<'_> {
         let flow = self.flow(alpha.tensor, decays);
         self.dispatch(shader, (&what, flow), binds, bytes_of_params(&params), cols);
         decays
+    }
+
+    pub(super) fn scan(&mut self, step: &Step, op: &Scan) {
+        let y = Emitter::output(step);
+        assert_eq!(op.b.tensor, op.c.tensor, "one tensor has b and c");
+        let params = scan::Params {
+            heads: op.heads,
+            share: op.heads / op.groups,
+            x_stride: self.stride(op.x),
+            bc_stride: self.stride(op.b.tensor),
+            b_start: op.b.start,
+            c_start: op.c.start,
+            dt_stride: self.stride(op.dt.tensor),
+            dt_start: op.dt.start,
+            y_stride: self.stride(y),
+        };
+        let binds = vec![
+            ("x", Binding::Tensor(op.x)),
+            ("bc", Binding::Tensor(op.b.tensor)),
+            ("dt", Binding::Tensor(op.dt.tensor)),
+            ("a_d_bias", Binding::Vector(op.a_d_bias)),
+            ("y", Binding::Tensor(y)),
+            ("ssm_state", Binding::State(op.state)),
+        ];
+        let decay = match op.decay {
+            ScanDecay::Head => ScanPart::Head,
+            ScanDecay::Channel => ScanPart::Channel,
+        };
+        let (head_dim, state_dim) = (op.head_dim, op.state_dim);
+        let consts = [("HEAD_DIM", head_dim), ("STATE_DIM", state_dim)];
+        let shader = self.lowering.shader(&scan::SCAN, &[decay.part()], &consts);
+        let what = format!("{} heads of {head_dim}×{state_dim}", op.heads);
+        let flow = self.flow(op.x, y);
+        let units = op.heads * self.lowering.sequences;
+        let params = bytes_of_params(&params);
+        let values = u64::from(op.heads * head_dim) * u64::from(state_dim);
+        let dispatch = self.dispatch(shader, (&what, flow), binds, params, units);
+        dispatch.cost.operations = 5 * values;
     }
 
     /// RMSNorm of heads, times a gate, in place.

@@ -72,6 +72,7 @@ impl<'a> Emitter<'a> {
             Op::Gate(gate) => self.gate(step, gate),
             Op::Conv(conv) => self.conv(step, conv),
             Op::DeltaNet(delta_net) => self.delta_net(step, delta_net),
+            Op::Scan(scan) => self.scan(step, scan),
             Op::Route(route) => self.route(step, route),
             Op::Experts(experts) => self.experts_step(step, experts),
             Op::Combine(combine) => self.combine(step, combine),
