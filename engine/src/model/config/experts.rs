@@ -41,7 +41,8 @@ pub(super) fn read(keys: &Keys, family: &Family) -> Result<Option<ExpertsConfig>
     }
     let normed = match family.expert_weights {
         ExpertWeights::Normed => keys.boolean("expert_weights_norm")?.unwrap_or(true),
-        ExpertWeights::Plain | ExpertWeights::OnInput => false,
+        ExpertWeights::Plain => keys.boolean("expert_weights_norm")?.unwrap_or(false),
+        ExpertWeights::OnInput => false,
     };
     Ok(Some(ExpertsConfig {
         n_experts,
