@@ -184,19 +184,7 @@ pub(super) fn read(
 ) -> Result<Vec<BlockConfig>> {
     let layers = windows.len() as u32;
     let recurrent = recurrent_layers(keys, family, &heads.keys)?;
-    let other = match family.recurrent {
-        Recurrent::None | Recurrent::Mamba => None,
-        Recurrent::DeltaNet => Some(MixerConfig::DeltaNet(delta_net_sizes(keys, family)?)),
-        Recurrent::ChannelDeltaNet => Some(MixerConfig::DeltaNet(channel_delta_net_sizes(
-            keys,
-            heads.queries[0],
-        )?)),
-        Recurrent::ShortConv => Some(MixerConfig::ShortConv(ShortConvConfig {
-            conv_kernel: keys.required("shortconv.l_cache")?,
-            dim,
-        })),
-        Recurrent::Rwkv7 => Some(MixerConfig::Rwkv7(rwkv7_sizes(keys, dim)?)),
-    };
+    let other = recurrent_mixer(keys, family, heads, dim)?;
     let scale = scale(keys, family, heads, dim)?;
     let ffns = ffns(keys, family, layers)?;
     let own = layers_with_keys(keys, family, layers)? as usize;
@@ -251,6 +239,28 @@ pub(super) fn read(
         Ok(BlockConfig { mixer, ffn })
     };
     ffns.into_iter().enumerate().map(block).collect()
+}
+
+/// The mixer that layers have in the place of attention, where all of those have the same.
+fn recurrent_mixer(
+    keys: &Keys,
+    family: &Family,
+    heads: &Heads,
+    dim: u32,
+) -> Result<Option<MixerConfig>> {
+    Ok(match family.recurrent {
+        Recurrent::None | Recurrent::Mamba => None,
+        Recurrent::DeltaNet => Some(MixerConfig::DeltaNet(delta_net_sizes(keys, family)?)),
+        Recurrent::ChannelDeltaNet => Some(MixerConfig::DeltaNet(channel_delta_net_sizes(
+            keys,
+            heads.queries[0],
+        )?)),
+        Recurrent::ShortConv => Some(MixerConfig::ShortConv(ShortConvConfig {
+            conv_kernel: keys.required("shortconv.l_cache")?,
+            dim,
+        })),
+        Recurrent::Rwkv7 => Some(MixerConfig::Rwkv7(rwkv7_sizes(keys, dim)?)),
+    })
 }
 
 /// Sizes of a family's gated delta nets.
