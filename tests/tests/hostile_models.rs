@@ -40,6 +40,14 @@ const METADATA: &[(&str, &str, u32, &str)] = &[
     ("granite", "granite.residual_scale", 0xBF80_0000, "residual_scale is -1"),
     ("granite", "granite.logit_scale", 0x7fc0_0000, "NaN"),
     ("gpt2", "gpt2.context_length", 512, "learned 256 positions"),
+    ("mamba2", "mamba2.ssm.state_size", 20, "has the shape"),
+    ("mamba2", "mamba2.ssm.state_size", 1024, "states of 1024"),
+    ("mamba2", "mamba2.ssm.group_count", 3, "in 3 groups"),
+    ("mamba2", "mamba2.ssm.conv_kernel", 4096, "convolved by 4096"),
+    ("mamba", "mamba.ssm.inner_size", 130, "130 channels"),
+    ("jamba", "jamba.ssm.time_step_rank", 1 << 23, "has the shape"),
+    ("granitehybrid", "granitehybrid.attention.head_count", 0, "head_count is 0"),
+    ("nemotron-h-moe-latent", "nemotron_h_moe.moe_latent_size", 0, "has the shape"),
 ];
 
 /// Names that become another, and a piece of the message.
@@ -60,6 +68,12 @@ const NAMES: &[(&str, &str, &str, &str)] = &[
     ("mixtral", "blk.1.ffn_gate_exps.weight", "blk.1.ffn_gate_exxs.weight", "ffn_gate_exps.weight is missing"),
     ("mixtral", "blk.1.ffn_norm.weight", "blk.1.ffn_nurm.weight", "ffn_norm.weight is missing"),
     ("llama3-rope-factors", "rope_freqs.weight", "rope_fraqs.weight", "has no place"),
+    ("mamba2", "blk.1.ssm_in.weight", "blk.1.ssm_on.weight", "neither a mixer's nor an MLP's"),
+    ("mamba", "blk.1.ssm_x.weight", "blk.1.ssm_y.weight", "group_count is missing"),
+    ("nemotron-h", "blk.2.attn_q.weight", "blk.2.attn_x.weight", "neither a mixer's nor an MLP's"),
+    ("granitehybrid", "blk.1.ffn_up.weight", "blk.1.ffn_op.weight", "has no place"),
+    ("falcon-h1", "blk.1.ssm_out.weight", "blk.1.ssm_oat.weight", "ssm_out.weight is missing"),
+    ("falcon-h1", "blk.1.ffn_norm", "blk.1.ffn_nurm", "ffn_norm.weight is missing"),
 ];
 
 fn place(bytes: &[u8], name: &str) -> Option<usize> {
@@ -85,7 +99,11 @@ fn refusal(gpu: &Arc<Gpu>, bytes: Vec<u8>) -> String {
 #[test]
 fn gpu_what_disagrees_with_itself_is_refused() {
     let gpu = Arc::new(adapters::gpu(&adapters::main(), GpuOptions::default()));
-    let read = |family| fs::read(folder("families").join(format!("{family}.gguf"))).unwrap();
+    let read = |family| {
+        let files = ["families", "families-2026"].map(|f| folder(f).join(format!("{family}.gguf")));
+        let file = files.iter().find(|file| file.exists());
+        fs::read(file.unwrap()).unwrap()
+    };
     assert_eq!(refusal(&gpu, read("llama")), "it was loaded");
     let mut wrong = Vec::new();
     for &(family, key, value, piece) in METADATA {

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, fs, path::Path};
 use lantern_engine::{
     LoadOptions, ModelFile,
     file::Source,
-    internals::{ENCODERS, FAMILIES},
+    internals::{ENCODERS, FAMILIES, STATE_SPACES},
 };
 use lantern_kernels::{FORMATS, Format};
 
@@ -30,7 +30,7 @@ const LAB_END: &str = "<!-- end of where it ran -->";
 fn sentences() -> String {
     let gpu = adapters::open(&adapters::main());
     let mut families = Vec::new();
-    for family in FAMILIES.iter().chain(ENCODERS) {
+    for family in FAMILIES.iter().chain(STATE_SPACES).chain(ENCODERS) {
         let planned = |model: &ModelFile| {
             for width in [1, 32] {
                 let plan = model.plan(&gpu, &LoadOptions::default(), width);

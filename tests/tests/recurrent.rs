@@ -13,8 +13,18 @@ use crate::support::{
     nmse,
 };
 
-/// Gated delta nets and attention by turns; the second has 150 tokens, the third latent attention. The last has states alone.
-const FILES: [&str; 4] = ["qwen35", "qwen35-tied-layers", "kimi-linear", "rwkv7"];
+/// Gated delta nets and attention by turns; the second has 150 tokens, the third latent attention. RWKV-7, and selective state
+/// spaces of both kinds, have states alone; the last two have attention in turns with such spaces, and beside them.
+const FILES: [&str; 8] = [
+    "qwen35",
+    "qwen35-tied-layers",
+    "kimi-linear",
+    "rwkv7",
+    "mamba",
+    "mamba2",
+    "granitehybrid-rope",
+    "falcon-h1",
+];
 
 fn model(name: &str, precision: Precision) -> (Model, Vec<u32>) {
     let gpu: Arc<Gpu> = Arc::new(adapters::gpu(&adapters::main(), GpuOptions::default()));

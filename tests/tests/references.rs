@@ -156,6 +156,19 @@ pub const FAMILIES_2026: &[&str] = &[
     "deepseek2-flash-mtp",
     "kimi-linear",
     "rwkv7",
+    "mamba2",
+    "granitehybrid",
+    "granitehybrid-rope",
+    "granitehybrid-moe",
+    "nemotron-h",
+    "nemotron-h-moe",
+    "nemotron-h-moe-latent",
+    "nemotron-h-moe-mtp",
+    "falcon-h1",
+    "falcon-h1-norm",
+    "mamba",
+    "mamba-falcon",
+    "jamba",
 ];
 
 /// Reference files of encoders.
@@ -246,6 +259,7 @@ fn files_for(kernel: &str) -> (&'static str, &'static [&'static str]) {
             ("families-2026", &["qwen35-tied-layers", "qwen3next"])
         }
         "lerp" | "wkv7" => ("families-2026", &["rwkv7"]),
+        "scan" => ("families-2026", &["granitehybrid", "mamba"]),
         _ => ("formats", &FORMATS[4..5]),
     }
 }

@@ -42,6 +42,8 @@ fn interleaved_sequences_have_their_own_logits() {
             ("families-2026", "qwen35", 1e-9),
             ("families-2026", "deepseek2-v3", 1e-9),
             ("families-2026", "kimi-linear", 1e-9),
+            ("families-2026", "falcon-h1", 1e-9),
+            ("families-2026", "jamba", 1e-9),
         ] {
             let path = file(kind, name);
             let tokens = reference(&path).tokens;

@@ -106,7 +106,10 @@ pub fn export(file: &ModelFile, folder: &Path, stored: Dtype, shards: usize) {
         all.extend(named(&config.family, tensor, &values, stored));
     }
     let mut description = description(file, &config);
-    let mixtral = config.family == "llama" && config.blocks[0].ffn.experts.is_some();
+    let mixtral = config.family == "llama"
+        && config.blocks[0]
+            .ffn
+            .is_some_and(|ffn| ffn.experts.is_some());
     description["architectures"] = json!([if mixtral {
         "MixtralForCausalLM"
     } else {
@@ -265,17 +268,18 @@ fn description(file: &ModelFile, config: &Config) -> Json {
             "original_max_position_embeddings": config.context,
         });
     }
+    let ffn_dim = block.ffn.map_or(0, |ffn| ffn.ffn_dim);
     let mut all = json!({
         "num_hidden_layers": config.layers, "hidden_size": config.dim,
         "num_attention_heads": attention.heads, "num_key_value_heads": attention.kv_heads,
-        "head_dim": attention.head_dim, "intermediate_size": block.ffn.ffn_dim,
+        "head_dim": attention.head_dim, "intermediate_size": ffn_dim,
         "max_position_embeddings": config.context, "vocab_size": config.vocab_size,
         "rms_norm_eps": config.norm_epsilon, "rope_theta": base.base, "rope_scaling": scaling,
         "tie_word_embeddings": file.tensor("output.weight").is_none(), "torch_dtype": "float32",
         "attention_bias": file.tensor("blk.0.attn_output.bias").is_some(),
     });
     if config.family == "gpt2" {
-        let inner = (block.ffn.ffn_dim != 4 * config.dim).then_some(block.ffn.ffn_dim);
+        let inner = (ffn_dim != 4 * config.dim).then_some(ffn_dim);
         return json!({
             "n_layer": config.layers, "n_embd": config.dim, "n_head": attention.heads, "n_inner": inner,
             "n_positions": config.context, "vocab_size": config.vocab_size, "activation_function": "gelu_new",
@@ -298,10 +302,10 @@ fn description(file: &ModelFile, config: &Config) -> Json {
         }
         _ => json!({"hidden_act": "silu"}),
     };
-    let experts = block.ffn.experts.map(|experts| {
+    let experts = block.ffn.and_then(|ffn| ffn.experts).map(|experts| {
         json!({
             "num_experts": experts.n_experts, "num_local_experts": experts.n_experts,
-            "num_experts_per_tok": experts.top_k, "moe_intermediate_size": block.ffn.ffn_dim,
+            "num_experts_per_tok": experts.top_k, "moe_intermediate_size": ffn_dim,
             "norm_topk_prob": true,
         })
     });
