@@ -3,6 +3,7 @@
 //! Tensors are values: an op reads some and makes one, and nothing is overwritten. What is computed in place, fused or kept
 //! in the same memory is decided when the graph is lowered to dispatches.
 
+mod attend;
 mod head_linear;
 mod moe;
 mod op;
@@ -11,12 +12,12 @@ mod state;
 mod tensor;
 mod text;
 
+pub use attend::{Attend, Mask, Rope, RopeStyle, Scores, StoreKv};
 pub use head_linear::HeadLinear;
 pub use moe::{Combine, Experts, Gating, Route, Routing};
 pub use op::{
-    Activate, Activation, Add, Attend, Embed, Gate, GateUp, Glu, GluBias, Groups, Lerp, LerpWeight,
-    Linear, Lookup, Mask, Norm, NormKind, NormedGate, Op, Rope, RopeStyle, Scale, Scores, Shift,
-    StoreKv, Which, Xielu,
+    Activate, Activation, Add, Embed, Gate, GateUp, Glu, GluBias, Groups, Lerp, LerpWeight, Linear,
+    Lookup, Norm, NormKind, NormedGate, Op, Scale, Shift, Which, Xielu,
 };
 pub use recurrent::{Conv, ConvForm, DeltaNet, KeyHeads, Scan, ScanDecay, Wkv7};
 pub use state::{
