@@ -320,7 +320,7 @@ fn channel_delta_net_sizes(keys: &Keys, heads: u32) -> Result<DeltaNetConfig> {
 /// Sizes of RWKV-7's time mixing in a residual stream of `dim` values.
 fn rwkv7_sizes(keys: &Keys, dim: u32) -> Result<Rwkv7Config> {
     let head_dim = keys.required("wkv.head_size")?;
-    if head_dim % 4 != 0 || head_dim > HEAD_DIM_MAX || dim % head_dim != 0 {
+    if head_dim % 4 != 0 || head_dim > HEAD_DIM_MAX || !dim.is_multiple_of(head_dim) {
         return Err(Error::unsupported(
             Unsupported::Shape,
             format!(
@@ -422,7 +422,7 @@ fn scale(keys: &Keys, family: &Family, heads: &Heads, dim: u32) -> Result<Option
     let wide = wide.then(|| 1.0 / ((dim / heads.queries[0]).max(1) as f32).sqrt());
     let stated = keys.factor("attention.scale")?;
     if let Some(sizes) = heads.latent {
-        return Ok(Some(stated.map_or_else(|| sizes.scale(keys), Ok)?));
+        return Ok(Some(stated.map_or_else(|| sizes.scale(keys, family), Ok)?));
     }
     Ok(stated.or(family.attention_scale).or(wide))
 }

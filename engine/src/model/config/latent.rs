@@ -5,7 +5,11 @@ use serde::Serialize;
 
 use crate::{
     Error, Result, Unsupported,
-    model::{families::Family, keys::Keys, rope::log_multiplier},
+    model::{
+        families::{Family, Unrotated},
+        keys::Keys,
+        rope::log_multiplier,
+    },
 };
 use lantern_kernels::head_linear::HEADS_MAX;
 
@@ -68,8 +72,11 @@ impl LatentSizes {
     }
 
     /// Factor on scores: by a head's size, and by what stretching the context adds.
-    pub(super) fn scale(&self, keys: &Keys) -> Result<f32> {
-        let stretched = 1.0 + log_multiplier(keys)?;
+    pub(super) fn scale(&self, keys: &Keys, family: &Family) -> Result<f32> {
+        let stretched = match family.unrotated {
+            Unrotated::All => 1.0,
+            _ => 1.0 + log_multiplier(keys)?,
+        };
         Ok(stretched * stretched / (self.key_dim() as f32).sqrt())
     }
 
