@@ -99,7 +99,9 @@ fn step(state: &mut [f64], [q, k, decays]: [&[f64]; 3], v: &[f32], beta: f64) ->
         sums
     };
     for (row, decay) in state.chunks_exact_mut(v.len()).zip(decays) {
-        row.iter_mut().for_each(|s| *s *= decay);
+        for s in row.iter_mut() {
+            *s *= decay;
+        }
     }
     let known = times(state, k).into_iter();
     let delta: Vec<f64> = known

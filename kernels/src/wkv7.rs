@@ -68,7 +68,9 @@ impl Inputs<'_> {
         let (r, k, v, rate) = (of(self.r), of(self.k), of(self.v), of(self.rate));
         let mut c: Vec<f64> = k.iter().zip(&k_k).map(|(k, k_k)| k * k_k).collect();
         let length = c.iter().map(|c| c * c).sum::<f64>().sqrt().max(1e-12);
-        c.iter_mut().for_each(|c| *c /= length);
+        for c in &mut c {
+            *c /= length;
+        }
         let key = |j: usize| k[j] * (1.0 + (rate[j] - 1.0) * k_a[j]);
         let known: Vec<f64> = (0..size)
             .map(|i| (0..size).map(|j| state[j * size + i] * c[j]).sum())
@@ -148,12 +150,14 @@ fn case(
     let channels = heads * size;
     let tokens = count + unused;
     let mut decays = random.floats((tokens * padded(channels)) as usize);
-    decays.iter_mut().for_each(|v| *v *= 8.0);
+    for v in &mut decays {
+        *v *= 8.0;
+    }
     decays[..4].copy_from_slice(&[1e4, -1e4, 90.0, -90.0]);
     let mut rates = random.floats((tokens * padded(channels)) as usize);
-    rates
-        .iter_mut()
-        .for_each(|v| *v = (*v * 2.0).clamp(-1.0, 1.0) * 0.5 + 0.5);
+    for v in &mut rates {
+        *v = (*v * 2.0).clamp(-1.0, 1.0) * 0.5 + 0.5;
+    }
     let state = random.floats((sequences * channels * size) as usize);
     let vectors = random.floats((5 * channels) as usize);
     let mut activations = || activations(random, tokens, channels);

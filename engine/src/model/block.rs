@@ -39,11 +39,11 @@ pub struct Layer {
 /// Norms of the residual stream after sums, in the order in which they come (Devlin et al. 2018).
 #[derive(Debug, Clone, Copy)]
 pub struct SumNorms {
-    /// Of the stream and what the mixer adds.
+    /// Norm of the stream and what the mixer adds.
     pub mixer: Option<NormWeights>,
-    /// Of that and the stream before the block once more.
+    /// Norm of that and the stream before the block once more.
     pub again: Option<NormWeights>,
-    /// Of the stream and what the MLP adds.
+    /// Norm of the stream and what the MLP adds.
     pub ffn: Option<NormWeights>,
 }
 

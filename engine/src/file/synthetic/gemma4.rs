@@ -73,7 +73,7 @@ fn large(outline: &mut Outline) {
 
 /// Blocks, every so many of which sees all positions: those have so many key heads, which are values, too, if any are said.
 fn blocks(outline: &mut Outline, interval: u64, full_kv_heads: Option<u64>) {
-    let local = |layer: u64| (layer + 1) % interval != 0;
+    let local = |layer: u64| !(layer + 1).is_multiple_of(interval);
     let windows = outline.layers().map(|layer| i64::from(local(layer)));
     let windows = Value::Integers(windows.collect());
     outline.put("attention.sliding_window_pattern", windows);

@@ -51,12 +51,8 @@ fn mixed(outline: &mut Outline) {
 
 /// Blocks, of which these have attention.
 fn blocks(outline: &mut Outline, attending: &[u64]) {
-    let key_heads = outline
-        .layers()
-        .map(|layer| match attending.contains(&layer) {
-            true => 8,
-            false => 0,
-        });
+    let of = |layer| if attending.contains(&layer) { 8 } else { 0 };
+    let key_heads = outline.layers().map(of);
     let key_heads = Value::Integers(key_heads.collect());
     outline.put("attention.head_count_kv", key_heads);
     outline.put("attention.layer_norm_rms_epsilon", Value::Float(1e-5));

@@ -197,16 +197,13 @@ impl Emitter<'_> {
             ("y", Binding::Tensor(y)),
             ("delta_state", Binding::State(op.state)),
         ];
-        let decay = match decays {
-            Some(decays) => {
-                binds.push(("decays", Binding::Tensor(decays)));
-                Decay::Channel
-            }
-            None => {
-                binds.push(("a", Binding::Vector(op.a)));
-                binds.push(("dt_bias", Binding::Vector(op.dt_bias)));
-                Decay::Head
-            }
+        let decay = if let Some(decays) = decays {
+            binds.push(("decays", Binding::Tensor(decays)));
+            Decay::Channel
+        } else {
+            binds.push(("a", Binding::Vector(op.a)));
+            binds.push(("dt_bias", Binding::Vector(op.dt_bias)));
+            Decay::Head
         };
         let consts = [("KEY_DIM", op.key_dim), ("VALUE_DIM", op.value_dim)];
         let parts = [decay.part()];

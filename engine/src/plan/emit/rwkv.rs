@@ -1,4 +1,4 @@
-//! What RWKV adds: interpolations, and its state.
+//! Interpolations and the state of RWKV.
 
 use lantern_kernels::{bytes_of_params, lerp, parts::LerpWeight as WeightPart, wkv7};
 
