@@ -64,7 +64,7 @@ fn sentences() -> String {
             .contains(&name.as_str());
         assert!(there, "{name} has no reference");
     }
-    let encoders = families.split_off(FAMILIES.len());
+    let encoders = families.split_off(families.len() - ENCODERS.len());
     let all = format!(
         "Families: {}; encoders: {}; each in any of the stored types {}.",
         families.join(", "),

@@ -252,12 +252,11 @@ fn description(file: &ModelFile, config: &Config) -> Json {
     let attention = block.attention().unwrap();
     let window = (config.blocks.iter()).find_map(|block| block.attention()?.window());
     let rope = serde_json::to_value(&base.scaling).unwrap();
-    let original = base.original_context;
     let mut scaling = match (&rope["linear"], &rope["yarn"]) {
         (Json::Object(linear), _) => json!({"type": "linear", "factor": linear["factor"]}),
         (_, Json::Object(yarn)) => json!({
             "rope_type": "yarn", "factor": yarn["factor"], "beta_fast": yarn["beta_fast"],
-            "beta_slow": yarn["beta_slow"], "original_max_position_embeddings": original,
+            "beta_slow": yarn["beta_slow"], "original_max_position_embeddings": base.original_context,
         }),
         _ => Json::Null,
     };
