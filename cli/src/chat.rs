@@ -18,6 +18,7 @@ use crate::{
     numbers::counted,
     output,
     sampling::SamplingArgs,
+    shown::Shown,
     terminal,
 };
 
@@ -233,7 +234,8 @@ impl Chat<'_> {
     fn answer(&mut self) -> Result<(String, FinishReason)> {
         let tokens = self.tokens()?;
         let typing = terminal::hold_typing();
-        let mut emit = |piece: &str| output::text(piece);
+        let mut shown = Shown::new(self.tokenizer, false);
+        let mut emit = |piece: &str| shown.piece(piece);
         let answer = generate::answer(
             &mut self.session,
             self.tokenizer,
@@ -241,6 +243,7 @@ impl Chat<'_> {
             &self.sampling,
             &mut emit,
         )?;
+        shown.end()?;
         output::line("")?;
         drop(typing);
         if notes::verbose() {

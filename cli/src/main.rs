@@ -40,6 +40,7 @@ mod results;
 mod run;
 mod sampling;
 mod selftest;
+mod shown;
 mod template;
 mod terminal;
 mod tokenize;

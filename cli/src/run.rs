@@ -20,6 +20,7 @@ use crate::{
     model::ModelArgs,
     notes, output,
     sampling::SamplingArgs,
+    shown::Shown,
 };
 
 /// `run`'s flags.
@@ -89,17 +90,19 @@ pub fn run(args: &Args) -> Result {
     file.admit(&tokens, &args.load.options())?;
     let loaded = load::load(&file, &args.load)?;
     let mut session = load::session(&loaded.model, &args.load)?;
+    let mut shown = Shown::new(&tokenizer, args.raw);
     let mut emit = |piece: &str| {
         if args.json {
             Ok(())
         } else {
-            output::text(piece)
+            shown.piece(piece)
         }
     };
     let answer = generate::answer(&mut session, &tokenizer, &tokens, &sampling, &mut emit)?;
     if args.json {
         output::json(&report(&tokens, &answer, &loaded))?;
     } else {
+        shown.end()?;
         output::end_of_text(&answer.text)?;
     }
     generate::note_timings(&answer);

@@ -77,7 +77,7 @@ pub use session::{
     trial::{Replaced, TRIAL_SECONDS},
     tune::{HeadSeconds, TunedRow},
 };
-pub use text::{ChatPrompt, ChatTemplate, TextStream, Tokenizer};
+pub use text::{Channels, ChatPrompt, ChatTemplate, Said, TextStream, Tokenizer};
 /// Version of wgpu that [`Gpu::from_device`] takes a device of.
 pub use wgpu;
 

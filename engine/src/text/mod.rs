@@ -5,6 +5,11 @@
 //! and `world` say where); of a Hugging Face folder, it is what its own `tokenizers` crate does. Not here: which tokens a model samples.
 
 mod byte_pairs;
+#[cfg_attr(
+    not(feature = "templates"),
+    expect(dead_code, reason = "only templates take whole texts apart")
+)]
+mod channels;
 mod charsmap;
 #[cfg(feature = "templates")]
 mod content;
@@ -32,6 +37,7 @@ mod vocabulary;
 mod word_piece;
 mod world;
 
+pub use channels::{Channels, Said};
 pub(crate) use gguf_keys::passed_over;
 pub(crate) use hugging_face::uses as tokenizer_key_uses;
 #[cfg(feature = "safetensors")]

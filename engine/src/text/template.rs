@@ -6,7 +6,7 @@ use jiff::{Zoned, civil::DateTime, fmt::strtime};
 use serde_json::{Map, Value, json};
 
 use super::{
-    Tokenizer, content,
+    Channels, Tokenizer, channels, content,
     jinja::{Failure, Template},
 };
 use crate::{Error, Result};
@@ -124,6 +124,10 @@ impl ChatTemplate {
         special: bool,
     ) -> Result<ChatPrompt> {
         name_special_tokens(&mut input, tokenizer);
+        if Channels::of(tokenizer).is_some() {
+            let messages = input.get_mut("messages").and_then(Value::as_array_mut);
+            messages.into_iter().flatten().for_each(take_apart);
+        }
         let tokens = |input: &Value| {
             if special {
                 return tokenizer.encode_rendered(&self.render(input)?);
@@ -179,6 +183,19 @@ fn prepare(message: &mut Value) {
     all.extend(std::mem::take(fields));
     all.insert("reasoning_content".to_owned(), reasoning);
     *fields = all;
+}
+
+/// An answer with channels, as a model says it, in the fields that templates read: they refuse the marks themselves.
+fn take_apart(message: &mut Value) {
+    let content = message["content"].as_str().unwrap_or_default();
+    if message["role"] != "assistant" || !channels::has_channels(content) {
+        return;
+    }
+    let (thinking, answer) = channels::apart(content);
+    message["content"] = answer.into();
+    if message.get("thinking").is_none() && !thinking.is_empty() {
+        message["thinking"] = thinking.into();
+    }
 }
 
 /// The input with the text of its system message before the first user message; None where it has no such two.
