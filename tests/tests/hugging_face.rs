@@ -1,7 +1,7 @@
 //! Models in safetensors: the references written as Hugging Face folders, and run from there to the same numbers; their
 //! tokenizers, held against llama.cpp's ids and the `tokenizers` crate.
 
-use std::{fs, ops::ControlFlow, str::FromStr, sync::Arc};
+use std::{fs, ops::ControlFlow, path::Path, str::FromStr, sync::Arc};
 
 use lantern_engine::{Gpu, LoadOptions, Model, ModelFile, Precision, SamplerOptions, Tokenizer};
 use safetensors::Dtype;
@@ -13,7 +13,7 @@ use crate::support::{
     default_model::default_model,
     hugging_face::{export, export_tokenizer, folder, tokenizer_metadata},
     models::{self, generate, load_file, logits, prefill_all, reference},
-    nmse, shared,
+    newer_cases, nmse, shared,
 };
 
 fn gpu() -> Arc<Gpu> {
@@ -47,6 +47,48 @@ fn families_from_safetensors() {
             failures.push(format!(
                 "{name}: NMSE {error:.2e}, greedy differs at {wrong:?}"
             ));
+        }
+    }
+    assert!(failures.is_empty(), "{}", failures.join("\n"));
+}
+
+/// NMSE of a folder's logits; infinite where greedy tokens are not the reference's.
+fn folder_error(gpu: &Arc<Gpu>, folder: &Path, path: &Path) -> lantern_engine::Result<f64> {
+    let options = LoadOptions::default().precision(Precision::Exact);
+    let progress = &mut |_, _| ControlFlow::Continue(());
+    let file = ModelFile::open(folder)?;
+    let model = pollster::block_on(Model::load(gpu, &file, &options, progress))?;
+    let reference = reference(path);
+    let mut session = pollster::block_on(model.session())?;
+    let found = prefill_all(&mut session, &reference.tokens);
+    let sampled = generate(
+        &mut session,
+        reference.greedy.len(),
+        &SamplerOptions::greedy(),
+    );
+    let wrong = reference.first_wrong(&sampled);
+    let error = nmse(&found, &logits(path));
+    Ok(wrong.map_or(error, |_| f64::INFINITY))
+}
+
+/// Folders as the architectures of 2025 and 2026 have them, exact to the references from which they are written.
+#[test]
+fn newer_families_from_safetensors() {
+    let gpu = gpu();
+    let mut failures = Vec::new();
+    for case in newer_cases::CASES {
+        let name = case.reference;
+        let path = models::folder("families-2026").join(format!("{name}.gguf"));
+        let folder = folder(&format!("newer-{name}"));
+        case.export(&ModelFile::open(&path).unwrap(), &folder);
+        match folder_error(&gpu, &folder, &path) {
+            Ok(error) => {
+                println!("{name:<24} NMSE {error:.2e}");
+                if error > 1e-9 {
+                    failures.push(format!("{name}: NMSE {error:.2e}"));
+                }
+            }
+            Err(error) => failures.push(format!("{name}: {error}")),
         }
     }
     assert!(failures.is_empty(), "{}", failures.join("\n"));

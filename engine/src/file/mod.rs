@@ -14,6 +14,7 @@ mod key_uses;
 mod metadata;
 mod model_file;
 mod noise;
+mod packed;
 mod quantise;
 mod reader;
 #[cfg(feature = "safetensors")]

@@ -9,7 +9,9 @@ use std::{
     sync::Arc,
 };
 
-use super::{Header, KeyUse, Metadata, Source, TensorInfo, hugging_face, noise::Noise, split};
+use super::{
+    Header, KeyUse, Metadata, Source, TensorInfo, hugging_face, noise::Noise, packed::Packed, split,
+};
 use crate::{Error, Result};
 
 /// Bytes of a remote file that are read to find its header, and by how much more each time it is longer.
@@ -26,6 +28,8 @@ pub struct ModelFile {
     joints: HashMap<String, Vec<TensorInfo>>,
     /// Matrices that are stored with a row for each column.
     transposed: HashSet<String>,
+    /// Tensors whose codes and scales lie apart.
+    packed: HashMap<String, Packed>,
     /// Values of a head, by the name of a matrix whose rows have the halves of pairs apart, and are wanted side by side.
     apart: HashMap<String, usize>,
     /// Tensors that others are made of, which are quantised when they are read; their offsets count from their own start.
@@ -79,6 +83,7 @@ impl ModelFile {
             header: Arc::new(header),
             joints,
             transposed,
+            packed: HashMap::new(),
             apart: HashMap::new(),
             originals: HashMap::new(),
             noise: None,
@@ -90,6 +95,12 @@ impl ModelFile {
     pub(super) fn with_noise(self, noise: Arc<Noise>) -> ModelFile {
         let noise = Some(noise);
         ModelFile { noise, ..self }
+    }
+
+    /// Has tensors whose codes and scales lie apart.
+    #[cfg(feature = "safetensors")]
+    pub(super) fn with_packed(self, packed: HashMap<String, Packed>) -> ModelFile {
+        ModelFile { packed, ..self }
     }
 
     /// Has the files of a folder, whose settings have these keys.
@@ -188,6 +199,10 @@ impl ModelFile {
             let all = self.sources[tensor.part].read(tensor.offset, tensor.bytes);
             let range = start - tensor.offset..end - tensor.offset;
             return Ok(Cow::Owned(transposed(tensor, &all.await?, range)));
+        }
+        if let Some(packed) = self.packed.get(&tensor.name) {
+            let range = start - tensor.offset..end - tensor.offset;
+            return Ok(Cow::Owned(packed.read(&self.sources, range).await?));
         }
         if let Some(&head_dim) = self.apart.get(&tensor.name) {
             let all = self.sources[tensor.part].read(tensor.offset, tensor.bytes);

@@ -100,6 +100,24 @@ pub(super) fn header_end(head: &[u8], file_len: u64) -> Result<u64> {
 }
 
 impl Entry {
+    /// Where it begins, and its shape, of a tensor of bytes.
+    ///
+    /// # Errors
+    /// [`Error::BadFile`] where it has others, or shape and bytes disagree.
+    pub fn bytes(&self) -> Result<(u64, Vec<u64>)> {
+        let (name, shape) = (&self.name, &self.shape);
+        let wanted = shape
+            .iter()
+            .try_fold(1u64, |all, &size| all.checked_mul(size));
+        if self.stored != "U8" || wanted != Some(self.end - self.start) {
+            let stored = short(&self.stored);
+            return Err(bad(format_args!(
+                "tensor {name} has the type {stored} and the shape {shape:?}, where bytes are needed"
+            )));
+        }
+        Ok((self.start, shape.clone()))
+    }
+
     /// The tensor under the name that GGUF gives it, in file `part` of the model.
     ///
     /// # Errors

@@ -70,6 +70,8 @@ pub enum Scaling {
         beta_fast: f32,
         /// Rotations in the original context up to which it is divided.
         beta_slow: f32,
+        /// The ramp begins and ends at whole pairs.
+        rounded: bool,
     },
 }
 
@@ -139,6 +141,7 @@ impl Rope {
                 factor: factor()?.unwrap_or(1.0),
                 beta_fast: number("scaling.yarn_beta_fast")?.unwrap_or(32.0),
                 beta_slow: number("scaling.yarn_beta_slow")?.unwrap_or(1.0),
+                rounded: keys.metadata().bool("lantern.yarn_unrounded")? != Some(true),
             },
             Some(other) => {
                 return Err(Error::unsupported(
@@ -204,6 +207,7 @@ impl Rope {
                 factor,
                 beta_fast,
                 beta_slow,
+                rounded,
             } => {
                 let factor = f64::from(factor);
                 // The pair that turns `rotations` times within the original context.
@@ -211,8 +215,11 @@ impl Rope {
                     let wave = f64::from(self.original_context) / (f64::from(rotations) * 2.0 * PI);
                     dimensions * wave.ln() / (2.0 * base.ln())
                 };
-                let low = pair_of(beta_fast).floor().max(0.0);
-                let high = pair_of(beta_slow).ceil().min(dimensions - 1.0);
+                let (mut low, mut high) = (pair_of(beta_fast), pair_of(beta_slow));
+                if rounded {
+                    (low, high) = (low.floor(), high.ceil());
+                }
+                let (low, high) = (low.max(0.0), high.min(dimensions - 1.0));
                 let kept = 1.0 - ((pair as f64 - low) / (high - low).max(0.001)).clamp(0.0, 1.0);
                 let frequency = plain / factor * (1.0 - kept) + plain * kept;
                 (frequency, length * (1.0 + 0.1 * factor.ln()))

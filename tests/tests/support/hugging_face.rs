@@ -31,7 +31,7 @@ const FAMILIES: &[(&str, &str, bool, f32)] = &[
 
 /// GGUF's part of a name, and that of `transformers`.
 #[rustfmt::skip] // a table
-const NAMES: &[(&str, &str)] = &[
+pub const NAMES: &[(&str, &str)] = &[
     ("token_embd", "model.embed_tokens"), ("output_norm", "model.norm"), ("output", "lm_head"),
     ("attn_norm", "input_layernorm"), ("ffn_norm", "post_attention_layernorm"),
     ("attn_q", "self_attn.q_proj"), ("attn_k", "self_attn.k_proj"), ("attn_v", "self_attn.v_proj"),
@@ -60,7 +60,7 @@ const NAMES_GPT2: &[(&str, &str)] = &[
 ];
 
 /// Bytes of a tensor, its shape with the outermost first, and its name.
-type Tensor = (String, Vec<usize>, Vec<u8>);
+pub type Tensor = (String, Vec<usize>, Vec<u8>);
 
 /// A folder that nothing else uses, also no test of another process; deleted with this value.
 pub struct Folder(TempDir);
@@ -145,7 +145,8 @@ pub fn put(path: &Path, tensors: &[Tensor], stored: Dtype) {
     fs::write(path, bytes.unwrap()).unwrap();
 }
 
-fn values(file: &ModelFile, tensor: &TensorInfo) -> Vec<f32> {
+/// Values of a tensor, rows one after the other.
+pub fn values(file: &ModelFile, tensor: &TensorInfo) -> Vec<f32> {
     let bytes = block_on(file.data(tensor, 0..tensor.bytes)).unwrap();
     let rows = tensor.shape[1..].iter().product::<u64>() as u32;
     let (format, cols) = (
@@ -161,7 +162,7 @@ fn values(file: &ModelFile, tensor: &TensorInfo) -> Vec<f32> {
 }
 
 /// GGUF has the two values of a pair in rows next to each other, `transformers` half a head apart.
-fn unpermuted(values: &[f32], tensor: &TensorInfo, head: usize) -> Vec<f32> {
+pub fn unpermuted(values: &[f32], tensor: &TensorInfo, head: usize) -> Vec<f32> {
     let cols = if tensor.shape.len() == 1 {
         1
     } else {
@@ -217,39 +218,41 @@ fn named(family: &str, tensor: &TensorInfo, values: &[f32], stored: Dtype) -> Ve
         values = &turned;
         shape.reverse();
     }
-    let bytes = |values: &[f32]| -> Vec<u8> {
-        match stored {
-            Dtype::F32 => values.iter().flat_map(|v| v.to_le_bytes()).collect(),
-            Dtype::F16 => values
-                .iter()
-                .flat_map(|v| half::f16::from_f32(*v).to_le_bytes())
-                .collect(),
-            Dtype::BF16 => values
-                .iter()
-                .flat_map(|v| half::bf16::from_f32(*v).to_le_bytes())
-                .collect(),
-            other => panic!("{other:?}"),
-        }
-    };
     let name = format!("{prefix}{theirs}.{kind}");
     if shape.len() < 3 {
-        return vec![(name, shape, bytes(values))];
+        return vec![(name, shape, bytes_of(values, stored))];
     }
     let each = values.chunks(shape[1] * shape[2]).enumerate();
     let expert = |(index, values)| {
         (
             name.replace(".E.", &format!(".{index}.")),
             shape[1..].to_vec(),
-            bytes(values),
+            bytes_of(values, stored),
         )
     };
     each.map(expert).collect()
 }
 
+/// Numbers in a type of safetensors.
+pub fn bytes_of(values: &[f32], stored: Dtype) -> Vec<u8> {
+    match stored {
+        Dtype::F32 => values.iter().flat_map(|v| v.to_le_bytes()).collect(),
+        Dtype::F16 => values
+            .iter()
+            .flat_map(|v| half::f16::from_f32(*v).to_le_bytes())
+            .collect(),
+        Dtype::BF16 => values
+            .iter()
+            .flat_map(|v| half::bf16::from_f32(*v).to_le_bytes())
+            .collect(),
+        other => panic!("{other:?}"),
+    }
+}
+
 /// `config.json`.
-fn description(file: &ModelFile, config: &Config) -> Json {
+pub fn description(file: &ModelFile, config: &Config) -> Json {
     let (base, block) = (&config.ropes[0], &config.blocks[0]);
-    let attention = block.attention().unwrap();
+    let attention = config.attention().unwrap();
     let window = (config.blocks.iter()).find_map(|block| block.attention()?.window());
     let rope = serde_json::to_value(&base.scaling).unwrap();
     let mut scaling = match (&rope["linear"], &rope["yarn"]) {

@@ -7,6 +7,8 @@ pub mod default_model;
 pub mod gguf;
 pub mod hugging_face;
 pub mod models;
+pub mod newer_cases;
+pub mod newer_folders;
 pub mod python;
 pub mod shapes;
 pub mod shared;

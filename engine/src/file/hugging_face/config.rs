@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{super::Value, json::Object, layers, rows::Row, switches};
+use super::{super::Value, json::Object, layers, row::Row, switches};
 use crate::{Error, Result, Unsupported, file::short};
 
 /// How a number is written.
@@ -27,6 +27,21 @@ const KEYS: &[(&str, &str, Kind)] = &[
     ("num_experts",             "expert_count",                     Whole),
     ("num_experts_per_tok",     "expert_used_count",                Whole),
     ("moe_intermediate_size",   "expert_feed_forward_length",       Whole),
+    ("n_routed_experts",        "expert_count",                     Whole),
+    ("moe_num_experts",         "expert_count",                     Whole),
+    ("moe_k",                   "expert_used_count",                Whole),
+    ("n_group",                 "expert_group_count",               Whole),
+    ("topk_group",              "expert_group_used_count",          Whole),
+    ("routed_scaling_factor",   "expert_weights_scale",             Number),
+    ("linear_conv_kernel_dim",  "ssm.conv_kernel",                  Whole),
+    ("linear_key_head_dim",     "ssm.state_size",                   Whole),
+    ("linear_num_key_heads",    "ssm.group_count",                  Whole),
+    ("linear_num_value_heads",  "ssm.time_step_rank",               Whole),
+    ("full_attention_interval", "full_attention_interval",          Whole),
+    ("num_kv_shared_layers",    "attention.shared_kv_layers",       Whole),
+    ("hidden_size_per_layer_input", "embedding_length_per_layer_input", Whole),
+    ("top_k_experts",           "expert_used_count",                Whole),
+    ("conv_L_cache",            "shortconv.l_cache",                Whole),
     ("vocab_size",              "vocab_size",                       Whole),
     ("max_position_embeddings", "context_length",                   Whole),
     ("n_layer",                 "block_count",                      Whole),
@@ -35,6 +50,10 @@ const KEYS: &[(&str, &str, Kind)] = &[
     ("n_inner",                 "feed_forward_length",              Whole),
     ("n_positions",             "context_length",                   Whole),
     ("layer_norm_epsilon",      "attention.layer_norm_epsilon",     Number),
+    ("layer_norm_eps",          "attention.layer_norm_epsilon",     Number),
+    ("norm_epsilon",            "attention.layer_norm_epsilon",     Number),
+    ("norm_eps",                "attention.layer_norm_rms_epsilon", Number),
+    ("logit_scale",             "logit_scale",                      Number),
     ("rms_norm_eps",            "attention.layer_norm_rms_epsilon", Number),
     ("attn_logit_softcapping",  "attn_logit_softcapping",           Number),
     ("final_logit_softcapping", "final_logit_softcapping",          Number),
@@ -46,7 +65,7 @@ const KEYS: &[(&str, &str, Kind)] = &[
 
 /// Metadata of the model as GGUF has it, without rotary embedding and tokenizer.
 pub(super) fn metadata(config: &Object, row: &Row) -> Result<BTreeMap<String, Value>> {
-    check_stored(config)?;
+    check_stored(config, row)?;
     switches::check(config, row)?;
     for &key in row.required {
         if config.get(key).is_none() {
@@ -61,6 +80,20 @@ pub(super) fn metadata(config: &Object, row: &Row) -> Result<BTreeMap<String, Va
             Number => config.number(theirs)?.map(Value::Float),
         };
         all.extend(value.map(|value| (key(ours), value)));
+    }
+    for &(name, number) in row.numbers {
+        all.insert(key(name), Value::Unsigned(number));
+    }
+    let style = Value::Text("neox".to_owned());
+    all.insert("lantern.rope_style".into(), style);
+    for &(name, text) in row.texts {
+        all.insert(name.to_owned(), Value::Text(text.to_owned()));
+    }
+    if let Some(values) = delta_net_values(config, row)? {
+        all.insert(key("ssm.inner_size"), Value::Unsigned(values));
+    }
+    if let Some(width) = adjusted_width(config, row)? {
+        all.insert(key("feed_forward_length"), Value::Unsigned(width));
     }
     let width = all.get(&key("embedding_length"));
     if let (Some(&Value::Unsigned(width)), "gpt2") = (width, row.family) {
@@ -86,19 +119,52 @@ pub(super) fn metadata(config: &Object, row: &Row) -> Result<BTreeMap<String, Va
         }
     }
     all.insert("general.architecture".into(), text(row.family));
-    all.insert("lantern.rope_style".into(), text("neox"));
     if row.norm_offset {
         all.insert("lantern.norm_offset".into(), Value::Float(1.0));
     }
     Ok(all)
 }
 
+/// Values of a row of a delta net, all heads together.
+fn delta_net_values(config: &Object, row: &Row) -> Result<Option<u64>> {
+    let [heads, each] = ["linear_num_value_heads", "linear_value_head_dim"];
+    if !row.knows(heads) {
+        return Ok(None);
+    }
+    let both = config.whole(heads)?.zip(config.whole(each)?);
+    Ok(both.map(|(heads, each)| heads.saturating_mul(each)))
+}
+
+/// Width of the MLP, where a configuration has it before two thirds of it are taken and rounded up.
+fn adjusted_width(config: &Object, row: &Row) -> Result<Option<u64>> {
+    let key = "block_auto_adjust_ff_dim";
+    if !row.knows(key) || config.boolean(key)? == Some(false) {
+        return Ok(None);
+    }
+    let Some(width) = config.whole("intermediate_size")? else {
+        return Ok(None);
+    };
+    let factor = config.number("block_ffn_dim_multiplier")?.unwrap_or(1.0);
+    let multiple = config.whole("block_multiple_of")?.unwrap_or(256);
+    if factor <= 0.0 {
+        return Err(config.wrong("block_ffn_dim_multiplier", "a number above 0"));
+    }
+    if multiple == 0 {
+        return Err(config.wrong("block_multiple_of", "a number above 0"));
+    }
+    let width = (factor * (width.saturating_mul(2) / 3) as f64) as u64;
+    Ok(Some(width.div_ceil(multiple).saturating_mul(multiple)))
+}
+
 /// Refuses weights that are stored in other types.
-fn check_stored(config: &Object) -> Result<()> {
+fn check_stored(config: &Object, row: &Row) -> Result<()> {
     let Some(quantised) = config.object("quantization_config")? else {
         return Ok(());
     };
     let method = quantised.text("quant_method")?.unwrap_or("unknown");
+    if row.packed && method == "mxfp4" {
+        return Ok(());
+    }
     Err(Error::unsupported(Unsupported::StoredType, format!(
         "the weights are quantised ({}); of safetensors, only F32, F16 and BF16 are run here: take the model's original, or a GGUF file of it",
         short(method)

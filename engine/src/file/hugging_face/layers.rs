@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use super::{
     super::Value,
     json::Object,
-    rows::{Row, Windows},
+    row::{Others, Rotated, Row, Windows},
 };
 use crate::{Error, Result};
 
@@ -20,20 +20,37 @@ const LAYERS_MAX: u64 = 1 << 16;
 /// [`Error::Unsupported`] for layers of other kinds.
 pub(super) fn metadata(config: &Object, row: &Row) -> Result<BTreeMap<String, Value>> {
     let mut all = BTreeMap::new();
-    if matches!(row.windows, Windows::None) {
+    let windows = !matches!(row.windows, Windows::None);
+    if !windows && row.others == Others::None {
         return Ok(all);
     }
     let layers = config.whole("num_hidden_layers")?.unwrap_or(0);
     if layers > LAYERS_MAX {
         return Err(config.wrong("num_hidden_layers", "a number of layers"));
     }
+    let kinds = listed(config, row, layers)?;
+    if let (Others::Conv, Some(kinds)) = (row.others, &kinds) {
+        // GGUF has no key heads in layers without attention.
+        let heads = config.whole("num_key_value_heads")?.unwrap_or(0) as i64;
+        let heads = |kind: &Kind| if *kind == Kind::Other { 0 } else { heads };
+        let key = format!("{}.attention.head_count_kv", row.family);
+        all.insert(key, Value::Integers(kinds.iter().map(heads).collect()));
+    }
+    if let (Others::LinearAttention, Some(kinds)) = (row.others, &kinds) {
+        let recurrent: Vec<bool> = kinds.iter().map(|kind| *kind == Kind::Other).collect();
+        let key = format!("{}.attention.recurrent_layers", row.family);
+        all.insert(key, flags(&recurrent));
+    }
+    if !windows {
+        return Ok(all);
+    }
     let rotated = rotated(config, row, layers)?;
     if let Some(rotated) = &rotated {
         all.insert("lantern.rotated_layers".into(), flags(rotated));
     }
     let window = window(config, row)?;
-    let windowed = match listed(config, row, layers)? {
-        Some(listed) => listed,
+    let windowed: Vec<bool> = match kinds {
+        Some(kinds) => kinds.iter().map(|kind| *kind == Kind::Sliding).collect(),
         None if window.is_none() => vec![false; layers as usize],
         None => usual(config, row, layers, rotated.as_deref())?,
     };
@@ -49,7 +66,59 @@ pub(super) fn metadata(config: &Object, row: &Row) -> Result<BTreeMap<String, Va
         let key = format!("{}.attention.sliding_window", row.family);
         all.insert(key, Value::Unsigned(window));
     }
+    let unrotated = match row.rotated {
+        Rotated::AsFamily => false,
+        Rotated::Windowed => true,
+        Rotated::WindowedIfAny => window.is_some(),
+    };
+    if unrotated {
+        all.insert("lantern.rotated_layers".into(), flags(&windowed));
+    }
+    all.extend(widths(config, row, &windowed)?);
     all.insert("lantern.windowed_layers".into(), flags(&windowed));
+    Ok(all)
+}
+
+/// Numbers of Gemma 4 that differ between layers: heads of those without a window, and MLPs of those that read the keys of
+/// others.
+fn widths(config: &Object, row: &Row, windowed: &[bool]) -> Result<BTreeMap<String, Value>> {
+    let mut all = BTreeMap::new();
+    if !row.knows("global_head_dim") {
+        return Ok(all);
+    }
+    let mut put = |key: &str, value| all.insert(format!("{}.{key}", row.family), value);
+    for (theirs, ending) in [("global_head_dim", ""), ("head_dim", "_swa")] {
+        if let Some(size) = config.whole(theirs)? {
+            put(
+                &format!("attention.key_length{ending}"),
+                Value::Unsigned(size),
+            );
+            put(
+                &format!("attention.value_length{ending}"),
+                Value::Unsigned(size),
+            );
+        }
+    }
+    let heads = config.whole("num_key_value_heads")?.unwrap_or(0) as i64;
+    let same = config.boolean("attention_k_eq_v")?.unwrap_or(false);
+    let global = config.whole("num_global_key_value_heads")?.filter(|_| same);
+    let global = global.map_or(heads, |heads| heads as i64);
+    let heads = windowed.iter().map(|&has| if has { heads } else { global });
+    put("attention.head_count_kv", Value::Integers(heads.collect()));
+    let shared = config.whole("num_kv_shared_layers")?.unwrap_or(0);
+    let own = (windowed.len() as u64).saturating_sub(shared) as usize;
+    let width = config.whole("intermediate_size")?.unwrap_or(0) as i64;
+    if config.boolean("use_double_wide_mlp")?.unwrap_or(false) {
+        let width = |layer| {
+            if layer < own {
+                width
+            } else {
+                width.saturating_mul(2)
+            }
+        };
+        let widths = (0..windowed.len()).map(width).collect();
+        put("feed_forward_length", Value::Integers(widths));
+    }
     Ok(all)
 }
 
@@ -65,8 +134,32 @@ fn window(config: &Object, row: &Row) -> Result<Option<u64>> {
     Ok(window.filter(|_| on || !switched))
 }
 
-/// Layers that `layer_types` gives a window.
-fn listed(config: &Object, row: &Row, layers: u64) -> Result<Option<Vec<bool>>> {
+/// Kind of a layer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    /// Attention to all positions.
+    Full,
+    /// Attention to a window.
+    Sliding,
+    /// Something else, as the row says.
+    Other,
+}
+
+/// Kinds of layers that are listed.
+fn listed(config: &Object, row: &Row, layers: u64) -> Result<Option<Vec<Kind>>> {
+    let full = config.list("full_attn_idxs")?;
+    let full = full.filter(|_| row.knows("full_attn_idxs") && config.get("layer_types").is_none());
+    if let Some(full) = full {
+        let is_full = |layer: u64| full.iter().any(|v| v.as_u64() == Some(layer));
+        let kind = |layer| {
+            if is_full(layer) {
+                Kind::Full
+            } else {
+                Kind::Other
+            }
+        };
+        return Ok(Some((0..layers).map(kind).collect()));
+    }
     let Some(kinds) = config
         .list("layer_types")?
         .filter(|_| row.knows("layer_types"))
@@ -76,15 +169,21 @@ fn listed(config: &Object, row: &Row, layers: u64) -> Result<Option<Vec<bool>>> 
     if kinds.len() as u64 != layers {
         return Err(config.wrong("layer_types", "a list with a text for each layer"));
     }
-    let windowed = |kind: &serde_json::Value| match kind.as_str() {
-        Some("sliding_attention") => Ok(true),
-        Some("full_attention") => Ok(false),
-        _ => Err(config.unsupported(
-            "layer_types",
-            "only full_attention and sliding_attention are run here",
-        )),
+    let windows = !matches!(row.windows, Windows::None);
+    let known = match row.others {
+        Others::None => "only full_attention and sliding_attention are run here",
+        Others::Conv => "only full_attention and conv are run here",
+        Others::LinearAttention => "only full_attention and linear_attention are run here",
     };
-    kinds.iter().map(windowed).collect::<Result<_>>().map(Some)
+    let kind = |kind: &serde_json::Value| match (kind.as_str(), row.others) {
+        (Some("full_attention"), _) => Ok(Kind::Full),
+        (Some("sliding_attention"), _) if windows => Ok(Kind::Sliding),
+        (Some("conv"), Others::Conv) | (Some("linear_attention"), Others::LinearAttention) => {
+            Ok(Kind::Other)
+        }
+        _ => Err(config.unsupported("layer_types", known)),
+    };
+    kinds.iter().map(kind).collect::<Result<_>>().map(Some)
 }
 
 /// Layers that have a window where nothing lists them.
@@ -98,12 +197,13 @@ fn usual(config: &Object, row: &Row, layers: u64, rotated: Option<&[bool]>) -> R
     let has = |layer: u64| match row.windows {
         Windows::None => false,
         Windows::All | Windows::Switched => true,
-        Windows::Last => layer >= first,
+        Windows::Last | Windows::From => layer >= first,
         Windows::WithoutRope => on && rotated.is_some_and(|rotated| !rotated[layer as usize]),
         Windows::AllBut(usual) => {
             let given = pattern.filter(|_| row.knows("sliding_window_pattern"));
             !(layer + 1).is_multiple_of(given.unwrap_or(usual))
         }
+        Windows::AllButLast(usual) => layer + 1 < layers && !(layer + 1).is_multiple_of(usual),
     };
     if pattern == Some(0) {
         return Err(config.wrong("sliding_window_pattern", "a number above 0"));

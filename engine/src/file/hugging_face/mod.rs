@@ -7,6 +7,8 @@
 //! | key | what it says |
 //! |---|---|
 //! | `lantern.rope_style` | RoPE rotates pairs as `interleaved` or `neox` has them, whatever the family's row says |
+//! | `lantern.yarn_unrounded` | the bounds of YaRN's ramp are not rounded |
+//! | `lantern.key_heads` | a delta net's value heads are `grouped` by their key head, whatever the family's row says |
 //! | `lantern.config.…` | keys of `config.json` that GGUF has none for; they must be what the family's row does |
 //! | `lantern.norm_offset` | is added to the weights of norms |
 //! | `lantern.tokenizer.json` | the text of `tokenizer.json` |
@@ -19,13 +21,19 @@
 //! | `lantern.generation.stop` | texts that end what is generated |
 //! | `lantern.generation.refused` | message for who would generate, where `generation_config.json` asks for what is not done here |
 
+mod computed;
 mod config;
 mod generation;
+mod hybrids;
 mod json;
 mod layers;
 mod names;
+mod newer;
+mod older;
+mod packed;
 mod peft;
 mod rope;
+mod row;
 mod rows;
 mod settings;
 mod switches;
@@ -36,7 +44,6 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use half::{bf16, f16};
 use serde::Deserialize;
 
 pub use self::{
@@ -47,11 +54,9 @@ pub use self::{
 use self::{
     json::{Folder, Object, Settings},
     names::Named,
-    rows::Row,
+    row::Row,
 };
-use super::{
-    Header, Metadata, ModelFile, Source, TensorInfo, Value, safetensors::Entry, types::TensorType,
-};
+use super::{Header, Metadata, ModelFile, Source, TensorInfo, Value, safetensors::Entry};
 use crate::{Error, Result, Unsupported, file::short};
 
 /// Which file has which tensor, where there are several.
@@ -74,7 +79,10 @@ struct Index {
     weight_map: BTreeMap<String, String>,
 }
 
-/// A tensor that is made of several, one for each expert, by their number.
+/// Parts of a block by which it makes keys and values of its own.
+const SHARED: [&str; 3] = ["attn_k", "attn_v", "attn_k_norm"];
+
+/// A tensor that is made of several, one for each expert or head, by their number.
 type Joints = BTreeMap<String, BTreeMap<u32, TensorInfo>>;
 
 /// The model that `path` stands for: a folder with `config.json`, or one of its files. None where it stands for none.
@@ -103,6 +111,7 @@ pub(super) fn open(path: &Path) -> Result<Option<ModelFile>> {
     }
     shards.check(&folder, &entries)?;
     let row = rows::row_for(&config)?;
+    config = row.inner(config)?;
     let mut uses = switches::uses(&config, row);
     row.complete(&mut config);
     let settings = Settings {
@@ -209,10 +218,71 @@ fn assemble(
 ) -> Result<ModelFile> {
     let config = &settings.config;
     let row = rows::row_for(config)?;
+    let (mut tensors, joints, halves) = collect(config, row, &sources, entries)?;
+    leave_out_shared(config, row, &mut tensors)?;
+    let joints = join(&mut tensors, joints).map_err(|error| error.in_file(&config.label))?;
+    tie(config, &sources, &mut tensors)?;
+    let mut packed = HashMap::new();
+    let wrong = |error: Error| error.in_file(&config.label);
+    for (tensor, place) in halves.tensors().map_err(wrong)? {
+        packed.insert(tensor.name.clone(), place);
+        tensors.push(tensor);
+    }
+    computed::halves(&mut tensors, &mut sources).map_err(wrong)?;
+    let numbers = computed::numbers(&mut tensors, &sources).map_err(wrong)?;
+    computed::decays(&mut tensors, &mut sources).map_err(wrong)?;
+    switches::check_biases(config, row, &tensors)?;
+    let transposed = transpose(row, &mut tensors);
+    let embedding = tensors
+        .iter()
+        .find(|tensor| tensor.name == names::EMBEDDING);
+    let embedding = embedding.ok_or_else(|| {
+        let missing = "there is no embedding (model.embed_tokens.weight, or GPT-2's wte.weight); download the model again";
+        Error::bad_file(missing).in_file(&folder.0.display().to_string())
+    })?;
+    let rows = embedding.shape.get(1).copied().unwrap_or(0);
+
+    let mut metadata = config::metadata(config, row)?;
+    metadata.extend(numbers);
+    check_values(config, row, &metadata, &tensors)?;
+    metadata.insert("general.name".into(), Value::Text(folder.name()));
+    let rope = rope::read(config, row)?;
+    metadata.extend(rope.metadata(row.family));
+    for (name, factors) in rope.factors {
+        let (tensor, source) = computed::small(name, &factors, sources.len());
+        tensors.push(tensor);
+        sources.push(source);
+    }
+    metadata.extend(tokenizer::read(folder, settings, rows)?);
+    if let Some(generation) = &settings.generation {
+        metadata.extend(generation::metadata(generation)?);
+    }
+    let label = folder.0.display().to_string();
+    let header = Header::of(Metadata(metadata), tensors).map_err(|error| error.in_file(&label))?;
+    let file = ModelFile::of_parts(label, header, sources, joints, transposed);
+    Ok(file.with_packed(packed))
+}
+
+/// Tensors as they are, those of one part an expert or a head, and codes apart from their scales.
+type Collected = (Vec<TensorInfo>, Joints, packed::Halves);
+
+fn collect(
+    config: &Object,
+    row: &Row,
+    sources: &[Source],
+    entries: &[Vec<Entry>],
+) -> Result<Collected> {
+    let layers = config.whole("num_hidden_layers")?;
     let (mut tensors, mut joints) = (Vec::new(), Joints::new());
+    let mut halves = packed::Halves::default();
     for (part, (source, entries)) in sources.iter().zip(entries).enumerate() {
         for entry in entries {
-            let found = tensor(entry, row, part).map_err(|error| error.in_file(source.label()))?;
+            let wrong = |error: Error| error.in_file(source.label());
+            if row.packed && halves.take(entry, part).map_err(wrong)? {
+                continue;
+            }
+            let found =
+                tensor(entry, row, layers, part).map_err(|error| error.in_file(source.label()))?;
             match found {
                 None => {}
                 Some((tensor, None)) => tensors.push(tensor),
@@ -226,37 +296,52 @@ fn assemble(
             }
         }
     }
-    let joints = join(&mut tensors, joints).map_err(|error| error.in_file(&config.label))?;
-    tie(config, &sources, &mut tensors)?;
-    switches::check_biases(config, row, &tensors)?;
-    let transposed = transpose(row, &mut tensors);
-    let embedding = tensors
-        .iter()
-        .find(|tensor| tensor.name == names::EMBEDDING);
-    let embedding = embedding.ok_or_else(|| {
-        let missing = "there is no embedding (model.embed_tokens.weight, or GPT-2's wte.weight); download the model again";
-        Error::bad_file(missing).in_file(&folder.0.display().to_string())
-    })?;
-    let rows = embedding.shape.get(1).copied().unwrap_or(0);
+    Ok((tensors, joints, halves))
+}
 
-    let mut metadata = config::metadata(config, row)?;
-    metadata.insert("general.name".into(), Value::Text(folder.name()));
-    let rope = rope::read(config, row)?;
-    metadata.extend(rope.metadata(row.family));
-    for (name, factors) in rope.factors {
-        let (tensor, source) = small(name, &factors, sources.len());
-        tensors.push(tensor);
-        sources.push(source);
+/// Leaves out keys and values of layers that read those of others, which files may have all the same.
+fn leave_out_shared(config: &Object, row: &Row, tensors: &mut Vec<TensorInfo>) -> Result<()> {
+    let key = "num_kv_shared_layers";
+    let shared = config.whole(key)?.filter(|_| row.knows(key)).unwrap_or(0);
+    if shared == 0 {
+        return Ok(());
     }
-    metadata.extend(tokenizer::read(folder, settings, rows)?);
-    if let Some(generation) = &settings.generation {
-        metadata.extend(generation::metadata(generation)?);
+    let layers = config.whole("num_hidden_layers")?.unwrap_or(0);
+    let own = layers.saturating_sub(shared);
+    tensors.retain(|tensor| {
+        let mut parts = tensor.name.split('.').skip(1);
+        let layer = parts.next().and_then(|layer| layer.parse::<u64>().ok());
+        let keys = parts.next().is_some_and(|part| SHARED.contains(&part));
+        !(keys && layer.is_some_and(|layer| layer >= own))
+    });
+    Ok(())
+}
+
+/// Holds matrices of values against a configuration by which layers without a window have their keys for values.
+fn check_values(
+    config: &Object,
+    row: &Row,
+    metadata: &BTreeMap<String, Value>,
+    tensors: &[TensorInfo],
+) -> Result<()> {
+    let key = "attention_k_eq_v";
+    let Some(Value::Integers(windowed)) = metadata.get("lantern.windowed_layers") else {
+        return Ok(());
+    };
+    if !row.knows(key) || config.boolean(key)? != Some(true) {
+        return Ok(());
     }
-    let label = folder.0.display().to_string();
-    let header = Header::of(Metadata(metadata), tensors).map_err(|error| error.in_file(&label))?;
-    Ok(ModelFile::of_parts(
-        label, header, sources, joints, transposed,
-    ))
+    let full = windowed.iter().enumerate().filter(|(_, flag)| **flag == 0);
+    for name in full.map(|(layer, _)| format!("blk.{layer}.attn_v.weight")) {
+        if tensors.iter().any(|tensor| tensor.name == name) {
+            let other = "the files are of different models";
+            return Err(Error::bad_file(format!(
+                "{key} is true, but there is a tensor {name} (GGUF's name of it); {other}"
+            ))
+            .in_file(&config.label));
+        }
+    }
+    Ok(())
 }
 
 /// Turns the shapes of matrices that are stored the other way round; their names.
@@ -274,10 +359,25 @@ fn transpose(row: &Row, tensors: &mut [TensorInfo]) -> HashSet<String> {
 }
 
 /// The tensor, and of which expert it is; None for one that `transformers` computes itself.
-fn tensor(entry: &Entry, row: &Row, part: usize) -> Result<Option<(TensorInfo, Option<u32>)>> {
+fn tensor(
+    entry: &Entry,
+    row: &Row,
+    layers: Option<u64>,
+    part: usize,
+) -> Result<Option<(TensorInfo, Option<u32>)>> {
+    let beyond = |layer: u32| layers.is_some_and(|layers| u64::from(layer) >= layers);
+    if row.drafts && names::layer(&entry.name).is_some_and(beyond) {
+        return Ok(None);
+    }
     match names::find(&entry.name, row) {
         Named::Computed => Ok(None),
-        Named::Tensor(name, expert) => Ok(Some((entry.tensor(name, part)?, expert))),
+        Named::Tensor(name, expert) => {
+            let mut tensor = entry.tensor(name, part)?;
+            if names::is_squeezed(&tensor.name) && tensor.shape.len() > 1 {
+                tensor.shape.retain(|&size| size != 1);
+            }
+            Ok(Some((tensor, expert)))
+        }
         Named::Unknown => Err(Error::unsupported(
             Unsupported::Tensor,
             format!(
@@ -288,7 +388,7 @@ fn tensor(entry: &Entry, row: &Row, part: usize) -> Result<Option<(TensorInfo, O
     }
 }
 
-/// Adds a tensor for each that has one part an expert.
+/// Adds a tensor for each that has one part an expert, or a head.
 fn join(tensors: &mut Vec<TensorInfo>, joints: Joints) -> Result<HashMap<String, Vec<TensorInfo>>> {
     let mut all = HashMap::new();
     for (name, experts) in joints {
@@ -297,20 +397,20 @@ fn join(tensors: &mut Vec<TensorInfo>, joints: Joints) -> Result<HashMap<String,
         for (expected, (number, part)) in (0..).zip(experts) {
             if number != expected {
                 return Err(Error::bad_file(format!(
-                    "{name}: there is an expert {number}, but none {expected}; download the model again"
+                    "{name}: there is a part {number}, but none {expected}; download the model again"
                 )));
             }
             parts.push(part);
         }
         let first = parts[0].clone();
         let alike = |part: &TensorInfo| (part.kind, &part.shape) == (first.kind, &first.shape);
-        if first.shape.len() != 2 || !parts.iter().all(alike) {
+        if first.shape.len() > 2 || !parts.iter().all(alike) {
             return Err(Error::bad_file(format!(
-                "{name}: the experts' matrices are of different types or shapes"
+                "{name}: its parts are of different types or shapes"
             )));
         }
         tensors.push(TensorInfo {
-            shape: vec![first.shape[0], first.shape[1], count],
+            shape: [&first.shape[..], &[count]].concat(),
             offset: 0,
             // In bounds: each lies in a file, at a place of its own.
             bytes: first.bytes * count,
@@ -347,43 +447,12 @@ fn tie(config: &Object, sources: &[Source], tensors: &mut Vec<TensorInfo>) -> Re
 
 /// Whether two tensors have the same shape and values, also where they are stored in different types.
 fn same(one: &TensorInfo, other: &TensorInfo, sources: &[Source]) -> bool {
-    let bytes = |tensor: &TensorInfo| {
-        let all = sources.get(tensor.part)?.all()?;
-        let start = usize::try_from(tensor.offset).ok()?;
-        let end = start.checked_add(usize::try_from(tensor.bytes).ok()?)?;
-        all.get(start..end)
-    };
     if one.shape != other.shape {
         return false;
     }
-    let (Some(ours), Some(theirs)) = (bytes(one), bytes(other)) else {
+    let all = [one, other].map(|tensor| computed::values(tensor, sources));
+    let [Some(ours), Some(theirs)] = all else {
         return false;
     };
-    if one.kind == other.kind {
-        return ours == theirs;
-    }
-    let value = |kind: TensorType, bytes: &[u8]| match (kind, bytes) {
-        (TensorType::F16, &[a, b]) => f16::from_le_bytes([a, b]).to_f32(),
-        (TensorType::BF16, &[a, b]) => bf16::from_le_bytes([a, b]).to_f32(),
-        (_, bytes) => f32::from_le_bytes(bytes.try_into().unwrap_or([0xff; 4])),
-    };
-    let values = |tensor: &TensorInfo, bytes| {
-        let kind = tensor.kind;
-        <[u8]>::chunks_exact(bytes, kind.block_bytes() as usize).map(move |v| value(kind, v))
-    };
-    values(one, ours).eq(values(other, theirs))
-}
-
-/// A tensor that is in no file, and the source that has it.
-fn small(name: &str, values: &[f32], part: usize) -> (TensorInfo, Source) {
-    let bytes: Vec<u8> = values.iter().flat_map(|v| v.to_le_bytes()).collect();
-    let tensor = TensorInfo {
-        name: name.to_owned(),
-        shape: vec![values.len() as u64],
-        kind: TensorType::F32,
-        offset: 0,
-        bytes: bytes.len() as u64,
-        part,
-    };
-    (tensor, Source::from_bytes(bytes))
+    ours.eq(theirs)
 }

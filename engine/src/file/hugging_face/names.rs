@@ -1,6 +1,6 @@
 //! Table of GGUF's names for the tensors of `transformers`' models.
 
-use super::rows::Row;
+use super::row::Row;
 
 /// GGUF's name of the embedding.
 pub(super) const EMBEDDING: &str = "token_embd.weight";
@@ -34,7 +34,24 @@ const BLOCK: &[(&str, &str)] = &[
     ("mlp.gate_up_proj", "ffn_up"),
     ("mlp.down_proj", "ffn_down"),
     ("mlp.gate", "ffn_gate_inp"),
+    ("mlp.router", "ffn_gate_inp"),
+    ("mlp.shared_expert_gate", "ffn_gate_inp_shexp"),
+    ("mlp.shared_expert.gate_proj", "ffn_gate_shexp"),
+    ("mlp.shared_expert.up_proj", "ffn_up_shexp"),
+    ("mlp.shared_expert.down_proj", "ffn_down_shexp"),
+    ("mlp.shared_experts.gate_proj", "ffn_gate_shexp"),
+    ("mlp.shared_experts.up_proj", "ffn_up_shexp"),
+    ("mlp.shared_experts.down_proj", "ffn_down_shexp"),
     ("block_sparse_moe.gate", "ffn_gate_inp"),
+    ("linear_attn.in_proj_qkv", "attn_qkv"),
+    ("linear_attn.in_proj_z", "attn_gate"),
+    ("linear_attn.in_proj_b", "ssm_beta"),
+    ("linear_attn.in_proj_a", "ssm_alpha"),
+    ("linear_attn.in_proj_qkvz", "ssm_in"),
+    ("linear_attn.in_proj_ba", "ssm_ba"),
+    ("linear_attn.conv1d", "ssm_conv1d"),
+    ("linear_attn.norm", "ssm_norm"),
+    ("linear_attn.out_proj", "ssm_out"),
 ];
 
 /// In `model.layers.N.mlp.experts.N.` and its like.
@@ -48,13 +65,53 @@ const EXPERT: &[(&str, &str)] = &[
     ("w2", "ffn_down_exps"),
 ];
 
+/// In `model.layers.N.`, names that do not end in `.weight` or `.bias`.
+#[rustfmt::skip] // a table
+const OTHERS: &[(&str, &str)] = &[
+    ("mlp.gate.e_score_correction_bias", "exp_probs_b.bias"),
+    ("mlp.moe_statics.e_score_correction_bias", "exp_probs_b.bias"),
+    ("block_sparse_moe.e_score_correction_bias", "exp_probs_b.bias"),
+    ("feed_forward.expert_bias", "exp_probs_b.bias"),
+    ("mlp.act_fn.alpha_p", "xielu.alpha_p"),
+    ("mlp.act_fn.alpha_n", "xielu.alpha_n"),
+    ("mlp.act_fn.beta", "xielu.beta"),
+    ("mlp.act_fn.eps", "xielu.eps"),
+    ("mlp.experts.gate_up_proj", "ffn_gate_up_exps.weight"),
+    ("mlp.experts.down_proj", "ffn_down_exps.weight"),
+    ("self_attn.sinks", "attn_sinks.weight"),
+    ("mlp.experts.gate_up_proj_bias", "ffn_gate_up_exps.bias"),
+    ("mlp.experts.down_proj_bias", "ffn_down_exps.bias"),
+    ("linear_attn.A_log", "ssm_a_log"),
+    ("layer_scalar", "layer_output_scale.weight"),
+    ("router.scale", "ffn_gate_inp.scale"),
+    ("router.per_expert_scale", "ffn_down_exps.scale"),
+    ("experts.gate_up_proj", "ffn_gate_up_exps.weight"),
+    ("experts.down_proj", "ffn_down_exps.weight"),
+    ("linear_attn.dt_bias", "ssm_dt.bias"),
+];
+
+/// In `model.layers.N.`, before the number of a head.
+#[rustfmt::skip] // a table
+const HEADS: &[(&str, &str)] = &[
+    ("self_attn.q_layernorm.norms", "attn_q_norm"),
+    ("self_attn.k_layernorm.norms", "attn_k_norm"),
+];
+
+/// Ends of GGUF's names of tensors that have dimensions of 1 more in `transformers`.
+const SQUEEZED: [&str; 4] = [
+    ".exp_probs_b.bias",
+    ".shortconv.conv.weight",
+    ".ssm_conv1d.weight",
+    ".ffn_gate_inp_shexp.weight",
+];
+
 /// Ends of names of tensors that old files have and the configuration gives anyway: RoPE's, and GPT-2's causal masks.
 const COMPUTED: [&str; 3] = ["rotary_emb.inv_freq", ".attn.bias", ".attn.masked_bias"];
 
 /// Meaning of a tensor's name.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Named {
-    /// Nothing that is stored in GGUF.
+    /// Nothing that is stored in GGUF, or nothing of the text model.
     Computed,
     /// The tensor of this name in GGUF, or its part of one expert.
     Tensor(String, Option<u32>),
@@ -64,13 +121,41 @@ pub(super) enum Named {
 
 /// Looks up the tensor `name` of a model of the family of `row`.
 pub(super) fn find(name: &str, row: &Row) -> Named {
-    if COMPUTED.iter().any(|end| name.ends_with(end)) {
+    let left_out = |start: &&str| name.starts_with(start);
+    if COMPUTED.iter().any(|end| name.ends_with(end)) || row.left_out.iter().any(left_out) {
         return Named::Computed;
     }
     known(name, row).map_or(Named::Unknown, |(name, expert)| Named::Tensor(name, expert))
 }
 
+/// Whether GGUF leaves out dimensions of 1 of the tensor `name`.
+pub(super) fn is_squeezed(name: &str) -> bool {
+    SQUEEZED.iter().any(|end| name.ends_with(end))
+}
+
+/// The layer that a tensor's name in `transformers` has.
+pub(super) fn layer(name: &str) -> Option<u32> {
+    number(name.strip_prefix("model.layers.")?.split_once('.')?.0)
+}
+
+/// The name in a text model by itself of a tensor that lies in a model that also sees or hears.
+fn alone(name: &str) -> Option<String> {
+    let inner = ["model.language_model.", "language_model.model."];
+    let inner = inner.iter().find_map(|start| name.strip_prefix(start));
+    let head = name.strip_prefix("language_model.lm_head.");
+    let inner = inner.map(|rest| format!("model.{rest}"));
+    inner.or(head.map(|rest| format!("lm_head.{rest}")))
+}
+
 fn known(name: &str, row: &Row) -> Option<(String, Option<u32>)> {
+    let inner = row.within.and_then(|_| alone(name));
+    let name = inner.as_deref().unwrap_or(name);
+    let block = name.strip_prefix("model.layers.");
+    let block = block.and_then(|rest| rest.split_once('.'));
+    let other = block.and_then(|(layer, part)| Some((layer, look_up(OTHERS, part)?)));
+    if let Some((layer, part)) = other {
+        return Some((format!("blk.{}.{part}", number(layer)?), None));
+    }
     let (stem, kind) = name.rsplit_once('.')?;
     if !["weight", "bias"].contains(&kind) {
         return None;
@@ -92,6 +177,11 @@ fn known(name: &str, row: &Row) -> Option<(String, Option<u32>)> {
         let (expert, part) = expert.split_once('.')?;
         let part = look_up(EXPERT, part)?;
         return Some((format!("blk.{layer}.{part}.{kind}"), Some(number(expert)?)));
+    }
+    let head = part.rsplit_once('.');
+    let head = head.and_then(|(heads, head)| Some((look_up(HEADS, heads)?, head)));
+    if let Some((part, head)) = head {
+        return Some((format!("blk.{layer}.{part}.{kind}"), Some(number(head)?)));
     }
     let part = look_up(row.names, part).or_else(|| look_up(BLOCK, part))?;
     Some((format!("blk.{layer}.{part}.{kind}"), None))

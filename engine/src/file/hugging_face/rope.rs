@@ -3,17 +3,27 @@
 
 use std::{collections::BTreeMap, f64::consts::PI};
 
-use super::{super::Value, json::Object, rows::Row};
+use super::{super::Value, json::Object, row::Row};
 use crate::{Error, Result, Unsupported};
 
 /// Wider heads are not run.
 const PAIRS_MAX: u64 = 512;
+/// Values of a head in layers without a window, where those are others.
+const GLOBAL_HEAD: &str = "global_head_dim";
+/// The kind of which a part of a head turns, at the frequencies that all of it would have.
+const PROPORTIONAL: &str = "proportional";
 
 /// Rotary embedding of a configuration, as GGUF's keys and tensors.
 #[derive(Debug, Default)]
 pub(super) struct Rope {
     /// Behind the family's name and `rope.`.
     keys: BTreeMap<&'static str, Value>,
+    /// Bounds of YaRN's ramp are not rounded.
+    unrounded: bool,
+    /// How much queries grow from the original context on.
+    growth: Option<f64>,
+    /// A factor `alpha` on the base is run, as Hunyuan has it.
+    alpha: bool,
     /// Tensors that GGUF has.
     pub factors: Vec<(&'static str, Vec<f32>)>,
 }
@@ -22,7 +32,12 @@ impl Rope {
     /// GGUF's metadata.
     pub fn metadata(&self, family: &str) -> BTreeMap<String, Value> {
         let named = |(key, value): (&&str, &Value)| (format!("{family}.rope.{key}"), value.clone());
-        self.keys.iter().map(named).collect()
+        let growth = self.growth.map(Value::Float);
+        let growth = growth.map(|v| (format!("{family}.attention.temperature_scale"), v));
+        let flag = ("lantern.yarn_unrounded".to_owned(), Value::Bool(true));
+        let flag = self.unrounded.then_some(flag);
+        let keys = self.keys.iter().map(named);
+        keys.chain(growth).chain(flag).collect()
     }
 
     fn number(&mut self, key: &'static str, value: Option<f64>) {
@@ -39,24 +54,35 @@ impl Rope {
 /// # Errors
 /// [`Error::Unsupported`] for a scaling that is not run here.
 pub(super) fn read(config: &Object, row: &Row) -> Result<Rope> {
-    let mut rope = Rope::default();
-    if !row.knows("rope_theta") {
+    let mut rope = Rope {
+        alpha: row.family == "hunyuan-dense",
+        ..Rope::default()
+    };
+    if !row.knows("rope_parameters") {
         return Ok(rope);
     }
-    rope.number("freq_base", base(config)?);
+    let older = row.knows("rope_theta");
+    if older {
+        rope.number("freq_base", base(config)?);
+    }
     if row.knows("rope_local_base_freq") {
         rope.number("freq_base_swa", config.number("rope_local_base_freq")?);
     }
-    let mut part = config.number("partial_rotary_factor")?;
+    let mut part = config.number("partial_rotary_factor")?.filter(|_| older);
     let newer = config.object("rope_parameters")?;
     let mut scaling = match newer {
         Some(parameters) => Some(parameters),
-        None => config.object("rope_scaling")?,
+        None => config.object("rope_scaling")?.filter(|_| older),
     };
     if let Some(both) = scaling.take_if(|s| s.get("full_attention").is_some()) {
         let local = both.object("sliding_attention")?;
         if let Some(local) = local {
             rope.number("freq_base_swa", base(&local)?);
+            if row.knows(GLOBAL_HEAD) {
+                let part = local.number("partial_rotary_factor")?;
+                let dimensions = dimensions(config, "head_dim", part)?;
+                rope.whole("dimension_count_swa", Some(dimensions));
+            }
         }
         scaling = both.object("full_attention")?;
     }
@@ -64,7 +90,26 @@ pub(super) fn read(config: &Object, row: &Row) -> Result<Rope> {
         rope.number("freq_base", base(scaling)?);
         part = scaling.number("partial_rotary_factor")?.or(part);
     }
-    let dimensions = dimensions(config, part)?;
+    let rotated = config
+        .whole("rotary_dim")?
+        .filter(|_| row.knows("rotary_dim"));
+    let head = if row.knows(GLOBAL_HEAD) {
+        GLOBAL_HEAD
+    } else {
+        "head_dim"
+    };
+    if let Some(scaling) = scaling.take_if(|s| kind(s).is_some_and(|kind| kind == PROPORTIONAL)) {
+        let part = scaling.number("partial_rotary_factor")?;
+        let rotated = dimensions(config, head, part)? / 2;
+        let all = dimensions(config, head, None)?;
+        // Pairs beyond the part turn by nothing that a position could notice.
+        let factor = |pair| if pair < rotated { 1.0 } else { 1e30 };
+        let factors = (0..all / 2).map(factor).collect();
+        rope.factors.push(("rope_freqs.weight", factors));
+        rope.whole("dimension_count", Some(all));
+        return Ok(rope);
+    }
+    let dimensions = rotated.map_or_else(|| dimensions(config, head, part), Ok)?;
     rope.whole("dimension_count", Some(dimensions));
     if let Some(scaling) = scaling {
         scale(&mut rope, config, &scaling, dimensions)?;
@@ -81,10 +126,10 @@ fn base(config: &Object) -> Result<Option<f64>> {
 }
 
 /// Values of a head that are rotated.
-fn dimensions(config: &Object, part: Option<f64>) -> Result<u64> {
+fn dimensions(config: &Object, head: &str, part: Option<f64>) -> Result<u64> {
     let heads = config.whole("num_attention_heads")?.unwrap_or(1).max(1);
     let usual = config.whole("hidden_size")?.unwrap_or(0) / heads;
-    let head = config.whole("head_dim")?.unwrap_or(usual);
+    let head = config.whole(head)?.unwrap_or(usual);
     if head > 2 * PAIRS_MAX {
         return Err(Error::unsupported(
             Unsupported::Shape,
@@ -98,6 +143,12 @@ fn dimensions(config: &Object, part: Option<f64>) -> Result<u64> {
         }
         part => Ok((head as f64 * part.unwrap_or(1.0)) as u64),
     }
+}
+
+/// The kind of a scaling, under its newer or older name.
+fn kind(scaling: &Object) -> Option<&str> {
+    let mut keys = ["rope_type", "type"].into_iter();
+    keys.find_map(|key| scaling.get(key)?.as_str())
 }
 
 fn scale(rope: &mut Rope, config: &Object, scaling: &Object, dimensions: u64) -> Result<()> {
@@ -123,6 +174,10 @@ fn scale(rope: &mut Rope, config: &Object, scaling: &Object, dimensions: u64) ->
             Ok(())
         }
         "yarn" => yarn(rope, config, scaling),
+        "dynamic" if rope.alpha => {
+            rope.number("scaling.alpha", Some(above_0(scaling, "alpha")?));
+            Ok(())
+        }
         "longrope" | "su" => longrope(rope, config, scaling),
         _ => {
             let known = "known are default, linear, llama3, yarn and longrope";
@@ -139,19 +194,26 @@ fn original(config: &Object, scaling: &Object) -> Result<Option<f64>> {
 
 fn yarn(rope: &mut Rope, config: &Object, scaling: &Object) -> Result<()> {
     let factor = above_0(scaling, "factor")?;
-    for key in ["mscale", "mscale_all_dim", "truncate"] {
-        if scaling.get(key).is_some() {
-            return Err(scaling.unsupported(key, "YaRN is run here without it"));
-        }
-    }
+    rope.unrounded = scaling.boolean("truncate")? == Some(false);
     let yarn = Value::Text("yarn".to_owned());
     rope.keys.insert("scaling.type", yarn);
     rope.number("scaling.factor", Some(factor));
     rope.number("scaling.yarn_beta_fast", scaling.number("beta_fast")?);
     rope.number("scaling.yarn_beta_slow", scaling.number("beta_slow")?);
     // The factor that YaRN has by itself is put there by whoever computes angles.
-    let length = scaling.number("attention_factor")?;
+    rope.growth = scaling.number("llama_4_scaling_beta")?;
+    let of = |scale: f64| {
+        if factor > 1.0 {
+            1.0 + 0.1 * scale * factor.ln()
+        } else {
+            1.0
+        }
+    };
     let own = 1.0 + 0.1 * factor.ln();
+    let number = |key: &str| Ok::<_, Error>(scaling.number(key)?.filter(|&v| v != 0.0));
+    let both = number("mscale")?.zip(number("mscale_all_dim")?);
+    let both = both.map(|(scale, all)| of(scale) / of(all));
+    let length = scaling.number("attention_factor")?.or(both);
     rope.number("scaling.attn_factor", length.map(|length| length / own));
     let trained = config.number("max_position_embeddings")?;
     let original = original(config, scaling)?.or(trained);

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use super::{
     super::{KeyUse, TensorInfo},
     json::Object,
-    rows::{Biases, Row},
+    row::{Biases, Row},
 };
 use crate::{Error, Result};
 
@@ -48,12 +48,36 @@ const HARMLESS: &[(&str, &str)] = &[
     ("summary_use_proj",          "for classifying"),
     ("task_specific_params",      "says how to generate"),
     ("n_ctx",                     "n_positions says it"),
+    ("first_k_dense_replace",     "a block's tensors say whether it has experts"),
+    ("num_dense_layers",          "a block's tensors say whether it has experts"),
+    ("moe_layer_start_index",     "a block's tensors say whether it has experts"),
+    ("moe_layer_end_index",       "a block's tensors say whether it has experts"),
+    ("moe_layer_interval",        "a block's tensors say whether it has experts"),
+    ("n_shared_experts",          "the shared experts' tensors say how wide they are"),
+    ("moe_num_shared_experts",    "the shared experts' tensors say how wide they are"),
+    ("moe_norm_min",              "smaller than any sum of weights"),
+    ("num_nextn_predict_layers",  "layers that draft are left out"),
+    ("shared_expert_intermediate_size", "the shared experts' tensors say how wide they are"),
+    ("mtp_num_hidden_layers",     "layers that draft are left out"),
+    ("enable_moe_block",          "a block's tensors say whether it has experts"),
+    ("vocab_size_per_layer_input", "the embedding has as many rows"),
+    ("use_expert_bias",           "biases are as stored"),
+    ("use_routing_bias",          "biases are as stored"),
+    ("use_bias",                  "biases are as stored"),
+    ("use_qkv_bias",              "biases are as stored"),
+    ("use_qk_norm",               "norms are as stored"),
+    ("qk_layernorm",              "norms are as stored"),
+    ("use_parallel_residual",     "a block without a norm before its MLP is parallel"),
 ];
 
 /// Value that a key is run with.
 enum Only {
     Bool(bool),
     Whole(u64),
+    Number(f64),
+    Text(&'static str),
+    /// False, or not for text.
+    Off,
     /// The list is empty.
     Empty,
 }
@@ -66,8 +90,13 @@ const ONLY: &[(&str, Only)] = &[
     ("scale_attn_weights", Only::Bool(true)),
     ("scale_attn_by_inverse_layer_idx", Only::Bool(false)),
     ("add_cross_attention", Only::Bool(false)),
-    ("use_bidirectional_attention", Only::Bool(false)),
+    ("use_bidirectional_attention", Only::Off),
     ("is_encoder_decoder", Only::Bool(false)),
+    ("attention_out_bias", Only::Bool(false)),
+    ("conv_bias", Only::Bool(false)),
+    ("attn_output_gate", Only::Bool(true)),
+    ("swiglu_limit", Only::Number(7.0)),
+    ("scoring_func", Only::Text("sigmoid")),
 ];
 
 /// Refuses what is not run.
@@ -79,6 +108,15 @@ pub(super) fn check(config: &Object, row: &Row) -> Result<()> {
         let (same, shown) = match only {
             Only::Bool(only) => (config.boolean(key)?.map(|v| v == *only), only.to_string()),
             Only::Whole(only) => (config.whole(key)?.map(|v| v == *only), only.to_string()),
+            Only::Off => (
+                config.get(key).map(|v| *v == false || *v == "vision"),
+                "false".to_owned(),
+            ),
+            Only::Number(only) => {
+                let same = |v: f64| v.to_bits() == only.to_bits();
+                (config.number(key)?.map(same), only.to_string())
+            }
+            Only::Text(only) => (config.text(key)?.map(|v| v == *only), (*only).to_owned()),
             Only::Empty => (config.list(key)?.map(<[_]>::is_empty), "[]".to_owned()),
         };
         if same == Some(false) {
@@ -129,9 +167,11 @@ pub(super) fn check_biases(config: &Object, row: &Row, tensors: &[TensorInfo]) -
             Some((part, "weight" | "bias")) if part.starts_with("ffn_") => (part, mlp),
             _ => continue,
         };
-        if part.ends_with("norm") || part.ends_with("_exps") || part == "ffn_gate_inp" {
+        let others = ["ffn_gate_inp", "attn_sinks"];
+        if part.ends_with("norm") || part.ends_with("_exps") || others.contains(&part) {
             continue;
         }
+        let wanted = wanted && !(row.biases == Biases::Queries && part == "attn_output");
         let bias = format!("blk.{layer}.{part}.bias");
         if names.contains(bias.as_str()) != wanted {
             let key = ["mlp_bias", "attention_bias"][usize::from(part.starts_with("attn_"))];
