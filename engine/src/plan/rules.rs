@@ -1,10 +1,14 @@
 //! The rules by which steps are fused, in their order. Each leaves what is computed as it is.
 
+use lantern_kernels::GROUP;
+
 use super::{
     lowering::{Lowering, small_rows},
     step::{Epilogue, FusedNorm, Step},
 };
-use crate::graph::{Activation, Columns, GateUp, Glu, NormKind, Op, Tensor, Which};
+use crate::graph::{
+    Activation, Columns, GateUp, Glu, Linear, NormKind, Op, Tensor, Which,
+};
 
 /// A rule's name, and what it does to the steps of a pass.
 pub(super) type Rule = (
@@ -86,8 +90,18 @@ fn norm_to_fuse(
     };
     let plain = norm.kind == NormKind::Rms && norm.groups.is_none() && norm.gate.is_none();
     let readers = readers(steps, output);
+    // Squares are summed with what lies behind a row up to a whole group, which is anything.
+    let whole = |linear: &Linear| {
+        let mut cols = linear
+            .weights
+            .iter()
+            .map(|&(id, _)| lowering.matrix(id).cols);
+        cols.all(|cols| cols.is_multiple_of(GROUP))
+    };
     let one_row = |&reader: &usize| match &steps[reader].op {
-        Op::Linear(linear) => lowering.width.is_decode() || linear.which == Which::Last,
+        Op::Linear(linear) => {
+            whole(linear) && (lowering.width.is_decode() || linear.which == Which::Last)
+        }
         _ => false,
     };
     let fused = FusedNorm {
