@@ -97,8 +97,11 @@ impl Attention {
         let cols = q_dim + self.key_matrices() * kv_dim + gate_dim;
         let qkv = g.linear(h, &self.qkv, self.qkv_bias, ("qkv", cols));
         let qkv = scaled(g, qkv, self.qkv_factor);
-        let v = self.values(g, qkv);
+        let (v, made) = (self.values(g, qkv), qkv);
         let (q, k, qkv) = self.queries_and_keys(g, qkv);
+        // Norms of whole rows of queries and keys leave values beside them.
+        let beside = Columns { tensor: qkv, ..v };
+        let v = if v.tensor == made { beside } else { v };
         let [keys, values] = match sizes.shares {
             Some(other) => ["keys", "values"].map(|name| {
                 let state = g.state_of(other, name);
