@@ -118,6 +118,8 @@ fn print_table(path: &str, file: &ModelFile, types: &Types) -> Result {
     ];
     match file.config() {
         Ok(config) => {
+            let encoder = "encoder: each token attends to all of its text".to_owned();
+            rows.extend((!config.causal).then(|| row("kind", encoder)));
             rows.extend(caches(file, &config)?.into_iter().map(|(name, bytes)| {
                 row(&format!("cache {name}"), DecimalBytes(bytes).to_string())
             }));
