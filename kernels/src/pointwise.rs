@@ -77,6 +77,32 @@ pub(crate) fn gelu(v: f64) -> f64 {
     0.5 * v * (1.0 + inner.tanh())
 }
 
+/// GELU by the error function: its series, or far out the continued fraction of its complement.
+fn gelu_erf(v: f64) -> f64 {
+    use std::f64::consts::{FRAC_1_SQRT_2, PI};
+    let z = v.abs() * FRAC_1_SQRT_2;
+    let complement = if z < 3.0 {
+        let mut term = z;
+        let mut sum = z;
+        for n in 1..80 {
+            term *= -z * z / f64::from(n);
+            sum += term / f64::from(2 * n + 1);
+        }
+        1.0 - sum * 2.0 / PI.sqrt()
+    } else {
+        let rest = (1..60)
+            .rev()
+            .fold(0.0, |rest, k| f64::from(k) / 2.0 / (z + rest));
+        (-z * z).exp() / PI.sqrt() / (z + rest)
+    };
+    0.5 * v
+        * if v < 0.0 {
+            complement
+        } else {
+            2.0 - complement
+        }
+}
+
 /// `y` (tokens, stride) with `bias` (cols).
 fn reference(call: &mut Call) {
     let p: Params = call.params();
@@ -97,6 +123,7 @@ fn reference(call: &mut Call) {
             *y = match activation {
                 Activation::None => v,
                 Activation::Gelu => gelu(v),
+                Activation::GeluErf => gelu_erf(v),
                 Activation::Relu2 => v.max(0.0) * v.max(0.0),
                 Activation::Sigmoid => sigmoid(v),
                 Activation::Xielu => xielu(v, &p),

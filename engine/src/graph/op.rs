@@ -181,6 +181,8 @@ pub enum Activation {
     Silu,
     /// GELU by its tanh form (Hendrycks & Gimpel 2016).
     Gelu,
+    /// GELU by the error function.
+    GeluErf,
     /// gpt-oss's gated unit (OpenAI 2025): gate and up within ±7, x · sigmoid(1.702 x), the up and 1.
     ClampedSwiglu,
     /// 1 / (1 + exp(−x)).

@@ -294,8 +294,10 @@ socket! { OutputGate, "gates":
 pub enum Activation {
     /// Nothing.
     None,
-    /// GELU.
+    /// GELU by its tanh form.
     Gelu,
+    /// GELU by the error function.
+    GeluErf,
     /// The square of what is above 0 (So et al. 2021).
     Relu2,
     /// The logistic function.
@@ -311,6 +313,7 @@ pub enum Activation {
 socket! { Activation, "activation":
     None => ACTIVATE_NONE,
     Gelu => GELU,
+    GeluErf => GELU_ERF,
     Relu2 => RELU2,
     Sigmoid => SIGMOID,
     Xielu => XIELU,
@@ -325,6 +328,7 @@ static GELU: Part = activation("gelu", &[("ACTIVATION", 3)]);
 static SOFTPLUS: Part = activation("softplus", &[("ACTIVATION", 4)]);
 static RELU2: Part = activation("relu2", &[("ACTIVATION", 5)]);
 static XIELU: Part = Part::new("xielu", include_str!("xielu.wgsl"));
+static GELU_ERF: Part = Part::new("gelu_erf", include_str!("gelu_erf.wgsl"));
 
 const fn activation(name: &'static str, consts: &'static [(&'static str, u32)]) -> Part {
     Part {

@@ -153,7 +153,7 @@ impl Sizes {
         let runs = match self.activation {
             Activation::Gelu => true,
             Activation::Silu | Activation::ClampedSwiglu => gated,
-            Activation::Relu2 | Activation::Xielu(_) => !gated,
+            Activation::GeluErf | Activation::Relu2 | Activation::Xielu(_) => !gated,
             _ => false,
         };
         if runs {

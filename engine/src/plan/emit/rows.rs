@@ -109,6 +109,7 @@ impl Emitter<'_> {
         let part = match activation {
             None => ActivationPart::None,
             Some(Activation::Gelu) => ActivationPart::Gelu,
+            Some(Activation::GeluErf) => ActivationPart::GeluErf,
             Some(Activation::Relu2) => ActivationPart::Relu2,
             Some(Activation::Sigmoid) => ActivationPart::Sigmoid,
             Some(Activation::Softcap(cap)) => {
