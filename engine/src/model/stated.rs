@@ -1,7 +1,7 @@
 //! Claims of a folder's `config.json` that GGUF has no key for: they must be what the family's row does. Keys are those of
 //! `transformers`, behind `lantern.config.`.
 
-use super::families::Family;
+use super::families::{Family, Sight};
 use crate::{
     Error, Result, Unsupported,
     file::{Metadata, short},
@@ -11,6 +11,8 @@ use crate::{
 /// Names of the activations in `transformers`.
 const SILU: &[&str] = &["silu", "swish"];
 const GELU: &[&str] = &["gelu_pytorch_tanh", "gelu_new"];
+/// GELU's of encoders, which are run by the error function, too.
+const GELUS: &[&str] = &["gelu", "gelu_pytorch_tanh", "gelu_new"];
 
 /// Refuses what the family does not do.
 ///
@@ -23,11 +25,13 @@ pub(super) fn check(metadata: &Metadata, family: &Family) -> Result<()> {
         };
         let known = match family.activation {
             Activation::Silu => SILU,
+            Activation::Gelu if family.sight == Sight::Both => GELUS,
             Activation::Gelu => GELU,
             Activation::ClampedSwiglu => &["silu"],
             Activation::Relu2 => &["relu2"],
             Activation::Xielu(_) => &["xielu"],
-            Activation::Identity
+            Activation::GeluErf
+            | Activation::Identity
             | Activation::Sigmoid
             | Activation::Softplus
             | Activation::Softcap(_) => &["nothing"],

@@ -6,9 +6,7 @@ use super::{
     lowering::{Lowering, small_rows},
     step::{Epilogue, FusedNorm, Step},
 };
-use crate::graph::{
-    Activation, Columns, GateUp, Glu, Linear, NormKind, Op, Tensor, Which,
-};
+use crate::graph::{Activation, Columns, GateUp, Glu, Linear, NormKind, Op, Tensor, Which};
 
 /// A rule's name, and what it does to the steps of a pass.
 pub(super) type Rule = (

@@ -105,8 +105,13 @@ const SQUEEZED: [&str; 4] = [
     ".ffn_gate_inp_shexp.weight",
 ];
 
-/// Ends of names of tensors that old files have and the configuration gives anyway: RoPE's, and GPT-2's causal masks.
-const COMPUTED: [&str; 3] = ["rotary_emb.inv_freq", ".attn.bias", ".attn.masked_bias"];
+/// Ends of names of tensors that old files have and the configuration gives anyway: RoPE's, GPT-2's causal masks, BERT's
+/// positions; and BERT's layer over the first row, which is for training alone.
+#[rustfmt::skip] // a table
+const COMPUTED: [&str; 6] = [
+    "rotary_emb.inv_freq", ".attn.bias", ".attn.masked_bias", "embeddings.position_ids", "pooler.dense.weight",
+    "pooler.dense.bias",
+];
 
 /// Meaning of a tensor's name.
 #[derive(Debug, PartialEq, Eq)]
@@ -162,10 +167,10 @@ fn known(name: &str, row: &Row) -> Option<(String, Option<u32>)> {
     }
     // GPT-2's have `transformer.` before them, or nothing.
     let stem = stem.strip_prefix("transformer.").unwrap_or(stem);
-    let layers = if row.family == "gpt2" {
-        "h."
-    } else {
-        "model.layers."
+    let layers = match row.family {
+        "gpt2" => "h.",
+        "bert" => "encoder.layer.",
+        _ => "model.layers.",
     };
     let Some(rest) = stem.strip_prefix(layers) else {
         let part = look_up(row.names, stem).or_else(|| look_up(WHOLE, stem))?;
@@ -245,6 +250,21 @@ mod tests {
         assert_eq!(gpt2("wte.weight"), tensor(EMBEDDING, None));
         assert_eq!(gpt2("h.0.attn.bias"), Named::Computed);
         assert_eq!(gpt2("h.0.attn.masked_bias"), Named::Computed);
+    }
+
+    #[test]
+    fn names_of_bert_are_its_own() {
+        let bert = |name| is("BertModel", name);
+        assert_eq!(
+            bert("encoder.layer.3.attention.output.LayerNorm.bias"),
+            tensor("blk.3.attn_output_norm.bias", None)
+        );
+        assert_eq!(
+            bert("embeddings.word_embeddings.weight"),
+            tensor(EMBEDDING, None)
+        );
+        assert_eq!(bert("embeddings.position_ids"), Named::Computed);
+        assert_eq!(bert("pooler.dense.bias"), Named::Computed);
     }
 
     #[test]

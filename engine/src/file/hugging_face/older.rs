@@ -2,6 +2,33 @@
 
 use super::row::{Biases, LLAMAS, NORM_AFTER, RMS, Row, Windows, row};
 
+/// BERT's own, those outside the blocks too.
+#[rustfmt::skip] // a table
+const BERT: &[(&str, &str)] = &[
+    ("embeddings.word_embeddings", "token_embd"),
+    ("embeddings.position_embeddings", "position_embd"),
+    ("embeddings.token_type_embeddings", "token_types"),
+    ("embeddings.LayerNorm", "token_embd_norm"),
+    ("attention.self.query", "attn_q"),
+    ("attention.self.key", "attn_k"),
+    ("attention.self.value", "attn_v"),
+    ("attention.output.dense", "attn_output"),
+    ("attention.output.LayerNorm", "attn_output_norm"),
+    ("intermediate.dense", "ffn_up"),
+    ("output.dense", "ffn_down"),
+    ("output.LayerNorm", "layer_output_norm"),
+];
+
+const REQUIRED_BERT: &[&str] = &[
+    "num_hidden_layers",
+    "hidden_size",
+    "num_attention_heads",
+    "intermediate_size",
+    "max_position_embeddings",
+    "layer_norm_eps",
+    "vocab_size",
+];
+
 /// GPT-2's own, those outside the blocks too.
 #[rustfmt::skip] // a table
 const GPT2: &[(&str, &str)] = &[
@@ -208,6 +235,24 @@ pub(super) const ROWS: &[Row] = &[
         ]],
         transposed: &["attn_qkv", "attn_output", "ffn_up", "ffn_down"],
         ..row("GPT2LMHeadModel", "gpt2")
+    },
+    Row {
+        names: BERT,
+        required: REQUIRED_BERT,
+        reads: &[&[
+            "hidden_act",
+            "hidden_size",
+            "intermediate_size",
+            "num_hidden_layers",
+            "num_attention_heads",
+            "max_position_embeddings",
+            "layer_norm_eps",
+            "position_embedding_type",
+            "is_decoder",
+            "add_cross_attention",
+        ]],
+        defaults: &[("layer_norm_eps", "1e-12"), ("hidden_act", "\"gelu\"")],
+        ..row("BertModel", "bert")
     },
 ];
 

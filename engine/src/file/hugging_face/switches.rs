@@ -29,6 +29,11 @@ const HARMLESS: &[(&str, &str)] = &[
     ("pad_token_id",              "nothing is padded"),
     ("initializer_range",         "for training"),
     ("attention_dropout",         "for training"),
+    ("attention_probs_dropout_prob", "for training"),
+    ("hidden_dropout_prob",       "for training"),
+    ("classifier_dropout",        "for training"),
+    ("gradient_checkpointing",    "for training"),
+    ("type_vocab_size",           "the embedding of types says it"),
     ("attn_pdrop",                "for training"),
     ("embd_pdrop",                "for training"),
     ("resid_pdrop",               "for training"),
@@ -97,6 +102,8 @@ const ONLY: &[(&str, Only)] = &[
     ("attn_output_gate", Only::Bool(true)),
     ("swiglu_limit", Only::Number(7.0)),
     ("scoring_func", Only::Text("sigmoid")),
+    ("is_decoder", Only::Bool(false)),
+    ("position_embedding_type", Only::Text("absolute")),
 ];
 
 /// Refuses what is not run.

@@ -386,7 +386,11 @@ fn activation(keys: &Keys, family: &Family, layer: u32) -> Result<Activation> {
         });
     }
     let Activation::Xielu(_) = family.activation else {
-        return Ok(family.activation);
+        let by_erf = keys.metadata().text("lantern.config.hidden_act")? == Some("gelu");
+        return Ok(match family.activation {
+            Activation::Gelu if by_erf => Activation::GeluErf,
+            usual => usual,
+        });
     };
     let number = |name: &str| {
         let key = format!("xielu.{name}");
