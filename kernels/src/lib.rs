@@ -50,6 +50,7 @@ pub mod multiply_matrices;
 pub mod noise;
 pub mod norm;
 pub mod pointwise;
+pub mod pool;
 pub mod quantise;
 pub mod read;
 pub mod rope;
@@ -103,6 +104,7 @@ pub const ALL: &[&Kernel] = &[
     &moe_combine::MOE_COMBINE,
     &add::ADD,
     &lerp::LERP,
+    &pool::POOL,
     &argmax::ARGMAX,
     &sample::SAMPLE,
     &read::READ,

@@ -7,8 +7,8 @@ mod values;
 
 pub use cache::{Cache, Cells, Ending, HeadNorm, RopeStyle, SEEN, Scores};
 pub use rowwise::{
-    ConvForm, ExpertBias, ExpertScale, GluBias, LerpWeight, Lookup, NormResult, ScanDecay, Shift,
-    Statistics, SumInto, Unit,
+    ConvForm, ExpertBias, ExpertScale, GluBias, LerpWeight, Lookup, NormResult, Pooling, ScanDecay,
+    Shift, Statistics, SumInto, Unit,
 };
 pub use values::{
     Act, Activation, Epilogue, Input, Orientation, OutputGate, PACKED, PackedX, Tokens, X, Xs,

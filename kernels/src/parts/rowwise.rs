@@ -130,6 +130,45 @@ fn expert_shifted(v: f32, pair: u32, col: u32) -> f32 { return v + expert_bias[e
 ",
 );
 
+/// One row that is made of a sequence's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pooling {
+    /// Their mean.
+    Mean,
+    /// The first.
+    First,
+    /// The last.
+    Last,
+}
+
+socket! { Pooling, "pooling":
+    Mean => POOL_MEAN,
+    First => POOL_FIRST,
+    Last => POOL_LAST,
+}
+
+static POOL_MEAN: Part = Part::new(
+    "mean",
+    "
+fn pool_add(sum: f32, v: f32, position: u32) -> f32 { return sum + v; }
+fn pool_end(sum: f32, count: u32) -> f32 { return sum / f32(count); }
+",
+);
+static POOL_FIRST: Part = Part::new(
+    "first",
+    "
+fn pool_add(sum: f32, v: f32, position: u32) -> f32 { return select(sum, v, position == 0u); }
+fn pool_end(sum: f32, count: u32) -> f32 { return sum; }
+",
+);
+static POOL_LAST: Part = Part::new(
+    "last",
+    "
+fn pool_add(sum: f32, v: f32, position: u32) -> f32 { return v; }
+fn pool_end(sum: f32, count: u32) -> f32 { return sum; }
+",
+);
+
 /// Statistics that rows are normed by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Statistics {
