@@ -27,6 +27,7 @@ mod generation;
 mod hybrids;
 mod json;
 mod layers;
+mod modules;
 mod names;
 mod newer;
 mod older;
@@ -253,6 +254,7 @@ fn assemble(
         tensors.push(tensor);
         sources.push(source);
     }
+    metadata.extend(modules::metadata(folder, row)?);
     metadata.extend(tokenizer::read(folder, settings, rows)?);
     if let Some(generation) = &settings.generation {
         metadata.extend(generation::metadata(generation)?);
