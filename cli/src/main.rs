@@ -36,6 +36,7 @@ mod predictions;
 mod progress;
 mod quantize;
 mod report;
+mod rerank;
 mod results;
 mod run;
 mod sampling;
@@ -43,6 +44,7 @@ mod selftest;
 mod shown;
 mod template;
 mod terminal;
+mod texts;
 mod tokenize;
 mod tune;
 mod tuning;
@@ -115,7 +117,16 @@ Example:
     )]
     Logits(logits::Args),
     /// Turn texts into vectors
+    #[command(after_help = "\
+Examples:
+  lantern embed model.gguf 'The sky is blue.' 'Grass is green.' --json
+  lantern embed model.gguf -f lines.txt -o vectors.npy")]
     Embed(embed::Args),
+    /// Sort texts by how well they answer a query
+    #[command(after_help = "\
+Example:
+  lantern rerank model.gguf -q 'Why is the sky blue?' -f passages.txt --json")]
+    Rerank(rerank::Args),
     /// Measure how well a model predicts a text
     Perplexity(perplexity::Args),
     /// Show what a model file holds
@@ -186,6 +197,7 @@ fn run_verb(verb: &Verb) -> Result {
         Verb::Template(args) => template::run(args),
         Verb::Logits(args) => logits::run(args),
         Verb::Embed(args) => embed::run(args),
+        Verb::Rerank(args) => rerank::run(args),
         Verb::Perplexity(args) => perplexity::run(args),
         Verb::Info(args) => info::run(args),
         Verb::Compress(args) => compress::compress(args),

@@ -41,9 +41,10 @@ pub use bench::{BenchOptions, estimate::Estimate};
 pub use error::{Error, Limit, Result, Unsupported};
 pub use file::ModelFile;
 pub use generate::{
-    Chat, Completion, CompletionEvent, CompletionOptions, Fitted, LanguageModel, Message,
-    OpenEvent, OpenOptions, Perplexity, PrepareOptions, Prompt, TUNING_SECONDS, Timings, Trial,
-    Usage, answer_room, conversation, fit_conversation, template_input,
+    Chat, Completion, CompletionEvent, CompletionOptions, EmbedOptions, Embedder, Fitted,
+    LanguageModel, Message, OpenEvent, OpenOptions, Perplexity, PrepareOptions, Prompt,
+    TUNING_SECONDS, Timings, Trial, Usage, answer_room, conversation, fit_conversation, ranking,
+    template_input,
 };
 #[cfg(feature = "blocking")]
 pub use generate::{Reply, open, open_with};
@@ -62,6 +63,7 @@ pub use model::{
         MambaConfig, MixerConfig, Rwkv7Config, StepsConfig,
     },
     options::{CONTEXT_DEFAULT_MAX, CacheType, LoadOptions, Precision},
+    pooling::{Pooling, PoolingConfig},
 };
 pub use plan::{cost::Load, dispatch::Plan};
 pub use resident::{load::Model, lora::Lora, stream::Streaming};
@@ -69,15 +71,15 @@ pub use session::{
     Session,
     check::CheckedDispatch,
     decode::FinishReason,
-    embedder::Embedder,
     profile::ProfileRow,
     rows::{Row, Sequences},
     sampler::SamplerOptions,
     saved::Saved,
+    texts::Embedding,
     trial::{Replaced, TRIAL_SECONDS},
     tune::{HeadSeconds, TunedRow},
 };
-pub use text::{Channels, ChatPrompt, ChatTemplate, Said, TextStream, Tokenizer};
+pub use text::{Channels, ChatPrompt, ChatTemplate, RankPrompt, Said, TextStream, Tokenizer};
 /// Version of wgpu that [`Gpu::from_device`] takes a device of.
 pub use wgpu;
 

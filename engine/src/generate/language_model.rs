@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     CacheType, ChatTemplate, Error, Gpu, GpuOptions, LoadOptions, Model, ModelFile, Precision,
-    Result, Session, Tokenizer, Tuning, Unsupported,
+    RankPrompt, Result, Session, Tokenizer, Tuning, Unsupported,
 };
 
 /// Options of opening a model; by default the best adapter, with every kernel tried and the fastest found.
@@ -101,6 +101,7 @@ struct Parts {
     tokenizer: Tokenizer,
     template: Option<ChatTemplate>,
     options: CompletionOptions,
+    rank_prompt: RankPrompt,
 }
 
 impl LanguageModel {
@@ -116,6 +117,7 @@ impl LanguageModel {
         // What cannot be read is said before anything long begins.
         let (tokenizer, template) = (file.tokenizer()?, file.chat_template()?);
         let completion = file.completion_options()?;
+        let rank_prompt = file.rank_prompt()?;
         let gpu = if let Some(gpu) = &options.gpu {
             gpu.clone()
         } else {
@@ -135,6 +137,7 @@ impl LanguageModel {
             tokenizer,
             template,
             options: completion,
+            rank_prompt,
         })))
     }
 
@@ -158,6 +161,11 @@ impl LanguageModel {
             Error::unsupported(Unsupported::Template, message.to_owned())
         };
         self.0.template.as_ref().ok_or_else(missing)
+    }
+
+    /// How the model wants a query and a text that it scores.
+    pub fn rank_prompt(&self) -> &RankPrompt {
+        &self.0.rank_prompt
     }
 
     /// Options of a completion as the model's authors advise, to change and give to [`LanguageModel::complete`]; a

@@ -8,6 +8,7 @@ mod advice;
 mod blocking;
 mod chat;
 mod complete;
+mod embed;
 mod language_model;
 mod perplexity;
 mod prepare;
@@ -18,6 +19,7 @@ pub use chat::{
     Chat, Fitted, Message, answer_room, conversation, fit_conversation, template_input,
 };
 pub use complete::{Completion, CompletionEvent, CompletionOptions, Prompt, Timings, Usage};
+pub use embed::{EmbedOptions, Embedder, ranking};
 pub use language_model::{LanguageModel, OpenOptions};
 pub use perplexity::Perplexity;
 pub use prepare::{OpenEvent, PrepareOptions, TUNING_SECONDS, Trial};

@@ -7,6 +7,7 @@ mod attend;
 mod head_linear;
 mod moe;
 mod op;
+mod pool;
 mod recurrent;
 mod state;
 mod tensor;
@@ -19,6 +20,7 @@ pub use op::{
     Activate, Activation, Add, Embed, Gate, GateUp, Glu, GluBias, Groups, Lerp, LerpWeight, Linear,
     Lookup, Norm, NormKind, NormedGate, Op, Scale, Shift, Which, Xielu,
 };
+pub use pool::{Pool, PooledRow};
 pub use recurrent::{Conv, ConvForm, DeltaNet, KeyHeads, Scan, ScanDecay, Wkv7};
 pub use state::{
     Purpose, SNAPSHOT_INTERVAL, SNAPSHOTS, StateId, StateKind, StateSpec, snapshot_bytes,
@@ -38,6 +40,10 @@ pub enum Section {
     LastLogits,
     /// Every row after the last norm, of models and sessions without logits.
     Hidden,
+    /// A row for each sequence, where those are pooled.
+    Pool,
+    /// Results of those rows.
+    Pooled,
 }
 
 /// An op with its place in the model.

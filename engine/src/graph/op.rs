@@ -7,6 +7,7 @@ use super::{
     attend::{Attend, Rope, StoreKv},
     head_linear::HeadLinear,
     moe::{Combine, Experts, Route},
+    pool::Pool,
     recurrent::{Conv, DeltaNet, Scan, Wkv7},
 };
 
@@ -55,6 +56,8 @@ pub enum Op {
     Experts(Experts),
     /// Their results, weighed and summed.
     Combine(Combine),
+    /// A row for each sequence.
+    Pool(Pool),
 }
 
 /// Which row of an embedding a row of the pass takes.
@@ -198,6 +201,11 @@ pub enum Activation {
 }
 
 impl Eq for Activation {}
+
+impl Activation {
+    /// tanh(x).
+    pub const TANH: Activation = Activation::Softcap(1.0);
+}
 
 /// Numbers of xIELU: α₊ x² + β x above 0, α₋ (exp(min(x, ε)) − 1 − x) + β x below.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
@@ -373,6 +381,7 @@ impl Op {
             Op::Scan(op) => vec![op.x, op.b.tensor, op.dt.tensor],
             Op::Route(op) => vec![op.logits],
             Op::Experts(op) => vec![op.x, op.ids],
+            Op::Pool(op) => vec![op.x],
             Op::Combine(op) => {
                 let ids = op.bias.map(|(_, ids)| ids);
                 [op.results, op.weights].into_iter().chain(ids).collect()
@@ -404,6 +413,7 @@ impl Op {
             Op::Route(_) => "moe_route",
             Op::Experts(_) => "experts",
             Op::Combine(_) => "moe_combine",
+            Op::Pool(_) => "pool",
         }
     }
 }
@@ -413,5 +423,5 @@ macro_rules! from_structs {
 }
 from_structs!(
     Embed, Norm, Linear, HeadLinear, Activate, Scale, Shift, Glu, Add, Rope, StoreKv, Attend, Gate,
-    Conv, DeltaNet, Scan, Route, Experts, Combine, Lerp, Wkv7
+    Conv, DeltaNet, Scan, Route, Experts, Combine, Lerp, Wkv7, Pool
 );

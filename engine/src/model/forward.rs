@@ -5,14 +5,19 @@ use super::{
     config::Config,
     layout::{Head, Layout},
     mixer::Shape,
+    pooling::Ending,
 };
 use crate::graph::{
     Activate, Activation, Embed, Graph, Linear, Lookup, MatrixId, Section, Shift, Tensor,
     TensorSpec, Which,
 };
 
-/// The graph of a model's pass, with these sections at its end.
-pub fn forward(config: &Config, layout: &Layout, shape: &Shape, heads: &[Section]) -> Graph {
+/// The graph of a model's pass that ends so: with the logits of these sections, or with rows of texts.
+pub fn forward(
+    (config, layout): (&Config, &Layout),
+    shape: &Shape,
+    (ending, heads): (Ending, &[Section]),
+) -> Graph {
     let mut g = Graph::default();
     let x = look_up(&mut g, config, layout.embedding, Lookup::Token);
     g.embedded = Some(x);
@@ -35,17 +40,19 @@ pub fn forward(config: &Config, layout: &Layout, shape: &Shape, heads: &[Section
         x = layer.ops(&mut g, (x, embeddings), index, (config, shape));
     }
     g.set_layer(None);
-    for &section in heads {
-        g.set_section(section);
-        match (section, &layout.head) {
-            (Section::Hidden, _) => {
-                g.result = Some(stream_norm(&mut g, x, layout.last_norm, config));
-            }
-            (_, Some(head)) => {
+    match (ending, &layout.head) {
+        (Ending::Logits, Some(head)) => {
+            for &section in heads {
+                g.set_section(section);
                 let logits = logits(&mut g, x, (config, head), section);
                 g.logits.push((section, logits));
             }
-            (_, None) => unreachable!("no pass of an encoder ends in logits"),
+        }
+        (Ending::Logits, None) => unreachable!("no pass of an encoder ends in logits"),
+        (Ending::Rows(pooling), _) => {
+            g.set_section(Section::Hidden);
+            let x = stream_norm(&mut g, x, layout.last_norm, config);
+            g.result = Some(layout.pooler.ops(&mut g, x, pooling, config));
         }
     }
     g

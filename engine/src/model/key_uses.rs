@@ -13,7 +13,6 @@ const HARMLESS: &[(&str, &str)] = &[
     ("rope.scaling.finetuned",   "says how the model was trained"),
     ("rope.dimension_sections",  "the positions of text are the same in each section"),
     ("tensor_data_layout",       "tensors are found by name"),
-    ("pooling_type",             "for embeddings of whole texts"),
     ("leading_dense_block_count", "a block's tensors say whether it has experts"),
     ("interleave_moe_layer_step", "a block's tensors say whether it has experts"),
     ("moe_every_n_layers",       "a block's tensors say whether it has experts"),

@@ -5,6 +5,7 @@ use super::{
     config::Config,
     families::Embedding,
     layer_embedding::LayerEmbeddings,
+    pooling::Pooler,
     rope_table::RopeTable,
     tensors::{Finder, NormWeights},
     vector::Vector,
@@ -47,6 +48,8 @@ pub struct Layout {
     pub last_norm: Option<NormWeights>,
     /// From the residual stream to logits; encoders have none.
     pub head: Option<Head>,
+    /// Weights for rows of whole texts.
+    pub pooler: Pooler,
     /// Tables of RoPE's angles that the blocks name by number.
     pub rope_tables: Vec<RopeTable>,
     /// Matrices that the file has; where the model streams, the embedding's rows of a pass follow them.
@@ -93,6 +96,7 @@ impl Layout {
             let name = config.row.output_norm_name;
             return Err(Error::bad_file(format!("tensor {name}.weight is missing")));
         }
+        let pooler = Pooler::find(&mut finder)?;
         let rope_tables = RopeTable::find(&mut finder)?;
         finder.check_all_used()?;
         let Finder {
@@ -111,6 +115,7 @@ impl Layout {
             layers,
             last_norm,
             head,
+            pooler,
             rope_tables,
         })
     }

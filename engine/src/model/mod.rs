@@ -15,6 +15,7 @@ pub mod layout;
 pub mod lora;
 pub mod mixer;
 pub mod options;
+pub mod pooling;
 pub mod rope;
 pub mod rope_table;
 pub mod state_spaces;

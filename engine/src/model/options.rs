@@ -137,17 +137,11 @@ impl LoadOptions {
         self
     }
 
-    /// Tokens of a prefill pass: encoders have to have all of a text in one.
+    /// Tokens of a prefill pass.
     pub(crate) fn prefill_batch_on(&self, gpu: &Gpu, config: &Config) -> usize {
-        let context = self.context_of(config);
-        let suiting = match config.causal {
-            false => context,
-            true if gpu.software() => 32,
-            true => 256,
-        };
-        self.prefill_batch
-            .unwrap_or(suiting)
-            .clamp(1, context.max(1))
+        let suiting = if gpu.software() { 32 } else { 256 };
+        let context = self.context_of(config).max(1);
+        self.prefill_batch.unwrap_or(suiting).clamp(1, context)
     }
 
     /// How keys and values are kept.

@@ -102,8 +102,8 @@ pub struct Plan {
     pub buffers: Vec<u64>,
     /// The buffer that the rows of the embedding are written to.
     pub embedded: Option<usize>,
-    /// The buffer of the rows that a pass without logits ends in.
-    pub result: Option<usize>,
+    /// The buffer of the rows that a pass without logits ends in, and their columns.
+    pub result: Option<(usize, u32)>,
 }
 
 impl Plan {

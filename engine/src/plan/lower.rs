@@ -48,7 +48,9 @@ impl Lowering<'_> {
             |tensor: Option<Tensor>| tensor.and_then(|tensor| placement.buffer_of(tensor));
         Plan {
             embedded: buffer_of(graph.embedded),
-            result: buffer_of(graph.result),
+            result: graph
+                .result
+                .and_then(|tensor| Some((buffer_of(Some(tensor))?, graph.spec(tensor).cols))),
             buffers: placement.sizes,
             dispatches,
             rows: self.width.rows(),

@@ -19,6 +19,7 @@ use crate::{
         lora::LoraLayout,
         mixer::{self, Shape},
         options::CacheType,
+        pooling::Ending,
     },
 };
 
@@ -45,15 +46,6 @@ pub struct Builder<'a> {
     pub sequences: u32,
     /// Results that passes end in.
     pub ending: Ending,
-}
-
-/// Results that the passes of a session end in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Ending {
-    /// Logits of the last row, or of every one.
-    Logits,
-    /// Every row after the last norm.
-    Hidden,
 }
 
 /// Every plan that a session runs.
@@ -124,16 +116,6 @@ impl Plans {
     }
 }
 
-impl Ending {
-    /// The usual one of a model: logits, where it has some.
-    pub fn of(layout: &Layout) -> Ending {
-        match layout.head {
-            Some(_) => Ending::Logits,
-            None => Ending::Hidden,
-        }
-    }
-}
-
 impl Builder<'_> {
     /// All plans.
     pub fn plans(&self) -> Plans {
@@ -165,17 +147,17 @@ impl Builder<'_> {
     /// A pass with its logits: of the last row, and for many rows, as another section, of every one; or with what else it
     /// ends in.
     pub fn pass(&self, width: Width) -> Plan {
-        let heads: &[Section] = match (self.ending, width) {
-            (Ending::Hidden, _) => &[Section::Hidden],
-            (Ending::Logits, Width::Prefill(_)) => &[Section::AllLogits, Section::LastLogits],
-            (Ending::Logits, _) => &[Section::LastLogits],
+        let heads: &[Section] = match width {
+            Width::Prefill(_) => &[Section::AllLogits, Section::LastLogits],
+            _ => &[Section::LastLogits],
         };
         self.lowering(width).lower(&self.graph(heads))
     }
 
-    /// The ops of a pass that ends in these sections.
+    /// The ops of a pass, with the logits of these sections where it ends in logits.
     pub fn graph(&self, heads: &[Section]) -> Graph {
-        forward(self.config, self.layout, &self.shape(), heads)
+        let model = (self.config, self.layout);
+        forward(model, &self.shape(), (self.ending, heads))
     }
 
     /// Sizes that a graph of this model is written for.
@@ -202,7 +184,9 @@ impl Builder<'_> {
 
     /// States that layers keep of a sequence.
     pub fn states(&self) -> Vec<StateSpec> {
-        mixer::states(self.config, &self.shape())
+        let mut states = mixer::states(self.config, &self.shape());
+        states.extend(self.ending.state(self.config));
+        states
     }
 
     /// Whether attention far into the context is split while decoding.

@@ -3,12 +3,8 @@
 use crate::{
     Error, Gpu, ModelFile, Result,
     graph::{Graph, Section},
-    model::{config::Config, layout::Layout, options::LoadOptions},
-    plan::{
-        dispatch::Plan,
-        lowering::Width,
-        plans::{Builder, Ending},
-    },
+    model::{config::Config, layout::Layout, options::LoadOptions, pooling::Ending},
+    plan::{dispatch::Plan, lowering::Width, plans::Builder},
 };
 
 impl ModelFile {
@@ -57,11 +53,8 @@ impl ModelFile {
         let config = Config::of(self)?;
         let layout = Layout::of(gpu, self, &config)?;
         let batch = options.prefill_batch_on(gpu, &config);
-        let head = match layout.head {
-            Some(_) => Section::LastLogits,
-            None => Section::Hidden,
-        };
-        Ok(builder(gpu, &config, &layout, options, batch).graph(&[head]))
+        let builder = builder(gpu, &config, &layout, options, batch);
+        Ok(builder.graph(&[Section::LastLogits]))
     }
 }
 
@@ -83,7 +76,7 @@ pub(super) fn builder<'a>(
         context: options.context_of(config) as u32,
         prefill_batch: prefill_batch as u32,
         sequences: 1,
-        ending: Ending::of(layout),
+        ending: Ending::of(config, layout),
     }
 }
 

@@ -23,9 +23,10 @@ use crate::{
         layout::Layout,
         lora::LoraLayout,
         options::{CacheType, LoadOptions, Precision},
+        pooling::Ending,
         weights::{ALIGNMENT, Matrix},
     },
-    plan::plans::{Builder, Ending, Plans},
+    plan::plans::{Builder, Plans},
 };
 
 /// The share of the memory that there is which a model and its session may take.
@@ -241,7 +242,7 @@ impl Loaded {
             context: self.context as u32,
             prefill_batch: self.prefill_batch as u32,
             sequences,
-            ending: Ending::of(&self.layout),
+            ending: Ending::of(&self.config, &self.layout),
         }
     }
 

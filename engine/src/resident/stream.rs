@@ -128,7 +128,9 @@ pub(super) fn divide(
     let always = layout
         .positions
         .map_or(0, |id| layout.matrices[id].stored_bytes());
-    let always = always + rows.planes(rows.pieces[0]).1;
+    let texts = layout.pooler.matrices();
+    let texts: u64 = texts.map(|id| layout.matrices[id].stored_bytes()).sum();
+    let always = always + texts + rows.planes(rows.pieces[0]).1;
     let turns: u64 = turn_bytes(&matrices, &units).iter().flatten().sum();
     let least = taken + session + always + turns;
     let Some(mut left) = budget.checked_sub(least) else {

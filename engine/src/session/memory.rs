@@ -51,12 +51,13 @@ impl Memory {
         let gpu = &model.gpu;
         let logits = u64::from(padded(model.config.vocab_size)) * 4;
         let row = plans.tokens.as_ref().map_or(0, |_| logits);
-        let many = (model.prefill_batch as u64).min(u64::from(ALL_LOGITS_ROWS));
+        let pass = u64::from(plans.prefill.rows);
+        let many = pass.min(u64::from(ALL_LOGITS_ROWS));
         let result = plans
             .prefill
             .result
-            .map_or(0, |at| plans.prefill.buffers[at]);
-        let rows = rows_bytes(model.prefill_batch as u64);
+            .map_or(0, |(at, _)| plans.prefill.buffers[at]);
+        let rows = rows_bytes(pass);
         Ok(Memory {
             states: States::new(gpu, &plans.states, sequences, row).await?,
             rows: gpu.storage("rows", rows).await?,

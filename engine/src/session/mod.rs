@@ -2,7 +2,6 @@
 
 pub mod check;
 pub mod decode;
-pub mod embedder;
 pub(crate) mod memory;
 mod perplexity;
 mod prefill;
@@ -13,6 +12,7 @@ pub mod sampler;
 pub mod saved;
 mod states;
 mod stream;
+pub mod texts;
 pub mod trial;
 pub mod tune;
 
@@ -176,6 +176,8 @@ impl Session {
             Some(Section::Body),
             ending.then_some(Section::LastLogits),
             ending.then_some(Section::Hidden),
+            ending.then_some(Section::Pool),
+            ending.then_some(Section::Pooled),
         ];
         let segment = |section| Segment::section(self.plan_of(rows), section, rows);
         sections.into_iter().flatten().map(segment).collect()

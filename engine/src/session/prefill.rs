@@ -39,9 +39,9 @@ impl Session {
         tokens: &[u32],
         progress: &mut dyn FnMut(usize, usize) -> ControlFlow<()>,
     ) -> Result<()> {
+        self.token_plans()?;
         self.admit(tokens, tokens.len())?;
-        let decoded = tokens.len() == 1 && self.compiled.tokens.is_some();
-        self.push_tokens(tokens, decoded);
+        self.push_tokens(tokens, tokens.len() == 1);
         self.compute(progress).await?;
         if tokens.len() > 1 {
             self.keep_states(Purpose::Prompt);
@@ -60,6 +60,7 @@ impl Session {
         rows: &[f32],
         progress: &mut dyn FnMut(usize, usize) -> ControlFlow<()>,
     ) -> Result<()> {
+        self.token_plans()?;
         let dim = self.model.config.dim as usize;
         let whole = rows.len().is_multiple_of(dim) && rows.iter().all(|v| v.is_finite());
         if !whole {

@@ -23,6 +23,7 @@ mod hugging_face;
 mod jinja;
 mod prefixes;
 mod pretokenizers;
+mod rank;
 mod sentencepiece;
 mod specials;
 mod stream;
@@ -42,6 +43,7 @@ pub(crate) use gguf_keys::passed_over;
 pub(crate) use hugging_face::uses as tokenizer_key_uses;
 #[cfg(feature = "safetensors")]
 pub use hugging_face::{PARTS, Part};
+pub use rank::RankPrompt;
 pub use stream::TextStream;
 #[cfg(feature = "templates")]
 pub use template::name_special_tokens;

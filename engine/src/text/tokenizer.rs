@@ -163,6 +163,17 @@ impl Tokenizer {
         Ok(tokens)
     }
 
+    /// Ids of a whole text, with what the file puts before and after one. Special tokens in the text are text.
+    pub fn encode_text(&self, text: &str) -> Result<Vec<u32>> {
+        if let Method::HuggingFace(own) = &self.method {
+            return own.encode(text, false, true);
+        }
+        let mut tokens = self.before()?;
+        self.append(text, &self.always, &[], &mut tokens)?;
+        tokens.extend(self.vocabulary.eos.filter(|_| self.vocabulary.add_eos));
+        Ok(tokens)
+    }
+
     /// Ids of two texts for a model that compares them, with what the file puts before, between and after them. Special tokens in
     /// the texts are text.
     pub fn encode_pair(&self, first: &str, second: &str) -> Result<Vec<u32>> {

@@ -8,7 +8,7 @@ use serde::Deserialize;
 use super::{
     super::Value,
     json::{Folder, Object},
-    rows::Row,
+    row::Row,
 };
 use crate::{Error, Result, Unsupported, file::short};
 

@@ -26,6 +26,7 @@ use super::{
     gguf_keys,
     keys::{Keys, LARGEST},
     known,
+    pooling::PoolingConfig,
     rope::{Rope, Scaling, Temperature, rotated_values},
     stated,
 };
@@ -64,6 +65,8 @@ pub struct Config {
     /// Whether a row attends to those before it alone; in encoders it attends to all of its sequence, which one pass has
     /// to have whole.
     pub causal: bool,
+    /// Settings of what is made of whole texts.
+    pub pooling: PoolingConfig,
     /// LayerNorm in the place of RMSNorm.
     pub layer_norm: bool,
     /// The norms' epsilon.
@@ -150,6 +153,7 @@ impl Config {
             learned_positions: learned.map(|rows| u32::try_from(rows).unwrap_or(u32::MAX)),
             layer_embedding_dim: layer_embedding_dim(keys, family)?,
             causal,
+            pooling: PoolingConfig::read(keys)?,
             layer_norm,
             norm_epsilon: norm_epsilon(keys, layer_norm)?,
             scales: scales(keys, family, dim)?,

@@ -319,14 +319,16 @@ impl AttentionConfig {
     /// Keys, or values, of a layer.
     pub(super) fn state(&self, name: &'static str, layer: u32, shape: &Shape) -> StateSpec {
         let window = self.window();
+        let cells = cells(window, shape);
         StateSpec {
             name,
             layer,
             kind: StateKind::PerPosition {
                 heads: self.kv_heads,
-                cells: cells(window, shape),
+                cells,
                 cell_bytes: shape.cache.bytes(u64::from(self.head_dim)) as u32,
-                window,
+                // A ring as long as the context never turns.
+                window: window.filter(|_| cells < shape.context),
             },
         }
     }

@@ -76,17 +76,21 @@ impl<'a> Emitter<'a> {
             Op::Route(route) => self.route(step, route),
             Op::Experts(experts) => self.experts_step(step, experts),
             Op::Combine(combine) => self.combine(step, combine),
+            Op::Pool(pool) => self.pool(step, pool),
             Op::Add(add) => self.add(add),
             Op::Lerp(lerp) => self.lerp(step, lerp),
             Op::Wkv7(wkv7) => self.wkv7(step, wkv7),
         }
     }
 
-    /// Kind of the pass; only some rows have all their logits computed at once.
+    /// Kind of the pass; only some rows have all their logits computed at once, and rows of sequences are as many as those.
     fn width(&self) -> Width {
         match self.lowering.width {
             Width::Prefill(rows) if self.section == Section::AllLogits => {
                 Width::Prefill(rows.min(ALL_LOGITS_ROWS))
+            }
+            Width::Prefill(rows) if self.section == Section::Pooled => {
+                Width::Prefill(rows.min(self.lowering.sequences))
             }
             width => width,
         }

@@ -2,13 +2,18 @@
 
 use lantern_kernels::{
     bytes_of_params, embed, norm, padded,
-    parts::{Activation as ActivationPart, Lookup as LookupPart, NormResult, Shift, Statistics},
-    pointwise,
+    parts::{
+        Activation as ActivationPart, Lookup as LookupPart, NormResult, Pooling, Shift, Statistics,
+    },
+    pointwise, pool,
 };
 
 use super::Emitter;
 use crate::{
-    graph::{Activation, Embed, Groups, Lookup, Norm, NormKind, RowCount, Scale, Tensor, VectorId},
+    graph::{
+        Activation, Embed, Groups, Lookup, Norm, NormKind, Pool, PooledRow, RowCount, Scale,
+        Tensor, VectorId,
+    },
     plan::{
         dispatch::Binding,
         step::{Epilogue, Step},
@@ -96,6 +101,31 @@ impl Emitter<'_> {
         let flow = self.flow(op.x, output);
         let params = bytes_of_params(&params);
         self.dispatch(shader, (&what, flow), binds, params, groups.count);
+    }
+
+    pub(super) fn pool(&mut self, step: &Step, op: &Pool) {
+        let y = Emitter::output(step);
+        let cols = self.cols(op.x);
+        let part = match op.row {
+            PooledRow::Mean => Pooling::Mean,
+            PooledRow::First => Pooling::First,
+            PooledRow::Last => Pooling::Last,
+        };
+        let params = pool::Params {
+            cols,
+            x_stride: self.stride(op.x),
+            y_stride: self.stride(y),
+        };
+        let binds = vec![
+            ("x", Binding::Tensor(op.x)),
+            ("y", Binding::Tensor(y)),
+            ("pooled", Binding::State(op.state)),
+        ];
+        let shader = self.lowering.shader(&pool::POOL, &[part.part()], &[]);
+        let what = format!("{:?} ({cols})", part).to_lowercase();
+        let flow = self.flow(op.x, y);
+        let params = bytes_of_params(&params);
+        self.dispatch(shader, (&what, flow), binds, params, cols);
     }
 
     /// A bias, then an activation, on every value of a tensor, in place.

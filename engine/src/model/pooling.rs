@@ -1,0 +1,326 @@
+//! Rows of whole texts: which row a text gets, and what a model has for it behind the last norm, projections or a
+//! classifier.
+
+use serde::{Deserialize, Serialize};
+
+use super::{
+    config::Config,
+    keys::{Keys, LARGEST},
+    layout::Layout,
+    tensors::{Affine, Finder},
+};
+use crate::{
+    Error, Result,
+    file::Value,
+    graph::{
+        Activate, Activation, Graph, MatrixId, Norm, NormKind, Pool, PooledRow, Section, StateKind,
+        StateSpec, Tensor, TensorSpec, VectorId,
+    },
+};
+
+/// Row, or rows, that a text gets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Pooling {
+    /// Nothing: each token has its row.
+    None,
+    /// Their mean.
+    Mean,
+    /// The first row.
+    Cls,
+    /// The last row.
+    Last,
+    /// Outputs of a classifier.
+    Rank,
+}
+
+impl Pooling {
+    /// All, each at the place of its number in `pooling_type`.
+    pub const ALL: [Pooling; 5] = [
+        Pooling::None,
+        Pooling::Mean,
+        Pooling::Cls,
+        Pooling::Last,
+        Pooling::Rank,
+    ];
+
+    /// Its name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Pooling::None => "none",
+            Pooling::Mean => "mean",
+            Pooling::Cls => "cls",
+            Pooling::Last => "last",
+            Pooling::Rank => "rank",
+        }
+    }
+}
+
+/// Settings of what is made of whole texts.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct PoolingConfig {
+    /// The model's own pooling.
+    pub usual: Option<Pooling>,
+    /// Names of the classifier's outputs.
+    pub labels: Vec<String>,
+    /// Columns and rows of the projections, where the file states them.
+    #[serde(skip)]
+    stated: [[Option<u32>; 2]; 2],
+}
+
+/// Names of the projections of sentence-transformers' dense layers.
+const PROJECTIONS: [&str; 2] = ["dense_2", "dense_3"];
+
+impl PoolingConfig {
+    pub(super) fn read(keys: &Keys) -> Result<PoolingConfig> {
+        let key = keys.key("pooling_type");
+        let number = match keys.metadata().get(&key) {
+            None | Some(Value::Signed(-1)) => None,
+            Some(_) => keys.metadata().u32(&key)?,
+        };
+        let known = |number: u32| {
+            let found = Pooling::ALL.get(number as usize);
+            found.copied().ok_or_else(|| {
+                Error::bad_file(format!(
+                    "metadata {key} is {number}: known are 0 none, 1 mean, 2 cls, 3 last, 4 rank"
+                ))
+            })
+        };
+        let labels = keys.key("classifier.output_labels");
+        let labels = keys.metadata().texts(&labels)?.unwrap_or_default();
+        let mut stated = [[None; 2]; 2];
+        for (name, sizes) in PROJECTIONS.iter().zip(&mut stated) {
+            *sizes = [
+                keys.optional(&format!("{name}_feat_in"))?,
+                keys.optional(&format!("{name}_feat_out"))?,
+            ];
+        }
+        Ok(PoolingConfig {
+            usual: number.map(known).transpose()?,
+            labels: labels.to_vec(),
+            stated,
+        })
+    }
+}
+
+/// Results that a pass ends in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ending {
+    /// Logits of the last row, or of every one.
+    Logits,
+    /// Rows of texts.
+    Rows(Pooling),
+}
+
+/// Weights behind the last norm that are for rows of whole texts.
+#[derive(Debug)]
+pub struct Pooler {
+    /// Products one after the other, with their columns.
+    projections: Vec<(MatrixId, u32)>,
+    classifier: Option<Classifier>,
+}
+
+/// A classifier of texts: dense, activation, norm, output, as far as it has them.
+#[derive(Debug)]
+pub struct Classifier {
+    dense: Option<(Affine, u32)>,
+    norm: Option<VectorId>,
+    output: Option<(Affine, u32)>,
+    /// Outputs are probabilities: of yes and no, as Qwen 3's reranker has them.
+    pub softmax: bool,
+}
+
+impl Pooler {
+    /// The weights that a file has.
+    pub(super) fn find(finder: &mut Finder<'_>) -> Result<Pooler> {
+        let config = finder.config;
+        let mut projections: Vec<(MatrixId, u32)> = Vec::new();
+        let mut cols = config.dim;
+        for (stem, stated) in PROJECTIONS.iter().zip(config.pooling.stated) {
+            let name = format!("{stem}.weight");
+            let Some(rows) = rows_of(finder, &name)? else {
+                continue;
+            };
+            for (size, stated) in [cols, rows].into_iter().zip(stated) {
+                if stated.is_some_and(|stated| stated != size) {
+                    return Err(Error::bad_file(format!(
+                        "{name} is {rows} × {cols}, which the metadata {stem}_feat_in and {stem}_feat_out contradict"
+                    )));
+                }
+            }
+            let tensor = finder.tensor(&name, &[cols, rows])?;
+            projections.push((finder.matrix(vec![tensor], false)?, rows));
+            cols = rows;
+        }
+        let classifier = Classifier::find(finder)?;
+        if config.pooling.usual == Some(Pooling::Rank) && classifier.is_none() {
+            return Err(Error::bad_file(
+                "the metadata make it a model that ranks, and neither cls.weight nor cls.output.weight is there",
+            ));
+        }
+        Ok(Pooler {
+            projections,
+            classifier,
+        })
+    }
+
+    /// The classifier, where there is one.
+    pub fn classifier(&self) -> Option<&Classifier> {
+        self.classifier.as_ref()
+    }
+
+    /// Its matrices.
+    pub fn matrices(&self) -> impl Iterator<Item = MatrixId> {
+        let classifier = self.classifier.iter();
+        let layers = classifier.flat_map(|c| c.dense.iter().chain(&c.output));
+        let projections = self.projections.iter().map(|(matrix, _)| *matrix);
+        projections.chain(layers.map(|(affine, _)| affine.matrix()))
+    }
+
+    /// The rows that a pass ends in, from `x`, every row after the last norm.
+    pub(super) fn ops(
+        &self,
+        g: &mut Graph,
+        x: Tensor,
+        pooling: Pooling,
+        config: &Config,
+    ) -> Tensor {
+        let Some(row) = self.row(pooling, config) else {
+            return self.projected(g, x);
+        };
+        g.set_section(Section::Pool);
+        let state = g.keep(state(config));
+        let spec = TensorSpec::per_row("pooled", config.dim);
+        let pooled = g.push(Pool { x, row, state }, spec);
+        g.set_section(Section::Pooled);
+        match &self.classifier {
+            Some(classifier) if pooling == Pooling::Rank => classifier.ops(g, pooled, config),
+            _ => self.projected(g, pooled),
+        }
+    }
+
+    fn row(&self, pooling: Pooling, config: &Config) -> Option<PooledRow> {
+        let normed = |classifier: &Classifier| classifier.norm.is_some();
+        match pooling {
+            Pooling::None => None,
+            Pooling::Mean => Some(PooledRow::Mean),
+            Pooling::Cls => Some(PooledRow::First),
+            Pooling::Last => Some(PooledRow::Last),
+            // ModernBERT's head, which has a norm, reads the mean; others the row that has seen all of the text.
+            Pooling::Rank if self.classifier().is_some_and(normed) => Some(PooledRow::Mean),
+            Pooling::Rank if config.causal => Some(PooledRow::Last),
+            Pooling::Rank => Some(PooledRow::First),
+        }
+    }
+
+    fn projected(&self, g: &mut Graph, x: Tensor) -> Tensor {
+        let all = self.projections.iter();
+        all.fold(x, |x, &(matrix, cols)| {
+            g.linear(x, &[(matrix, 0)], None, ("projected", cols))
+        })
+    }
+}
+
+impl Classifier {
+    fn find(finder: &mut Finder<'_>) -> Result<Option<Classifier>> {
+        let config = finder.config;
+        let mut cols = config.dim;
+        let mut layer = |finder: &mut Finder<'_>, stem: &str| {
+            let Some(rows) = rows_of(finder, &format!("{stem}.weight"))? else {
+                return Ok::<_, Error>(None);
+            };
+            let affine = finder.affine(stem, cols, rows)?;
+            cols = rows;
+            Ok(Some((affine, rows)))
+        };
+        let dense = layer(finder, "cls")?;
+        let output = layer(finder, "cls.output")?;
+        let norm = match dense {
+            Some((_, rows)) => finder.vector_if_there("cls.norm.weight", rows)?,
+            None => None,
+        };
+        let labels = &config.pooling.labels;
+        let Some((_, outputs)) = output.or(dense) else {
+            return Ok(None);
+        };
+        if !labels.is_empty() && labels.len() != outputs as usize {
+            return Err(Error::bad_file(format!(
+                "the classifier has {outputs} outputs, and the metadata have names for {}",
+                labels.len()
+            )));
+        }
+        Ok(Some(Classifier {
+            dense,
+            norm,
+            output,
+            softmax: labels == &["yes", "no"],
+        }))
+    }
+
+    fn ops(&self, g: &mut Graph, mut x: Tensor, config: &Config) -> Tensor {
+        if let Some((dense, cols)) = &self.dense {
+            x = dense.ops(g, x, ("classes", *cols));
+            let activation = match self.norm {
+                Some(_) => Activation::Gelu,
+                None => Activation::TANH,
+            };
+            x = g.map(x, Activate { x, activation });
+        }
+        if let Some(weight) = self.norm {
+            let norm = Norm {
+                kind: NormKind::Layer,
+                ..Norm::rms(x, weight, config.norm_epsilon)
+            };
+            x = g.norm(norm, "classes");
+        }
+        match &self.output {
+            Some((output, cols)) => output.ops(g, x, ("scores", *cols)),
+            None => x,
+        }
+    }
+}
+
+/// Rows of a matrix, where the file has it.
+fn rows_of(finder: &Finder<'_>, name: &str) -> Result<Option<u32>> {
+    let Some(tensor) = finder.file.tensor(name) else {
+        return Ok(None);
+    };
+    let rows = tensor.shape.get(1).copied().unwrap_or(1);
+    let rows = u32::try_from(rows).ok().filter(|&rows| rows <= LARGEST);
+    let rows = rows.ok_or_else(|| Error::bad_file(format!("{name} has too many rows")))?;
+    Ok(Some(rows))
+}
+
+/// The state of pooling over several passes.
+fn state(config: &Config) -> StateSpec {
+    StateSpec {
+        name: "pooled rows",
+        layer: config.layers - 1,
+        kind: StateKind::Recurrent {
+            bytes: u64::from(config.dim) * 4,
+        },
+    }
+}
+
+impl Ending {
+    /// The usual one of a model: logits, where it has some.
+    pub fn of(config: &Config, layout: &Layout) -> Ending {
+        match layout.head {
+            Some(_) => Ending::Logits,
+            None => Ending::Rows(config.usual_pooling()),
+        }
+    }
+
+    /// The state that it keeps of each sequence.
+    pub fn state(self, config: &Config) -> Option<StateSpec> {
+        let pools = !matches!(self, Ending::Logits | Ending::Rows(Pooling::None));
+        pools.then(|| state(config))
+    }
+}
+
+impl Config {
+    /// The model's own pooling; the mean, as in sentence-transformers, where it says none.
+    pub fn usual_pooling(&self) -> Pooling {
+        self.pooling.usual.unwrap_or(Pooling::Mean)
+    }
+}
