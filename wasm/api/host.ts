@@ -4,6 +4,7 @@ import { Gpu, LoadedModel, Sha256Hasher, header, memory_bytes, preferred_file } 
 import { LanternError, aborted, type ErrorCode } from './errors.js';
 import { openGpu, type GpuWishes } from './gpu.js';
 import type { Reply, Request } from './protocol.js';
+import { embed, rerank, type Texts } from './embeddings.js';
 import * as measured from './measured.js';
 import * as sessions from './sessions.js';
 import { cache, openSource, type ByteSource } from './source/index.js';
@@ -159,6 +160,10 @@ export class Host {
       this.with(id, call, (model) => model.logits(Uint32Array.from(tokens), () => call.signal.aborted)),
     perplexity: (call: Call, id: number, text: string) =>
       this.with(id, call, async (model) => JSON.parse(await model.perplexity(text, () => call.signal.aborted))),
+    embed: (call: Call, id: number, texts: Texts, options: object) =>
+      this.with(id, call, (model) => embed(model, texts, options, progress(call))),
+    rerank: (call: Call, id: number, query: string, texts: Texts) =>
+      this.with(id, call, (model) => rerank(model, query, texts, progress(call))),
     bench: (call: Call, id: number, options: BenchOptions) =>
       this.with(id, call, async (model) => {
         const { prompt_tokens = 128, generated_tokens = 32, depths = 0, repetitions = 3, profile = false } = options;
@@ -170,11 +175,7 @@ export class Host {
           repetitions,
           profile,
         });
-        const told = (done: number, total: number) => {
-          call.emit({ done, total });
-          return call.signal.aborted;
-        };
-        return JSON.parse(await model.bench(wanted, told));
+        return JSON.parse(await model.bench(wanted, progress(call)));
       }),
     save: (call: Call, id: number, name: string) =>
       // Not again with a GPU that replaces a lost one: the session went with that, and the one saved before is worth more.
@@ -368,6 +369,14 @@ export class Host {
     this.gpu?.free();
     this.gpu = undefined;
   }
+}
+
+/** Tells a call of progress; true where it is to stop. */
+function progress(call: Call): (done: number, total: number) => boolean {
+  return (done, total) => {
+    call.emit({ done, total });
+    return call.signal.aborted;
+  };
 }
 
 /** Where this runs, as a benchmark's result has it. */

@@ -14,6 +14,8 @@ import type {
   Completion,
   CompletionOptions,
   CreateOptions,
+  EmbedOptions,
+  Embeddings,
   Estimate,
   LoadOptions,
   LoadProgress,
@@ -22,6 +24,8 @@ import type {
   ModelInfo,
   ModelSource,
   Perplexity,
+  Ranking,
+  RerankOptions,
   SavedSession,
   SelfTestOptions,
   SelfTestRow,
@@ -162,6 +166,25 @@ export class Model {
   /** Logits, one for each token of the vocabulary, after the last of `tokens`. Replaces the session. */
   logits(tokens: number[], { signal }: Abortable = {}): Promise<Float32Array> {
     return this.connection.call('logits', [this.id, tokens], { signal });
+  }
+
+  /** Embeddings of texts; a text may be given as its tokens, which nothing is put around. The session stays. */
+  async embed(texts: string | (string | number[])[], options: EmbedOptions = {}): Promise<Embeddings> {
+    const { signal, onProgress, ...rest } = options;
+    const all = typeof texts === 'string' ? [texts] : texts;
+    return this.connection.call<Embeddings, { done: number; total: number }>('embed', [this.id, all, rest], {
+      signal,
+      onEvent: onProgress,
+    });
+  }
+
+  /** Scores of texts by a query, the best first; a text given as tokens is scored as it stands. The session stays. */
+  async rerank(query: string, texts: (string | number[])[], options: RerankOptions = {}): Promise<Ranking> {
+    const { signal, onProgress } = options;
+    return this.connection.call<Ranking, { done: number; total: number }>('rerank', [this.id, query, texts], {
+      signal,
+      onEvent: onProgress,
+    });
   }
 
   /** How well the model predicts a text. Replaces the session. */

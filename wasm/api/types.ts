@@ -299,6 +299,31 @@ export interface Estimate {
   prefill_tokens_per_second: number;
   decode_tokens_per_second: number;
 }
+/** How texts become embeddings. */
+export interface EmbedOptions {
+  /** Row that a text gets; the one that the model's file says, or `mean`. `none`: a row for each token. */
+  pooling?: 'none' | 'mean' | 'cls' | 'last';
+  /** Give each vector a length of 1. Default true. */
+  normalize?: boolean;
+  /** Keep the first values of each vector, for models that are trained for that. */
+  dimensions?: number;
+  /** Tokens done, and tokens in all. */
+  onProgress?: (progress: { done: number; total: number }) => void;
+  signal?: AbortSignal;
+}
+/** Embeddings of texts, in their order. */
+export interface Embeddings {
+  model: string;
+  pooling: 'none' | 'mean' | 'cls' | 'last' | 'rank';
+  /** `tokens`: how many the text has. `embedding`: a vector, or with `none` one for each token. */
+  data: { index: number; tokens: number; embedding: Float32Array | Float32Array[] }[];
+}
+export type RerankOptions = Pick<EmbedOptions, 'onProgress' | 'signal'>;
+/** Texts by how well they answer a query, the best first, with every output of the model's classifier. */
+export interface Ranking {
+  model: string;
+  data: { index: number; scores: number[] }[];
+}
 export interface Perplexity {
   perplexity: number;
   nll_sum: number;

@@ -2,6 +2,7 @@
 //! nothing else. Structured values cross as JSON, tokens and bytes as typed arrays; one call at a time is under way.
 
 mod answer;
+mod embed;
 mod error;
 mod gpu;
 mod measure;
@@ -13,6 +14,7 @@ use std::fmt::Write;
 use sha2::{Digest, Sha256};
 use wasm_bindgen::prelude::wasm_bindgen;
 
+pub use embed::{TextRows, TextScores};
 pub use gpu::Gpu;
 pub use model::{ConversationTokens, LoadedModel, header};
 pub use source::ByteSource;

@@ -4,9 +4,9 @@ use std::ops::ControlFlow;
 
 use js_sys::Function;
 use lantern_engine::{
-    CacheType, ChatTemplate, CompletionOptions, Config, Error, LoadOptions, Model, ModelFile,
-    OpenEvent, Precision, PrepareOptions, Saved, Session, TRIAL_SECONDS, Tokenizer, Trial,
-    Unsupported, answer_room, fit_conversation,
+    CacheType, ChatTemplate, CompletionOptions, Config, Embedder, Error, LoadOptions, Model,
+    ModelFile, OpenEvent, Pooling, Precision, PrepareOptions, RankPrompt, Saved, Session,
+    TRIAL_SECONDS, Tokenizer, Trial, Unsupported, answer_room, fit_conversation,
 };
 use serde::{Deserialize, Serialize};
 use wasm_bindgen::prelude::*;
@@ -82,6 +82,9 @@ pub struct LoadedModel {
     tokenizer: lantern_engine::Result<Tokenizer>,
     template: lantern_engine::Result<Option<ChatTemplate>>,
     advised: lantern_engine::Result<CompletionOptions>,
+    rank_prompt: lantern_engine::Result<RankPrompt>,
+    pub(crate) embedder: Embedder,
+    pooling: Pooling,
     pub(crate) session: Session,
     pub(crate) load_seconds: f64,
 }
@@ -134,6 +137,9 @@ impl LoadedModel {
             tokenizer,
             template,
             advised: file.completion_options(),
+            rank_prompt: file.rank_prompt(),
+            embedder: model.embedder(),
+            pooling: model.pooling(),
             session,
             load_seconds: start.elapsed().as_secs_f64(),
         })
@@ -263,6 +269,16 @@ impl LoadedModel {
 
     pub(crate) fn tokenizer(&self) -> Result<&Tokenizer> {
         Ok(self.tokenizer.as_ref().map_err(again)?)
+    }
+
+    /// How the model wants a query and a text that it scores.
+    pub(crate) fn rank_prompt(&self) -> Result<RankPrompt> {
+        Ok(self.rank_prompt.as_ref().map_err(again)?.clone())
+    }
+
+    /// The pooling of the model's file.
+    pub(crate) fn pooling(&self) -> Pooling {
+        self.pooling
     }
 
     /// Options of an answer as the model's authors advise.
