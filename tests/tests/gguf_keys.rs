@@ -30,6 +30,7 @@ const NUMBERS: &[&str] = &[
     "attention.temperature_length", "rope.dimension_count", "rope.dimension_count_swa",
     "rope.scaling.original_context_length", "ssm.conv_kernel", "ssm.inner_size", "ssm.state_size",
     "ssm.time_step_rank", "ssm.group_count", "wkv.head_size", "shortconv.l_cache", "kda.head_dim",
+    "dense_2_feat_in", "dense_2_feat_out", "dense_3_feat_in", "dense_3_feat_out",
     "decoder_block_count", "altup.num_inputs", "token_shift_count",
 ];
 
@@ -61,6 +62,10 @@ fn of_models() -> Vec<(&'static str, Value)> {
         ("attention.recurrent_layers", Value::Integers(vec![0; 16])),
         ("expert_weights_norm", Value::Bool(false)),
         ("foreign", Value::Bool(true)),
+        (
+            "classifier.output_labels",
+            Value::Texts(vec!["odd".to_owned()]),
+        ),
     ];
     all.extend(NUMBERS.iter().map(|&name| (name, Value::Unsigned(52))));
     all.extend(FACTORS.iter().map(|&name| (name, Value::Float(0.375))));
