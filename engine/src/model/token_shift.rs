@@ -6,6 +6,9 @@ use crate::{
     graph::{Conv, ConvForm, Graph, Lerp, LerpWeight, StateId, Tensor, TensorSpec, VectorId},
 };
 
+/// The state of the shift before an MLP; the mixer before that declares it.
+pub const FFN_SHIFT: &str = "ffn_shift";
+
 /// How far rows go towards those before them.
 #[derive(Debug, Clone, Copy)]
 pub struct TokenShift {

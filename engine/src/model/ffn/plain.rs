@@ -6,9 +6,8 @@ use crate::{
     graph::{Activate, Graph, Tensor},
     model::{
         config::FfnConfig,
-        mixer::rwkv7::FFN_SHIFT,
         tensors::{Affine, Finder},
-        token_shift::TokenShift,
+        token_shift::{FFN_SHIFT, TokenShift},
     },
 };
 

@@ -10,15 +10,12 @@ use crate::{
     model::{
         config::Rwkv7Config,
         tensors::{Affine, Finder},
-        token_shift::TokenShift,
+        token_shift::{FFN_SHIFT, TokenShift},
     },
 };
 
 /// Is added to the variance of a head's results.
 const EPS: f32 = 64e-5;
-
-/// The state of the token shift before the MLP that follows the mixer.
-pub const FFN_SHIFT: &str = "ffn_shift";
 
 impl Rwkv7Config {
     /// The last rows that mixer and MLP have read, and a matrix for each head.
