@@ -2,13 +2,15 @@
 //! weights decide; `values` has what happens to activations, `cache` what attention reads and writes.
 
 mod cache;
+mod convolved;
 mod rowwise;
 mod values;
 
 pub use cache::{Cache, Cells, Ending, HeadNorm, RopeStyle, SEEN, Scores};
+pub use convolved::{ConvForm, LerpWeight};
 pub use rowwise::{
-    ConvForm, ExpertBias, ExpertScale, GluBias, LerpWeight, Lookup, NormResult, Pooling, ScanDecay,
-    Shift, Statistics, SumInto, Unit,
+    ExpertBias, ExpertScale, GluBias, Lookup, NormResult, Pooling, ScanDecay, Shift, Statistics,
+    SumInto, Unit,
 };
 pub use values::{
     Act, Activation, Epilogue, Input, Orientation, OutputGate, PACKED, PackedX, Tokens, X, Xs,
