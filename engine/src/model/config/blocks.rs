@@ -185,7 +185,12 @@ pub(super) fn read(
     let layers = windows.len() as u32;
     let recurrent = recurrent_layers(keys, family, &heads.keys)?;
     let other = recurrent_mixer(keys, family, heads, dim)?;
-    let scale = scale(keys, family, heads, dim)?;
+    let attending = attending_layers(keys, family, layers);
+    let scale = if attending.contains(&true) {
+        scale(keys, family, heads, dim)?
+    } else {
+        None
+    };
     let ffns = ffns(keys, family, layers)?;
     let own = layers_with_keys(keys, family, layers)? as usize;
     let attention = |layer: usize| {
@@ -209,7 +214,6 @@ pub(super) fn read(
                 .flatten(),
         }
     };
-    let attending = attending_layers(keys, family, layers);
     let block = |(layer, ffn): (usize, Option<FfnConfig>)| {
         let attends = attending[layer] && (other.is_none() || !recurrent[layer]);
         let attention = attends.then(|| attention(layer));
