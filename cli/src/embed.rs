@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::ValueEnum;
-use lantern_engine::{EmbedOptions, Embedding, Pooling};
+use lantern_engine::{EmbedOptions, Embedding, Pooling, Tokenizer};
 use pollster::block_on;
 use serde::Serialize;
 
@@ -99,9 +99,7 @@ pub fn run(args: &Args) -> Result {
     }
     let file = args.load.open(args.model.model.as_deref())?;
     let texts = args.texts.texts()?;
-    let tokens = args
-        .texts
-        .tokens(&file, &texts, |tokenizer, text| tokenizer.encode_text(text))?;
+    let tokens = args.texts.tokens(&file, &texts, Tokenizer::encode_text)?;
     let loaded = load::load(&file, &args.load)?;
     let model = &loaded.model;
     let pooling = args.pooling.map_or(model.pooling(), Pooling::from);

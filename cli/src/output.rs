@@ -28,9 +28,14 @@ pub fn line(text: &str) -> Result {
     self::text(&format!("{text}\n"))
 }
 
+/// Whether a person reads stdout at a terminal.
+pub fn terminal() -> bool {
+    io::stdout().is_terminal()
+}
+
 /// Ends a line of model text for the reader at a terminal. A file or a pipe gets the model's text and nothing else.
 pub fn end_of_text(last: &str) -> Result {
-    if io::stdout().is_terminal() && !last.ends_with('\n') {
+    if terminal() && !last.ends_with('\n') {
         text("\n")
     } else {
         Ok(())

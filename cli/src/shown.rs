@@ -1,7 +1,5 @@
 //! An answer as it is shown: what a model with channels thinks is dim at a terminal, and left out of a file or a pipe.
 
-use std::io::{IsTerminal, stdout};
-
 use lantern_engine::{Channels, Said, Tokenizer};
 
 use crate::{failure::Result, notes, output};
@@ -60,7 +58,7 @@ impl Shown {
         match said {
             Said::Thinking(text) => {
                 self.thought = true;
-                if !stdout().is_terminal() {
+                if !output::terminal() {
                     return Ok(());
                 }
                 if !std::mem::replace(&mut self.thinking, true) {

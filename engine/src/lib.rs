@@ -60,10 +60,9 @@ pub use graph::Graph;
 pub use model::{
     config::{
         AttentionConfig, BlockConfig, Config, DeltaNetConfig, ExpertsConfig, FfnConfig,
-        MambaConfig, MixerConfig, Rwkv7Config, StepsConfig,
+        MambaConfig, MixerConfig, Pooling, PoolingConfig, Rwkv7Config, StepsConfig,
     },
     options::{CONTEXT_DEFAULT_MAX, CacheType, LoadOptions, Precision},
-    pooling::{Pooling, PoolingConfig},
 };
 pub use plan::{cost::Load, dispatch::Plan};
 pub use resident::{load::Model, lora::Lora, stream::Streaming};

@@ -88,7 +88,11 @@ fn check(options: &LoadOptions, max: f64) {
             let mut embedder = embedder(&gpu, name, options);
             for (pooling, [rows, cols]) in &reference.shapes {
                 let options = raw(pooling_of(pooling));
-                let found = embed(&mut embedder, &[reference.tokens.clone()], &options);
+                let found = embed(
+                    &mut embedder,
+                    std::slice::from_ref(&reference.tokens),
+                    &options,
+                );
                 assert_eq!(found[0].dim, *cols);
                 assert_eq!(found[0].values.len(), rows * cols);
                 let error = nmse(&found[0].values, &floats(name, pooling));
@@ -150,7 +154,7 @@ fn texts_of_one_pass_are_what_each_is_alone() {
             let together = embed(&mut wide, &texts, &options);
             let split = embed(&mut narrow, &texts, &options);
             for (text, all) in texts.iter().zip(together.iter().zip(&split)) {
-                let alone = embed(&mut wide, &[text.clone()], &options);
+                let alone = embed(&mut wide, std::slice::from_ref(text), &options);
                 assert_eq!(*all.0, alone[0], "{name} {pooling} of {}", text.len());
                 let error = nmse(&all.1.values, &alone[0].values);
                 assert!(

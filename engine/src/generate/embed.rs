@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 
 use crate::{
     Error, LanguageModel, Model, Result,
-    model::pooling::Pooling,
+    model::config::Pooling,
     session::texts::{Embedding, Texts},
 };
 
@@ -178,8 +178,9 @@ impl Embedding {
             let squares = row.iter().map(|&v| f64::from(v) * f64::from(v));
             let length = squares.sum::<f64>().sqrt();
             if length > 0.0 {
-                row.iter_mut()
-                    .for_each(|v| *v = (f64::from(*v) / length) as f32);
+                for v in row.iter_mut() {
+                    *v = (f64::from(*v) / length) as f32;
+                }
             }
         }
     }

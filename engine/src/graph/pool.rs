@@ -20,6 +20,6 @@ pub struct Pool {
     pub x: Tensor,
     /// Which row is made.
     pub row: PooledRow,
-    /// What later passes go on from, (sequences, cols).
+    /// State that later passes go on from, (sequences, cols).
     pub state: StateId,
 }

@@ -2,15 +2,40 @@
 
 use super::{
     block::stream_norm,
-    config::Config,
+    config::{Config, Pooling},
     layout::{Head, Layout},
     mixer::Shape,
-    pooling::Ending,
+    pooling,
 };
 use crate::graph::{
-    Activate, Activation, Embed, Graph, Linear, Lookup, MatrixId, Section, Shift, Tensor,
-    TensorSpec, Which,
+    Activate, Activation, Embed, Graph, Linear, Lookup, MatrixId, Section, Shift, StateSpec,
+    Tensor, TensorSpec, Which,
 };
+
+/// Results that a pass ends in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ending {
+    /// Logits of the last row, or of every one.
+    Logits,
+    /// Rows of texts.
+    Rows(Pooling),
+}
+
+impl Ending {
+    /// The usual one of a model: logits, where it has some.
+    pub fn of(config: &Config, layout: &Layout) -> Ending {
+        match layout.head {
+            Some(_) => Ending::Logits,
+            None => Ending::Rows(config.usual_pooling()),
+        }
+    }
+
+    /// The state that it keeps of each sequence.
+    pub fn state(self, config: &Config) -> Option<StateSpec> {
+        let pools = !matches!(self, Ending::Logits | Ending::Rows(Pooling::None));
+        pools.then(|| pooling::state(config))
+    }
+}
 
 /// The graph of a model's pass that ends so: with the logits of these sections, or with rows of texts.
 pub fn forward(

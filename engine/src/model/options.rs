@@ -137,10 +137,14 @@ impl LoadOptions {
         self
     }
 
-    /// Tokens of a prefill pass.
+    /// Tokens of a prefill pass; an encoder's is as long as a text can be.
     pub(crate) fn prefill_batch_on(&self, gpu: &Gpu, config: &Config) -> usize {
-        let suiting = if gpu.software() { 32 } else { 256 };
         let context = self.context_of(config).max(1);
+        let suiting = match (config.causal, gpu.software()) {
+            (false, _) => context,
+            (true, true) => 32,
+            (true, false) => 256,
+        };
         self.prefill_batch.unwrap_or(suiting).clamp(1, context)
     }
 

@@ -1,116 +1,17 @@
-//! Rows of whole texts: which row a text gets, and what a model has for it behind the last norm, projections or a
-//! classifier.
-
-use serde::{Deserialize, Serialize};
+//! Weights that a model has for rows of whole texts behind the last norm: projections, or a classifier.
 
 use super::{
-    config::Config,
-    keys::{Keys, LARGEST},
-    layout::Layout,
+    config::{Config, PROJECTIONS, Pooling},
+    keys::LARGEST,
     tensors::{Affine, Finder},
 };
 use crate::{
     Error, Result,
-    file::Value,
     graph::{
         Activate, Activation, Graph, MatrixId, Norm, NormKind, Pool, PooledRow, Section, StateKind,
         StateSpec, Tensor, TensorSpec, VectorId,
     },
 };
-
-/// Row, or rows, that a text gets.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Pooling {
-    /// Nothing: each token has its row.
-    None,
-    /// Their mean.
-    Mean,
-    /// The first row.
-    Cls,
-    /// The last row.
-    Last,
-    /// Outputs of a classifier.
-    Rank,
-}
-
-impl Pooling {
-    /// All, each at the place of its number in `pooling_type`.
-    pub const ALL: [Pooling; 5] = [
-        Pooling::None,
-        Pooling::Mean,
-        Pooling::Cls,
-        Pooling::Last,
-        Pooling::Rank,
-    ];
-
-    /// Its name.
-    pub fn name(self) -> &'static str {
-        match self {
-            Pooling::None => "none",
-            Pooling::Mean => "mean",
-            Pooling::Cls => "cls",
-            Pooling::Last => "last",
-            Pooling::Rank => "rank",
-        }
-    }
-}
-
-/// Settings of what is made of whole texts.
-#[derive(Debug, Clone, Default, Serialize)]
-pub struct PoolingConfig {
-    /// The model's own pooling.
-    pub usual: Option<Pooling>,
-    /// Names of the classifier's outputs.
-    pub labels: Vec<String>,
-    /// Columns and rows of the projections, where the file states them.
-    #[serde(skip)]
-    stated: [[Option<u32>; 2]; 2],
-}
-
-/// Names of the projections of sentence-transformers' dense layers.
-const PROJECTIONS: [&str; 2] = ["dense_2", "dense_3"];
-
-impl PoolingConfig {
-    pub(super) fn read(keys: &Keys) -> Result<PoolingConfig> {
-        let key = keys.key("pooling_type");
-        let number = match keys.metadata().get(&key) {
-            None | Some(Value::Signed(-1)) => None,
-            Some(_) => keys.metadata().u32(&key)?,
-        };
-        let known = |number: u32| {
-            let found = Pooling::ALL.get(number as usize);
-            found.copied().ok_or_else(|| {
-                Error::bad_file(format!(
-                    "metadata {key} is {number}: known are 0 none, 1 mean, 2 cls, 3 last, 4 rank"
-                ))
-            })
-        };
-        let labels = keys.key("classifier.output_labels");
-        let labels = keys.metadata().texts(&labels)?.unwrap_or_default();
-        let mut stated = [[None; 2]; 2];
-        for (name, sizes) in PROJECTIONS.iter().zip(&mut stated) {
-            *sizes = [
-                keys.optional(&format!("{name}_feat_in"))?,
-                keys.optional(&format!("{name}_feat_out"))?,
-            ];
-        }
-        Ok(PoolingConfig {
-            usual: number.map(known).transpose()?,
-            labels: labels.to_vec(),
-            stated,
-        })
-    }
-}
-
-/// Results that a pass ends in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Ending {
-    /// Logits of the last row, or of every one.
-    Logits,
-    /// Rows of texts.
-    Rows(Pooling),
-}
 
 /// Weights behind the last norm that are for rows of whole texts.
 #[derive(Debug)]
@@ -204,12 +105,11 @@ impl Pooler {
         match pooling {
             Pooling::None => None,
             Pooling::Mean => Some(PooledRow::Mean),
-            Pooling::Cls => Some(PooledRow::First),
-            Pooling::Last => Some(PooledRow::Last),
             // ModernBERT's head, which has a norm, reads the mean; others the row that has seen all of the text.
             Pooling::Rank if self.classifier().is_some_and(normed) => Some(PooledRow::Mean),
+            Pooling::Last => Some(PooledRow::Last),
             Pooling::Rank if config.causal => Some(PooledRow::Last),
-            Pooling::Rank => Some(PooledRow::First),
+            Pooling::Cls | Pooling::Rank => Some(PooledRow::First),
         }
     }
 
@@ -292,35 +192,12 @@ fn rows_of(finder: &Finder<'_>, name: &str) -> Result<Option<u32>> {
 }
 
 /// The state of pooling over several passes.
-fn state(config: &Config) -> StateSpec {
+pub(super) fn state(config: &Config) -> StateSpec {
     StateSpec {
         name: "pooled rows",
         layer: config.layers - 1,
         kind: StateKind::Recurrent {
             bytes: u64::from(config.dim) * 4,
         },
-    }
-}
-
-impl Ending {
-    /// The usual one of a model: logits, where it has some.
-    pub fn of(config: &Config, layout: &Layout) -> Ending {
-        match layout.head {
-            Some(_) => Ending::Logits,
-            None => Ending::Rows(config.usual_pooling()),
-        }
-    }
-
-    /// The state that it keeps of each sequence.
-    pub fn state(self, config: &Config) -> Option<StateSpec> {
-        let pools = !matches!(self, Ending::Logits | Ending::Rows(Pooling::None));
-        pools.then(|| state(config))
-    }
-}
-
-impl Config {
-    /// The model's own pooling; the mean, as in sentence-transformers, where it says none.
-    pub fn usual_pooling(&self) -> Pooling {
-        self.pooling.usual.unwrap_or(Pooling::Mean)
     }
 }

@@ -14,12 +14,11 @@ use crate::{
     graph::{Graph, Section, StateSpec},
     model::{
         config::Config,
-        forward::forward,
+        forward::{Ending, forward},
         layout::Layout,
         lora::LoraLayout,
         mixer::{self, Shape},
         options::CacheType,
-        pooling::Ending,
     },
 };
 

@@ -3,7 +3,7 @@
 use crate::{
     Error, Gpu, ModelFile, Result,
     graph::{Graph, Section},
-    model::{config::Config, layout::Layout, options::LoadOptions, pooling::Ending},
+    model::{config::Config, forward::Ending, layout::Layout, options::LoadOptions},
     plan::{dispatch::Plan, lowering::Width, plans::Builder},
 };
 

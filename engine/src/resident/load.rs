@@ -20,10 +20,10 @@ use crate::{
     gpu::{buffer::Buffer, pipeline::BindingResource, upload::Upload},
     model::{
         config::{AttentionConfig, Config},
+        forward::Ending,
         layout::Layout,
         lora::LoraLayout,
         options::{CacheType, LoadOptions, Precision},
-        pooling::Ending,
         weights::{ALIGNMENT, Matrix},
     },
     plan::plans::{Builder, Plans},

@@ -13,7 +13,7 @@ use super::{Session, rows::Row};
 use crate::{
     Error, Model, Result, Unsupported,
     graph::Section,
-    model::pooling::{Ending, Pooling},
+    model::{config::Pooling, forward::Ending},
     plan::{
         plans::Builder,
         run::{CompiledPlan, Segment},

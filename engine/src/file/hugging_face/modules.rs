@@ -1,4 +1,4 @@
-//! What sentence-transformers keeps beside a model: which modules follow it (`modules.json`), and how texts are pooled
+//! Modules that sentence-transformers keeps beside a model: which modules follow it (`modules.json`), and how texts are pooled
 //! (`1_Pooling/config.json`).
 
 use std::collections::BTreeMap;

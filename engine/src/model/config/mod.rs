@@ -6,6 +6,7 @@ mod heads;
 mod kinds;
 mod latent;
 mod mamba;
+mod pooling;
 
 pub use blocks::{
     AttentionConfig, BlockConfig, DeltaNetConfig, FfnConfig, LatentConfig, MixerConfig,
@@ -13,6 +14,9 @@ pub use blocks::{
 };
 pub use experts::ExpertsConfig;
 pub use mamba::{MambaConfig, StepsConfig};
+
+pub(super) use pooling::PROJECTIONS;
+pub use pooling::{Pooling, PoolingConfig};
 
 use std::collections::BTreeSet;
 
@@ -26,7 +30,6 @@ use super::{
     gguf_keys,
     keys::{Keys, LARGEST},
     known,
-    pooling::PoolingConfig,
     rope::{Rope, Scaling, Temperature, rotated_values},
     stated,
 };
@@ -160,6 +163,11 @@ impl Config {
             row: family,
             draft_layers,
         })
+    }
+
+    /// The model's own pooling; the mean, as in sentence-transformers, where it says none.
+    pub fn usual_pooling(&self) -> Pooling {
+        self.pooling.usual.unwrap_or(Pooling::Mean)
     }
 
     /// Numbers of the first attention; none where no block has any.

@@ -122,7 +122,7 @@ impl Emitter<'_> {
             ("pooled", Binding::State(op.state)),
         ];
         let shader = self.lowering.shader(&pool::POOL, &[part.part()], &[]);
-        let what = format!("{:?} ({cols})", part).to_lowercase();
+        let what = format!("{part:?} ({cols})").to_lowercase();
         let flow = self.flow(op.x, y);
         let params = bytes_of_params(&params);
         self.dispatch(shader, (&what, flow), binds, params, cols);
