@@ -70,6 +70,7 @@ pub use session::{
     Session,
     check::CheckedDispatch,
     decode::FinishReason,
+    drafts::{Drafted, Drafts},
     profile::ProfileRow,
     rows::{Row, Sequences},
     sampler::SamplerOptions,

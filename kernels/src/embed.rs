@@ -50,23 +50,26 @@ crate::params! {
         row_start: u32,
         /// Factor on every value.
         scale: f32,
+        /// From a token's row of x to the next, in f32.
+        x_stride: u32,
     }
 }
 
-/// `x` (tokens, padded cols) from the tokens of the rows, or with the rows of their positions added.
+/// `x` (tokens, x_stride) from the tokens of the rows, or with the rows of their positions added.
 fn reference(call: &mut Call) {
     let p: Params = call.params();
     let positions = Lookup::of(&call.parts) == Some(Lookup::Positions);
     let rows = call.rows();
     let weights = std::mem::take(&mut call.weights);
     let stride = padded(p.cols) as usize;
+    let x_stride = p.x_stride as usize;
     let x = call.floats_mut("x");
     for (i, row) in rows.iter().enumerate() {
         let number = if positions { row.position } else { row.token };
         let row = number.wrapping_sub(p.row_start);
         if row < p.rows {
             let weights = &weights[row as usize * stride..][..stride];
-            x[i * stride..][..stride]
+            x[i * x_stride..][..stride]
                 .iter_mut()
                 .zip(weights)
                 .for_each(|(x, w)| *x = w * p.scale + if positions { *x } else { 0.0 });
@@ -74,7 +77,8 @@ fn reference(call: &mut Call) {
     }
 }
 
-/// Every format; whole and split embeddings; tokens and positions, of two sequences; more room than rows.
+/// Every format; whole and split embeddings; tokens and positions, of two sequences; more room than rows; rows of x that are
+/// longer.
 fn cases() -> Vec<Case> {
     let mut random = Random::new(1);
     let mut cases = Vec::new();
@@ -87,6 +91,7 @@ fn cases() -> Vec<Case> {
             };
             let cols = format.whole(cols);
             let weights = CaseWeights::random(format, 20, cols, &mut random);
+            let x_cols = if cols == 64 { 2 * cols } else { cols };
             let all = [(7, 12, 1), (26, 3, 0), (0, 13, 1), (19, 4, 0), (8, 5, 0)];
             cases.push(Case {
                 name: format!("{} {cols} from {row_start}", format.name),
@@ -97,12 +102,13 @@ fn cases() -> Vec<Case> {
                     rows: 20,
                     row_start,
                     scale: 1.5,
+                    x_stride: padded(x_cols),
                 })
                 .to_vec(),
                 units: groups(cols),
                 tokens: 5,
                 buffers: vec![
-                    ("x", activations(&mut random, 5, cols)),
+                    ("x", activations(&mut random, 5, x_cols)),
                     ("rows", rows(&all[..count])),
                 ],
                 weights: Some(weights),

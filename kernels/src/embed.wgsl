@@ -2,9 +2,9 @@
 // A lane decodes one group of 32 weights. Bound: reads one row of weights a token.
 // Sockets: format, lookup.
 
-struct Params { cols: u32, rows: u32, row_start: u32, scale: f32 }
+struct Params { cols: u32, rows: u32, row_start: u32, scale: f32, x_stride: u32 }
 
-@group(0) @binding(4) var<storage, read_write> x: array<vec4f>;     // (tokens, padded cols / 4)
+@group(0) @binding(4) var<storage, read_write> x: array<vec4f>;     // (tokens, x_stride / 4)
 @group(0) @binding(8) var<uniform> params: Params;
 
 @compute @workgroup_size(WORKGROUP_SIZE)
@@ -17,7 +17,7 @@ fn main(@builtin(global_invocation_id) at: vec3u) {
     let scale = w_scale(row, at.x, groups) * params.scale;
     let step = scale.x * W_STEP;
     let weights = w_group(row * groups + at.x);
-    let first = (token * groups + at.x) * 8u;
+    let first = token * params.x_stride / 4u + at.x * 8u;
     put(first, weights.a * step + scale.y);
     put(first + 1u, weights.b * step + scale.y);
     put(first + 2u, weights.c * step + scale.y);

@@ -2,6 +2,7 @@
 
 mod blocks;
 mod cache_types;
+mod drafts;
 mod embeddings;
 mod encoders;
 #[path = "../fuzz/src/lib.rs"]

@@ -81,7 +81,7 @@ impl Gpu {
             cache: options.cache_type(),
             prefill_batch: prefill_batch as u32,
         };
-        let states = mixer::states(&config, &shape);
+        let states = mixer::states(&config, 0..config.layers, &shape);
         let cache_bytes = states.iter().map(|state| state.bytes(1)).sum();
         // Bytes of another position, of a layer at least.
         let growing = states.iter().map(StateSpec::growing_bytes).sum::<u64>();

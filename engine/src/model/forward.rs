@@ -3,9 +3,11 @@
 use super::{
     block::stream_norm,
     config::{Config, Pooling},
-    layout::{Head, Layout},
+    draft::Draft,
+    layout::Layout,
     mixer::Shape,
     pooling,
+    tensors::Head,
 };
 use crate::graph::{
     Activate, Activation, Embed, Graph, Linear, Lookup, MatrixId, Section, Shift, StateSpec,
@@ -19,6 +21,8 @@ pub enum Ending {
     Logits,
     /// Rows of texts.
     Rows(Pooling),
+    /// Logits and rows, both of every one, of the block that drafts further tokens.
+    Draft,
 }
 
 impl Ending {
@@ -32,7 +36,10 @@ impl Ending {
 
     /// The state that it keeps of each sequence.
     pub fn state(self, config: &Config) -> Option<StateSpec> {
-        let pools = !matches!(self, Ending::Logits | Ending::Rows(Pooling::None));
+        let pools = !matches!(
+            self,
+            Ending::Logits | Ending::Draft | Ending::Rows(Pooling::None)
+        );
         pools.then(|| pooling::state(config))
     }
 }
@@ -44,12 +51,13 @@ pub fn forward(
     (ending, heads): (Ending, &[Section]),
 ) -> Graph {
     let mut g = Graph::default();
-    let x = look_up(&mut g, config, layout.embedding, Lookup::Token);
+    let table = (layout.embedding, config.dim);
+    let x = look_up(&mut g, config, table, Lookup::Token);
     g.embedded = Some(x);
     g.set_section(Section::Body);
     let mut x = match layout.positions {
         Some(table) => {
-            let positions = look_up(&mut g, config, table, Lookup::Position);
+            let positions = look_up(&mut g, config, (table, config.dim), Lookup::Position);
             g.add(x, positions)
         }
         None => x,
@@ -73,7 +81,7 @@ pub fn forward(
                 g.logits.push((section, logits));
             }
         }
-        (Ending::Logits, None) => unreachable!("no pass of an encoder ends in logits"),
+        (Ending::Logits | Ending::Draft, _) => unreachable!("no such pass is of this model"),
         (Ending::Rows(pooling), _) => {
             g.set_section(Section::Hidden);
             let x = stream_norm(&mut g, x, layout.last_norm, config);
@@ -83,8 +91,34 @@ pub fn forward(
     g
 }
 
-/// Rows of an embedding; the residual stream is kept without the factor on what layers add to it.
-fn look_up(g: &mut Graph, config: &Config, table: MatrixId, lookup: Lookup) -> Tensor {
+/// The graph of a draft block's pass, with these sections at its end. Whoever runs it puts rows of the model behind those of
+/// the embedding.
+pub fn draft_forward(config: &Config, draft: &Draft, shape: &Shape, heads: &[Section]) -> Graph {
+    let mut g = Graph::default();
+    let table = (draft.embedding, 2 * config.dim);
+    let both = look_up(&mut g, config, table, Lookup::Token);
+    g.embedded = Some(both);
+    g.set_section(Section::Body);
+    let x = draft.ops(&mut g, both, (config, shape));
+    for &section in heads {
+        g.set_section(section);
+        if section == Section::Hidden {
+            g.result = Some(stream_norm(&mut g, x, Some(draft.last_norm), config));
+        } else {
+            let logits = logits(&mut g, x, (config, &draft.head), section);
+            g.logits.push((section, logits));
+        }
+    }
+    g
+}
+
+/// Rows of an embedding as the first of `cols` columns; the residual stream is kept without the factor on what layers add to it.
+fn look_up(
+    g: &mut Graph,
+    config: &Config,
+    (table, cols): (MatrixId, u32),
+    lookup: Lookup,
+) -> Tensor {
     let scale = match lookup {
         Lookup::Token => config.scales.embedding,
         Lookup::Position => 1.0,
@@ -94,7 +128,7 @@ fn look_up(g: &mut Graph, config: &Config, table: MatrixId, lookup: Lookup) -> T
         lookup,
         scale: scale / config.scales.residual,
     };
-    g.push(embed, TensorSpec::per_row("x", config.dim))
+    g.push(embed, TensorSpec::per_row("x", cols))
 }
 
 /// The last norm and the logits: of every row, or of the last.

@@ -3,11 +3,12 @@
 use super::{
     block::Layer,
     config::Config,
+    draft::Draft,
     families::Embedding,
     layer_embedding::LayerEmbeddings,
     pooling::Pooler,
     rope_table::RopeTable,
-    tensors::{Finder, NormWeights},
+    tensors::{Finder, Head, NormWeights},
     vector::Vector,
     weights::Matrix,
 };
@@ -15,15 +16,6 @@ use crate::{
     Error, Gpu, ModelFile, Result,
     graph::{MatrixId, VectorId},
 };
-
-/// The last norm, with the factor on logits, and their matrix.
-#[derive(Debug, Clone, Copy)]
-pub struct Head {
-    /// The norm.
-    pub norm: NormWeights,
-    /// The matrix, (vocab_size, dim).
-    pub matrix: MatrixId,
-}
 
 /// A model's weights by their place in it.
 #[derive(Debug)]
@@ -50,6 +42,8 @@ pub struct Layout {
     pub head: Option<Head>,
     /// Weights for rows of whole texts.
     pub pooler: Pooler,
+    /// The block that drafts further tokens, where it was asked for.
+    pub draft: Option<Draft>,
     /// Tables of RoPE's angles that the blocks name by number.
     pub rope_tables: Vec<RopeTable>,
     /// Matrices that the file has; where the model streams, the embedding's rows of a pass follow them.
@@ -88,8 +82,6 @@ impl Layout {
         let layers = (0..config.layers)
             .map(|index| Layer::find(&mut finder, index))
             .collect::<Result<Vec<_>>>()?;
-        (config.layers..config.layers + config.draft_layers)
-            .for_each(|layer| finder.leave_out(layer));
         let (last_norm, head) = find_head(&mut finder, embedding)?;
         let normed = layers.last().is_some_and(|layer| layer.sums.ffn.is_some());
         if last_norm.is_none() && !normed {
@@ -97,6 +89,14 @@ impl Layout {
             return Err(Error::bad_file(format!("tensor {name}.weight is missing")));
         }
         let pooler = Pooler::find(&mut finder)?;
+        let draft = match (head, last_norm) {
+            (Some(head), Some(last_norm)) if config.has_draft() => {
+                Some(Draft::find(&mut finder, embedding, (last_norm, head))?)
+            }
+            _ => None,
+        };
+        let found = config.layers + u32::from(draft.is_some());
+        (found..config.layers + config.draft_layers).for_each(|layer| finder.leave_out(layer));
         let rope_tables = RopeTable::find(&mut finder)?;
         finder.check_all_used()?;
         let Finder {
@@ -116,6 +116,7 @@ impl Layout {
             last_norm,
             head,
             pooler,
+            draft,
             rope_tables,
         })
     }

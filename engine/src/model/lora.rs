@@ -235,6 +235,12 @@ impl Layout {
                 format!("adapters of {name} are not run here: it is an embedding"),
             ));
         }
+        if self.draft.as_ref().is_some_and(|draft| draft.has(name)) {
+            return Err(Error::unsupported(
+                Unsupported::Lora,
+                format!("adapters of {name} are not run here: it is of a draft block"),
+            ));
+        }
         if self.has_heads(id) {
             return Err(Error::unsupported(
                 Unsupported::Lora,

@@ -2,6 +2,7 @@
 
 pub mod block;
 pub mod config;
+pub mod draft;
 pub mod encoders;
 pub mod families;
 pub mod ffn;

@@ -99,6 +99,8 @@ pub struct LoadOptions {
     /// Bytes on the GPU that the model and one session may take; layers that do not fit come from the file whenever a pass
     /// needs them. None: what the adapter has; see [`Model::load`](crate::Model::load).
     pub gpu_memory: Option<u64>,
+    /// Whether the block that drafts further tokens is loaded, too; see [`Model::drafts`](crate::Model::drafts).
+    pub draft: bool,
 }
 
 impl LoadOptions {
@@ -134,6 +136,13 @@ impl LoadOptions {
     #[must_use]
     pub fn gpu_memory(mut self, gpu_memory: impl Into<Option<u64>>) -> Self {
         self.gpu_memory = gpu_memory.into();
+        self
+    }
+
+    /// Loads the block that drafts further tokens, too.
+    #[must_use]
+    pub fn draft(mut self, draft: bool) -> Self {
+        self.draft = draft;
         self
     }
 

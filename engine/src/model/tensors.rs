@@ -22,6 +22,15 @@ pub struct NormWeights {
     pub bias: Option<VectorId>,
 }
 
+/// The last norm, with the factor on logits, and their matrix.
+#[derive(Debug, Clone, Copy)]
+pub struct Head {
+    /// The norm.
+    pub norm: NormWeights,
+    /// The matrix, (vocab_size, dim).
+    pub matrix: MatrixId,
+}
+
 /// A matrix, the factor on its product, and the bias.
 #[derive(Debug, Clone, Copy)]
 pub struct Affine {

@@ -14,7 +14,7 @@ use crate::{
     graph::{Graph, Section, StateSpec},
     model::{
         config::Config,
-        forward::{Ending, forward},
+        forward::{Ending, draft_forward, forward},
         layout::Layout,
         lora::LoraLayout,
         mixer::{self, Shape},
@@ -86,6 +86,12 @@ impl Plans {
         all.map(|plan| &**plan)
     }
 
+    /// Whether passes end in logits, of all rows or of the last.
+    pub fn has_logits(&self) -> bool {
+        let mut sections = self.prefill.dispatches.iter().map(|d| d.section);
+        sections.any(|section| section == Section::AllLogits)
+    }
+
     /// The plan of a row, or that of many where there is no other.
     pub fn narrowest(&self) -> &Arc<Plan> {
         let tokens = self.tokens.as_ref();
@@ -146,8 +152,9 @@ impl Builder<'_> {
     /// A pass with its logits: of the last row, and for many rows, as another section, of every one; or with what else it
     /// ends in.
     pub fn pass(&self, width: Width) -> Plan {
-        let heads: &[Section] = match width {
-            Width::Prefill(_) => &[Section::AllLogits, Section::LastLogits],
+        let heads: &[Section] = match (self.ending, width) {
+            (Ending::Draft, _) => &[Section::AllLogits, Section::Hidden],
+            (_, Width::Prefill(_)) => &[Section::AllLogits, Section::LastLogits],
             _ => &[Section::LastLogits],
         };
         self.lowering(width).lower(&self.graph(heads))
@@ -155,8 +162,13 @@ impl Builder<'_> {
 
     /// The ops of a pass, with the logits of these sections where it ends in logits.
     pub fn graph(&self, heads: &[Section]) -> Graph {
-        let model = (self.config, self.layout);
-        forward(model, &self.shape(), (self.ending, heads))
+        let (config, layout, shape) = (self.config, self.layout, self.shape());
+        match &layout.draft {
+            Some(draft) if self.ending == Ending::Draft => {
+                draft_forward(config, draft, &shape, heads)
+            }
+            _ => forward((config, layout), &shape, (self.ending, heads)),
+        }
     }
 
     /// Sizes that a graph of this model is written for.
@@ -183,7 +195,12 @@ impl Builder<'_> {
 
     /// States that layers keep of a sequence.
     pub fn states(&self) -> Vec<StateSpec> {
-        let mut states = mixer::states(self.config, &self.shape());
+        let layers = self.config.layers;
+        let own = match self.ending {
+            Ending::Draft => layers..layers + 1,
+            Ending::Logits | Ending::Rows(_) => 0..layers,
+        };
+        let mut states = mixer::states(self.config, own, &self.shape());
         states.extend(self.ending.state(self.config));
         states
     }

@@ -105,7 +105,7 @@ impl Model {
         budget: Option<u64>,
         progress: &mut dyn FnMut(u64, u64) -> ControlFlow<()>,
     ) -> Result<Model> {
-        let config = Config::of(file)?;
+        let config = Config::with_drafts(file, options.draft)?;
         let mut layout = Layout::of(gpu, file, &config)?;
         let context = options.context_of(&config);
         check_context(gpu, &config, options.cache_type(), context)?;
@@ -316,6 +316,12 @@ fn divided(
     let Some((matrices, division)) = division else {
         return Ok((plans, vec![]));
     };
+    if layout.draft.is_some() {
+        return Err(Error::unsupported(
+            Unsupported::Streaming,
+            "layers of a model cannot stream here beside a draft block: load it without that",
+        ));
+    }
     if layout.layer_embeddings.is_some() {
         let all: u64 = layout.weight_bytes();
         return Err(Error::unsupported(

@@ -50,7 +50,7 @@ impl Memory {
     pub async fn new(model: &Loaded, plans: &Plans, sequences: u32) -> Result<Memory> {
         let gpu = &model.gpu;
         let logits = u64::from(padded(model.config.vocab_size)) * 4;
-        let row = plans.tokens.as_ref().map_or(0, |_| logits);
+        let row = if plans.has_logits() { logits } else { 0 };
         let pass = u64::from(plans.prefill.rows);
         let many = pass.min(u64::from(ALL_LOGITS_ROWS));
         let result = plans

@@ -2,6 +2,7 @@
 
 pub mod check;
 pub mod decode;
+pub mod drafts;
 pub(crate) mod memory;
 mod perplexity;
 mod prefill;

@@ -274,7 +274,11 @@ impl Pass {
 
 impl Session {
     /// The first `rows` rows that a pass of `plan` has ended in, (rows, padded cols), and their columns.
-    async fn read_result(&self, plan: &CompiledPlan, rows: u32) -> Result<(Vec<f32>, u32)> {
+    pub(super) async fn read_result(
+        &self,
+        plan: &CompiledPlan,
+        rows: u32,
+    ) -> Result<(Vec<f32>, u32)> {
         let (buffer, cols) = plan.plan.result.expect("such a pass ends in rows");
         let words = (rows * padded(cols)) as usize;
         let (from, to) = (

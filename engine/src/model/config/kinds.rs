@@ -171,5 +171,11 @@ pub(super) fn recurrent_layers(
         return Ok(listed);
     }
     let interval = keys.optional("full_attention_interval")?.unwrap_or(4);
-    Ok(all_but(interval, layers))
+    // Blocks that draft have attention.
+    let drafts = keys.optional("nextn_predict_layers")?.unwrap_or(0);
+    let own = keys.required("block_count")?.saturating_sub(drafts);
+    let all = all_but(interval, layers).into_iter().zip(0..);
+    Ok(all
+        .map(|(recurrent, layer)| recurrent && layer < own)
+        .collect())
 }

@@ -79,7 +79,8 @@ pub struct Config {
     /// The family's row.
     #[serde(skip)]
     pub row: &'static Family,
-    /// Blocks after the last that draft further tokens; they are left out.
+    /// Blocks after the last that draft further tokens: left out, but for the first where it was asked for, whose numbers
+    /// then follow those of the others.
     pub draft_layers: u32,
 }
 
@@ -110,29 +111,45 @@ impl ModelFile {
 impl Config {
     /// The configuration of a model file.
     pub fn of(file: &ModelFile) -> Result<Config> {
+        Config::with_drafts(file, false)
+    }
+
+    /// The configuration of a model file, with the block that drafts further tokens where `draft` says so.
+    ///
+    /// # Errors
+    /// [`Error::BadInput`] where the model has none.
+    pub fn with_drafts(file: &ModelFile, draft: bool) -> Result<Config> {
         let read = || {
             let (family, prefix) = known::family(file.metadata())?;
-            Config::read(&Keys::new(file, prefix), family)
+            Config::read(&Keys::new(file, prefix), family, draft)
         };
         read().map_err(|error| error.in_file(file.label()))
+    }
+
+    /// Whether it has the numbers of a block that drafts further tokens.
+    pub fn has_draft(&self) -> bool {
+        self.blocks.len() > self.layers as usize
     }
 
     /// Keys of the header that decide the configuration; none where the model is not run.
     pub(super) fn keys_read(file: &ModelFile) -> Option<BTreeSet<String>> {
         let (family, prefix) = known::family(file.metadata()).ok()?;
         let keys = Keys::new(file, prefix);
-        Config::read(&keys, family).ok()?;
+        Config::read(&keys, family, false).ok()?;
         Some(keys.asked())
     }
 
-    fn read(keys: &Keys, family: &'static Family) -> Result<Config> {
+    fn read(keys: &Keys, family: &'static Family, draft: bool) -> Result<Config> {
         let file = keys.file;
         stated::check(file.metadata(), family)?;
         gguf_keys::check(keys, family)?;
         let dim = keys.required("embedding_length")?;
         let draft_layers = keys.optional("nextn_predict_layers")?.unwrap_or(0);
         let layers = layers(keys, draft_layers)?;
-        let windows = kinds::windows(keys, family, layers)?;
+        if draft && draft_layers == 0 {
+            return Err(Error::BadInput("the model has no draft block".into()));
+        }
+        let windows = kinds::windows(keys, family, layers + u32::from(draft))?;
         let causal = kinds::causal(keys, family, &windows)?;
         let heads = Heads::read(keys, family, dim, &windows)?;
         let context = keys.required("context_length")?;

@@ -8,6 +8,8 @@ mod projection;
 pub mod rwkv7;
 pub mod short_conv;
 
+use std::ops::Range;
+
 use super::{
     config::{BlockConfig, Config, MixerConfig},
     options::CacheType,
@@ -108,13 +110,13 @@ impl Config {
             cache,
             prefill_batch: prefill_batch as u32,
         };
-        let states = states(self, &shape);
+        let states = states(self, 0..self.layers, &shape);
         states.iter().map(|state| state.bytes(1)).sum()
     }
 }
 
-/// States that the mixers of all layers keep of a sequence, in the order of a model's graph.
-pub fn states(config: &Config, shape: &Shape) -> Vec<StateSpec> {
+/// States that the mixers of these layers keep of a sequence, in the order of a graph of them.
+pub fn states(config: &Config, layers: Range<u32>, shape: &Shape) -> Vec<StateSpec> {
     let of_layer = |(layer, block): (u32, &BlockConfig)| match block.mixer {
         None => vec![],
         Some(MixerConfig::DeltaNet(sizes)) => sizes.states(layer).to_vec(),
@@ -128,5 +130,6 @@ pub fn states(config: &Config, shape: &Shape) -> Vec<StateSpec> {
             [attention.states(layer, shape), mamba.states(layer)].concat()
         }
     };
-    (0..).zip(&config.blocks).flat_map(of_layer).collect()
+    let blocks = layers.map(|layer| (layer, &config.blocks[layer as usize]));
+    blocks.flat_map(of_layer).collect()
 }

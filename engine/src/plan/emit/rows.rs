@@ -40,6 +40,7 @@ impl Emitter<'_> {
                 rows: piece.rows,
                 row_start: piece.row_start,
                 scale: op.scale,
+                x_stride: self.stride(output),
             };
             let binds = vec![
                 ("weights", Binding::Weights(op.table, index)),
