@@ -48,6 +48,13 @@ const METADATA: &[(&str, &str, u32, &str)] = &[
     ("jamba", "jamba.ssm.time_step_rank", 1 << 23, "has the shape"),
     ("granitehybrid", "granitehybrid.attention.head_count", 0, "head_count is 0"),
     ("nemotron-h-moe-latent", "nemotron_h_moe.moe_latent_size", 0, "has the shape"),
+    ("deepseek2-v3", "deepseek2.attention.kv_lora_rank", 1 << 23, "latent keys of 8388608"),
+    ("deepseek2-v3", "deepseek2.attention.kv_lora_rank", 0, "kv_lora_rank is 0"),
+    ("deepseek2-v3", "deepseek2.attention.q_lora_rank", 0, "q_lora_rank is missing"),
+    ("deepseek2-v3", "deepseek2.attention.head_count", 2000, "2000 heads of latent attention"),
+    ("deepseek2-v3", "deepseek2.attention.key_length_mla", 8, "heads of 8"),
+    ("deepseek2-temp", "deepseek2.attention.temperature_length", 0, "temperature_length is 0"),
+    ("kimi-linear", "kimi-linear.kda.head_dim", 6, "only multiples of 4"),
 ];
 
 /// Names that become another, and a piece of the message.
