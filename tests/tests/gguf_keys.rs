@@ -60,7 +60,7 @@ fn of_models() -> Vec<(&'static str, Value)> {
         ("rope.scaling.type", text("odd")),
         ("rope.dimension_sections", Value::Integers(vec![1, 1, 2, 0])),
         ("attention.recurrent_layers", Value::Integers(vec![0; 16])),
-        ("expert_weights_norm", Value::Bool(false)),
+        ("expert_weights_norm", text("odd")),
         ("foreign", Value::Bool(true)),
         (
             "classifier.output_labels",
