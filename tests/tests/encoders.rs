@@ -1,42 +1,31 @@
-//! Encoders: a text is one pass, and nothing goes on after it.
+//! Encoders: they make no text, and their rows attend to all of it.
 
 use std::ops::ControlFlow;
 
-use lantern_engine::{LoadOptions, ModelFile, SamplerOptions};
+use lantern_engine::{LoadOptions, ModelFile};
 use pollster::block_on;
 
 use crate::{
     references::ENCODERS,
     support::{
         adapters,
-        models::{folder, load, prefill},
+        models::{folder, load},
     },
 };
 
 #[test]
-fn a_text_is_one_pass() {
+fn they_make_no_text() {
     let gpu = adapters::open(&adapters::main());
     let path = folder("families-2026").join("bert.gguf");
-    let tokens: Vec<u32> = (1..25).collect();
     let model = load(&gpu, &path, &LoadOptions::default());
     assert_eq!(model.prefill_batch(), model.context());
     let go_on = &mut |_, _| ControlFlow::Continue(());
     let mut session = block_on(model.session()).unwrap();
-    prefill(&mut session, &tokens);
-    let error = block_on(session.prefill(&tokens, go_on)).unwrap_err();
-    assert!(error.to_string().contains("one pass"), "{error}");
-    assert_eq!(session.rewind(5).unwrap(), 0, "what is left has seen more");
-    session.rewind(0).unwrap();
-    prefill(&mut session, &tokens[..5]);
-    let each = &mut |_| ControlFlow::Continue(());
-    let greedy = SamplerOptions::greedy();
-    let error = block_on(session.generate(1, &greedy, each)).unwrap_err();
+    let error = block_on(session.prefill(&[1, 2], go_on)).unwrap_err();
     assert_eq!(error.code(), "unsupported");
-    let narrow = load(&gpu, &path, &LoadOptions::default().prefill_batch(11));
-    let mut session = block_on(narrow.session()).unwrap();
-    let error = block_on(session.prefill(&tokens, go_on)).unwrap_err();
-    assert!(error.to_string().contains("at most 11 tokens"), "{error}");
-    prefill(&mut session, &tokens[..11]);
+    assert!(error.to_string().contains("lantern embed"), "{error}");
+    let error = block_on(model.sequences(2)).err().unwrap();
+    assert!(error.to_string().contains("lantern embed"), "{error}");
 }
 
 #[test]

@@ -182,7 +182,7 @@ fn headers_that_lie_are_refused() {
 #[rustfmt::skip]
 fn settings() -> Vec<(&'static str, Json, &'static str)> {
     vec![
-        ("architectures", json!(["BertModel"]), "models of the architecture \"BertModel\" are not run from safetensors; known are: LlamaForCausalLM"),
+        ("architectures", json!(["T5Model"]), "models of the architecture \"T5Model\" are not run from safetensors; known are: LlamaForCausalLM"),
         ("architectures", json!(["GPT2LMHeadModel"]), "n_layer is missing, where a number is needed"),
         ("activation_function", json!("gelu"), "it was read"), // of GPT-2, which this is not
         ("is_encoder_decoder", json!(true), "is_encoder_decoder is true; only false is run here"),

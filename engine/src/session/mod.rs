@@ -285,13 +285,7 @@ impl Session {
             self.sampled.truncate(position);
             self.decoded.truncate(position);
             self.embedded.split_off(&position);
-            // In an encoder what is left has seen what was forgotten.
-            let kept = if self.model.config.causal {
-                position
-            } else {
-                0
-            };
-            self.cached = self.cached.min(kept);
+            self.cached = self.cached.min(position);
             self.fresh = false;
             self.memory.states.forget_beyond(position);
             self.drop_lost_rings();

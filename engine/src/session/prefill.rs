@@ -264,19 +264,10 @@ impl Session {
         commands.submit();
     }
 
-    /// Refuses tokens that the vocabulary does not have, more rows than there is room for, and in encoders more than those of
-    /// one pass.
+    /// Refuses tokens that the vocabulary does not have, and more rows than there is room for.
     fn admit(&self, tokens: &[u32], rows: usize) -> Result<()> {
-        let held = self.tokens.len() + rows;
         let (config, context) = (&self.model.config, self.model.context);
-        let max = self.model.prefill_batch;
-        if !config.causal && (rows < held || rows > max) {
-            return Err(Error::BadInput(format!(
-                "an encoder has to have all of a text in one pass, of at most {max} tokens here: the session holds {} and was given {rows}",
-                self.tokens.len()
-            )));
-        }
-        admit(tokens, held, config.vocab_size, context)
+        admit(tokens, self.tokens.len() + rows, config.vocab_size, context)
     }
 
     pub(super) fn push_tokens(&mut self, tokens: &[u32], decoded: bool) {

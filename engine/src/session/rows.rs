@@ -1,6 +1,6 @@
 //! Several sequences in the same passes: rows name their sequence, and each gets the logits that it would get alone.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::sync::Arc;
 
 use lantern_kernels::call;
 
@@ -115,9 +115,6 @@ impl Lengths {
     pub fn after(&self, rows: &[Row], session: &Session) -> Result<Lengths> {
         let Lengths(mut lengths) = self.clone();
         let (config, context) = (&session.model.config, session.model.context);
-        if !config.causal {
-            check_whole(rows)?;
-        }
         for &Row {
             token,
             position,
@@ -145,20 +142,4 @@ impl Lengths {
         }
         Ok(Lengths(lengths))
     }
-}
-
-/// Refuses rows that are not all of their sequence, in its order: in an encoder a row attends to those after it, too.
-fn check_whole(rows: &[Row]) -> Result<()> {
-    let mut lengths = BTreeMap::new();
-    for row in rows {
-        let length = lengths.entry(row.sequence).or_insert(0);
-        if row.position != *length {
-            return Err(Error::BadInput(format!(
-                "sequence {} has {length} rows in this pass, and the next is at position {}: an encoder has to have all of a sequence in one pass, from position 0 on",
-                row.sequence, row.position
-            )));
-        }
-        *length += 1;
-    }
-    Ok(())
 }
