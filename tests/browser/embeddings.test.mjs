@@ -77,7 +77,10 @@ describe(`embeddings in ${BROWSER.name}`, { timeout: 600_000 }, () => {
       [`/reference/${RANK}.gguf`, tokens],
     );
     const firsts = data.map(({ scores }) => scores[0]);
-    assert.deepEqual(firsts, firsts.toSorted((a, b) => b - a));
+    assert.deepEqual(
+      firsts,
+      firsts.toSorted((a, b) => b - a),
+    );
     const own = data.find(({ index }) => index === 1);
     assert.ok(nmse(own.scores, floats(`${RANK}.rank.f32`)) <= 1e-9);
   });

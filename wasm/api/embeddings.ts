@@ -10,7 +10,12 @@ type Progress = (done: number, total: number) => boolean;
 
 const nameOf = (model: LoadedModel): string => (JSON.parse(model.info()) as ModelInfo).name;
 
-export async function embed(model: LoadedModel, texts: Texts, options: object, progress: Progress): Promise<Embeddings> {
+export async function embed(
+  model: LoadedModel,
+  texts: Texts,
+  options: object,
+  progress: Progress,
+): Promise<Embeddings> {
   const found = await model.embed(JSON.stringify(texts), JSON.stringify(options), progress);
   const { values, dim, rows, tokens, pooling } = found;
   found.free();
