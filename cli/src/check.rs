@@ -98,6 +98,17 @@ fn open(text: &str) -> Result<ModelFile> {
     remote::open(&url, token.as_deref())
 }
 
+/// Recurrent states of a sequence, in words.
+fn state_of(bytes: u64) -> String {
+    match bytes {
+        0 => "keys and values alone, which grow with a sequence".to_owned(),
+        bytes => format!(
+            "{} of the cache a sequence, whatever its length",
+            DecimalBytes(bytes)
+        ),
+    }
+}
+
 fn rows(report: &Report) -> Vec<Vec<String>> {
     let e = &report.estimate;
     let row = |name: &str, value: String| vec![name.to_owned(), value];
@@ -135,6 +146,7 @@ fn rows(report: &Report) -> Vec<Vec<String>> {
         row("adapter", e.adapter.clone()),
         row("memory", format!("{all} {room}")),
         row("", format!("{weights} weights, {cache} cache, {work} else")),
+        row("state", state_of(e.state_bytes)),
         row(
             "binding",
             format!(

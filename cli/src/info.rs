@@ -76,6 +76,7 @@ fn print_json(path: &str, file: &ModelFile, types: &Types) -> Result {
         "version": file.version(),
         "config": config.as_ref().ok(),
         "cache_bytes": caches.map(BTreeMap::from_iter),
+        "state_bytes": config.as_ref().ok().map(Config::state_bytes),
         "sampler": file.completion_options().ok().map(|options| options.sampler),
         "config_error": config.err().map(|error| error.to_string()),
         "metadata": metadata,
@@ -85,7 +86,7 @@ fn print_json(path: &str, file: &ModelFile, types: &Types) -> Result {
     }))
 }
 
-/// Bytes that a session's keys and values take in each type, at the context that is used where none is asked for.
+/// Bytes that a session's keys, values and states take in each type of cache, at the context that is used where none is asked for.
 fn caches(file: &ModelFile, config: &Config) -> Result<Vec<(String, u64)>> {
     const CHUNK: usize = 256; // tokens of a pass on a GPU
     let context = file.context(&LoadOptions::default())?;
@@ -123,6 +124,8 @@ fn print_table(path: &str, file: &ModelFile, types: &Types) -> Result {
             rows.extend(caches(file, &config)?.into_iter().map(|(name, bytes)| {
                 row(&format!("cache {name}"), DecimalBytes(bytes).to_string())
             }));
+            let states = DecimalBytes(config.state_bytes()).to_string();
+            rows.extend((config.state_bytes() > 0).then(|| row("state of a sequence", states)));
             let config = json!(config);
             let fields = config.as_object().into_iter().flatten();
             rows.extend(fields.map(|(name, value)| {

@@ -286,6 +286,8 @@ export interface Estimate {
   file_bytes: number;
   weight_bytes: number;
   cache_bytes: number;
+  /** Bytes of it that are recurrent states, whatever the length of a sequence. */
+  state_bytes: number;
   /** Bytes of activations, logits, parameters. */
   workspace_bytes: number;
   largest_binding_bytes: number;

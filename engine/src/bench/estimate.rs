@@ -37,6 +37,8 @@ pub struct Estimate {
     pub weight_bytes: u64,
     /// Bytes of the cache of a session with `context` positions.
     pub cache_bytes: u64,
+    /// Bytes of it that are recurrent states, whatever the length of a sequence.
+    pub state_bytes: u64,
     /// Bytes of all else: activations, logits, parameters.
     pub workspace_bytes: u64,
     /// The largest buffer that a shader sees at once, and how large it may be.
@@ -107,6 +109,7 @@ impl Gpu {
             file_bytes: file.len(),
             weight_bytes,
             cache_bytes,
+            state_bytes: config.state_bytes(),
             workspace_bytes,
             largest_binding_bytes: largest.max().unwrap_or(0).max(largest_state.unwrap_or(0)),
             binding_limit_bytes: limit,

@@ -113,6 +113,18 @@ impl Config {
         let states = states(self, 0..self.layers, &shape);
         states.iter().map(|state| state.bytes(1)).sum()
     }
+
+    /// Bytes of recurrent states that all layers keep of a sequence, whatever its length.
+    pub fn state_bytes(&self) -> u64 {
+        let shape = Shape {
+            context: 1,
+            cache: CacheType::F32,
+            prefill_batch: 1,
+        };
+        let states = states(self, 0..self.layers, &shape).into_iter();
+        let recurrent = states.filter(StateSpec::is_recurrent);
+        recurrent.map(|state| state.bytes(1)).sum()
+    }
 }
 
 /// States that the mixers of these layers keep of a sequence, in the order of a graph of them.
