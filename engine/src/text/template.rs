@@ -245,3 +245,21 @@ fn at_line(failure: &Failure) -> Error {
         None => what.clone(),
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_with_channels_is_taken_apart_and_a_users_text_is_not() {
+        let marked = "<|channel|>analysis<|message|>Hm.<|end|><|start|>assistant<|channel|>final<|message|>Yes.";
+        let mut answer = json!({"role": "assistant", "content": marked});
+        take_apart(&mut answer);
+        let wanted = json!({"role": "assistant", "content": "Yes.", "thinking": "Hm."});
+        assert_eq!(answer, wanted);
+        let said = json!({"role": "user", "content": marked});
+        let mut same = said.clone();
+        take_apart(&mut same);
+        assert_eq!(same, said);
+    }
+}
