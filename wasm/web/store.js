@@ -10,6 +10,13 @@ const done = (request) =>
     request.onerror = () => reject(request.error);
   });
 
+/** What was written is there for good once its transaction is complete; before that a reload may undo it. */
+const complete = (transaction) =>
+  new Promise((resolve, reject) => {
+    transaction.oncomplete = () => resolve();
+    transaction.onabort = () => reject(transaction.error);
+  });
+
 export class Store {
   #db = null;
   #others = 'BroadcastChannel' in globalThis ? new BroadcastChannel('lantern-conversations') : null;
@@ -40,28 +47,33 @@ export class Store {
     if (this.#others) this.#others.onmessage = (event) => listener(event.data);
   }
 
-  #table(mode) {
-    return this.#db.transaction('conversations', mode).objectStore('conversations');
+  #table() {
+    return this.#db.transaction('conversations', 'readonly').objectStore('conversations');
+  }
+
+  /** Writes by `change`, and tells other tabs. */
+  async #write(id, change) {
+    if (!this.#db) return;
+    const transaction = this.#db.transaction('conversations', 'readwrite');
+    change(transaction.objectStore('conversations'));
+    await complete(transaction);
+    this.#others?.postMessage(id);
   }
 
   async all() {
-    return this.#db ? done(this.#table('readonly').getAll()) : [];
+    return this.#db ? done(this.#table().getAll()) : [];
   }
 
   async get(id) {
-    return this.#db ? done(this.#table('readonly').get(id)) : undefined;
+    return this.#db ? done(this.#table().get(id)) : undefined;
   }
 
   async put(conversation) {
-    if (!this.#db) return;
-    await done(this.#table('readwrite').put(conversation));
-    this.#others?.postMessage(conversation.id);
+    await this.#write(conversation.id, (table) => table.put(conversation));
   }
 
   async remove(id) {
-    if (!this.#db) return;
-    await done(this.#table('readwrite').delete(id));
-    this.#others?.postMessage(id);
+    await this.#write(id, (table) => table.delete(id));
   }
 }
 
