@@ -295,6 +295,23 @@ pageTest(
   },
 );
 
+pageTest(
+  'shows channels of gpt-oss as thoughts and answer',
+  {
+    mock: {
+      answer:
+        '<|channel|>analysis<|message|>2 < 3, so.<|end|><|start|>assistant<|channel|>final<|message|>Yes, **it is**.',
+    },
+  },
+  async (page) => {
+    await say(page, 'Well?');
+    assert.equal(await page.locator('.thoughts summary').innerText(), 'Thoughts');
+    assert.equal(await page.locator('.thoughts p').textContent(), '2 < 3, so.');
+    assert.equal(await page.locator('.markdown').innerText(), 'Yes, it is.');
+    assert.equal(await page.locator('#spoken').innerText(), 'Yes, **it is**.');
+  },
+);
+
 pageTest('settings reach chat(), are bounded, outlive a reload, and are reset', {}, async (page) => {
   await page.getByRole('button', { name: 'Settings' }).click();
   const fields = {

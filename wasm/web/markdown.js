@@ -108,9 +108,29 @@ function frameCode(code) {
 
 /** A reasoning model's thoughts, which it writes before its answer. */
 const THOUGHTS = /^\s*<think(?:ing)?>([\s\S]*?)(?:<\/think(?:ing)?>|$)/;
+/** A part of what gpt-oss says, in OpenAI's harmony format: the name of a channel, and what is said there. */
+const PART = /<\|channel\|>(\w*)[\s\S]*?(?:<\|message\|>([\s\S]*?)(?=<\|(?:end|start|channel)\|>|$)|$)/g;
+/** What may become a mark with more text. */
+const BEGUN = /<(?:\|\w*\|?)?$/;
+
+/** Thoughts and answer of a text, and whether the thoughts are over. */
+function apart(text) {
+  if (!/^\s*<\|(?:channel|start)\|>/.test(text)) {
+    const thoughts = THOUGHTS.exec(text);
+    if (!thoughts) return { thoughts: '', answer: text, over: true };
+    return { thoughts: thoughts[1].trim(), answer: text.slice(thoughts[0].length), over: /<\/think/.test(thoughts[0]) };
+  }
+  let [thoughts, answer, over] = ['', '', false];
+  for (const [, channel, said = ''] of text.replace(BEGUN, '').matchAll(PART)) {
+    over = channel === 'final';
+    if (over) answer += said;
+    else thoughts += said;
+  }
+  return { thoughts: thoughts.trim(), answer, over };
+}
 
 /** What is worth copying or speaking of an answer. */
-export const withoutThoughts = (text) => text.replace(THOUGHTS, '').trim();
+export const withoutThoughts = (text) => apart(text).answer.trim();
 
 /**
  * Shows a text that grows. Only the last blocks are read and drawn again, so that a long answer costs no more than a
@@ -128,9 +148,9 @@ export class Markdown {
   }
 
   update(text, ended = false) {
-    const thoughts = THOUGHTS.exec(text);
-    this.#showThoughts(thoughts?.[1].trim() ?? '', ended || /<\/think/.test(thoughts?.[0] ?? ''));
-    const answer = (thoughts ? text.slice(thoughts[0].length) : text).replace(/\r\n?/g, '\n');
+    const { thoughts, answer: said, over } = apart(text);
+    this.#showThoughts(thoughts, ended || over);
+    const answer = said.replace(/\r\n?/g, '\n');
     // More text can change the last block, and whether it joins the one before. At the end all is read once more.
     const settled = ended ? 0 : Math.max(0, this.#blocks.length - 2);
     const offset = this.#blocks.slice(0, settled).reduce((sum, { raw }) => sum + raw.length, 0);
