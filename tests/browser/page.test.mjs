@@ -366,6 +366,8 @@ pageTest('keeps conversations: reload, rename, delete and undo', {}, async (page
   await page.getByText('“Second conversation” was deleted.').waitFor();
   assert.deepEqual(await titles(), ['Renamed']);
   await page.getByRole('button', { name: 'Undo' }).click();
+  // It is in the list once it is stored.
+  await page.locator('#conversations li').nth(1).waitFor();
   await page.locator('.message').first().waitFor();
   await page.reload();
   await page.locator('#conversations li').nth(1).waitFor();
