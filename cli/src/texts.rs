@@ -50,7 +50,9 @@ impl TextArgs {
         };
         let all: Vec<String> = text.lines().map(str::to_owned).collect();
         if all.is_empty() {
-            return Err(Failure::Message("there are no texts in it".to_owned()));
+            return Err(Failure::Message(
+                "there are no texts: what was read has no line".to_owned(),
+            ));
         }
         Ok(all)
     }
