@@ -11,7 +11,7 @@ use crate::{
     lines,
 };
 
-/// Which texts.
+/// Texts of a verb: arguments, the lines of a file, or those of stdin.
 #[derive(Debug, clap::Args)]
 pub struct TextArgs {
     /// The texts; without any, and without -f, the lines of a piped stdin

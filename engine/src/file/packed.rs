@@ -13,9 +13,9 @@ const BLOCK: u64 = 17;
 /// A tensor of blocks, of every so many rows of what is stored.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Packed {
-    /// Where codes lie: the file, and the byte.
+    /// Begin of the codes: the file, and the byte in it.
     pub blocks: (usize, u64),
-    /// Where scales lie.
+    /// Begin of the scales: the file, and the byte in it.
     pub scales: (usize, u64),
     /// Blocks of a row.
     pub groups: u64,

@@ -100,7 +100,7 @@ pub(super) fn header_end(head: &[u8], file_len: u64) -> Result<u64> {
 }
 
 impl Entry {
-    /// Where it begins, and its shape, of a tensor of bytes.
+    /// First byte in the file, and shape, of a tensor of bytes.
     ///
     /// # Errors
     /// [`Error::BadFile`] where it has others, or shape and bytes disagree.

@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::{Columns, StateId, Tensor, VectorId};
 
-/// Which values of a head rotate together.
+/// Pairs of a head that rotate together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RopeStyle {
@@ -29,7 +29,7 @@ pub struct Rope {
     pub pairs: u32,
     /// Values of a head before those pairs.
     pub skipped: u32,
-    /// Which values make a pair.
+    /// Values that make a pair.
     pub style: RopeStyle,
     /// The table of angles, by its number in the model.
     pub table: usize,
@@ -54,7 +54,7 @@ pub struct StoreKv {
     pub values: Option<StateId>,
 }
 
-/// Which positions a row attends to. Those after its own are read as far as its pass has them.
+/// Positions that a row attends to. Those after its own are read as far as its pass has them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Mask {
@@ -105,6 +105,6 @@ pub struct Attend {
     pub scale: f32,
     /// Treatment of scores.
     pub scores: Scores,
-    /// Which positions are read.
+    /// Positions that are read.
     pub mask: Mask,
 }

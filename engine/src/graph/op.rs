@@ -308,9 +308,9 @@ pub struct Add {
 /// y = x + (to − x) · weight.
 #[derive(Debug, Clone)]
 pub struct Lerp {
-    /// Where a weight is 0.
+    /// The result where a weight is 0.
     pub x: Tensor,
-    /// Where it is 1.
+    /// The result where a weight is 1.
     pub to: Tensor,
     /// The weights.
     pub weight: LerpWeight,

@@ -2,7 +2,7 @@
 
 use super::{StateId, Tensor};
 
-/// Which row is made of a sequence's.
+/// Row that is made of a sequence's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PooledRow {
     /// Their mean.
@@ -18,7 +18,7 @@ pub enum PooledRow {
 pub struct Pool {
     /// The input, (rows, cols).
     pub x: Tensor,
-    /// Which row is made.
+    /// The row that is made.
     pub row: PooledRow,
     /// State that later passes go on from, (sequences, cols).
     pub state: StateId,

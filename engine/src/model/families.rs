@@ -30,7 +30,7 @@ pub struct Family {
     pub unrotated: Unrotated,
     /// Layers whose queries grow with the position.
     pub temperature: Temperatures,
-    /// Which of a row's neighbours it attends to, and what its distance to them counts for.
+    /// Neighbours that a row attends to, and what its distance to them counts for.
     pub sight: Sight,
     /// Order of the norm of queries and keys and their rotation.
     pub head_norm: HeadNorm,

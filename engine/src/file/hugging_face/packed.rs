@@ -23,10 +23,10 @@ const PARTS: &[(&str, &[(&str, u64)])] = &[
 #[derive(Default)]
 pub(super) struct Halves(BTreeMap<String, [Option<Half>; 2]>);
 
-/// Where a half lies, and its shape.
+/// Place of a half, and its shape.
 type Half = (Place, Vec<u64>);
 
-/// Where a half lies: the file, and the byte.
+/// Begin of a half: the file, and the byte in it.
 type Place = (usize, u64);
 
 impl Halves {

@@ -55,7 +55,7 @@ pub struct DeltaNet {
     output: Affine,
 }
 
-/// Where gates come from.
+/// Source of gates.
 #[derive(Debug)]
 enum Gates {
     /// Behind the values lie z, β and α.
