@@ -113,7 +113,7 @@ impl Rwkv7 {
         let r = receptance.ops(g, xr, ("r", dim));
         let k = key.ops(g, xk, ("k", dim));
         let v = value.ops(g, xv, ("v", dim));
-        let tanh = Some(Activation::Softcap(1.0));
+        let tanh = Some(Activation::TANH);
         let sigmoid = Some(Activation::Sigmoid);
         let w = self.decay.ops(g, xw, dim, ("w", tanh, None));
         let a = self.rate.ops(g, xa, dim, ("a", None, sigmoid));
