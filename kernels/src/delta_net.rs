@@ -83,10 +83,15 @@ crate::params! {
 }
 
 /// `x` divided by the root of its sum of squares and `eps`.
-pub(crate) fn unit_length(x: &[f32], eps: f32) -> Vec<f64> {
-    let squares: f64 = x.iter().map(|&v| f64::from(v) * f64::from(v)).sum();
-    let scale = 1.0 / (squares + f64::from(eps)).sqrt();
+fn unit_length(x: &[f32], eps: f32) -> Vec<f64> {
+    let scale = unit_scale(x, eps);
     x.iter().map(|&v| f64::from(v) * scale).collect()
+}
+
+/// The factor that gives `x` length 1.
+pub(crate) fn unit_scale(x: &[f32], eps: f32) -> f64 {
+    let squares: f64 = x.iter().map(|&v| f64::from(v) * f64::from(v)).sum();
+    1.0 / (squares + f64::from(eps)).sqrt()
 }
 
 /// The state of one value head, (KEY_DIM, VALUE_DIM), over one row: `S *= decays; S += k ⊗ (v - Sᵀ k) beta`; returns `Sᵀ q`.

@@ -69,54 +69,55 @@ crate::params! {
 fn reference(call: &mut Call) {
     let p: Params = call.params();
     let value_dim = call.constant("VALUE_DIM") as usize;
+    let key_dim = call.constant("KEY_DIM") as usize;
     let rows = call.rows();
+    let (qkv, weights) = (call.floats("qkv"), call.floats("chunk_weights"));
+    let mut states = call.floats("delta_state");
+    if rows[0].position == 0 {
+        states[..p.value_heads as usize * key_dim * value_dim].fill(0.0);
+    }
     for head in 0..p.value_heads as usize {
         for value in 0..value_dim {
-            let mut state = column(call, head, value);
-            if rows[0].position == 0 {
-                state.fill(0.0);
-            }
-            for first in (0..rows.len()).step_by(CHUNK as usize) {
-                let count = (rows.len() - first).min(CHUNK as usize);
-                chunk(call, &mut state, (head, value), (first, count));
-            }
-            let place = head * state.len() * value_dim + value;
-            let after = call.floats_mut("delta_state")[place..].iter_mut();
-            after
+            let column = (head * key_dim * value_dim + value..)
                 .step_by(value_dim)
-                .zip(state)
-                .for_each(|(to, s)| *to = s as f32);
+                .take(key_dim);
+            let mut state: Vec<f64> = column.clone().map(|i| f64::from(states[i])).collect();
+            for first in (0..rows.len()).step_by(CHUNK as usize) {
+                let number = first / CHUNK as usize * p.value_heads as usize + head;
+                let results = chunk(
+                    &p,
+                    &qkv[first * p.qkv_stride as usize..],
+                    &weights[number * WEIGHTS as usize..],
+                    &mut state,
+                    (head, head * value_dim + value),
+                    (rows.len() - first).min(CHUNK as usize),
+                );
+                let y = &mut call.floats_mut("y")[first * p.y_stride as usize..];
+                let column = y[head * value_dim + value..].iter_mut();
+                column
+                    .step_by(p.y_stride as usize)
+                    .zip(results)
+                    .for_each(|(y, result)| *y = result as f32);
+            }
+            column.zip(state).for_each(|(i, s)| states[i] = s as f32);
         }
     }
+    call.floats_mut("delta_state").copy_from_slice(&states);
 }
 
-/// A column of a head's state.
-fn column(call: &mut Call, head: usize, value: usize) -> Vec<f64> {
-    let (key_dim, value_dim) = (
-        call.constant("KEY_DIM") as usize,
-        call.constant("VALUE_DIM") as usize,
-    );
-    let all = call.floats("delta_state");
-    let place = |key: usize| (head * key_dim + key) * value_dim + value;
-    (0..key_dim).map(|key| f64::from(all[place(key)])).collect()
-}
-
-/// A chunk of `count` rows from `first` on: results of one value of a head, and its column of the state.
+/// A chunk of `count` rows: results of one column of y, which is one value of a head, and its column of the state.
 fn chunk(
-    call: &mut Call,
+    p: &Params,
+    qkv: &[f32],
+    weights: &[f32],
     state: &mut [f64],
-    (head, value): (usize, usize),
-    (first, count): (usize, usize),
-) {
-    let p: Params = call.params();
-    let value_dim = call.constant("VALUE_DIM") as usize;
-    let qkv = call.floats("qkv");
+    (head, column): (usize, usize),
+    count: usize,
+) -> Vec<f64> {
     let size = CHUNK as usize;
-    let number = first / size * p.value_heads as usize + head;
-    let weights = &call.floats("chunk_weights")[number * WEIGHTS as usize..];
     let (x, rest) = weights.split_at(size * size);
     let (past, factors) = rest.split_at(size * size);
-    let row = |i: usize| &qkv[(first + i) * p.qkv_stride as usize..];
+    let row = |i: usize| &qkv[i * p.qkv_stride as usize..];
     let head_of_keys = head / p.repeat as usize % p.key_heads as usize * state.len();
     let at = |i: usize, start: u32| &row(i)[start as usize + head_of_keys..][..state.len()];
     let product = |x: &[f32], y: &[f64]| -> f64 {
@@ -125,14 +126,14 @@ fn chunk(
     };
     let brought: Vec<f64> = (0..count)
         .map(|i| {
-            let v = f64::from(row(i)[p.v_start as usize + head * value_dim + value]);
+            let v = f64::from(row(i)[p.v_start as usize + column]);
             v - f64::from(factors[i]) * product(at(i, p.k_start), state)
         })
         .collect();
     let learnt: Vec<f64> = (0..count)
         .map(|i| product(&x[i * size..][..count], &brought))
         .collect();
-    let results: Vec<f64> = (0..count)
+    let results = (0..count)
         .map(|i| {
             let before = f64::from(factors[size + i]) * product(at(i, p.q_start), state);
             before + product(&past[i * size..][..=i], &learnt)
@@ -145,11 +146,7 @@ fn chunk(
             *s += f64::from(factors[2 * size + i]) * f64::from(k) * learnt;
         }
     }
-    let place = |i: usize| (first + i) * p.y_stride as usize + head * value_dim + value;
-    let y = call.floats_mut("y");
-    for (i, result) in results.into_iter().enumerate() {
-        y[place(i)] = result as f32;
-    }
+    results
 }
 
 /// The case of `delta_net` with the same inputs, and weights that `delta_net_weights` makes of them.

@@ -4,7 +4,7 @@
 use crate::{
     Call, Case, Kernel, Variant, bytes_of_params,
     call::{consecutive, words},
-    delta_net::{self, unit_length},
+    delta_net::{self, unit_scale},
     parts::{DECAY_HEAD, DELTA_FOURS, Decay, ROWS},
     pointwise::{sigmoid, softplus},
     random::Random,
@@ -99,18 +99,14 @@ impl Rows {
             let qkv = &qkv[row * p.qkv_stride as usize + key..];
             let gates = &gates[row * p.gates_stride as usize + head..];
             let root = (key_dim as f64).sqrt();
-            let q = unit_length(&qkv[p.q_start as usize..][..key_dim], p.eps);
-            let k = unit_length(&qkv[p.k_start as usize..][..key_dim], p.eps);
-            let scale = |x: &[f32]| {
-                let squares: f64 = x.iter().map(|&v| f64::from(v).powi(2)).sum();
-                1.0 / (squares + f64::from(p.eps)).sqrt()
-            };
-            all.q_scale
-                .push(scale(&qkv[p.q_start as usize..][..key_dim]) / root);
-            all.k_scale
-                .push(scale(&qkv[p.k_start as usize..][..key_dim]));
-            all.q.push(q.into_iter().map(|v| v / root).collect());
-            all.k.push(k);
+            let q = &qkv[p.q_start as usize..][..key_dim];
+            let k = &qkv[p.k_start as usize..][..key_dim];
+            let (q_scale, k_scale) = (unit_scale(q, p.eps) / root, unit_scale(k, p.eps));
+            let scaled = |x: &[f32], by: f64| x.iter().map(|&v| f64::from(v) * by).collect();
+            all.q.push(scaled(q, q_scale));
+            all.k.push(scaled(k, k_scale));
+            all.q_scale.push(q_scale);
+            all.k_scale.push(k_scale);
             let alpha = f64::from(gates[p.alpha_start as usize]) + f64::from(dt_bias[head]);
             sum += f64::from(a[head]) * softplus(alpha);
             all.g.push(sum);
