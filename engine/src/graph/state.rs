@@ -38,6 +38,15 @@ pub struct StateSpec {
 }
 
 impl StateSpec {
+    /// A recurrent state of `floats` f32 for each sequence.
+    pub fn recurrent(name: &'static str, layer: u32, floats: u64) -> StateSpec {
+        StateSpec {
+            name,
+            layer,
+            kind: StateKind::Recurrent { bytes: floats * 4 },
+        }
+    }
+
     /// Bytes for `sequences` sequences.
     pub fn bytes(&self, sequences: u32) -> u64 {
         u64::from(sequences)

@@ -8,8 +8,8 @@ use super::{
 use crate::{
     Error, Result,
     graph::{
-        Activate, Activation, Graph, MatrixId, Norm, NormKind, Pool, PooledRow, Section, StateKind,
-        StateSpec, Tensor, TensorSpec, VectorId,
+        Activate, Activation, Graph, MatrixId, Norm, NormKind, Pool, PooledRow, Section, StateSpec,
+        Tensor, TensorSpec, VectorId,
     },
 };
 
@@ -193,11 +193,5 @@ fn rows_of(finder: &Finder<'_>, name: &str) -> Result<Option<u32>> {
 
 /// The state of pooling over several passes.
 pub(super) fn state(config: &Config) -> StateSpec {
-    StateSpec {
-        name: "pooled rows",
-        layer: config.layers - 1,
-        kind: StateKind::Recurrent {
-            bytes: u64::from(config.dim) * 4,
-        },
-    }
+    StateSpec::recurrent("pooled rows", config.layers - 1, u64::from(config.dim))
 }

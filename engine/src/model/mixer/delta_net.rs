@@ -6,7 +6,7 @@ use crate::{
     file::TensorInfo,
     graph::{
         self, Activation, Columns, Conv, ConvForm, Graph, Groups, Norm, NormKind, NormedGate,
-        StateKind, StateSpec, Tensor, TensorSpec, VectorId,
+        StateSpec, Tensor, TensorSpec, VectorId,
     },
     model::{
         config::DeltaNetConfig,
@@ -24,13 +24,8 @@ impl DeltaNetConfig {
     pub(super) fn states(&self, layer: u32) -> [StateSpec; 2] {
         let conv = (self.conv_kernel - 1) * self.channels();
         let matrices = self.value_heads * self.key_dim * self.value_dim;
-        [("conv", conv), ("delta_net", matrices)].map(|(name, floats)| StateSpec {
-            name,
-            layer,
-            kind: StateKind::Recurrent {
-                bytes: u64::from(floats) * 4,
-            },
-        })
+        [("conv", conv), ("delta_net", matrices)]
+            .map(|(name, floats)| StateSpec::recurrent(name, layer, u64::from(floats)))
     }
 
     /// Columns of values.

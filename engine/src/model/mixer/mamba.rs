@@ -5,7 +5,7 @@ use crate::{
     Result,
     graph::{
         Activation, Columns, Conv, ConvForm, Gate, Graph, Groups, MatrixId, Norm, NormKind, Scan,
-        ScanDecay, StateKind, StateSpec, Tensor, TensorSpec, VectorId,
+        ScanDecay, StateSpec, Tensor, TensorSpec, VectorId,
     },
     model::{
         config::MambaConfig,
@@ -36,11 +36,8 @@ impl MambaConfig {
     pub(super) fn states(&self, layer: u32) -> [StateSpec; 2] {
         let conv = u64::from(self.conv_kernel - 1) * u64::from(self.channels());
         let states = u64::from(self.inner()) * u64::from(self.state_dim);
-        [("conv", conv), ("scan", states)].map(|(name, floats)| StateSpec {
-            name,
-            layer,
-            kind: StateKind::Recurrent { bytes: floats * 4 },
-        })
+        [("conv", conv), ("scan", states)]
+            .map(|(name, floats)| StateSpec::recurrent(name, layer, floats))
     }
 }
 

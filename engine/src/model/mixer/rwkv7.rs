@@ -4,8 +4,8 @@
 use crate::{
     Result,
     graph::{
-        Activate, Activation, Gate, Graph, Lerp, LerpWeight, MatrixId, StateKind, StateSpec,
-        Tensor, TensorSpec, VectorId, Wkv7,
+        Activate, Activation, Gate, Graph, Lerp, LerpWeight, MatrixId, StateSpec, Tensor,
+        TensorSpec, VectorId, Wkv7,
     },
     model::{
         config::Rwkv7Config,
@@ -26,13 +26,7 @@ impl Rwkv7Config {
             ("wkv", matrices),
             (FFN_SHIFT, self.dim),
         ];
-        all.map(|(name, floats)| StateSpec {
-            name,
-            layer,
-            kind: StateKind::Recurrent {
-                bytes: u64::from(floats) * 4,
-            },
-        })
+        all.map(|(name, floats)| StateSpec::recurrent(name, layer, u64::from(floats)))
     }
 }
 

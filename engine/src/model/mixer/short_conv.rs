@@ -2,7 +2,7 @@
 
 use crate::{
     Result,
-    graph::{Conv, ConvForm, Graph, StateKind, StateSpec, Tensor, TensorSpec, VectorId},
+    graph::{Conv, ConvForm, Graph, StateSpec, Tensor, TensorSpec, VectorId},
     model::{
         config::ShortConvConfig,
         tensors::{Affine, Finder},
@@ -13,13 +13,7 @@ impl ShortConvConfig {
     /// The convolution's last rows.
     pub(super) fn states(self, layer: u32) -> [StateSpec; 1] {
         let floats = (self.conv_kernel - 1) * self.dim;
-        [StateSpec {
-            name: "conv",
-            layer,
-            kind: StateKind::Recurrent {
-                bytes: u64::from(floats) * 4,
-            },
-        }]
+        [StateSpec::recurrent("conv", layer, u64::from(floats))]
     }
 }
 
