@@ -158,8 +158,8 @@ impl Pipe {
     fn line(&mut self, prompt: &str) -> Result<Option<String>> {
         let person = interactive();
         if person {
+            interrupt::prompted(); // before the prompt is seen: Ctrl-C may answer it at once
             notes::prompt(prompt);
-            interrupt::prompted();
         } else if !std::mem::replace(&mut self.begun, true) {
             self.begin()?;
         }
