@@ -109,24 +109,29 @@ fn state_of(bytes: u64) -> String {
     }
 }
 
-fn rows(report: &Report) -> Vec<Vec<String>> {
-    let e = &report.estimate;
-    let row = |name: &str, value: String| vec![name.to_owned(), value];
-    let [weights, cache, work, all] = [
-        e.weight_bytes,
-        e.cache_bytes,
-        e.workspace_bytes,
-        e.weight_bytes + e.cache_bytes + e.workspace_bytes,
-    ]
-    .map(DecimalBytes);
+/// Memory that a model takes, and whether there is as much, in words.
+fn memory_of(e: &Estimate) -> String {
+    let all = e.weight_bytes + e.cache_bytes + e.workspace_bytes;
     let room = match (e.memory_bytes, e.fits) {
         (_, Some(false)) if e.context > e.context_possible => {
             format!("; IT DOES NOT FIT with a context of {}", e.context)
+        }
+        (Some(memory), Some(true)) if all > memory => {
+            let memory = DecimalBytes(memory);
+            format!("of {memory} there are: it fits, with embeddings left in the file")
         }
         (Some(memory), Some(true)) => format!("of {} there are: it fits", DecimalBytes(memory)),
         (Some(memory), _) => format!("of {} there are: IT DOES NOT FIT", DecimalBytes(memory)),
         (None, _) => "; how much this GPU has, it does not say".to_owned(),
     };
+    format!("{} {room}", DecimalBytes(all))
+}
+
+fn rows(report: &Report) -> Vec<Vec<String>> {
+    let e = &report.estimate;
+    let row = |name: &str, value: String| vec![name.to_owned(), value];
+    let [weights, cache, work] =
+        [e.weight_bytes, e.cache_bytes, e.workspace_bytes].map(DecimalBytes);
     let past = report.past_error.map_or_else(
         || "nothing was predicted and then measured on this adapter yet".to_owned(),
         |past| {
@@ -138,14 +143,21 @@ fn rows(report: &Report) -> Vec<Vec<String>> {
             )
         },
     );
-    vec![
+    let mut all = vec![
         row(
             "model",
             format!("{} ({}), {}", e.name, e.family, DecimalBytes(e.file_bytes)),
         ),
         row("adapter", e.adapter.clone()),
-        row("memory", format!("{all} {room}")),
+        row("memory", memory_of(e)),
         row("", format!("{weights} weights, {cache} cache, {work} else")),
+    ];
+    let tables = DecimalBytes(e.tables_bytes);
+    all.extend((e.tables_bytes > 0).then(|| {
+        let told = "of the weights are embeddings, which stay in the file where memory is short";
+        row("", format!("{tables} {told}"))
+    }));
+    all.extend([
         row("state", state_of(e.state_bytes)),
         row(
             "binding",
@@ -171,5 +183,6 @@ fn rows(report: &Report) -> Vec<Vec<String>> {
             format!("about {:.1} tokens/s", e.decode_tokens_per_second),
         ),
         row("before", past),
-    ]
+    ]);
+    all
 }

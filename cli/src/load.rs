@@ -227,6 +227,12 @@ pub fn load_onto(
     if let Some(told) = model.beyond_training() {
         notes::warning(&told);
     }
+    if model.tables_in_file() > 0 {
+        notes::note(&format!(
+            "{} of embeddings stay in the file, for all would not fit: every pass reads its tokens' rows",
+            DecimalBytes(model.tables_in_file())
+        ));
+    }
     if let Some(streaming) = model.streaming() {
         notes::note(&format!(
             "{} of {} do not fit {}: every pass reads {} from the file",

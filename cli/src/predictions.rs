@@ -75,8 +75,9 @@ pub fn measured(gpu: &Gpu, report: &Report) {
     let (Some(prefill), Some(decode)) = (speed("pp"), speed("tg")) else {
         return;
     };
-    // What streams, and what an adapter adds, is not predicted.
-    let as_predicted = |l: &&LoadedReport| l.layers_streamed == 0 && l.loras.is_empty();
+    // What comes from the file, and what an adapter adds, is not predicted.
+    let as_predicted =
+        |l: &&LoadedReport| l.layers_streamed == 0 && l.tables_bytes == 0 && l.loras.is_empty();
     let Some(loaded) = report.loaded.as_ref().filter(as_predicted) else {
         return;
     };

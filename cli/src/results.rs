@@ -59,6 +59,9 @@ pub fn loading(report: &Report) -> String {
     if loaded.layers_streamed > 0 {
         words.push(counted(loaded.layers_streamed, "layer") + " streamed");
     }
+    if loaded.tables_bytes > 0 {
+        words.push("tables in the file".to_owned());
+    }
     let loras = loaded.loras.iter();
     words.extend(loras.map(|(hash, factor)| format!("LoRA {hash} × {factor}")));
     words.join(", ")

@@ -93,6 +93,67 @@ fn streamed_layers_compute_what_others_do() {
     }
 }
 
+/// Tables that tokens look up stay in the file where all else fits, and in a model whose layers stream: a session computes
+/// the same, bit for bit, and another beside it, too.
+#[test]
+fn tables_in_the_file_compute_what_they_do_on_the_gpu() {
+    // Embeddings of layers, beside an embedding that is the output, too; and one that is not.
+    let all = [
+        ("gemma4-e", "per_layer_token_embd.weight"),
+        ("laguna", "token_embd.weight"),
+    ];
+    for (number, adapter) in adapters::all().iter().enumerate() {
+        let gpu = adapters::open(adapter);
+        for (name, table) in &all[..if number > 0 { 1 } else { 2 }] {
+            let path = folder("families-2026").join(name).with_extension("gguf");
+            let options = |budget| options(budget).prefill_batch(16);
+            let tokens = reference(&path).tokens;
+            let table = ModelFile::open(&path).unwrap().tensor(table).unwrap().bytes;
+            let taken = || gpu.counters().gpu_bytes;
+            assert_eq!(taken(), 0);
+            let whole = load(&gpu, &path, &options(None));
+            let of_model = taken();
+            let session = block_on(whole.session()).unwrap();
+            let of_all = taken();
+            drop(session);
+            let wanted = said_by(&whole, &tokens);
+            assert_eq!(whole.tables_in_file(), 0);
+            drop(whole);
+            let refused = try_load(&gpu, &path, &options(Some(TOO_LITTLE)));
+            let least = min_budget(&refused.err().unwrap());
+            for (budget, streams) in [(of_all - 1, false), (least, true)] {
+                let model = try_load(&gpu, &path, &options(Some(budget))).unwrap();
+                assert_eq!(model.tables_in_file(), table, "{name} in {budget} bytes");
+                assert_eq!(model.streaming().is_some(), streams, "{name}");
+                assert!(streams || taken() + table <= of_model, "{name}: uploaded");
+                let session = block_on(model.session()).unwrap();
+                assert!(taken() <= budget, "{} of {budget}: {name}", taken());
+                drop(session);
+                assert!(
+                    said_by(&model, &tokens) == wanted,
+                    "{name} in {budget} bytes"
+                );
+            }
+        }
+    }
+}
+
+/// Logits after each of `tokens`, what a session of the model samples then, after a rewind, and in a fork, by turns with the
+/// first.
+fn said_by(model: &Model, tokens: &[u32]) -> (Vec<f32>, Vec<u32>, Vec<u32>, Vec<u32>) {
+    let greedy = SamplerOptions::greedy();
+    let mut session = block_on(model.session()).unwrap();
+    let logits = prefill_all(&mut session, tokens);
+    let mut fork = block_on(session.fork()).unwrap();
+    let first = generate(&mut session, 6, &greedy);
+    session.rewind(tokens.len() - 3).unwrap();
+    prefill(&mut session, &tokens[tokens.len() - 3..]);
+    prefill(&mut fork, &tokens[..1]);
+    let again = generate(&mut session, 6, &greedy);
+    let other = generate(&mut fork, 6, &SamplerOptions::default());
+    (logits, first, again, other)
+}
+
 #[test]
 fn a_model_in_32_mib_says_the_same() {
     let Some(path) = default_model() else { return };

@@ -230,6 +230,8 @@ export interface BenchReport {
     chunk: number;
     cache: string;
     layers_streamed: number;
+    /** Bytes of tables that stay in the file, of which passes read rows; older results do not say. */
+    tables_bytes?: number;
     adapters: [string, number][];
   } | null;
   /** The kernel variants that were measured to be fastest, by shape. */
@@ -285,6 +287,8 @@ export interface Estimate {
   adapter: string;
   file_bytes: number;
   weight_bytes: number;
+  /** Bytes of these that stay in the file where memory is short: tables, of which passes read rows. */
+  tables_bytes: number;
   cache_bytes: number;
   /** Bytes of it that are recurrent states, whatever the length of a sequence. */
   state_bytes: number;

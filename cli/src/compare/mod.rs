@@ -437,6 +437,7 @@ mod tests {
             prefill_batch: 32,
             cache: cache.to_owned(),
             layers_streamed: 0,
+            tables_bytes: 0,
             loras: vec![],
         };
         let with = |loaded| {

@@ -35,6 +35,8 @@ pub struct Estimate {
     pub file_bytes: u64,
     /// Bytes of its matrices on the GPU.
     pub weight_bytes: u64,
+    /// Bytes of them that stay in the file where memory is short: tables, of which passes read rows.
+    pub tables_bytes: u64,
     /// Bytes of the cache of a session with `context` positions.
     pub cache_bytes: u64,
     /// Bytes of it that are recurrent states, whatever the length of a sequence.
@@ -47,7 +49,7 @@ pub struct Estimate {
     pub binding_limit_bytes: u64,
     /// Bytes that there are; none where the adapter does not say, which only those that are a CPU do.
     pub memory_bytes: Option<u64>,
-    /// Whether it fits; none where the memory is not known.
+    /// Whether it fits, maybe with tables in the file; none where the memory is not known.
     pub fits: Option<bool>,
     /// Positions that were asked for.
     pub context: usize,
@@ -91,14 +93,17 @@ impl Gpu {
         let growing = growing.max(position.unwrap_or(0)).max(1);
         let memory_bytes = self.memory_bytes();
 
+        let tables = layout.tables_alone().map(|id| layout.matrices[id].bytes());
+        let tables_bytes: u64 = tables.sum();
+
         let small = self.small(file, options, each).await?;
         // Packed weights may take more than those in the file.
         let workspace_bytes = small.rest_bytes + stored(&layout).saturating_sub(weight_bytes);
         let limit = self.adapter().limits.max_storage_buffer_binding_size;
         let max = self.max_context(&config, options.cache_type());
-        let by_memory = memory_bytes.map_or(u64::MAX, |memory| {
-            memory.saturating_sub(weight_bytes + workspace_bytes) / growing
-        });
+        let least = weight_bytes - tables_bytes + workspace_bytes;
+        let by_memory =
+            memory_bytes.map_or(u64::MAX, |memory| memory.saturating_sub(least) / growing);
         let largest = layout
             .matrices
             .iter()
@@ -108,6 +113,7 @@ impl Gpu {
             adapter: self.adapter().name.clone(),
             file_bytes: file.len(),
             weight_bytes,
+            tables_bytes,
             cache_bytes,
             state_bytes: config.state_bytes(),
             workspace_bytes,
@@ -117,7 +123,7 @@ impl Gpu {
             fits: if context as u64 > max {
                 Some(false) // loading refuses it
             } else {
-                memory_bytes.map(|memory| weight_bytes + cache_bytes + workspace_bytes <= memory)
+                memory_bytes.map(|memory| least + cache_bytes <= memory)
             },
             context,
             context_trained: config.context,

@@ -89,6 +89,9 @@ pub struct LoadedReport {
     pub cache: String,
     /// Layers that come from the file in every pass, for want of GPU memory.
     pub layers_streamed: usize,
+    /// Bytes of tables that stay in the file, of which passes read rows.
+    #[serde(default)] // older results do not say
+    pub tables_bytes: u64,
     /// LoRA adapters: XXH3 of their weights, in hexadecimal, and the factor on each.
     #[serde(rename = "adapters")] // its name in lantern-bench/1
     pub loras: Vec<(String, f32)>,
@@ -286,6 +289,7 @@ impl LoadedReport {
             prefill_batch: model.prefill_batch,
             cache: model.cache.name().to_owned(),
             layers_streamed: model.stream.as_ref().map_or(0, |s| s.about().layers),
+            tables_bytes: model.tables_in_file(),
             loras: session.lora_fingerprints(),
         }
     }

@@ -46,6 +46,16 @@ impl LayerEmbeddings {
         })
     }
 
+    /// The embeddings of all layers, (vocab_size, layers · dim), or a pass's rows of them.
+    pub(super) fn table(&self) -> MatrixId {
+        self.table
+    }
+
+    /// Has embeddings looked up in another table of the same columns.
+    pub(super) fn set_table(&mut self, table: MatrixId) {
+        self.table = table;
+    }
+
     /// The embeddings of all layers, from the residual stream `x` at its start.
     pub(super) fn ops(&self, g: &mut Graph, x: Tensor) -> Tensor {
         let all = self.dim * self.layers;

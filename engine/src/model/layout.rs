@@ -46,10 +46,10 @@ pub struct Layout {
     pub draft: Option<Draft>,
     /// Tables of RoPE's angles that the blocks name by number.
     pub rope_tables: Vec<RopeTable>,
-    /// Matrices that the file has; where the model streams, the embedding's rows of a pass follow them.
+    /// Matrices that the file has; where tables stay in the file, a pass's rows of each follow them.
     pub stored: usize,
-    /// One of them that nothing computes with, because its rows are looked up in the file.
-    pub aside: Option<MatrixId>,
+    /// Tables that nothing computes with, because their rows are looked up in the file.
+    pub aside: Vec<MatrixId>,
 }
 
 impl Layout {
@@ -104,7 +104,7 @@ impl Layout {
         } = finder;
         Ok(Layout {
             stored: matrices.len(),
-            aside: None,
+            aside: vec![],
             matrices,
             vectors,
             embedding,
@@ -132,13 +132,40 @@ impl Layout {
         stored.iter().map(Matrix::bytes).sum()
     }
 
-    /// Has the embedding looked up in `rows`, which are read for each pass, and other matrices as they are in `matrices`.
-    pub(crate) fn stream(&mut self, matrices: Vec<Matrix>, rows: Matrix) {
+    /// Tables that tokens look their rows up in.
+    pub(crate) fn tables(&self) -> impl Iterator<Item = MatrixId> + use<> {
+        let all = self.layer_embeddings.as_ref();
+        std::iter::once(self.embedding).chain(all.map(LayerEmbeddings::table))
+    }
+
+    /// Tables that nothing else computes with: an embedding may be the output, too.
+    pub(crate) fn tables_alone(&self) -> impl Iterator<Item = MatrixId> + use<> {
+        let output = self.output();
+        self.tables().filter(move |&table| Some(table) != output)
+    }
+
+    /// Rows of each table that a pass of `rows` rows looks up, by themselves.
+    pub(crate) fn table_rows(&self, rows: u32) -> impl Iterator<Item = Matrix> {
+        self.tables()
+            .map(move |table| self.matrices[table].some_rows(rows))
+    }
+
+    /// Leaves the tables in the file, of which a pass of `rows` rows reads its own, and has other matrices as they are in
+    /// `matrices`.
+    pub(crate) fn leave_tables(&mut self, matrices: Vec<Matrix>, rows: u32) {
+        let mut looked_up: Vec<Matrix> = self.table_rows(rows).collect();
+        self.aside = self.tables_alone().collect();
         self.matrices = matrices;
-        let tied = self.output() == Some(self.embedding);
-        self.aside = (!tied).then_some(self.embedding);
         self.embedding = self.matrices.len();
-        self.matrices.push(rows);
+        if let Some(all) = &mut self.layer_embeddings {
+            all.set_table(self.embedding + 1);
+        }
+        self.matrices.append(&mut looked_up);
+    }
+
+    /// Whether rows of tables are read from the file for each pass.
+    pub(crate) fn looks_up(&self) -> bool {
+        self.stored < self.matrices.len()
     }
 }
 

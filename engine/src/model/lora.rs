@@ -228,8 +228,8 @@ impl Layout {
                 "the adapter changes {name}, which the model does not have"
             )));
         };
-        let embeddings = [Some(self.embedding), self.positions];
-        if embeddings.contains(&Some(id)) || self.aside == Some(id) {
+        let is_named = |table: MatrixId| self.matrices[table].tensors.iter().any(named);
+        if self.tables().chain(self.positions).any(is_named) {
             return Err(Error::unsupported(
                 Unsupported::Lora,
                 format!("adapters of {name} are not run here: it is an embedding"),

@@ -70,14 +70,6 @@ impl Pooler {
         self.classifier.as_ref()
     }
 
-    /// Its matrices.
-    pub fn matrices(&self) -> impl Iterator<Item = MatrixId> {
-        let classifier = self.classifier.iter();
-        let layers = classifier.flat_map(|c| c.dense.iter().chain(&c.output));
-        let projections = self.projections.iter().map(|(matrix, _)| *matrix);
-        projections.chain(layers.map(|(affine, _)| affine.matrix()))
-    }
-
     /// The rows that a pass ends in, from `x`, every row after the last norm.
     pub(super) fn ops(
         &self,

@@ -40,11 +40,6 @@ pub struct Affine {
 }
 
 impl Affine {
-    /// The matrix.
-    pub fn matrix(&self) -> MatrixId {
-        self.matrix
-    }
-
     /// W x times the factor, or W x + b, as a tensor called `name`.
     pub fn ops(&self, g: &mut Graph, x: Tensor, (name, cols): (&'static str, u32)) -> Tensor {
         let y = g.linear(x, &[(self.matrix, 0)], self.bias, (name, cols));

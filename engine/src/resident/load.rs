@@ -12,7 +12,7 @@ use super::{
     about::builder,
     activations::{Activations, activations},
     random::RandomLoader,
-    stream::{Loading, Stream, Streaming, Unit, divide},
+    stream::{Division, Loading, Stream, Streaming, Unit, divide},
     weights::Stored,
 };
 use crate::{
@@ -24,7 +24,7 @@ use crate::{
         layout::Layout,
         lora::LoraLayout,
         options::{CacheType, LoadOptions, Precision},
-        weights::{ALIGNMENT, Matrix},
+        weights::ALIGNMENT,
     },
     plan::plans::{Builder, Plans},
 };
@@ -52,6 +52,8 @@ pub(crate) struct Loaded {
     matrices: Vec<Vec<Stored>>,
     /// Weights that come from the file whenever they are needed.
     pub stream: Option<Stream>,
+    /// The file, where tables stay in it.
+    pub file: Option<ModelFile>,
     /// Bytes on the GPU that it and a session were to keep to.
     budget: Option<u64>,
     /// All vectors, each at its offset.
@@ -71,8 +73,9 @@ impl Model {
     /// Brings the weights to the GPU. `progress(done, total)` counts bytes of the file; breaking it ends in
     /// [`Error::Aborted`].
     ///
-    /// Layers of a file on this machine that do not fit stream: into [`LoadOptions::gpu_memory`]; without, into what memory
-    /// the adapter says that it has, or, where it says nothing and some allocation fails, into what there was.
+    /// Tables that tokens look up stay in the file where not all fits: into [`LoadOptions::gpu_memory`]; without, into what
+    /// memory the adapter says that it has, or, where it says nothing and some allocation fails, into what there was. Where
+    /// that is too little, layers stream from a file on this machine.
     pub async fn load(
         gpu: &Arc<Gpu>,
         file: &ModelFile,
@@ -80,8 +83,9 @@ impl Model {
         progress: &mut dyn FnMut(u64, u64) -> ControlFlow<()>,
     ) -> Result<Model> {
         let share = |bytes: u64| (bytes as f64 * MEMORY_SHARE) as u64;
-        let may_stream = options.gpu_memory.is_none() && file.is_local();
-        let known = gpu.memory_bytes().filter(|_| may_stream).map(share);
+        let local = options.gpu_memory.is_none() && file.is_local();
+        let may_leave = options.gpu_memory.is_none() && file.noise().is_none();
+        let known = gpu.memory_bytes().filter(|_| local).map(share);
         let before = gpu.counters().gpu_bytes;
         let mut peak = before;
         let mut watched = |done, total| {
@@ -90,9 +94,12 @@ impl Model {
         };
         let budget = options.gpu_memory.or(known);
         match Model::load_within(gpu, file, options, budget, &mut watched).await {
-            Err(Error::DoesNotFit { .. }) if may_stream && peak > before => {
+            Err(error @ Error::DoesNotFit { .. }) if may_leave && peak > before => {
                 let budget = Some(share(peak - before));
-                Model::load_within(gpu, file, options, budget, progress).await
+                match Model::load_within(gpu, file, options, budget, progress).await {
+                    Err(Error::DoesNotFit { .. }) if !local => Err(error),
+                    loaded => loaded,
+                }
             }
             loaded => loaded,
         }
@@ -116,18 +123,17 @@ impl Model {
         let rope_tables = load_rope_tables(gpu, file, &layout, context, &mut upload).await?;
         let version = gpu.variants_version();
         let taken = rope_tables.iter().map(|table| table.size).sum::<u64>() + vectors.size;
-        let (plans, units) = divided(gpu, &config, &mut layout, options, (budget, taken))?;
+        let may_stream = options.gpu_memory.is_some() || file.is_local();
+        let (plans, units) = divided(
+            gpu,
+            &config,
+            &mut layout,
+            options,
+            (budget, taken, may_stream),
+        )?;
         let activations = activations(gpu, &plans.buffers(), &vec![]).await?;
         let compiling = gpu.compile_ahead(plans.shaders());
 
-        let total = layout.weight_bytes();
-        let mut done = 0;
-        let mut hash = Xxh3::new();
-        let mut each = |bytes: &[u8], stored: u64| {
-            hash.update(bytes);
-            done += stored;
-            progress(done, total)
-        };
         let mut loading = Loading {
             gpu,
             file,
@@ -137,12 +143,13 @@ impl Model {
             random: RandomLoader::of(gpu, file),
             read: (0, 0.0),
         };
-        let matrices = loading.matrices(&mut each).await?;
+        let mut hash = Xxh3::new();
+        let matrices = load_matrices(&mut loading, &mut hash, progress).await?;
         let read = loading.read;
-        loading.upload.finish().await?;
         hash.update(&vector_bytes);
         let stream = Stream::of(gpu, file, &layout.matrices, units, read).await?;
         compiling.finish()?;
+        let file = layout.looks_up().then(|| file.clone());
         let (gpu, precision, cache) = (gpu.clone(), options.precision, options.cache_type());
         let loaded = Loaded {
             gpu,
@@ -154,6 +161,7 @@ impl Model {
             prefill_batch,
             matrices,
             stream,
+            file,
             budget,
             vectors,
             vector_places,
@@ -210,6 +218,11 @@ impl Model {
         self.0.stream.as_ref().map(Stream::about)
     }
 
+    /// Bytes of tables that stay in the file for want of memory: their rows are read as tokens ask for them.
+    pub fn tables_in_file(&self) -> u64 {
+        self.0.tables_in_file()
+    }
+
     /// Bytes of a session's keys and values.
     pub fn cache_bytes(&self) -> u64 {
         let loaded = &self.0;
@@ -262,15 +275,6 @@ impl Loaded {
         format!("{:016x}", self.hash)
     }
 
-    /// The embedding's rows of a pass, where the model streams, and where they lie.
-    pub fn looked_up(&self) -> (&Matrix, &Buffer) {
-        let id = self.layout.embedding;
-        match &self.matrices[id][..] {
-            [Stored::Buffer(buffer)] => (&self.layout.matrices[id], buffer),
-            _ => panic!("the embedding lies in one buffer where the model streams"),
-        }
-    }
-
     /// A plane of a piece of a matrix.
     pub fn weights(&self, matrix: usize, piece: usize, plane: &str) -> BindingResource<'_> {
         let about = &self.layout.matrices[matrix];
@@ -297,23 +301,41 @@ impl Loaded {
     }
 }
 
+/// Brings the matrices to the GPU, with all that was written before them.
+async fn load_matrices(
+    loading: &mut Loading<'_>,
+    hash: &mut Xxh3,
+    progress: &mut dyn FnMut(u64, u64) -> ControlFlow<()>,
+) -> Result<Vec<Vec<Stored>>> {
+    let total = loading.layout.weight_bytes();
+    let mut done = 0;
+    let mut each = |bytes: &[u8], stored: u64| {
+        hash.update(bytes);
+        done += stored;
+        progress(done, total)
+    };
+    let matrices = loading.matrices(&mut each).await?;
+    loading.upload.finish().await?;
+    Ok(matrices)
+}
+
 /// The model's plans, and what streams where it does not fit into what it may take, of which so many bytes are taken
-/// already.
+/// already. Tables stay in the file before layers do.
 fn divided(
     gpu: &Gpu,
     config: &Config,
     layout: &mut Layout,
     options: &LoadOptions,
-    (budget, taken): (Option<u64>, u64),
+    (budget, taken, may_stream): (Option<u64>, u64, bool),
 ) -> Result<(Plans, Vec<Unit>)> {
     let prefill_batch = options.prefill_batch_on(gpu, config);
     let whole = builder(gpu, config, layout, options, prefill_batch);
     let plans = whole.plans();
     let division = match budget {
-        Some(budget) => divide(&whole, &plans, budget, taken)?,
+        Some(budget) => divide(&whole, &plans, (budget, taken), may_stream)?,
         None => None,
     };
-    let Some((matrices, division)) = division else {
+    let Some(Division { matrices, units }) = division else {
         return Ok((plans, vec![]));
     };
     if layout.draft.is_some() {
@@ -322,20 +344,9 @@ fn divided(
             "layers of a model cannot stream here beside a draft block: load it without that",
         ));
     }
-    if layout.layer_embeddings.is_some() {
-        let all: u64 = layout.weight_bytes();
-        return Err(Error::unsupported(
-            Unsupported::Streaming,
-            format!(
-                "layers of a model with embeddings of layers ({}) cannot stream here: its {} MB must fit the GPU's memory; try a smaller type",
-                config.family,
-                all.div_ceil(1_000_000)
-            ),
-        ));
-    }
-    layout.stream(matrices, division.rows);
+    layout.leave_tables(matrices, prefill_batch as u32);
     let plans = builder(gpu, config, layout, options, prefill_batch).plans();
-    Ok((plans, division.units))
+    Ok((plans, units))
 }
 
 impl Gpu {

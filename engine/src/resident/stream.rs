@@ -1,6 +1,5 @@
-//! A model larger than its share of the GPU's memory: what fits stays there, and the rest of the layers come from the file
-//! whenever a pass needs them, two on their way or computed with at any time. Rows of the embedding are read as tokens ask
-//! for them. What is computed is the same.
+//! A model larger than its share of the GPU's memory: tables stay in the file, where that is too little layers, too. They
+//! come whenever a pass needs them, two on their way or computed with at any time. What is computed is the same.
 
 use std::{
     ops::ControlFlow,
@@ -40,11 +39,12 @@ const TRIAL_BYTES: u64 = 64 << 20;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Unit(Vec<(MatrixId, usize)>);
 
-/// The units that stream, decided before anything is loaded.
+/// Weights that stay in the file, decided before anything is loaded: tables, of which passes read rows, and maybe layers.
 pub(super) struct Division {
+    /// Matrices of the model, of which what streams may lie in more pieces.
+    pub matrices: Vec<Matrix>,
+    /// The units that stream.
     pub units: Vec<Unit>,
-    /// The embedding's rows of a pass.
-    pub rows: Matrix,
 }
 
 /// The units that stream, and the buffers that they come through.
@@ -108,14 +108,14 @@ fn turn_bytes(matrices: &[Matrix], units: &[Unit]) -> [Vec<u64>; 2] {
     sizes
 }
 
-/// Decides what streams so that a session and all its model keeps take no more than `budget` bytes, of which `taken` are
-/// taken already. None where all fits. Changes what the plans of `builder` must then be built of, `matrices`.
+/// Decides what stays in the file so that a session and all its model keeps take no more than `budget` bytes, of which
+/// `taken` are taken already: nothing where all fits, then tables, then, where they may stream, layers, too.
 pub(super) fn divide(
     builder: &Builder<'_>,
     plans: &Plans,
-    budget: u64,
-    taken: u64,
-) -> Result<Option<(Vec<Matrix>, Division)>> {
+    (budget, taken): (u64, u64),
+    may_stream: bool,
+) -> Result<Option<Division>> {
     let layout = builder.layout;
     let all: u64 = layout.matrices.iter().map(Matrix::stored_bytes).sum();
     let session = session_bytes(builder, plans);
@@ -123,17 +123,22 @@ pub(super) fn divide(
         return Ok(None);
     }
     let mut matrices = layout.matrices.clone();
+    let tables: Vec<MatrixId> = layout.tables_alone().collect();
+    let aside: u64 = tables.iter().map(|&id| matrices[id].stored_bytes()).sum();
+    let rows = layout.table_rows(builder.prefill_batch);
+    let rows: u64 = rows.map(|rows| rows.stored_bytes()).sum();
+    if taken + session + rows + all - aside <= budget {
+        let units = vec![];
+        return Ok(Some(Division { matrices, units }));
+    }
     let units = units(builder, plans, &mut matrices);
-    let rows = matrices[layout.embedding].some_rows(builder.prefill_batch);
-    let always = layout
-        .positions
-        .map_or(0, |id| layout.matrices[id].stored_bytes());
-    let texts = layout.pooler.matrices();
-    let texts: u64 = texts.map(|id| layout.matrices[id].stored_bytes()).sum();
-    let always = always + texts + rows.planes(rows.pieces[0]).1;
+    let streams = |id| units.iter().any(|unit| unit.0.iter().any(|at| at.0 == id));
+    let stays = (0..matrices.len()).filter(|id| !tables.contains(id) && !streams(*id));
+    let always = rows + stays.map(|id| matrices[id].stored_bytes()).sum::<u64>();
     let turns: u64 = turn_bytes(&matrices, &units).iter().flatten().sum();
     let least = taken + session + always + turns;
-    let Some(mut left) = budget.checked_sub(least) else {
+    let left = budget.checked_sub(least).filter(|_| may_stream);
+    let Some(mut left) = left else {
         let message = format!(
             "{} MB of GPU memory are too few for {}: a session of {} tokens takes {} MB, two layers on their way {} MB: give {} MB, or try a smaller context or a smaller type of cache",
             in_mb(budget),
@@ -158,7 +163,7 @@ pub(super) fn divide(
     };
     let stay = units.iter().map(stays).take_while(|&fits| fits).count();
     let units = units[stay..].to_vec();
-    Ok(Some((matrices, Division { units, rows })))
+    Ok(Some(Division { matrices, units }))
 }
 
 /// All that may stream, in the order of a pass: layers, and the output in parts, none larger than the largest matrix of a
@@ -340,33 +345,6 @@ impl Running<'_> {
     }
 }
 
-impl Stream {
-    /// Reads those rows of `embedding` that tokens have, and writes them to `buffer`, one after the other.
-    pub async fn look_up(
-        &self,
-        gpu: &Gpu,
-        rows: &Matrix,
-        tokens: &[u32],
-        buffer: &Buffer,
-    ) -> Result<()> {
-        let size = rows.format.row_bytes(rows.cols);
-        let whole = Matrix::rows_read(tokens.len());
-        let mut bytes = Vec::with_capacity(whole * size);
-        for &token in tokens {
-            let start = u64::from(token) * size as u64;
-            let row = self
-                .file
-                .data(&rows.tensors[0], start..start + size as u64)
-                .await?;
-            bytes.extend_from_slice(&row);
-        }
-        bytes.resize(whole * size, 0);
-        let place = (rows.pieces[0], 0, whole as u32);
-        rows.write(&bytes, place, buffer, &mut Upload::ahead(gpu))
-            .await
-    }
-}
-
 /// Bytes a second that go to buffers.
 async fn writing_speed(gpu: &Gpu, buffers: &[Buffer]) -> Result<f64> {
     let zeros = vec![0u8; STRIP_BYTES];
@@ -426,13 +404,12 @@ impl Loading<'_> {
         let (gpu, file, matrix) = (self.gpu, self.file, &self.layout.matrices[id]);
         let piece = matrix.pieces[index];
         if id >= self.layout.stored {
-            let rows = gpu.storage(&matrix.name, matrix.planes(piece).1).await?;
-            return Ok(Some(Stored::Buffer(rows)));
+            return Ok(None); // each session has rows of its own
         }
         let place = |unit: &Unit| unit.0.iter().position(|&at| at == (id, index));
         let mut units = self.units.iter().enumerate();
         let turn = units.find_map(|(number, unit)| Some(Stored::Turns(number % 2, place(unit)?)));
-        if turn.is_none() && self.layout.aside != Some(id) {
+        if turn.is_none() && !self.layout.aside.contains(&id) {
             if let Some(random) = self.random.as_mut().filter(|_| can_fill(matrix)) {
                 return Ok(Some(random.load(matrix, piece, each).await?));
             }

@@ -8,6 +8,7 @@ use super::Session;
 use crate::{
     Error, ModelFile, Result, Unsupported,
     gpu::device::TARGET,
+    model::weights::Matrix,
     plan::{
         dispatch::{Binding, Dispatch},
         run::{Lookup, Segment},
@@ -129,7 +130,7 @@ impl Session {
             weights: None,
         };
         let mut call = case.call(shader.variant);
-        call.weights = self.decoded_weights(file, dispatch).await?;
+        call.weights = self.decoded_weights(file, dispatch, segment.rows).await?;
         (shader.kernel.reference)(&mut call);
 
         let mut commands = gpu.commands();
@@ -205,17 +206,29 @@ impl Session {
         Ok(all)
     }
 
-    /// The weights that a dispatch binds, (rows, padded cols), from the file.
-    async fn decoded_weights(&self, file: &ModelFile, dispatch: &Dispatch) -> Result<Vec<f32>> {
+    /// The weights that a dispatch of a pass of `rows` rows binds, (rows, padded cols), from the file.
+    async fn decoded_weights(
+        &self,
+        file: &ModelFile,
+        dispatch: &Dispatch,
+        rows: u32,
+    ) -> Result<Vec<f32>> {
         let mut binds = dispatch.binds.iter();
         let found = binds.find_map(|&(_, binding)| match binding {
             Binding::Weights(matrix, piece) => Some((matrix, piece)),
             _ => None,
         });
-        let Some((matrix, piece)) = found else {
+        let Some((id, piece)) = found else {
             return Ok(vec![]);
         };
-        let matrix = &self.model.layout.matrices[matrix];
+        let layout = &self.model.layout;
+        let matrix = &layout.matrices[id];
+        if id >= layout.stored {
+            let tokens = &self.tokens[self.tokens.len() - rows as usize..];
+            let bytes = matrix.rows_of_tokens(file, tokens).await?;
+            let count = Matrix::rows_read(tokens.len()) as u32;
+            return Ok(matrix.format.decode_rows(&bytes, count, matrix.cols));
+        }
         let piece = matrix.pieces[piece];
         let bytes = matrix.gather(file, piece.row_start, piece.rows).await?;
         Ok(matrix.format.decode_rows(&bytes, piece.rows, matrix.cols))

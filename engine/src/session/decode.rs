@@ -61,9 +61,10 @@ impl Session {
         let mut number = 0;
         while number < count {
             let room = (self.model.context - self.tokens.len()).min(count - number);
-            let together = match self.model.stream {
-                Some(_) => 1, // what streams comes between two
-                None => self.batching.batch(number),
+            let together = if self.model.layout.looks_up() {
+                1 // rows of tables come between two
+            } else {
+                self.batching.batch(number)
             };
             let batch = together.min(room);
             let start = Instant::now();
@@ -98,8 +99,8 @@ impl Session {
     /// One pass, one submission and one read-back; the `batch` tokens that it sampled, after `number` before them.
     async fn step(&mut self, by_chance: bool, number: usize, batch: usize) -> Result<Vec<u32>> {
         let first = self.tokens.len() - 1; // the position of the last token
-        let streams = self.model.stream.is_some();
-        if streams && number > 0 {
+        let looks_up = self.model.layout.looks_up();
+        if looks_up && number > 0 {
             self.write_rows_after(first, 1, number).await?;
             let segments = [Segment::whole(self.decode_at(first), 1)];
             self.run(&segments, first, u64::MAX).await?;
@@ -119,7 +120,7 @@ impl Session {
         let mut pass = commands.pass();
         for position in first..first + batch {
             // The first is sampled from the logits that are there.
-            let there = streams || number == 0 && position == first;
+            let there = looks_up || number == 0 && position == first;
             if !there {
                 self.decode_at(position).record(&mut pass, 1);
             }

@@ -30,6 +30,8 @@ pub(super) struct Memory {
     pub states: States,
     /// Rows of a pass: tokens, positions, sequences.
     pub rows: Buffer,
+    /// Rows of a pass, of each table that stays in the file.
+    pub looked_up: Vec<Buffer>,
     /// The tokens sampled last, a ring.
     pub sampled: Buffer,
     /// Logits of the last row, (vocab_size).
@@ -58,7 +60,12 @@ impl Memory {
             .result
             .map_or(0, |(at, _)| plans.prefill.buffers[at]);
         let rows = rows_bytes(pass);
+        let mut looked_up = vec![];
+        for table in model.looked_up() {
+            looked_up.push(gpu.storage(&table.name, table.stored_bytes()).await?);
+        }
         Ok(Memory {
+            looked_up,
             states: States::new(gpu, &plans.states, sequences, row).await?,
             rows: gpu.storage("rows", rows).await?,
             sampled: gpu.storage("sampled tokens", RING as u64 * 4).await?,
@@ -147,9 +154,14 @@ pub(super) struct Bound<'s> {
 impl Bound<'_> {
     /// A plane of a piece of a matrix; those of LoRA have the numbers after the model's own.
     fn weights(&self, id: MatrixId, piece: usize, name: &str) -> BindingResource<'_> {
-        let own = self.model.layout.matrices.len();
+        let layout = &self.model.layout;
+        let own = layout.matrices.len();
         let Some(mut left) = id.checked_sub(own) else {
-            return self.model.weights(id, piece, name);
+            let Some(table) = id.checked_sub(layout.stored) else {
+                return self.model.weights(id, piece, name);
+            };
+            let rows = &layout.matrices[id];
+            return rows.range(piece, rows.plane(name), &self.memory.looked_up[table]);
         };
         for (lora, _) in self.loras {
             let count = lora.layout().matrices.len();

@@ -17,6 +17,12 @@ use crate::{
 /// it also draws stands still meanwhile.
 const SUBMISSION_SECONDS: f64 = 0.1;
 
+/// Token of a row that was given in the place of an embedding's.
+const EMBEDDED: u32 = u32::MAX;
+
+/// Token that such a row has for embeddings of layers, as Gemma 3n's and 4's rows of images do.
+const PADDING: u32 = 0;
+
 /// Input of a pass's rows, and the plan that computes them.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Kind {
@@ -77,7 +83,7 @@ impl Session {
         }
         let first = self.tokens.len();
         self.admit(&[], rows.len() / dim)?;
-        self.push_tokens(&vec![u32::MAX; rows.len() / dim], false);
+        self.push_tokens(&vec![EMBEDDED; rows.len() / dim], false);
         let positions = first..;
         let rows = rows.chunks_exact(dim).map(Box::from);
         self.embedded.extend(positions.zip(rows));
@@ -288,8 +294,11 @@ impl Session {
         count: usize,
         sampled: usize,
     ) -> Result<()> {
-        let tokens = &self.tokens[position..][..count];
-        let tokens = self.embedding_rows(tokens).await?;
+        let tokens = self.tokens[position..][..count].iter();
+        let tokens: Vec<u32> = tokens
+            .map(|&t| if t == EMBEDDED { PADDING } else { t })
+            .collect();
+        let tokens = self.table_rows(&tokens).await?;
         let rows = (position as u32..).zip(tokens);
         let rows: Vec<_> = rows.map(|(position, token)| (token, position, 0)).collect();
         let mut words = call::rows(&rows);

@@ -59,7 +59,7 @@ impl Session {
     /// Writes the rows of the next pass.
     pub(super) async fn write_pass(&self, rows: &[Row]) -> Result<()> {
         let tokens: Vec<u32> = rows.iter().map(|row| row.token).collect();
-        let tokens = self.embedding_rows(&tokens).await?;
+        let tokens = self.table_rows(&tokens).await?;
         let rows = rows.iter().zip(tokens);
         let rows = rows.map(|(row, token)| (token, row.position, row.sequence));
         let words = call::rows(&rows.collect::<Vec<_>>());

@@ -10,7 +10,7 @@ use crate::{
         dispatch::{Binding, Plan},
         run::Segment,
     },
-    resident::{load::Loaded, stream::Stream},
+    resident::stream::Stream,
 };
 
 impl Session {
@@ -48,16 +48,15 @@ impl Session {
         Ok(all)
     }
 
-    /// Numbers that the embedding looks up for these tokens: the tokens, or, where the model streams, those of their rows,
-    /// which are read from the file for this pass.
-    pub(super) async fn embedding_rows(&self, tokens: &[u32]) -> Result<Vec<u32>> {
-        let model: &Loaded = &self.model;
-        let Some(stream) = &model.stream else {
-            return Ok(tokens.to_vec());
-        };
-        let (rows, buffer) = model.looked_up();
-        stream.look_up(&model.gpu, rows, tokens, buffer).await?;
-        Ok((0..tokens.len() as u32).collect())
+    /// Numbers that tables are looked up by for these tokens: the tokens, or, where tables stay in the file, those of their
+    /// rows, which are read for this pass.
+    pub(super) async fn table_rows(&self, tokens: &[u32]) -> Result<Vec<u32>> {
+        let looked_up = self.model.look_up(tokens, &self.memory.looked_up).await?;
+        Ok(if looked_up {
+            (0..tokens.len() as u32).collect()
+        } else {
+            tokens.to_vec()
+        })
     }
 }
 

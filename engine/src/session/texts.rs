@@ -79,11 +79,11 @@ impl Texts {
         let ending = Ending::Rows(pooling);
         let own = loaded.prefill_batch;
         let rows = if config.causal { own } else { own.max(longest) };
-        if rows > own && loaded.stream.is_some() {
+        if rows > own && layout.looks_up() {
             return Err(Error::unsupported(
                 Unsupported::Streaming,
                 format!(
-                    "layers of this model stream, in passes of {own} tokens, and one must have all {longest} of a text: load it with a prefill batch of as many"
+                    "weights of this model come from the file, in passes of {own} tokens, and one must have all {longest} of a text: load it with a prefill batch of as many"
                 ),
             ));
         }
