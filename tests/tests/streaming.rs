@@ -16,6 +16,17 @@ use crate::support::{
     nmse,
 };
 
+/// A family of each mixer: latent attention, delta nets of both kinds, short convolutions, RWKV-7, Mamba of both kinds.
+const MIXERS: [&str; 7] = [
+    "deepseek2-v3",
+    "qwen35",
+    "kimi-linear",
+    "lfm2",
+    "rwkv7",
+    "mamba",
+    "mamba2",
+];
+
 const TOO_LITTLE: u64 = 1000; // bytes in which nothing fits
 
 fn options(gpu_memory: Option<u64>) -> LoadOptions {
@@ -30,7 +41,7 @@ fn try_load(gpu: &Arc<Gpu>, path: &Path, options: &LoadOptions) -> Result<Model,
     block_on(Model::load(gpu, &file, options, &mut each))
 }
 
-/// The megabytes, in bytes, that the refusal of too few names; programs find them without reading the message.
+/// Bytes that the refusal of too few names, in megabytes, too; programs find them without reading the message.
 fn min_budget(refused: &Error) -> u64 {
     let Error::DoesNotFit {
         limit: Limit::Memory,
@@ -44,7 +55,7 @@ fn min_budget(refused: &Error) -> u64 {
     let named = why.split("give ").nth(1).expect("how many it takes");
     let megabytes: f64 = named.split(' ').next().unwrap().parse().unwrap();
     assert!((megabytes * 1e6 - *needed as f64).abs() < 1e5, "{why}");
-    ((megabytes + 0.1) * 1e6) as u64
+    *needed
 }
 
 #[test]
@@ -53,9 +64,11 @@ fn streamed_layers_compute_what_others_do() {
         let gpu = adapters::open(adapter);
         let mut streamed = 0;
         let families = std::fs::read_dir(folder("families")).unwrap();
-        let latent = folder("families-2026").join("deepseek2-v3.gguf");
+        let of_2026 = |name| folder("families-2026").join(name).with_extension("gguf");
+        let mixers = MIXERS.map(of_2026);
+        let must = [mixers.as_slice(), &[of_2026("gemma4-e")]].concat();
         let paths = families.map(|entry| entry.unwrap().path());
-        for path in paths.chain([latent]) {
+        for path in paths.chain(must.clone()) {
             if path.extension().is_none_or(|ending| ending != "gguf") {
                 continue;
             }
@@ -70,6 +83,7 @@ fn streamed_layers_compute_what_others_do() {
             let budget = min_budget(&refused.err().expect("nothing fits so few bytes"));
             let model = try_load(&gpu, &path, &options(Some(budget))).unwrap();
             let Some(streaming) = model.streaming() else {
+                assert!(!must.contains(&path), "{}", path.display());
                 continue; // of so few layers two on their way are nearly all
             };
             streamed += 1;

@@ -107,9 +107,17 @@ pub const SNAPSHOTS: [Purpose; 4] = [
 /// Rows after which a copy is kept within a long prompt.
 pub const SNAPSHOT_INTERVAL: usize = 1024;
 
-/// Bytes of all copies of the recurrent states among these, for `sequences` sequences.
-pub fn snapshot_bytes(states: &[StateSpec], sequences: u32) -> u64 {
+/// Bytes of all copies of the recurrent states among these, of one sequence, with `logits_bytes` at the ends of prompts.
+pub fn snapshot_bytes(states: &[StateSpec], logits_bytes: u64) -> u64 {
     let recurrent = states.iter().filter(|spec| spec.is_recurrent());
-    let bytes: u64 = recurrent.map(|spec| spec.bytes(sequences)).sum();
-    bytes * SNAPSHOTS.len() as u64
+    let bytes: Vec<u64> = recurrent.map(|spec| spec.bytes(1)).collect();
+    if bytes.is_empty() {
+        return 0;
+    }
+    let own = |purpose| match purpose {
+        Purpose::Prompt => logits_bytes,
+        Purpose::Batch | Purpose::Interval => 0,
+    };
+    let all = bytes.iter().sum::<u64>();
+    SNAPSHOTS.map(|purpose| all + own(purpose)).iter().sum()
 }

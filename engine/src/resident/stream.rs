@@ -32,6 +32,9 @@ use crate::{
     },
 };
 
+/// Bytes of a dispatch's parameters.
+const PARAMS: u64 = ALIGNMENT;
+
 /// Bytes that are written to find how fast writing is.
 const TRIAL_BYTES: u64 = 64 << 20;
 
@@ -136,6 +139,7 @@ pub(super) fn divide(
     let stays = (0..matrices.len()).filter(|id| !tables.contains(id) && !streams(*id));
     let always = rows + stays.map(|id| matrices[id].stored_bytes()).sum::<u64>();
     let turns: u64 = turn_bytes(&matrices, &units).iter().flatten().sum();
+    let session = session + params_of_parts(layout, plans, &matrices);
     let least = taken + session + always + turns;
     let left = budget.checked_sub(least).filter(|_| may_stream);
     let Some(mut left) = left else {
@@ -203,18 +207,28 @@ fn layer_unit(body: &Plan, matrices: &[Matrix], layer: u32) -> Unit {
 
 /// Bytes of a session: its states and copies of them, logits of several kinds, activations, and the parameters of plans.
 fn session_bytes(builder: &Builder<'_>, plans: &Plans) -> u64 {
-    const PARAMS: u64 = ALIGNMENT; // of a dispatch
     const LOGITS: u64 = 4; // as they are, after penalties, seen before, read back
     const ALL: u64 = 2 * ALL_LOGITS_ROWS as u64; // rows of those of many rows, and of their way back
     let logits_bytes = u64::from(builder.config.vocab_size.next_multiple_of(32)) * 4;
     let states = plans.states.iter().map(|state| state.bytes(1));
     states.sum::<u64>()
-        + snapshot_bytes(&plans.states, 1)
+        + snapshot_bytes(&plans.states, logits_bytes)
         + logits_bytes * (LOGITS + ALL)
         + plans.buffers().iter().sum::<u64>()
         + plans.dispatches().count() as u64 * PARAMS
         + rows_bytes(u64::from(builder.prefill_batch))
         + PARAMS
+}
+
+/// Bytes of parameters of the dispatches that there are more where the output comes in more parts.
+fn params_of_parts(layout: &Layout, plans: &Plans, matrices: &[Matrix]) -> u64 {
+    let Some(output) = layout.output() else {
+        return 0;
+    };
+    let binds = |bind: &(_, Binding)| matches!(bind.1, Binding::Weights(id, 0) if id == output);
+    let uses = plans.dispatches().filter(|d| d.binds.iter().any(binds));
+    let more = matrices[output].pieces.len() - layout.matrices[output].pieces.len();
+    (uses.count() * more) as u64 * PARAMS
 }
 
 fn in_mb(bytes: u64) -> String {
