@@ -1,4 +1,5 @@
-//! `lantern info`: what a model file holds, and with `-v` what becomes of each key of its settings. Reads its header only, and needs no GPU.
+//! `lantern info`: what a model file holds, whether it has every tensor that its family needs, and with `-v` what becomes of
+//! each key of its settings. Reads its header only, and needs no GPU.
 
 use std::collections::BTreeMap;
 
@@ -64,6 +65,7 @@ fn print_json(path: &str, file: &ModelFile, types: &Types) -> Result {
         .map(|(key, value)| (key.clone(), to_json(value)))
         .collect();
     let config = file.config();
+    let tensors = config.as_ref().ok().map(|_| file.check_tensors());
     let caches = config
         .as_ref()
         .ok()
@@ -79,6 +81,7 @@ fn print_json(path: &str, file: &ModelFile, types: &Types) -> Result {
         "state_bytes": config.as_ref().ok().map(Config::state_bytes),
         "sampler": file.completion_options().ok().map(|options| options.sampler),
         "config_error": config.err().map(|error| error.to_string()),
+        "tensors_error": tensors.and_then(std::result::Result::err).map(|error| error.to_string()),
         "metadata": metadata,
         "keys": file.key_uses(),
         "types": types,
@@ -119,6 +122,8 @@ fn print_table(path: &str, file: &ModelFile, types: &Types) -> Result {
     ];
     match file.config() {
         Ok(config) => {
+            let wrong = file.check_tensors().err();
+            rows.extend(wrong.map(|error| row("runs", format!("no: {error}"))));
             let encoder = "encoder: each token attends to all of its text".to_owned();
             rows.extend((!config.causal).then(|| row("kind", encoder)));
             rows.extend(caches(file, &config)?.into_iter().map(|(name, bytes)| {

@@ -53,6 +53,11 @@ fn a_folder_is_a_model() {
             !stdout.contains("F16"),
             "the head is the embedding: {stdout}"
         );
+        let missing = "blk.0.attn_q.weight is missing";
+        assert!(
+            stdout.contains("no: ") && stdout.contains(missing),
+            "{stdout}"
+        );
         let (code, stdout, stderr) = run(lantern(&cache)
             .arg("tokenize")
             .arg(&path)

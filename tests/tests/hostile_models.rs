@@ -132,7 +132,10 @@ fn gpu_what_disagrees_with_itself_is_refused() {
         let at = place(&sound, name).unwrap();
         let mut bytes = sound.clone();
         bytes[at..at + name.len()].copy_from_slice(other.as_bytes());
+        let file = ModelFile::from_source(Source::from_bytes(bytes.clone()));
+        let told = file.and_then(|file| file.check_tensors());
         let message = refusal(&gpu, bytes);
+        assert_eq!(told.unwrap_err().to_string(), message); // and needs no GPU
         if !message.contains(piece) {
             wrong.push(format!("{name}: {message:?} instead of {piece:?}"));
         }

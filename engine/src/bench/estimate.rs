@@ -9,7 +9,11 @@ use super::options::BenchOptions;
 use crate::{
     Config, Gpu, LoadOptions, Model, ModelFile, Result,
     graph::StateSpec,
-    model::{layout::Layout, mixer, weights::Matrix},
+    model::{
+        layout::Layout,
+        mixer,
+        weights::{Matrix, PieceLimits},
+    },
 };
 
 /// Layers that are run at least, where there are so many, and bytes of weights that a token then reads at least: what a
@@ -76,7 +80,7 @@ impl Gpu {
         each: &mut dyn FnMut() -> ControlFlow<()>,
     ) -> Result<Estimate> {
         let config = Config::of(file)?;
-        let layout = Layout::of(self, file, &config)?;
+        let layout = Layout::of(PieceLimits::of(self), file, &config)?;
         let context = file.context(options)?;
         let weight_bytes: u64 = layout.weight_bytes();
         let prefill_batch = file.prefill_batch(self, options)?;

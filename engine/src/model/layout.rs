@@ -10,10 +10,10 @@ use super::{
     rope_table::RopeTable,
     tensors::{Finder, Head, NormWeights},
     vector::Vector,
-    weights::Matrix,
+    weights::{Matrix, PieceLimits},
 };
 use crate::{
-    Error, Gpu, ModelFile, Result,
+    Error, ModelFile, Result,
     graph::{MatrixId, VectorId},
 };
 
@@ -52,17 +52,28 @@ pub struct Layout {
     pub aside: Vec<MatrixId>,
 }
 
+impl ModelFile {
+    /// Refuses a model that loading would: its settings, and then the first tensor that is missing, of another shape or
+    /// type, or that nothing would read. Reads the header alone.
+    ///
+    /// # Errors
+    /// As [`ModelFile::config`]; [`Error::BadFile`] and [`Error::Unsupported`] for tensors.
+    pub fn check_tensors(&self) -> Result<()> {
+        Layout::of(PieceLimits::NONE, self, &Config::of(self)?).map(drop)
+    }
+}
+
 impl Layout {
     /// Finds every tensor of the model in the file.
     ///
     /// # Errors
     /// [`Error::BadFile`] for missing tensors and wrong shapes, [`Error::Unsupported`] for tensors that would be ignored.
-    pub fn of(gpu: &Gpu, file: &ModelFile, config: &Config) -> Result<Layout> {
-        Layout::find(gpu, file, config).map_err(|error| error.in_file(file.label()))
+    pub fn of(limits: PieceLimits, file: &ModelFile, config: &Config) -> Result<Layout> {
+        Layout::find(limits, file, config).map_err(|error| error.in_file(file.label()))
     }
 
-    fn find(gpu: &Gpu, file: &ModelFile, config: &Config) -> Result<Layout> {
-        let mut finder = Finder::new(gpu, file, config)?;
+    fn find(limits: PieceLimits, file: &ModelFile, config: &Config) -> Result<Layout> {
+        let mut finder = Finder::new(limits, file, config)?;
         let shape = [config.dim, config.vocab_size];
         let embedding = finder.tensor("token_embd.weight", &shape)?;
         let embedding = finder.matrix(vec![embedding], false)?;

@@ -3,9 +3,13 @@
 
 use std::collections::BTreeMap;
 
-use super::{config::Config, layout::Layout, weights::Matrix};
+use super::{
+    config::Config,
+    layout::Layout,
+    weights::{Matrix, PieceLimits},
+};
 use crate::{
-    Error, Gpu, ModelFile, Result, Unsupported,
+    Error, ModelFile, Result, Unsupported,
     file::TensorInfo,
     graph::{MatrixId, RopeStyle},
 };
@@ -49,7 +53,12 @@ impl LoraLayout {
     /// # Errors
     /// [`Error::BadFile`] where the file is none, or is for other shapes; [`Error::Unsupported`] where it changes what
     /// cannot be changed here.
-    pub fn of(gpu: &Gpu, file: &ModelFile, config: &Config, layout: &Layout) -> Result<LoraLayout> {
+    pub fn of(
+        limits: PieceLimits,
+        file: &ModelFile,
+        config: &Config,
+        layout: &Layout,
+    ) -> Result<LoraLayout> {
         if layout
             .vectors
             .iter()
@@ -94,7 +103,7 @@ impl LoraLayout {
                 scale,
             });
             for half in [a, b] {
-                matrices.push(Matrix::new(gpu, vec![half.flat()?], false)?);
+                matrices.push(Matrix::new(limits, vec![half.flat()?], false)?);
             }
         }
         Ok(LoraLayout { pairs, matrices })

@@ -3,9 +3,14 @@
 
 use std::collections::HashSet;
 
-use super::{config::Config, families::StreamNorm, vector::Vector, weights::Matrix};
+use super::{
+    config::Config,
+    families::StreamNorm,
+    vector::Vector,
+    weights::{Matrix, PieceLimits},
+};
 use crate::{
-    Error, Gpu, ModelFile, Result, Unsupported,
+    Error, ModelFile, Result, Unsupported,
     file::TensorInfo,
     graph::{Graph, MatrixId, Scale, Tensor, VectorId},
 };
@@ -57,7 +62,7 @@ pub fn scaled(g: &mut Graph, x: Tensor, factor: Option<VectorId>) -> Tensor {
 
 /// Collects the matrices and vectors of a model from its file.
 pub(super) struct Finder<'a> {
-    pub gpu: &'a Gpu,
+    pub limits: PieceLimits,
     pub file: &'a ModelFile,
     pub config: &'a Config,
     pub matrices: Vec<Matrix>,
@@ -68,9 +73,9 @@ pub(super) struct Finder<'a> {
 }
 
 impl<'a> Finder<'a> {
-    pub fn new(gpu: &'a Gpu, file: &'a ModelFile, config: &'a Config) -> Result<Finder<'a>> {
+    pub fn new(limits: PieceLimits, file: &'a ModelFile, config: &'a Config) -> Result<Finder<'a>> {
         Ok(Finder {
-            gpu,
+            limits,
             file,
             config,
             matrices: vec![],
@@ -104,7 +109,7 @@ impl<'a> Finder<'a> {
     /// A matrix of these tensors, whose rows follow each other or, where `interleaved`, alternate.
     pub fn matrix(&mut self, tensors: Vec<TensorInfo>, interleaved: bool) -> Result<MatrixId> {
         self.matrices
-            .push(Matrix::new(self.gpu, tensors, interleaved)?);
+            .push(Matrix::new(self.limits, tensors, interleaved)?);
         Ok(self.matrices.len() - 1)
     }
 

@@ -40,16 +40,39 @@ pub(crate) const ROWS_TOGETHER: u32 = 16;
 /// Offsets of bindings within a buffer are multiples of this on every adapter.
 pub(crate) const ALIGNMENT: u64 = 256;
 
+/// Bytes that a piece may have: each of its planes, and all of them.
+#[derive(Debug, Clone, Copy)]
+pub struct PieceLimits {
+    binding: u64,
+    buffer: u64,
+}
+
+impl PieceLimits {
+    /// No limits, for a look at a model without an adapter.
+    pub const NONE: PieceLimits = PieceLimits {
+        binding: u64::MAX,
+        buffer: u64::MAX,
+    };
+
+    /// Limits of an adapter.
+    pub fn of(gpu: &Gpu) -> PieceLimits {
+        let limits = &gpu.adapter().limits;
+        PieceLimits {
+            binding: limits.max_storage_buffer_binding_size,
+            buffer: limits.max_buffer_size,
+        }
+    }
+}
+
 impl Matrix {
-    /// A matrix of `tensors`, each (rows, cols) of the same format, in pieces that fit `gpu`.
-    pub fn new(gpu: &Gpu, tensors: Vec<TensorInfo>, interleaved: bool) -> Result<Matrix> {
+    /// A matrix of `tensors`, each (rows, cols) of the same format, in pieces within `limits`.
+    pub fn new(limits: PieceLimits, tensors: Vec<TensorInfo>, interleaved: bool) -> Result<Matrix> {
         let format = format_of(&tensors[0])?;
         let name = join_names(&tensors);
         let (cols, rows): (u32, u32) = (
             tensors[0].shape[0] as u32,
             tensors.iter().map(|t| t.shape[1] as u32).sum(),
         );
-        let limits = &gpu.adapter().limits;
         let strip_bytes = |plane| {
             format
                 .plane_bytes(plane, ROWS_TOGETHER, cols)
@@ -57,15 +80,13 @@ impl Matrix {
         };
         let largest = (0..format.planes.len()).map(strip_bytes).max().unwrap_or(1);
         let all: u64 = (0..format.planes.len()).map(strip_bytes).sum();
-        let strips =
-            (limits.max_storage_buffer_binding_size / largest).min(limits.max_buffer_size / all);
+        let strips = (limits.binding / largest).min(limits.buffer / all);
         let most = (strips * u64::from(ROWS_TOGETHER)).min(u64::from(u32::MAX)) as u32;
         if most == 0 {
-            let binding = limits.max_storage_buffer_binding_size;
-            let (limit, needed, available) = if largest > binding {
-                (Limit::Binding, largest, binding)
+            let (limit, needed, available) = if largest > limits.binding {
+                (Limit::Binding, largest, limits.binding)
             } else {
-                (Limit::Buffer, all, limits.max_buffer_size)
+                (Limit::Buffer, all, limits.buffer)
             };
             return Err(Error::DoesNotFit {
                 limit,

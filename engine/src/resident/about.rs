@@ -3,7 +3,9 @@
 use crate::{
     Error, Gpu, ModelFile, Result,
     graph::{Graph, Section},
-    model::{config::Config, forward::Ending, layout::Layout, options::LoadOptions},
+    model::{
+        config::Config, forward::Ending, layout::Layout, options::LoadOptions, weights::PieceLimits,
+    },
     plan::{dispatch::Plan, lowering::Width, plans::Builder},
 };
 
@@ -32,7 +34,7 @@ impl ModelFile {
     /// reads no weights.
     pub fn plan(&self, gpu: &Gpu, options: &LoadOptions, width: usize) -> Result<Plan> {
         let config = Config::of(self)?;
-        let layout = Layout::of(gpu, self, &config)?;
+        let layout = Layout::of(PieceLimits::of(gpu), self, &config)?;
         let builder = builder(gpu, &config, &layout, options, width);
         let decodes = width == 1 && builder.ending == Ending::Logits;
         let kind = if decodes {
@@ -51,7 +53,7 @@ impl ModelFile {
     /// The ops of a pass with its last logits, or what else it ends in; reads no weights.
     pub fn graph(&self, gpu: &Gpu, options: &LoadOptions) -> Result<Graph> {
         let config = Config::of(self)?;
-        let layout = Layout::of(gpu, self, &config)?;
+        let layout = Layout::of(PieceLimits::of(gpu), self, &config)?;
         let batch = options.prefill_batch_on(gpu, &config);
         let builder = builder(gpu, &config, &layout, options, batch);
         Ok(builder.graph(&[Section::LastLogits]))

@@ -24,7 +24,7 @@ use crate::{
         layout::Layout,
         lora::LoraLayout,
         options::{CacheType, LoadOptions, Precision},
-        weights::ALIGNMENT,
+        weights::{ALIGNMENT, PieceLimits},
     },
     plan::plans::{Builder, Plans},
 };
@@ -113,7 +113,7 @@ impl Model {
         progress: &mut dyn FnMut(u64, u64) -> ControlFlow<()>,
     ) -> Result<Model> {
         let config = Config::with_drafts(file, options.draft)?;
-        let mut layout = Layout::of(gpu, file, &config)?;
+        let mut layout = Layout::of(PieceLimits::of(gpu), file, &config)?;
         let context = options.context_of(&config);
         check_context(gpu, &config, options.cache_type(), context)?;
         let prefill_batch = options.prefill_batch_on(gpu, &config);

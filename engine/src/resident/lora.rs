@@ -11,7 +11,10 @@ use super::{
 use crate::{
     ModelFile, Result,
     gpu::{pipeline::BindingResource, upload::Upload},
-    model::lora::{LoraLayout, in_order},
+    model::{
+        lora::{LoraLayout, in_order},
+        weights::PieceLimits,
+    },
 };
 
 /// LoRA adapter on a model's GPU; cheap to clone.
@@ -58,7 +61,12 @@ impl Model {
     pub async fn load_lora(&self, file: &ModelFile) -> Result<Lora> {
         let model = &self.0;
         let file = &in_order(file, &model.config)?;
-        let layout = LoraLayout::of(&model.gpu, file, &model.config, &model.layout)?;
+        let layout = LoraLayout::of(
+            PieceLimits::of(&model.gpu),
+            file,
+            &model.config,
+            &model.layout,
+        )?;
         let mut upload = Upload::new(&model.gpu);
         let mut stored = Vec::new();
         let mut hash = Xxh3::new();
