@@ -1,127 +1,25 @@
 //! LoRA adapters beside weights against the same merged into them, on the CPU, in f64.
 
-use std::{
-    fs,
-    path::PathBuf,
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering::Relaxed},
-    },
-};
+use std::{fs, sync::Arc};
 
 use half::f16;
 use lantern_engine::{
     AdapterDescription, Gpu, GpuOptions, LoadOptions, ModelFile, Precision, SamplerOptions,
 };
-use lantern_kernels::random::Random;
 use pollster::block_on;
 use serde_json::json;
 
 use crate::support::{
     adapters,
-    copies::{Entries, metadata_of},
-    gguf::{self, Gguf},
+    copies::metadata_of,
     hugging_face,
+    lora::{ALPHA, RANK, Tensor, base, lora_file, low_rank, path_of, refusal_of, saved, written},
     models::{folder, generate, load, load_file, prefill, prefill_all, reference},
     nmse,
 };
 
-/// Name, shape and values.
-type Tensor = (String, Vec<u64>, Vec<f32>);
-
-const RANK: u64 = 4;
-const ALPHA: f32 = 6.0;
-
 fn exact() -> LoadOptions {
     LoadOptions::default().precision(Precision::Exact)
-}
-
-/// A GGUF file in memory, of f32, and of f16 where a tensor's name ends in `halved`.
-fn written(metadata: Entries, tensors: &[Tensor], halved: Option<&str>) -> Vec<u8> {
-    let mut file = Gguf {
-        metadata,
-        tensors: vec![],
-        data: 0,
-        ..Gguf::sound()
-    };
-    let mut data: Vec<u8> = Vec::new();
-    for (name, shape, values) in tensors {
-        let half = halved.is_some_and(|end| name.ends_with(end));
-        file.tensors.push(gguf::tensor(
-            name,
-            shape,
-            u32::from(half),
-            data.len() as u64,
-        ));
-        if half {
-            data.extend(values.iter().flat_map(|v| f16::from_f32(*v).to_le_bytes()));
-        } else {
-            data.extend(values.iter().flat_map(|v| v.to_le_bytes()));
-        }
-        data.resize(data.len().next_multiple_of(32), 0);
-    }
-    let mut bytes = file.bytes();
-    bytes.extend(data);
-    bytes
-}
-
-/// A file of its own, also among tests in threads of one process.
-fn saved(name: &str, bytes: &[u8]) -> PathBuf {
-    static COUNT: AtomicUsize = AtomicUsize::new(0);
-    let (process, count) = (std::process::id(), COUNT.fetch_add(1, Relaxed));
-    let path = std::env::temp_dir().join(format!("lantern-lora-{process}-{count}-{name}.gguf"));
-    fs::write(&path, bytes).unwrap();
-    path
-}
-
-fn base(family: &str) -> (ModelFile, Vec<Tensor>) {
-    let file = ModelFile::open(&folder("families").join(format!("{family}.gguf"))).unwrap();
-    let mut tensors = Vec::new();
-    for tensor in file.tensors() {
-        let bytes = block_on(file.data(tensor, 0..tensor.bytes)).unwrap();
-        let floats = |b: &[u8]| match b {
-            [a, b] => f16::from_le_bytes([*a, *b]).to_f32(),
-            four => f32::from_le_bytes(four.try_into().unwrap()),
-        };
-        let size = if tensor.kind.name() == "F16" { 2 } else { 4 };
-        let values = bytes.chunks_exact(size).map(floats).collect();
-        tensors.push((tensor.name.clone(), tensor.shape.clone(), values));
-    }
-    (file, tensors)
-}
-
-/// A and B for every matrix of the blocks, experts' too, and for the output where it has one of its own.
-fn low_rank(tensors: &[Tensor], seed: u64) -> Vec<Tensor> {
-    let mut random = Random::new(seed);
-    let mut all = Vec::new();
-    for (name, shape, _) in tensors
-        .iter()
-        .filter(|t| (t.0.starts_with("blk.") || t.0 == "output.weight") && t.1.len() > 1)
-    {
-        let mut half = |end: &str, first: u64, second: u64| {
-            let shape = [&[first, second], &shape[2..]].concat();
-            let values = random.floats(shape.iter().product::<u64>() as usize);
-            let small = values.iter().map(|v| v * 0.05).collect();
-            all.push((format!("{name}.{end}"), shape, small));
-        };
-        half("lora_a", shape[0], RANK);
-        half("lora_b", RANK, shape[1]);
-    }
-    all
-}
-
-fn lora_file(family: &str, tensors: &[Tensor]) -> Vec<u8> {
-    let text = |v: &str| gguf::text(v.as_bytes());
-    let metadata = vec![
-        (b"general.type".to_vec(), text("adapter")),
-        (b"adapter.type".to_vec(), text("lora")),
-        (b"general.architecture".to_vec(), text(family)),
-        (
-            b"adapter.lora.alpha".to_vec(),
-            gguf::value(gguf::F32, &ALPHA.to_le_bytes()),
-        ),
-    ];
-    written(metadata, tensors, None)
 }
 
 /// W + factor alpha / rank B A
@@ -157,7 +55,7 @@ fn compare(
     let both = [low_rank(tensors, 1), low_rank(tensors, 2)];
     let metadata = file.metadata();
     let architecture = metadata.text("general.architecture").unwrap().unwrap();
-    let tokens = reference(&folder("families").join(family)).tokens;
+    let tokens = reference(&path_of(family)).tokens;
     let gpu = adapters::open(description);
     let model = load_file(&gpu, file, &exact());
     let loaded = [0, 1].map(|i| {
@@ -205,6 +103,57 @@ fn loras_beside_weights_are_loras_merged() {
     }
     for family in ["qwen2", "gemma2", "gpt2", "phi3", "qwen3moe"] {
         compare(family, &base(family), &adapters::main());
+    }
+}
+
+/// A family of each mixer. Queries of Qwen 3.5 lie beside their gates, head by head; Mamba's `ssm_x` makes steps of low rank,
+/// and b and c: rows of B lie as those of the matrices do.
+#[test]
+fn loras_of_every_mixer_are_loras_merged() {
+    for family in MIXERS {
+        compare(family, &base(family), &adapters::main());
+    }
+}
+
+const MIXERS: [&str; 9] = [
+    "deepseek2-v3",
+    "qwen35",
+    "qwen3next",
+    "kimi-linear",
+    "lfm2",
+    "rwkv7",
+    "mamba",
+    "mamba2",
+    "gemma4-e",
+];
+
+#[test]
+fn tensors_that_no_adapter_changes_are_refused_by_name() {
+    for family in MIXERS {
+        let (file, tensors) = base(family);
+        let architecture = file.metadata().text("general.architecture").unwrap();
+        let architecture = architecture.unwrap();
+        let model = load_file(&adapters::open(&adapters::main()), &file, &exact());
+        for (name, shape, _) in tensors.iter().filter(|t| t.1.len() > 1) {
+            let Some(wanted) = refusal_of(name) else {
+                continue;
+            };
+            let half = |half: &str, first: u64, second: u64| {
+                let shape = [&[first, second], &shape[2..]].concat();
+                let values = vec![0.0; shape.iter().product::<u64>() as usize];
+                (format!("{name}.{half}"), shape, values)
+            };
+            let pair = [
+                half("lora_a", shape[0], RANK),
+                half("lora_b", RANK, shape[1]),
+            ];
+            let path = saved("refused", &lora_file(architecture, &pair));
+            let error = block_on(model.load_lora(&ModelFile::open(&path).unwrap())).err();
+            fs::remove_file(path).unwrap();
+            let error = error.unwrap_or_else(|| panic!("{family}: {name} is taken"));
+            let text = error.to_string();
+            assert!(text.contains(name) && text.contains(wanted), "{text}");
+        }
     }
 }
 

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use super::{
     config::Config,
+    known,
     layout::Layout,
     weights::{Matrix, PieceLimits},
 };
@@ -38,11 +39,19 @@ pub(crate) struct Pair {
     pub scale: f32,
 }
 
-/// Where in the model a tensor lies.
+/// Where in the model a tensor lies, or some of its rows.
 struct Place {
     matrix: MatrixId,
     tensor: usize,
     row_start: u32,
+    /// Rows of the tensor in their order in the matrix, the first of some and how many; none where they alternate with
+    /// those of another, or are all in the order of the file.
+    rows: Vec<(u32, u32)>,
+}
+
+/// All of a tensor.
+struct Found {
+    places: Vec<Place>,
     /// Shape in the file, innermost first.
     shape: Vec<u64>,
 }
@@ -73,37 +82,40 @@ impl LoraLayout {
         let (mut pairs, mut matrices) = (Vec::new(), Vec::new());
         for (name, [a, b]) in halves(file)? {
             check_order(&name, file, config)?;
-            let place = layout.place_of(&name)?;
-            if layout
-                .layers
-                .iter()
-                .filter_map(|layer| layer.ffn.as_ref())
-                .any(|ffn| ffn.has_biased_units(place.matrix))
-            {
-                return Err(Error::unsupported(
-                    Unsupported::Lora,
-                    format!(
-                        "{name}: experts' gates and ups have biases, and LoRA is not run beside those here"
-                    ),
+            let found = layout.places_of(&name)?;
+            let has_biases = |place: &Place| layout.has_biased_units(place.matrix);
+            if found.places.iter().any(has_biases) {
+                return Err(not_run(
+                    &name,
+                    "experts' gates and ups have biases, and LoRA is not run beside those here",
                 ));
             }
-            let rank = rank_of(&name, &a, &b, &place.shape)?;
+            let rank = rank_of(&name, &a, &b, &found.shape)?;
             // As llama.cpp has it: no alpha is a scale of 1.
             let scale = if alpha == 0.0 {
                 1.0
             } else {
                 alpha / rank as f32
             };
-            pairs.push(Pair {
-                target: place.matrix,
-                tensor: place.tensor,
-                row_start: place.row_start,
-                a: matrices.len(),
-                rank,
-                scale,
-            });
-            for half in [a, b] {
-                matrices.push(Matrix::new(limits, vec![half.flat()?], false)?);
+            let (a, b) = (a.flat()?, b.flat()?);
+            for place in found.places {
+                pairs.push(Pair {
+                    target: place.matrix,
+                    tensor: place.tensor,
+                    row_start: place.row_start,
+                    a: matrices.len(),
+                    rank,
+                    scale,
+                });
+                let some = place.rows.iter();
+                let some: Vec<_> = some.map(|&(first, count)| b.rows(first, count)).collect();
+                let b = if some.is_empty() {
+                    vec![b.clone()]
+                } else {
+                    some
+                };
+                matrices.push(Matrix::new(limits, vec![a.clone()], false)?);
+                matrices.push(Matrix::new(limits, b, false)?);
             }
         }
         Ok(LoraLayout { pairs, matrices })
@@ -126,7 +138,8 @@ fn alpha_of(file: &ModelFile, own: &str) -> Result<f32> {
     // The folders of `peft` name no family.
     let unnamed = family.is_none() && is_apart(file)?;
     let family = family.unwrap_or_default();
-    if family != own && !unnamed {
+    let row = known::row(family).map_or(family, |row| row.name); // mamba2 is a name of mamba's
+    if row != own && !unnamed {
         return Err(Error::bad_file(format!(
             "the adapter is for {family:?} models; this is {own:?}"
         )));
@@ -226,64 +239,107 @@ fn rank_of(name: &str, a: &TensorInfo, b: &TensorInfo, base: &[u64]) -> Result<u
     Ok(rank)
 }
 
+/// The error of an adapter of a tensor that none is run beside here.
+fn not_run(name: &str, why: &str) -> Error {
+    Error::unsupported(
+        Unsupported::Lora,
+        format!("adapters of {name} are not run here: {why}"),
+    )
+}
+
+/// Rows of the tensor `name` in a matrix whose tensors follow each other: wherever some of its cuts do, one place.
+fn runs(id: MatrixId, matrix: &Matrix, name: &str, base: u64) -> Vec<Place> {
+    let mut places: Vec<Place> = vec![];
+    let (mut row_start, mut before) = (0, false);
+    for (index, tensor) in matrix.tensors.iter().enumerate() {
+        let count = tensor.shape[1] as u32;
+        let own = tensor.name == name;
+        if own && !before {
+            places.push(Place {
+                matrix: id,
+                tensor: index,
+                row_start,
+                rows: vec![],
+            });
+        }
+        if own && let Some(place) = places.last_mut() {
+            place.rows.push((first_row(tensor, base), count));
+        }
+        (row_start, before) = (row_start + count, own);
+    }
+    places
+}
+
+/// The first row of a cut of a tensor that begins at `base`.
+fn first_row(cut: &TensorInfo, base: u64) -> u32 {
+    let row_bytes = (cut.bytes / cut.shape[1].max(1)).max(1);
+    ((cut.offset - base) / row_bytes) as u32
+}
+
 impl Layout {
     /// Where the tensor `name` lies, if a LoRA can be computed beside it.
-    fn place_of(&self, name: &str) -> Result<Place> {
-        let named = |tensor: &TensorInfo| tensor.name == name;
-        let has = |matrix: &Matrix| matrix.tensors.iter().any(named);
-        let mut all = self.matrices.iter();
-        let Some(id) = all.position(has) else {
+    fn places_of(&self, name: &str) -> Result<Found> {
+        let named = |tensor: &&TensorInfo| tensor.name == name;
+        let has = |matrix: &Matrix| matrix.tensors.iter().any(|tensor| named(&tensor));
+        let ids: Vec<MatrixId> = (0..self.matrices.len())
+            .filter(|&id| has(&self.matrices[id]))
+            .collect();
+        let Some(&id) = ids.first() else {
+            let mut vectors = self.vectors.iter().flat_map(|vector| &vector.tensors);
+            if vectors.any(|tensor| tensor.name == name) {
+                return Err(not_run(name, "no vectors are multiplied by it"));
+            }
             return Err(Error::bad_file(format!(
                 "the adapter changes {name}, which the model does not have"
             )));
         };
-        let is_named = |table: MatrixId| self.matrices[table].tensors.iter().any(named);
-        if self.tables().chain(self.positions).any(is_named) {
-            return Err(Error::unsupported(
-                Unsupported::Lora,
-                format!("adapters of {name} are not run here: it is an embedding"),
-            ));
+        let mut tables = self.tables().chain(self.positions);
+        if tables.any(|table| has(&self.matrices[table])) {
+            return Err(not_run(name, "it is an embedding"));
         }
         if self.draft.as_ref().is_some_and(|draft| draft.has(name)) {
-            return Err(Error::unsupported(
-                Unsupported::Lora,
-                format!("adapters of {name} are not run here: it is of a draft block"),
-            ));
+            return Err(not_run(name, "it is of a draft block"));
         }
         if self.has_heads(id) {
-            return Err(Error::unsupported(
-                Unsupported::Lora,
-                format!("adapters of {name} are not run here: its rows are matrices of heads"),
-            ));
+            return Err(not_run(name, "its rows are matrices of heads"));
         }
-        let tensors = &self.matrices[id].tensors;
-        let tensor = tensors.iter().position(named).unwrap_or_default();
-        let matrix = &self.matrices[id];
-        let own = matrix.tensors.iter().filter(|t| named(t)).count();
-        let apart = self.matrices.iter().filter(|m| has(m)).count() > 1;
-        if apart || own > 1 && !matrix.interleaved {
-            return Err(Error::unsupported(
-                Unsupported::Lora,
-                format!(
-                    "adapters of {name} are not run here: its rows lie in another order than in the file"
-                ),
-            ));
-        }
-        let before = tensors[..tensor].iter();
-        // The cuts of one tensor follow each other, in one matrix or several.
-        let matrices = self.matrices.iter();
-        let cuts = matrices.flat_map(|matrix| matrix.tensors.iter().filter(|t| named(t)));
-        let mut shape = tensors[tensor].shape.clone();
-        shape[1] = cuts.map(|tensor| tensor.shape[1]).sum();
+        let cuts = ids.iter().flat_map(|&id| &self.matrices[id].tensors);
+        let cuts: Vec<&TensorInfo> = cuts.filter(named).collect();
+        let base = cuts.iter().map(|cut| cut.offset).min().unwrap_or(0);
+        let ends = cuts
+            .iter()
+            .map(|cut| u64::from(first_row(cut, base)) + cut.shape[1]);
+        let mut shape = cuts[0].shape.clone();
+        shape[1] = ends.max().unwrap_or(0);
         if let Some(count) = self.experts_of(id) {
             shape = vec![shape[0], shape[1] / u64::from(count), u64::from(count)];
         }
-        Ok(Place {
-            matrix: id,
-            tensor,
-            row_start: before.map(|t| t.shape[1] as u32).sum(),
-            shape,
-        })
+        let matrix = &self.matrices[id];
+        let places = if !matrix.interleaved {
+            let all = ids.iter();
+            all.flat_map(|&id| runs(id, &self.matrices[id], name, base))
+                .collect()
+        } else if ids.len() == 1 {
+            vec![Place {
+                matrix: id,
+                tensor: matrix
+                    .tensors
+                    .iter()
+                    .position(|t| named(&t))
+                    .unwrap_or_default(),
+                row_start: 0,
+                rows: vec![],
+            }]
+        } else {
+            return Err(not_run(name, "its rows alternate, in several matrices"));
+        };
+        Ok(Found { places, shape })
+    }
+
+    /// Whether a matrix makes gates and ups of experts, which have biases.
+    fn has_biased_units(&self, id: MatrixId) -> bool {
+        let mut ffns = self.layers.iter().filter_map(|layer| layer.ffn.as_ref());
+        ffns.any(|ffn| ffn.has_biased_units(id))
     }
 
     /// Whether a matrix has a matrix for each head of a mixer.

@@ -6,6 +6,7 @@ pub mod copies;
 pub mod default_model;
 pub mod gguf;
 pub mod hugging_face;
+pub mod lora;
 pub mod models;
 pub mod newer_cases;
 pub mod newer_folders;
