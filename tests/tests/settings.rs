@@ -11,6 +11,8 @@ use serde_json::{Value as Json, json};
 
 use crate::support::{
     hugging_face::{export, folder},
+    later_cases,
+    later_folders::without_infinity,
     models, newer_cases,
 };
 
@@ -58,7 +60,25 @@ const FIELDS: &str = r#"{
     "num_nextn_predict_layers": 7, "use_expert_bias": false, "use_routing_bias": false, "use_bias": false,
     "use_qkv_bias": false, "use_qk_norm": false, "qk_layernorm": false, "use_parallel_residual": false,
     "shared_expert_intermediate_size": 7, "mtp_num_hidden_layers": 7, "enable_moe_block": false,
-    "vocab_size_per_layer_input": 7
+    "vocab_size_per_layer_input": 7,
+    "intermediate_size_mlp": 20, "attention_chunk_size": 5, "attn_temperature_tuning": false, "floor_scale": 5,
+    "attn_scale": 0.5, "interleave_moe_layer_step": 7, "moe_layers": [0], "mlp_layer_types": ["sparse"], "swiglu_alpha": 5.0,
+    "q_lora_rank": 8, "kv_lora_rank": 8, "qk_nope_head_dim": 8, "qk_rope_head_dim": 12, "v_head_dim": 12,
+    "topk_method": "group_limited_greedy", "rope_interleave": false, "moe_latent_size": 8, "mlp_hidden_act": "relu",
+    "mamba_hidden_act": "relu", "layers_block_type": ["mamba"], "hybrid_override_pattern": "M", "mamba_num_heads": 3,
+    "mamba_head_dim": 4, "ssm_state_size": 8, "state_size": 8, "n_groups": 1, "conv_kernel": 7, "expand": 3,
+    "use_conv_bias": false, "mamba_conv_bias": false, "time_step_limit": [0.125, 1.0], "time_step_rank": 7, "num_heads": 2,
+    "mixer_rms_eps": 0.25, "mamba_n_heads": 2, "mamba_n_groups": 5, "mamba_d_state": 8, "mamba_d_conv": 7, "mamba_expand": 3,
+    "mamba_d_ssm": 40, "mamba_dt_rank": 7, "mamba_norm_before_gate": true, "mamba_d_head": 7, "mamba_rms_norm": false,
+    "lm_head_multiplier": 7.0, "key_multiplier": 7.0, "attention_in_multiplier": 7.0, "attention_out_multiplier": 7.0,
+    "ssm_in_multiplier": 7.0, "ssm_out_multiplier": 7.0, "mlp_multipliers": [7.0, 7.0],
+    "ssm_multipliers": [7.0, 7.0, 7.0, 7.0, 7.0], "shared_intermediate_size": 7, "position_embedding_type": "rope",
+    "expert_layer_period": 7, "expert_layer_offset": 7, "attn_layer_period": 7, "attn_layer_offset": 7,
+    "moe_shared_expert_intermediate_size": 7, "moe_shared_expert_overlap": false, "use_mamba_kernels": false,
+    "use_mambapy": true, "use_associative_scan": false, "chunk_size": 7, "mamba_chunk_size": 7,
+    "mamba_ssm_cache_dtype": "float16", "residual_in_fp32": false, "rescale_prenorm_residual": true, "hidden_dropout": 0.5,
+    "time_step_min": 0.5, "time_step_max": 0.5, "time_step_floor": 0.5, "time_step_init_scheme": "x", "time_step_scale": 7.0,
+    "num_logits_to_keep": 7, "mamba_proj_bias": true, "projectors_bias": true, "mtp_layers_block_type": ["moe"]
 }"#;
 
 /// Keys that change something only beside another: key, the other, its value as JSON.
@@ -71,6 +91,13 @@ const BESIDE: &[(&str, &str, &str)] = &[
     ("num_local_experts", "num_experts", "null"),
     ("no_rope_layer_interval", "no_rope_layers", "null"),
     ("max_window_layers", "sliding_window", "9"),
+    ("intermediate_size", "num_local_experts", "4"),
+    ("intermediate_size", "num_experts_per_tok", "2"),
+    ("num_experts_per_tok", "num_experts_per_tok", "2"),
+    ("num_hidden_layers", "num_hidden_layers", "1"),
+    ("mamba_expand", "mamba_n_heads", "4"),
+    ("mamba_expand", "mamba_d_ssm", "null"),
+    ("mamba_norm_before_gate", "mamba_rms_norm", "true"),
     ("_sliding_window_pattern", "sliding_window_pattern", "null"),
     ("full_attn_idxs", "layer_types", "null"),
     ("intermediate_size", "block_ff_dim", "null"),
@@ -96,8 +123,12 @@ fn outcome(folder: &Path) -> (Result<Json, String>, Vec<KeyUse>) {
     let read = || {
         let file = ModelFile::open(folder)?;
         let config = file.config()?;
+        let factors = file.tensors().iter();
+        let factors = factors.filter(|tensor| tensor.name.split('.').nth(3) == Some("scale"));
+        let factors = factors.map(|tensor| pollster::block_on(file.data(tensor, 0..tensor.bytes)));
+        let factors: Vec<_> = factors.map(|bytes| bytes.unwrap().into_owned()).collect();
         Ok((
-            json!([file.metadata(), config, file.tensors()]),
+            json!([file.metadata(), config, file.tensors(), factors]),
             file.key_uses(),
         ))
     };
@@ -121,6 +152,18 @@ fn every_key_is_read_or_refused_or_known_to_be_harmless() {
         let path = models::folder("families-2026").join(format!("{}.gguf", case.reference));
         let folder = folder(&format!("settings-{}", case.reference));
         case.export(&ModelFile::open(&path).unwrap(), &folder);
+        silent.extend(silent_keys(case.architecture, &folder, &fields));
+    }
+    for case in later_cases::CASES {
+        if known.contains(&case.architecture) {
+            continue;
+        }
+        known.push(case.architecture);
+        let path = models::folder("families-2026").join(format!("{}.gguf", case.reference));
+        let folder = folder(&format!("settings-{}", case.reference));
+        case.export(&ModelFile::open(&path).unwrap(), &folder, Dtype::F32);
+        let config = without_infinity(&case.description());
+        fs::write(folder.join("config.json"), config).unwrap();
         silent.extend(silent_keys(case.architecture, &folder, &fields));
     }
     for name in [

@@ -22,6 +22,7 @@ mod safetensors;
 mod short;
 mod source;
 mod split;
+mod strided;
 mod synthetic;
 mod threads;
 mod types;

@@ -1,16 +1,11 @@
 //! A model file, or the files of one that is split: sources, and the header that was read from them. Answers what the
 //! file holds; what it means is the model's business.
 
-use std::{
-    borrow::Cow,
-    collections::{HashMap, HashSet},
-    ops::Range,
-    path::Path,
-    sync::Arc,
-};
+use std::{borrow::Cow, collections::HashMap, ops::Range, path::Path, sync::Arc};
 
 use super::{
-    Header, KeyUse, Metadata, Source, TensorInfo, hugging_face, noise::Noise, packed::Packed, split,
+    Header, KeyUse, Metadata, Source, TensorInfo, hugging_face, noise::Noise, packed::Packed,
+    split, strided::Strided,
 };
 use crate::{Error, Result};
 
@@ -26,8 +21,8 @@ pub struct ModelFile {
     header: Arc<Header>,
     /// Tensors that are made of several, one after the other; their offsets count from the first's start.
     joints: HashMap<String, Vec<TensorInfo>>,
-    /// Matrices that are stored with a row for each column.
-    transposed: HashSet<String>,
+    /// Tensors whose numbers lie in another order; their offsets count from their own start.
+    strided: HashMap<String, Strided>,
     /// Tensors whose codes and scales lie apart.
     packed: HashMap<String, Packed>,
     /// Values of a head, by the name of a matrix whose rows have the halves of pairs apart, and are wanted side by side.
@@ -75,14 +70,13 @@ impl ModelFile {
         header: Header,
         sources: Vec<Source>,
         joints: HashMap<String, Vec<TensorInfo>>,
-        transposed: HashSet<String>,
     ) -> ModelFile {
         ModelFile {
             label,
             sources: Arc::new(sources),
             header: Arc::new(header),
             joints,
-            transposed,
+            strided: HashMap::new(),
             packed: HashMap::new(),
             apart: HashMap::new(),
             originals: HashMap::new(),
@@ -101,6 +95,12 @@ impl ModelFile {
     #[cfg(feature = "safetensors")]
     pub(super) fn with_packed(self, packed: HashMap<String, Packed>) -> ModelFile {
         ModelFile { packed, ..self }
+    }
+
+    /// Has tensors whose numbers lie in another order.
+    #[cfg(feature = "safetensors")]
+    pub(super) fn with_strided(self, strided: HashMap<String, Strided>) -> ModelFile {
+        ModelFile { strided, ..self }
     }
 
     /// Has the files of a folder, whose settings have these keys.
@@ -154,10 +154,7 @@ impl ModelFile {
         let label = sources.first().map_or("model", Source::label).to_owned();
         let header = split::join(headers);
         let header = header.map_err(|error| error.in_file(&label))?;
-        let (joints, transposed) = Default::default();
-        Ok(ModelFile::of_parts(
-            label, header, sources, joints, transposed,
-        ))
+        Ok(ModelFile::of_parts(label, header, sources, HashMap::new()))
     }
 
     /// Everything the header says; for a split model the first file's, with the tensors of all.
@@ -195,10 +192,9 @@ impl ModelFile {
         tensor: &TensorInfo,
         Range { start, end }: Range<u64>,
     ) -> Result<Cow<'_, [u8]>> {
-        if self.transposed.contains(&tensor.name) {
-            let all = self.sources[tensor.part].read(tensor.offset, tensor.bytes);
+        if let Some(strided) = self.strided.get(&tensor.name) {
             let range = start - tensor.offset..end - tensor.offset;
-            return Ok(Cow::Owned(transposed(tensor, &all.await?, range)));
+            return Ok(Cow::Owned(strided.read(&self.sources, range).await?));
         }
         if let Some(packed) = self.packed.get(&tensor.name) {
             let range = start - tensor.offset..end - tensor.offset;
@@ -278,22 +274,6 @@ fn side_by_side(tensor: &TensorInfo, all: &[u8], head_dim: usize) -> Vec<u8> {
     rows.flat_map(|(row, _)| &all[from(row) * row_bytes..][..row_bytes])
         .copied()
         .collect()
-}
-
-/// A range of a matrix's bytes, from `all` of what is stored: (columns, rows) of single numbers.
-fn transposed(tensor: &TensorInfo, all: &[u8], range: Range<u64>) -> Vec<u8> {
-    let size = tensor.kind.block_bytes() as usize;
-    let [cols, rows] = [tensor.shape[0] as usize, tensor.shape[1] as usize];
-    let (start, end) = (range.start as usize, range.end as usize);
-    let first = start / size;
-    let mut bytes = Vec::with_capacity(end - start + 2 * size);
-    for place in first..end.div_ceil(size) {
-        let from = (place % cols * rows + place / cols) * size;
-        bytes.extend_from_slice(&all[from..from + size]);
-    }
-    bytes.drain(..start - first * size);
-    bytes.truncate(end - start);
-    bytes
 }
 
 /// The header of a source whose bytes are here.

@@ -19,7 +19,12 @@ const GELUS: &[&str] = &["gelu", "gelu_pytorch_tanh", "gelu_new"];
 /// # Errors
 /// [`Error::Unsupported`] names the key, what it is, and what is run here.
 pub(super) fn check(metadata: &Metadata, family: &Family) -> Result<()> {
-    for key in ["hidden_activation", "hidden_act", "activation_function"] {
+    for key in [
+        "hidden_activation",
+        "hidden_act",
+        "activation_function",
+        "mlp_hidden_act",
+    ] {
         let Some(stated) = metadata.text(&in_metadata(key))? else {
             continue;
         };

@@ -70,6 +70,19 @@ pub(super) struct Finder<'a> {
     used: HashSet<String>,
     /// Is added to norms' weights.
     norm_offset: f32,
+    /// The epsilon of norms within a mixer.
+    pub inner_epsilon: f32,
+}
+
+/// The epsilon of norms within a mixer: that of all norms, unless the file says otherwise.
+fn inner_epsilon(file: &ModelFile, config: &Config) -> Result<f32> {
+    let key = "lantern.inner_norm_epsilon";
+    match file.metadata().f32(key)? {
+        Some(epsilon) if !(epsilon.is_finite() && epsilon >= 0.0) => {
+            Err(Error::bad_file(format!("metadata {key} is {epsilon}")))
+        }
+        epsilon => Ok(epsilon.unwrap_or(config.norm_epsilon)),
+    }
 }
 
 impl<'a> Finder<'a> {
@@ -82,6 +95,7 @@ impl<'a> Finder<'a> {
             vectors: vec![],
             used: HashSet::new(),
             norm_offset: file.metadata().f32("lantern.norm_offset")?.unwrap_or(0.0),
+            inner_epsilon: inner_epsilon(file, config)?,
         })
     }
 
@@ -236,19 +250,23 @@ impl<'a> Finder<'a> {
         })
     }
 
-    /// Factors on the products of matrices whose rows follow each other, (rows of all): the one value that each has, where
-    /// they have any.
+    /// Factors on the products of matrices whose rows follow each other, (rows of all): one that each has, or one for each of
+    /// its rows, where they have any.
     pub fn factors(&mut self, parts: &[(String, u32)]) -> Result<Option<VectorId>> {
         let name = |stem: &str| format!("{stem}.scale");
         if !parts.iter().any(|(stem, _)| self.has(&name(stem))) {
             return Ok(None);
         }
-        let tensors = parts
-            .iter()
-            .map(|(stem, _)| self.tensor(&name(stem), &[1]))
-            .collect::<Result<_>>()?;
+        let (mut tensors, mut repeats) = (vec![], vec![]);
+        for (stem, rows) in parts {
+            let name = name(stem);
+            let each = self.file.tensor(&name);
+            let each = each.is_some_and(|tensor| tensor.shape == [u64::from(*rows)]);
+            tensors.push(self.tensor(&name, &[if each { *rows } else { 1 }])?);
+            repeats.push(if each { 1 } else { *rows });
+        }
         let id = self.push_vector(tensors, 0.0, 1.0);
-        self.vectors[id].repeats = parts.iter().map(|(_, rows)| *rows).collect();
+        self.vectors[id].repeats = repeats;
         Ok(Some(id))
     }
 

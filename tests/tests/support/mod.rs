@@ -6,6 +6,8 @@ pub mod copies;
 pub mod default_model;
 pub mod gguf;
 pub mod hugging_face;
+pub mod later_cases;
+pub mod later_folders;
 pub mod lora;
 pub mod models;
 pub mod newer_cases;

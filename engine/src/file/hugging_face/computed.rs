@@ -5,7 +5,10 @@ use std::collections::BTreeMap;
 
 use half::{bf16, f16};
 
-use super::super::{Source, TensorInfo, Value, types::TensorType};
+use super::{
+    super::{Source, TensorInfo, Value, types::TensorType},
+    forms::of_block,
+};
 use crate::{Error, Result};
 
 /// Values of a tensor that is read at once at most; larger ones are none of these.
@@ -13,7 +16,7 @@ const VALUES_MAX: u64 = 1 << 22;
 
 /// The name that a tensor of an activation's number has before it becomes metadata, behind that of its block.
 pub(super) const XIELU: &str = "xielu.";
-/// The name of a delta net's logarithms of decays, before they become decays, behind that of its block.
+/// The name of logarithms of decays, before they become decays, behind that of its block.
 const DECAY_LOG: &str = "ssm_a_log";
 
 /// The name of biases of gates and ups that alternate, behind that of its block.
@@ -104,8 +107,9 @@ pub(super) fn decays(tensors: &mut [TensorInfo], sources: &mut Vec<Source>) -> R
         let logs = few(tensor, sources)?;
         let decays: Vec<f32> = logs.iter().map(|&v| -f64::from(v).exp() as f32).collect();
         let name = format!("blk.{layer}.ssm_a");
+        let shape = tensor.shape.clone();
         let (decays, source) = small(&name, &decays, sources.len());
-        *tensor = decays;
+        *tensor = TensorInfo { shape, ..decays };
         sources.push(source);
     }
     Ok(())
@@ -143,8 +147,22 @@ pub(super) fn halves(tensors: &mut Vec<TensorInfo>, sources: &mut Vec<Source>) -
     Ok(())
 }
 
-/// The layer of a tensor, and its name within it.
-fn of_block(name: &str) -> Option<(u32, &str)> {
-    let (layer, rest) = name.strip_prefix("blk.")?.split_once('.')?;
-    Some((layer.parse().ok()?, rest))
+/// Adds factors on the products of matrices that are there.
+pub(super) fn factors(
+    factors: &[(&str, Vec<f32>)],
+    tensors: &mut Vec<TensorInfo>,
+    sources: &mut Vec<Source>,
+) {
+    let mut all = Vec::new();
+    for (layer, part) in tensors.iter().filter_map(|tensor| of_block(&tensor.name)) {
+        let stem = part.strip_suffix(".weight");
+        let found = factors.iter().find(|(part, _)| Some(*part) == stem);
+        if let Some((part, values)) = found {
+            let (factor, source) =
+                small(&format!("blk.{layer}.{part}.scale"), values, sources.len());
+            all.push(factor);
+            sources.push(source);
+        }
+    }
+    tensors.extend(all);
 }

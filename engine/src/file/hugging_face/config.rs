@@ -3,17 +3,24 @@
 
 use std::collections::BTreeMap;
 
-use super::{super::Value, json::Object, layers, row::Row, switches};
+use super::{
+    super::Value,
+    json::Object,
+    layers,
+    row::{Rotated, Row},
+    scans, switches,
+};
 use crate::{Error, Result, Unsupported, file::short};
 
 /// How a number is written.
 enum Kind {
     Whole,
     Number,
+    Flag,
 }
-use Kind::{Number, Whole};
+use Kind::{Flag, Number, Whole};
 
-/// Key of `config.json`, key of GGUF behind the family's name.
+/// Key of `config.json`, key of GGUF behind the family's name, or a whole key of ours.
 #[rustfmt::skip] // a table
 const KEYS: &[(&str, &str, Kind)] = &[
     ("num_hidden_layers",       "block_count",                      Whole),
@@ -23,6 +30,7 @@ const KEYS: &[(&str, &str, Kind)] = &[
     ("head_dim",                "attention.key_length",             Whole),
     ("head_dim",                "attention.value_length",           Whole),
     ("intermediate_size",       "feed_forward_length",              Whole),
+    ("intermediate_size_mlp",   "feed_forward_length",              Whole),
     ("num_local_experts",       "expert_count",                     Whole),
     ("num_experts",             "expert_count",                     Whole),
     ("num_experts_per_tok",     "expert_used_count",                Whole),
@@ -33,6 +41,19 @@ const KEYS: &[(&str, &str, Kind)] = &[
     ("n_group",                 "expert_group_count",               Whole),
     ("topk_group",              "expert_group_used_count",          Whole),
     ("routed_scaling_factor",   "expert_weights_scale",             Number),
+    ("norm_topk_prob",          "expert_weights_norm",              Flag),
+    ("moe_latent_size",         "moe_latent_size",                  Whole),
+    ("kv_lora_rank",            "attention.kv_lora_rank",           Whole),
+    ("q_lora_rank",             "attention.q_lora_rank",            Whole),
+    ("v_head_dim",              "attention.value_length",           Whole),
+    ("conv_kernel",             "ssm.conv_kernel",                  Whole),
+    ("state_size",              "ssm.state_size",                   Whole),
+    ("ssm_state_size",          "ssm.state_size",                   Whole),
+    ("n_groups",                "ssm.group_count",                  Whole),
+    ("mamba_d_conv",            "ssm.conv_kernel",                  Whole),
+    ("mamba_d_state",           "ssm.state_size",                   Whole),
+    ("mamba_n_groups",          "ssm.group_count",                  Whole),
+    ("mixer_rms_eps",           "lantern.inner_norm_epsilon",       Number),
     ("linear_conv_kernel_dim",  "ssm.conv_kernel",                  Whole),
     ("linear_key_head_dim",     "ssm.state_size",                   Whole),
     ("linear_num_key_heads",    "ssm.group_count",                  Whole),
@@ -61,6 +82,15 @@ const KEYS: &[(&str, &str, Kind)] = &[
     ("residual_multiplier",     "residual_scale",                   Number),
     ("attention_multiplier",    "attention.scale",                  Number),
     ("logits_scaling",          "logit_scale",                      Number),
+    ("lm_head_multiplier",      "logit_scale",                      Number),
+];
+
+/// Keys that name the activation of the MLP.
+const ACTIVATIONS: [&str; 4] = [
+    "hidden_activation",
+    "hidden_act",
+    "activation_function",
+    "mlp_hidden_act",
 ];
 
 /// Metadata of the model as GGUF has it, without rotary embedding and tokenizer.
@@ -72,12 +102,17 @@ pub(super) fn metadata(config: &Object, row: &Row) -> Result<BTreeMap<String, Va
             return Err(config.wrong(key, "a number"));
         }
     }
-    let key = |name: &str| format!("{}.{name}", row.family);
+    let key = |name: &str| {
+        let own = name.starts_with("lantern.");
+        let family = if own { "" } else { row.family };
+        [family, name].join(if own { "" } else { "." })
+    };
     let mut all = BTreeMap::new();
-    for (theirs, ours, kind) in KEYS.iter().filter(|(key, ..)| row.knows(key)) {
+    for (theirs, ours, kind) in KEYS.iter().filter(|(key, ..)| row.takes(key)) {
         let value = match kind {
             Whole => config.whole(theirs)?.map(Value::Unsigned),
             Number => config.number(theirs)?.map(Value::Float),
+            Flag => config.boolean(theirs)?.map(Value::Bool),
         };
         all.extend(value.map(|value| (key(ours), value)));
     }
@@ -89,11 +124,10 @@ pub(super) fn metadata(config: &Object, row: &Row) -> Result<BTreeMap<String, Va
     for &(name, text) in row.texts {
         all.insert(name.to_owned(), Value::Text(text.to_owned()));
     }
-    if let Some(values) = delta_net_values(config, row)? {
-        all.insert(key("ssm.inner_size"), Value::Unsigned(values));
-    }
-    if let Some(width) = adjusted_width(config, row)? {
-        all.insert(key("feed_forward_length"), Value::Unsigned(width));
+    all.extend(computed(config, row)?);
+    if let Some(epsilon) = row.inner_epsilon {
+        let key = "lantern.inner_norm_epsilon".to_owned();
+        all.entry(key).or_insert(Value::Float(epsilon));
     }
     let width = all.get(&key("embedding_length"));
     if let (Some(&Value::Unsigned(width)), "gpt2") = (width, row.family) {
@@ -113,7 +147,7 @@ pub(super) fn metadata(config: &Object, row: &Row) -> Result<BTreeMap<String, Va
     all.insert("lantern.none".into(), Value::Texts(none));
     all.extend(layers::metadata(config, row)?);
     let text = |text: &str| Value::Text(text.to_owned());
-    for act in ["hidden_activation", "hidden_act", "activation_function"] {
+    for act in ACTIVATIONS {
         if let Some(name) = config.text(act)?.filter(|_| row.knows(act)) {
             all.insert(format!("lantern.config.{act}"), text(name));
         }
@@ -121,6 +155,33 @@ pub(super) fn metadata(config: &Object, row: &Row) -> Result<BTreeMap<String, Va
     all.insert("general.architecture".into(), text(row.family));
     if row.norm_offset {
         all.insert("lantern.norm_offset".into(), Value::Float(1.0));
+    }
+    Ok(all)
+}
+
+/// Numbers that no single key of `config.json` has.
+fn computed(config: &Object, row: &Row) -> Result<BTreeMap<String, Value>> {
+    let key = |name: &str| format!("{}.{name}", row.family);
+    let mut all = scans::metadata(config, row)?;
+    if let Some(size) = latent_key(config, row)? {
+        all.insert(key("attention.key_length"), Value::Unsigned(size));
+    }
+    if row.knows("intermediate_size_mlp") {
+        let width = config.whole("intermediate_size")?.map(Value::Unsigned);
+        all.extend(width.map(|width| (key("expert_feed_forward_length"), width)));
+    }
+    if let Some(width) = shared_width(config, row)? {
+        all.insert(key("feed_forward_length"), Value::Unsigned(width));
+    }
+    if row.rotated == Rotated::Stated {
+        let rotated = config.text("position_embedding_type")? == Some("rope");
+        all.insert(key("rope.scaling.finetuned"), Value::Bool(rotated));
+    }
+    if let Some(values) = delta_net_values(config, row)? {
+        all.insert(key("ssm.inner_size"), Value::Unsigned(values));
+    }
+    if let Some(width) = adjusted_width(config, row)? {
+        all.insert(key("feed_forward_length"), Value::Unsigned(width));
     }
     Ok(all)
 }
@@ -133,6 +194,23 @@ fn delta_net_values(config: &Object, row: &Row) -> Result<Option<u64>> {
     }
     let both = config.whole(heads)?.zip(config.whole(each)?);
     Ok(both.map(|(heads, each)| heads.saturating_mul(each)))
+}
+
+/// Values of a head's latent key and query, those that are rotated among them.
+fn latent_key(config: &Object, row: &Row) -> Result<Option<u64>> {
+    let [plain, rotated] = ["qk_nope_head_dim", "qk_rope_head_dim"];
+    if !row.knows(plain) {
+        return Ok(None);
+    }
+    let both = config.whole(plain)?.zip(config.whole(rotated)?);
+    Ok(both.map(|(plain, rotated)| plain.saturating_add(rotated)))
+}
+
+/// Width of the MLP of models whose shared expert it is where they have no others.
+fn shared_width(config: &Object, row: &Row) -> Result<Option<u64>> {
+    let key = "shared_intermediate_size";
+    let alone = row.knows(key) && config.whole("num_local_experts")? == Some(0);
+    Ok(config.whole(key)?.filter(|_| alone))
 }
 
 /// Width of the MLP, where a configuration has it before two thirds of it are taken and rounded up.

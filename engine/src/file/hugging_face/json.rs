@@ -1,6 +1,7 @@
 //! The small files of a folder, of bounded length, and questions to their JSON whose errors name file and key.
 
 use std::{
+    borrow::Cow,
     fs::File,
     io::{self, Read},
     path::{Path, PathBuf},
@@ -53,7 +54,7 @@ impl Folder {
     pub fn name(&self) -> String {
         let whole = std::path::absolute(&self.0).unwrap_or_else(|_| self.0.clone());
         let name = whole.file_name().map(|name| name.to_string_lossy());
-        name.map_or_else(|| "model".to_owned(), std::borrow::Cow::into_owned)
+        name.map_or_else(|| "model".to_owned(), Cow::into_owned)
     }
 
     pub fn has(&self, name: &str) -> bool {
@@ -109,9 +110,11 @@ impl Folder {
             return Ok(None);
         };
         let text = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&bytes); // a UTF-8 mark, as editors put it
-        serde_json::from_slice(text).map(Some).map_err(|error| {
-            Error::bad_file(format!("{error}; download it again")).in_file(&self.label(name))
-        })
+        serde_json::from_slice(&with_infinity(text))
+            .map(Some)
+            .map_err(|error| {
+                Error::bad_file(format!("{error}; download it again")).in_file(&self.label(name))
+            })
     }
 
     /// Settings: JSON whose outermost value is an object.
@@ -120,6 +123,40 @@ impl Folder {
         let label = self.label(name);
         Ok(map.map(|map| Object { label, map }))
     }
+}
+
+/// Numbers that Python writes and JSON does not have, as transformers writes them since 5.
+fn with_infinity(text: &[u8]) -> Cow<'_, [u8]> {
+    const NAMES: [&str; 2] = ["Infinity", "NaN"];
+    let is_there = |name: &str| text.windows(name.len()).any(|some| some == name.as_bytes());
+    if !NAMES.iter().any(|name| is_there(name)) {
+        return Cow::Borrowed(text);
+    }
+    let mut all = Vec::with_capacity(text.len());
+    let (mut rest, mut quoted) = (text, false);
+    while let Some((&byte, after)) = rest.split_first() {
+        let unquoted = NAMES.iter().filter(|_| !quoted);
+        let sign = usize::from(byte == b'-');
+        let name = unquoted
+            .copied()
+            .find(|name| rest[sign..].starts_with(name.as_bytes()));
+        if let Some(name) = name {
+            let end = sign + name.len();
+            all.extend(b"{\"__float__\":\"");
+            all.extend(&rest[..end]);
+            all.extend(b"\"}");
+            rest = &rest[end..];
+            continue;
+        }
+        quoted ^= byte == b'"';
+        all.push(byte);
+        rest = after;
+        if let (true, b'\\', Some((&escaped, after))) = (quoted, byte, rest.split_first()) {
+            all.push(escaped);
+            rest = after;
+        }
+    }
+    Cow::Owned(all)
 }
 
 /// None where there are more than `max` bytes.
@@ -231,5 +268,21 @@ pub(super) fn shown(value: &Value) -> String {
         Value::Array(all) => format!("a list of {}", all.len()),
         Value::Object(map) => format!("an object of {}", map.len()),
         plain => plain.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn infinity_is_a_number_only_outside_of_texts() {
+        let text = br#"{"a Infinity \\\" NaN": [0.0, Infinity, -Infinity], "b": NaN}"#;
+        let value: Value = serde_json::from_slice(&with_infinity(text)).unwrap();
+        let float = |text: &str| serde_json::json!({ "__float__": text });
+        let list = serde_json::json!([0.0, float("Infinity"), float("-Infinity")]);
+        assert_eq!(value["a Infinity \\\" NaN"], list);
+        assert_eq!(value["b"], float("NaN"));
+        assert_eq!(*with_infinity(b"[1, 2]"), *b"[1, 2]");
     }
 }

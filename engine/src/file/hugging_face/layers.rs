@@ -67,7 +67,7 @@ pub(super) fn metadata(config: &Object, row: &Row) -> Result<BTreeMap<String, Va
         all.insert(key, Value::Unsigned(window));
     }
     let unrotated = match row.rotated {
-        Rotated::AsFamily => false,
+        Rotated::AsFamily | Rotated::Stated => false,
         Rotated::Windowed => true,
         Rotated::WindowedIfAny => window.is_some(),
     };
@@ -170,14 +170,17 @@ fn listed(config: &Object, row: &Row, layers: u64) -> Result<Option<Vec<Kind>>> 
         return Err(config.wrong("layer_types", "a list with a text for each layer"));
     }
     let windows = !matches!(row.windows, Windows::None);
+    let chunks = matches!(row.windows, Windows::Chunks);
     let known = match row.others {
+        Others::None if chunks => "only full_attention and chunked_attention are run here",
         Others::None => "only full_attention and sliding_attention are run here",
         Others::Conv => "only full_attention and conv are run here",
         Others::LinearAttention => "only full_attention and linear_attention are run here",
     };
     let kind = |kind: &serde_json::Value| match (kind.as_str(), row.others) {
         (Some("full_attention"), _) => Ok(Kind::Full),
-        (Some("sliding_attention"), _) if windows => Ok(Kind::Sliding),
+        (Some("sliding_attention"), _) if windows && !chunks => Ok(Kind::Sliding),
+        (Some("chunked_attention"), _) if chunks => Ok(Kind::Sliding),
         (Some("conv"), Others::Conv) | (Some("linear_attention"), Others::LinearAttention) => {
             Ok(Kind::Other)
         }
@@ -203,6 +206,7 @@ fn usual(config: &Object, row: &Row, layers: u64, rotated: Option<&[bool]>) -> R
             let given = pattern.filter(|_| row.knows("sliding_window_pattern"));
             !(layer + 1).is_multiple_of(given.unwrap_or(usual))
         }
+        Windows::Chunks => rotated.is_some_and(|rotated| rotated[layer as usize]),
         Windows::AllButLast(usual) => layer + 1 < layers && !(layer + 1).is_multiple_of(usual),
     };
     if pattern == Some(0) {
@@ -216,7 +220,8 @@ fn rotated(config: &Object, row: &Row, layers: u64) -> Result<Option<Vec<bool>>>
     if !row.knows("no_rope_layers") {
         return Ok(None);
     }
-    if let Some(listed) = config.list("no_rope_layers")? {
+    let listed = config.list("no_rope_layers")?;
+    if let Some(listed) = listed.filter(|listed| !listed.is_empty()) {
         // The list has a 1 for layers with RoPE, whatever its name says.
         let flags: Option<Vec<bool>> = listed.iter().map(|v| Some(v.as_i64()? != 0)).collect();
         let wrong = || config.wrong("no_rope_layers", "a list with a 0 or 1 for each layer");

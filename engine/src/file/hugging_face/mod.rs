@@ -1,7 +1,7 @@
 //! A model as Hugging Face's `transformers` keeps it: a folder of `config.json`, `tokenizer.json` and safetensors. It becomes
 //! what a GGUF file is: metadata under GGUF's keys, tensors under GGUF's names, each where it lies in its file.
 //!
-//! Nothing is converted on the way; rows of GPT-2's matrices, which lie the other way round, are gathered as they are read. Where such a folder means something else than GGUF by the same name, metadata of our own
+//! Nothing is converted on the way; rows of matrices that lie the other way round are gathered as they are read. Where such a folder means something else than GGUF by the same name, metadata of our own
 //! say so, and whoever reads the GGUF key reads them too:
 //!
 //! | key | what it says |
@@ -11,6 +11,7 @@
 //! | `lantern.key_heads` | a delta net's value heads are `grouped` by their key head, whatever the family's row says |
 //! | `lantern.config.…` | keys of `config.json` that GGUF has none for; they must be what the family's row does |
 //! | `lantern.norm_offset` | is added to the weights of norms |
+//! | `lantern.inner_norm_epsilon` | the epsilon of norms within a mixer is this |
 //! | `lantern.tokenizer.json` | the text of `tokenizer.json` |
 //! | `lantern.tokenizer.file` | its path, for messages |
 //! | `lantern.tokenizer.added` | tokens that the files beside it add, as JSON |
@@ -23,9 +24,11 @@
 
 mod computed;
 mod config;
+mod forms;
 mod generation;
 mod hybrids;
 mod json;
+mod latents;
 mod layers;
 mod modules;
 mod names;
@@ -36,7 +39,9 @@ mod peft;
 mod rope;
 mod row;
 mod rows;
+mod scans;
 mod settings;
+mod spaces;
 mod switches;
 mod tokenizer;
 
@@ -115,6 +120,7 @@ pub(super) fn open(path: &Path) -> Result<Option<ModelFile>> {
     config = row.inner(config)?;
     let mut uses = switches::uses(&config, row);
     row.complete(&mut config);
+    scans::count_layers(&mut config, row)?;
     let settings = Settings {
         config,
         tokenizer: tokenizer::settings(&folder)?,
@@ -223,8 +229,11 @@ fn assemble(
     leave_out_shared(config, row, &mut tensors)?;
     let joints = join(&mut tensors, joints).map_err(|error| error.in_file(&config.label))?;
     tie(config, &sources, &mut tensors)?;
-    let mut packed = HashMap::new();
     let wrong = |error: Error| error.in_file(&config.label);
+    let mut strided = forms::cut(row, &mut tensors).map_err(wrong)?;
+    forms::shared_alone(&mut tensors, &mut strided);
+    scans::check_kinds(config, row, &tensors)?;
+    let mut packed = HashMap::new();
     for (tensor, place) in halves.tensors().map_err(wrong)? {
         packed.insert(tensor.name.clone(), place);
         tensors.push(tensor);
@@ -233,7 +242,6 @@ fn assemble(
     let numbers = computed::numbers(&mut tensors, &sources).map_err(wrong)?;
     computed::decays(&mut tensors, &mut sources).map_err(wrong)?;
     switches::check_biases(config, row, &tensors)?;
-    let transposed = transpose(row, &mut tensors);
     let embedding = tensors
         .iter()
         .find(|tensor| tensor.name == names::EMBEDDING);
@@ -245,6 +253,9 @@ fn assemble(
 
     let mut metadata = config::metadata(config, row)?;
     metadata.extend(numbers);
+    forms::reshape(row, &metadata, &mut tensors);
+    let factors = scans::factors(config, row, &metadata)?;
+    computed::factors(&factors, &mut tensors, &mut sources);
     check_values(config, row, &metadata, &tensors)?;
     metadata.insert("general.name".into(), Value::Text(folder.name()));
     let rope = rope::read(config, row)?;
@@ -261,8 +272,8 @@ fn assemble(
     }
     let label = folder.0.display().to_string();
     let header = Header::of(Metadata(metadata), tensors).map_err(|error| error.in_file(&label))?;
-    let file = ModelFile::of_parts(label, header, sources, joints, transposed);
-    Ok(file.with_packed(packed))
+    let file = ModelFile::of_parts(label, header, sources, joints);
+    Ok(file.with_packed(packed).with_strided(strided))
 }
 
 /// Tensors as they are, those of one part an expert or a head, and codes apart from their scales.
@@ -344,20 +355,6 @@ fn check_values(
         }
     }
     Ok(())
-}
-
-/// Turns the shapes of matrices that are stored the other way round; their names.
-fn transpose(row: &Row, tensors: &mut [TensorInfo]) -> HashSet<String> {
-    let mut names = HashSet::new();
-    for tensor in tensors {
-        let part = tensor.name.split('.').nth(2).unwrap_or_default();
-        // One of another shape is refused where the model's tensors are looked up.
-        if row.transposed.contains(&part) && tensor.shape.len() == 2 {
-            tensor.shape.swap(0, 1);
-            names.insert(tensor.name.clone());
-        }
-    }
-    names
 }
 
 /// The tensor, and of which expert it is; None for one that `transformers` computes itself.

@@ -1,6 +1,6 @@
 //! Architectures of 2025 and 2026, and older ones that came later.
 
-use super::row::{Biases, LLAMAS, NORM_AFTER, RMS, Rotated, Row, Windows, row};
+use super::row::{Biases, Cut, LLAMAS, NORM_AFTER, RMS, Rotated, Row, Windows, row, turned};
 
 /// Keys of models with experts.
 pub(super) const EXPERTS: &[&str] = &[
@@ -11,10 +11,10 @@ pub(super) const EXPERTS: &[&str] = &[
 ];
 
 /// Keys of routing by groups, as DeepSeek has them.
-const GROUPS: &[&str] = &["n_routed_experts", "n_group", "topk_group"];
+pub(super) const GROUPS: &[&str] = &["n_routed_experts", "n_group", "topk_group"];
 
 /// RoPE's pairs are neighbours.
-const INTERLEAVED: (&str, &str) = ("lantern.rope_style", "interleaved");
+pub(super) const INTERLEAVED: (&str, &str) = ("lantern.rope_style", "interleaved");
 
 /// GGUF's number of gates that are sigmoids.
 pub(super) const SIGMOID: (&str, u64) = ("expert_gating_func", 2);
@@ -90,6 +90,68 @@ const GLM4_MOE: Row = Row {
     ..row("Glm4MoeForCausalLM", "glm4moe")
 };
 
+/// Experts of gpt-oss, where they are not packed: stored the other way round, gates and ups in turns.
+const GPT_OSS: &[Cut] = &[
+    Cut {
+        stored: "ffn_gate_up_exps.weight",
+        turned: true,
+        alternating: true,
+        into: &["ffn_gate_exps.weight", "ffn_up_exps.weight"],
+    },
+    turned(&["ffn_down_exps.weight"]),
+];
+
+/// Llama 4's text model. Its experts are stored the other way round, gates before ups.
+const LLAMA4: Row = Row {
+    required: REQUIRED_LLAMA4,
+    reads: &[
+        LLAMAS,
+        RMS,
+        &[
+            "hidden_act",
+            "attention_bias",
+            "intermediate_size_mlp",
+            "num_local_experts",
+            "num_experts_per_tok",
+            "use_qk_norm",
+            "no_rope_layers",
+            "no_rope_layer_interval",
+            "attention_chunk_size",
+            "layer_types",
+            "attn_temperature_tuning",
+            "floor_scale",
+            "attn_scale",
+        ],
+    ],
+    aliases: &[("attention_chunk_size", "sliding_window")],
+    defaults: &[
+        ("num_key_value_heads", "8"),
+        ("head_dim", "128"),
+        ("rope_theta", "5e5"),
+        ("num_local_experts", "16"),
+        ("num_experts_per_tok", "1"),
+        ("attention_chunk_size", "8192"),
+    ],
+    windows: Windows::Chunks,
+    biases: Biases::Attention,
+    texts: &[INTERLEAVED],
+    cuts: &[
+        turned(&["ffn_gate_up_exps.weight"]),
+        turned(&["ffn_down_exps.weight"]),
+    ],
+    ..row("Llama4ForCausalLM", "llama4")
+};
+
+const REQUIRED_LLAMA4: &[&str] = &[
+    "num_hidden_layers",
+    "hidden_size",
+    "num_attention_heads",
+    "intermediate_size",
+    "intermediate_size_mlp",
+    "max_position_embeddings",
+    "rms_norm_eps",
+];
+
 /// Mistral 3 and Ministral 3, without what sees.
 const MISTRAL3: Row = Row {
     reads: &[LLAMAS, RMS, &["hidden_act", "sliding_window"]],
@@ -115,6 +177,13 @@ pub(super) const ROWS: &[Row] = &[
         ],
         biases: Biases::Attention,
         ..row("GemmaForCausalLM", "gemma")
+    },
+    LLAMA4,
+    Row {
+        architecture: "Llama4ForConditionalGeneration",
+        within: Some("text_config"),
+        left_out: &["vision_model.", "multi_modal_projector."],
+        ..LLAMA4
     },
     MISTRAL3,
     Row {
@@ -309,6 +378,7 @@ pub(super) const ROWS: &[Row] = &[
                 "num_local_experts",
                 "num_experts_per_tok",
                 "swiglu_limit",
+                "swiglu_alpha",
             ],
         ],
         defaults: &[
@@ -321,6 +391,7 @@ pub(super) const ROWS: &[Row] = &[
         windows: Windows::AllBut(2),
         biases: Biases::Attention,
         packed: true,
+        cuts: GPT_OSS,
         ..row("GptOssForCausalLM", "gpt-oss")
     },
     Row {

@@ -1,6 +1,6 @@
 //! Architectures up to 2025.
 
-use super::row::{Biases, LLAMAS, NORM_AFTER, RMS, Row, Windows, row};
+use super::row::{Biases, LLAMAS, NORM_AFTER, RMS, Row, Windows, row, turned};
 
 /// BERT's own, those outside the blocks too.
 #[rustfmt::skip] // a table
@@ -233,7 +233,12 @@ pub(super) const ROWS: &[Row] = &[
             "scale_attn_by_inverse_layer_idx",
             "add_cross_attention",
         ]],
-        transposed: &["attn_qkv", "attn_output", "ffn_up", "ffn_down"],
+        cuts: &[
+            turned(&["attn_qkv.weight"]),
+            turned(&["attn_output.weight"]),
+            turned(&["ffn_up.weight"]),
+            turned(&["ffn_down.weight"]),
+        ],
         ..row("GPT2LMHeadModel", "gpt2")
     },
     Row {

@@ -2,7 +2,7 @@
 //! GGUF has of adapters, but for the order of rows and the family, of which the folder says nothing.
 
 use std::{
-    collections::{BTreeMap, HashMap, HashSet},
+    collections::{BTreeMap, HashMap},
     path::{Path, PathBuf},
 };
 
@@ -61,8 +61,7 @@ pub(super) fn open(path: &Path) -> Result<Option<ModelFile>> {
     .into();
     let label = folder.0.display().to_string();
     let header = Header::of(Metadata(metadata), tensors).map_err(|error| error.in_file(&label))?;
-    let (joints, transposed) = (HashMap::new(), HashSet::new());
-    let file = ModelFile::of_parts(label, header, vec![source], joints, transposed);
+    let file = ModelFile::of_parts(label, header, vec![source], HashMap::new());
     Ok(Some(file))
 }
 

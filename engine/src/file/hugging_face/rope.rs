@@ -22,6 +22,8 @@ pub(super) struct Rope {
     unrounded: bool,
     /// How much queries grow from the original context on.
     growth: Option<f64>,
+    /// Attention is over latent keys, whose scores grow where the context is stretched.
+    latent: bool,
     /// A factor `alpha` on the base is run, as Hunyuan has it.
     alpha: bool,
     /// Tensors that GGUF has.
@@ -34,10 +36,15 @@ impl Rope {
         let named = |(key, value): (&&str, &Value)| (format!("{family}.rope.{key}"), value.clone());
         let growth = self.growth.map(Value::Float);
         let growth = growth.map(|v| (format!("{family}.attention.temperature_scale"), v));
+        let length = growth
+            .as_ref()
+            .and(self.keys.get("scaling.original_context_length"));
+        let length = length.filter(|_| self.latent).cloned();
+        let length = length.map(|v| (format!("{family}.attention.temperature_length"), v));
         let flag = ("lantern.yarn_unrounded".to_owned(), Value::Bool(true));
         let flag = self.unrounded.then_some(flag);
         let keys = self.keys.iter().map(named);
-        keys.chain(growth).chain(flag).collect()
+        keys.chain(growth).chain(length).chain(flag).collect()
     }
 
     fn number(&mut self, key: &'static str, value: Option<f64>) {
@@ -56,6 +63,7 @@ impl Rope {
 pub(super) fn read(config: &Object, row: &Row) -> Result<Rope> {
     let mut rope = Rope {
         alpha: row.family == "hunyuan-dense",
+        latent: row.knows("kv_lora_rank"),
         ..Rope::default()
     };
     if !row.knows("rope_parameters") {
@@ -68,7 +76,8 @@ pub(super) fn read(config: &Object, row: &Row) -> Result<Rope> {
     if row.knows("rope_local_base_freq") {
         rope.number("freq_base_swa", config.number("rope_local_base_freq")?);
     }
-    let mut part = config.number("partial_rotary_factor")?.filter(|_| older);
+    let key = "partial_rotary_factor";
+    let mut part = config.number(key)?.filter(|_| older && row.knows(key));
     let newer = config.object("rope_parameters")?;
     let mut scaling = match newer {
         Some(parameters) => Some(parameters),
@@ -214,7 +223,14 @@ fn yarn(rope: &mut Rope, config: &Object, scaling: &Object) -> Result<()> {
     let both = number("mscale")?.zip(number("mscale_all_dim")?);
     let both = both.map(|(scale, all)| of(scale) / of(all));
     let length = scaling.number("attention_factor")?.or(both);
-    rope.number("scaling.attn_factor", length.map(|length| length / own));
+    let all = number("mscale_all_dim")?.filter(|_| rope.latent);
+    if let Some(all) = all {
+        // Then it is scores that grow, and the rotation does only as far as it is said.
+        rope.number("scaling.yarn_log_multiplier", Some(0.1 * all));
+        rope.number("scaling.attn_factor", Some(length.unwrap_or(own)));
+    } else {
+        rope.number("scaling.attn_factor", length.map(|length| length / own));
+    }
     let trained = config.number("max_position_embeddings")?;
     let original = original(config, scaling)?.or(trained);
     rope.whole(

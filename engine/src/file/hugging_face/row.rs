@@ -28,12 +28,20 @@ pub(super) struct Row {
     pub rotated: Rotated,
     /// Biases that the configuration switches.
     pub biases: Biases,
-    /// GGUF's names of matrices that are stored (inputs, outputs), the other way round than all others.
-    pub transposed: &'static [&'static str],
+    /// Tensors that GGUF has the other way round, or in parts.
+    pub cuts: &'static [Cut],
     /// Numbers that all of its models have, by GGUF's keys behind the family's name.
     pub numbers: &'static [(&'static str, u64)],
     /// Texts that all of its models have, by keys of ours.
     pub texts: &'static [(&'static str, &'static str)],
+    /// The epsilon of norms within a mixer, where no key says that it is another than all others'.
+    pub inner_epsilon: Option<f64>,
+    /// Beginning of tensors' names where others have `model.`.
+    pub root: Option<&'static str>,
+    /// State spaces, and how they are described.
+    pub scan: Option<Scan>,
+    /// Factors on products of matrices.
+    pub factors: &'static [Factor],
     /// The object of `config.json` that describes the text model, where it is not the whole.
     pub within: Option<&'static str>,
     /// Beginnings of names of tensors that are left out: what sees and hears, and what drafts.
@@ -60,9 +68,13 @@ pub(super) const fn row(architecture: &'static str, family: &'static str) -> Row
         windows: Windows::None,
         rotated: Rotated::AsFamily,
         biases: Biases::AsStored,
-        transposed: &[],
+        cuts: &[],
         numbers: &[],
         texts: &[],
+        inner_epsilon: None,
+        root: None,
+        scan: None,
+        factors: &[],
         within: None,
         left_out: &[],
         drafts: false,
@@ -90,6 +102,8 @@ pub(super) enum Windows {
     AllBut(u64),
     /// All but every so many and the last.
     AllButLast(u64),
+    /// Layers that are rotated, whose windows are chunks.
+    Chunks,
 }
 
 /// Layers whose queries and keys are rotated.
@@ -101,6 +115,8 @@ pub(super) enum Rotated {
     Windowed,
     /// Layers with a window, where there is a `sliding_window`; else all.
     WindowedIfAny,
+    /// All, where `position_embedding_type` is "rope"; else none.
+    Stated,
 }
 
 /// Biases that a configuration switches with `attention_bias` and `mlp_bias`.
@@ -114,6 +130,8 @@ pub(super) enum Biases {
     Attention,
     /// Biases of queries, keys and values.
     Queries,
+    /// Biases of what latent queries and keys are made by, and of attention's output.
+    Latent,
     /// Biases of attention, and all of the MLP.
     AttentionAndMlp,
 }
@@ -127,6 +145,60 @@ pub(super) enum Others {
     Conv,
     /// Delta nets, which GGUF lists.
     LinearAttention,
+}
+
+/// A tensor of which GGUF has its rows, or its columns as rows, in one tensor or several.
+#[derive(Debug)]
+pub(super) struct Cut {
+    /// GGUF's name of what is stored, behind that of its block.
+    pub stored: &'static str,
+    /// It is stored with a row for each column.
+    pub turned: bool,
+    /// Rows of different parts alternate; else those of a part follow each other.
+    pub alternating: bool,
+    /// GGUF's names of the parts, all of as many rows.
+    pub into: &'static [&'static str],
+}
+
+/// A matrix, or one for each expert, that is stored the other way round.
+pub(super) const fn turned(into: &'static [&'static str; 1]) -> Cut {
+    Cut {
+        stored: into[0],
+        turned: true,
+        alternating: false,
+        into,
+    }
+}
+
+/// How an architecture's state spaces are described.
+#[derive(Debug)]
+pub(super) struct Scan {
+    /// Parts of a state that decay by their own.
+    pub decays: Decays,
+    /// Keys whose numbers' product is the channels of all heads: of the lists, the first whose keys are all there.
+    pub inner: &'static [&'static [&'static str]],
+    /// Keys whose product must be the same.
+    pub same: &'static [&'static str],
+}
+
+/// Parts of a state that decay each by its own.
+#[derive(Debug)]
+pub(super) enum Decays {
+    /// Heads (Mamba 2), of which this key says how many there are.
+    Heads(&'static str),
+    /// Channels (Mamba), whose steps are of a rank that this key has; and steps, b and c may be normed.
+    Channels { rank: &'static str, normed: bool },
+}
+
+/// A factor on a product, which GGUF's converter multiplies into the matrix.
+#[derive(Debug)]
+pub(super) struct Factor {
+    /// GGUF's name of the matrix, behind that of its block.
+    pub part: &'static str,
+    /// Keys whose numbers it is the product of, and which of those where a key has several.
+    pub by: &'static [(&'static str, Option<usize>)],
+    /// The key of more factors: of a state space's gate, x, b, c and steps.
+    pub sections: Option<&'static str>,
 }
 
 /// Keys that must be there in most.
@@ -186,6 +258,16 @@ impl Row {
         lists.any(|keys| keys.contains(&key))
     }
 
+    /// Whether `key` is read, or another in its place.
+    pub fn takes(&self, key: &str) -> bool {
+        self.knows(key) || self.aliases.iter().any(|(_, other)| *other == key)
+    }
+
+    /// Whether models of this architecture read `key`, be it in the place of another.
+    pub fn reads(&self, key: &str) -> bool {
+        self.knows(key) || self.aliases.iter().any(|(alias, _)| *alias == key)
+    }
+
     /// The description of the text model within another's, with what that says of both.
     pub fn inner(&self, config: Object) -> Result<Object> {
         let Some(within) = self.within else {
@@ -212,14 +294,14 @@ impl Row {
         if config.is_null("rope_parameters") {
             config.map.remove("rope_parameters");
         }
+        for &(key, value) in self.defaults {
+            let value = serde_json::from_str(value).expect("a row's own JSON");
+            config.map.entry(key).or_insert(value);
+        }
         for &(key, other) in self.aliases {
             if let Some(value) = config.get(key).cloned() {
                 config.map.insert(other.to_owned(), value);
             }
-        }
-        for &(key, value) in self.defaults {
-            let value = serde_json::from_str(value).expect("a row's own JSON");
-            config.map.entry(key).or_insert(value);
         }
     }
 }

@@ -1,12 +1,19 @@
 //! Architectures of `transformers` as a table: a row says what runs one, which keys of `config.json` its code reads, and how
 //! its files differ from Llama's.
 
-use super::{hybrids, json::Object, newer, older, row::Row};
+use super::{hybrids, json::Object, latents, newer, older, row::Row, spaces};
 use crate::{Error, Result, Unsupported, file::short};
 
 /// Every row.
 fn rows() -> impl Iterator<Item = &'static Row> {
-    older::ROWS.iter().chain(newer::ROWS).chain(hybrids::ROWS)
+    let all = [
+        older::ROWS,
+        newer::ROWS,
+        hybrids::ROWS,
+        spaces::ROWS,
+        latents::ROWS,
+    ];
+    all.into_iter().flatten()
 }
 
 /// The row of a configuration.

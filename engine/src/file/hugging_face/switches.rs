@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use super::{
     super::{KeyUse, TensorInfo},
     json::Object,
-    row::{Biases, Row},
+    row::{Biases, Rotated, Row},
 };
 use crate::{Error, Result};
 
@@ -72,6 +72,37 @@ const HARMLESS: &[(&str, &str)] = &[
     ("use_qkv_bias",              "biases are as stored"),
     ("use_qk_norm",               "norms are as stored"),
     ("qk_layernorm",              "norms are as stored"),
+    ("interleave_moe_layer_step", "a block's tensors say whether it has experts"),
+    ("moe_layers",                "a block's tensors say whether it has experts"),
+    ("mlp_layer_types",           "a block's tensors say whether it has experts"),
+    ("expert_layer_period",       "a block's tensors say whether it has experts"),
+    ("expert_layer_offset",       "a block's tensors say whether it has experts"),
+    ("attn_layer_period",         "a block's tensors say whether it has attention"),
+    ("attn_layer_offset",         "a block's tensors say whether it has attention"),
+    ("moe_shared_expert_intermediate_size", "the shared experts' tensors say how wide they are"),
+    ("moe_shared_expert_overlap", "ways to compute the same"),
+    ("use_mamba_kernels",         "ways to compute the same"),
+    ("use_mambapy",               "ways to compute the same"),
+    ("use_falcon_mambapy",        "ways to compute the same"),
+    ("use_associative_scan",      "ways to compute the same"),
+    ("chunk_size",                "slices the same sums"),
+    ("mamba_chunk_size",          "slices the same sums"),
+    ("mamba_ssm_cache_dtype",     "states are 32 bits wide"),
+    ("residual_in_fp32",          "sums are 32 bits wide anyway"),
+    ("rescale_prenorm_residual",  "for training"),
+    ("hidden_dropout",            "for training"),
+    ("time_step_min",             "for training; time_step_limit limits steps"),
+    ("time_step_max",             "for training"),
+    ("time_step_floor",           "for training"),
+    ("time_step_init_scheme",     "for training"),
+    ("time_step_scale",           "for training"),
+    ("num_logits_to_keep",        "all logits that are asked for are kept"),
+    ("mamba_proj_bias",           "biases are as stored"),
+    ("projectors_bias",           "biases are as stored"),
+    ("mamba_rms_norm",            "norms are as stored"),
+    ("mamba_d_head",              "as many values as there are channels for each head"),
+    ("mtp_layers_block_type",     "layers that draft are left out"),
+    ("mtp_hybrid_override_pattern", "layers that draft are left out"),
     ("use_parallel_residual",     "a block without a norm before its MLP is parallel"),
 ];
 
@@ -81,6 +112,10 @@ enum Only {
     Whole(u64),
     Number(f64),
     Text(&'static str),
+    /// All numbers from 0 on.
+    Unlimited,
+    /// True, or a number that counts as that.
+    On,
     /// False, or not for text.
     Off,
     /// The list is empty.
@@ -89,7 +124,6 @@ enum Only {
 
 /// Keys that are run in one position only.
 const ONLY: &[(&str, Only)] = &[
-    ("norm_topk_prob", Only::Bool(true)),
     ("mlp_only_layers", Only::Empty),
     ("decoder_sparse_step", Only::Whole(1)),
     ("scale_attn_weights", Only::Bool(true)),
@@ -101,23 +135,51 @@ const ONLY: &[(&str, Only)] = &[
     ("conv_bias", Only::Bool(false)),
     ("attn_output_gate", Only::Bool(true)),
     ("swiglu_limit", Only::Number(7.0)),
+    ("swiglu_alpha", Only::Number(1.702)),
+    ("use_qk_norm", Only::Bool(true)),
+    ("attn_temperature_tuning", Only::On),
+    ("floor_scale", Only::Number(8192.0)),
+    ("attn_scale", Only::Number(0.1)),
+    ("topk_method", Only::Text("greedy")),
+    ("rope_interleave", Only::Bool(true)),
+    ("use_conv_bias", Only::Bool(true)),
+    ("mamba_conv_bias", Only::Bool(true)),
+    ("time_step_limit", Only::Unlimited),
+    ("mamba_hidden_act", Only::Text("silu")),
     ("scoring_func", Only::Text("sigmoid")),
     ("is_decoder", Only::Bool(false)),
     ("position_embedding_type", Only::Text("absolute")),
 ];
+
+/// Parts of latent attention that a bias is switched for.
+const LATENT_BIASED: [&str; 3] = ["attn_q_a", "attn_kv_a_mqa", "attn_output"];
 
 /// Refuses what is not run.
 ///
 /// # Errors
 /// [`Error::Unsupported`] names the key, what it is, and what is run.
 pub(super) fn check(config: &Object, row: &Row) -> Result<()> {
-    for (key, only) in ONLY.iter().filter(|(key, _)| row.knows(key)) {
+    let stated = |key: &str| key == "position_embedding_type" && row.rotated == Rotated::Stated;
+    let only = ONLY
+        .iter()
+        .filter(|(key, _)| row.knows(key) && !stated(key));
+    for (key, only) in only {
         let (same, shown) = match only {
             Only::Bool(only) => (config.boolean(key)?.map(|v| v == *only), only.to_string()),
             Only::Whole(only) => (config.whole(key)?.map(|v| v == *only), only.to_string()),
             Only::Off => (
                 config.get(key).map(|v| *v == false || *v == "vision"),
                 "false".to_owned(),
+            ),
+            Only::Unlimited => (
+                config.get(key).map(is_unlimited),
+                "[0, infinity]".to_owned(),
+            ),
+            Only::On => (
+                config
+                    .get(key)
+                    .map(|v| *v != false && v.as_f64() != Some(0.0)),
+                "true".to_owned(),
             ),
             Only::Number(only) => {
                 let same = |v: f64| v.to_bits() == only.to_bits();
@@ -130,7 +192,21 @@ pub(super) fn check(config: &Object, row: &Row) -> Result<()> {
             return Err(config.unsupported(key, &format!("only {shown} is run here")));
         }
     }
+    let normed = config.boolean("mamba_rms_norm")? == Some(true);
+    let key = "mamba_norm_before_gate";
+    if row.knows(key) && normed && config.boolean(key)? != Some(false) {
+        return Err(config.unsupported(key, "only false is run here, the gate before the norm"));
+    }
     Ok(())
+}
+
+/// Whether a list of two numbers bounds nothing that is above 0: as Python writes it, or transformers since 5.
+fn is_unlimited(limit: &serde_json::Value) -> bool {
+    let Some([low, high]) = limit.as_array().map(Vec::as_slice) else {
+        return false;
+    };
+    let infinite = high.get("__float__").is_some_and(|text| text == "Infinity");
+    low.as_f64() == Some(0.0) && infinite
 }
 
 /// Each key of `config.json`, and how it is used.
@@ -139,8 +215,8 @@ pub(super) fn uses(config: &Object, row: &Row) -> Vec<KeyUse> {
         let harmless = HARMLESS.iter().find(|(name, _)| name == key);
         let unread = format!("{} does not read it", row.architecture);
         let passed_over = match harmless {
+            _ if row.reads(key) => None,
             Some((_, why)) => Some(*why),
-            None if row.knows(key) => None,
             None => Some(unread.as_str()),
         };
         KeyUse::new(&format!("config.json: {key}"), passed_over)
@@ -178,7 +254,12 @@ pub(super) fn check_biases(config: &Object, row: &Row, tensors: &[TensorInfo]) -
         if part.ends_with("norm") || part.ends_with("_exps") || others.contains(&part) {
             continue;
         }
-        let wanted = wanted && !(row.biases == Biases::Queries && part == "attn_output");
+        let wanted = wanted
+            && match row.biases {
+                Biases::Queries => part != "attn_output",
+                Biases::Latent => part.starts_with("ffn_") || LATENT_BIASED.contains(&part),
+                _ => true,
+            };
         let bias = format!("blk.{layer}.{part}.bias");
         if names.contains(bias.as_str()) != wanted {
             let key = ["mlp_bias", "attention_bias"][usize::from(part.starts_with("attn_"))];

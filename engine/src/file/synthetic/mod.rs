@@ -10,7 +10,7 @@ mod llama;
 mod outline;
 mod qwen35;
 
-use std::sync::Arc;
+use std::{collections::HashMap, sync::Arc};
 
 use super::{Header, Metadata, ModelFile, Source, TensorInfo, noise::Noise, types::TensorType};
 use crate::{Error, Result};
@@ -87,8 +87,7 @@ pub(crate) fn with_random_weights(metadata: Metadata, mut tensors: Vec<TensorInf
     let noise = Arc::new(Noise::over(&tensors));
     let source = Source::remote(label.clone(), end, Box::new(noise.clone()));
     let header = Header::of(metadata, tensors).expect("tensors of different names");
-    let (joints, transposed) = Default::default();
-    let file = ModelFile::of_parts(label, header, vec![source], joints, transposed);
+    let file = ModelFile::of_parts(label, header, vec![source], HashMap::new());
     file.with_noise(noise)
 }
 

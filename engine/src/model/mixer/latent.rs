@@ -80,7 +80,7 @@ impl Latent {
         Ok(Latent {
             rope_style: finder.config.rope_style,
             dim,
-            norm_eps: finder.config.norm_epsilon,
+            norm_eps: finder.inner_epsilon,
             queries: Queries::find(finder, &config, index)?,
             keys: finder.affine(&name("attn_kv_a_mqa"), dim, sizes.cached_dim())?,
             key_norm: finder.vector(&name("attn_kv_a_norm.weight"), sizes.latent_dim)?,

@@ -64,6 +64,7 @@ struct Steps {
     rank: u32,
     low: MatrixId,
     both: MatrixId,
+    eps: f32,
     /// Weights of norms: of the low rank, and of b and then c.
     norms: Option<[VectorId; 2]>,
     /// From the low rank to a step a channel.
@@ -138,7 +139,7 @@ impl Mamba {
         };
         let x = g.push(conv, TensorSpec::per_row("conv", channels));
         let (decay, selected) = if let Some(steps) = &self.steps {
-            (ScanDecay::Channel, steps.ops(g, x, &sizes, self.eps))
+            (ScanDecay::Channel, steps.ops(g, x, &sizes))
         } else {
             let selected = Selected {
                 b: x.from(inner),
@@ -207,12 +208,14 @@ impl Steps {
             rank,
             low: finder.matrix(vec![all.rows(0, rank)], false)?,
             both: finder.matrix(vec![all.rows(rank, both)], false)?,
+            eps: finder.inner_epsilon,
             norms,
             high: finder.matrix(vec![high], false)?,
         })
     }
 
-    fn ops(&self, g: &mut Graph, x: Tensor, sizes: &MambaConfig, eps: f32) -> Selected {
+    fn ops(&self, g: &mut Graph, x: Tensor, sizes: &MambaConfig) -> Selected {
+        let eps = self.eps;
         let (state_dim, both) = (sizes.state_dim, sizes.both());
         let low = g.linear(x, &[(self.low, 0)], None, ("dt", self.rank));
         let both = g.linear(x, &[(self.both, 0)], None, ("bc", both));
