@@ -78,6 +78,8 @@ const FIELDS: &str = r#"{
     "use_mambapy": true, "use_associative_scan": false, "chunk_size": 7, "mamba_chunk_size": 7,
     "mamba_ssm_cache_dtype": "float16", "residual_in_fp32": false, "rescale_prenorm_residual": true, "hidden_dropout": 0.5,
     "time_step_min": 0.5, "time_step_max": 0.5, "time_step_floor": 0.5, "time_step_init_scheme": "x", "time_step_scale": 7.0,
+    "num_attention_heads_per_layer": [2], "moe_routed_scaling_factor": 7.5, "moe_router_logit_softcapping": 7.0,
+    "moe_apply_router_weight_on_input": true, "gating": "per-element",
     "num_logits_to_keep": 7, "mamba_proj_bias": true, "projectors_bias": true, "mtp_layers_block_type": ["moe"]
 }"#;
 
@@ -91,6 +93,11 @@ const BESIDE: &[(&str, &str, &str)] = &[
     ("num_local_experts", "num_experts", "null"),
     ("no_rope_layer_interval", "no_rope_layers", "null"),
     ("max_window_layers", "sliding_window", "9"),
+    (
+        "num_attention_heads",
+        "num_attention_heads_per_layer",
+        "null",
+    ),
     ("intermediate_size", "num_local_experts", "4"),
     ("intermediate_size", "num_experts_per_tok", "2"),
     ("num_experts_per_tok", "num_experts_per_tok", "2"),

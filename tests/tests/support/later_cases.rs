@@ -150,6 +150,31 @@ const JAMBA: Names = &[
     ("ssm_c_norm", "mamba.c_layernorm"),
 ];
 
+const LAGUNA: Names = &[
+    ("attn_gate", "self_attn.g_proj"),
+    ("attn_q_norm", "self_attn.q_norm"),
+    ("attn_k_norm", "self_attn.k_norm"),
+    ("exp_probs_b.bias", "mlp.experts.e_score_correction_bias"),
+    ("ffn_gate_shexp", "mlp.shared_expert.gate_proj"),
+    ("ffn_up_shexp", "mlp.shared_expert.up_proj"),
+    ("ffn_down_shexp", "mlp.shared_expert.down_proj"),
+];
+
+const LAGUNA_SIZES: &str = r#"{"hidden_size": 64, "intermediate_size": 48, "num_key_value_heads": 2, "head_dim": 16,
+    "rms_norm_eps": 1e-6, "hidden_act": "silu", "attention_bias": false, "num_experts": 5, "num_experts_per_tok": 3,
+    "moe_intermediate_size": 16, "shared_expert_intermediate_size": 24, "moe_routed_scaling_factor": 2.5,
+    "moe_router_logit_softcapping": 0.0, "moe_apply_router_weight_on_input": false, "rope_parameters": {
+    "full_attention": {"rope_type": "yarn", "rope_theta": 500000.0, "partial_rotary_factor": 0.5, "factor": 8.0,
+    "original_max_position_embeddings": 16, "beta_fast": 32.0, "beta_slow": 1.0},
+    "sliding_attention": {"rope_type": "default", "rope_theta": 10000.0, "partial_rotary_factor": 1.0}}}"#;
+
+const fn laguna(reference: &'static str, config: &'static str) -> Case {
+    Case {
+        more: LAGUNA_SIZES,
+        ..case(reference, "LagunaForCausalLM", &[LAGUNA, LLAMA], config)
+    }
+}
+
 const fn case(
     reference: &'static str,
     architecture: &'static str,
@@ -313,6 +338,17 @@ pub const CASES: &[Case] = &[
         "original_max_position_embeddings": 32, "truncate": true}, "sliding_window": 8, "num_local_experts": 4,
         "num_experts_per_tok": 3, "swiglu_limit": 7.0, "swiglu_alpha": 1.702, "layer_types": ["sliding_attention",
         "full_attention", "sliding_attention", "full_attention"]}"#,
+    ),
+    laguna(
+        "laguna",
+        r#"{"num_hidden_layers": 5, "num_attention_heads": 4, "num_attention_heads_per_layer": [4, 6, 6, 6, 4],
+        "gating": true, "sliding_window": 8, "layer_types": ["full_attention", "sliding_attention", "sliding_attention",
+        "sliding_attention", "full_attention"], "mlp_layer_types": ["dense", "sparse", "sparse", "sparse", "sparse"]}"#,
+    ),
+    laguna(
+        "laguna-m",
+        r#"{"num_hidden_layers": 3, "num_attention_heads": 6, "gating": "per-element", "sliding_window": 512,
+        "layer_types": ["full_attention", "full_attention", "full_attention"]}"#,
     ),
     case(
         "nemotron-h",

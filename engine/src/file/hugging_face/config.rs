@@ -54,6 +54,7 @@ const KEYS: &[(&str, &str, Kind)] = &[
     ("mamba_d_state",           "ssm.state_size",                   Whole),
     ("mamba_n_groups",          "ssm.group_count",                  Whole),
     ("mixer_rms_eps",           "lantern.inner_norm_epsilon",       Number),
+    ("moe_routed_scaling_factor", "expert_weights_scale",           Number),
     ("linear_conv_kernel_dim",  "ssm.conv_kernel",                  Whole),
     ("linear_key_head_dim",     "ssm.state_size",                   Whole),
     ("linear_num_key_heads",    "ssm.group_count",                  Whole),

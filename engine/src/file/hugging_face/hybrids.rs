@@ -200,6 +200,11 @@ const QWEN35_DEFAULTS: &[(&str, &str)] = &[
     ("linear_num_value_heads", "32"),
 ];
 
+const LAGUNA_ROPE: &str = r#"{
+    "full_attention": {"rope_type": "default", "rope_theta": 500000.0, "partial_rotary_factor": 0.5},
+    "sliding_attention": {"rope_type": "default", "rope_theta": 10000.0, "partial_rotary_factor": 1.0}
+}"#;
+
 /// The rows.
 pub(super) const ROWS: &[Row] = &[
     GEMMA4_TEXT,
@@ -236,6 +241,38 @@ pub(super) const ROWS: &[Row] = &[
             ],
         ],
         ..QWEN35
+    },
+    Row {
+        reads: &[
+            SIZES,
+            RMS,
+            &[
+                "hidden_act",
+                "attention_bias",
+                "sliding_window",
+                "layer_types",
+                "num_attention_heads_per_layer",
+                "num_experts",
+                "num_experts_per_tok",
+                "moe_intermediate_size",
+                "moe_routed_scaling_factor",
+                "moe_router_logit_softcapping",
+                "moe_apply_router_weight_on_input",
+            ],
+        ],
+        defaults: &[
+            ("num_key_value_heads", "8"),
+            ("head_dim", "128"),
+            ("sliding_window", "512"),
+            ("num_experts", "256"),
+            ("num_experts_per_tok", "8"),
+            ("moe_intermediate_size", "512"),
+            ("rope_parameters", LAGUNA_ROPE),
+        ],
+        windows: Windows::Listed,
+        biases: Biases::Attention,
+        numbers: &[SIGMOID],
+        ..row("LagunaForCausalLM", "laguna")
     },
     LFM2_DENSE,
     Row {

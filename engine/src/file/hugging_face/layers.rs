@@ -75,6 +75,7 @@ pub(super) fn metadata(config: &Object, row: &Row) -> Result<BTreeMap<String, Va
         all.insert("lantern.rotated_layers".into(), flags(&windowed));
     }
     all.extend(widths(config, row, &windowed)?);
+    all.extend(heads(config, row, layers)?);
     all.insert("lantern.windowed_layers".into(), flags(&windowed));
     Ok(all)
 }
@@ -120,6 +121,19 @@ fn widths(config: &Object, row: &Row, windowed: &[bool]) -> Result<BTreeMap<Stri
         put("feed_forward_length", Value::Integers(widths));
     }
     Ok(all)
+}
+
+/// Query heads of each layer, where they are listed.
+fn heads(config: &Object, row: &Row, layers: u64) -> Result<BTreeMap<String, Value>> {
+    let key = "num_attention_heads_per_layer";
+    let Some(listed) = config.list(key)?.filter(|_| row.knows(key)) else {
+        return Ok(BTreeMap::new());
+    };
+    let heads: Option<Vec<i64>> = listed.iter().map(serde_json::Value::as_i64).collect();
+    let heads = heads.filter(|heads| heads.len() as u64 == layers);
+    let heads = heads.ok_or_else(|| config.wrong(key, "a list with a number for each layer"))?;
+    let name = format!("{}.attention.head_count", row.family);
+    Ok([(name, Value::Integers(heads))].into())
 }
 
 fn flags(layers: &[bool]) -> Value {
@@ -198,7 +212,7 @@ fn usual(config: &Object, row: &Row, layers: u64, rotated: Option<&[bool]>) -> R
     let first = config.whole("max_window_layers")?.unwrap_or(0);
     let on = config.boolean("use_sliding_window")?.unwrap_or(false);
     let has = |layer: u64| match row.windows {
-        Windows::None => false,
+        Windows::None | Windows::Listed => false,
         Windows::All | Windows::Switched => true,
         Windows::Last | Windows::From => layer >= first,
         Windows::WithoutRope => on && rotated.is_some_and(|rotated| !rotated[layer as usize]),

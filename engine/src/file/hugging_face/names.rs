@@ -43,6 +43,7 @@ const BLOCK: &[(&str, &str)] = &[
     ("mlp.shared_experts.up_proj", "ffn_up_shexp"),
     ("mlp.shared_experts.down_proj", "ffn_down_shexp"),
     ("block_sparse_moe.gate", "ffn_gate_inp"),
+    ("self_attn.g_proj", "attn_gate"),
     ("self_attn.q_a_proj", "attn_q_a"),
     ("self_attn.q_a_layernorm", "attn_q_a_norm"),
     ("self_attn.q_b_proj", "attn_q_b"),
@@ -97,6 +98,7 @@ const EXPERT: &[(&str, &str)] = &[
 /// In `model.layers.N.`, names that do not end in `.weight` or `.bias`.
 #[rustfmt::skip] // a table
 const OTHERS: &[(&str, &str)] = &[
+    ("mlp.experts.e_score_correction_bias", "exp_probs_b.bias"),
     ("mlp.gate.e_score_correction_bias", "exp_probs_b.bias"),
     ("mlp.moe_statics.e_score_correction_bias", "exp_probs_b.bias"),
     ("block_sparse_moe.e_score_correction_bias", "exp_probs_b.bias"),

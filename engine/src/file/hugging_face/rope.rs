@@ -87,11 +87,9 @@ pub(super) fn read(config: &Object, row: &Row) -> Result<Rope> {
         let local = both.object("sliding_attention")?;
         if let Some(local) = local {
             rope.number("freq_base_swa", base(&local)?);
-            if row.knows(GLOBAL_HEAD) {
-                let part = local.number("partial_rotary_factor")?;
-                let dimensions = dimensions(config, "head_dim", part)?;
-                rope.whole("dimension_count_swa", Some(dimensions));
-            }
+            let part = local.number("partial_rotary_factor")?;
+            let dimensions = dimensions(config, "head_dim", part)?;
+            rope.whole("dimension_count_swa", Some(dimensions));
         }
         scaling = both.object("full_attention")?;
     }

@@ -102,6 +102,8 @@ pub(super) enum Windows {
     AllBut(u64),
     /// All but every so many and the last.
     AllButLast(u64),
+    /// Layers that are listed.
+    Listed,
     /// Layers that are rotated, whose windows are chunks.
     Chunks,
 }
