@@ -43,22 +43,42 @@ pub struct SamplingArgs {
     /// Divide the logits of tokens that were there by this; 1 is off [default: the model's own, or 1]
     #[arg(long, value_name = "X", allow_negative_numbers = true)]
     repeat_penalty: Option<f32>,
+    /// Sample from the fewest tokens about as surprising as the average that have this probability together; 1 is all
+    #[arg(long, value_name = "P", allow_negative_numbers = true)]
+    typical_p: Option<f32>,
+    /// Leave out tokens whose logits are so many standard deviations below the largest; 0 is none
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
+    top_n_sigma: Option<f32>,
+    /// How often to leave out the most likely tokens but one (XTC), as a probability; 0 is never
+    #[arg(long, value_name = "P", allow_negative_numbers = true)]
+    xtc_probability: Option<f32>,
+    /// How likely tokens are that XTC leaves out [default: 0.1]
+    #[arg(long, value_name = "P", allow_negative_numbers = true)]
+    xtc_threshold: Option<f32>,
+    /// Lower the temperature by up to this where the model is certain, and raise it where it is not; 0 is off
+    #[arg(long, value_name = "T", allow_negative_numbers = true)]
+    dynatemp_range: Option<f32>,
+    /// Exponent of how certain the model is in that [default: 1]
+    #[arg(long, value_name = "X", allow_negative_numbers = true)]
+    dynatemp_exponent: Option<f32>,
+    /// Keep tokens about equally surprising, in the place of top-k to XTC: 2 is version 2, 0 is off
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
+    mirostat: Option<u32>,
+    /// Surprise that mirostat aims at, in bits [default: 5]
+    #[arg(long, value_name = "X", allow_negative_numbers = true)]
+    mirostat_tau: Option<f32>,
+    /// How fast mirostat gets there [default: 0.1]
+    #[arg(long, value_name = "X", allow_negative_numbers = true)]
+    mirostat_eta: Option<f32>,
+    /// Add this to the logit of a token, as 15043+1 or 15043-1.5; `15043-inf` rules it out; may be given several times
+    #[arg(long, value_name = "TOKEN(+/-)BIAS", value_parser = bias, allow_hyphen_values = true)]
+    logit_bias: Vec<(u32, f32)>,
     /// Take this off a token's logit for every time it was there; 0 is off
-    #[arg(
-        long,
-        value_name = "X",
-        default_value_t = 0.0,
-        allow_negative_numbers = true
-    )]
-    frequency_penalty: f32,
+    #[arg(long, value_name = "X", allow_negative_numbers = true)]
+    frequency_penalty: Option<f32>,
     /// Take this off the logits of tokens that were there; 0 is off
-    #[arg(
-        long,
-        value_name = "X",
-        default_value_t = 0.0,
-        allow_negative_numbers = true
-    )]
-    presence_penalty: f32,
+    #[arg(long, value_name = "X", allow_negative_numbers = true)]
+    presence_penalty: Option<f32>,
     /// The same seed gives the same text on the same adapter [default: random, shown by -v]
     #[arg(long, value_name = "N", value_parser = numbers::seed, allow_negative_numbers = true)]
     seed: Option<u64>,
@@ -73,7 +93,7 @@ impl SamplingArgs {
             ));
         }
         let alone = self.over(&SamplerOptions::default());
-        let sound = alone.validate();
+        let sound = alone.and_then(|alone| alone.validate());
         sound.map_err(|error| Failure::Usage(error.to_string()))
     }
 
@@ -81,7 +101,7 @@ impl SamplingArgs {
     pub fn completion(&self, file: &ModelFile) -> Result<CompletionOptions> {
         let advised = file.completion_options()?;
         let seed = self.seed.unwrap_or_else(random_seed);
-        let sampler = self.over(&advised.sampler).seed(seed);
+        let sampler = self.over(&advised.sampler)?.seed(seed);
         notes::detail(&format!("sampling: {sampler}, seed {seed}"));
         let options = advised
             .sampler(sampler)
@@ -92,17 +112,47 @@ impl SamplingArgs {
     }
 
     /// A sampler with the numbers that the flags give, and else those of another.
-    fn over(&self, sampler: &SamplerOptions) -> SamplerOptions {
+    fn over(&self, sampler: &SamplerOptions) -> lantern_engine::Result<SamplerOptions> {
         let cold = self.greedy.then_some(0.0);
-        SamplerOptions::default()
-            .temperature(cold.or(self.temperature).unwrap_or(sampler.temperature))
-            .top_k(self.top_k.unwrap_or(sampler.top_k))
-            .top_p(self.top_p.unwrap_or(sampler.top_p))
-            .min_p(self.min_p.unwrap_or(sampler.min_p))
-            .repeat_penalty(self.repeat_penalty.unwrap_or(sampler.repeat_penalty))
-            .frequency_penalty(self.frequency_penalty)
-            .presence_penalty(self.presence_penalty)
+        let given = [
+            ("temperature", cold.or(self.temperature)),
+            ("top_k", self.top_k.map(|k| k as f32)),
+            ("top_p", self.top_p),
+            ("min_p", self.min_p),
+            ("typical_p", self.typical_p),
+            ("top_n_sigma", self.top_n_sigma),
+            ("xtc_probability", self.xtc_probability),
+            ("xtc_threshold", self.xtc_threshold),
+            ("dynatemp_range", self.dynatemp_range),
+            ("dynatemp_exponent", self.dynatemp_exponent),
+            ("mirostat", self.mirostat.map(|version| version as f32)),
+            ("mirostat_tau", self.mirostat_tau),
+            ("mirostat_eta", self.mirostat_eta),
+            ("repeat_penalty", self.repeat_penalty),
+            ("frequency_penalty", self.frequency_penalty),
+            ("presence_penalty", self.presence_penalty),
+        ];
+        let mut sampler = sampler.clone();
+        for (name, value) in given {
+            if let Some(value) = value {
+                sampler.set(name, value.into())?;
+            }
+        }
+        sampler.logit_bias.extend(&self.logit_bias);
+        Ok(sampler)
     }
+}
+
+/// `15043-1.5`: a token and the bias of its logit.
+fn bias(text: &str) -> std::result::Result<(u32, f32), String> {
+    let wrong = || format!("{text} is not a token and its bias, as 15043+1 or 15043-1.5");
+    let sign = text.find(['+', '-']).ok_or_else(wrong)?;
+    let token = text[..sign].parse().map_err(|_| wrong())?;
+    let bias: f32 = text[sign..].parse().map_err(|_| wrong())?;
+    if bias.is_nan() {
+        return Err(wrong());
+    }
+    Ok((token, bias))
 }
 
 /// The standard library seeds its hash maps from the system's random numbers; 32 bits of one such seed are short enough to type.

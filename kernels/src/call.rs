@@ -200,15 +200,12 @@ pub struct Row {
     pub position: u32,
     /// Number of the sequence, from 0.
     pub sequence: u32,
-    /// Fills the row up to 16 bytes.
-    pub unused: u32,
+    /// Tokens that were sampled for it so far.
+    pub sampled: u32,
 }
 
-/// Words before the first row: how many rows there are, how many tokens were sampled so far, and two that are unused.
+/// Words before the first row: how many rows there are, and three that are unused.
 pub const ROWS_HEADER: usize = 4;
-
-/// Which word of those is the number of tokens sampled so far.
-pub const SAMPLED: usize = 1;
 
 /// Words of one [`Row`].
 pub const ROW_WORDS: usize = 4;

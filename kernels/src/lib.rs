@@ -55,6 +55,7 @@ pub mod quantise;
 pub mod read;
 pub mod rope;
 pub mod sample;
+pub mod sampler;
 pub mod scan;
 pub mod store;
 pub mod wkv7;

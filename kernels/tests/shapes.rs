@@ -42,7 +42,7 @@ fn width(kind: &str) -> Option<u32> {
         "f32" | "u32" => 1,
         "vec2f" | "vec2u" => 2,
         "vec4f" | "vec4u" => 4,
-        "Packed" => 20,
+        "Packed" | "Sampler" => 20,
         "Group" | "Fours" => 32,
         _ => return None,
     })

@@ -21,12 +21,8 @@ pub enum Binding {
     Logits(Section),
     /// The rows of the pass: tokens, positions, sequences.
     Rows,
-    /// The tokens sampled last, a ring.
-    Sampled,
-    /// Logits after penalties, (vocab_size).
-    Scores,
-    /// How often each token was seen, (vocab_size).
-    Seen,
+    /// Memory that tokens are sampled with.
+    Sampler(SamplerMemory),
     /// All planes of a piece of a matrix, each under its own name.
     Weights(MatrixId, usize),
     /// A vector.
@@ -35,6 +31,23 @@ pub enum Binding {
     RopeTable(usize),
     /// State that a layer keeps of a session's sequences.
     State(StateId),
+}
+
+/// Memory that sampling binds beside logits and rows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SamplerMemory {
+    /// The tokens sampled last, a ring for each row sampled after.
+    Sampled,
+    /// Logits after penalties, (rows, padded vocab_size).
+    Scores,
+    /// How often each token was seen, (sequences, padded vocab_size).
+    Seen,
+    /// A bit for each token that a grammar allows, (sequences, padded vocab_size / 32).
+    Allowed,
+    /// Added to logits, (sequences, padded vocab_size).
+    Bias,
+    /// How tokens are sampled, (sequences).
+    Settings,
 }
 
 /// One dispatch.

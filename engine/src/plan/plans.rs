@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use lantern_kernels::{Shader, argmax, bytes_of_params, sample};
+use lantern_kernels::{Shader, argmax, bytes_of_params, padded, sample};
 
 use super::{
     cost::Cost,
-    dispatch::{Binding, Dispatch, Plan},
-    lowering::{Lowering, Width, shader, small_rows, splits},
+    dispatch::{Binding, Dispatch, Plan, SamplerMemory},
+    lowering::{ALL_LOGITS_ROWS, Lowering, Width, shader, small_rows, splits},
 };
 use crate::{
     Gpu, Precision,
@@ -69,12 +69,17 @@ pub struct TokenPlans {
     pub greedy: Arc<Plan>,
     /// A token by chance.
     pub sample: Arc<Plan>,
+    /// The likeliest token after each row of a pass, where there are several sequences.
+    pub greedy_rows: Option<Arc<Plan>>,
+    /// A token by chance after each of them.
+    pub sample_rows: Option<Arc<Plan>>,
 }
 
 impl TokenPlans {
     fn all(&self) -> impl Iterator<Item = &Arc<Plan>> {
         let decode = [&self.decode].into_iter().chain(&self.decode_long);
-        decode.chain([&self.greedy, &self.sample])
+        let one = decode.chain([&self.greedy, &self.sample]);
+        one.chain(&self.greedy_rows).chain(&self.sample_rows)
     }
 }
 
@@ -137,15 +142,14 @@ impl Builder<'_> {
     }
 
     fn tokens(&self) -> TokenPlans {
-        let neutral = sample::Params {
-            vocab_size: self.config.vocab_size,
-            ..sample::Params::default()
-        };
+        let several = self.sequences > 1;
         TokenPlans {
             decode: self.pass(Width::Decode).into(),
             decode_long: self.splits().then(|| self.pass(Width::DecodeLong).into()),
-            greedy: self.greedy().into(),
-            sample: self.sample(&neutral).into(),
+            greedy: self.greedy(Section::LastLogits).into(),
+            sample: self.sample(Section::LastLogits).into(),
+            greedy_rows: several.then(|| self.greedy(Section::AllLogits).into()),
+            sample_rows: several.then(|| self.sample(Section::AllLogits).into()),
         }
     }
 
@@ -210,39 +214,49 @@ impl Builder<'_> {
         splits(self.gpu, self.context)
     }
 
-    /// Sampling the likeliest token.
-    pub fn greedy(&self) -> Plan {
-        let params = argmax::Params {
-            vocab_size: self.config.vocab_size,
-        };
-        let binds = vec![("logits", Binding::Logits(Section::LastLogits))];
+    /// Sampling the likeliest token after each row that these logits are of.
+    pub fn greedy(&self, logits: Section) -> Plan {
+        let vocab_size = self.config.vocab_size;
+        let stride = padded(vocab_size);
         let shader = shader(self.gpu, &argmax::ARGMAX, &[], &[]);
-        sampling(shader, "greedy", binds, bytes_of_params(&params))
+        let params = bytes_of_params(&argmax::Params { vocab_size, stride });
+        sampling(shader, "greedy", vec![], logits, params)
     }
 
-    /// Sampling by chance.
-    fn sample(&self, params: &sample::Params) -> Plan {
+    /// Sampling as the sequence's sampler says, after each row that these logits are of.
+    fn sample(&self, logits: Section) -> Plan {
+        let vocab_size = self.config.vocab_size;
+        let stride = padded(vocab_size);
         let binds = vec![
-            ("logits", Binding::Logits(Section::LastLogits)),
-            ("scores", Binding::Scores),
-            ("seen", Binding::Seen),
+            ("allowed", Binding::Sampler(SamplerMemory::Allowed)),
+            ("bias", Binding::Sampler(SamplerMemory::Bias)),
+            ("scores", Binding::Sampler(SamplerMemory::Scores)),
+            ("seen", Binding::Sampler(SamplerMemory::Seen)),
+            ("samplers", Binding::Sampler(SamplerMemory::Settings)),
         ];
         let shader = shader(self.gpu, &sample::SAMPLE, &[], &[]);
-        sampling(shader, "sample", binds, bytes_of_params(params))
+        let params = bytes_of_params(&sample::Params { vocab_size, stride });
+        sampling(shader, "sample", binds, logits, params)
     }
 }
 
-/// The plan of one dispatch that samples a token.
+/// The plan of one dispatch that samples tokens.
 fn sampling(
     shader: Shader,
     what: &str,
     mut binds: Vec<(&'static str, Binding)>,
+    logits: Section,
     params: Vec<u8>,
 ) -> Plan {
-    binds.extend([("rows", Binding::Rows), ("sampled", Binding::Sampled)]);
+    let last_row = logits == Section::LastLogits;
+    binds.extend([
+        ("logits", Binding::Logits(logits)),
+        ("rows", Binding::Rows),
+        ("sampled", Binding::Sampler(SamplerMemory::Sampled)),
+    ]);
     let dispatch = Dispatch {
         layer: None,
-        section: Section::LastLogits,
+        section: logits,
         shader,
         what: what.to_owned(),
         flow: "logits → tokens".to_owned(),
@@ -250,10 +264,11 @@ fn sampling(
         params,
         units: 1,
         token_start: 0,
-        last_row: true,
+        last_row,
         x_range: None,
         cost: Cost::default(),
         rules: vec![],
     };
-    Plan::of(vec![dispatch], 1)
+    let rows = if last_row { 1 } else { ALL_LOGITS_ROWS };
+    Plan::of(vec![dispatch], rows)
 }

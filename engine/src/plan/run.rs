@@ -23,7 +23,8 @@ pub(crate) trait Lookup {
 pub(crate) struct CompiledPlan {
     pub plan: Arc<Plan>,
     shaders: Vec<BoundShader>,
-    params: Buffer,
+    /// Parameters of every dispatch; the shaders bind it.
+    _params: Buffer,
 }
 
 impl CompiledPlan {
@@ -45,13 +46,8 @@ impl CompiledPlan {
         Ok(CompiledPlan {
             plan,
             shaders,
-            params,
+            _params: params,
         })
-    }
-
-    /// Changes the parameters of dispatch `index`.
-    pub fn set_params(&self, gpu: &Gpu, index: usize, bytes: &[u8]) {
-        gpu.write(&self.params, index as u64 * ALIGNMENT, bytes);
     }
 
     /// Records every dispatch for a pass of `rows` rows.

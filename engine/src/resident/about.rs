@@ -45,7 +45,8 @@ impl ModelFile {
         let mut plan = builder.pass(kind);
         plan.dispatches.retain(|d| d.section != Section::AllLogits);
         if decodes {
-            plan.dispatches.extend(builder.greedy().dispatches);
+            plan.dispatches
+                .extend(builder.greedy(Section::LastLogits).dispatches);
         }
         Ok(plan)
     }

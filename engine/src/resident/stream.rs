@@ -207,17 +207,18 @@ fn layer_unit(body: &Plan, matrices: &[Matrix], layer: u32) -> Unit {
 
 /// Bytes of a session: its states and copies of them, logits of several kinds, activations, and the parameters of plans.
 fn session_bytes(builder: &Builder<'_>, plans: &Plans) -> u64 {
-    const LOGITS: u64 = 4; // as they are, after penalties, seen before, read back
+    const LOGITS: u64 = 5; // as they are, after penalties, times seen, biases, read back
     const ALL: u64 = 2 * ALL_LOGITS_ROWS as u64; // rows of those of many rows, and of their way back
     let logits_bytes = u64::from(builder.config.vocab_size.next_multiple_of(32)) * 4;
     let states = plans.states.iter().map(|state| state.bytes(1));
     states.sum::<u64>()
         + snapshot_bytes(&plans.states, logits_bytes)
         + logits_bytes * (LOGITS + ALL)
+        + logits_bytes / 32 // tokens that a grammar allows
         + plans.buffers().iter().sum::<u64>()
         + plans.dispatches().count() as u64 * PARAMS
         + rows_bytes(u64::from(builder.prefill_batch))
-        + PARAMS
+        + 2 * PARAMS // how tokens are sampled, and those sampled last
 }
 
 /// Bytes of parameters of the dispatches that there are more where the output comes in more parts.

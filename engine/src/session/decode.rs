@@ -2,11 +2,11 @@
 
 use std::ops::ControlFlow;
 
-use lantern_kernels::{argmax::NOT_FINITE, bytes_of_params, sample::IN_PROMPT};
+use lantern_kernels::argmax::{NOT_FINITE, RING};
 use serde::Serialize;
 use web_time::Instant;
 
-use super::{Session, memory::RING, prefill::not_finite, sampler::SamplerOptions};
+use super::{Session, prefill::not_finite, sampler::SamplerOptions};
 use crate::{
     Result,
     graph::Purpose,
@@ -52,11 +52,7 @@ impl Session {
         self.write_rows(self.cached - 1, 1).await?;
         let by_chance = !sampler.is_greedy();
         if by_chance {
-            let params = sampler.params(self.model.config.vocab_size);
-            let bytes = bytes_of_params(&params);
-            let plan = &self.token_plans()?.sample;
-            plan.set_params(&self.model.gpu, 0, &bytes);
-            self.write_seen();
+            self.write_sampler(sampler, false)?;
         }
         let mut number = 0;
         while number < count {
@@ -96,6 +92,14 @@ impl Session {
         Ok(FinishReason::Length)
     }
 
+    /// Writes how tokens are sampled, and what was seen.
+    pub(super) fn write_sampler(&self, sampler: &SamplerOptions, has_grammar: bool) -> Result<()> {
+        let held = self.tokens.iter().copied();
+        let held = held.zip(self.sampled.iter().copied());
+        let (gpu, sampling) = (&self.model.gpu, &self.memory.sampling);
+        sampling.write(gpu, 0, (sampler, has_grammar), held)
+    }
+
     /// One pass, one submission and one read-back; the `batch` tokens that it sampled, after `number` before them.
     async fn step(&mut self, by_chance: bool, number: usize, batch: usize) -> Result<Vec<u32>> {
         let first = self.tokens.len() - 1; // the position of the last token
@@ -127,28 +131,11 @@ impl Session {
             sample.record(&mut pass, 1);
         }
         drop(pass);
-        let (ring, readback) = (&self.memory.sampled, &self.memory.readback);
-        let start = (number % RING) as u64 * 4;
+        let (ring, readback) = (&self.memory.sampling.sampled, &self.memory.readback);
+        let start = (number % RING as usize) as u64 * 4;
         commands.copy((ring, start), (readback, 0), batch as u64 * 4);
         commands.submit();
         self.memory.states.set_seen(first + batch);
         self.model.gpu.map_words(&self.memory.readback, batch).await
-    }
-
-    /// Writes how often the sampler's penalties count each token.
-    fn write_seen(&self) {
-        let mut seen = vec![0u32; self.model.config.vocab_size as usize];
-        for (&token, &sampled) in self.tokens.iter().zip(&self.sampled) {
-            let Some(times) = seen.get_mut(token as usize) else {
-                continue; // a row was given in its place
-            };
-            *times = if sampled {
-                *times + 1
-            } else {
-                *times | IN_PROMPT
-            };
-        }
-        let gpu = &self.model.gpu;
-        gpu.write(&self.memory.seen, 0, bytemuck::cast_slice(&seen));
     }
 }

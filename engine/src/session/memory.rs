@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use lantern_kernels::{call::rows_bytes, padded};
 
-use super::states::States;
+use super::{sampling::SamplingMemory, states::States};
 use crate::{
     Result,
     gpu::{buffer::Buffer, pipeline::BindingResource},
@@ -22,9 +22,6 @@ use crate::{
     },
 };
 
-/// Tokens that the ring of sampled tokens holds.
-pub(super) const RING: usize = 64;
-
 /// Memory of one session on the GPU.
 pub(super) struct Memory {
     pub states: States,
@@ -32,16 +29,12 @@ pub(super) struct Memory {
     pub rows: Buffer,
     /// Rows of a pass, of each table that stays in the file.
     pub looked_up: Vec<Buffer>,
-    /// The tokens sampled last, a ring.
-    pub sampled: Buffer,
     /// Logits of the last row, (vocab_size).
     pub logits: Buffer,
     /// Logits of up to [`ALL_LOGITS_ROWS`] rows.
     pub all_logits: Buffer,
-    /// Logits after penalties, (vocab_size).
-    pub scores: Buffer,
-    /// How often each token was seen, (vocab_size).
-    pub seen: Buffer,
+    /// Memory that tokens are sampled with.
+    pub sampling: SamplingMemory,
     /// Sampled tokens, or the last logits, on their way to the CPU.
     pub readback: Buffer,
     /// The logits of many rows, or what else a pass ends in, on their way there.
@@ -52,7 +45,11 @@ impl Memory {
     pub async fn new(model: &Loaded, plans: &Plans, sequences: u32) -> Result<Memory> {
         let gpu = &model.gpu;
         let logits = u64::from(padded(model.config.vocab_size)) * 4;
-        let row = if plans.has_logits() { logits } else { 0 };
+        let (row, vocab_size) = if plans.has_logits() {
+            (logits, model.config.vocab_size)
+        } else {
+            (0, 0)
+        };
         let pass = u64::from(plans.prefill.rows);
         let many = pass.min(u64::from(ALL_LOGITS_ROWS));
         let result = plans
@@ -68,11 +65,9 @@ impl Memory {
             looked_up,
             states: States::new(gpu, &plans.states, sequences, row).await?,
             rows: gpu.storage("rows", rows).await?,
-            sampled: gpu.storage("sampled tokens", RING as u64 * 4).await?,
             logits: gpu.storage("logits", row).await?,
             all_logits: gpu.storage("all logits", many * row).await?,
-            scores: gpu.storage("scores", row).await?,
-            seen: gpu.storage("seen tokens", row).await?,
+            sampling: SamplingMemory::new(gpu, vocab_size, sequences).await?,
             readback: gpu.readback("readback", row).await?,
             all_readback: gpu
                 .readback("rows of a pass", result.max(many * row))
@@ -183,9 +178,7 @@ impl Lookup for Bound<'_> {
             Binding::Logits(Section::AllLogits) => (&memory.all_logits).into(),
             Binding::Logits(_) => (&memory.logits).into(),
             Binding::Rows => (&memory.rows).into(),
-            Binding::Sampled => (&memory.sampled).into(),
-            Binding::Scores => (&memory.scores).into(),
-            Binding::Seen => (&memory.seen).into(),
+            Binding::Sampler(which) => memory.sampling.buffer(which).into(),
             Binding::Weights(matrix, piece) => self.weights(matrix, piece, name),
             Binding::Vector(index) => self.model.vector(index),
             Binding::RopeTable(index) => self.model.rope_table(index),

@@ -10,6 +10,7 @@ pub mod profile;
 mod readback;
 pub mod rows;
 pub mod sampler;
+pub(crate) mod sampling;
 pub mod saved;
 mod states;
 mod stream;
@@ -226,7 +227,7 @@ impl Session {
         for _ in 0..2 {
             let start = Instant::now();
             let mut commands = gpu.commands();
-            let (ring, readback) = (&self.memory.sampled, &self.memory.readback);
+            let (ring, readback) = (&self.memory.sampling.sampled, &self.memory.readback);
             commands.copy((ring, 0), (readback, 0), 4);
             commands.submit();
             gpu.map_words(readback, 1).await?;

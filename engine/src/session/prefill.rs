@@ -302,7 +302,9 @@ impl Session {
         let rows = (position as u32..).zip(tokens);
         let rows: Vec<_> = rows.map(|(position, token)| (token, position, 0)).collect();
         let mut words = call::rows(&rows);
-        words[call::SAMPLED] = sampled as u32;
+        if let Some(last) = words.last_mut() {
+            *last = sampled as u32; // the row that is sampled after
+        }
         let gpu = &self.model.gpu;
         gpu.write(&self.memory.rows, 0, bytemuck::cast_slice(&words));
         Ok(())

@@ -1,7 +1,10 @@
 //! How many tokens to sample before reading them from the GPU. Reading costs a round trip, in Firefox about 100 ms: with
 //! one for each token a fast GPU would spend its time waiting.
 
-use super::memory::RING;
+use lantern_kernels::argmax;
+
+/// Tokens that the ring of sampled tokens holds.
+const RING: usize = argmax::RING as usize;
 
 /// Share of the time that reading may take.
 const READING_SHARE: f64 = 0.1;

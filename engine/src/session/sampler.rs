@@ -2,31 +2,103 @@
 
 use std::fmt;
 
-use lantern_kernels::sample::Params;
+use lantern_kernels::sampler::{HAS_BIAS, HAS_GRAMMAR, Sampler};
 use serde::Serialize;
 
 use crate::{Error, Result};
 
-/// How tokens are sampled: penalties, then top-k, top-p, min-p, then temperature, as llama.cpp orders them.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-#[non_exhaustive]
-pub struct SamplerOptions {
-    /// 0 always takes the likeliest; larger is more varied.
-    pub temperature: f32,
+/// A setting of [`SamplerOptions`] that is a number.
+struct Setting {
+    /// Its name, as llama.cpp has it.
+    name: &'static str,
+    /// The name for people.
+    label: &'static str,
+    min: f32,
+    max: f32,
+    get: fn(&SamplerOptions) -> f32,
+    set: fn(&mut SamplerOptions, f32),
+}
+
+/// Declares the options: for each setting its type, the value that changes nothing, the name for people and its bounds.
+macro_rules! settings {
+    ($($(#[$doc:meta])* $name:ident: $kind:ident = $neutral:literal, $label:literal, $min:literal..=$max:literal;)*) => {
+        /// How tokens are sampled, by llama.cpp's names and in its order: bias, penalties, top-n-sigma, top-k, typical-p,
+        /// top-p, min-p, XTC, then temperature. Mirostat stands in the place of what is between penalties and temperature.
+        #[derive(Debug, Clone, PartialEq, Serialize)]
+        #[non_exhaustive]
+        pub struct SamplerOptions {
+            $($(#[$doc])* pub $name: $kind,)*
+            /// Added to the logits of these tokens; `-inf` rules one out.
+            #[serde(skip_serializing_if = "Vec::is_empty")]
+            pub logit_bias: Vec<(u32, f32)>,
+            /// Seed of chance; equal ones sample the same on the same adapter.
+            pub seed: u64,
+        }
+
+        const SETTINGS: &[Setting] = &[$(Setting {
+            name: stringify!($name),
+            label: $label,
+            min: $min as f32,
+            max: $max as f32,
+            get: |options| options.$name as f32,
+            set: |options, value| options.$name = value as $kind,
+        },)*];
+
+        impl SamplerOptions {
+            /// Always the likeliest token.
+            pub const fn greedy() -> SamplerOptions {
+                SamplerOptions {
+                    $($name: $neutral,)*
+                    logit_bias: Vec::new(),
+                    seed: 0,
+                }
+            }
+
+            $(
+                $(#[$doc])*
+                #[must_use]
+                pub fn $name(mut self, $name: $kind) -> Self {
+                    self.$name = $name;
+                    self
+                }
+            )*
+        }
+    };
+}
+
+settings! {
+    /// Divides logits: 0 always takes the likeliest; larger is more varied.
+    temperature: f32 = 0.0, "temperature", 0.0..=100.0;
+    /// Entropy changes the temperature by so much at most, down where the model is certain; 0 for not at all.
+    dynatemp_range: f32 = 0.0, "dynamic temperature range", 0.0..=100.0;
+    /// Exponent of the entropy's share in that.
+    dynatemp_exponent: f32 = 1.0, "dynamic temperature exponent", 0.01..=100.0;
     /// The so many likeliest stay; 0 for all.
-    pub top_k: u32,
+    top_k: u32 = 0, "top-k", 0..=0xffff_ffffu32;
     /// The likeliest that make up this mass stay; 1 for all.
-    pub top_p: f32,
+    top_p: f32 = 1.0, "top-p", 0.0..=1.0;
     /// Tokens at least this likely relative to the likeliest stay; 0 for all.
-    pub min_p: f32,
+    min_p: f32 = 0.0, "min-p", 0.0..=1.0;
+    /// Tokens about as surprising as the average stay, as few as make up this mass; 1 for all.
+    typical_p: f32 = 1.0, "typical-p", 0.0..=1.0;
+    /// Tokens within so many standard deviations of the largest logit stay; 0 for all.
+    top_n_sigma: f32 = 0.0, "top-n-sigma", 0.0..=100.0;
+    /// Probability that XTC leaves out the likeliest tokens; 0 for never.
+    xtc_probability: f32 = 0.0, "XTC probability", 0.0..=1.0;
+    /// XTC leaves out tokens at least this likely, but for the least likely of them; above 0.5 it does nothing.
+    xtc_threshold: f32 = 0.1, "XTC threshold", 0.0..=1.0;
+    /// Version of mirostat: 2, or 0 for none.
+    mirostat: u32 = 0, "mirostat", 0..=2;
+    /// Surprise that mirostat aims at, in bits a token.
+    mirostat_tau: f32 = 5.0, "mirostat tau", 0.01..=100.0;
+    /// How fast mirostat gets there.
+    mirostat_eta: f32 = 0.1, "mirostat eta", 0.0..=1.0;
     /// Divides positive logits of tokens seen, multiplies negative ones; 1 for none.
-    pub repeat_penalty: f32,
+    repeat_penalty: f32 = 1.0, "repeat penalty", 0.01..=100.0;
     /// Subtracted for each time that a token was sampled.
-    pub frequency_penalty: f32,
+    frequency_penalty: f32 = 0.0, "frequency penalty", -100.0..=100.0;
     /// Subtracted once from tokens sampled.
-    pub presence_penalty: f32,
-    /// Seed of chance; equal ones sample the same on the same adapter.
-    pub seed: u64,
+    presence_penalty: f32 = 0.0, "presence penalty", -100.0..=100.0;
 }
 
 impl Default for SamplerOptions {
@@ -41,105 +113,35 @@ impl Default for SamplerOptions {
     }
 }
 
+/// Settings that matter at temperature 0, too.
+const MATTER_COLD: [&str; 3] = ["repeat_penalty", "frequency_penalty", "presence_penalty"];
+
 /// Settings that change something, for people.
 impl fmt::Display for SamplerOptions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let off = SamplerOptions::greedy();
         write!(f, "temperature {}", self.temperature)?;
         let cold = self.temperature == 0.0;
-        for (name, value, off, matters) in [
-            ("top-k", self.top_k as f32, off.top_k as f32, !cold),
-            ("top-p", self.top_p, off.top_p, !cold),
-            ("min-p", self.min_p, off.min_p, !cold),
-            (
-                "repeat penalty",
-                self.repeat_penalty,
-                off.repeat_penalty,
-                true,
-            ),
-            (
-                "frequency penalty",
-                self.frequency_penalty,
-                off.frequency_penalty,
-                true,
-            ),
-            (
-                "presence penalty",
-                self.presence_penalty,
-                off.presence_penalty,
-                true,
-            ),
-        ] {
+        for setting in &SETTINGS[1..] {
+            let value = (setting.get)(self);
+            let matters = !cold || MATTER_COLD.contains(&setting.name);
             #[expect(clippy::float_cmp, reason = "off is one very number")]
-            if matters && value != off {
-                write!(f, ", {name} {value}")?;
+            if matters && value != (setting.get)(&off) {
+                write!(f, ", {} {value}", setting.label)?;
             }
         }
-        Ok(())
+        match self.logit_bias.len() {
+            0 => Ok(()),
+            count => write!(f, ", a bias for {count} tokens"),
+        }
     }
 }
 
 impl SamplerOptions {
-    /// Always the likeliest token.
-    pub const fn greedy() -> SamplerOptions {
-        SamplerOptions {
-            temperature: 0.0,
-            top_k: 0,
-            top_p: 1.0,
-            min_p: 0.0,
-            repeat_penalty: 1.0,
-            frequency_penalty: 0.0,
-            presence_penalty: 0.0,
-            seed: 0,
-        }
-    }
-
-    /// Samples at this temperature; 0 always takes the likeliest.
+    /// Adds to the logit of a token; `-inf` rules it out.
     #[must_use]
-    pub fn temperature(mut self, temperature: f32) -> Self {
-        self.temperature = temperature;
-        self
-    }
-
-    /// Leaves the so many likeliest; 0 leaves all.
-    #[must_use]
-    pub fn top_k(mut self, top_k: u32) -> Self {
-        self.top_k = top_k;
-        self
-    }
-
-    /// Leaves the likeliest that make up this mass; 1 leaves all.
-    #[must_use]
-    pub fn top_p(mut self, top_p: f32) -> Self {
-        self.top_p = top_p;
-        self
-    }
-
-    /// Leaves those at least this likely relative to the likeliest; 0 leaves all.
-    #[must_use]
-    pub fn min_p(mut self, min_p: f32) -> Self {
-        self.min_p = min_p;
-        self
-    }
-
-    /// Divides positive logits of tokens seen by this, and multiplies negative ones.
-    #[must_use]
-    pub fn repeat_penalty(mut self, repeat_penalty: f32) -> Self {
-        self.repeat_penalty = repeat_penalty;
-        self
-    }
-
-    /// Subtracts this from the logit of a token for each time that it was sampled.
-    #[must_use]
-    pub fn frequency_penalty(mut self, frequency_penalty: f32) -> Self {
-        self.frequency_penalty = frequency_penalty;
-        self
-    }
-
-    /// Subtracts this once from the logits of tokens sampled.
-    #[must_use]
-    pub fn presence_penalty(mut self, presence_penalty: f32) -> Self {
-        self.presence_penalty = presence_penalty;
+    pub fn bias(mut self, token: u32, bias: f32) -> Self {
+        self.logit_bias.push((token, bias));
         self
     }
 
@@ -150,22 +152,35 @@ impl SamplerOptions {
         self
     }
 
+    /// Names of the settings that are numbers, as llama.cpp has them.
+    pub fn names() -> impl Iterator<Item = &'static str> {
+        SETTINGS.iter().map(|setting| setting.name)
+    }
+
+    /// Changes the setting of this name.
+    ///
+    /// # Errors
+    /// [`Error::BadInput`] where there is no such setting, or it cannot have this value.
+    pub fn set(&mut self, name: &str, value: f64) -> Result<()> {
+        let setting = SETTINGS.iter().find(|setting| setting.name == name);
+        let unknown = || Error::BadInput(format!("there is no setting {name} of a sampler"));
+        let setting = setting.ok_or_else(unknown)?;
+        (setting.set)(self, value as f32);
+        setting.check(value as f32)
+    }
+
     /// Refuses what makes no sense, naming it.
     pub fn validate(&self) -> Result<()> {
-        let checks = [
-            ("temperature", self.temperature, 0.0, 100.0),
-            ("top-p", self.top_p, 0.0, 1.0),
-            ("min-p", self.min_p, 0.0, 1.0),
-            ("repeat penalty", self.repeat_penalty, 0.01, 100.0),
-            ("frequency penalty", self.frequency_penalty, -100.0, 100.0),
-            ("presence penalty", self.presence_penalty, -100.0, 100.0),
-        ];
-        match checks
-            .iter()
-            .find(|(_, v, min, max)| !(min..=max).contains(&v))
-        {
-            Some((name, v, min, max)) => Err(Error::BadInput(format!(
-                "{name} {v} is not between {min} and {max}"
+        let mut settings = SETTINGS.iter();
+        settings.try_for_each(|setting| setting.check((setting.get)(self)))?;
+        if self.mirostat == 1 {
+            return Err(Error::BadInput(
+                "mirostat 1 is not done here; its successor is mirostat 2".into(),
+            ));
+        }
+        match self.logit_bias.iter().find(|(_, bias)| bias.is_nan()) {
+            Some((token, _)) => Err(Error::BadInput(format!(
+                "the bias of token {token} is not a number"
             ))),
             None => Ok(()),
         }
@@ -178,22 +193,66 @@ impl SamplerOptions {
             && self.repeat_penalty == 1.0
             && self.frequency_penalty == 0.0
             && self.presence_penalty == 0.0
+            && self.logit_bias.is_empty()
     }
 
-    /// As the kernel has them; temperature 0 keeps only the likeliest.
-    pub(crate) fn params(&self, vocab_size: u32) -> Params {
-        let cold = self.temperature == 0.0;
-        Params {
-            vocab_size,
-            top_k: if cold { 1 } else { self.top_k },
-            top_p: self.top_p,
-            min_p: self.min_p,
-            temperature: if cold { 1.0 } else { self.temperature },
+    /// As the kernel has them. At temperature 0 nothing but bias, penalties and grammar makes a difference.
+    pub(crate) fn sampler(&self, has_grammar: bool) -> Sampler {
+        let mut flags = 0;
+        if has_grammar {
+            flags |= HAS_GRAMMAR;
+        }
+        if !self.logit_bias.is_empty() {
+            flags |= HAS_BIAS;
+        }
+        let penalties = Sampler {
+            flags,
+            temperature: 0.0,
             repeat_penalty: self.repeat_penalty,
             frequency_penalty: self.frequency_penalty,
             presence_penalty: self.presence_penalty,
             seed_low: self.seed as u32,
             seed_high: (self.seed >> 32) as u32,
+            ..Sampler::NEUTRAL
+        };
+        if self.temperature == 0.0 {
+            return penalties;
         }
+        let mirostat_tau = match self.mirostat {
+            0 => 0.0,
+            _ => self.mirostat_tau,
+        };
+        Sampler {
+            temperature: self.temperature,
+            dynatemp_range: self.dynatemp_range,
+            dynatemp_exponent: self.dynatemp_exponent,
+            top_k: self.top_k,
+            top_n_sigma: self.top_n_sigma,
+            typical_p: self.typical_p,
+            top_p: self.top_p,
+            min_p: self.min_p,
+            xtc_probability: if self.xtc_threshold > 0.5 {
+                0.0
+            } else {
+                self.xtc_probability
+            },
+            xtc_threshold: self.xtc_threshold,
+            mirostat_tau,
+            mirostat_eta: self.mirostat_eta,
+            mirostat_mu: 2.0 * mirostat_tau,
+            ..penalties
+        }
+    }
+}
+
+impl Setting {
+    fn check(&self, value: f32) -> Result<()> {
+        let (label, min, max) = (self.label, self.min, self.max);
+        if (min..=max).contains(&value) {
+            return Ok(());
+        }
+        Err(Error::BadInput(format!(
+            "{label} {value} is not between {min} and {max}"
+        )))
     }
 }

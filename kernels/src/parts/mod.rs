@@ -16,7 +16,7 @@ pub use values::{
     Act, Activation, Epilogue, Input, Orientation, OutputGate, PACKED, PackedX, Tokens, X, Xs,
 };
 
-use crate::{Cooperative, Part, Socket, matmul_rows::TOKENS};
+use crate::{Cooperative, Part, Socket, argmax::RING, matmul_rows::TOKENS};
 
 /// Makes an enum a socket: the part of each of its choices stands here once.
 macro_rules! socket {
@@ -60,6 +60,7 @@ pub static ROWS: Part = Part {
 /// Rows of a pass, where a kernel makes the token that it samples the next pass's only row.
 pub static ROWS_SAMPLED: Part = Part {
     uses: &[&ROW_TYPES],
+    consts: &[("RING", RING)],
     ..Part::new("", include_str!("rows_sampled.wgsl"))
 };
 /// Types of the rows of a pass.

@@ -1,3 +1,3 @@
 // The rows of a pass: a token each, with its position in its sequence. The CPU writes them before a prefill pass.
-struct Row { token: u32, position: u32, sequence: u32, unused: u32 }
-struct Rows { count: u32, sampled: u32, unused_a: u32, unused_b: u32, row: array<Row> } // sampled: tokens sampled so far
+struct Row { token: u32, position: u32, sequence: u32, sampled: u32 } // sampled: tokens sampled so far for it
+struct Rows { count: u32, unused_a: u32, unused_b: u32, unused_c: u32, row: array<Row> }
