@@ -1,12 +1,16 @@
 //! The flags that choose how tokens are sampled, shared by run and chat.
 
-use std::hash::{BuildHasher, Hasher, RandomState};
+use std::{
+    fs,
+    hash::{BuildHasher, Hasher, RandomState},
+    path::Path,
+};
 
-use lantern_engine::{CompletionOptions, ModelFile, SamplerOptions};
+use lantern_engine::{CompletionOptions, Grammar, ModelFile, SamplerOptions};
 
 use crate::{
     failure::{Failure, Result},
-    notes, numbers,
+    files, notes, numbers,
 };
 
 /// How tokens are sampled, how many, and what ends the text.
@@ -25,6 +29,15 @@ pub struct SamplingArgs {
     /// Take texts of control tokens in the prompt, as <|im_end|>, for those tokens, not for text
     #[arg(long)]
     special: bool,
+    /// Answer with JSON that is valid by this JSON Schema: a file, or the schema itself
+    #[arg(long, value_name = "FILE|SCHEMA", group = "form")]
+    json_schema: Option<String>,
+    /// Answer with text that this regular expression matches as a whole
+    #[arg(long, value_name = "REGEX", group = "form", allow_hyphen_values = true)]
+    regex: Option<String>,
+    /// Answer with text of this grammar in Lark's form: a file, or the grammar itself
+    #[arg(long, value_name = "FILE|GRAMMAR", group = "form")]
+    grammar: Option<String>,
     /// Always take the most likely token (the same as --temperature 0)
     #[arg(long)]
     greedy: bool,
@@ -107,8 +120,28 @@ impl SamplingArgs {
             .sampler(sampler)
             .max_tokens(self.count)
             .ignore_end(self.ignore_end)
+            .grammar(self.form()?)
             .special(self.special);
         Ok(self.stop.iter().fold(options, CompletionOptions::stop))
+    }
+
+    /// Form that the answer must have.
+    fn form(&self) -> Result<Option<Grammar>> {
+        if let Some(text) = &self.json_schema {
+            let own =
+                text.trim_start().starts_with(['{', '"']) || ["true", "false"].contains(&&**text);
+            let text = if own { text.clone() } else { read(text)? };
+            let schema = serde_json::from_str(&text);
+            let schema = schema
+                .map_err(|error| Failure::Usage(format!("--json-schema is not JSON: {error}")))?;
+            return Ok(Some(Grammar::JsonSchema(schema)));
+        }
+        if let Some(text) = &self.grammar {
+            let own = text.contains(':');
+            let text = if own { text.clone() } else { read(text)? };
+            return Ok(Some(Grammar::Lark(text)));
+        }
+        Ok(self.regex.clone().map(Grammar::Regex))
     }
 
     /// A sampler with the numbers that the flags give, and else those of another.
@@ -153,6 +186,13 @@ fn bias(text: &str) -> std::result::Result<(u32, f32), String> {
         return Err(wrong());
     }
     Ok((token, bias))
+}
+
+/// The text of a file that a flag names.
+fn read(path: &str) -> Result<String> {
+    let path = Path::new(path);
+    let bytes = fs::read(path).map_err(|error| Failure::io(path, error))?;
+    files::decode(bytes, path)
 }
 
 /// The standard library seeds its hash maps from the system's random numbers; 32 bits of one such seed are short enough to type.

@@ -79,7 +79,10 @@ pub use session::{
     trial::{Replaced, TRIAL_SECONDS},
     tune::{HeadSeconds, TunedRow},
 };
-pub use text::{Channels, ChatPrompt, ChatTemplate, RankPrompt, Said, TextStream, Tokenizer};
+pub use text::{
+    Channels, ChatPrompt, ChatTemplate, Constraint, Grammar, Next, RankPrompt, Said, TextStream,
+    Tokenizer,
+};
 /// Version of wgpu that [`Gpu::from_device`] takes a device of.
 pub use wgpu;
 

@@ -10,6 +10,7 @@ mod fuzz;
 mod gguf_files;
 mod gguf_keys;
 mod gguf_properties;
+mod grammar;
 mod hostile_changes;
 mod hostile_gguf;
 mod hostile_models;

@@ -4,7 +4,10 @@ use std::{ops::ControlFlow, time::Duration};
 
 use web_time::Instant;
 
-use crate::{Error, FinishReason, Result, SamplerOptions, Session, TextStream, Tokenizer};
+use crate::{
+    Constraint, Error, FinishReason, Grammar, Result, SamplerOptions, Session, TextStream,
+    Tokenizer,
+};
 
 /// Options of a completion: how tokens are sampled, and what ends it.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -20,6 +23,8 @@ pub struct CompletionOptions {
     pub ignore_end: bool,
     /// Texts of control tokens (`<|im_end|>`) in prompts and messages are those tokens; else they are text.
     pub special: bool,
+    /// Form that the completion must have.
+    pub grammar: Option<Grammar>,
 }
 
 impl CompletionOptions {
@@ -48,6 +53,13 @@ impl CompletionOptions {
     #[must_use]
     pub fn ignore_end(mut self, ignore: bool) -> Self {
         self.ignore_end = ignore;
+        self
+    }
+
+    /// Lets the completion be only what the grammar says; none: anything.
+    #[must_use]
+    pub fn grammar(mut self, grammar: impl Into<Option<Grammar>>) -> Self {
+        self.grammar = grammar.into();
         self
     }
 
@@ -168,7 +180,8 @@ impl Session {
     /// rest. `each` hears of the progress; breaking it ends the completion as [`FinishReason::Aborted`].
     ///
     /// # Errors
-    /// [`Error::ContextFull`] and [`Error::BadInput`] before any work, and whatever the device reports.
+    /// [`Error::ContextFull`] and [`Error::BadInput`] before any work, for a grammar that is none above all, and whatever the
+    /// device reports.
     pub async fn complete(
         &mut self,
         tokenizer: &Tokenizer,
@@ -177,6 +190,14 @@ impl Session {
         each: &mut Each<'_>,
     ) -> Result<Completion> {
         options.sampler.validate()?;
+        let grammar = options.grammar.as_ref();
+        let constraint = grammar.map(|grammar| tokenizer.constraint(grammar));
+        let mut constraint = constraint.transpose()?;
+        for &token in prompt.sampled {
+            constraint
+                .as_mut()
+                .map_or(Ok(()), |one| one.accept(token))?;
+        }
         let start = Instant::now();
         let mut completion = Completion {
             text: String::new(),
@@ -199,7 +220,9 @@ impl Session {
             // Without a limit the context's end is the limit: asking for as many tokens as it holds always reaches it.
             count: left.unwrap_or(usize::MAX).min(self.context()),
         };
-        sampling.run(self, &mut completion, each).await?;
+        sampling
+            .run(self, constraint, &mut completion, each)
+            .await?;
         Ok(completion)
     }
 
@@ -248,6 +271,7 @@ impl Sampling<'_> {
     async fn run(
         &self,
         session: &mut Session,
+        constraint: Option<Box<dyn Constraint>>,
         completion: &mut Completion,
         each: &mut Each<'_>,
     ) -> Result<()> {
@@ -287,7 +311,15 @@ impl Sampling<'_> {
         };
         let count = if stopped { 0 } else { self.count };
         let sampler = &self.options.sampler;
-        let generated = session.generate(count, sampler, &mut sampled).await?;
+        let generated = match constraint {
+            None => session.generate(count, sampler, &mut sampled).await?,
+            Some(mut constraint) => {
+                let constraint = &mut *constraint;
+                session
+                    .generate_constrained(count, sampler, constraint, &mut sampled)
+                    .await?
+            }
+        };
         completion.finish_reason = reason.unwrap_or(generated);
         if let (Some(first), Some(last)) = (first, last) {
             completion.timings.first_token = Some(first.duration_since(self.start));

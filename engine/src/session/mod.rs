@@ -1,6 +1,7 @@
 //! Sessions: rows and the state that layers keep of them. Prefilling and decoding both advance the same state.
 
 pub mod check;
+mod constrained;
 pub mod decode;
 pub mod drafts;
 pub(crate) mod memory;

@@ -112,4 +112,19 @@ impl SamplingMemory {
         }
         gpu.write(&self.seen, start, bytemuck::cast_slice(&seen));
     }
+
+    /// Writes which tokens a sequence may have next, a bit each.
+    pub fn write_allowed(&self, gpu: &Gpu, sequence: u32, allowed: &[u32]) {
+        let words = padded(self.vocab_size) as usize / 32;
+        let start = u64::from(sequence) * words as u64 * 4;
+        let mut all = allowed[..allowed.len().min(words)].to_vec();
+        all.resize(words, 0);
+        gpu.write(&self.allowed, start, bytemuck::cast_slice(&all));
+    }
+
+    /// Allows a sequence every token.
+    pub fn allow_all(&self, gpu: &Gpu, sequence: u32) {
+        let words = padded(self.vocab_size) as usize / 32;
+        self.write_allowed(gpu, sequence, &vec![u32::MAX; words]);
+    }
 }

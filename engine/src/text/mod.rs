@@ -11,9 +11,16 @@ mod byte_pairs;
 )]
 mod channels;
 mod charsmap;
+mod constrain;
+mod constraint;
 #[cfg(feature = "templates")]
 mod content;
 mod gguf_keys;
+#[cfg(feature = "grammar")]
+mod grammar;
+#[cfg(not(feature = "grammar"))]
+#[path = "no_grammar.rs"]
+mod grammar;
 #[cfg(feature = "safetensors")]
 mod hugging_face;
 #[cfg(not(feature = "safetensors"))]
@@ -39,6 +46,7 @@ mod word_piece;
 mod world;
 
 pub use channels::{Channels, Said};
+pub use constraint::{Constraint, Grammar, Next};
 pub(crate) use gguf_keys::passed_over;
 pub(crate) use hugging_face::uses as tokenizer_key_uses;
 #[cfg(feature = "safetensors")]

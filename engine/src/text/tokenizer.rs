@@ -1,9 +1,14 @@
 //! The tokenizer: text to token ids and back, as a model file describes it. Knows neither templates nor sampling.
 
-use std::ops::Range;
+use std::{
+    fmt,
+    ops::Range,
+    sync::{Arc, OnceLock},
+};
 
 use super::{
     byte_pairs::BytePairs,
+    grammar::Grammars,
     hugging_face::{self, HuggingFace},
     pretokenizers::rule_for,
     sentencepiece::{self, SentencePiece},
@@ -18,15 +23,25 @@ use crate::{
     file::{Metadata, short},
 };
 
-/// Text to token ids and back.
-#[derive(Debug)]
+/// Text to token ids and back. Clones share what they know.
+#[derive(Clone)]
 pub struct Tokenizer {
-    vocabulary: Vocabulary,
-    method: Method,
+    vocabulary: Arc<Vocabulary>,
+    method: Arc<Method>,
     /// Tokens found in every text: the user-defined.
-    always: Specials,
+    always: Arc<Specials>,
     /// Tokens found where special ones are asked for: those, control tokens and the unknown one.
-    asked: Specials,
+    asked: Arc<Specials>,
+    /// Made where a text is first to be what a grammar says.
+    pub(super) grammars: Arc<OnceLock<Arc<Grammars>>>,
+}
+
+impl fmt::Debug for Tokenizer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut shown = f.debug_struct("Tokenizer");
+        shown.field("tokens", &self.vocab_size());
+        shown.finish_non_exhaustive()
+    }
 }
 
 /// How text is cut: by `tokenizer.ggml.model`, without special tokens, or by a folder's own tokenizer.
@@ -138,16 +153,26 @@ impl Tokenizer {
         let always = specials(&[Kind::UserDefined])?;
         let asked = specials(&[Kind::UserDefined, Kind::Control, Kind::Unknown])?;
         Ok(Tokenizer {
-            vocabulary,
-            method,
-            always,
-            asked,
+            vocabulary: Arc::new(vocabulary),
+            method: Arc::new(method),
+            always: Arc::new(always),
+            asked: Arc::new(asked),
+            grammars: Arc::default(),
         })
+    }
+
+    /// Copies the tokenizer for the grammars that it is to have, which must not hold each other.
+    #[cfg(feature = "grammar")]
+    pub(super) fn for_grammars(&self) -> Tokenizer {
+        Tokenizer {
+            grammars: Arc::default(),
+            ..self.clone()
+        }
     }
 
     /// Ids of `text`. `special`: special tokens in the text are parsed, and BOS and EOS added as the file says.
     pub fn encode(&self, text: &str, special: bool) -> Result<Vec<u32>> {
-        if let Method::HuggingFace(own) = &self.method {
+        if let Method::HuggingFace(own) = &*self.method {
             return own.encode(text, special, special);
         }
         let vocabulary = &self.vocabulary;
@@ -165,7 +190,7 @@ impl Tokenizer {
 
     /// Ids of a whole text, with what the file puts before and after one. Special tokens in the text are text.
     pub fn encode_text(&self, text: &str) -> Result<Vec<u32>> {
-        if let Method::HuggingFace(own) = &self.method {
+        if let Method::HuggingFace(own) = &*self.method {
             return own.encode(text, false, true);
         }
         let mut tokens = self.before()?;
@@ -174,10 +199,20 @@ impl Tokenizer {
         Ok(tokens)
     }
 
+    /// Ids of a piece of a text, as it stands: nothing is put before or after it, and special tokens in it are text.
+    pub fn encode_within(&self, text: &str) -> Result<Vec<u32>> {
+        if let Method::HuggingFace(own) = &*self.method {
+            return own.encode(text, false, false);
+        }
+        let mut tokens = Vec::new();
+        self.append(text, &self.always, &[], &mut tokens)?;
+        Ok(tokens)
+    }
+
     /// Ids of two texts for a model that compares them, with what the file puts before, between and after them. Special tokens in
     /// the texts are text.
     pub fn encode_pair(&self, first: &str, second: &str) -> Result<Vec<u32>> {
-        if let Method::HuggingFace(own) = &self.method {
+        if let Method::HuggingFace(own) = &*self.method {
             return own.encode_pair(first, second);
         }
         let vocabulary = &self.vocabulary;
@@ -198,7 +233,7 @@ impl Tokenizer {
 
     /// As [`Tokenizer::encode_rendered`], with special tokens that reach over a place of `literal` taken as text.
     pub(super) fn encode_around(&self, text: &str, literal: &[Range<usize>]) -> Result<Vec<u32>> {
-        if let (Method::HuggingFace(own), []) = (&self.method, literal) {
+        if let (Method::HuggingFace(own), []) = (&*self.method, literal) {
             return own.encode(text, true, false);
         }
         let mut tokens = Vec::new();
@@ -224,7 +259,7 @@ impl Tokenizer {
 
     /// Tokens that the file puts before every text.
     fn before(&self) -> Result<Vec<u32>> {
-        match &self.method {
+        match &*self.method {
             Method::HuggingFace(own) => own.before(),
             _ => Ok(self
                 .vocabulary
@@ -264,7 +299,7 @@ impl Tokenizer {
         literal: &[Range<usize>],
         tokens: &mut Vec<u32>,
     ) -> Result<()> {
-        if matches!(self.method, Method::None) {
+        if matches!(*self.method, Method::None) {
             return Err(Error::unsupported(
                 Unsupported::Tokenizer,
                 "the model has no tokenizer: it takes token ids, but no text",
@@ -272,7 +307,7 @@ impl Tokenizer {
         }
         let mut starts = true;
         for part in specials.cut(text, literal) {
-            match (part, &self.method) {
+            match (part, &*self.method) {
                 (Part::Token(token), _) => tokens.push(token),
                 (Part::Text(text), Method::BytePairs(pairs)) => pairs.encode(text, tokens)?,
                 (Part::Text(text), Method::SentencePiece(pieces)) => {
@@ -306,7 +341,7 @@ impl Tokenizer {
         ) else {
             return Vec::new();
         };
-        match (&self.method, kind) {
+        match (&*self.method, kind) {
             (Method::HuggingFace(_), Kind::Control) => text.as_bytes().to_vec(),
             (Method::HuggingFace(own), _) => own.bytes(token),
             (_, Kind::Byte) => sentencepiece::byte_value(text)
@@ -338,6 +373,11 @@ impl Tokenizer {
         self.vocabulary.ends.contains(&token)
     }
 
+    /// The tokens that end a turn or the text.
+    pub fn ends(&self) -> impl Iterator<Item = u32> {
+        self.vocabulary.ends.iter().copied()
+    }
+
     /// How many tokens there are; 0 for a model without a tokenizer.
     pub fn vocab_size(&self) -> usize {
         self.vocabulary.texts.len()
@@ -351,7 +391,7 @@ impl Tokenizer {
     /// Texts of special tokens by the names that chat templates have for them: `unk_token`, `image_token`. Only folders say
     /// them.
     pub fn named(&self) -> impl Iterator<Item = (&str, &str)> {
-        let named = match &self.method {
+        let named = match &*self.method {
             Method::HuggingFace(own) => Some(own.named()),
             _ => None,
         };
