@@ -1,5 +1,6 @@
 //! Every test that crosses crates, in one program: linking wgpu once is enough.
 
+mod batch;
 mod blocks;
 mod cache_types;
 mod drafts;

@@ -83,7 +83,7 @@ impl Session {
             return Ok(0);
         };
         let first = held - 1;
-        if self.model.stream.is_some() {
+        if self.model.layout.looks_up() {
             self.write_rows_after(first, 1, sampled).await?;
             let segments = [Segment::whole(self.decode_at(first), 1)];
             self.run(&segments, first, u64::MAX).await?;

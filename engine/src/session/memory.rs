@@ -98,6 +98,10 @@ pub(super) struct CompiledTokens {
     pub greedy: CompiledPlan,
     /// A token by chance.
     pub sample: CompiledPlan,
+    /// The likeliest token after each row of a pass.
+    pub greedy_rows: Option<CompiledPlan>,
+    /// A token by chance after each of them.
+    pub sample_rows: Option<CompiledPlan>,
 }
 
 impl Compiled {
@@ -127,6 +131,8 @@ impl Compiled {
                 decode_long: maybe(&plans.decode_long).await?,
                 greedy: compile(&plans.greedy).await?,
                 sample: compile(&plans.sample).await?,
+                greedy_rows: maybe(&plans.greedy_rows).await?,
+                sample_rows: maybe(&plans.sample_rows).await?,
             }),
         };
         Ok(Compiled {

@@ -1,5 +1,6 @@
 //! Sessions: rows and the state that layers keep of them. Prefilling and decoding both advance the same state.
 
+pub mod batch;
 pub mod check;
 mod constrained;
 pub mod decode;

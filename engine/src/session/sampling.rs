@@ -122,6 +122,12 @@ impl SamplingMemory {
         gpu.write(&self.allowed, start, bytemuck::cast_slice(&all));
     }
 
+    /// Writes how often a sequence's penalties count each token; `held`: its tokens, and whether each was sampled.
+    pub fn write_held(&self, gpu: &Gpu, sequence: u32, held: impl Iterator<Item = (u32, bool)>) {
+        let row = u64::from(padded(self.vocab_size)) * 4;
+        self.write_seen(gpu, u64::from(sequence) * row, held);
+    }
+
     /// Allows a sequence every token.
     pub fn allow_all(&self, gpu: &Gpu, sequence: u32) {
         let words = padded(self.vocab_size) as usize / 32;

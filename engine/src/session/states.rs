@@ -74,6 +74,61 @@ impl States {
         !self.snapshots.is_empty()
     }
 
+    /// Whether some state keeps only the positions of a window.
+    pub fn has_rings(&self) -> bool {
+        let windows = |spec: &StateSpec| {
+            matches!(
+                spec.kind,
+                StateKind::PerPosition {
+                    window: Some(_),
+                    ..
+                }
+            )
+        };
+        self.specs.iter().any(windows)
+    }
+
+    /// Bytes of the cells of one head of one sequence, of the state that has most.
+    pub fn head_bytes(&self) -> u64 {
+        let bytes = |spec: &StateSpec| match spec.kind {
+            StateKind::PerPosition {
+                cells, cell_bytes, ..
+            } => u64::from(cells) * u64::from(cell_bytes),
+            StateKind::Recurrent { .. } => 0,
+        };
+        self.specs.iter().map(bytes).max().unwrap_or(0)
+    }
+
+    /// Copies the first cells of one sequence to another, by way of memory for one head's.
+    pub fn copy_cells(
+        &self,
+        commands: &mut Commands<'_>,
+        between: &Buffer,
+        (from, to): (u32, u32),
+        count: usize,
+    ) {
+        for (spec, memory) in self.specs.iter().zip(&self.live) {
+            let StateKind::PerPosition {
+                heads,
+                cells,
+                cell_bytes,
+                ..
+            } = spec.kind
+            else {
+                continue;
+            };
+            let start = |head: u32, sequence: u32| {
+                u64::from((head * self.sequences + sequence) * cells) * u64::from(cell_bytes)
+            };
+            let bytes = count as u64 * u64::from(cell_bytes);
+            for head in 0..heads {
+                // No buffer is copied to itself.
+                commands.copy((memory, start(head, from)), (between, 0), bytes);
+                commands.copy((between, 0), (memory, start(head, to)), bytes);
+            }
+        }
+    }
+
     /// Says how many rows the recurrent states have seen after a pass.
     pub fn set_seen(&mut self, rows: usize) {
         self.seen = rows;
