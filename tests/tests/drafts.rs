@@ -15,11 +15,12 @@ use crate::support::{
 };
 
 /// Reference files with a draft block.
-const FILES: [&str; 4] = [
+const FILES: [&str; 5] = [
     "qwen35-mtp",
     "qwen35-mtp-own",
     "qwen35moe-mtp",
     "deepseek2-flash-mtp",
+    "nemotron-h-moe-mtp",
 ];
 
 #[derive(Deserialize)]

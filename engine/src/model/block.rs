@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     Error, Result,
-    graph::{Graph, Norm, NormKind, Scale, Tensor, VectorId},
+    graph::{Graph, Norm, Scale, Tensor, VectorId},
     model::{config::Config, families::Order},
 };
 
@@ -179,16 +179,12 @@ pub(super) fn stream_norm(
     norm: Option<NormWeights>,
     config: &Config,
 ) -> Tensor {
-    let Some(NormWeights { weight, bias }) = norm else {
+    let Some(NormWeights { kind, weight, bias }) = norm else {
         return x;
     };
     let norm = Norm {
         x,
-        kind: if config.layer_norm {
-            NormKind::Layer
-        } else {
-            NormKind::Rms
-        },
+        kind,
         weight,
         bias,
         eps: config.stream_epsilon(),

@@ -59,16 +59,22 @@ impl Draft {
         let matrix = own("shared_head_head", head.matrix)?;
         let norms = ["enorm", "hnorm"].map(|part| (name(&format!("{part}.weight")), dim));
         let norm_name = name("shared_head_norm");
-        let norm = finder.norm(&norm_name, config.scales.logits)?;
+        let mut norm = |factor| {
+            let found = finder.norm(&norm_name, factor)?;
+            let kind = config.row.draft_norm;
+            Ok::<_, Error>(found.map(|norm| NormWeights { kind, ..norm }))
+        };
+        let head_norm = norm(config.scales.logits)?.unwrap_or(head.norm);
+        let last_norm = norm(1.0)?.unwrap_or(last_norm);
         Ok(Draft {
             index,
             embedding,
             input_norms: finder.vectors_joined(&norms, 1.0)?,
             input: finder.affine(&name("eh_proj"), 2 * dim, dim)?,
             layer: Layer::find(finder, index)?,
-            last_norm: finder.norm(&norm_name, 1.0)?.unwrap_or(last_norm),
+            last_norm,
             head: Head {
-                norm: norm.unwrap_or(head.norm),
+                norm: head_norm,
                 matrix,
             },
         })

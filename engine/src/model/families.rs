@@ -70,6 +70,8 @@ pub struct Family {
     pub output_norm_name: &'static str,
     /// The epsilon of norms after mixer and MLP, where it is not that of the others.
     pub post_norm_epsilon: Option<f32>,
+    /// The norm that a draft block has of its own after the last.
+    pub draft_norm: NormKind,
 }
 
 /// Norms of the residual stream.
@@ -257,6 +259,7 @@ pub const LLAMA: Family = Family {
     ffn_norm_name: "ffn_norm",
     output_norm_name: "output_norm",
     post_norm_epsilon: None,
+    draft_norm: NormKind::Rms,
 };
 
 /// Llama under another name, and with nothing else.

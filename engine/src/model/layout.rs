@@ -216,7 +216,11 @@ fn embedding_norm(finder: &mut Finder<'_>) -> Result<Option<NormWeights>> {
     let config = finder.config;
     if config.row.embedding == Embedding::Normed {
         let weight = finder.ones(config.dim);
-        return Ok(Some(NormWeights { weight, bias: None }));
+        return Ok(Some(NormWeights {
+            kind: config.row.norm.kind(),
+            weight,
+            bias: None,
+        }));
     }
     let factor = 1.0 / config.scales.residual;
     let name = finder.embedding_norm();

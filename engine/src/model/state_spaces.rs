@@ -1,7 +1,7 @@
 //! The families with selective state spaces (Gu & Dao 2023) as a table: in every layer, in turns with attention, or beside it.
 
 use super::families::{ExpertWeights, Family, LogitScale, Recurrent, Unrotated, llama};
-use crate::graph::{Activation, Gating, RopeStyle};
+use crate::graph::{Activation, Gating, NormKind, RopeStyle};
 
 /// A family whose layers have selective state spaces where they have tensors of those.
 const fn mamba(name: &'static str) -> Family {
@@ -27,6 +27,9 @@ pub const STATE_SPACES: &[Family] = &[
         activation: Activation::Relu2,
         unrotated: Unrotated::All,
         gating: Gating::Sigmoid,
+        // Only draft blocks have a mixer and an MLP.
+        ffn_norm_name: "post_attention_norm",
+        draft_norm: NormKind::Layer,
         ..mamba("nemotron_h")
     },
     Family {

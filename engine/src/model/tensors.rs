@@ -12,7 +12,7 @@ use super::{
 use crate::{
     Error, ModelFile, Result, Unsupported,
     file::TensorInfo,
-    graph::{Graph, MatrixId, Scale, Tensor, VectorId},
+    graph::{Graph, MatrixId, NormKind, Scale, Tensor, VectorId},
 };
 
 /// Matrices whose results lie side by side, each with the column at which its own starts.
@@ -21,6 +21,8 @@ pub type Joined = Vec<(MatrixId, u32)>;
 /// A norm's weight, and its bias.
 #[derive(Debug, Clone, Copy)]
 pub struct NormWeights {
+    /// Its divisor.
+    pub kind: NormKind,
     /// The weight.
     pub weight: VectorId,
     /// LayerNorm's bias.
@@ -229,7 +231,8 @@ impl<'a> Finder<'a> {
         } else {
             None
         };
-        Ok(Some(NormWeights { weight, bias }))
+        let kind = self.config.row.norm.kind();
+        Ok(Some(NormWeights { kind, weight, bias }))
     }
 
     pub fn affine(&mut self, stem: &str, cols: u32, rows: u32) -> Result<Affine> {

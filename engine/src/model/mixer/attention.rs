@@ -300,9 +300,9 @@ impl Attention {
                 let k_groups = whole(q_dim, kv_heads * head_dim);
                 let parts = [(q, whole(0, q_dim)), (k, k_groups)];
                 let normed = parts.into_iter().fold(qkv, |qkv, (norm, groups)| {
-                    let NormWeights { weight, bias } = norm;
+                    let NormWeights { kind, weight, bias } = norm;
                     let norm = self.norm_of(qkv, weight, Some(groups));
-                    g.map(qkv, Norm { bias, ..norm })
+                    g.map(qkv, Norm { kind, bias, ..norm })
                 });
                 (normed, normed)
             }

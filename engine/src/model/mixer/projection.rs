@@ -212,7 +212,8 @@ pub(super) fn find_qk_norm(
             let name = format!("blk.{index}.{part}");
             let weight = finder.vector(&format!("{name}.weight"), dim)?;
             let bias = finder.vector_if_there(&format!("{name}.bias"), dim)?;
-            Ok::<_, Error>(NormWeights { weight, bias })
+            let kind = config.row.norm.kind();
+            Ok::<_, Error>(NormWeights { kind, weight, bias })
         };
         QkNorm::Whole(whole("attn_q_norm", q_dim)?, whole("attn_k_norm", kv_dim)?)
     }))
