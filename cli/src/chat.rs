@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use lantern_engine::{
-    ChatTemplate, CompletionOptions, FinishReason, Message, Session, Tokenizer, answer_room,
-    fit_conversation, template_input,
+    ChatTemplate, CompletionOptions, FinishReason, Message, Prompt, Session, Tokenizer,
+    answer_room, fit_conversation, template_input,
 };
 use serde_json::json;
 
@@ -178,8 +178,8 @@ impl Chat<'_> {
         if answered.is_err() {
             self.messages.pop();
         }
-        let (text, finish_reason) = answered?;
-        self.messages.push(Message::new("assistant", &text));
+        let (message, finish_reason) = answered?;
+        self.messages.push(message);
         match finish_reason {
             FinishReason::ContextFull => {
                 let more = self.more_room(self.session.context() + 1);
@@ -231,15 +231,19 @@ impl Chat<'_> {
         format!("; `lantern chat --context {context}` has more room")
     }
 
-    fn answer(&mut self) -> Result<(String, FinishReason)> {
+    fn answer(&mut self) -> Result<(Message, FinishReason)> {
         let tokens = self.tokens()?;
         let typing = terminal::hold_typing();
-        let mut shown = Shown::new(self.tokenizer, false);
-        let mut emit = |piece: &str| shown.piece(piece);
+        let mut shown = Shown::default();
+        let mut emit = |reasoning: &str, text: &str| shown.piece(reasoning, text);
+        let prompt = Prompt {
+            reasoning: self.template.reasoning(self.tokenizer, &tokens),
+            ..Prompt::from(&tokens[..])
+        };
         let answer = generate::answer(
             &mut self.session,
             self.tokenizer,
-            &tokens,
+            prompt,
             &self.sampling,
             &mut emit,
         )?;
@@ -251,7 +255,7 @@ impl Chat<'_> {
             notes::detail(&format!("{cached} of {all} tokens were in the cache"));
             generate::note_timings(&answer);
         }
-        Ok((answer.text, answer.finish_reason))
+        Ok((Message::answer(&answer), answer.finish_reason))
     }
 }
 

@@ -7,8 +7,8 @@ use std::{
 
 use indicatif::DecimalBytes;
 use lantern_engine::{
-    Completion, CompletionEvent, CompletionOptions, FinishReason, Model, Session, Streaming,
-    Tokenizer,
+    Completion, CompletionEvent, CompletionOptions, FinishReason, Model, Prompt, Session,
+    Streaming, Tokenizer,
 };
 use pollster::block_on;
 
@@ -32,16 +32,17 @@ pub fn prefill(session: &mut Session, tokens: &[u32]) -> Result<Duration> {
     Ok(start.elapsed())
 }
 
-/// Answers `prompt`. `emit` gets the text piece by piece; its failure ends the answer, and so does Ctrl-C.
+/// Answers `prompt`. `emit(reasoning, text)` gets thoughts and text piece by piece; its failure ends the answer, and so does
+/// Ctrl-C.
 pub fn answer(
     session: &mut Session,
     tokenizer: &Tokenizer,
-    prompt: &[u32],
+    prompt: Prompt<'_>,
     options: &CompletionOptions,
-    emit: &mut dyn FnMut(&str) -> Result,
+    emit: &mut dyn FnMut(&str, &str) -> Result,
 ) -> Result<Completion> {
     interrupt::listen();
-    let mut progress = Some(Progress::count("prefill", prompt.len() as u64));
+    let mut progress = Some(Progress::count("prefill", prompt.tokens.len() as u64));
     let mut failed = Ok(());
     let mut each = |event: CompletionEvent<'_>| {
         match event {
@@ -50,12 +51,16 @@ pub fn answer(
                     bar.set(done as u64, total as u64);
                 }
             }
-            CompletionEvent::Token { text, .. } | CompletionEvent::Rest(text) => {
+            CompletionEvent::Token {
+                text, reasoning, ..
+            }
+            | CompletionEvent::Rest { text, reasoning } => {
                 if let Some(bar) = progress.take() {
                     bar.finish();
                 }
-                if !text.is_empty() && failed.is_ok() {
-                    failed = emit(text);
+                let says = !(text.is_empty() && reasoning.is_empty());
+                if says && failed.is_ok() {
+                    failed = emit(reasoning, text);
                 }
             }
         }
@@ -64,7 +69,7 @@ pub fn answer(
             Err(_) => ControlFlow::Break(()),
         }
     };
-    let completed = block_on(session.complete(tokenizer, prompt.into(), options, &mut each));
+    let completed = block_on(session.complete(tokenizer, prompt, options, &mut each));
     failed?;
     let completion = completed?;
     match completion.finish_reason {

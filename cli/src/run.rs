@@ -9,7 +9,9 @@ use std::{
     time::Duration,
 };
 
-use lantern_engine::{Completion, FinishReason, Message, ModelFile, Tokenizer, conversation};
+use lantern_engine::{
+    Completion, FinishReason, Message, ModelFile, Prompt, Reasoning, Tokenizer, conversation,
+};
 use serde::Serialize;
 
 use crate::{
@@ -59,6 +61,7 @@ pub struct Args {
 struct Report<'a> {
     prompt_tokens: &'a [u32],
     tokens: &'a [u32],
+    reasoning_content: &'a str,
     text: &'a str,
     finish_reason: &'static str,
     timings: Timings,
@@ -86,19 +89,23 @@ pub fn run(args: &Args) -> Result {
     let file = args.load.open(args.model.model.as_deref())?;
     let sampling = args.sampling.completion(&file)?;
     let tokenizer = file.tokenizer()?;
-    let tokens = prompt_tokens(args, &file, &tokenizer, &text, sampling.special)?;
+    let (tokens, reasoning) = prompt_tokens(args, &file, &tokenizer, &text, sampling.special)?;
     file.admit(&tokens, &args.load.options())?;
     let loaded = load::load(&file, &args.load)?;
     let mut session = load::session(&loaded.model, &args.load)?;
-    let mut shown = Shown::new(&tokenizer, args.raw);
-    let mut emit = |piece: &str| {
+    let mut shown = Shown::default();
+    let mut emit = |reasoning: &str, text: &str| {
         if args.json {
             Ok(())
         } else {
-            shown.piece(piece)
+            shown.piece(reasoning, text)
         }
     };
-    let answer = generate::answer(&mut session, &tokenizer, &tokens, &sampling, &mut emit)?;
+    let prompt = Prompt {
+        reasoning,
+        ..Prompt::from(&tokens[..])
+    };
+    let answer = generate::answer(&mut session, &tokenizer, prompt, &sampling, &mut emit)?;
     if args.json {
         output::json(&report(&tokens, &answer, &loaded))?;
     } else {
@@ -162,13 +169,14 @@ fn something_waits() -> bool {
         .is_ok_and(|there| pipe(&there) || (there.is_file() && there.len() > 0))
 }
 
+/// The prompt's tokens, and how the model marks thoughts in its answer.
 fn prompt_tokens(
     args: &Args,
     file: &ModelFile,
     tokenizer: &Tokenizer,
     text: &str,
     special: bool,
-) -> Result<Vec<u32>> {
+) -> Result<(Vec<u32>, Option<Reasoning>)> {
     let template = if args.raw {
         None
     } else {
@@ -189,7 +197,7 @@ fn prompt_tokens(
                 || Failure::Message("the prompt is empty; give one with -p TEXT".to_owned());
             tokens.push(tokenizer.bos().ok_or_else(empty)?);
         }
-        return Ok(tokens);
+        return Ok((tokens, None));
     };
     let text = text.trim_end_matches(['\n', '\r']); // the line end of a file or of `echo` is no part of a message
     if text.trim().is_empty() {
@@ -209,7 +217,8 @@ fn prompt_tokens(
     if prompt.system_moved {
         notes::note(notes::SYSTEM_MOVED);
     }
-    Ok(prompt.tokens)
+    let reasoning = template.reasoning(tokenizer, &prompt.tokens);
+    Ok((prompt.tokens, reasoning))
 }
 
 /// Says what becomes of control tokens that a prompt without a template writes out.
@@ -243,6 +252,7 @@ fn report<'a>(prompt_tokens: &'a [u32], answer: &'a Completion, loaded: &Loaded)
     Report {
         prompt_tokens,
         tokens: &answer.tokens,
+        reasoning_content: &answer.reasoning,
         text: &answer.text,
         finish_reason: generate::reason_name(answer.finish_reason),
         timings,

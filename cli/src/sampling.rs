@@ -26,6 +26,16 @@ pub struct SamplingArgs {
     /// Go on after tokens that end the text
     #[arg(long)]
     ignore_end: bool,
+    /// Thoughts of a model before its answer: `auto` splits them off (dim at a terminal, left out of files and pipes,
+    /// `reasoning_content` in JSON), `none` leaves them in the text as the model marks them
+    #[arg(
+        long,
+        value_name = "FORMAT",
+        value_enum,
+        default_value_t,
+        hide_possible_values = true
+    )]
+    reasoning_format: ReasoningFormat,
     /// Take texts of control tokens in the prompt, as <|im_end|>, for those tokens, not for text
     #[arg(long)]
     special: bool,
@@ -97,6 +107,14 @@ pub struct SamplingArgs {
     seed: Option<u64>,
 }
 
+/// Use of a model's thoughts.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
+enum ReasoningFormat {
+    #[default]
+    Auto,
+    None,
+}
+
 impl SamplingArgs {
     /// Refuses flags that make no sense, before a model is looked for.
     pub fn validate(&self) -> Result {
@@ -121,7 +139,8 @@ impl SamplingArgs {
             .max_tokens(self.count)
             .ignore_end(self.ignore_end)
             .grammar(self.form()?)
-            .special(self.special);
+            .special(self.special)
+            .thoughts_in_text(self.reasoning_format == ReasoningFormat::None);
         Ok(self.stop.iter().fold(options, CompletionOptions::stop))
     }
 

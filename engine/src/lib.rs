@@ -81,7 +81,7 @@ pub use session::{
     tune::{HeadSeconds, TunedRow},
 };
 pub use text::{
-    Channels, ChatPrompt, ChatTemplate, Constraint, Grammar, Next, RankPrompt, Said, TextStream,
+    ChatPrompt, ChatTemplate, Constraint, Grammar, Next, RankPrompt, Reasoning, TextStream,
     Tokenizer,
 };
 /// Version of wgpu that [`Gpu::from_device`] takes a device of.

@@ -285,30 +285,24 @@ pageTest(
 );
 
 pageTest(
-  'shows thoughts apart from the answer',
-  { mock: { answer: '<think>\nHm, **so**.\n</think>\n\nYes.' } },
+  'shows thoughts apart from the answer, and keeps them',
+  { mock: { thoughts: '2 < 3, **so**.', answer: 'Yes, **it is**.' } },
   async (page) => {
     await say(page, 'Well?');
     assert.equal(await page.locator('.thoughts summary').innerText(), 'Thoughts');
-    assert.equal(await page.locator('.markdown').innerText(), 'Yes.');
-    assert.equal(await page.locator('#spoken').innerText(), 'Yes.');
-  },
-);
-
-pageTest(
-  'shows channels of gpt-oss as thoughts and answer',
-  {
-    mock: {
-      answer:
-        '<|channel|>analysis<|message|>2 < 3, so.<|end|><|start|>assistant<|channel|>final<|message|>Yes, **it is**.',
-    },
-  },
-  async (page) => {
-    await say(page, 'Well?');
-    assert.equal(await page.locator('.thoughts summary').innerText(), 'Thoughts');
-    assert.equal(await page.locator('.thoughts p').textContent(), '2 < 3, so.');
+    assert.equal(await page.locator('.thoughts p').textContent(), '2 < 3, **so**.');
     assert.equal(await page.locator('.markdown').innerText(), 'Yes, it is.');
     assert.equal(await page.locator('#spoken').innerText(), 'Yes, **it is**.');
+    await say(page, 'Sure?');
+    const [, [, messages]] = await calls(page, 'chat');
+    assert.deepEqual(messages[1], {
+      role: 'assistant',
+      content: 'Yes, **it is**.',
+      reasoning_content: '2 < 3, **so**.',
+    });
+    await page.reload();
+    await page.locator('.stats').nth(1).waitFor();
+    assert.equal(await page.locator('.thoughts').count(), 2);
   },
 );
 

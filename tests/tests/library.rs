@@ -45,7 +45,7 @@ fn complete(
 ) -> Completion {
     let mut pieces = String::new();
     let mut each = |event: CompletionEvent<'_>| {
-        if let CompletionEvent::Token { text, .. } | CompletionEvent::Rest(text) = event {
+        if let CompletionEvent::Token { text, .. } | CompletionEvent::Rest { text, .. } = event {
             pieces += text;
         }
         ControlFlow::Continue(())

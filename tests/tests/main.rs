@@ -27,6 +27,7 @@ mod minilm;
 mod own_device;
 mod quantise;
 mod readme;
+mod reasoning;
 mod recurrent;
 mod references;
 mod results;

@@ -1,13 +1,13 @@
-// An answer as it comes: pieces of text to iterate over, and the whole of it as a promise.
+// An answer as it comes: pieces of text, and of thoughts, to iterate over, and the whole of it as a promise.
 
-import type { Answer, Completion } from './types.js';
+import type { Answer, Completion, Delta } from './types.js';
 
 /** Starts an answer: `begin` gets what to do with each piece and the signal that ends it. */
 export function streamed(
-  begin: (onPiece: (piece: string) => void, signal: AbortSignal) => Promise<Completion>,
+  begin: (onPiece: (piece: Delta) => void, signal: AbortSignal) => Promise<Completion>,
   signal: AbortSignal | undefined,
 ): Answer {
-  const pieces: string[] = [];
+  const pieces: Delta[] = [];
   const control = new AbortController();
   let ended = false;
   let wakers: (() => void)[] = [];
@@ -15,7 +15,7 @@ export function streamed(
     for (const wake of wakers) wake();
     wakers = [];
   };
-  const onPiece = (piece: string) => {
+  const onPiece = (piece: Delta) => {
     pieces.push(piece);
     tell();
   };
@@ -28,7 +28,7 @@ export function streamed(
     tell();
   });
   completion.catch(() => {}); // who iterates meets the error there
-  async function* iterate(): AsyncGenerator<string> {
+  async function* deltas(): AsyncGenerator<Delta> {
     try {
       for (let next = 0; ;) {
         while (next < pieces.length) yield pieces[next++]!;
@@ -40,5 +40,8 @@ export function streamed(
       if (!ended) control.abort(); // the loop was left early
     }
   }
-  return { completion, [Symbol.asyncIterator]: iterate };
+  async function* texts(): AsyncGenerator<string> {
+    for await (const { text } of deltas()) if (text) yield text;
+  }
+  return { completion, deltas: { [Symbol.asyncIterator]: deltas }, [Symbol.asyncIterator]: texts };
 }

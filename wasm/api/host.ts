@@ -191,15 +191,17 @@ export class Host {
     const reading = { special, overflow, max_tokens: rest.max_tokens } as Reading;
     const wanted = JSON.stringify({ ...rest, seed, stop: typeof stop === 'string' ? [stop] : stop });
     const sampled: number[] = []; // what a lost GPU had sampled is where the next goes on
-    const emit = (piece: string, token: number | undefined) => {
+    const emit = (text: string, reasoning_content: string, token: number | undefined) => {
       if (token !== undefined) sampled.push(token);
-      if (piece) call.emit(piece);
+      if (text || reasoning_content) call.emit({ text, reasoning_content });
       return call.signal.aborted;
     };
     return this.with(id, call, async (model) => {
       const { tokens, ...read } = tokensOf(prompt, model, reading);
       const before = Uint32Array.from(sampled);
-      const completion = JSON.parse(await model.answer(tokens, before, wanted, emit, () => call.signal.aborted));
+      const stop = () => call.signal.aborted;
+      const templated = 'conversation' in prompt;
+      const completion = JSON.parse(await model.answer(tokens, before, templated, wanted, emit, stop));
       return { ...completion, ...read };
     });
   }

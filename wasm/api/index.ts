@@ -14,6 +14,7 @@ import type {
   Completion,
   CompletionOptions,
   CreateOptions,
+  Delta,
   EmbedOptions,
   Embeddings,
   Estimate,
@@ -215,10 +216,10 @@ export class Model {
   private async begin(
     prompt: unknown,
     options: object,
-    onEvent: (piece: string) => void,
+    onEvent: (piece: Delta) => void,
     signal: AbortSignal,
   ): Promise<Completion> {
-    return this.connection.call<Completion, string>('answer', [this.id, prompt, options], { signal, onEvent });
+    return this.connection.call<Completion, Delta>('answer', [this.id, prompt, options], { signal, onEvent });
   }
 }
 

@@ -134,6 +134,11 @@ export interface CompletionOptions {
 }
 
 export interface ChatOptions extends CompletionOptions {
+  /**
+   * Thoughts of a model before its answer: split off (`auto`, the default), or left in the text as the model marks them
+   * (`none`).
+   */
+  reasoning_format?: 'auto' | 'none';
   tools?: unknown[];
   /** More names for the chat template, such as `enable_thinking`. */
   template_options?: Record<string, unknown>;
@@ -146,7 +151,10 @@ export interface ChatOptions extends CompletionOptions {
 
 /** How an answer ended, and what it took. */
 export interface Completion {
+  /** The answer. */
   text: string;
+  /** Thoughts before it, without their marks; empty where there are none. */
+  reasoning_content: string;
   tokens: number[];
   finish_reason: 'stop' | 'length' | 'context-full' | 'aborted';
   /** Oldest messages that the model did not see, by `overflow: 'drop-oldest'`. */
@@ -167,8 +175,13 @@ export interface Completion {
   };
 }
 
+/** A piece of an answer: of its text, of the thoughts before it, or the end of those and the beginning of that. */
+export type Delta = Pick<Completion, 'text' | 'reasoning_content'>;
+
 /** The answer as it comes: iterate over its pieces of text, or await the whole. */
 export interface Answer extends AsyncIterable<string> {
+  /** Pieces of its text and of the thoughts before it. */
+  readonly deltas: AsyncIterable<Delta>;
   /** Resolves when the answer has ended; also without anybody iterating. Aborting ends it with `finish_reason: 'aborted'`; one that has not begun rejects with `aborted`. */
   readonly completion: Promise<Completion>;
 }

@@ -27,6 +27,16 @@ struct Options {
     presence_penalty: f32,
     repeat_penalty: Option<f32>,
     ignore_eos: bool,
+    reasoning_format: ReasoningFormat,
+}
+
+/// Use of a model's thoughts: split off, or left in the text.
+#[derive(Default, PartialEq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum ReasoningFormat {
+    #[default]
+    Auto,
+    None,
 }
 
 impl Options {
@@ -44,7 +54,8 @@ impl Options {
         let options = advised
             .sampler(sampler)
             .max_tokens(self.max_tokens)
-            .ignore_end(self.ignore_eos);
+            .ignore_end(self.ignore_eos)
+            .thoughts_in_text(self.reasoning_format == ReasoningFormat::None);
         self.stop.into_iter().fold(options, CompletionOptions::stop)
     }
 }
@@ -53,6 +64,7 @@ impl Options {
 #[derive(Serialize)]
 struct Completion {
     text: String,
+    reasoning_content: String,
     tokens: Vec<u32>,
     finish_reason: FinishReason,
     usage: Usage,
@@ -80,13 +92,15 @@ struct Timings {
 
 #[wasm_bindgen]
 impl LoadedModel {
-    /// Samples an answer to `prompt`, of which `sampled` was sampled before a device was lost. `emit(piece, token)` gets every
-    /// token with the text that is certain since the last; `progress(done, total)` counts tokens of the prompt; both stop
-    /// by returning true. Resolves to a `Completion` as JSON.
+    /// Samples an answer to `prompt`, of which `sampled` was sampled before a device was lost; `templated`: the chat template
+    /// made the prompt. `emit(text, reasoning, token)` gets every token with the text and the thoughts that are certain
+    /// since the last; `progress(done, total)` counts tokens of the prompt; both stop by returning true. Resolves to a
+    /// `Completion` as JSON.
     pub async fn answer(
         &mut self,
         prompt: Vec<u32>,
         sampled: Vec<u32>,
+        templated: bool,
         options: String,
         emit: Function,
         progress: Function,
@@ -98,16 +112,21 @@ impl LoadedModel {
             let tokens = tokens + 1;
             return Err(Error::ContextFull { tokens, context }.into());
         }
+        let said = |text: &str, reasoning: &str, token: JsValue| {
+            emit.call3(&JsValue::NULL, &text.into(), &reasoning.into(), &token)
+        };
         let mut each = |event: CompletionEvent<'_>| {
             let stop = match event {
                 CompletionEvent::Prefill { done, total } => {
                     return asked(&progress, done as f64, total as f64);
                 }
-                CompletionEvent::Token { token, text } => {
-                    emit.call2(&JsValue::NULL, &text.into(), &token.into())
-                }
-                CompletionEvent::Rest(text) => {
-                    emit.call2(&JsValue::NULL, &text.into(), &JsValue::UNDEFINED)
+                CompletionEvent::Token {
+                    token,
+                    text,
+                    reasoning,
+                } => said(text, reasoning, token.into()),
+                CompletionEvent::Rest { text, reasoning } => {
+                    said(text, reasoning, JsValue::UNDEFINED)
                 }
             };
             if stop.map_or(true, |answer| answer.is_truthy()) {
@@ -116,10 +135,16 @@ impl LoadedModel {
                 ControlFlow::Continue(())
             }
         };
+        let reasoning = if templated {
+            self.reasoning(&prompt)?
+        } else {
+            None
+        };
         let (tokenizer, session) = self.speaking()?;
         let given = Prompt {
             tokens: &prompt,
             sampled: &sampled,
+            reasoning,
         };
         let completed = session.complete(tokenizer, given, &options, &mut each);
         let completed = completed.await?;
@@ -150,6 +175,7 @@ impl Completion {
                 tokens_per_readback,
             },
             text: completed.text,
+            reasoning_content: completed.reasoning,
             tokens: completed.tokens,
         }
     }

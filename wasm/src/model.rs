@@ -5,8 +5,8 @@ use std::ops::ControlFlow;
 use js_sys::Function;
 use lantern_engine::{
     CacheType, ChatTemplate, CompletionOptions, Config, Embedder, Error, LoadOptions, Model,
-    ModelFile, OpenEvent, Pooling, Precision, PrepareOptions, RankPrompt, Saved, Session,
-    TRIAL_SECONDS, Tokenizer, Trial, Unsupported, answer_room, fit_conversation,
+    ModelFile, OpenEvent, Pooling, Precision, PrepareOptions, RankPrompt, Reasoning, Saved,
+    Session, TRIAL_SECONDS, Tokenizer, Trial, Unsupported, answer_room, fit_conversation,
 };
 use serde::{Deserialize, Serialize};
 use wasm_bindgen::prelude::*;
@@ -265,6 +265,11 @@ impl LoadedModel {
         };
         let template = self.template.as_ref().map_err(again)?;
         Ok(template.as_ref().ok_or_else(missing)?)
+    }
+
+    /// How the model marks thoughts in its answer to a prompt that its template made.
+    pub(crate) fn reasoning(&self, prompt: &[u32]) -> Result<Option<Reasoning>> {
+        Ok(self.template()?.reasoning(self.tokenizer()?, prompt))
     }
 
     pub(crate) fn tokenizer(&self) -> Result<&Tokenizer> {

@@ -2,7 +2,6 @@
 // MessageList; the engine and the store are handed in. An answer goes on when another conversation is looked at.
 
 import { $, notice } from './dom.js';
-import { withoutThoughts } from './markdown.js';
 import { MessageList } from './messages.js';
 import { sampling, systemPrompt } from './settings.js';
 import { newConversation, titleOf } from './store.js';
@@ -121,7 +120,11 @@ export class Chat extends EventTarget {
     this.#engine.dismiss();
     const messages = conversation.messages
       .filter(({ content }) => content)
-      .map(({ role, content }) => ({ role, content }));
+      .map(({ role, content, reasoning_content }) => ({
+        role,
+        content,
+        ...(reasoning_content && { reasoning_content }),
+      }));
     const system = systemPrompt();
     if (system) messages.unshift({ role: 'system', content: system });
     const message = { role: 'assistant', content: '', model: this.#engine.model.info.name };
@@ -143,8 +146,9 @@ export class Chat extends EventTarget {
       const answer = model.chat(messages, { ...sampling(), overflow: 'drop-oldest', signal: abort.signal });
       // Both the pieces and this reject; one report is enough.
       answer.completion.catch(() => {});
-      for await (const piece of answer) {
-        message.content += piece;
+      for await (const { text, reasoning_content } of answer.deltas) {
+        message.content += text;
+        if (reasoning_content) message.reasoning_content = (message.reasoning_content ?? '') + reasoning_content;
         this.#list.grew(message);
         if (Date.now() - stored > STORE_MS) {
           stored = Date.now();
@@ -205,7 +209,7 @@ export class Chat extends EventTarget {
       this.#tellFull(conversation, message);
       this.#tellMoved(conversation, message);
       // Read out once and whole, not word by word.
-      $('spoken').textContent = message.error ? 'The answer failed.' : withoutThoughts(message.content);
+      $('spoken').textContent = message.error ? 'The answer failed.' : message.content.trim();
     } else notice(`“${conversation.title}” has been answered.`);
     await this.#keep(conversation);
     this.#changed();

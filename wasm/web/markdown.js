@@ -106,32 +106,6 @@ function frameCode(code) {
   figure.append(el('figcaption', {}, el('span', { text: language || 'text' }), button), pre);
 }
 
-/** A reasoning model's thoughts, which it writes before its answer. */
-const THOUGHTS = /^\s*<think(?:ing)?>([\s\S]*?)(?:<\/think(?:ing)?>|$)/;
-/** A part of what gpt-oss says, in OpenAI's harmony format: the name of a channel, and what is said there. */
-const PART = /<\|channel\|>(\w*)[\s\S]*?(?:<\|message\|>([\s\S]*?)(?=<\|(?:end|start|channel)\|>|$)|$)/g;
-/** What may become a mark with more text. */
-const BEGUN = /<(?:\|\w*\|?)?$/;
-
-/** Thoughts and answer of a text, and whether the thoughts are over. */
-function apart(text) {
-  if (!/^\s*<\|(?:channel|start)\|>/.test(text)) {
-    const thoughts = THOUGHTS.exec(text);
-    if (!thoughts) return { thoughts: '', answer: text, over: true };
-    return { thoughts: thoughts[1].trim(), answer: text.slice(thoughts[0].length), over: /<\/think/.test(thoughts[0]) };
-  }
-  let [thoughts, answer, over] = ['', '', false];
-  for (const [, channel, said = ''] of text.replace(BEGUN, '').matchAll(PART)) {
-    over = channel === 'final';
-    if (over) answer += said;
-    else thoughts += said;
-  }
-  return { thoughts: thoughts.trim(), answer, over };
-}
-
-/** What is worth copying or speaking of an answer. */
-export const withoutThoughts = (text) => apart(text).answer.trim();
-
 /**
  * Shows a text that grows. Only the last blocks are read and drawn again, so that a long answer costs no more than a
  * short one while it streams, and a selection in what stands already is kept.
@@ -147,10 +121,10 @@ export class Markdown {
     root.replaceChildren(this.#body);
   }
 
-  update(text, ended = false) {
-    const { thoughts, answer: said, over } = apart(text);
-    this.#showThoughts(thoughts, ended || over);
-    const answer = said.replace(/\r\n?/g, '\n');
+  /** Shows an answer, and the thoughts before it. */
+  update({ content, reasoning_content: thoughts }, ended = false) {
+    this.#showThoughts(thoughts, ended || content !== '');
+    const answer = content.replace(/\r\n?/g, '\n');
     // More text can change the last block, and whether it joins the one before. At the end all is read once more.
     const settled = ended ? 0 : Math.max(0, this.#blocks.length - 2);
     const offset = this.#blocks.slice(0, settled).reduce((sum, { raw }) => sum + raw.length, 0);

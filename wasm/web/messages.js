@@ -3,7 +3,7 @@
 // enlarge(index, context) }, and `roomier(tokens)` says which context would do.
 
 import { $, copy, el, icon, iconButton } from './dom.js';
-import { Markdown, withoutThoughts } from './markdown.js';
+import { Markdown } from './markdown.js';
 import { Follow } from './scroll.js';
 import { count, explain, plural } from './words.js';
 
@@ -49,7 +49,7 @@ export class MessageList {
     this.#dirty.add(message);
     this.#frame ||= requestAnimationFrame(() => {
       this.#frame = 0;
-      for (const one of this.#dirty) this.#viewOf(one)?.markdown.update(one.content);
+      for (const one of this.#dirty) this.#viewOf(one)?.markdown.update(one);
       this.#dirty.clear();
       this.#follow.grown();
     });
@@ -62,7 +62,7 @@ export class MessageList {
     if (!view) return;
     view.node.classList.remove('growing');
     view.node.removeAttribute('aria-busy');
-    view.markdown.update(message.content, true);
+    view.markdown.update(message, true);
     this.#refreshFeet();
     this.#follow.grown();
   }
@@ -86,7 +86,7 @@ export class MessageList {
     if (user) body.textContent = message.content;
     else {
       view.markdown = new Markdown(body);
-      if (message.content) view.markdown.update(message.content, !growing);
+      if (message.content || message.reasoning_content) view.markdown.update(message, !growing);
       // Shown by the style sheet for as long as nothing has been written.
       if (growing)
         body.append(el('p', { class: 'reading' }, el('span', { text: 'Reading' }), el('i'), el('i'), el('i')));
@@ -103,9 +103,7 @@ export class MessageList {
 
   #foot(view, index, last) {
     const { message } = view;
-    const copyButton = iconButton('copy', 'Copy', () =>
-      copy(withoutThoughts(message.content) || message.content, copyButton),
-    );
+    const copyButton = iconButton('copy', 'Copy', () => copy(message.content.trim(), copyButton));
     if (message.role === 'user') return [copyButton, iconButton('edit', 'Edit', () => this.#edit(view, index))];
     return [
       message.error && this.#error(message.error, index, last),

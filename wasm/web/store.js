@@ -1,6 +1,6 @@
 // Conversations: kept in IndexedDB, written to and read from JSON files. Knows nothing of the page or of models.
 //
-// A conversation is { id, title, named, created, updated, messages: [{ role, content, model?, stats?, error? }] };
+// A conversation is { id, title, named, created, updated, messages: [{ role, content, reasoning_content?, model?, stats?, error? }] };
 // `named` says that a person gave the title.
 
 const FORMAT = 'lantern-conversations';
@@ -138,6 +138,7 @@ function conversationFrom(value) {
 function messageFrom(value) {
   if (!['user', 'assistant'].includes(value?.role) || typeof value.content !== 'string') return null;
   const message = { role: value.role, content: value.content };
+  if (typeof value.reasoning_content === 'string') message.reasoning_content = value.reasoning_content;
   if (typeof value.model === 'string') message.model = value.model;
   if (value.stats && typeof value.stats === 'object') {
     const fields = Object.entries(value.stats).filter(

@@ -19,7 +19,7 @@ use super::{
     language_model::{LanguageModel, OpenOptions},
     prepare::OpenEvent,
 };
-use crate::{Error, ModelFile, Result, Session};
+use crate::{Error, ModelFile, Reasoning, Result, Session};
 
 /// Pieces of text that wait to be read before the model does.
 const PIECES: usize = 64;
@@ -47,7 +47,8 @@ pub fn open_with(
     block_on(LanguageModel::load(&file, options, each))
 }
 
-/// A text as it comes: iterates over its pieces, each of whole characters. Dropped before its end, it ends there.
+/// A text as it comes: iterates over its pieces, each of whole characters, without thoughts, which
+/// [`Reply::completion`] has. Dropped before its end, it ends there.
 pub struct Reply<'a> {
     /// The conversation that it is part of.
     chat: Option<&'a mut Chat>,
@@ -66,9 +67,9 @@ impl Chat {
     pub fn user(&mut self, text: &str) -> Result<Reply<'_>> {
         self.messages.push(Message::new("user", text));
         match block_on(self.begin()) {
-            Ok((session, tokens)) => {
+            Ok((session, asked)) => {
                 let (model, options) = (self.model.clone(), self.options.clone());
-                let mut reply = Reply::start(model, session, tokens, options);
+                let mut reply = Reply::start(model, session, asked, options);
                 reply.chat = Some(self);
                 Ok(reply)
             }
@@ -90,7 +91,7 @@ impl LanguageModel {
         let tokens = self.tokenizer().encode_prompt(prompt, options.special)?;
         let session = block_on(self.session())?;
         let (model, options) = (self.clone(), options.clone());
-        Ok(Reply::start(model, session, tokens, options))
+        Ok(Reply::start(model, session, (tokens, None), options))
     }
 }
 
@@ -98,7 +99,7 @@ impl<'a> Reply<'a> {
     fn start(
         model: LanguageModel,
         mut session: Session,
-        tokens: Vec<u32>,
+        (tokens, reasoning): (Vec<u32>, Option<Reasoning>),
         options: CompletionOptions,
     ) -> Reply<'a> {
         let (sender, pieces) = sync_channel(PIECES);
@@ -106,7 +107,11 @@ impl<'a> Reply<'a> {
         let stopped = stop.clone();
         let worker = std::thread::spawn(move || {
             let mut each = |event: CompletionEvent<'_>| send(&sender, &stopped, event);
-            let (tokenizer, prompt) = (model.tokenizer(), Prompt::from(&tokens[..]));
+            let tokenizer = model.tokenizer();
+            let prompt = Prompt {
+                reasoning,
+                ..Prompt::from(&tokens[..])
+            };
             let completed = block_on(session.complete(tokenizer, prompt, &options, &mut each));
             (session, completed)
         });
@@ -158,7 +163,7 @@ fn send(
 ) -> ControlFlow<()> {
     let text = match event {
         CompletionEvent::Prefill { .. } => "",
-        CompletionEvent::Token { text, .. } | CompletionEvent::Rest(text) => text,
+        CompletionEvent::Token { text, .. } | CompletionEvent::Rest { text, .. } => text,
     };
     let unread = !text.is_empty() && sender.send(text.to_owned()).is_err();
     if unread || stopped.load(Relaxed) {

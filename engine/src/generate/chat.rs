@@ -9,7 +9,7 @@ use super::{
     complete::{Completion, CompletionEvent, CompletionOptions, Prompt},
     language_model::LanguageModel,
 };
-use crate::{ChatPrompt, ChatTemplate, Result, Session, Tokenizer};
+use crate::{ChatPrompt, ChatTemplate, Reasoning, Result, Session, Tokenizer};
 
 /// One turn of a conversation, as chat templates have it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -19,6 +19,9 @@ pub struct Message {
     pub role: String,
     /// Text of the message.
     pub content: String,
+    /// Thoughts on the way to an answer, where there were some; templates have those of earlier turns as they like.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reasoning_content: Option<String>,
 }
 
 impl Message {
@@ -27,6 +30,16 @@ impl Message {
         Message {
             role: role.to_owned(),
             content: content.to_owned(),
+            reasoning_content: None,
+        }
+    }
+
+    /// An answer with what was thought on the way to it.
+    pub fn answer(completion: &Completion) -> Message {
+        let thoughts = Some(&completion.reasoning).filter(|text| !text.is_empty());
+        Message {
+            reasoning_content: thoughts.cloned(),
+            ..Message::new("assistant", &completion.text)
         }
     }
 }
@@ -194,8 +207,12 @@ impl Chat {
         &mut self,
         each: &mut dyn FnMut(CompletionEvent<'_>) -> ControlFlow<()>,
     ) -> Result<Completion> {
-        let (mut session, tokens) = self.begin().await?;
-        let (tokenizer, prompt) = (self.model.tokenizer(), Prompt::from(&tokens[..]));
+        let (mut session, (tokens, reasoning)) = self.begin().await?;
+        let tokenizer = self.model.tokenizer();
+        let prompt = Prompt {
+            reasoning,
+            ..Prompt::from(&tokens[..])
+        };
         let answered = session
             .complete(tokenizer, prompt, &self.options, each)
             .await;
@@ -203,14 +220,16 @@ impl Chat {
         answered
     }
 
-    /// The session to answer in, a new one for the first answer, and the tokens of what was said.
-    pub(super) async fn begin(&mut self) -> Result<(Session, Vec<u32>)> {
+    /// The session to answer in, a new one for the first answer, the tokens of what was said, and how thoughts are marked.
+    pub(super) async fn begin(&mut self) -> Result<(Session, (Vec<u32>, Option<Reasoning>))> {
         let tokens = self.tokens()?;
+        let template = self.model.template()?;
+        let reasoning = template.reasoning(self.model.tokenizer(), &tokens);
         let session = match self.session.take() {
             Some(session) => session,
             None => self.model.session().await?,
         };
-        Ok((session, tokens))
+        Ok((session, (tokens, reasoning)))
     }
 
     /// The tokens of what was said, up to where the assistant speaks.
@@ -227,7 +246,7 @@ impl Chat {
     /// Keeps an answer, or takes back the message that has none.
     pub(super) fn keep(&mut self, answered: &Result<Completion>) {
         match answered {
-            Ok(answer) => self.messages.push(Message::new("assistant", &answer.text)),
+            Ok(answer) => self.messages.push(Message::answer(answer)),
             Err(_) => drop(self.messages.pop()),
         }
     }

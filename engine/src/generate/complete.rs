@@ -5,8 +5,9 @@ use std::{ops::ControlFlow, time::Duration};
 use web_time::Instant;
 
 use crate::{
-    Constraint, Error, FinishReason, Grammar, Result, SamplerOptions, Session, TextStream,
-    Tokenizer,
+    Constraint, Error, FinishReason, Grammar, Reasoning, Result, SamplerOptions, Session,
+    TextStream, Tokenizer,
+    text::{Thoughts, joined},
 };
 
 /// Options of a completion: how tokens are sampled, and what ends it.
@@ -25,6 +26,8 @@ pub struct CompletionOptions {
     pub special: bool,
     /// Form that the completion must have.
     pub grammar: Option<Grammar>,
+    /// Thoughts stay in the text, with their marks, and are not split off.
+    pub thoughts_in_text: bool,
 }
 
 impl CompletionOptions {
@@ -69,6 +72,13 @@ impl CompletionOptions {
         self.special = special;
         self
     }
+
+    /// Leaves thoughts in the text, as the model says them.
+    #[must_use]
+    pub fn thoughts_in_text(mut self, stay: bool) -> Self {
+        self.thoughts_in_text = stay;
+        self
+    }
 }
 
 /// Tokens to complete.
@@ -78,12 +88,18 @@ pub struct Prompt<'a> {
     pub tokens: &'a [u32],
     /// Tokens of the same completion that were sampled before, in a session that is lost; usually none.
     pub sampled: &'a [u32],
+    /// How thoughts are marked, which are then split off ([`ChatTemplate::reasoning`](crate::ChatTemplate::reasoning)); none
+    /// where no chat template made the prompt.
+    pub reasoning: Option<Reasoning>,
 }
 
 impl<'a> From<&'a [u32]> for Prompt<'a> {
     fn from(tokens: &'a [u32]) -> Self {
-        let sampled = &[];
-        Prompt { tokens, sampled }
+        Prompt {
+            tokens,
+            sampled: &[],
+            reasoning: None,
+        }
     }
 }
 
@@ -102,11 +118,18 @@ pub enum CompletionEvent<'a> {
         /// Its id.
         token: u32,
         /// Text that is certain since the last token; empty for end tokens, and while a character or what may be the
-        /// start of a stop string is not whole.
+        /// start of a stop string or of a mark is not whole.
         text: &'a str,
+        /// Thoughts that are certain since the last token; they come before `text`.
+        reasoning: &'a str,
     },
-    /// Text that was held back until the end. Nothing is left to stop.
-    Rest(&'a str),
+    /// Text and thoughts that were held back until the end. Nothing is left to stop.
+    Rest {
+        /// Text.
+        text: &'a str,
+        /// Thoughts.
+        reasoning: &'a str,
+    },
 }
 
 /// Tokens of a completion, counted.
@@ -137,8 +160,10 @@ pub struct Timings {
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct Completion {
-    /// Its text, without end tokens and stop strings.
+    /// Its text, without end tokens and stop strings: the answer, where thoughts are split off.
     pub text: String,
+    /// Thoughts on the way to it, without their marks.
+    pub reasoning: String,
     /// All of its tokens, the one that ended it included.
     pub tokens: Vec<u32>,
     /// Why it ended.
@@ -201,6 +226,7 @@ impl Session {
         let start = Instant::now();
         let mut completion = Completion {
             text: String::new(),
+            reasoning: String::new(),
             tokens: prompt.sampled.to_vec(),
             finish_reason: FinishReason::Aborted,
             usage: Usage::default(),
@@ -215,6 +241,7 @@ impl Session {
         let left = options.max_tokens.map(|max| max.saturating_sub(already));
         let sampling = Sampling {
             tokenizer,
+            reasoning: prompt.reasoning,
             options,
             start,
             // Without a limit the context's end is the limit: asking for as many tokens as it holds always reaches it.
@@ -261,6 +288,7 @@ fn common_prefix(tokens: &[u32], held: &[u32]) -> usize {
 /// How the tokens of one completion are sampled.
 struct Sampling<'a> {
     tokenizer: &'a Tokenizer,
+    reasoning: Option<Reasoning>,
     options: &'a CompletionOptions,
     start: Instant,
     /// Tokens at most.
@@ -276,14 +304,14 @@ impl Sampling<'_> {
         each: &mut Each<'_>,
     ) -> Result<()> {
         let tokenizer = self.tokenizer;
-        let mut stream = TextStream::new(tokenizer, self.options.stop.clone());
+        let mut said = Said::new(tokenizer, self.reasoning, self.options);
         for &token in &completion.tokens {
-            if !tokenizer.is_special(token) {
-                completion.text += &stream.push(token);
-            }
+            let (reasoning, text) = said.push(token);
+            completion.reasoning += &reasoning;
+            completion.text += &text;
         }
         let (mut first, mut last) = (None, None);
-        let stopped = stream.stopped(); // by what was sampled before
+        let stopped = said.stream.stopped(); // by what was sampled before
         let mut reason = stopped.then_some(FinishReason::Stop);
         let mut sampled = |token: u32| {
             last = Some(Instant::now());
@@ -291,15 +319,20 @@ impl Sampling<'_> {
             completion.tokens.push(token);
             completion.usage.sampled_tokens += 1;
             let end = tokenizer.is_end(token) && !self.options.ignore_end;
-            let text = if end || tokenizer.is_special(token) {
-                String::new()
+            let (reasoning, text) = if end {
+                Default::default()
             } else {
-                stream.push(token)
+                said.push(token)
             };
+            completion.reasoning += &reasoning;
             completion.text += &text;
-            let text = text.as_str();
-            let told = each(CompletionEvent::Token { token, text });
-            reason = if end || stream.stopped() {
+            let (text, reasoning) = (text.as_str(), reasoning.as_str());
+            let told = each(CompletionEvent::Token {
+                token,
+                text,
+                reasoning,
+            });
+            reason = if end || said.stream.stopped() {
                 Some(FinishReason::Stop)
             } else {
                 told.is_break().then_some(FinishReason::Aborted)
@@ -325,12 +358,64 @@ impl Sampling<'_> {
             completion.timings.first_token = Some(first.duration_since(self.start));
             completion.timings.decode = last.duration_since(first);
         }
-        let rest = stream.finish();
-        if !rest.is_empty() {
-            completion.text += &rest;
-            let _ = each(CompletionEvent::Rest(&rest)); // nothing is left to stop
+        let (reasoning, text) = said.finish();
+        completion.reasoning += &reasoning;
+        completion.text += &text;
+        if !(reasoning.is_empty() && text.is_empty()) {
+            let (text, reasoning) = (text.as_str(), reasoning.as_str());
+            let _ = each(CompletionEvent::Rest { text, reasoning }); // nothing is left to stop
         }
         Ok(())
+    }
+}
+
+/// Tokens as what a model says with them: thoughts and text.
+struct Said<'a> {
+    tokenizer: &'a Tokenizer,
+    stream: TextStream<'a>,
+    reasoning: Option<Reasoning>,
+    /// None where thoughts stay in the text.
+    thoughts: Option<Thoughts>,
+}
+
+impl<'a> Said<'a> {
+    fn new(
+        tokenizer: &'a Tokenizer,
+        reasoning: Option<Reasoning>,
+        options: &CompletionOptions,
+    ) -> Said<'a> {
+        let apart = reasoning.filter(|_| !options.thoughts_in_text);
+        Said {
+            tokenizer,
+            stream: TextStream::new(tokenizer, options.stop.clone()),
+            reasoning,
+            thoughts: apart.map(Thoughts::new),
+        }
+    }
+
+    /// Thoughts and text that are certain with this token.
+    fn push(&mut self, token: u32) -> (String, String) {
+        let mark = self.tokenizer.text(token).is_some_and(|text| {
+            let reasoning = self.reasoning.as_ref();
+            reasoning.is_some_and(|reasoning| reasoning.says(text))
+        });
+        if self.tokenizer.is_special(token) && !mark {
+            return Default::default();
+        }
+        let text = self.stream.push(token);
+        match &mut self.thoughts {
+            Some(thoughts) => joined(thoughts.push(&text)),
+            None => (String::new(), text),
+        }
+    }
+
+    /// Thoughts and text that were held back.
+    fn finish(&mut self) -> (String, String) {
+        let text = self.stream.finish();
+        match &mut self.thoughts {
+            Some(thoughts) => joined([thoughts.push(&text), thoughts.finish()].concat()),
+            None => (String::new(), text),
+        }
     }
 }
 

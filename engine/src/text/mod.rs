@@ -5,11 +5,6 @@
 //! and `world` say where); of a Hugging Face folder, it is what its own `tokenizers` crate does. Not here: which tokens a model samples.
 
 mod byte_pairs;
-#[cfg_attr(
-    not(feature = "templates"),
-    expect(dead_code, reason = "only templates take whole texts apart")
-)]
-mod channels;
 mod charsmap;
 mod constrain;
 mod constraint;
@@ -31,6 +26,7 @@ mod jinja;
 mod prefixes;
 mod pretokenizers;
 mod rank;
+mod reasoning;
 mod sentencepiece;
 mod specials;
 mod stream;
@@ -45,13 +41,14 @@ mod vocabulary;
 mod word_piece;
 mod world;
 
-pub use channels::{Channels, Said};
 pub use constraint::{Constraint, Grammar, Next};
 pub(crate) use gguf_keys::passed_over;
 pub(crate) use hugging_face::uses as tokenizer_key_uses;
 #[cfg(feature = "safetensors")]
 pub use hugging_face::{PARTS, Part};
 pub use rank::RankPrompt;
+pub use reasoning::Reasoning;
+pub(crate) use reasoning::{Thoughts, joined};
 pub use stream::TextStream;
 #[cfg(feature = "templates")]
 pub use template::name_special_tokens;
@@ -96,5 +93,12 @@ impl ChatTemplate {
             return Ok(None);
         }
         ChatTemplate::several(&templates).map(Some)
+    }
+}
+
+impl ChatTemplate {
+    /// How the model marks thoughts in its answer to a prompt that this template made; none for models that mark none.
+    pub fn reasoning(&self, tokenizer: &Tokenizer, prompt: &[u32]) -> Option<Reasoning> {
+        Reasoning::of(self.source(), tokenizer, prompt)
     }
 }

@@ -6,8 +6,9 @@ use jiff::{Zoned, civil::DateTime, fmt::strtime};
 use serde_json::{Map, Value, json};
 
 use super::{
-    Channels, Tokenizer, channels, content,
+    Tokenizer, content,
     jinja::{Failure, Template},
+    reasoning,
 };
 use crate::{Error, Result};
 
@@ -124,7 +125,7 @@ impl ChatTemplate {
         special: bool,
     ) -> Result<ChatPrompt> {
         name_special_tokens(&mut input, tokenizer);
-        if Channels::of(tokenizer).is_some() {
+        if reasoning::has_harmony(tokenizer) {
             let messages = input.get_mut("messages").and_then(Value::as_array_mut);
             messages.into_iter().flatten().for_each(take_apart);
         }
@@ -188,10 +189,10 @@ fn prepare(message: &mut Value) {
 /// An answer with channels, as a model says it, in the fields that templates read: they refuse the marks themselves.
 fn take_apart(message: &mut Value) {
     let content = message["content"].as_str().unwrap_or_default();
-    if message["role"] != "assistant" || !channels::has_channels(content) {
+    if message["role"] != "assistant" || !reasoning::has_channels(content) {
         return;
     }
-    let (thinking, answer) = channels::apart(content);
+    let (thinking, answer) = reasoning::harmony_apart(content);
     message["content"] = answer.into();
     if message.get("thinking").is_none() && !thinking.is_empty() {
         message["thinking"] = thinking.into();

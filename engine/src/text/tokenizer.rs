@@ -292,6 +292,12 @@ impl Tokenizer {
         control.map(|(_, place)| place).collect()
     }
 
+    /// Whether a token that steers, or that a user's text cannot be cut in, has this text.
+    pub(super) fn has_mark(&self, text: &str) -> bool {
+        let places = self.asked.places(text);
+        places.iter().any(|(_, place)| *place == (0..text.len()))
+    }
+
     fn append(
         &self,
         text: &str,

@@ -2,7 +2,7 @@
 // notes what it was asked. Computes nothing, and is never shipped.
 //
 // A test sets `globalThis.mock` before the page starts, and may change it later:
-//   create, inspect, load, chat: an error code to fail with     answer: the text     piece: characters at a time
+//   create, inspect, load, chat: an error code to fail with     answer: the text, after `thoughts`     piece: characters at a time
 //   full: { left_out } or { finish }, as an answer in a full context has them
 //   delay: milliseconds between pieces                 loading: milliseconds that a load takes
 // and reads `mock.calls`. What is cached outlives a reload in localStorage.
@@ -13,6 +13,7 @@ const mock = (globalThis.mock = {
   load: null,
   chat: null,
   answer: 'It is **blue**.',
+  thoughts: '',
   piece: 6,
   delay: 5,
   loading: 60,
@@ -143,17 +144,23 @@ class Answer {
   async #write(text, signal) {
     await sleep(mock.delay * 4);
     if (mock.chat) throw new LanternError(mock.chat, 'the mock was told to fail');
-    let written = '';
-    while (written.length < text.length && !signal.aborted) {
-      const piece = text.slice(written.length, written.length + mock.piece);
-      written += piece;
-      this.#queue.push(piece);
-      this.#wake();
-      await sleep(mock.delay);
-    }
+    const write = async (field, text) => {
+      let written = '';
+      while (written.length < text.length && !signal.aborted) {
+        const piece = text.slice(written.length, written.length + mock.piece);
+        written += piece;
+        this.#queue.push({ text: '', reasoning_content: '', [field]: piece });
+        this.#wake();
+        await sleep(mock.delay);
+      }
+      return written;
+    };
+    const thoughts = await write('reasoning_content', mock.thoughts);
+    const written = await write('text', text);
     const tokens = Math.ceil(written.length / 4);
     return {
       text: written,
+      reasoning_content: thoughts,
       tokens: [],
       finish_reason: signal.aborted ? 'aborted' : (mock.full?.finish ?? 'stop'),
       left_out: mock.full?.left_out ?? 0,
@@ -170,7 +177,9 @@ class Answer {
     };
   }
 
-  async *[Symbol.asyncIterator]() {
+  deltas = { [Symbol.asyncIterator]: () => this.#iterate() };
+
+  async *#iterate() {
     for (;;) {
       while (this.#queue.length) yield this.#queue.shift();
       if (this.#over) break;
