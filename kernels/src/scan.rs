@@ -1,5 +1,5 @@
 //! Selective scan: the state space model of Mamba (Gu & Dao 2023, arXiv 2312.00752, algorithm 2), whose channels each have
-//! a state that decays by a step which the row chooses; in Mamba 2 (Dao & Gu 2024, arXiv 2405.21060, section 7) the channels
+//! a state that decays by a step which the row chooses, and a gate; in Mamba 2 (Dao & Gu 2024, arXiv 2405.21060, section 7) the channels
 //! of a head share step and decay.
 
 use crate::{
@@ -7,7 +7,7 @@ use crate::{
     call::{ROWS_HEADER, Row, activations, consecutive, interleaved, words},
     padded,
     parts::{EXPONENTIALS, NEXT_ROW, SCAN_ALONE, SCAN_SHARED, ScanDecay},
-    pointwise::softplus,
+    pointwise::{silu, softplus},
     random::Random,
     tolerance,
 };
@@ -69,6 +69,10 @@ crate::params! {
         dt_stride: u32,
         /// Column of dt with the first head's, or the first channel's.
         dt_start: u32,
+        /// From a row of gates to the next, in f32.
+        gate_stride: u32,
+        /// Column of gates with the first channel's.
+        gate_start: u32,
         /// From a row of y to the next, in f32.
         y_stride: u32,
     }
@@ -95,7 +99,8 @@ fn numbers(
     }
 }
 
-/// `y` (tokens, y_stride) from `x` (tokens, x_stride), `bc` (tokens, bc_stride) and `dt` (tokens, dt_stride), with `a_d_bias`:
+/// `y` (tokens, y_stride) from `x` (tokens, x_stride), `bc` (tokens, bc_stride), `dt` (tokens, dt_stride) and the `gates`
+/// (tokens, gate_stride), with `a_d_bias`:
 /// (3, heads), or for each channel STATE_DIM of a, then of all channels d and then the bias. `ssm_state` (sequences, heads,
 /// STATE_DIM, HEAD_DIM) goes on from row to row; a row at position 0 starts from zeros.
 fn reference(call: &mut Call) {
@@ -104,7 +109,8 @@ fn reference(call: &mut Call) {
     let heads = p.heads as usize;
     let decay = ScanDecay::of(&call.parts).expect("a decay");
     let rows = call.rows();
-    let [x, bc, dt, all] = ["x", "bc", "dt", "a_d_bias"].map(|name| call.floats(name));
+    let [x, bc, dt, gates, all] =
+        ["x", "bc", "dt", "gates", "a_d_bias"].map(|name| call.floats(name));
     for (unit, channel) in (0..call.units as usize).flat_map(|u| (0..head_dim).map(move |c| (u, c)))
     {
         let (sequence, head) = ((unit / heads) as u32, unit % heads);
@@ -129,13 +135,33 @@ fn reference(call: &mut Call) {
                 *s = *s * (f64::from(a) * dt).exp() + dt * x * f64::from(b);
             }
             let products = state.iter().zip(c).map(|(s, &c)| s * f64::from(c));
-            let y = products.sum::<f64>() + f64::from(d) * x;
+            let z = gates
+                [i * p.gate_stride as usize + p.gate_start as usize + head * head_dim + channel];
+            let y = (products.sum::<f64>() + f64::from(d) * x) * silu(f64::from(z));
             call.floats_mut("y")[i * p.y_stride as usize + head * head_dim + channel] = y as f32;
         }
         let to_state = call.floats_mut("ssm_state")[place..].iter_mut();
         let to_state = to_state.step_by(head_dim);
         to_state.zip(state).for_each(|(to, s)| *to = s as f32);
     }
+}
+
+/// Rows of so many values from a column on, times a factor; in that column the first rows have other values.
+fn rows_from(
+    random: &mut Random,
+    rows: u32,
+    (start, cols): (u32, u32),
+    (factor, first): (f32, [f32; 4]),
+) -> Vec<f32> {
+    let stride = padded(start + cols) as usize;
+    let mut all = random.floats(rows as usize * stride);
+    for v in &mut all {
+        *v *= factor;
+    }
+    for (row, value) in all.chunks_exact_mut(stride).zip(first) {
+        row[start as usize] = value;
+    }
+    all
 }
 
 /// A case of `heads` by `share` over so many channels and values; steps of the first rows are far from zero.
@@ -153,17 +179,14 @@ fn case(
         ScanDecay::Head => heads,
         ScanDecay::Channel => channels,
     };
-    let (b_start, dt_start) = (4, 3);
+    let (b_start, dt_start, gate_start) = (4, 3, 5);
     let c_start = b_start + groups * state_dim;
     let bc_width = c_start + groups * state_dim;
-    let mut dt = random.floats(((count + unused) * padded(dt_start + columns)) as usize);
-    for dt in &mut dt {
-        *dt *= 6.0;
-    }
-    let each_row = dt.chunks_exact_mut(padded(dt_start + columns) as usize);
-    for (row, far) in each_row.zip([60.0, -60.0, 1e4, -1e4]) {
-        row[dt_start as usize] = far;
-    }
+    let tokens = count + unused;
+    let far = [60.0, -60.0, 1e4, -1e4];
+    let dt = rows_from(random, tokens, (dt_start, columns), (6.0, far));
+    let far = [1e4, -1e4, 90.0, -90.0];
+    let gates = rows_from(random, tokens, (gate_start, channels), (1.0, far));
     let rates = match decay {
         ScanDecay::Head => columns,
         ScanDecay::Channel => columns * state_dim,
@@ -189,16 +212,19 @@ fn case(
             c_start,
             dt_stride: padded(dt_start + columns),
             dt_start,
+            gate_stride: padded(gate_start + channels),
+            gate_start,
             y_stride: padded(channels),
         }),
         units: heads * sequences,
-        tokens: count + unused,
+        tokens,
         buffers: vec![
-            ("x", activations(random, count + unused, channels)),
-            ("bc", activations(random, count + unused, bc_width)),
+            ("x", activations(random, tokens, channels)),
+            ("bc", activations(random, tokens, bc_width)),
             ("dt", words(&dt)),
+            ("gates", words(&gates)),
             ("a_d_bias", words(&numbers)),
-            ("y", activations(random, count + unused, channels)),
+            ("y", activations(random, tokens, channels)),
             ("ssm_state", words(&state)),
             ("rows", rows),
         ],

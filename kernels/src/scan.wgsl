@@ -1,6 +1,7 @@
 // scan: the selective state space model of Mamba (Gu & Dao 2023, algorithm 2; Dao & Gu 2024, section 7) over the rows of
-// each sequence.
-//     dt = softplus(dt + bias); S = exp(a dt) S + dt x b; y = S c + d x, for each channel's x and its S of STATE_DIM values
+// each sequence, and its gate.
+//     dt = softplus(dt + bias); S = exp(a dt) S + dt x b; y = (S c + d x) silu(z), for each channel's x and its S of STATE_DIM
+// values.
 // A workgroup takes CHANNELS channels of one head of one sequence, a lane one channel and a slice of its S, which it holds over
 // all rows of the pass. Bound: reads and writes S once a pass, b and c once for CHANNELS channels. How lanes share a row's
 // inputs and the sums over S comes with the variant. Sockets: decay.
@@ -8,7 +9,8 @@
 
 // Head h has the b and c of group h / share.
 struct Params {
-    heads: u32, share: u32, x_stride: u32, bc_stride: u32, b_start: u32, c_start: u32, dt_stride: u32, dt_start: u32, y_stride: u32,
+    heads: u32, share: u32, x_stride: u32, bc_stride: u32, b_start: u32, c_start: u32, dt_stride: u32, dt_start: u32,
+    gate_stride: u32, gate_start: u32, y_stride: u32,
 }
 
 const STATE_FOURS = STATE_DIM / 4u;
@@ -18,6 +20,7 @@ const STATE_FOURS = STATE_DIM / 4u;
 @group(0) @binding(2) var<storage, read> dt: array<f32>;              // (tokens, dt_stride)
 @group(0) @binding(4) var<storage, read_write> y: array<f32>;         // (tokens, y_stride): (heads, HEAD_DIM)
 @group(0) @binding(5) var<storage, read_write> ssm_state: array<f32>; // (sequences, heads, STATE_DIM, HEAD_DIM)
+@group(0) @binding(6) var<storage, read> gates: array<f32>;           // (tokens, gate_stride): z
 @group(0) @binding(8) var<uniform> params: Params;
 
 // Share of a lane: a channel of a head, and the slice of its S.
@@ -67,7 +70,9 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
         }
         let sum = total(dot(sums, vec4f(1.0)), at);
         if at.slice == 0u && channel < HEAD_DIM {
-            y[row * params.y_stride + at.head * HEAD_DIM + channel] = fma(numbers.d, inputs.x, sum);
+            let column = at.head * HEAD_DIM + channel;
+            let gate = gates[row * params.gate_stride + params.gate_start + column];
+            y[row * params.y_stride + column] = fma(numbers.d, inputs.x, sum) * gate * sigmoid(gate);
         }
         row = next;
     }

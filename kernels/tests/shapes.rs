@@ -315,7 +315,7 @@ const ROTATED: [End; 4] = [
     ("attention_tiles", "qkv"),
 ];
 
-const ROWS: [End; 17] = [
+const ROWS: [End; 18] = [
     ("rope", "v"),
     ("rope", "x"),
     ("store", "k"),
@@ -330,6 +330,7 @@ const ROWS: [End; 17] = [
     ("delta_net", "gates"),
     ("scan", "bc"),
     ("scan", "dt"),
+    ("scan", "gates"),
     ("gated_norm", "gate"),
     ("moe_route", "router"),
     ("pointwise", "y"),

@@ -378,7 +378,7 @@ impl Op {
             Op::Gate(op) => vec![op.x, op.gate.tensor],
             Op::Conv(op) => vec![op.x.tensor],
             Op::DeltaNet(op) => vec![op.qkv, op.beta.tensor, op.alpha.tensor],
-            Op::Scan(op) => vec![op.x, op.b.tensor, op.dt.tensor],
+            Op::Scan(op) => vec![op.x, op.b.tensor, op.dt.tensor, op.gates.tensor],
             Op::Route(op) => vec![op.logits],
             Op::Experts(op) => vec![op.x, op.ids],
             Op::Pool(op) => vec![op.x],

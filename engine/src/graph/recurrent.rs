@@ -108,8 +108,8 @@ pub enum ScanDecay {
     Channel,
 }
 
-/// The selective state space model (Gu & Dao 2023): Δ = softplus(dt + bias); s ← exp(Δ a) s + Δ x b; y = s c + d x, for each
-/// channel's x and its s.
+/// The selective state space model (Gu & Dao 2023): Δ = softplus(dt + bias); s ← exp(Δ a) s + Δ x b; y = (s c + d x) SiLU(z),
+/// for each channel's x, its z and its s.
 #[derive(Debug, Clone)]
 pub struct Scan {
     /// The input in its first `heads` · `head_dim` columns.
@@ -120,6 +120,8 @@ pub struct Scan {
     pub c: Columns,
     /// The steps' input, a column for each head or for each channel.
     pub dt: Columns,
+    /// The gates z, a column for each channel.
+    pub gates: Columns,
     /// Numbers that s decays by.
     pub decay: ScanDecay,
     /// a, d and the bias of dt, (3, heads); or of a channel each, a (channels, `state_dim`), d (channels), bias (channels).

@@ -4,8 +4,8 @@
 use crate::{
     Result,
     graph::{
-        Activation, Columns, Conv, ConvForm, Gate, Graph, Groups, MatrixId, Norm, NormKind, Scan,
-        ScanDecay, StateSpec, Tensor, TensorSpec, VectorId,
+        Columns, Conv, ConvForm, Graph, Groups, MatrixId, Norm, NormKind, Scan, ScanDecay,
+        StateSpec, Tensor, TensorSpec, VectorId,
     },
     model::{
         config::MambaConfig,
@@ -153,6 +153,7 @@ impl Mamba {
             b: selected.b,
             c: selected.c,
             dt: selected.dt,
+            gates: input.from(z),
             decay,
             a_d_bias: self.a_d_bias,
             heads: sizes.heads,
@@ -162,14 +163,6 @@ impl Mamba {
             state,
         };
         let y = g.push(scan, TensorSpec::per_row("scan", inner));
-        let gate = Gate {
-            x: y,
-            gate: input.from(z),
-            dense: false,
-            share: 1,
-            activation: Activation::Silu,
-        };
-        let y = g.map(y, gate);
         let y = match self.norm {
             Some(weight) => {
                 let cols = inner / sizes.groups;

@@ -254,12 +254,15 @@ impl Emitter<'_> {
             c_start: op.c.start,
             dt_stride: self.stride(op.dt.tensor),
             dt_start: op.dt.start,
+            gate_stride: self.stride(op.gates.tensor),
+            gate_start: op.gates.start,
             y_stride: self.stride(y),
         };
         let binds = vec![
             ("x", Binding::Tensor(op.x)),
             ("bc", Binding::Tensor(op.b.tensor)),
             ("dt", Binding::Tensor(op.dt.tensor)),
+            ("gates", Binding::Tensor(op.gates.tensor)),
             ("a_d_bias", Binding::Vector(op.a_d_bias)),
             ("y", Binding::Tensor(y)),
             ("ssm_state", Binding::State(op.state)),
