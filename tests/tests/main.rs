@@ -3,6 +3,7 @@
 mod batch;
 mod blocks;
 mod cache_types;
+mod dispatches;
 mod drafts;
 mod embeddings;
 mod encoders;

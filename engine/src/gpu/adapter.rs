@@ -167,9 +167,12 @@ impl AdapterDescription {
         if let Some(browser) = &options.browser {
             has.subgroups = browser.subgroups && options.subgroups;
             self.name.clone_from(&browser.name);
-            if browser.software {
-                self.kind = "software".to_string();
-            }
+            let kind = if browser.software {
+                "software"
+            } else {
+                "other"
+            };
+            kind.clone_into(&mut self.kind);
         }
         let binding = &mut self.limits.max_storage_buffer_binding_size;
         *binding = (*binding).min(options.max_binding.unwrap_or(u64::MAX));
