@@ -8,7 +8,8 @@ import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { gzipSync } from 'node:zlib';
 import { HOST, fileAsBlob } from './support/dawn.mjs';
-import { PACKAGE, defaultModel, logitsOf, nmse, reference } from './support/engine.mjs';
+import { PACKAGE, REFERENCES, defaultModel, logitsOf, nmse, reference } from './support/engine.mjs';
+import { MIXERS, holds, ran } from './support/families.mjs';
 import { MIB, fakeModel, startOrigin } from './support/origin.mjs';
 
 /** Bytes of wasm and JavaScript together, compressed, that a visitor may have to wait for. */
@@ -75,6 +76,13 @@ describe(`the engine under ${HOST.name}`, { timeout: 300_000 }, () => {
       assert.ok(error <= 1e-4, `${name}: ${error}`);
     }
   });
+
+  for (const file of MIXERS) {
+    test(`${file} has the logits and the greedy tokens of its reference`, async () => {
+      const path = join(REFERENCES, `${file}.gguf`);
+      await holds(file, async (...wanted) => ran(lantern, await fileAsBlob(path), ...wanted));
+    });
+  }
 
   test('perplexity is that of the reference, tokens and text go both ways', async () => {
     const { text, tokens, nll_sum, nll_count } = reference('code');
