@@ -7,7 +7,7 @@ use crate::{
     kernel::{LANES_64, lane_grid},
     padded,
     parts::{GluBias, Unit},
-    pointwise::{gelu, sigmoid, silu},
+    pointwise::{gelu, gelu_erf, sigmoid, silu},
     random::Random,
     tolerance,
 };
@@ -79,6 +79,7 @@ fn reference(call: &mut Call) {
             y[col] = match unit {
                 Unit::Silu => silu(gate) * up,
                 Unit::Gelu => gelu(gate) * up,
+                Unit::GeluErf => gelu_erf(gate) * up,
                 Unit::Clamped => clamped(gate, up),
             } as f32;
         }
@@ -120,6 +121,8 @@ fn cases() -> Vec<Case> {
         (Unit::Gelu, GluBias::None, 24, 3, [0, 1, 24, 1]),
         (Unit::Gelu, GluBias::None, 12, 1, [0, 1, 36, 1]),
         (Unit::Silu, GluBias::None, 33, 1, [0, 1, 0, 1]),
+        (Unit::GeluErf, GluBias::None, 40, 1, [0, 1, 40, 1]),
+        (Unit::GeluErf, GluBias::Delta, 96, 1, [0, 2, 1, 2]),
         (Unit::Clamped, GluBias::Expert, 32, 3, [0, 2, 1, 2]),
     ] {
         cases.push(case(&mut random, (unit, bias), (cols, each), layout));

@@ -78,7 +78,7 @@ pub(crate) fn gelu(v: f64) -> f64 {
 }
 
 /// GELU by the error function: its series, or far out the continued fraction of its complement.
-fn gelu_erf(v: f64) -> f64 {
+pub(crate) fn gelu_erf(v: f64) -> f64 {
     use std::f64::consts::{FRAC_1_SQRT_2, PI};
     let z = v.abs() * FRAC_1_SQRT_2;
     let complement = if z < 3.0 {

@@ -1,6 +1,6 @@
 //! Parts of kernels that work row by row: summands, sums, statistics and results of norms.
 
-use super::{Act, socket};
+use super::{Act, Activation, socket};
 use crate::{Part, Socket};
 
 /// Summand of a value before its activation.
@@ -268,8 +268,10 @@ fn put(i: u32, v: vec4f) { x[i] += v; }
 pub enum Unit {
     /// SiLU of the gate times the up.
     Silu,
-    /// GELU of the gate times the up.
+    /// GELU of the gate, by its tanh form, times the up.
     Gelu,
+    /// GELU of the gate, by the error function, times the up.
+    GeluErf,
     /// gpt-oss's: gate and up are clamped, the sigmoid has a factor, and one is added to the up.
     Clamped,
 }
@@ -277,6 +279,7 @@ pub enum Unit {
 socket! { Unit, "unit":
     Silu => UNIT_SILU,
     Gelu => UNIT_GELU,
+    GeluErf => UNIT_GELU_ERF,
     Clamped => UNIT_CLAMPED,
 }
 
@@ -287,6 +290,10 @@ static UNIT_SILU: Part = Part {
 static UNIT_GELU: Part = Part {
     uses: &[Act::Gelu.part()],
     ..Part::new("gelu", UNIT)
+};
+static UNIT_GELU_ERF: Part = Part {
+    uses: &[Activation::GeluErf.part()],
+    ..Part::new("gelu_erf", UNIT)
 };
 const UNIT: &str = "
 fn gated(gate: f32, up: f32) -> f32 { return activated(gate) * up; }

@@ -151,9 +151,9 @@ impl Sizes {
     /// Refuses activations that units with gates, or without, are not run with.
     pub(super) fn check(&self, gated: bool) -> Result<()> {
         let runs = match self.activation {
-            Activation::Gelu => true,
+            Activation::Gelu | Activation::GeluErf => true,
             Activation::Silu | Activation::ClampedSwiglu => gated,
-            Activation::GeluErf | Activation::Relu2 | Activation::Xielu(_) => !gated,
+            Activation::Relu2 | Activation::Xielu(_) => !gated,
             _ => false,
         };
         if runs {

@@ -25,6 +25,7 @@ fn unit(activation: Activation) -> Unit {
     match activation {
         Activation::Silu => Unit::Silu,
         Activation::Gelu => Unit::Gelu,
+        Activation::GeluErf => Unit::GeluErf,
         Activation::ClampedSwiglu => Unit::Clamped,
         other => unreachable!("no gated unit has {other:?}"),
     }
