@@ -104,6 +104,12 @@ pub enum Error {
         /// Tokens that the session can hold.
         context: usize,
     },
+    /// As many requests wait for a [`Service`](crate::Service) as may.
+    #[error("{waiting} requests wait already; try again later")]
+    Busy {
+        /// Requests that wait.
+        waiting: usize,
+    },
     /// A bad argument from the caller: an option out of range, a token id outside the vocabulary.
     #[error("{0}")]
     BadInput(String),
@@ -178,6 +184,7 @@ impl Error {
             Error::NotFinite(_) => "not-finite",
             Error::DoesNotFit { .. } => "does-not-fit",
             Error::ContextFull { .. } => "context-full",
+            Error::Busy { .. } => "busy",
             Error::BadInput(_) => "bad-input",
             Error::Template(_) => "template",
             Error::Device(_) => "device",

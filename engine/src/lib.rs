@@ -40,14 +40,17 @@ pub mod text;
 pub use bench::{BenchOptions, estimate::Estimate};
 pub use error::{Error, Limit, Result, Unsupported};
 pub use file::ModelFile;
+#[cfg(feature = "blocking")]
+pub use generate::{
+    BUCKETS, Histogram, Reply, Request, Service, ServiceEvent, ServiceOptions, ServiceStats, open,
+    open_with,
+};
 pub use generate::{
     Chat, Completion, CompletionEvent, CompletionOptions, EmbedOptions, Embedder, Fitted,
     LanguageModel, Message, OpenEvent, OpenOptions, Perplexity, PrepareOptions, Prompt,
     TUNING_SECONDS, Timings, Trial, Usage, answer_room, conversation, fit_conversation, ranking,
     template_input,
 };
-#[cfg(feature = "blocking")]
-pub use generate::{Reply, open, open_with};
 pub use gpu::adapter::{AdapterDescription, AdapterFeatures, AdapterLimits};
 pub use gpu::ceiling::Ceilings;
 pub use gpu::counting::Counters;

@@ -34,6 +34,7 @@ mod references;
 mod results;
 mod rooms;
 mod rows;
+mod service;
 mod sessions;
 mod settings;
 mod smollm2;

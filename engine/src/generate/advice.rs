@@ -1,11 +1,23 @@
 //! How a model's authors advise to generate with it: `general.sampling.…` of a GGUF file. What `generation_config.json` of a
 //! folder says has become the same keys.
 
-use super::complete::CompletionOptions;
+use super::completion::CompletionOptions;
 use crate::{Error, ModelFile, Result, SamplerOptions, Unsupported, file::Metadata};
 
-/// The order of samplers here, by llama.cpp's names; those that are not run do nothing where nothing is asked of them.
+/// The order of samplers here, by llama.cpp's names; DRY is not run, and does nothing where nothing is asked of it.
 const SEQUENCE: &str = "penalties;dry;top_n_sigma;top_k;typ_p;top_p;min_p;xtc;temperature";
+
+/// Keys of `general.sampling.`, and the settings that they are.
+const ADVISED: [(&str, &str); 8] = [
+    ("temp", "temperature"),
+    ("top_p", "top_p"),
+    ("min_p", "min_p"),
+    ("xtc_probability", "xtc_probability"),
+    ("xtc_threshold", "xtc_threshold"),
+    ("mirostat", "mirostat"),
+    ("mirostat_tau", "mirostat_tau"),
+    ("mirostat_eta", "mirostat_eta"),
+];
 
 impl ModelFile {
     /// Options of a completion as the model's authors advise, with Lantern's own where they say nothing.
@@ -36,10 +48,8 @@ fn sampler(metadata: &Metadata) -> Result<SamplerOptions> {
         );
         Err(Error::unsupported(Unsupported::Setting, message))
     };
-    for name in ["mirostat", "xtc_probability"] {
-        if number(name)?.is_some_and(|value| value != 0.0) {
-            return refuse(name);
-        }
+    if number("mirostat")?.is_some_and(|version| version as u32 == 1) {
+        return refuse("mirostat");
     }
     if metadata
         .text(&key("sequence"))?
@@ -47,8 +57,8 @@ fn sampler(metadata: &Metadata) -> Result<SamplerOptions> {
     {
         return refuse("sequence");
     }
-    let own = SamplerOptions::default();
-    let repeat = number("penalty_repeat")?.unwrap_or(own.repeat_penalty);
+    let mut sampler = SamplerOptions::default();
+    let repeat = number("penalty_repeat")?.unwrap_or(sampler.repeat_penalty);
     // Tokens back that are penalised: -1 is all, as here.
     let repeat_penalty = match number("penalty_last_n")? {
         Some(0.0) => 1.0,
@@ -56,14 +66,17 @@ fn sampler(metadata: &Metadata) -> Result<SamplerOptions> {
         Some(last) if last > 0.0 && repeat != 1.0 => return refuse("penalty_last_n"),
         _ => repeat,
     };
-    let top_k = number("top_k")?.map(|k| k as u32); // 0 and less is all
-    let sampler = SamplerOptions::default()
-        .temperature(number("temp")?.unwrap_or(own.temperature))
-        .top_k(top_k.unwrap_or(own.top_k))
-        .top_p(number("top_p")?.unwrap_or(own.top_p))
-        .min_p(number("min_p")?.unwrap_or(own.min_p))
-        .repeat_penalty(repeat_penalty);
-    let sound = sampler.validate();
+    sampler.repeat_penalty = repeat_penalty;
+    if let Some(top_k) = number("top_k")? {
+        sampler.top_k = top_k as u32; // 0 and less is all
+    }
+    let mut sound = Ok(());
+    for (key, name) in ADVISED {
+        if let Some(value) = number(key)? {
+            sound = sound.and(sampler.set(name, value.into()));
+        }
+    }
+    let sound = sound.and(sampler.validate());
     sound.map_err(|error| Error::bad_file(format!("metadata general.sampling: {error}")))?;
     Ok(sampler)
 }

@@ -15,7 +15,7 @@ use pollster::block_on;
 
 use super::{
     chat::{Chat, Message},
-    complete::{Completion, CompletionEvent, CompletionOptions, Prompt},
+    completion::{Completion, CompletionEvent, CompletionOptions, Prompt},
     language_model::{LanguageModel, OpenOptions},
     prepare::OpenEvent,
 };

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::{
-    complete::{Completion, CompletionEvent, CompletionOptions, Prompt},
+    completion::{Completion, CompletionEvent, CompletionOptions, Prompt},
     language_model::LanguageModel,
 };
 use crate::{ChatPrompt, ChatTemplate, Reasoning, Result, Session, Tokenizer};

@@ -3,7 +3,7 @@
 use std::{ops::ControlFlow, sync::Arc};
 
 use super::{
-    complete::CompletionOptions,
+    completion::CompletionOptions,
     prepare::{OpenEvent, PrepareOptions, Trial},
 };
 use crate::{
@@ -138,6 +138,20 @@ impl LanguageModel {
             template,
             options: completion,
             rank_prompt,
+        })))
+    }
+
+    /// A model that is loaded already, from this file.
+    ///
+    /// # Errors
+    /// [`Error::Unsupported`] and [`Error::BadFile`] for a tokenizer or a chat template that cannot be used.
+    pub fn with_model(file: &ModelFile, model: Model) -> Result<LanguageModel> {
+        Ok(LanguageModel(Arc::new(Parts {
+            model,
+            tokenizer: file.tokenizer()?,
+            template: file.chat_template()?,
+            options: file.completion_options()?,
+            rank_prompt: file.rank_prompt()?,
         })))
     }
 

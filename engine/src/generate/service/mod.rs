@@ -1,0 +1,143 @@
+//! A model for many: completions of several prompts at once, in the same passes, on a thread of their own. Prompts are read
+//! in slices between tokens of the others, in the order in which they came; what sequences hold of a prompt already is not
+//! read again.
+
+mod request;
+mod stats;
+mod work;
+
+use std::{
+    sync::{
+        Arc,
+        mpsc::{Sender, channel},
+    },
+    thread::JoinHandle,
+};
+
+use pollster::block_on;
+
+use super::language_model::LanguageModel;
+use crate::{Error, Result};
+
+pub use request::{Request, ServiceEvent};
+use stats::Shared;
+pub use stats::{BUCKETS, Histogram, ServiceStats};
+use work::Work;
+
+/// Options of a service.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ServiceOptions {
+    /// Completions that go on at once: 16 at most.
+    pub sequences: u32,
+    /// Requests that wait for one of those; more are refused.
+    pub queue: usize,
+}
+
+impl Default for ServiceOptions {
+    fn default() -> Self {
+        ServiceOptions {
+            sequences: 4,
+            queue: 64,
+        }
+    }
+}
+
+impl ServiceOptions {
+    /// Lets so many completions go on at once.
+    #[must_use]
+    pub fn sequences(mut self, sequences: u32) -> Self {
+        self.sequences = sequences;
+        self
+    }
+
+    /// Lets so many requests wait.
+    #[must_use]
+    pub fn queue(mut self, queue: usize) -> Self {
+        self.queue = queue;
+        self
+    }
+}
+
+/// A model that completes several prompts at once. Dropped, it ends what goes on.
+pub struct Service {
+    model: LanguageModel,
+    requests: Option<Sender<Box<Request>>>,
+    worker: Option<JoinHandle<()>>,
+    shared: Arc<Shared>,
+    queue: usize,
+    context: usize,
+}
+
+impl Service {
+    /// Makes room for the sequences and starts the thread. Blocks.
+    ///
+    /// # Errors
+    /// Those of [`Model::batch`](crate::Model::batch).
+    pub fn start(model: &LanguageModel, options: ServiceOptions) -> Result<Service> {
+        let batch = block_on(model.model().batch(options.sequences))?;
+        let (requests, waiting) = channel();
+        let shared = Arc::new(Shared::new(options.sequences, batch.context()));
+        let context = batch.context();
+        let worker = {
+            let (tokenizer, shared) = (model.tokenizer().clone(), shared.clone());
+            std::thread::spawn(move || {
+                Work::new(batch, &tokenizer, &shared).run(&waiting);
+            })
+        };
+        Ok(Service {
+            model: model.clone(),
+            requests: Some(requests),
+            worker: Some(worker),
+            shared,
+            queue: options.queue,
+            context,
+        })
+    }
+
+    /// The model.
+    pub fn model(&self) -> &LanguageModel {
+        &self.model
+    }
+
+    /// Tokens that prompt and answer may have together.
+    pub fn context(&self) -> usize {
+        self.context
+    }
+
+    /// Asks for a completion.
+    ///
+    /// # Errors
+    /// [`Error::Busy`] where as many requests wait as may, [`Error::ContextFull`] and [`Error::BadInput`] for one that cannot
+    /// be completed.
+    pub fn submit(&self, request: Request) -> Result<()> {
+        request.options.sampler.validate()?;
+        let (tokens, context) = (request.tokens.len(), self.context);
+        if tokens >= context {
+            return Err(Error::ContextFull { tokens, context });
+        }
+        if tokens == 0 {
+            return Err(Error::BadInput("the prompt has no tokens".into()));
+        }
+        self.shared.admit(self.queue)?;
+        let gone = || Error::Device("the thread that computes has ended".into());
+        let requests = self.requests.as_ref().ok_or_else(gone)?;
+        let sent = requests.send(Box::new(request));
+        sent.map_err(|_| gone())
+    }
+
+    /// Numbers of what it has done, and does.
+    pub fn stats(&self) -> ServiceStats {
+        self.shared.stats()
+    }
+}
+
+impl Drop for Service {
+    fn drop(&mut self) {
+        self.shared.close();
+        self.requests = None;
+        if let Some(worker) = self.worker.take() {
+            let _ = worker.join(); // a panic of its own has been said
+        }
+    }
+}
