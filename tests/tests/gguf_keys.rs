@@ -277,7 +277,7 @@ fn of_text(model: &str) -> Vec<(String, Value)> {
         ("general.sampling.penalty_last_n", Value::Signed(9)),
         ("general.sampling.sequence", text("temperature;top_k")),
         ("general.sampling.mirostat", Value::Signed(2)),
-        ("general.sampling.mirostat_tau", Value::Float(5.0)),
+        ("general.sampling.mirostat_tau", Value::Float(7.0)),
         ("general.sampling.mirostat_eta", Value::Float(0.5)),
         ("general.sampling.xtc_probability", Value::Float(0.5)),
         ("general.sampling.xtc_threshold", Value::Float(0.5)),

@@ -30,10 +30,8 @@ const GENERAL: &[(&str, Option<&str>)] = &[
     ("architecture", None), ("name", None), ("alignment", None),
     ("sampling.temp", None), ("sampling.top_k", None), ("sampling.top_p", None), ("sampling.min_p", None),
     ("sampling.penalty_repeat", None), ("sampling.penalty_last_n", None), ("sampling.sequence", None),
-    ("sampling.mirostat", None), ("sampling.xtc_probability", None),
-    ("sampling.mirostat_tau", Some("is for mirostat, which is refused")),
-    ("sampling.mirostat_eta", Some("is for mirostat, which is refused")),
-    ("sampling.xtc_threshold", Some("is for XTC, which is refused")),
+    ("sampling.mirostat", None), ("sampling.mirostat_tau", None), ("sampling.mirostat_eta", None),
+    ("sampling.xtc_probability", None), ("sampling.xtc_threshold", None),
 ];
 
 impl ModelFile {
