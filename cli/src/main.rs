@@ -41,6 +41,7 @@ mod results;
 mod run;
 mod sampling;
 mod selftest;
+mod serve;
 mod shown;
 mod template;
 mod terminal;
@@ -103,6 +104,16 @@ Unless -f is given, a stdin that is no terminal is read to its end and put befor
         after_help = "/help lists the commands inside. Each line of a piped stdin is one message."
     )]
     Chat(chat::Args),
+    /// Answer programs that speak OpenAI's protocol
+    #[command(after_help = "\
+Examples:
+  lantern serve
+  lantern serve model.gguf --parallel 8 --context 8192
+  lantern serve --host 0.0.0.0 --api-key \"$KEY\"
+
+Endpoints: /v1/chat/completions, /v1/completions, /v1/models, /health, /ready, /metrics, /tokenize, /detokenize,
+/apply-template. The address goes to stdout once requests are answered.")]
+    Serve(serve::Args),
     /// Show which tokens a text is
     Tokenize(tokenize::Args),
     /// Render a chat template
@@ -193,6 +204,7 @@ fn run_verb(verb: &Verb) -> Result {
     match verb {
         Verb::Run(args) => run::run(args),
         Verb::Chat(args) => chat::run(args),
+        Verb::Serve(args) => serve::run(args),
         Verb::Tokenize(args) => tokenize::run(args),
         Verb::Template(args) => template::run(args),
         Verb::Logits(args) => logits::run(args),

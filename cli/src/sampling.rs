@@ -215,6 +215,6 @@ fn read(path: &str) -> Result<String> {
 }
 
 /// The standard library seeds its hash maps from the system's random numbers; 32 bits of one such seed are short enough to type.
-fn random_seed() -> u64 {
+pub fn random_seed() -> u64 {
     RandomState::new().build_hasher().finish() >> 32
 }

@@ -1,0 +1,93 @@
+//! Who may ask: the key, the Host header (a page whose name was bound to this machine is not let in), and pages of other
+//! origins.
+
+use std::sync::Arc;
+
+use axum::{
+    extract::{Request, State},
+    http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header},
+    middleware::Next,
+    response::{IntoResponse, Response},
+};
+
+use super::{App, error::ApiError};
+
+/// Lets a request through, or answers it.
+pub async fn guard(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
+    let headers = request.headers();
+    if let Some(refused) = wrong_host(&app, headers) {
+        return refused.into_response();
+    }
+    let origin = headers.get(header::ORIGIN).cloned();
+    let origin = origin.filter(|origin| may_ask(&app, origin));
+    let mut response = if request.method() == Method::OPTIONS && origin.is_some() {
+        StatusCode::NO_CONTENT.into_response()
+    } else if let Some(refused) = wrong_key(&app, &request) {
+        refused.into_response()
+    } else {
+        next.run(request).await
+    };
+    if let Some(origin) = origin {
+        allow(response.headers_mut(), origin);
+    }
+    response
+}
+
+fn may_ask(app: &App, origin: &HeaderValue) -> bool {
+    let known = app.cors.iter();
+    known
+        .clone()
+        .any(|one| one == "*" || one.as_bytes() == origin.as_bytes())
+}
+
+fn allow(headers: &mut HeaderMap, origin: HeaderValue) {
+    let mut set = |name: HeaderName, value: &'static str| {
+        headers.insert(name, HeaderValue::from_static(value));
+    };
+    set(header::ACCESS_CONTROL_ALLOW_METHODS, "GET, POST, OPTIONS");
+    set(
+        header::ACCESS_CONTROL_ALLOW_HEADERS,
+        "authorization, content-type",
+    );
+    set(header::VARY, "origin");
+    headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
+}
+
+fn wrong_host(app: &App, headers: &HeaderMap) -> Option<ApiError> {
+    let hosts = app.hosts.as_ref()?;
+    let host = headers.get(header::HOST)?.to_str().unwrap_or_default();
+    let name = match host.rsplit_once(':') {
+        Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,
+        _ => host,
+    };
+    let known = hosts.iter().any(|one| one.eq_ignore_ascii_case(name));
+    (!known).then(|| ApiError {
+        status: StatusCode::FORBIDDEN,
+        message: format!("this server answers on this machine only, not as {host}"),
+        param: None,
+        code: Some("wrong_host"),
+    })
+}
+
+fn wrong_key(app: &App, request: &Request) -> Option<ApiError> {
+    let key = app.api_key.as_ref()?;
+    if ["/health", "/ready"].contains(&request.uri().path()) {
+        return None;
+    }
+    let given = request.headers().get(header::AUTHORIZATION);
+    let given = given
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or_default();
+    let given = given.strip_prefix("Bearer ").unwrap_or_default();
+    (!equal(given.as_bytes(), key.as_bytes())).then(|| ApiError {
+        status: StatusCode::UNAUTHORIZED,
+        message: "the API key is missing or wrong: send `Authorization: Bearer KEY`".into(),
+        param: None,
+        code: Some("invalid_api_key"),
+    })
+}
+
+/// Compares in a time that does not tell how much of it is equal.
+fn equal(a: &[u8], b: &[u8]) -> bool {
+    a.len() == b.len() && a.iter().zip(b).fold(0, |all, (a, b)| all | (a ^ b)) == 0
+}
