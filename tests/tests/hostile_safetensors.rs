@@ -206,7 +206,7 @@ fn settings() -> Vec<(&'static str, Json, &'static str)> {
         ("", json!({"architectures": ["Qwen2ForCausalLM"], "layer_types": []}), "layer_types is a list of 0, where a list with a text for each layer"),
         ("", json!({"architectures": ["MistralForCausalLM"], "sliding_window": 0}), "sliding_window is 0, where a number above 0"),
         ("", json!({"architectures": ["SmolLM3ForCausalLM"], "no_rope_layers": [1, 0]}), "no_rope_layers is a list of 2, where a list with a 0 or 1 for each layer"),
-        ("", json!({"architectures": ["Qwen3MoeForCausalLM"]}), "norm_topk_prob is false; only true is run here"),
+        ("", json!({"architectures": ["Qwen3MoeForCausalLM"], "decoder_sparse_step": 2}), "decoder_sparse_step is 2; only 1 is run here"),
         ("", json!({"architectures": ["Gemma2ForCausalLM"], "hidden_activation": "gelu"}), "hidden_activation is \"gelu\"; only gelu_pytorch_tanh is run here in gemma2"),
         ("", json!({"architectures": ["Gemma3ForCausalLM"], "use_bidirectional_attention": true}), "only false is run here"),
         ("rope_theta", json!(0), "rope_theta is 0, where a number above 0"),
