@@ -32,24 +32,24 @@ pub const EMBEDDINGS: &[&str] = &[
 
 /// Content of a reference's JSON.
 #[derive(Deserialize)]
-struct Reference {
-    tokens: Vec<u32>,
+pub struct Reference {
+    pub tokens: Vec<u32>,
     /// The file's own pooling.
-    pooling: Pooling,
+    pub pooling: Pooling,
     /// Rows and columns of the result of each pooling.
-    shapes: BTreeMap<String, [usize; 2]>,
+    pub shapes: BTreeMap<String, [usize; 2]>,
 }
 
-fn file(name: &str) -> PathBuf {
+pub fn file(name: &str) -> PathBuf {
     folder("families-2026").join(format!("{name}.gguf"))
 }
 
-fn reference(name: &str) -> Reference {
+pub fn reference(name: &str) -> Reference {
     let text = fs::read_to_string(file(name).with_extension("json")).unwrap();
     serde_json::from_str(&text).unwrap()
 }
 
-fn floats(name: &str, pooling: &str) -> Vec<f32> {
+pub fn floats(name: &str, pooling: &str) -> Vec<f32> {
     let bytes = fs::read(file(name).with_extension(format!("{pooling}.f32"))).unwrap();
     bytes
         .chunks_exact(4)
@@ -57,7 +57,7 @@ fn floats(name: &str, pooling: &str) -> Vec<f32> {
         .collect()
 }
 
-fn pooling_of(name: &str) -> Pooling {
+pub fn pooling_of(name: &str) -> Pooling {
     let mut all = Pooling::ALL.into_iter();
     all.find(|pooling| pooling.name() == name).unwrap()
 }
@@ -70,12 +70,16 @@ fn exact() -> LoadOptions {
     LoadOptions::default().precision(Precision::Exact)
 }
 
-fn embed(embedder: &mut Embedder, texts: &[Vec<u32>], options: &EmbedOptions) -> Vec<Embedding> {
+pub fn embed(
+    embedder: &mut Embedder,
+    texts: &[Vec<u32>],
+    options: &EmbedOptions,
+) -> Vec<Embedding> {
     let go_on = &mut |_, _| ControlFlow::Continue(());
     block_on(embedder.embed(texts, options, go_on)).unwrap()
 }
 
-fn raw(pooling: Pooling) -> EmbedOptions {
+pub fn raw(pooling: Pooling) -> EmbedOptions {
     EmbedOptions::default().pooling(pooling).normalize(false)
 }
 
@@ -267,7 +271,16 @@ fn folders_say_how_they_pool() {
             json!({"pooling_mode_cls_token": false}),
             "0 poolings",
         ),
-        ("Dense", flags("pooling_mode_cls_token"), "Dense"),
+        (
+            "WordWeights",
+            flags("pooling_mode_cls_token"),
+            "WordWeights",
+        ),
+        (
+            "Dense",
+            flags("pooling_mode_cls_token"),
+            "2_Other/config.json is missing",
+        ),
     ] {
         let error = opened(kind, &pooling).unwrap_err();
         assert!(error.to_string().contains(why), "{error}");

@@ -3,6 +3,7 @@
 use super::{
     config::{Config, PROJECTIONS, Pooling},
     keys::LARGEST,
+    stated,
     tensors::{Affine, Finder},
 };
 use crate::{
@@ -12,6 +13,8 @@ use crate::{
         Tensor, TensorSpec, VectorId,
     },
 };
+
+const CLASSIFIER_ACTIVATION: &str = "lantern.config.classifier_activation";
 
 /// Weights behind the last norm that are for rows of whole texts.
 #[derive(Debug)]
@@ -27,6 +30,8 @@ pub struct Classifier {
     dense: Option<(Affine, u32)>,
     norm: Option<VectorId>,
     output: Option<(Affine, u32)>,
+    /// Activation after the dense layer.
+    activation: Activation,
     /// Outputs are probabilities: of yes and no, as Qwen 3's reranker has them.
     pub softmax: bool,
 }
@@ -97,6 +102,12 @@ impl Pooler {
         match pooling {
             Pooling::None => None,
             Pooling::Mean => Some(PooledRow::Mean),
+            Pooling::Rank if config.pooling.classified == Some(Pooling::Cls) => {
+                Some(PooledRow::First)
+            }
+            Pooling::Rank if config.pooling.classified == Some(Pooling::Mean) => {
+                Some(PooledRow::Mean)
+            }
             // ModernBERT's head, which has a norm, reads the mean; others the row that has seen all of the text.
             Pooling::Rank if self.classifier().is_some_and(normed) => Some(PooledRow::Mean),
             Pooling::Last => Some(PooledRow::Last),
@@ -142,6 +153,7 @@ impl Classifier {
             )));
         }
         Ok(Some(Classifier {
+            activation: activation(finder, norm.is_some())?,
             dense,
             norm,
             output,
@@ -152,10 +164,7 @@ impl Classifier {
     fn ops(&self, g: &mut Graph, mut x: Tensor, config: &Config) -> Tensor {
         if let Some((dense, cols)) = &self.dense {
             x = dense.ops(g, x, ("classes", *cols));
-            let activation = match self.norm {
-                Some(_) => Activation::Gelu,
-                None => Activation::TANH,
-            };
+            let activation = self.activation;
             x = g.map(x, Activate { x, activation });
         }
         if let Some(weight) = self.norm {
@@ -169,6 +178,16 @@ impl Classifier {
             Some((output, cols)) => output.ops(g, x, ("scores", *cols)),
             None => x,
         }
+    }
+}
+
+/// Activation after a classifier's dense layer: as a folder states it, or as llama.cpp has it.
+fn activation(finder: &Finder<'_>, normed: bool) -> Result<Activation> {
+    let stated = finder.file.metadata().text(CLASSIFIER_ACTIVATION)?;
+    match (stated, normed) {
+        (Some(stated), _) => stated::activation(CLASSIFIER_ACTIVATION, stated),
+        (None, true) => Ok(Activation::Gelu),
+        (None, false) => Ok(Activation::TANH),
     }
 }
 

@@ -11,26 +11,66 @@ use crate::{
 /// Names of the activations in `transformers`.
 const SILU: &[&str] = &["silu", "swish"];
 const GELU: &[&str] = &["gelu_pytorch_tanh", "gelu_new"];
-/// GELU's of encoders, which are run by the error function, too.
-const GELUS: &[&str] = &["gelu", "gelu_pytorch_tanh", "gelu_new"];
+
+/// Keys of the activation of MLPs.
+const KEYS: [&str; 4] = [
+    "hidden_activation",
+    "hidden_act",
+    "activation_function",
+    "mlp_hidden_act",
+];
+
+/// Activations of encoders, which take any of them.
+const ENCODERS: &[(&str, Activation)] = &[
+    ("gelu", Activation::GeluErf),
+    ("gelu_pytorch_tanh", Activation::Gelu),
+    ("gelu_new", Activation::Gelu),
+    ("silu", Activation::Silu),
+    ("swish", Activation::Silu),
+    ("swiglu", Activation::Silu),
+];
+
+/// The activation that an encoder's configuration states.
+pub(super) fn of_encoder(metadata: &Metadata, family: &Family) -> Result<Option<Activation>> {
+    if family.sight != Sight::Both {
+        return Ok(None);
+    }
+    for key in KEYS.map(in_metadata) {
+        if let Some(stated) = metadata.text(&key)? {
+            return activation(&key, stated).map(Some);
+        }
+    }
+    Ok(None)
+}
+
+/// An activation by its name in `transformers`.
+///
+/// # Errors
+/// [`Error::Unsupported`] for one that is not run.
+pub(super) fn activation(key: &str, stated: &str) -> Result<Activation> {
+    let known = ENCODERS.iter().find(|(name, _)| *name == stated);
+    known.map(|(_, activation)| *activation).ok_or_else(|| {
+        let names: Vec<_> = ENCODERS.iter().map(|(name, _)| *name).collect();
+        let key = key.strip_prefix("lantern.config.").unwrap_or(key);
+        let known = format!("known are {}", names.join(", "));
+        unsupported(key, &short(stated), &known)
+    })
+}
 
 /// Refuses what the family does not do.
 ///
 /// # Errors
 /// [`Error::Unsupported`] names the key, what it is, and what is run here.
 pub(super) fn check(metadata: &Metadata, family: &Family) -> Result<()> {
-    for key in [
-        "hidden_activation",
-        "hidden_act",
-        "activation_function",
-        "mlp_hidden_act",
-    ] {
+    if of_encoder(metadata, family)?.is_some() {
+        return Ok(());
+    }
+    for key in KEYS {
         let Some(stated) = metadata.text(&in_metadata(key))? else {
             continue;
         };
         let known = match family.activation {
             Activation::Silu => SILU,
-            Activation::Gelu if family.sight == Sight::Both => GELUS,
             Activation::Gelu => GELU,
             Activation::ClampedSwiglu => &["silu"],
             Activation::Relu2 => &["relu2"],

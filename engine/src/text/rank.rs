@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::Tokenizer;
-use crate::{ModelFile, Result, file::Metadata};
+use crate::{Error, ModelFile, Result, Unsupported, file::Metadata};
 
 /// Places of a template, and what goes there.
 const QUERY: &str = "{query}";
@@ -13,6 +13,8 @@ const DOCUMENT: &str = "{document}";
 #[derive(Debug, Clone)]
 pub struct RankPrompt {
     template: Option<String>,
+    /// Why no prompt is made.
+    refused: Option<String>,
 }
 
 impl ModelFile {
@@ -31,17 +33,22 @@ impl RankPrompt {
     /// # Errors
     /// [`Error::BadFile`](crate::Error::BadFile) where it is no text.
     pub fn from_metadata(metadata: &Metadata) -> Result<RankPrompt> {
+        let refused = metadata.text("lantern.pairs.refused")?;
         let template = metadata.text("tokenizer.chat_template.rerank")?;
         Ok(RankPrompt {
             template: template.map(str::to_owned),
+            refused: refused.map(str::to_owned),
         })
     }
 
     /// Ids of a query and a text. Special tokens in them are text.
     ///
     /// # Errors
-    /// Those of the tokenizer.
+    /// [`Error::Unsupported`] where the model wants more than ids; those of the tokenizer.
     pub fn encode(&self, tokenizer: &Tokenizer, query: &str, text: &str) -> Result<Vec<u32>> {
+        if let Some(message) = &self.refused {
+            return Err(Error::unsupported(Unsupported::Setting, message.clone()));
+        }
         let Some(template) = &self.template else {
             return tokenizer.encode_pair(query, text);
         };

@@ -4,6 +4,7 @@ pub mod adapters;
 pub mod changes;
 pub mod copies;
 pub mod default_model;
+pub mod encoder_folders;
 pub mod gguf;
 pub mod hugging_face;
 pub mod later_cases;

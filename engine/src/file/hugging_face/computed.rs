@@ -8,6 +8,8 @@ use half::{bf16, f16};
 use super::{
     super::{Source, TensorInfo, Value, types::TensorType},
     forms::of_block,
+    json::Object,
+    row::{Places, Row},
 };
 use crate::{Error, Result};
 
@@ -113,6 +115,39 @@ pub(super) fn decays(tensors: &mut [TensorInfo], sources: &mut Vec<Source>) -> R
         sources.push(source);
     }
     Ok(())
+}
+
+/// Leaves out the rows of positions before the first: those up to that of `pad_token_id`.
+///
+/// # Errors
+/// [`Error::BadFile`] where there are no others.
+pub(super) fn positions(config: &Object, row: &Row, tensors: &mut [TensorInfo]) -> Result<()> {
+    let is = |tensor: &&mut TensorInfo| tensor.name == "position_embd.weight";
+    let before = before_positions(config, row)?;
+    let Some(tensor) = tensors.iter_mut().find(is).filter(|_| before > 0) else {
+        return Ok(());
+    };
+    let rows = match tensor.shape.as_slice() {
+        &[_, rows] if rows > before => rows,
+        shape => {
+            let name = &tensor.name;
+            return Err(Error::bad_file(format!(
+                "{name} (GGUF's name of it) has the shape {shape:?}, and no row behind that of pad_token_id"
+            )));
+        }
+    };
+    let each = tensor.bytes / rows;
+    tensor.shape[1] = rows - before;
+    tensor.offset += before * each;
+    tensor.bytes -= before * each;
+    Ok(())
+}
+
+/// Rows of positions before the first.
+pub(super) fn before_positions(config: &Object, row: &Row) -> Result<u64> {
+    let padding = config.whole("pad_token_id")?;
+    let padding = padding.filter(|_| row.places == Places::Padded);
+    Ok(padding.map_or(0, |padding| padding.saturating_add(1)))
 }
 
 /// Puts biases of gates and of ups in the place of those that alternate.

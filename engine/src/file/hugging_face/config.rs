@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use super::{
     super::Value,
+    computed,
     json::Object,
     layers,
     row::{Rotated, Row},
@@ -86,23 +87,28 @@ const KEYS: &[(&str, &str, Kind)] = &[
     ("lm_head_multiplier",      "logit_scale",                      Number),
 ];
 
-/// Keys that name the activation of the MLP.
-const ACTIVATIONS: [&str; 4] = [
+/// Keys that name activations.
+const ACTIVATIONS: [&str; 5] = [
     "hidden_activation",
     "hidden_act",
     "activation_function",
     "mlp_hidden_act",
+    "classifier_activation",
 ];
+
+/// Refuses what is not run, and numbers that are missing.
+pub(super) fn check(config: &Object, row: &Row) -> Result<()> {
+    check_stored(config, row)?;
+    switches::check(config, row)?;
+    let mut required = row.required.iter();
+    match required.find(|key| config.get(key).is_none()) {
+        Some(key) => Err(config.wrong(key, "a number")),
+        None => Ok(()),
+    }
+}
 
 /// Metadata of the model as GGUF has it, without rotary embedding and tokenizer.
 pub(super) fn metadata(config: &Object, row: &Row) -> Result<BTreeMap<String, Value>> {
-    check_stored(config, row)?;
-    switches::check(config, row)?;
-    for &key in row.required {
-        if config.get(key).is_none() {
-            return Err(config.wrong(key, "a number"));
-        }
-    }
     let key = |name: &str| {
         let own = name.starts_with("lantern.");
         let family = if own { "" } else { row.family };
@@ -130,6 +136,10 @@ pub(super) fn metadata(config: &Object, row: &Row) -> Result<BTreeMap<String, Va
         let key = "lantern.inner_norm_epsilon".to_owned();
         all.entry(key).or_insert(Value::Float(epsilon));
     }
+    if let Some(Value::Unsigned(positions)) = all.get_mut(&key("context_length")) {
+        let before = computed::before_positions(config, row)?;
+        *positions = positions.saturating_sub(before);
+    }
     let width = all.get(&key("embedding_length"));
     if let (Some(&Value::Unsigned(width)), "gpt2") = (width, row.family) {
         // What is meant where `n_inner` is missing.
@@ -152,6 +162,10 @@ pub(super) fn metadata(config: &Object, row: &Row) -> Result<BTreeMap<String, Va
         if let Some(name) = config.text(act)?.filter(|_| row.knows(act)) {
             all.insert(format!("lantern.config.{act}"), text(name));
         }
+    }
+    let pooling = config.text("classifier_pooling")?;
+    if let Some(pooling) = pooling.filter(|_| row.knows("classifier_pooling")) {
+        all.insert("lantern.classifier_pooling".into(), text(pooling));
     }
     all.insert("general.architecture".into(), text(row.family));
     if row.norm_offset {

@@ -10,6 +10,9 @@ use crate::Result;
 
 pub(super) const FILE: &str = "generation_config.json";
 
+/// Key of the message for who would generate, where that is refused.
+pub(super) const REFUSED: &str = "lantern.generation.refused";
+
 /// Part that a key of `generation_config.json` plays.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum GenerationKey {
@@ -120,10 +123,7 @@ pub(super) fn metadata(generation: &Object) -> Result<Entries> {
         all.insert("lantern.generation.stop".to_owned(), Value::Texts(stop));
     }
     if let Some(refused) = refused(generation) {
-        all.insert(
-            "lantern.generation.refused".to_owned(),
-            Value::Text(refused),
-        );
+        all.insert(REFUSED.to_owned(), Value::Text(refused));
     }
     Ok(all)
 }

@@ -7,7 +7,7 @@ use super::{
 
 #[rustfmt::skip] // a table
 const LFM2: &[(&str, &str)] = &[
-    ("model.embedding_norm", "token_embd_norm"),
+    ("embedding_norm", "token_embd_norm"),
     ("operator_norm", "attn_norm"),
     ("ffn_norm", "ffn_norm"),
     ("conv.in_proj", "shortconv.in_proj"),
@@ -69,9 +69,9 @@ const LFM2S: &[&str] = &[
 
 #[rustfmt::skip] // a table
 const GEMMA4: &[(&str, &str)] = &[
-    ("model.embed_tokens_per_layer", "per_layer_token_embd"),
-    ("model.per_layer_model_projection", "per_layer_model_proj"),
-    ("model.per_layer_projection_norm", "per_layer_proj_norm"),
+    ("embed_tokens_per_layer", "per_layer_token_embd"),
+    ("per_layer_model_projection", "per_layer_model_proj"),
+    ("per_layer_projection_norm", "per_layer_proj_norm"),
     ("post_attention_layernorm", "post_attention_norm"),
     ("per_layer_input_gate", "inp_gate"),
     ("per_layer_projection", "proj"),

@@ -211,15 +211,14 @@ fn usual(config: &Object, row: &Row, layers: u64, rotated: Option<&[bool]>) -> R
     };
     let first = config.whole("max_window_layers")?.unwrap_or(0);
     let on = config.boolean("use_sliding_window")?.unwrap_or(false);
+    let given = pattern.filter(|_| row.knows("sliding_window_pattern"));
     let has = |layer: u64| match row.windows {
         Windows::None | Windows::Listed => false,
         Windows::All | Windows::Switched => true,
         Windows::Last | Windows::From => layer >= first,
         Windows::WithoutRope => on && rotated.is_some_and(|rotated| !rotated[layer as usize]),
-        Windows::AllBut(usual) => {
-            let given = pattern.filter(|_| row.knows("sliding_window_pattern"));
-            !(layer + 1).is_multiple_of(given.unwrap_or(usual))
-        }
+        Windows::AllBut(usual) => !(layer + 1).is_multiple_of(given.unwrap_or(usual)),
+        Windows::AllButFrom0(usual) => !layer.is_multiple_of(given.unwrap_or(usual)),
         Windows::Chunks => rotated.is_some_and(|rotated| rotated[layer as usize]),
         Windows::AllButLast(usual) => layer + 1 < layers && !(layer + 1).is_multiple_of(usual),
     };

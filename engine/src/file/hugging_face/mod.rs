@@ -10,6 +10,7 @@
 //! | `lantern.yarn_unrounded` | the bounds of YaRN's ramp are not rounded |
 //! | `lantern.key_heads` | a delta net's value heads are `grouped` by their key head, whatever the family's row says |
 //! | `lantern.config.…` | keys of `config.json` that GGUF has none for; they must be what the family's row does |
+//! | `lantern.classifier_pooling` | a classifier reads the row of `cls`, or the `mean` of all |
 //! | `lantern.norm_offset` | is added to the weights of norms |
 //! | `lantern.inner_norm_epsilon` | the epsilon of norms within a mixer is this |
 //! | `lantern.tokenizer.json` | the text of `tokenizer.json` |
@@ -20,10 +21,12 @@
 //! | `lantern.tokenizer.rows` | tokens that the model has an embedding for |
 //! | `lantern.tokenizer.split_special_tokens` | special tokens in a text are text |
 //! | `lantern.generation.stop` | texts that end what is generated |
+//! | `lantern.pairs.refused` | message for who would score a text by a query, where that is not done here as it is meant |
 //! | `lantern.generation.refused` | message for who would generate, where `generation_config.json` asks for what is not done here |
 
 mod computed;
 mod config;
+mod encoders;
 mod forms;
 mod generation;
 mod hybrids;
@@ -34,6 +37,7 @@ mod modules;
 mod names;
 mod newer;
 mod older;
+mod only;
 mod packed;
 mod peft;
 mod rope;
@@ -41,16 +45,15 @@ mod row;
 mod rows;
 mod scans;
 mod settings;
+mod shards;
 mod spaces;
 mod switches;
 mod tokenizer;
 
 use std::{
-    collections::{BTreeMap, HashMap, HashSet},
+    collections::{BTreeMap, HashMap},
     path::{Path, PathBuf},
 };
-
-use serde::Deserialize;
 
 pub use self::{
     generation::{GENERATION_KEYS, GenerationKey},
@@ -60,30 +63,17 @@ pub use self::{
 use self::{
     json::{Folder, Object, Settings},
     names::Named,
-    row::Row,
+    row::{Head, Places, Row},
+    shards::Shards,
 };
 use super::{Header, Metadata, ModelFile, Source, TensorInfo, Value, safetensors::Entry};
-use crate::{Error, Result, Unsupported, file::short};
+use crate::{Error, Result, Unsupported};
 
-/// Which file has which tensor, where there are several.
-const INDEX: &str = "model.safetensors.index.json";
-/// The file of a model that has one.
-const WHOLE: &str = "model.safetensors";
-const INDEX_BYTES_MAX: u64 = 32 << 20;
-/// Files at most; an index with more is a mistake.
-const SHARDS_MAX: usize = 1000;
+/// Message for who would generate with a model that has no head, and whose embedding is none.
+const NO_HEAD: &str = "the model has no tensor lm_head.weight: it makes embeddings of texts (lantern embed), and no text";
 
-/// The tensors' files of a folder, and what its index says of them.
-struct Shards {
-    names: Vec<String>,
-    /// Tensor's name to file's name.
-    index: BTreeMap<String, String>,
-}
-
-#[derive(Deserialize)]
-struct Index {
-    weight_map: BTreeMap<String, String>,
-}
+/// Message for who would score a text by a query with a model that tells them apart in a way that is not run.
+const NO_TYPES: &str = "the model tells a query from a text by the types of tokens (type_vocab_size), and all tokens are of the first type here; take a model without them, such as those of XLM-RoBERTa";
 
 /// Parts of a block by which it makes keys and values of its own.
 const SHARED: [&str; 3] = ["attn_k", "attn_v", "attn_k_norm"];
@@ -107,7 +97,7 @@ pub(super) fn open(path: &Path) -> Result<Option<ModelFile>> {
             folder.label("config.json")
         ))
     })?;
-    let shards = shards(&folder, single)?;
+    let shards = Shards::of(&folder, single)?;
     let mut sources = Vec::new();
     let mut entries = Vec::new();
     for name in &shards.names {
@@ -121,6 +111,7 @@ pub(super) fn open(path: &Path) -> Result<Option<ModelFile>> {
     let mut uses = switches::uses(&config, row);
     row.complete(&mut config);
     scans::count_layers(&mut config, row)?;
+    config::check(&config, row)?;
     let settings = Settings {
         config,
         tokenizer: tokenizer::settings(&folder)?,
@@ -156,66 +147,6 @@ fn around(file: &Path) -> PathBuf {
     }
 }
 
-fn shards(folder: &Folder, single: Option<String>) -> Result<Shards> {
-    let one = |name: String| Shards {
-        names: vec![name],
-        index: BTreeMap::new(),
-    };
-    if let Some(name) = single {
-        return Ok(one(name));
-    }
-    // As `transformers` does: an index beside a whole file is an older one's.
-    if folder.has(WHOLE) {
-        return Ok(one(WHOLE.to_owned()));
-    }
-    let Some(index) = folder.json::<Index>(INDEX, INDEX_BYTES_MAX)? else {
-        return Err(Error::bad_file(format!(
-            "{} has neither {WHOLE} nor {INDEX}; download the weights too, as safetensors, or name a .gguf file",
-            folder.0.display()
-        )));
-    };
-    let names: HashSet<&String> = index.weight_map.values().collect();
-    let mut names: Vec<String> = names.into_iter().cloned().collect();
-    names.sort_unstable();
-    let label = folder.label(INDEX);
-    if names.is_empty() || names.len() > SHARDS_MAX {
-        let count = names.len();
-        return Err(Error::bad_file(format!(
-            "{label} names {count} files, not 1 to {SHARDS_MAX}"
-        )));
-    }
-    let plain = |name: &String| name.ends_with(".safetensors") && !name.contains(['/', '\\', ':']);
-    if let Some(odd) = names.iter().find(|name| !plain(name)) {
-        let odd = short(odd);
-        return Err(Error::bad_file(format!(
-            "{label} names the file {odd}, which is no .safetensors file beside it"
-        )));
-    }
-    Ok(Shards {
-        names,
-        index: index.weight_map,
-    })
-}
-
-impl Shards {
-    /// Every tensor is where the index says.
-    fn check(&self, folder: &Folder, entries: &[Vec<Entry>]) -> Result<()> {
-        for (file, entries) in self.names.iter().zip(entries) {
-            let there: HashSet<&str> = entries.iter().map(|entry| entry.name.as_str()).collect();
-            let named = self.index.iter().filter(|(_, place)| *place == file);
-            for (tensor, _) in named {
-                if !there.contains(tensor.as_str()) {
-                    let (index, tensor) = (folder.label(INDEX), short(tensor));
-                    return Err(Error::bad_file(format!(
-                        "{index} says that tensor {tensor} is in {file}, which does not have it; download both again"
-                    )));
-                }
-            }
-        }
-        Ok(())
-    }
-}
-
 /// Makes the model of what was read.
 fn assemble(
     folder: &Folder,
@@ -228,13 +159,15 @@ fn assemble(
     let (mut tensors, joints, halves) = collect(config, row, &sources, entries)?;
     leave_out_shared(config, row, &mut tensors)?;
     let joints = join(&mut tensors, joints).map_err(|error| error.in_file(&config.label))?;
-    tie(config, &sources, &mut tensors)?;
+    let headless = !matches!(row.head, Head::Logits) || folder.has(modules::FILE);
+    let textless = tie(config, &sources, &mut tensors, headless)?;
+    computed::positions(config, row, &mut tensors)?;
     let wrong = |error: Error| error.in_file(&config.label);
     let mut strided = forms::cut(row, &mut tensors).map_err(wrong)?;
     forms::shared_alone(&mut tensors, &mut strided);
     scans::check_kinds(config, row, &tensors)?;
     let mut packed = HashMap::new();
-    for (tensor, place) in halves.tensors().map_err(wrong)? {
+    for (tensor, place) in halves.tensors(row).map_err(wrong)? {
         packed.insert(tensor.name.clone(), place);
         tensors.push(tensor);
     }
@@ -265,15 +198,35 @@ fn assemble(
         tensors.push(tensor);
         sources.push(source);
     }
-    metadata.extend(modules::metadata(folder, row)?);
+    let (modules, dense) = modules::read(folder, row, sources.len())?;
+    metadata.extend(modules);
+    for (tensor, source) in dense {
+        tensors.push(tensor);
+        sources.push(source);
+    }
     metadata.extend(tokenizer::read(folder, settings, rows)?);
     if let Some(generation) = &settings.generation {
         metadata.extend(generation::metadata(generation)?);
     }
+    metadata.extend(refusals(row, &tensors, textless));
     let label = folder.0.display().to_string();
     let header = Header::of(Metadata(metadata), tensors).map_err(|error| error.in_file(&label))?;
     let file = ModelFile::of_parts(label, header, sources, joints);
     Ok(file.with_packed(packed).with_strided(strided))
+}
+
+/// Messages for who would do with the model what it is not made for, or what is not run.
+fn refusals(row: &Row, tensors: &[TensorInfo], textless: bool) -> BTreeMap<String, Value> {
+    let several = |t: &TensorInfo| t.name == "token_types.weight" && t.shape.get(1) > Some(&1);
+    let typed = row.places == Places::Typed && tensors.iter().any(several);
+    let all = [
+        (typed, "lantern.pairs.refused", NO_TYPES),
+        (textless, generation::REFUSED, NO_HEAD),
+    ];
+    let there = all.into_iter().filter(|(there, ..)| *there);
+    there
+        .map(|(_, key, message)| (key.to_owned(), Value::Text(message.to_owned())))
+        .collect()
 }
 
 /// Tensors as they are, those of one part an expert or a head, and codes apart from their scales.
@@ -365,7 +318,7 @@ fn tensor(
     part: usize,
 ) -> Result<Option<(TensorInfo, Option<u32>)>> {
     let beyond = |layer: u32| layers.is_some_and(|layers| u64::from(layer) >= layers);
-    if row.drafts && names::layer(&entry.name).is_some_and(beyond) {
+    if row.drafts && names::layer(&entry.name, row).is_some_and(beyond) {
         return Ok(None);
     }
     match names::find(&entry.name, row) {
@@ -421,8 +374,14 @@ fn join(tensors: &mut Vec<TensorInfo>, joints: Joints) -> Result<HashMap<String,
 }
 
 /// Leaves the head out where it is the embedding, as files that have it twice say, and takes it for the embedding where only
-/// it is there. A head of its own stays, whatever the configuration says: as `transformers` does.
-fn tie(config: &Object, sources: &[Source], tensors: &mut Vec<TensorInfo>) -> Result<()> {
+/// it is there. A head of its own stays, whatever the configuration says: as `transformers` does. Whether there is none,
+/// which is right where the model makes embeddings (`headless`).
+fn tie(
+    config: &Object,
+    sources: &[Source],
+    tensors: &mut Vec<TensorInfo>,
+    headless: bool,
+) -> Result<bool> {
     let tied = config.boolean("tie_word_embeddings")?;
     let place = |name: &str| tensors.iter().position(|tensor| tensor.name == name);
     match (place(names::EMBEDDING), place(names::HEAD)) {
@@ -430,6 +389,7 @@ fn tie(config: &Object, sources: &[Source], tensors: &mut Vec<TensorInfo>) -> Re
             let twice = same(&tensors[embedding], &tensors[head], sources);
             tensors.retain(|tensor| !(twice && tensor.name == names::HEAD));
         }
+        (Some(_), None) if tied == Some(false) && headless => return Ok(true),
         (Some(_), None) if tied == Some(false) => {
             return Err(Error::bad_file(
                 "tie_word_embeddings is false, but there is no tensor lm_head.weight; download the model again",
@@ -441,7 +401,7 @@ fn tie(config: &Object, sources: &[Source], tensors: &mut Vec<TensorInfo>) -> Re
         }
         _ => {}
     }
-    Ok(())
+    Ok(false)
 }
 
 /// Whether two tensors have the same shape and values, also where they are stored in different types.

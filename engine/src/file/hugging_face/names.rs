@@ -10,8 +10,8 @@ pub(super) const HEAD: &str = "output.weight";
 /// Outside the blocks.
 #[rustfmt::skip] // a table
 const WHOLE: &[(&str, &str)] = &[
-    ("model.embed_tokens", "token_embd"),
-    ("model.norm", "output_norm"),
+    ("embed_tokens", "token_embd"),
+    ("norm", "output_norm"),
     ("lm_head", "output"),
 ];
 
@@ -171,10 +171,14 @@ pub(super) enum Named {
 /// Looks up the tensor `name` of a model of the family of `row`.
 pub(super) fn find(name: &str, row: &Row) -> Named {
     let left_out = |start: &&str| name.starts_with(start);
-    if COMPUTED.iter().any(|end| name.ends_with(end)) || row.left_out.iter().any(left_out) {
+    if row.left_out.iter().any(left_out) {
         return Named::Computed;
     }
-    known(name, row).map_or(Named::Unknown, |(name, expert)| Named::Tensor(name, expert))
+    match known(name, row) {
+        Some((name, expert)) => Named::Tensor(name, expert),
+        None if COMPUTED.iter().any(|end| name.ends_with(end)) => Named::Computed,
+        None => Named::Unknown,
+    }
 }
 
 /// Whether GGUF leaves out dimensions of 1 of the tensor `name`.
@@ -183,8 +187,22 @@ pub(super) fn is_squeezed(name: &str) -> bool {
 }
 
 /// The layer that a tensor's name in `transformers` has.
-pub(super) fn layer(name: &str) -> Option<u32> {
-    number(name.strip_prefix("model.layers.")?.split_once('.')?.0)
+pub(super) fn layer(name: &str, row: &Row) -> Option<u32> {
+    number(in_block(name, row)?.split_once('.')?.0)
+}
+
+/// Number of the block and name within it of a tensor of one.
+fn in_block<'n>(name: &'n str, row: &Row) -> Option<&'n str> {
+    let name = without_prefix(name, row);
+    row.layers.iter().find_map(|start| name.strip_prefix(start))
+}
+
+/// The name without its beginning, which files of a model without its head do not have.
+fn without_prefix<'n>(name: &'n str, row: &Row) -> &'n str {
+    let mut prefixes = row.prefixes.iter();
+    prefixes
+        .find_map(|prefix| name.strip_prefix(prefix))
+        .unwrap_or(name)
 }
 
 /// The name in a text model by itself of a tensor that lies in a model that also sees or hears.
@@ -199,28 +217,24 @@ fn alone(name: &str) -> Option<String> {
 fn known(name: &str, row: &Row) -> Option<(String, Option<u32>)> {
     let inner = row.within.and_then(|_| alone(name));
     let name = inner.as_deref().unwrap_or(name);
-    let rooted = row.root.and_then(|root| name.strip_prefix(root));
-    let rooted = rooted.map(|rest| format!("model.{rest}"));
-    let name = rooted.as_deref().unwrap_or(name);
-    let block = name.strip_prefix("model.layers.");
-    let block = block.and_then(|rest| rest.split_once('.'));
-    let other = block.and_then(|(layer, part)| Some((layer, look_up(OTHERS, part)?)));
+    let parts = in_block(name, row).and_then(|rest| rest.split_once('.'));
+    let other = parts.and_then(|(layer, part)| Some((layer, look_up(OTHERS, part)?)));
     if let Some((layer, part)) = other {
         return Some((format!("blk.{}.{part}", number(layer)?), None));
     }
     let (stem, kind) = name.rsplit_once('.')?;
-    if !["weight", "bias"].contains(&kind) {
-        return None;
-    }
-    // GPT-2's have `transformer.` before them, or nothing.
-    let stem = stem.strip_prefix("transformer.").unwrap_or(stem);
-    let layers = match row.family {
-        "gpt2" => "h.",
-        "bert" => "encoder.layer.",
-        _ => "model.layers.",
+    let kind = match kind {
+        "weight" | "bias" => kind,
+        // As TensorFlow calls them, from which the oldest models came.
+        "gamma" if stem.ends_with("LayerNorm") => "weight",
+        "beta" if stem.ends_with("LayerNorm") => "bias",
+        _ => return None,
     };
-    let Some(rest) = stem.strip_prefix(layers) else {
-        let part = look_up(row.names, stem).or_else(|| look_up(WHOLE, stem))?;
+    let Some(rest) = in_block(stem, row) else {
+        let stem = without_prefix(stem, row);
+        let part = look_up(row.names, stem)
+            .or_else(|| look_up(row.classes(), stem))
+            .or_else(|| look_up(WHOLE, stem))?;
         return Some((format!("{part}.{kind}"), None));
     };
     let (layer, part) = rest.split_once('.')?;
@@ -312,6 +326,69 @@ mod tests {
         );
         assert_eq!(bert("embeddings.position_ids"), Named::Computed);
         assert_eq!(bert("pooler.dense.bias"), Named::Computed);
+        let norm = || tensor("token_embd_norm.weight", None);
+        assert_eq!(bert("bert.embeddings.LayerNorm.weight"), norm());
+        assert_eq!(bert("bert.embeddings.LayerNorm.gamma"), norm());
+        assert_eq!(bert("embeddings.word_embeddings.gamma"), Named::Unknown);
+    }
+
+    #[test]
+    fn names_of_classifiers_are_those_of_gguf() {
+        for (row, name, ours) in [
+            (
+                "BertForSequenceClassification",
+                "bert.pooler.dense.bias",
+                "cls.bias",
+            ),
+            (
+                "BertForSequenceClassification",
+                "classifier.weight",
+                "cls.output.weight",
+            ),
+            (
+                "XLMRobertaForSequenceClassification",
+                "classifier.dense.weight",
+                "cls.weight",
+            ),
+            (
+                "ModernBertForSequenceClassification",
+                "head.norm.weight",
+                "cls.norm.weight",
+            ),
+            (
+                "Qwen3ForSequenceClassification",
+                "score.weight",
+                "cls.output.weight",
+            ),
+        ] {
+            assert_eq!(is(row, name), tensor(ours, None), "{row}");
+        }
+        assert_eq!(is("Qwen3ForCausalLM", "score.weight"), Named::Unknown);
+    }
+
+    #[test]
+    fn models_without_a_head_need_no_beginning() {
+        for start in ["", "model."] {
+            let name = format!("{start}layers.2.mlp.up_proj.weight");
+            assert_eq!(is("Qwen3Model", &name), tensor("blk.2.ffn_up.weight", None));
+            let name = format!("{start}embed_tokens.weight");
+            assert_eq!(is("Gemma3TextModel", &name), tensor(EMBEDDING, None));
+        }
+    }
+
+    #[test]
+    fn a_row_may_have_several_beginnings() {
+        let nemotron = rows::row_of("NemotronHForCausalLM").unwrap();
+        for start in ["", "backbone.", "model."] {
+            let name = format!("{start}layers.2.norm.weight");
+            assert_eq!(layer(&name, nemotron), Some(2));
+            assert_eq!(
+                find(&name, nemotron),
+                tensor("blk.2.attn_norm.weight", None)
+            );
+            let name = format!("{start}norm_f.weight");
+            assert_eq!(find(&name, nemotron), tensor("output_norm.weight", None));
+        }
     }
 
     #[test]

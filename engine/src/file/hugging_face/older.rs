@@ -2,33 +2,6 @@
 
 use super::row::{Biases, LLAMAS, NORM_AFTER, RMS, Row, Windows, row, turned};
 
-/// BERT's own, those outside the blocks too.
-#[rustfmt::skip] // a table
-const BERT: &[(&str, &str)] = &[
-    ("embeddings.word_embeddings", "token_embd"),
-    ("embeddings.position_embeddings", "position_embd"),
-    ("embeddings.token_type_embeddings", "token_types"),
-    ("embeddings.LayerNorm", "token_embd_norm"),
-    ("attention.self.query", "attn_q"),
-    ("attention.self.key", "attn_k"),
-    ("attention.self.value", "attn_v"),
-    ("attention.output.dense", "attn_output"),
-    ("attention.output.LayerNorm", "attn_output_norm"),
-    ("intermediate.dense", "ffn_up"),
-    ("output.dense", "ffn_down"),
-    ("output.LayerNorm", "layer_output_norm"),
-];
-
-const REQUIRED_BERT: &[&str] = &[
-    "num_hidden_layers",
-    "hidden_size",
-    "num_attention_heads",
-    "intermediate_size",
-    "max_position_embeddings",
-    "layer_norm_eps",
-    "vocab_size",
-];
-
 /// GPT-2's own, those outside the blocks too.
 #[rustfmt::skip] // a table
 const GPT2: &[(&str, &str)] = &[
@@ -50,6 +23,40 @@ const GEMMA: Row = Row {
     reads: &[LLAMAS, RMS, GEMMAS],
     biases: Biases::Attention,
     ..row("", "")
+};
+
+/// Qwen 3, without experts.
+pub(super) const QWEN3: Row = Row {
+    reads: &[LLAMAS, RMS, QWENS, &["attention_bias"]],
+    defaults: QWEN_DEFAULTS,
+    windows: Windows::Last,
+    biases: Biases::Attention,
+    ..row("Qwen3ForCausalLM", "qwen3")
+};
+
+/// Gemma 3, without what sees.
+pub(super) const GEMMA3: Row = Row {
+    architecture: "Gemma3ForCausalLM",
+    family: "gemma3",
+    reads: &[
+        LLAMAS,
+        RMS,
+        GEMMAS,
+        &[
+            "sliding_window_pattern",
+            "_sliding_window_pattern",
+            "rope_local_base_freq",
+        ],
+    ],
+    defaults: &[
+        ("num_key_value_heads", "4"),
+        ("head_dim", "256"),
+        ("query_pre_attn_scalar", "256"),
+        ("sliding_window", "4096"),
+        ("rope_theta", "1e6"),
+    ],
+    windows: Windows::AllBut(6),
+    ..GEMMA
 };
 
 /// The rows.
@@ -93,13 +100,7 @@ pub(super) const ROWS: &[Row] = &[
         windows: Windows::Last,
         ..row("Qwen2ForCausalLM", "qwen2")
     },
-    Row {
-        reads: &[LLAMAS, RMS, QWENS, &["attention_bias"]],
-        defaults: QWEN_DEFAULTS,
-        windows: Windows::Last,
-        biases: Biases::Attention,
-        ..row("Qwen3ForCausalLM", "qwen3")
-    },
+    QWEN3,
     Row {
         reads: &[
             LLAMAS,
@@ -141,29 +142,7 @@ pub(super) const ROWS: &[Row] = &[
         windows: Windows::AllBut(2),
         ..GEMMA
     },
-    Row {
-        architecture: "Gemma3ForCausalLM",
-        family: "gemma3",
-        reads: &[
-            LLAMAS,
-            RMS,
-            GEMMAS,
-            &[
-                "sliding_window_pattern",
-                "_sliding_window_pattern",
-                "rope_local_base_freq",
-            ],
-        ],
-        defaults: &[
-            ("num_key_value_heads", "4"),
-            ("head_dim", "256"),
-            ("query_pre_attn_scalar", "256"),
-            ("sliding_window", "4096"),
-            ("rope_theta", "1e6"),
-        ],
-        windows: Windows::AllBut(6),
-        ..GEMMA
-    },
+    GEMMA3,
     Row {
         reads: &[LLAMAS, RMS, &["hidden_act", "sliding_window"]],
         windows: Windows::All,
@@ -219,6 +198,8 @@ pub(super) const ROWS: &[Row] = &[
         ..row("Olmo2ForCausalLM", "olmo2")
     },
     Row {
+        prefixes: &["transformer."],
+        layers: &["h."],
         names: GPT2,
         required: REQUIRED_GPT2,
         reads: &[&[
@@ -240,24 +221,6 @@ pub(super) const ROWS: &[Row] = &[
             turned(&["ffn_down.weight"]),
         ],
         ..row("GPT2LMHeadModel", "gpt2")
-    },
-    Row {
-        names: BERT,
-        required: REQUIRED_BERT,
-        reads: &[&[
-            "hidden_act",
-            "hidden_size",
-            "intermediate_size",
-            "num_hidden_layers",
-            "num_attention_heads",
-            "max_position_embeddings",
-            "layer_norm_eps",
-            "position_embedding_type",
-            "is_decoder",
-            "add_cross_attention",
-        ]],
-        defaults: &[("layer_norm_eps", "1e-12"), ("hidden_act", "\"gelu\"")],
-        ..row("BertModel", "bert")
     },
 ];
 

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use super::{
     super::{TensorInfo, packed::Packed, safetensors::Entry, types::TensorType},
     names,
+    row::Row,
 };
 use crate::{Error, Result};
 
@@ -52,7 +53,7 @@ impl Halves {
     }
 
     /// The tensors that they make, and where each has its bytes.
-    pub fn tensors(self) -> Result<Vec<(TensorInfo, Packed)>> {
+    pub fn tensors(self, row: &Row) -> Result<Vec<(TensorInfo, Packed)>> {
         let mut all = Vec::new();
         for (stem, halves) in self.0 {
             let [Some((blocks, shape)), Some((scales, scale_shape))] = halves else {
@@ -68,7 +69,7 @@ impl Halves {
             let &[experts, rows, groups, CODES] = shape.as_slice() else {
                 return Err(wrong());
             };
-            let layer = names::layer(&stem).ok_or_else(wrong)?;
+            let layer = names::layer(&stem, row).ok_or_else(wrong)?;
             let part = PARTS.iter().find(|(end, _)| stem.ends_with(end));
             let (_, parts) = part.ok_or_else(wrong)?;
             let step = parts.len() as u64;

@@ -86,6 +86,7 @@ pub(super) fn read(config: &Object, row: &Row) -> Result<Rope> {
     if let Some(both) = scaling.take_if(|s| s.get("full_attention").is_some()) {
         let local = both.object("sliding_attention")?;
         if let Some(local) = local {
+            check_unscaled(&local)?;
             rope.number("freq_base_swa", base(&local)?);
             let part = local.number("partial_rotary_factor")?;
             let dimensions = dimensions(config, "head_dim", part)?;
@@ -122,6 +123,20 @@ pub(super) fn read(config: &Object, row: &Row) -> Result<Rope> {
         scale(&mut rope, config, &scaling, dimensions)?;
     }
     Ok(rope)
+}
+
+/// Refuses a scaling of the frequencies of layers with a window.
+fn check_unscaled(local: &Object) -> Result<()> {
+    let Some(key) = ["rope_type", "type"]
+        .into_iter()
+        .find(|key| local.get(key).is_some())
+    else {
+        return Ok(());
+    };
+    match local.text(key)? {
+        Some("default") | None => Ok(()),
+        Some(_) => Err(local.unsupported(key, "only default is run here in layers with a window")),
+    }
 }
 
 /// Base of the frequencies.

@@ -1,6 +1,6 @@
 //! How an architecture of `transformers` differs from Llama's, and the keys that many read.
 
-use super::json::Object;
+use super::{json::Object, only::Only};
 use crate::Result;
 
 /// A family's name in `transformers`, and how its files differ from Llama's.
@@ -10,6 +10,10 @@ pub(super) struct Row {
     pub architecture: &'static str,
     /// The family that runs it.
     pub family: &'static str,
+    /// Beginnings of the names of all tensors but a head's; files without a head may be without them.
+    pub prefixes: &'static [&'static str],
+    /// Beginnings of the names of a block's tensors, before its number.
+    pub layers: &'static [&'static str],
     /// Parts of a block that other architectures have other names for.
     pub names: &'static [(&'static str, &'static str)],
     /// Norms' weights are stored without the 1 that they are meant with.
@@ -36,8 +40,6 @@ pub(super) struct Row {
     pub texts: &'static [(&'static str, &'static str)],
     /// The epsilon of norms within a mixer, where no key says that it is another than all others'.
     pub inner_epsilon: Option<f64>,
-    /// Beginning of tensors' names where others have `model.`.
-    pub root: Option<&'static str>,
     /// State spaces, and how they are described.
     pub scan: Option<Scan>,
     /// Factors on products of matrices.
@@ -52,6 +54,12 @@ pub(super) struct Row {
     pub packed: bool,
     /// Layers of other kinds than attention, in `layer_types`.
     pub others: Others,
+    /// Part after the last layer.
+    pub head: Head,
+    /// Keys that are run in one position only, beyond those of every architecture.
+    pub only: &'static [(&'static str, Only)],
+    /// How tokens are told their places.
+    pub places: Places,
 }
 
 /// A model as Llama is, in every way that a row has.
@@ -59,6 +67,8 @@ pub(super) const fn row(architecture: &'static str, family: &'static str) -> Row
     Row {
         architecture,
         family,
+        prefixes: &["model."],
+        layers: &["layers."],
         names: &[],
         norm_offset: false,
         required: REQUIRED,
@@ -72,7 +82,6 @@ pub(super) const fn row(architecture: &'static str, family: &'static str) -> Row
         numbers: &[],
         texts: &[],
         inner_epsilon: None,
-        root: None,
         scan: None,
         factors: &[],
         within: None,
@@ -80,7 +89,32 @@ pub(super) const fn row(architecture: &'static str, family: &'static str) -> Row
         drafts: false,
         packed: false,
         others: Others::None,
+        head: Head::Logits,
+        only: &[],
+        places: Places::Positions,
     }
+}
+
+/// How tokens are told their places in a text, and in which of two.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Places {
+    /// Positions from 0.
+    Positions,
+    /// BERT's: positions from 0, and a type of the tokens of a second text.
+    Typed,
+    /// RoBERTa's, as fairseq has them: positions whose first row lies behind that of `pad_token_id`.
+    Padded,
+}
+
+/// Part after the last layer.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Head {
+    /// Logits, by a matrix of their own or by the embedding.
+    Logits,
+    /// Nothing: it makes embeddings.
+    None,
+    /// A classifier, by its tensors' names and GGUF's.
+    Classes(&'static [(&'static str, &'static str)]),
 }
 
 /// Layers that attend to `sliding_window` positions, where `layer_types` does not list them.
@@ -100,6 +134,8 @@ pub(super) enum Windows {
     WithoutRope,
     /// All but every so many, or every `sliding_window_pattern`.
     AllBut(u64),
+    /// All but the first and every so many after it.
+    AllButFrom0(u64),
     /// All but every so many and the last.
     AllButLast(u64),
     /// Layers that are listed.
@@ -265,9 +301,18 @@ impl Row {
         self.knows(key) || self.aliases.iter().any(|(_, other)| *other == key)
     }
 
-    /// Whether models of this architecture read `key`, be it in the place of another.
+    /// Whether models of this architecture read `key`, be it in the place of another, or it is held against what is run.
     pub fn reads(&self, key: &str) -> bool {
-        self.knows(key) || self.aliases.iter().any(|(alias, _)| *alias == key)
+        let renamed = self.aliases.iter().any(|(alias, _)| *alias == key);
+        self.knows(key) || renamed || self.only.iter().any(|(only, _)| *only == key)
+    }
+
+    /// Names of a classifier's tensors, and GGUF's.
+    pub fn classes(&self) -> &'static [(&'static str, &'static str)] {
+        match self.head {
+            Head::Classes(names) => names,
+            Head::Logits | Head::None => &[],
+        }
     }
 
     /// The description of the text model within another's, with what that says of both.

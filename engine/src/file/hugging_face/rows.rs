@@ -1,7 +1,7 @@
 //! Architectures of `transformers` as a table: a row says what runs one, which keys of `config.json` its code reads, and how
 //! its files differ from Llama's.
 
-use super::{hybrids, json::Object, latents, newer, older, row::Row, spaces};
+use super::{encoders, hybrids, json::Object, latents, newer, older, row::Row, spaces};
 use crate::{Error, Result, Unsupported, file::short};
 
 /// Every row.
@@ -12,6 +12,7 @@ fn rows() -> impl Iterator<Item = &'static Row> {
         hybrids::ROWS,
         spaces::ROWS,
         latents::ROWS,
+        encoders::ROWS,
     ];
     all.into_iter().flatten()
 }

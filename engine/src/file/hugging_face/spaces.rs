@@ -8,8 +8,8 @@ use super::{
 /// Names of what state-spaces' own models are made of, and of what follows those.
 #[rustfmt::skip] // a table
 const MIXERS: &[(&str, &str)] = &[
-    ("model.embeddings", "token_embd"),
-    ("model.norm_f", "output_norm"),
+    ("embeddings", "token_embd"),
+    ("norm_f", "output_norm"),
     ("norm", "attn_norm"),
     ("mixer.in_proj", "ssm_in"),
     ("mixer.conv1d", "ssm_conv1d"),
@@ -30,7 +30,7 @@ const MIXERS: &[(&str, &str)] = &[
     ("mixer.fc2_latent_proj", "ffn_latent_up"),
 ];
 
-const FINAL: &[(&str, &str)] = &[("model.final_layernorm", "output_norm")];
+const FINAL: &[(&str, &str)] = &[("final_layernorm", "output_norm")];
 
 /// Keys that must be there in models of nothing but state spaces.
 const REQUIRED: &[&str] = &["num_hidden_layers", "hidden_size", "rms_norm_eps"];
@@ -61,7 +61,7 @@ const DEFAULTS: &[(&str, &str)] = &[
 
 const MAMBA: Row = Row {
     names: MIXERS,
-    root: Some("backbone."),
+    prefixes: &["backbone.", "model."],
     required: REQUIRED,
     reads: &[MAMBAS, &["time_step_rank"]],
     aliases: EPSILON,
@@ -186,7 +186,7 @@ pub(super) const ROWS: &[Row] = &[
     },
     Row {
         names: MIXERS,
-        root: Some("backbone."),
+        prefixes: &["backbone.", "model."],
         reads: &[SIZES, NEMOTRON],
         aliases: &[
             ("layer_norm_epsilon", "rms_norm_eps"),

@@ -6,7 +6,8 @@ use std::collections::BTreeSet;
 use super::{
     super::{KeyUse, TensorInfo},
     json::Object,
-    row::{Biases, Rotated, Row},
+    only::Only,
+    row::{Biases, Row},
 };
 use crate::{Error, Result};
 
@@ -107,22 +108,6 @@ const HARMLESS: &[(&str, &str)] = &[
     ("use_parallel_residual",     "a block without a norm before its MLP is parallel"),
 ];
 
-/// Value that a key is run with.
-enum Only {
-    Bool(bool),
-    Whole(u64),
-    Number(f64),
-    Text(&'static str),
-    /// All numbers from 0 on.
-    Unlimited,
-    /// True, or a number that counts as that.
-    On,
-    /// False, or not for text.
-    Off,
-    /// The list is empty.
-    Empty,
-}
-
 /// Keys that are run in one position only.
 const ONLY: &[(&str, Only)] = &[
     ("mlp_only_layers", Only::Empty),
@@ -151,7 +136,6 @@ const ONLY: &[(&str, Only)] = &[
     ("mamba_hidden_act", Only::Text("silu")),
     ("scoring_func", Only::Text("sigmoid")),
     ("is_decoder", Only::Bool(false)),
-    ("position_embedding_type", Only::Text("absolute")),
 ];
 
 /// Parts of latent attention that a bias is switched for.
@@ -162,38 +146,10 @@ const LATENT_BIASED: [&str; 3] = ["attn_q_a", "attn_kv_a_mqa", "attn_output"];
 /// # Errors
 /// [`Error::Unsupported`] names the key, what it is, and what is run.
 pub(super) fn check(config: &Object, row: &Row) -> Result<()> {
-    let stated = |key: &str| key == "position_embedding_type" && row.rotated == Rotated::Stated;
-    let only = ONLY
-        .iter()
-        .filter(|(key, _)| row.knows(key) && !stated(key));
-    for (key, only) in only {
-        let (same, shown) = match only {
-            Only::Bool(only) => (config.boolean(key)?.map(|v| v == *only), only.to_string()),
-            Only::Whole(only) => (config.whole(key)?.map(|v| v == *only), only.to_string()),
-            Only::Off => (
-                config.get(key).map(|v| *v == false || *v == "vision"),
-                "false".to_owned(),
-            ),
-            Only::Unlimited => (
-                config.get(key).map(is_unlimited),
-                "[0, infinity]".to_owned(),
-            ),
-            Only::On => (
-                config
-                    .get(key)
-                    .map(|v| *v != false && v.as_f64() != Some(0.0)),
-                "true".to_owned(),
-            ),
-            Only::Number(only) => {
-                let same = |v: f64| v.to_bits() == only.to_bits();
-                (config.number(key)?.map(same), only.to_string())
-            }
-            Only::Text(only) => (config.text(key)?.map(|v| v == *only), (*only).to_owned()),
-            Only::Empty => (config.list(key)?.map(<[_]>::is_empty), "[]".to_owned()),
-        };
-        if same == Some(false) {
-            return Err(config.unsupported(key, &format!("only {shown} is run here")));
-        }
+    let own = |key: &str| row.only.iter().any(|(name, _)| *name == key);
+    let all = ONLY.iter().filter(|(key, _)| row.knows(key) && !own(key));
+    for (key, only) in all.chain(row.only) {
+        only.check(config, key)?;
     }
     let normed = config.boolean("mamba_rms_norm")? == Some(true);
     let key = "mamba_norm_before_gate";
@@ -201,15 +157,6 @@ pub(super) fn check(config: &Object, row: &Row) -> Result<()> {
         return Err(config.unsupported(key, "only false is run here, the gate before the norm"));
     }
     Ok(())
-}
-
-/// Whether a list of two numbers bounds nothing that is above 0: as Python writes it, or transformers since 5.
-fn is_unlimited(limit: &serde_json::Value) -> bool {
-    let Some([low, high]) = limit.as_array().map(Vec::as_slice) else {
-        return false;
-    };
-    let infinite = high.get("__float__").is_some_and(|text| text == "Infinity");
-    low.as_f64() == Some(0.0) && infinite
 }
 
 /// Each key of `config.json`, and how it is used.

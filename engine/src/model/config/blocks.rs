@@ -17,6 +17,7 @@ use crate::{
     model::{
         families::{Family, Recurrent, Temperatures},
         keys::Keys,
+        stated,
     },
 };
 
@@ -390,11 +391,8 @@ fn activation(keys: &Keys, family: &Family, layer: u32) -> Result<Activation> {
         });
     }
     let Activation::Xielu(_) = family.activation else {
-        let by_erf = keys.metadata().text("lantern.config.hidden_act")? == Some("gelu");
-        return Ok(match family.activation {
-            Activation::Gelu if by_erf => Activation::GeluErf,
-            usual => usual,
-        });
+        let stated = stated::of_encoder(keys.metadata(), family)?;
+        return Ok(stated.unwrap_or(family.activation));
     };
     let number = |name: &str| {
         let key = format!("xielu.{name}");

@@ -2,7 +2,11 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Error, Result, file::Value, model::keys::Keys};
+use crate::{
+    Error, Result, Unsupported,
+    file::{Value, short},
+    model::keys::Keys,
+};
 
 /// Row, or rows, that a text gets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -49,6 +53,9 @@ pub struct PoolingConfig {
     pub usual: Option<Pooling>,
     /// Names of the classifier's outputs.
     pub labels: Vec<String>,
+    /// Row that a classifier reads, where the file states it.
+    #[serde(skip)]
+    pub(in crate::model) classified: Option<Pooling>,
     /// Columns and rows of the projections, where the file states them.
     #[serde(skip)]
     pub(in crate::model) stated: [[Option<u32>; 2]; 2],
@@ -74,6 +81,19 @@ impl PoolingConfig {
         };
         let labels = keys.key("classifier.output_labels");
         let labels = keys.metadata().texts(&labels)?.unwrap_or_default();
+        let classified = keys.metadata().text("lantern.classifier_pooling")?;
+        let classified = match classified {
+            None => None,
+            Some("cls") => Some(Pooling::Cls),
+            Some("mean") => Some(Pooling::Mean),
+            Some(other) => {
+                let other = short(other);
+                return Err(Error::unsupported(
+                    Unsupported::Setting,
+                    format!("classifier_pooling is {other}; only cls and mean are run here"),
+                ));
+            }
+        };
         let mut stated = [[None; 2]; 2];
         for (name, sizes) in PROJECTIONS.iter().zip(&mut stated) {
             *sizes = [
@@ -84,6 +104,7 @@ impl PoolingConfig {
         Ok(PoolingConfig {
             usual: number.map(known).transpose()?,
             labels: labels.to_vec(),
+            classified,
             stated,
         })
     }
