@@ -367,7 +367,7 @@ mod tests {
         );
         check(THINK, "\n <think>\n\n</think>\n\nYes.", "", "Yes.");
         check(THINK, " <thin air", "", " <thin air");
-        check(THINK, "<thi", "", "<thi");
+        check(THINK, "<th", "", "<th");
         check(THINK, "Yes </think> no", "", "Yes </think> no");
         check(THINK, "<think>\nHm \n", "Hm", "");
         check(THINK, "<think>Hm</thi", "Hm</thi", "");
@@ -382,7 +382,7 @@ mod tests {
         check(OPENED, "Hm.\n</think>\n\nYes.", "Hm.", "Yes.");
         check(OPENED, "\n<think>\nHm.\n</think>Yes.", "Hm.", "Yes.");
         check(OPENED, "</think>Yes.", "", "Yes.");
-        check(OPENED, "<thi", "<thi", "");
+        check(OPENED, "<th", "<th", "");
         check(OPENED, " \n", "", "");
     }
 }
