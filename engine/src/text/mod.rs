@@ -13,9 +13,6 @@ mod content;
 mod gguf_keys;
 #[cfg(feature = "grammar")]
 mod grammar;
-#[cfg(not(feature = "grammar"))]
-#[path = "no_grammar.rs"]
-mod grammar;
 #[cfg(feature = "safetensors")]
 mod hugging_face;
 #[cfg(not(feature = "safetensors"))]

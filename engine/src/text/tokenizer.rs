@@ -1,14 +1,9 @@
 //! The tokenizer: text to token ids and back, as a model file describes it. Knows neither templates nor sampling.
 
-use std::{
-    fmt,
-    ops::Range,
-    sync::{Arc, OnceLock},
-};
+use std::{fmt, ops::Range, sync::Arc};
 
 use super::{
     byte_pairs::BytePairs,
-    grammar::Grammars,
     hugging_face::{self, HuggingFace},
     pretokenizers::rule_for,
     sentencepiece::{self, SentencePiece},
@@ -33,7 +28,8 @@ pub struct Tokenizer {
     /// Tokens found where special ones are asked for: those, control tokens and the unknown one.
     asked: Arc<Specials>,
     /// Made where a text is first to be what a grammar says.
-    pub(super) grammars: Arc<OnceLock<Arc<Grammars>>>,
+    #[cfg(feature = "grammar")]
+    pub(super) grammars: Arc<std::sync::OnceLock<Arc<super::grammar::Grammars>>>,
 }
 
 impl fmt::Debug for Tokenizer {
@@ -157,6 +153,7 @@ impl Tokenizer {
             method: Arc::new(method),
             always: Arc::new(always),
             asked: Arc::new(asked),
+            #[cfg(feature = "grammar")]
             grammars: Arc::default(),
         })
     }
