@@ -273,9 +273,15 @@ impl Batch {
             self.sampled = (sequences.to_vec(), 0);
         }
         let count = rows.len() as u32;
-        let plan = session.plan_of(count);
-        let sections = [Section::Embed, Section::Body, Section::AllLogits];
-        let segments = sections.map(|section| Segment::section(plan, section, count));
+        let segments = if let [row] = rows[..] {
+            vec![Segment::whole(session.decode_at(row.position as usize), 1)]
+        } else {
+            let plan = session.plan_of(count);
+            let sections = [Section::Embed, Section::Body, Section::AllLogits];
+            sections
+                .map(|section| Segment::section(plan, section, count))
+                .to_vec()
+        };
         let furthest = rows.iter().map(|row| row.position).max().unwrap_or(0);
         session.run(&segments, furthest as usize, u64::MAX).await?;
         Ok(())
@@ -290,12 +296,14 @@ impl Batch {
         let plans = session.token_plans()?;
         let sequences = self.sampled.0.clone();
         let mut own = sequences.iter().map(|&one| &self.sequences[one as usize]);
-        let plan = if own.all(|one| one.greedy) {
-            &plans.greedy_rows
+        let greedy = own.all(|one| one.greedy);
+        let (likeliest, by_chance) = if sequences.len() == 1 {
+            (Some(&plans.greedy), Some(&plans.sample))
         } else {
-            &plans.sample_rows
+            (plans.greedy_rows.as_ref(), plans.sample_rows.as_ref())
         };
-        let plan = plan.as_ref().expect("several sequences have such plans");
+        let plan = if greedy { likeliest } else { by_chance };
+        let plan = plan.expect("several sequences have such plans");
         let gpu = &session.model.gpu;
         let mut commands = gpu.commands();
         let mut pass = commands.pass();
