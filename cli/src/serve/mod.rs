@@ -58,7 +58,7 @@ pub struct Args {
     /// Serve everybody who reaches the address
     #[arg(long, conflicts_with = "api_key")]
     no_auth: bool,
-    /// Pages of this origin may send requests (https://example.org), or of any: `*`; may be given several times
+    /// Pages of this origin may send requests, as `https://example.org`, or of any: `*`; may be given several times
     #[arg(long, value_name = "ORIGIN")]
     cors: Vec<String>,
     /// Answers that are computed at once; each takes memory for a context of its own

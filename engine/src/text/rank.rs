@@ -21,7 +21,7 @@ impl ModelFile {
     /// How a query and a text become one prompt.
     ///
     /// # Errors
-    /// [`Error::BadFile`](crate::Error::BadFile) where the template is no text.
+    /// [`Error::BadFile`] where the template is no text.
     pub fn rank_prompt(&self) -> Result<RankPrompt> {
         RankPrompt::from_metadata(self.metadata())
     }
@@ -31,7 +31,7 @@ impl RankPrompt {
     /// The template in `tokenizer.chat_template.rerank`, if there is one.
     ///
     /// # Errors
-    /// [`Error::BadFile`](crate::Error::BadFile) where it is no text.
+    /// [`Error::BadFile`] where it is no text.
     pub fn from_metadata(metadata: &Metadata) -> Result<RankPrompt> {
         let refused = metadata.text("lantern.pairs.refused")?;
         let template = metadata.text("tokenizer.chat_template.rerank")?;

@@ -370,7 +370,7 @@ mod tests {
         check(THINK, "<th", "", "<th");
         check(THINK, "Yes </think> no", "", "Yes </think> no");
         check(THINK, "<think>\nHm \n", "Hm", "");
-        check(THINK, "<think>Hm</thi", "Hm</thi", "");
+        check(THINK, "<think>Hm</th", "Hm</th", "");
         check(THINK, "", "", "");
         let gemma = "<|channel>thought\nHm.\n<channel|>Yes.";
         check(GEMMA, gemma, "Hm.", "Yes.");

@@ -28,7 +28,7 @@ impl Only {
     /// Refuses another value under `key`.
     ///
     /// # Errors
-    /// [`Error::Unsupported`] names the key, what it is, and what is run.
+    /// [`Error::Unsupported`](crate::Error::Unsupported) names the key, what it is, and what is run.
     pub fn check(&self, config: &Object, key: &str) -> Result<()> {
         let (same, shown) = match self {
             Only::Bool(only) => (config.boolean(key)?.map(|v| v == *only), only.to_string()),
