@@ -1,15 +1,13 @@
 //! Sequences that go on in the same passes: each has a prompt, computed in slices, and then a token at a time with those of
 //! the others. Whoever calls this decides whose turn it is.
 
-use std::{ops::ControlFlow, sync::Arc};
+use std::ops::ControlFlow;
 
-use lantern_kernels::argmax::{NOT_FINITE, RING};
-
-use super::{Session, no_logits, prefill::not_finite, rows::Row, sampler::SamplerOptions};
+use super::{Session, prefill::not_finite, rows::Row, sampler::SamplerOptions};
 use crate::{
-    Error, Model, Result, Unsupported,
+    Error, Model, Result,
     gpu::buffer::Buffer,
-    graph::{Section, StateKind},
+    graph::Section,
     plan::{lowering::ALL_LOGITS_ROWS, run::Segment},
     text::Next,
 };
@@ -29,7 +27,7 @@ pub struct Batch {
 #[derive(Default)]
 struct Sequence {
     tokens: Vec<u32>,
-    /// Which of the tokens were sampled.
+    /// Flags of the tokens that were sampled.
     sampled: Vec<bool>,
     /// Tokens that the states have seen.
     cached: usize,
@@ -51,19 +49,9 @@ impl Model {
                 "1 to {ALL_LOGITS_ROWS} sequences go on in the same passes, not {count}"
             )));
         }
-        if self.0.stream.is_some() {
-            return Err(Error::unsupported(
-                Unsupported::Streaming,
-                "several sequences are not run here while layers stream",
-            ));
-        }
-        if self.0.layout.head.is_none() {
-            return Err(no_logits());
-        }
         // Two at least: there the plans are that sample after each row.
         let room = count.max(2);
-        let plans = Arc::new(self.0.builder(&[], room).plans());
-        let session = Session::of(self.0.clone(), plans, room).await?;
+        let session = self.session_of_several(room).await?;
         let bytes = session.memory.states.head_bytes();
         Ok(Batch {
             between: self.0.gpu.storage("cells on their way", bytes).await?,
@@ -96,25 +84,13 @@ impl Batch {
         let pairs = tokens.iter().zip(&own.tokens);
         let common = pairs.take_while(|(new, old)| new == old).count();
         let wanted = common.min(own.cached).min(tokens.len().saturating_sub(1));
-        let specs = self.session.memory.states.specs().iter();
-        let mut kept = wanted;
-        for spec in specs {
-            kept = match spec.kind {
-                // A recurrent state has seen what it has seen.
-                StateKind::Recurrent { .. } if own.cached != wanted => 0,
-                StateKind::PerPosition {
-                    cells,
-                    window: Some(window),
-                    ..
-                } if own.written.saturating_sub(cells as usize)
-                    > wanted.saturating_sub(window as usize + 1) =>
-                {
-                    0
-                }
-                _ => kept,
-            };
+        let states = &self.session.memory.states;
+        // A recurrent state has seen what it has seen.
+        let elsewhere = states.is_recurrent() && own.cached != wanted;
+        if elsewhere || states.rings_have_lost(own.written, wanted) {
+            return 0;
         }
-        kept
+        wanted
     }
 
     /// Gives a sequence a new prompt, and how its tokens are sampled; what it holds of the prompt is kept. `constrained`: the
@@ -154,10 +130,7 @@ impl Batch {
     /// Says which tokens a sequence may have next, where it was started as constrained.
     pub fn allow(&self, sequence: u32, next: &Next<'_>) {
         let (gpu, sampling) = (&self.session.model.gpu, &self.session.memory.sampling);
-        match next {
-            Next::Among(allowed) => sampling.write_allowed(gpu, sequence, allowed),
-            _ => sampling.allow_all(gpu, sequence),
-        }
+        sampling.allow(gpu, sequence, next);
     }
 
     /// Adds tokens to a sequence that were not sampled from its logits, but count as if they were.
@@ -174,7 +147,7 @@ impl Batch {
         let held = own.tokens.iter().copied();
         let held = held.zip(own.sampled.iter().copied());
         let (gpu, sampling) = (&self.session.model.gpu, &self.session.memory.sampling);
-        sampling.write_held(gpu, sequence, held);
+        sampling.write_seen(gpu, sequence, held);
         self.sampled.0.clear();
         Ok(())
     }
@@ -236,18 +209,8 @@ impl Batch {
         let plans = session.token_plans()?;
         let greedy = self.sequences[sequence as usize].greedy;
         let plan = if greedy { &plans.greedy } else { &plans.sample };
-        let mut commands = session.model.gpu.commands();
-        let mut pass = commands.pass();
-        plan.record(&mut pass, 1);
-        drop(pass);
-        let (ring, readback) = (&session.memory.sampling.sampled, &session.memory.readback);
-        commands.copy((ring, 0), (readback, 0), 4);
-        commands.submit();
-        let words = session.model.gpu.map_words(readback, 1).await?;
-        match words[0] {
-            NOT_FINITE => Err(not_finite(self.tokens(sequence).len())),
-            token => Ok(token),
-        }
+        let sampled = session.sample(plan, 1, 0).await?;
+        sampled[0].ok_or_else(|| not_finite(self.tokens(sequence).len()))
     }
 
     /// Begins to compute the last token of each of these sequences, which are the only ones that are not: the GPU works on it
@@ -304,26 +267,15 @@ impl Batch {
         };
         let plan = if greedy { likeliest } else { by_chance };
         let plan = plan.expect("several sequences have such plans");
-        let gpu = &session.model.gpu;
-        let mut commands = gpu.commands();
-        let mut pass = commands.pass();
-        plan.record(&mut pass, sequences.len() as u32);
-        drop(pass);
-        let (ring, readback) = (&session.memory.sampling.sampled, &session.memory.readback);
-        let place = self.sampled.1 % RING as usize;
-        for row in 0..sequences.len() {
-            let start = row * RING as usize + place;
-            commands.copy((ring, start as u64 * 4), (readback, row as u64 * 4), 4);
-        }
-        commands.submit();
-        let words = gpu.map_words(readback, sequences.len()).await?;
+        let tokens = session
+            .sample(plan, sequences.len(), self.sampled.1)
+            .await?;
         self.sampled.1 += 1;
-        let mut all = Vec::with_capacity(words.len());
-        for (&sequence, token) in sequences.iter().zip(words) {
+        let mut all = Vec::with_capacity(tokens.len());
+        for (&sequence, token) in sequences.iter().zip(tokens) {
             let own = &mut self.sequences[sequence as usize];
             own.cached = own.tokens.len();
             own.written = own.written.max(own.cached);
-            let token = Some(token).filter(|&token| token != NOT_FINITE);
             own.push(token);
             all.push((sequence, token));
         }

@@ -3,12 +3,9 @@
 
 use std::ops::ControlFlow;
 
-use lantern_kernels::argmax::{NOT_FINITE, RING};
-
 use super::{Session, decode::FinishReason, prefill::not_finite, sampler::SamplerOptions};
 use crate::{
     Result,
-    plan::run::Segment,
     text::{Constraint, Next},
 };
 
@@ -48,10 +45,13 @@ impl Session {
                     tokens
                 }
                 allowed => {
-                    self.write_allowed(&allowed);
+                    let (gpu, sampling) = (&self.model.gpu, &self.memory.sampling);
+                    sampling.allow(gpu, 0, &allowed);
                     let place = sampled.unwrap_or_default();
                     sampled = Some(place + 1);
-                    vec![self.sample_one(place).await?]
+                    let plan = &self.token_plans()?.sample;
+                    let token = self.sample(plan, 1, place).await?[0];
+                    vec![token.ok_or_else(|| not_finite(self.tokens.len()))?]
                 }
             };
             let room = (self.model.context - self.tokens.len()).min(count - number);
@@ -84,9 +84,7 @@ impl Session {
         };
         let first = held - 1;
         if self.model.layout.looks_up() {
-            self.write_rows_after(first, 1, sampled).await?;
-            let segments = [Segment::whole(self.decode_at(first), 1)];
-            self.run(&segments, first, u64::MAX).await?;
+            self.decode_looked_up(sampled).await?;
         } else {
             let model = self.model.clone();
             let mut commands = model.gpu.commands();
@@ -99,32 +97,5 @@ impl Session {
         (self.cached, self.fresh) = (held, true);
         self.written = self.written.max(held);
         Ok(sampled)
-    }
-
-    /// Writes which tokens may be sampled next.
-    fn write_allowed(&self, allowed: &Next<'_>) {
-        let (gpu, sampling) = (&self.model.gpu, &self.memory.sampling);
-        match allowed {
-            Next::Among(allowed) => sampling.write_allowed(gpu, 0, allowed),
-            _ => sampling.allow_all(gpu, 0),
-        }
-    }
-
-    /// Samples a token from the logits that are there, the one after `sampled` others.
-    async fn sample_one(&mut self, sampled: usize) -> Result<u32> {
-        let model = self.model.clone();
-        let mut commands = model.gpu.commands();
-        let mut pass = commands.pass();
-        self.token_plans()?.sample.record(&mut pass, 1);
-        drop(pass);
-        let (ring, readback) = (&self.memory.sampling.sampled, &self.memory.readback);
-        let start = (sampled % RING as usize) as u64 * 4;
-        commands.copy((ring, start), (readback, 0), 4);
-        commands.submit();
-        let words = model.gpu.map_words(readback, 1).await?;
-        match words[0] {
-            NOT_FINITE => Err(not_finite(self.tokens.len())),
-            token => Ok(token),
-        }
     }
 }

@@ -105,9 +105,7 @@ impl Session {
         let first = self.tokens.len() - 1; // the position of the last token
         let looks_up = self.model.layout.looks_up();
         if looks_up && number > 0 {
-            self.write_rows_after(first, 1, number).await?;
-            let segments = [Segment::whole(self.decode_at(first), 1)];
-            self.run(&segments, first, u64::MAX).await?;
+            self.decode_looked_up(number).await?;
         }
         let model = self.model.clone();
         let mut commands = model.gpu.commands();
@@ -137,5 +135,39 @@ impl Session {
         commands.submit();
         self.memory.states.set_seen(first + batch);
         self.model.gpu.map_words(&self.memory.readback, batch).await
+    }
+
+    /// Computes the last token where what it looks up comes from the file. `sampled`: tokens sampled since the prompt.
+    pub(super) async fn decode_looked_up(&self, sampled: usize) -> Result<()> {
+        let last = self.tokens.len() - 1;
+        self.write_rows_after(last, 1, sampled).await?;
+        let segments = [Segment::whole(self.decode_at(last), 1)];
+        self.run(&segments, last, u64::MAX).await?;
+        Ok(())
+    }
+
+    /// Samples after the last `rows` rows, for each of which so many tokens were `sampled`, and reads those tokens; none
+    /// where the logits are not finite.
+    pub(super) async fn sample(
+        &self,
+        plan: &CompiledPlan,
+        rows: usize,
+        sampled: usize,
+    ) -> Result<Vec<Option<u32>>> {
+        let gpu = &self.model.gpu;
+        let mut commands = gpu.commands();
+        let mut pass = commands.pass();
+        plan.record(&mut pass, rows as u32);
+        drop(pass);
+        let (ring, readback) = (&self.memory.sampling.sampled, &self.memory.readback);
+        let place = sampled % RING as usize;
+        for row in 0..rows {
+            let start = (row * RING as usize + place) as u64 * 4;
+            commands.copy((ring, start), (readback, row as u64 * 4), 4);
+        }
+        commands.submit();
+        let words = gpu.map_words(readback, rows).await?;
+        let finite = |token| Some(token).filter(|&token| token != NOT_FINITE);
+        Ok(words.into_iter().map(finite).collect())
     }
 }

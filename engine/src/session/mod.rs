@@ -28,7 +28,7 @@ use web_time::Instant;
 
 use crate::{
     Ceilings, Error, Result, Unsupported,
-    graph::{Section, StateKind},
+    graph::Section,
     plan::{
         cost::Load,
         lowering::LONG,
@@ -299,20 +299,11 @@ impl Session {
 
     /// Where a ring has lost positions that the next token attends to, all are computed again.
     fn drop_lost_rings(&mut self) {
-        let lost = |kind| match kind {
-            StateKind::PerPosition {
-                cells,
-                window: Some(window),
-                ..
-            } => {
-                let kept_from = self.written.saturating_sub(cells as usize);
-                // The last token may be computed again, too.
-                kept_from > self.cached.saturating_sub(window as usize + 1)
-            }
-            _ => false,
-        };
-        let mut specs = self.memory.states.specs().iter();
-        if specs.any(|spec| lost(spec.kind)) {
+        if self
+            .memory
+            .states
+            .rings_have_lost(self.written, self.cached)
+        {
             (self.cached, self.written) = (0, 0);
         }
     }

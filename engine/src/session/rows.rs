@@ -38,6 +38,14 @@ impl Model {
         if count == 0 {
             return Err(Error::BadInput("there are no sequences to compute".into()));
         }
+        Ok(Sequences {
+            session: self.session_of_several(count).await?,
+            lengths: Lengths::new(count),
+        })
+    }
+
+    /// A session that keeps the state of `count` sequences.
+    pub(super) async fn session_of_several(&self, count: u32) -> Result<Session> {
         if self.0.stream.is_some() {
             return Err(Error::unsupported(
                 Unsupported::Streaming,
@@ -48,10 +56,7 @@ impl Model {
             return Err(no_logits());
         }
         let plans = Arc::new(self.0.builder(&[], count).plans());
-        Ok(Sequences {
-            session: Session::of(self.0.clone(), plans, count).await?,
-            lengths: Lengths::new(count),
-        })
+        Session::of(self.0.clone(), plans, count).await
     }
 }
 

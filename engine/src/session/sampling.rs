@@ -12,6 +12,7 @@ use crate::{
     Error, Gpu, Result,
     gpu::buffer::Buffer,
     plan::{dispatch::SamplerMemory, lowering::ALL_LOGITS_ROWS},
+    text::Next,
 };
 
 /// Memory of sampling on the GPU.
@@ -93,12 +94,12 @@ impl SamplingMemory {
         let sampler = options.sampler(has_grammar);
         let start = place * size_of::<Sampler>() as u64;
         gpu.write(&self.settings, start, bytemuck::bytes_of(&sampler));
-        self.write_seen(gpu, place * row, held);
+        self.write_seen(gpu, sequence, held);
         Ok(())
     }
 
-    /// Writes how often the sampler's penalties count each token.
-    fn write_seen(&self, gpu: &Gpu, start: u64, held: impl Iterator<Item = (u32, bool)>) {
+    /// Writes how often a sequence's penalties count each token. `held`: its tokens, and whether each was sampled.
+    pub fn write_seen(&self, gpu: &Gpu, sequence: u32, held: impl Iterator<Item = (u32, bool)>) {
         let mut seen = vec![0u32; self.vocab_size as usize];
         for (token, sampled) in held {
             let Some(times) = seen.get_mut(token as usize) else {
@@ -110,27 +111,23 @@ impl SamplingMemory {
                 *times | IN_PROMPT
             };
         }
-        gpu.write(&self.seen, start, bytemuck::cast_slice(&seen));
-    }
-
-    /// Writes which tokens a sequence may have next, a bit each.
-    pub fn write_allowed(&self, gpu: &Gpu, sequence: u32, allowed: &[u32]) {
-        let words = padded(self.vocab_size) as usize / 32;
-        let start = u64::from(sequence) * words as u64 * 4;
-        let mut all = allowed[..allowed.len().min(words)].to_vec();
-        all.resize(words, 0);
-        gpu.write(&self.allowed, start, bytemuck::cast_slice(&all));
-    }
-
-    /// Writes how often a sequence's penalties count each token; `held`: its tokens, and whether each was sampled.
-    pub fn write_held(&self, gpu: &Gpu, sequence: u32, held: impl Iterator<Item = (u32, bool)>) {
         let row = u64::from(padded(self.vocab_size)) * 4;
-        self.write_seen(gpu, u64::from(sequence) * row, held);
+        gpu.write(
+            &self.seen,
+            u64::from(sequence) * row,
+            bytemuck::cast_slice(&seen),
+        );
     }
 
-    /// Allows a sequence every token.
-    pub fn allow_all(&self, gpu: &Gpu, sequence: u32) {
+    /// Writes which tokens a sequence may have next, a bit each: those of [`Next::Among`], else all.
+    pub fn allow(&self, gpu: &Gpu, sequence: u32, next: &Next<'_>) {
         let words = padded(self.vocab_size) as usize / 32;
-        self.write_allowed(gpu, sequence, &vec![u32::MAX; words]);
+        let mut all = match next {
+            Next::Among(allowed) => allowed[..allowed.len().min(words)].to_vec(),
+            _ => vec![u32::MAX; words],
+        };
+        all.resize(words, 0);
+        let start = u64::from(sequence) * words as u64 * 4;
+        gpu.write(&self.allowed, start, bytemuck::cast_slice(&all));
     }
 }

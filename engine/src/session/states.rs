@@ -74,18 +74,26 @@ impl States {
         !self.snapshots.is_empty()
     }
 
+    /// Cells and windows of states that keep only the positions of a window.
+    fn rings(&self) -> impl Iterator<Item = (u32, u32)> {
+        self.specs.iter().filter_map(|spec| match spec.kind {
+            StateKind::PerPosition { cells, window, .. } => Some((cells, window?)),
+            StateKind::Recurrent { .. } => None,
+        })
+    }
+
     /// Whether some state keeps only the positions of a window.
     pub fn has_rings(&self) -> bool {
-        let windows = |spec: &StateSpec| {
-            matches!(
-                spec.kind,
-                StateKind::PerPosition {
-                    window: Some(_),
-                    ..
-                }
-            )
-        };
-        self.specs.iter().any(windows)
+        self.rings().next().is_some()
+    }
+
+    /// Whether a ring has lost positions that the token after `cached` others attends to, of `written` that went through it.
+    pub fn rings_have_lost(&self, written: usize, cached: usize) -> bool {
+        self.rings().any(|(cells, window)| {
+            let kept_from = written.saturating_sub(cells as usize);
+            // The last token may be computed again, too.
+            kept_from > cached.saturating_sub(window as usize + 1)
+        })
     }
 
     /// Bytes of the cells of one head of one sequence, of the state that has most.
