@@ -351,13 +351,14 @@ impl<'a> Work<'a> {
                 Ok(Next::Forced(tokens)) => tokens,
                 Ok(allowed) => return self.batch.allow(sequence as u32, &allowed),
             };
-            for token in forced {
-                if let Err(error) = self.batch.force(sequence as u32, &[token]) {
-                    return self.end(sequence, Err(error));
-                }
-                if !self.push(sequence, token) {
-                    return;
-                }
+            // Those that the answer took; the last of them may have ended it.
+            let left = forced.iter().position(|&token| !self.push(sequence, token));
+            let taken = &forced[..left.map_or(forced.len(), |last| last + 1)];
+            if let Err(error) = self.batch.force(sequence as u32, taken) {
+                return self.end(sequence, Err(error));
+            }
+            if left.is_some() {
+                return;
             }
         }
     }
