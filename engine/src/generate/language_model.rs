@@ -98,10 +98,26 @@ pub struct LanguageModel(Arc<Parts>);
 
 struct Parts {
     model: Model,
+    texts: Texts,
+}
+
+/// Tokenizer, templates and advice of a model, as its file has them.
+struct Texts {
     tokenizer: Tokenizer,
     template: Option<ChatTemplate>,
     options: CompletionOptions,
     rank_prompt: RankPrompt,
+}
+
+impl Texts {
+    fn of(file: &ModelFile) -> Result<Texts> {
+        Ok(Texts {
+            tokenizer: file.tokenizer()?,
+            template: file.chat_template()?,
+            options: file.completion_options()?,
+            rank_prompt: file.rank_prompt()?,
+        })
+    }
 }
 
 impl LanguageModel {
@@ -115,9 +131,7 @@ impl LanguageModel {
         each: &mut dyn FnMut(OpenEvent<'_>) -> ControlFlow<()>,
     ) -> Result<LanguageModel> {
         // What cannot be read is said before anything long begins.
-        let (tokenizer, template) = (file.tokenizer()?, file.chat_template()?);
-        let completion = file.completion_options()?;
-        let rank_prompt = file.rank_prompt()?;
+        let texts = Texts::of(file)?;
         let gpu = if let Some(gpu) = &options.gpu {
             gpu.clone()
         } else {
@@ -132,13 +146,7 @@ impl LanguageModel {
         let mut loading = |done, total| each(OpenEvent::Loading { done, total });
         let model = Model::load(&gpu, file, &options.load, &mut loading).await?;
         model.prepare(&options.prepare, each).await?;
-        Ok(LanguageModel(Arc::new(Parts {
-            model,
-            tokenizer,
-            template,
-            options: completion,
-            rank_prompt,
-        })))
+        Ok(LanguageModel(Arc::new(Parts { model, texts })))
     }
 
     /// A model that is loaded already, from this file.
@@ -146,13 +154,8 @@ impl LanguageModel {
     /// # Errors
     /// [`Error::Unsupported`] and [`Error::BadFile`] for a tokenizer or a chat template that cannot be used.
     pub fn with_model(file: &ModelFile, model: Model) -> Result<LanguageModel> {
-        Ok(LanguageModel(Arc::new(Parts {
-            model,
-            tokenizer: file.tokenizer()?,
-            template: file.chat_template()?,
-            options: file.completion_options()?,
-            rank_prompt: file.rank_prompt()?,
-        })))
+        let texts = Texts::of(file)?;
+        Ok(LanguageModel(Arc::new(Parts { model, texts })))
     }
 
     /// The model below: its numbers, its GPU, its sessions.
@@ -162,7 +165,7 @@ impl LanguageModel {
 
     /// The model's tokenizer.
     pub fn tokenizer(&self) -> &Tokenizer {
-        &self.0.tokenizer
+        &self.0.texts.tokenizer
     }
 
     /// The model's chat template.
@@ -174,18 +177,18 @@ impl LanguageModel {
             let message = "this model has no chat template; it completes texts, and does not chat";
             Error::unsupported(Unsupported::Template, message.to_owned())
         };
-        self.0.template.as_ref().ok_or_else(missing)
+        self.0.texts.template.as_ref().ok_or_else(missing)
     }
 
     /// How the model wants a query and a text that it scores.
     pub fn rank_prompt(&self) -> &RankPrompt {
-        &self.0.rank_prompt
+        &self.0.texts.rank_prompt
     }
 
     /// Options of a completion as the model's authors advise, to change and give to [`LanguageModel::complete`]; a
     /// [`Chat`](crate::Chat) begins with them.
     pub fn completion_options(&self) -> CompletionOptions {
-        self.0.options.clone()
+        self.0.texts.options.clone()
     }
 
     /// A session with an empty cache.
