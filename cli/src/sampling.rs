@@ -1,7 +1,6 @@
 //! The flags that choose how tokens are sampled, shared by run and chat.
 
 use std::{
-    fs,
     hash::{BuildHasher, Hasher, RandomState},
     path::Path,
 };
@@ -149,7 +148,11 @@ impl SamplingArgs {
         if let Some(text) = &self.json_schema {
             let own =
                 text.trim_start().starts_with(['{', '"']) || ["true", "false"].contains(&&**text);
-            let text = if own { text.clone() } else { read(text)? };
+            let text = if own {
+                text.clone()
+            } else {
+                files::read_text(Path::new(text))?
+            };
             let schema = serde_json::from_str(&text);
             let schema = schema
                 .map_err(|error| Failure::Usage(format!("--json-schema is not JSON: {error}")))?;
@@ -157,7 +160,11 @@ impl SamplingArgs {
         }
         if let Some(text) = &self.grammar {
             let own = text.contains(':');
-            let text = if own { text.clone() } else { read(text)? };
+            let text = if own {
+                text.clone()
+            } else {
+                files::read_text(Path::new(text))?
+            };
             return Ok(Some(Grammar::Lark(text)));
         }
         Ok(self.regex.clone().map(Grammar::Regex))
@@ -205,13 +212,6 @@ fn bias(text: &str) -> std::result::Result<(u32, f32), String> {
         return Err(wrong());
     }
     Ok((token, bias))
-}
-
-/// The text of a file that a flag names.
-fn read(path: &str) -> Result<String> {
-    let path = Path::new(path);
-    let bytes = fs::read(path).map_err(|error| Failure::io(path, error))?;
-    files::decode(bytes, path)
 }
 
 /// The standard library seeds its hash maps from the system's random numbers; 32 bits of one such seed are short enough to type.

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::{error::ApiError, fields::Fields};
 
 /// Fields that change nothing here: they are for an account that there is not, or for the client itself.
-pub const HARMLESS: [&str; 9] = [
+pub const HARMLESS: [&str; 8] = [
     "user",
     "store",
     "metadata",
@@ -18,7 +18,6 @@ pub const HARMLESS: [&str; 9] = [
     "prompt_cache_key",
     "parallel_tool_calls",
     "cache_prompt",
-    "stream_options",
 ];
 
 /// Answers to one request at most.
