@@ -42,22 +42,22 @@ const ENCODER_SIZES: &[&str] = &[
     "max_position_embeddings",
 ];
 
+/// Keys that BERT reads beside its sizes, and what follows it.
+const BERTS: &[&str] = &[
+    "hidden_act",
+    "layer_norm_eps",
+    "position_embedding_type",
+    "is_decoder",
+    "add_cross_attention",
+];
+
 /// BERT (Devlin et al. 2018).
 const BERT: Row = Row {
     prefixes: &["bert."],
     layers: &["encoder.layer."],
     names: BERT_NAMES,
     required: REQUIRED_LAYER,
-    reads: &[
-        ENCODER_SIZES,
-        &[
-            "hidden_act",
-            "layer_norm_eps",
-            "position_embedding_type",
-            "is_decoder",
-            "add_cross_attention",
-        ],
-    ],
+    reads: &[ENCODER_SIZES, BERTS],
     defaults: &[("layer_norm_eps", "1e-12"), ("hidden_act", "\"gelu\"")],
     head: Head::None,
     only: &[("position_embedding_type", Only::Text("absolute"))],
@@ -72,17 +72,7 @@ const RANK: (&str, u64) = ("pooling_type", 4);
 const ROBERTA: Row = Row {
     architecture: "RobertaModel",
     prefixes: &["roberta."],
-    reads: &[
-        ENCODER_SIZES,
-        &[
-            "hidden_act",
-            "layer_norm_eps",
-            "position_embedding_type",
-            "is_decoder",
-            "add_cross_attention",
-            "pad_token_id",
-        ],
-    ],
+    reads: &[ENCODER_SIZES, BERTS, &["pad_token_id"]],
     defaults: &[
         ("layer_norm_eps", "1e-12"),
         ("hidden_act", "\"gelu\""),
