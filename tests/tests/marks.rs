@@ -1,35 +1,22 @@
 //! Text apart from what steers: texts of control tokens in messages and prompts, BOS and EOS around prompts,
 //! and conversations that outgrow a context.
 
-use lantern_engine::{
-    ChatTemplate, Tokenizer,
-    file::{Metadata, Value},
-    fit_conversation,
-};
+use lantern_engine::{ChatTemplate, Tokenizer, file::Value, fit_conversation};
 use serde_json::{Value as Json, json};
+
+use crate::support::vocabulary::printable;
 
 const START: u32 = 1;
 const END: u32 = 2;
 
 /// A vocabulary of the printable ASCII characters, with three control tokens before them.
 fn tokenizer(more: &[(&str, Value)]) -> Tokenizer {
-    let mut tokens: Vec<String> = ["<unk>", "<|start|>", "<|end|>"].map(str::to_owned).into();
-    let mut kinds = vec![2, 3, 3];
-    tokens.extend(('!'..='~').chain(['Ġ', 'Ċ']).map(String::from));
-    kinds.resize(tokens.len(), 1);
-    let mut metadata = Metadata::default();
-    let mut set = |key: &str, value| metadata.0.insert(format!("tokenizer.ggml.{key}"), value);
-    set("model", Value::Text("gpt2".to_owned()));
-    set("pre", Value::Text("default".to_owned()));
-    set("tokens", Value::Texts(tokens));
-    set("token_type", Value::Integers(kinds));
-    set("merges", Value::Texts(Vec::new()));
-    set("bos_token_id", Value::Unsigned(START.into()));
-    set("eos_token_id", Value::Unsigned(END.into()));
-    for (key, value) in more {
-        set(key, value.clone());
-    }
-    Tokenizer::from_metadata(&metadata).unwrap()
+    let marks = [("<unk>", 2), ("<|start|>", 3), ("<|end|>", 3)];
+    let ends = [
+        ("bos_token_id", Value::Unsigned(START.into())),
+        ("eos_token_id", Value::Unsigned(END.into())),
+    ];
+    printable(&marks, &[], &[&ends[..], more].concat())
 }
 
 fn steering(tokens: &[u32]) -> usize {

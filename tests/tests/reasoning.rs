@@ -4,8 +4,7 @@ use std::ops::ControlFlow;
 
 use lantern_engine::{
     ChatTemplate, Completion, CompletionEvent, CompletionOptions, FinishReason, LoadOptions,
-    Prompt, Tokenizer,
-    file::{Metadata, Value},
+    Prompt, Tokenizer, file::Value,
 };
 use pollster::block_on;
 use serde_json::json;
@@ -13,35 +12,17 @@ use serde_json::json;
 use crate::support::{
     adapters,
     models::{folder, load},
+    vocabulary::{Mark, printable},
 };
 
 /// Kinds of tokens, as GGUF numbers them.
 const CONTROL: i64 = 3;
 const USER_DEFINED: i64 = 4;
 
-/// Marks of a vocabulary, each with its kind.
-type Marks<'a> = &'a [(&'a str, i64)];
-
 /// A vocabulary of the printable ASCII characters, with marks behind them.
-fn tokenizer(marks: Marks<'_>) -> Tokenizer {
-    let mut tokens: Vec<String> = vec!["<unk>".to_owned(), "<s>".to_owned()];
-    let mut kinds = vec![2, CONTROL];
-    tokens.extend(('!'..='~').chain(['Ġ', 'Ċ']).map(String::from));
-    kinds.resize(tokens.len(), 1);
-    for (mark, kind) in marks {
-        tokens.push((*mark).to_owned());
-        kinds.push(*kind);
-    }
-    let mut metadata = Metadata::default();
-    let mut set = |key: &str, value| metadata.0.insert(format!("tokenizer.ggml.{key}"), value);
-    set("model", Value::Text("gpt2".to_owned()));
-    set("pre", Value::Text("default".to_owned()));
-    set("tokens", Value::Texts(tokens));
-    set("token_type", Value::Integers(kinds));
-    set("merges", Value::Texts(Vec::new()));
-    set("bos_token_id", Value::Unsigned(1));
-    set("eos_token_id", Value::Unsigned(1));
-    Tokenizer::from_metadata(&metadata).unwrap()
+fn tokenizer(marks: &[Mark<'_>]) -> Tokenizer {
+    let ends = ["bos_token_id", "eos_token_id"].map(|key| (key, Value::Unsigned(1)));
+    printable(&[("<unk>", 2), ("<s>", CONTROL)], marks, &ends)
 }
 
 /// A completion that says `said` to the prompt of a template that ends in `end`, and the pieces of it that come at its end.
@@ -97,7 +78,7 @@ fn thoughts_are_split_off_by_what_the_model_has() {
     let channels =
         "<|channel|>analysis<|message|>Hm.<|end|><|start|>assistant<|channel|>final<|message|>Yes.";
     // Marks of the vocabulary, the prompt's end, what is said, the thoughts and the answer in it.
-    let cases: &[(Marks, &str, &str, &str, &str)] = &[
+    let cases: &[(&[Mark<'_>], &str, &str, &str, &str)] = &[
         (&think, "", written, "Hm.", "Yes."),
         (&think, "<think>\n", "Hm.\n</think>Yes.", "Hm.", "Yes."),
         (&think, "<think>\n\n</think>\n\n", "Yes.", "", "Yes."),

@@ -16,6 +16,7 @@ pub mod newer_folders;
 pub mod python;
 pub mod shapes;
 pub mod shared;
+pub mod vocabulary;
 
 /// Normalised mean squared error: sum((a-b)²) / sum(b²), b the reference.
 pub fn nmse(got: &[f32], wanted: &[f32]) -> f64 {
