@@ -177,7 +177,7 @@ fn embedder(folder: &Path) -> Embedder {
     load_file(&adapters::open(&adapters::main()), &file, &options).embedder()
 }
 
-/// Where GELU is by the error function, numbers are others than with llama.cpp's tanh, but near.
+/// GELU by the error function gives other numbers than llama.cpp's tanh, but near ones.
 #[test]
 fn gelu_of_folders_is_by_the_error_function() {
     for (name, architecture, keys) in [

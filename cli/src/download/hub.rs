@@ -24,7 +24,7 @@ const CONFIG: &str = "config.json";
 /// The weights, where they are in one file.
 const WHOLE: &str = "model.safetensors";
 const INDEX_LIMIT: u64 = 32 << 20;
-/// Which file has which tensor, where there are several.
+/// Index of the files that have each tensor, where there are several.
 const INDEX: &str = "model.safetensors.index.json";
 
 /// `user/repo[:file]`.

@@ -53,7 +53,7 @@ pub struct Estimate {
     pub binding_limit_bytes: u64,
     /// Bytes that there are; none where the adapter does not say, which only those that are a CPU do.
     pub memory_bytes: Option<u64>,
-    /// Whether it fits, maybe with tables in the file; none where the memory is not known.
+    /// True where it fits, maybe with tables in the file; none where the memory is not known.
     pub fits: Option<bool>,
     /// Positions that were asked for.
     pub context: usize,

@@ -39,7 +39,7 @@ pub(crate) struct Pair {
     pub scale: f32,
 }
 
-/// Where in the model a tensor lies, or some of its rows.
+/// Place in the model of a tensor, or of some of its rows.
 struct Place {
     matrix: MatrixId,
     tensor: usize,

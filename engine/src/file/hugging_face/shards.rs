@@ -7,7 +7,7 @@ use serde::Deserialize;
 use super::{super::safetensors::Entry, json::Folder};
 use crate::{Error, Result, file::short};
 
-/// Which file has which tensor, where there are several.
+/// Index of the files that have each tensor, where there are several.
 const INDEX: &str = "model.safetensors.index.json";
 /// The file of a model that has one.
 const WHOLE: &str = "model.safetensors";

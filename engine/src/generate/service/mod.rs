@@ -73,7 +73,7 @@ impl Service {
     /// Makes room for the sequences and starts the thread. Blocks.
     ///
     /// # Errors
-    /// Those of [`Model::batch`](crate::Model::batch).
+    /// As [`Model::batch`](crate::Model::batch).
     pub fn start(model: &LanguageModel, options: ServiceOptions) -> Result<Service> {
         let batch = block_on(model.model().batch(options.sequences))?;
         let (requests, waiting) = channel();
