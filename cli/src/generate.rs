@@ -63,6 +63,8 @@ pub fn answer(
                     failed = emit(reasoning, text);
                 }
             }
+            // They are shown when they are whole.
+            CompletionEvent::ToolCall { .. } => {}
         }
         match failed {
             Ok(()) => interrupt::control(),

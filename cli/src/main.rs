@@ -47,6 +47,7 @@ mod template;
 mod terminal;
 mod texts;
 mod tokenize;
+mod tools;
 mod tune;
 mod tuning;
 

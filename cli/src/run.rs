@@ -10,9 +10,11 @@ use std::{
 };
 
 use lantern_engine::{
-    Completion, FinishReason, Message, ModelFile, Prompt, Reasoning, Tokenizer, conversation,
+    Completion, FinishReason, Message, ModelFile, Prompt, Reasoning, Tokenizer, ToolCall, Tools,
+    template_input,
 };
 use serde::Serialize;
+use serde_json::json;
 
 use crate::{
     failure::{Failure, Result},
@@ -23,6 +25,7 @@ use crate::{
     notes, output,
     sampling::SamplingArgs,
     shown::Shown,
+    tools::ToolArgs,
 };
 
 /// `run`'s flags.
@@ -48,6 +51,8 @@ pub struct Args {
     /// Continue the prompt as it is, without the model's chat template
     #[arg(long)]
     raw: bool,
+    #[command(flatten)]
+    tools: ToolArgs,
     /// Print one JSON object at the end instead of text as it comes
     #[arg(long)]
     json: bool,
@@ -63,6 +68,8 @@ struct Report<'a> {
     tokens: &'a [u32],
     reasoning_content: &'a str,
     text: &'a str,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    tool_calls: &'a [ToolCall],
     finish_reason: &'static str,
     timings: Timings,
 }
@@ -89,8 +96,9 @@ pub fn run(args: &Args) -> Result {
     let file = args.load.open(args.model.model.as_deref())?;
     let sampling = args.sampling.completion(&file)?;
     let tokenizer = file.tokenizer()?;
-    let (tokens, reasoning) = prompt_tokens(args, &file, &tokenizer, &text, sampling.special)?;
-    file.admit(&tokens, &args.load.options())?;
+    let given = prompt_tokens(args, &file, &tokenizer, &text, sampling.special)?;
+    let tokens = &given.tokens;
+    file.admit(tokens, &args.load.options())?;
     let loaded = load::load(&file, &args.load)?;
     let mut session = load::session(&loaded.model, &args.load)?;
     let mut shown = Shown::default();
@@ -102,15 +110,20 @@ pub fn run(args: &Args) -> Result {
         }
     };
     let prompt = Prompt {
-        reasoning,
+        reasoning: given.reasoning,
+        tools: given.tools.as_ref(),
         ..Prompt::from(&tokens[..])
     };
     let answer = generate::answer(&mut session, &tokenizer, prompt, &sampling, &mut emit)?;
     if args.json {
-        output::json(&report(&tokens, &answer, &loaded))?;
+        output::json(&report(tokens, &answer, &loaded))?;
     } else {
         shown.end()?;
         output::end_of_text(&answer.text)?;
+        for call in &answer.tool_calls {
+            let (name, arguments) = (&call.name, &call.arguments);
+            output::line(&json!({"name": name, "arguments": arguments}).to_string())?;
+        }
     }
     generate::note_timings(&answer);
     generate::note_streaming(&answer, &loaded.model);
@@ -169,14 +182,20 @@ fn something_waits() -> bool {
         .is_ok_and(|there| pipe(&there) || (there.is_file() && there.len() > 0))
 }
 
-/// The prompt's tokens, and how the model marks thoughts in its answer.
+/// A prompt's tokens, and how the model marks thoughts and calls in its answer.
+struct Given {
+    tokens: Vec<u32>,
+    reasoning: Option<Reasoning>,
+    tools: Option<Tools>,
+}
+
 fn prompt_tokens(
     args: &Args,
     file: &ModelFile,
     tokenizer: &Tokenizer,
     text: &str,
     special: bool,
-) -> Result<(Vec<u32>, Option<Reasoning>)> {
+) -> Result<Given> {
     let template = if args.raw {
         None
     } else {
@@ -197,7 +216,12 @@ fn prompt_tokens(
                 || Failure::Message("the prompt is empty; give one with -p TEXT".to_owned());
             tokens.push(tokenizer.bos().ok_or_else(empty)?);
         }
-        return Ok((tokens, None));
+        args.tools.refuse_without_template()?;
+        return Ok(Given {
+            tokens,
+            reasoning: None,
+            tools: None,
+        });
     };
     let text = text.trim_end_matches(['\n', '\r']); // the line end of a file or of `echo` is no part of a message
     if text.trim().is_empty() {
@@ -213,12 +237,21 @@ fn prompt_tokens(
         .into_iter()
         .chain([Message::new("user", text)])
         .collect();
-    let prompt = conversation(&template, tokenizer, &messages, special)?;
+    let (list, tools) = args.tools.of(&template, tokenizer)?;
+    let mut input = template_input(&messages);
+    if tools.is_some() {
+        input["tools"] = list;
+    }
+    let prompt = template.prompt(input, tokenizer, special)?;
     if prompt.system_moved {
         notes::note(notes::SYSTEM_MOVED);
     }
     let reasoning = template.reasoning(tokenizer, &prompt.tokens);
-    Ok((prompt.tokens, reasoning))
+    Ok(Given {
+        tokens: prompt.tokens,
+        reasoning,
+        tools,
+    })
 }
 
 /// Says what becomes of control tokens that a prompt without a template writes out.
@@ -254,6 +287,7 @@ fn report<'a>(prompt_tokens: &'a [u32], answer: &'a Completion, loaded: &Loaded)
         tokens: &answer.tokens,
         reasoning_content: &answer.reasoning,
         text: &answer.text,
+        tool_calls: &answer.tool_calls,
         finish_reason: generate::reason_name(answer.finish_reason),
         timings,
     }

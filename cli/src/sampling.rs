@@ -35,6 +35,9 @@ pub struct SamplingArgs {
         hide_possible_values = true
     )]
     reasoning_format: ReasoningFormat,
+    /// Tokens that a model may think for, after which its thoughts are closed; 0 is none [default: as it likes]
+    #[arg(long, value_name = "N", value_parser = numbers::from_zero, allow_negative_numbers = true)]
+    reasoning_budget: Option<usize>,
     /// Take texts of control tokens in the prompt, as <|im_end|>, for those tokens, not for text
     #[arg(long)]
     special: bool,
@@ -139,6 +142,7 @@ impl SamplingArgs {
             .ignore_end(self.ignore_end)
             .grammar(self.form()?)
             .special(self.special)
+            .reasoning_budget(self.reasoning_budget)
             .thoughts_in_text(self.reasoning_format == ReasoningFormat::None);
         Ok(self.stop.iter().fold(options, CompletionOptions::stop))
     }

@@ -85,7 +85,7 @@ pub use session::{
 };
 pub use text::{
     ChatPrompt, ChatTemplate, Constraint, Grammar, Next, RankPrompt, Reasoning, TextStream,
-    Tokenizer,
+    Tokenizer, ToolCall, ToolChoice, Tools,
 };
 /// Version of wgpu that [`Gpu::from_device`] takes a device of.
 pub use wgpu;

@@ -46,6 +46,7 @@ mod templates;
 mod tokenizers;
 mod tokenizers_of_folders;
 mod tokenizers_of_kinds;
+mod tool_calls;
 mod trials;
 mod tuning;
 mod windows;

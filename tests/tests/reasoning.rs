@@ -45,6 +45,7 @@ fn answer(
         tokens: &tokens,
         sampled: &sampled,
         reasoning: template.reasoning(tokenizer, &tokens),
+        tools: None,
     };
     let mut rest = [String::new(), String::new()];
     let mut each = |event: CompletionEvent<'_>| {

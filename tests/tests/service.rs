@@ -38,6 +38,7 @@ fn ask(
     let mut count = 0;
     let tokenizer = service.model().tokenizer();
     service.submit(Request {
+        tools: None,
         tokens: tokenizer.encode_prompt(prompt, false)?,
         reasoning: None,
         options: options.clone(),
@@ -50,6 +51,7 @@ fn ask(
                     }
                     CompletionEvent::Rest { text, .. } => pieces += text,
                     CompletionEvent::Prefill { done, total } => assert!(done <= total),
+                    CompletionEvent::ToolCall { .. } => panic!("there are no tools"),
                 },
                 ServiceEvent::Done(completion) => {
                     if let Ok(completion) = &completion {

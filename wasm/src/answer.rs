@@ -125,6 +125,8 @@ impl LoadedModel {
                     text,
                     reasoning,
                 } => said(text, reasoning, token.into()),
+                // Prompts have no tools here yet.
+                CompletionEvent::ToolCall { .. } => return ControlFlow::Continue(()),
                 CompletionEvent::Rest { text, reasoning } => {
                     said(text, reasoning, JsValue::UNDEFINED)
                 }
@@ -145,6 +147,7 @@ impl LoadedModel {
             tokens: &prompt,
             sampled: &sampled,
             reasoning,
+            tools: None,
         };
         let completed = session.complete(tokenizer, given, &options, &mut each);
         let completed = completed.await?;

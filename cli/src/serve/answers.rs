@@ -31,7 +31,9 @@ pub fn ask(
         options.sampler.seed = options.sampler.seed.wrapping_add(number as u64);
         let each = move |event: ServiceEvent<'_>| {
             let said = match event {
-                ServiceEvent::Completion(CompletionEvent::Prefill { .. }) => {
+                ServiceEvent::Completion(
+                    CompletionEvent::Prefill { .. } | CompletionEvent::ToolCall { .. },
+                ) => {
                     let gone = sender.is_closed();
                     return if gone {
                         ControlFlow::Break(())
@@ -58,6 +60,7 @@ pub fn ask(
         app.service.submit(Request {
             tokens: tokens.to_vec(),
             reasoning,
+            tools: None,
             options,
             each: Box::new(each),
         })?;

@@ -2,34 +2,39 @@
 
 use web_time::Instant;
 
-use super::completion::{Completion, CompletionOptions, Prompt, Timings, Usage};
+use super::completion::{Completion, CompletionEvent, CompletionOptions, Prompt, Timings, Usage};
 use crate::{
-    FinishReason, Reasoning, TextStream, Tokenizer,
-    text::{Thoughts, joined},
+    Constraint, FinishReason, Result, Tokenizer,
+    text::{Apart, CallPiece, Marks, Piece, Wanted, add_calls, guide},
 };
+
+/// Finds out which tokens may follow in the answer to a prompt; none where all may.
+///
+/// # Errors
+/// [`Error::BadInput`](crate::Error::BadInput) where a grammar or a tool's schema cannot be expressed.
+pub(super) fn constraint(
+    tokenizer: &Tokenizer,
+    prompt: Prompt<'_>,
+    options: &CompletionOptions,
+) -> Result<Option<Box<dyn Constraint>>> {
+    let wanted = Wanted {
+        reasoning: prompt.reasoning,
+        tools: prompt.tools,
+        grammar: options.grammar.as_ref(),
+        budget: options.reasoning_budget,
+    };
+    guide(tokenizer, &wanted)
+}
 
 /// A completion that is not whole yet.
 pub(super) struct Answer<'a> {
     pub completion: Completion,
     tokenizer: &'a Tokenizer,
-    said: Said<'a>,
+    said: Apart<'a>,
     ignore_end: bool,
     start: Instant,
     /// Times of the first token that was sampled and of the last.
     sampled: Option<(Instant, Instant)>,
-}
-
-/// Text and thoughts that are certain.
-#[derive(Debug, Default)]
-pub(super) struct Piece {
-    pub text: String,
-    pub reasoning: String,
-}
-
-impl Piece {
-    pub fn is_empty(&self) -> bool {
-        self.text.is_empty() && self.reasoning.is_empty()
-    }
 }
 
 impl<'a> Answer<'a> {
@@ -44,27 +49,36 @@ impl<'a> Answer<'a> {
             completion: Completion {
                 text: String::new(),
                 reasoning: String::new(),
+                tool_calls: Vec::new(),
                 tokens: prompt.sampled.to_vec(),
                 finish_reason: FinishReason::Aborted,
                 usage: Usage::default(),
                 timings: Timings::default(),
             },
             tokenizer,
-            said: Said::new(tokenizer, prompt.reasoning, options),
+            said: Apart::new(
+                tokenizer,
+                Marks {
+                    reasoning: prompt.reasoning,
+                    tools: prompt.tools.cloned(),
+                },
+                options.stop.clone(),
+                options.thoughts_in_text,
+            ),
             ignore_end: options.ignore_end,
             start,
             sampled: None,
         };
         for &token in prompt.sampled {
-            let (reasoning, text) = answer.said.push(token);
-            answer.add(Piece { text, reasoning });
+            let piece = answer.said.push(token);
+            answer.add(piece);
         }
         answer
     }
 
     /// Whether a stop string has appeared.
     pub fn stopped(&self) -> bool {
-        self.said.stream.stopped()
+        self.said.stopped()
     }
 
     /// Takes a token that was sampled: what is certain with it, and why it ends the completion, if it does.
@@ -75,13 +89,13 @@ impl<'a> Answer<'a> {
         self.completion.tokens.push(token);
         self.completion.usage.sampled_tokens += 1;
         let end = self.tokenizer.is_end(token) && !self.ignore_end;
-        let (reasoning, text) = if end {
-            Default::default()
+        let piece = if end {
+            Piece::default()
         } else {
             self.said.push(token)
         };
         let ended = (end || self.stopped()).then_some(FinishReason::Stop);
-        (self.add(Piece { text, reasoning }), ended)
+        (self.add(piece), ended)
     }
 
     /// Ends the completion: what was held back until now.
@@ -92,63 +106,32 @@ impl<'a> Answer<'a> {
             timings.first_token = Some(first.duration_since(self.start));
             timings.decode = last.duration_since(first);
         }
-        let (reasoning, text) = self.said.finish();
-        self.add(Piece { text, reasoning })
+        let piece = self.said.finish();
+        self.add(piece)
+    }
+
+    /// Tells of the calls in a piece that was added last.
+    pub fn tell_calls(&self, piece: &Piece, each: &mut dyn FnMut(CompletionEvent<'_>)) {
+        let names = |one: &&CallPiece| matches!(one, CallPiece::Name(_));
+        let mut count = self.completion.tool_calls.len() - piece.calls.iter().filter(names).count();
+        for call in &piece.calls {
+            let (name, arguments) = match call {
+                CallPiece::Name(name) => (name.as_str(), ""),
+                CallPiece::Arguments(text) => ("", text.as_str()),
+            };
+            count += usize::from(!name.is_empty());
+            each(CompletionEvent::ToolCall {
+                index: count - 1,
+                name,
+                arguments,
+            });
+        }
     }
 
     fn add(&mut self, piece: Piece) -> Piece {
         self.completion.text += &piece.text;
         self.completion.reasoning += &piece.reasoning;
+        add_calls(&mut self.completion.tool_calls, &piece.calls);
         piece
-    }
-}
-
-/// Tokens as what a model says with them: thoughts and text.
-struct Said<'a> {
-    tokenizer: &'a Tokenizer,
-    stream: TextStream<'a>,
-    reasoning: Option<Reasoning>,
-    /// None where thoughts stay in the text.
-    thoughts: Option<Thoughts>,
-}
-
-impl<'a> Said<'a> {
-    fn new(
-        tokenizer: &'a Tokenizer,
-        reasoning: Option<Reasoning>,
-        options: &CompletionOptions,
-    ) -> Said<'a> {
-        let apart = reasoning.filter(|_| !options.thoughts_in_text);
-        Said {
-            tokenizer,
-            stream: TextStream::new(tokenizer, options.stop.clone()),
-            reasoning,
-            thoughts: apart.map(Thoughts::new),
-        }
-    }
-
-    /// Thoughts and text that are certain with this token.
-    fn push(&mut self, token: u32) -> (String, String) {
-        let mark = self.tokenizer.text(token).is_some_and(|text| {
-            let reasoning = self.reasoning.as_ref();
-            reasoning.is_some_and(|reasoning| reasoning.says(text))
-        });
-        if self.tokenizer.is_special(token) && !mark {
-            return Default::default();
-        }
-        let text = self.stream.push(token);
-        match &mut self.thoughts {
-            Some(thoughts) => joined(thoughts.push(&text)),
-            None => (String::new(), text),
-        }
-    }
-
-    /// Thoughts and text that were held back.
-    fn finish(&mut self) -> (String, String) {
-        let text = self.stream.finish();
-        match &mut self.thoughts {
-            Some(thoughts) => joined([thoughts.push(&text), thoughts.finish()].concat()),
-            None => (String::new(), text),
-        }
     }
 }

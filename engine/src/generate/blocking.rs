@@ -162,7 +162,7 @@ fn send(
     event: CompletionEvent<'_>,
 ) -> ControlFlow<()> {
     let text = match event {
-        CompletionEvent::Prefill { .. } => "",
+        CompletionEvent::Prefill { .. } | CompletionEvent::ToolCall { .. } => "",
         CompletionEvent::Token { text, .. } | CompletionEvent::Rest { text, .. } => text,
     };
     let unread = !text.is_empty() && sender.send(text.to_owned()).is_err();

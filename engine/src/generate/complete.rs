@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 use web_time::Instant;
 
 use super::{
-    answer::Answer,
+    answer::{self, Answer},
     completion::{Completion, CompletionEvent, CompletionOptions, Prompt, Usage},
 };
 use crate::{Constraint, Error, FinishReason, Result, Session, Tokenizer};
@@ -28,9 +28,7 @@ impl Session {
         each: &mut Each<'_>,
     ) -> Result<Completion> {
         options.sampler.validate()?;
-        let grammar = options.grammar.as_ref();
-        let constraint = grammar.map(|grammar| tokenizer.constraint(grammar));
-        let mut constraint = constraint.transpose()?;
+        let mut constraint = answer::constraint(tokenizer, prompt, options)?;
         for &token in prompt.sampled {
             constraint
                 .as_mut()
@@ -107,10 +105,15 @@ impl Sampling<'_> {
         let mut sampled = |token: u32| {
             let (piece, ended) = answer.push(token);
             let (text, reasoning) = (piece.text.as_str(), piece.reasoning.as_str());
-            let told = each(CompletionEvent::Token {
+            let mut told = each(CompletionEvent::Token {
                 token,
                 text,
                 reasoning,
+            });
+            answer.tell_calls(&piece, &mut |event| {
+                if told.is_continue() {
+                    told = each(event);
+                }
             });
             reason = ended.or(told.is_break().then_some(FinishReason::Aborted));
             match reason {
@@ -133,6 +136,9 @@ impl Sampling<'_> {
         if !rest.is_empty() {
             let (text, reasoning) = (rest.text.as_str(), rest.reasoning.as_str());
             let _ = each(CompletionEvent::Rest { text, reasoning }); // nothing is left to stop
+            answer.tell_calls(&rest, &mut |event| {
+                let _ = each(event);
+            });
         }
         Ok(())
     }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::{FinishReason, Grammar, Reasoning, SamplerOptions};
+use crate::{FinishReason, Grammar, Reasoning, SamplerOptions, ToolCall, Tools};
 
 /// Options of a completion: how tokens are sampled, and what ends it.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -22,6 +22,8 @@ pub struct CompletionOptions {
     pub grammar: Option<Grammar>,
     /// Thoughts stay in the text, with their marks, and are not split off.
     pub thoughts_in_text: bool,
+    /// Tokens that thoughts may have, after which they are closed; none: as many as they like.
+    pub reasoning_budget: Option<usize>,
 }
 
 impl CompletionOptions {
@@ -67,6 +69,13 @@ impl CompletionOptions {
         self
     }
 
+    /// Closes thoughts after so many tokens.
+    #[must_use]
+    pub fn reasoning_budget(mut self, tokens: impl Into<Option<usize>>) -> Self {
+        self.reasoning_budget = tokens.into();
+        self
+    }
+
     /// Leaves thoughts in the text, as the model says them.
     #[must_use]
     pub fn thoughts_in_text(mut self, stay: bool) -> Self {
@@ -85,6 +94,8 @@ pub struct Prompt<'a> {
     /// How thoughts are marked, which are then split off ([`ChatTemplate::reasoning`](crate::ChatTemplate::reasoning)); none
     /// where no chat template made the prompt.
     pub reasoning: Option<Reasoning>,
+    /// Tools that the answer may call, or has to ([`ChatTemplate::tools`](crate::ChatTemplate::tools)).
+    pub tools: Option<&'a Tools>,
 }
 
 impl<'a> From<&'a [u32]> for Prompt<'a> {
@@ -93,6 +104,7 @@ impl<'a> From<&'a [u32]> for Prompt<'a> {
             tokens,
             sampled: &[],
             reasoning: None,
+            tools: None,
         }
     }
 }
@@ -116,6 +128,15 @@ pub enum CompletionEvent<'a> {
         text: &'a str,
         /// Thoughts that are certain since the last token; they come before `text`.
         reasoning: &'a str,
+    },
+    /// A piece of a call of a tool. Calls come after the text, one after the other.
+    ToolCall {
+        /// The number of the call in the answer.
+        index: usize,
+        /// The name of the tool, with the first piece of its call; else empty.
+        name: &'a str,
+        /// Arguments that are certain since the last piece: with those before them a JSON object, in the end.
+        arguments: &'a str,
     },
     /// Text and thoughts that were held back until the end. Nothing is left to stop.
     Rest {
@@ -158,6 +179,8 @@ pub struct Completion {
     pub text: String,
     /// Thoughts on the way to it, without their marks.
     pub reasoning: String,
+    /// Calls of tools, where the prompt had some.
+    pub tool_calls: Vec<ToolCall>,
     /// All of its tokens, the one that ended it included.
     pub tokens: Vec<u32>,
     /// Why it ended.

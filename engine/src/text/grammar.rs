@@ -121,15 +121,19 @@ fn escaped(name: &str) -> String {
     name.replace('~', "~0").replace('/', "~1")
 }
 
-/// A schema's grammar. White space stands after commas and colons only, where the schema says nothing of it: a model that may
-/// write as much as it likes of it sometimes never ends.
-fn schema_grammar(mut schema: Value) -> TopLevelGrammar {
+/// A schema in which white space stands after commas and colons only, where it says nothing of that: a model that may write as
+/// much as it likes of it sometimes never ends.
+pub(super) fn with_tight_space(mut schema: Value) -> Value {
     if let Some(object) = schema.as_object_mut() {
         object.entry("x-guidance").or_insert(json!({
             "whitespace_flexible": false, "item_separator": ", ", "key_separator": ": ",
         }));
     }
-    TopLevelGrammar::from_json_schema(schema)
+    schema
+}
+
+fn schema_grammar(schema: Value) -> TopLevelGrammar {
+    TopLevelGrammar::from_json_schema(with_tight_space(schema))
 }
 
 fn failed(message: &str) -> Error {

@@ -5,6 +5,7 @@
 //! and `world` say where); of a Hugging Face folder, it is what its own `tokenizers` crate does. Not here: which tokens a model samples.
 
 mod byte_pairs;
+mod calls;
 mod charsmap;
 mod constrain;
 mod constraint;
@@ -13,6 +14,7 @@ mod content;
 mod gguf_keys;
 #[cfg(feature = "grammar")]
 mod grammar;
+mod guide;
 #[cfg(feature = "safetensors")]
 mod hugging_face;
 #[cfg(not(feature = "safetensors"))]
@@ -24,6 +26,7 @@ mod prefixes;
 mod pretokenizers;
 mod rank;
 mod reasoning;
+mod said;
 mod sentencepiece;
 mod specials;
 mod stream;
@@ -38,14 +41,16 @@ mod vocabulary;
 mod word_piece;
 mod world;
 
+pub use calls::{ToolCall, ToolChoice, Tools};
 pub use constraint::{Constraint, Grammar, Next};
 pub(crate) use gguf_keys::passed_over;
+pub(crate) use guide::{Wanted, guide};
 pub(crate) use hugging_face::uses as tokenizer_key_uses;
 #[cfg(feature = "safetensors")]
 pub use hugging_face::{PARTS, Part};
 pub use rank::RankPrompt;
 pub use reasoning::Reasoning;
-pub(crate) use reasoning::{Thoughts, joined};
+pub(crate) use said::{Apart, CallPiece, Marks, Piece, add_calls};
 pub use stream::TextStream;
 #[cfg(feature = "templates")]
 pub use template::name_special_tokens;
@@ -97,5 +102,20 @@ impl ChatTemplate {
     /// How the model marks thoughts in its answer to a prompt that this template made; none for models that mark none.
     pub fn reasoning(&self, tokenizer: &Tokenizer, prompt: &[u32]) -> Option<Reasoning> {
         Reasoning::of(self.source(), tokenizer, prompt)
+    }
+
+    /// Tools in OpenAI's form, `[{"type": "function", "function": {"name": …, "parameters": {…}}}]`, that the answer to a prompt of
+    /// this template may call; none where the choice is to call none. `parallel`: an answer may have several calls.
+    ///
+    /// # Errors
+    /// [`Error::BadInput`](crate::Error::BadInput) with the place, where one is none, or the choice is no tool's name.
+    pub fn tools(
+        &self,
+        tokenizer: &Tokenizer,
+        tools: &serde_json::Value,
+        choice: ToolChoice,
+        parallel: bool,
+    ) -> Result<Option<Tools>> {
+        Tools::of(self.text_with_tools(), tokenizer, tools, (choice, parallel))
     }
 }

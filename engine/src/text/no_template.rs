@@ -44,6 +44,11 @@ impl ChatTemplate {
         &self.source
     }
 
+    /// The template's text, also with tools.
+    pub(super) fn text_with_tools(&self) -> &str {
+        &self.source
+    }
+
     /// Refuses to render.
     ///
     /// # Errors

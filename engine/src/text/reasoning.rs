@@ -10,6 +10,20 @@ pub(crate) enum Said {
     Thinking(String),
     /// The answer.
     Answer(String),
+    /// The name of a tool that is called.
+    Call(String),
+    /// A piece of the arguments of the call that was told of last.
+    Arguments(String),
+}
+
+impl Said {
+    /// The answer's text, where it is that.
+    pub(super) fn answer(self) -> Option<String> {
+        match self {
+            Said::Answer(text) => Some(text),
+            _ => None,
+        }
+    }
 }
 
 /// How a model marks its thoughts.
@@ -37,6 +51,8 @@ const FORMATS: &[Format] = &[
     tags("[THINK]", "[/THINK]"),
     // Seed-OSS.
     tags("<seed:think>", "</seed:think>"),
+    // Command A.
+    tags("<|START_THINKING|>", "<|END_THINKING|>"),
 ];
 
 const fn tags(open: &'static str, close: &'static str) -> Format {
@@ -45,6 +61,8 @@ const fn tags(open: &'static str, close: &'static str) -> Format {
 
 const CHANNEL: &str = "<|channel|>";
 const MESSAGE: &str = "<|message|>";
+/// Before the name of a tool, in a header.
+const TO: &str = "to=functions.";
 /// Marks that end a part in harmony.
 const ENDS: [&str; 3] = ["<|end|>", "<|start|>", CHANNEL];
 
@@ -75,6 +93,35 @@ impl Reasoning {
         Some(Reasoning { format, open })
     }
 
+    /// Texts that end thoughts and lead to what follows them, to be forced: the end, what leads to an answer, and what leads to
+    /// a call of a tool.
+    pub(super) fn leads(&self) -> Leads {
+        match self.format {
+            Format::Harmony => Leads {
+                begin: "<|channel|>analysis<|message|>",
+                close: "<|end|>".to_owned(),
+                next: "<|start|>assistant",
+                answer: "<|channel|>final<|message|>",
+                call: "<|channel|>commentary to=functions.",
+            },
+            Format::Tags { close, .. } => Leads {
+                begin: "",
+                close: format!("\n{close}\n\n"),
+                next: "",
+                answer: "",
+                call: "",
+            },
+        }
+    }
+
+    /// The mark before thoughts, where the model writes it itself.
+    pub(super) fn open_mark(&self) -> Option<&'static str> {
+        match self.format {
+            Format::Harmony => None,
+            Format::Tags { open, .. } => Some(open),
+        }
+    }
+
     /// Whether a control token of this text is said: it is a mark, or begins one.
     pub(crate) fn says(&self, token: &str) -> bool {
         match self.format {
@@ -84,6 +131,34 @@ impl Reasoning {
     }
 }
 
+/// How far a model is on the way to its answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Progress {
+    /// It has said nothing yet, and may think.
+    Begin,
+    /// It thinks.
+    Thinking,
+    /// Thoughts are over, and it has to say what it does next: in harmony only.
+    Between,
+    /// It answers.
+    Answer,
+}
+
+/// Texts on the way from thoughts to an answer.
+#[derive(Debug, Default)]
+pub(super) struct Leads {
+    /// Before thoughts, where they have to be said to be such.
+    pub begin: &'static str,
+    /// After thoughts.
+    pub close: String,
+    /// Between thoughts and what follows them.
+    pub next: &'static str,
+    /// Before an answer.
+    pub answer: &'static str,
+    /// Before the name of a tool.
+    pub call: &'static str,
+}
+
 /// Takes the text of a model apart.
 #[derive(Debug, Clone)]
 pub(crate) struct Thoughts {
@@ -91,6 +166,8 @@ pub(crate) struct Thoughts {
     /// Text that is not settled: a header that is not whole, or what may be the start of a mark.
     held: String,
     part: Part,
+    /// Parts in harmony that call a tool are calls, and no thoughts.
+    calls: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -105,6 +182,8 @@ enum Part {
     /// Tags: white space before the answer.
     BeforeAnswer,
     Answer,
+    /// Harmony: the arguments of a call.
+    Call,
 }
 
 impl Thoughts {
@@ -117,6 +196,23 @@ impl Thoughts {
             } else {
                 Part::Begin
             },
+            calls: false,
+        }
+    }
+
+    /// Tells of calls that are parts of their own.
+    pub fn with_calls(mut self, calls: bool) -> Thoughts {
+        self.calls = calls;
+        self
+    }
+
+    /// How far the text is.
+    pub(super) fn progress(&self) -> Progress {
+        match self.part {
+            Part::Begin => Progress::Begin,
+            Part::Header if self.held == ENDS[0] => Progress::Between,
+            Part::Header | Part::BeforeThinking | Part::Thinking => Progress::Thinking,
+            Part::BeforeAnswer | Part::Answer | Part::Call => Progress::Answer,
         }
     }
 
@@ -162,7 +258,12 @@ impl Thoughts {
                 let header = &self.held[..end];
                 let name = header.rsplit(CHANNEL).next().unwrap_or_default();
                 let answers = header.contains(CHANNEL) && name.trim().starts_with("final");
-                self.part = if answers {
+                let called = header.split_once(TO).filter(|_| self.calls);
+                self.part = if let Some((_, name)) = called {
+                    let end = name.find(|c: char| c.is_whitespace() || c == '<');
+                    said.push(Said::Call(name[..end.unwrap_or(name.len())].to_owned()));
+                    Part::Call
+                } else if answers {
                     Part::Answer
                 } else {
                     Part::Thinking
@@ -233,7 +334,7 @@ impl Thoughts {
 }
 
 /// Beginnings of a text.
-enum Begins {
+pub(super) enum Begins {
     /// A mark of so many bytes.
     With(usize),
     /// Text that may become a mark.
@@ -242,7 +343,7 @@ enum Begins {
     Otherwise,
 }
 
-fn begins(text: &str, marks: &[&str]) -> Begins {
+pub(super) fn begins(text: &str, marks: &[&str]) -> Begins {
     if let Some(mark) = marks.iter().find(|mark| text.starts_with(**mark)) {
         Begins::With(mark.len())
     } else if marks.iter().any(|mark| mark.starts_with(text)) {
@@ -253,7 +354,7 @@ fn begins(text: &str, marks: &[&str]) -> Begins {
 }
 
 /// The length of a text without an end that may become a mark.
-fn certain(text: &str, marks: &[&str]) -> usize {
+pub(super) fn certain(text: &str, marks: &[&str]) -> usize {
     let longest = marks.iter().map(|mark| mark.len()).max().unwrap_or(0);
     let tail = |at: &usize| {
         let rest = &text[*at..];
@@ -266,18 +367,20 @@ fn certain(text: &str, marks: &[&str]) -> usize {
 fn piece(part: Part, text: String) -> Option<Said> {
     let of = match part {
         Part::Thinking => Said::Thinking,
+        Part::Call => Said::Arguments,
         _ => Said::Answer,
     };
     (!text.is_empty()).then(|| of(text))
 }
 
 /// Thoughts and answer of pieces.
-pub(crate) fn joined(pieces: Vec<Said>) -> (String, String) {
+fn joined(pieces: Vec<Said>) -> (String, String) {
     let (mut thinking, mut answer) = (String::new(), String::new());
     for said in pieces {
         match said {
             Said::Thinking(text) => thinking += &text,
             Said::Answer(text) => answer += &text,
+            Said::Call(_) | Said::Arguments(_) => {}
         }
     }
     (thinking, answer)

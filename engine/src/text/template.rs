@@ -6,7 +6,7 @@ use jiff::{Zoned, civil::DateTime, fmt::strtime};
 use serde_json::{Map, Value, json};
 
 use super::{
-    Tokenizer, content,
+    Tokenizer, calls, content,
     jinja::{Failure, Template},
     reasoning,
 };
@@ -20,6 +20,8 @@ pub struct ChatTemplate {
     /// Names of all templates that the model has.
     names: Vec<String>,
     source: String,
+    /// Text of the one that has tools, where it is another.
+    with_tools: Option<String>,
     /// Time at which the template's clock is stopped.
     now: Option<DateTime>,
 }
@@ -55,6 +57,7 @@ impl ChatTemplate {
                 .map(|(name, _)| (*name).to_owned())
                 .collect(),
             source: default.or(tool_use).unwrap_or_default().to_owned(),
+            with_tools: tool_use.map(str::to_owned),
             now: None,
         })
     }
@@ -73,6 +76,11 @@ impl ChatTemplate {
     /// The template's text; of several, the default one's.
     pub fn source(&self) -> &str {
         &self.source
+    }
+
+    /// The text of the template that a conversation with tools has.
+    pub(super) fn text_with_tools(&self) -> &str {
+        self.with_tools.as_deref().unwrap_or(&self.source)
     }
 
     /// Renders the prompt. `input`: an object like the `input` of the reference cases (messages, add_generation_prompt, tools, bos_token, …);
@@ -113,7 +121,7 @@ impl ChatTemplate {
 
     /// Renders and tokenizes a conversation up to where the assistant speaks. BOS and EOS go to the template by their texts,
     /// unless the input has its own. A template that refuses the system message gets its text before the first user
-    /// message, as in llama.cpp. Texts of control tokens are those tokens where the template wrote them, and text where
+    /// message, as in llama.cpp; one that knows no tools gets them in a system message. Texts of control tokens are those tokens where the template wrote them, and text where
     /// the input did; with `special` they are tokens everywhere.
     ///
     /// # Errors
@@ -129,12 +137,27 @@ impl ChatTemplate {
             let messages = input.get_mut("messages").and_then(Value::as_array_mut);
             messages.into_iter().flatten().for_each(take_apart);
         }
-        let tokens = |input: &Value| {
+        if has_tools(&input) && !calls::tells_of_tools(self.text_with_tools(), tokenizer) {
+            input = calls::instructed(&input);
+        }
+        let once = |input: &Value| {
             if special {
                 return tokenizer.encode_rendered(&self.render(input)?);
             }
             let (prompt, literal) = content::rendered(self, input, tokenizer)?;
             tokenizer.encode_around(&prompt, &literal)
+        };
+        let tokens = |input: &Value| {
+            let mut refusal = None;
+            for input in calls::variants(input) {
+                match once(&input) {
+                    Err(error @ Error::Template(_)) => {
+                        refusal.get_or_insert(error);
+                    }
+                    other => return other,
+                }
+            }
+            Err(refusal.expect("there is a way at least"))
         };
         let (tokens, system_moved) = match tokens(&input) {
             Ok(all) => (all, false),
@@ -167,6 +190,13 @@ pub struct ChatPrompt {
     pub tokens: Vec<u32>,
     /// Whether the template refused the system message, and its text stands before the first user message.
     pub system_moved: bool,
+}
+
+/// Whether a conversation has tools, or calls of some.
+fn has_tools(input: &Value) -> bool {
+    let some = |value: &Value| value.as_array().is_some_and(|all| !all.is_empty());
+    let mut messages = input["messages"].as_array().into_iter().flatten();
+    some(&input["tools"]) || messages.any(|message| some(&message["tool_calls"]))
 }
 
 /// A message as `transformers` hands it over: without what is null, and with its reasoning under the names that templates read.

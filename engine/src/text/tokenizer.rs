@@ -206,6 +206,16 @@ impl Tokenizer {
         Ok(tokens)
     }
 
+    /// Ids of a piece of a text in which marks are the tokens that they name; nothing is put before or after it.
+    pub(super) fn encode_marked(&self, text: &str) -> Result<Vec<u32>> {
+        if let Method::HuggingFace(own) = &*self.method {
+            return own.encode(text, true, false);
+        }
+        let mut tokens = Vec::new();
+        self.append(text, &self.asked, &[], &mut tokens)?;
+        Ok(tokens)
+    }
+
     /// Ids of two texts for a model that compares them, with what the file puts before, between and after them. Special tokens in
     /// the texts are text.
     pub fn encode_pair(&self, first: &str, second: &str) -> Result<Vec<u32>> {
@@ -289,10 +299,25 @@ impl Tokenizer {
         control.map(|(_, place)| place).collect()
     }
 
+    /// Tokens that steer or end, and are no text, written out in `text`, and where.
+    pub(super) fn steering(&self, text: &str) -> Vec<(u32, Range<usize>)> {
+        let mut places = self.asked.places(text);
+        places.retain(|(token, _)| self.is_special(*token) || self.is_end(*token));
+        places
+    }
+
+    /// The token of this text, where it is one that is found as a whole.
+    pub(super) fn mark(&self, text: &str) -> Option<u32> {
+        let places = self.asked.places(text);
+        let (token, _) = places
+            .first()
+            .filter(|(_, place)| *place == (0..text.len()))?;
+        Some(*token)
+    }
+
     /// Whether a token that steers, or that a user's text cannot be cut in, has this text.
     pub(super) fn has_mark(&self, text: &str) -> bool {
-        let places = self.asked.places(text);
-        places.iter().any(|(_, place)| *place == (0..text.len()))
+        self.mark(text).is_some()
     }
 
     fn append(

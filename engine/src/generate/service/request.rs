@@ -3,7 +3,7 @@
 use std::ops::ControlFlow;
 
 use super::super::completion::{Completion, CompletionEvent, CompletionOptions};
-use crate::{Reasoning, Result};
+use crate::{Reasoning, Result, Tools};
 
 /// Completion that is asked for.
 pub struct Request {
@@ -11,6 +11,8 @@ pub struct Request {
     pub tokens: Vec<u32>,
     /// How thoughts are marked; none where no chat template made the prompt.
     pub reasoning: Option<Reasoning>,
+    /// Tools that the answer may call, or has to.
+    pub tools: Option<Tools>,
     /// How it is sampled, and what ends it.
     pub options: CompletionOptions,
     /// Hears of it as it goes on; breaking ends it. Called on the service's thread, and must not wait.

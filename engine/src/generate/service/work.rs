@@ -11,8 +11,8 @@ use pollster::block_on;
 
 use super::{
     super::{
-        answer::Answer,
-        completion::{CompletionEvent, CompletionOptions, Prompt},
+        answer::{self, Answer},
+        completion::{CompletionEvent, Prompt},
     },
     request::{Each, Request, ServiceEvent},
     stats::Shared,
@@ -142,14 +142,21 @@ impl<'a> Work<'a> {
         let Request {
             tokens,
             reasoning,
+            tools,
             options,
             mut each,
         } = *request;
+        let prompt = Prompt {
+            reasoning,
+            tools: tools.as_ref(),
+            ..Prompt::from(&tokens[..])
+        };
         let number = sequence as u32;
         for other in 0..self.batch.count() {
             self.batch.share(other, number, &tokens);
         }
-        let started = self.constraint(&options).and_then(|constraint| {
+        let constraint = answer::constraint(self.tokenizer, prompt, &options);
+        let started = constraint.and_then(|constraint| {
             let bound = constraint.is_some();
             let kept = self.batch.start(number, &tokens, &options.sampler, bound)?;
             Ok((constraint, kept))
@@ -161,10 +168,6 @@ impl<'a> Work<'a> {
                 let _ = each(ServiceEvent::Done(Err(error)));
                 return;
             }
-        };
-        let prompt = Prompt {
-            reasoning,
-            ..Prompt::from(&tokens[..])
         };
         let mut answer = Answer::new(self.tokenizer, prompt, &options, since);
         let usage = &mut answer.completion.usage;
@@ -187,13 +190,6 @@ impl<'a> Work<'a> {
             return;
         }
         self.constrain(sequence);
-    }
-
-    fn constraint(&self, options: &CompletionOptions) -> Result<Option<Box<dyn Constraint>>> {
-        let grammar = options.grammar.as_ref();
-        grammar
-            .map(|grammar| self.tokenizer.constraint(grammar))
-            .transpose()
     }
 
     /// Reads a slice of the prompt of the next sequence that has one.
@@ -316,7 +312,12 @@ impl<'a> Work<'a> {
             text,
             reasoning,
         };
-        let told = (active.each)(ServiceEvent::Completion(event));
+        let mut told = (active.each)(ServiceEvent::Completion(event));
+        active.answer.tell_calls(&piece, &mut |event| {
+            if told.is_continue() {
+                told = (active.each)(ServiceEvent::Completion(event));
+            }
+        });
         ended = ended.or(told.is_break().then_some(FinishReason::Aborted));
         if ended.is_none() && active.answer.completion.tokens.len() >= active.max_tokens {
             let full = active.prompt + active.answer.completion.tokens.len();
@@ -374,6 +375,9 @@ impl<'a> Work<'a> {
                 let (text, reasoning) = (rest.text.as_str(), rest.reasoning.as_str());
                 let event = CompletionEvent::Rest { text, reasoning };
                 let _ = (active.each)(ServiceEvent::Completion(event)); // it ends anyway
+                active.answer.tell_calls(&rest, &mut |event| {
+                    let _ = (active.each)(ServiceEvent::Completion(event));
+                });
             }
             active.answer.completion
         });
