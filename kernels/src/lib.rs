@@ -25,6 +25,7 @@ pub mod attention_positions;
 pub mod attention_tiles;
 pub mod attention_tokens;
 pub mod conv;
+pub mod copy;
 pub mod decay;
 pub mod delta_net;
 pub mod delta_net_chunks;
@@ -104,6 +105,7 @@ pub const ALL: &[&Kernel] = &[
     &gate::GATE,
     &moe_combine::MOE_COMBINE,
     &add::ADD,
+    &copy::COPY,
     &lerp::LERP,
     &pool::POOL,
     &argmax::ARGMAX,

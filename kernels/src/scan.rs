@@ -5,8 +5,9 @@
 use crate::{
     Call, Case, Kernel, Variant, bytes_of_params,
     call::{ROWS_HEADER, Row, activations, consecutive, interleaved, words},
+    norm::rms_norm,
     padded,
-    parts::{EXPONENTIALS, NEXT_ROW, SCAN_ALONE, SCAN_SHARED, ScanDecay},
+    parts::{EXPONENTIALS, NEXT_ROW, SCAN_ALONE, SCAN_SHARED, ScanDecay, Selected},
     pointwise::{silu, softplus},
     random::Random,
     tolerance,
@@ -18,7 +19,7 @@ pub static SCAN: Kernel = Kernel {
     name: "scan",
     source: include_str!("scan.wgsl"),
     uses: &[&NEXT_ROW, &EXPONENTIALS],
-    sockets: &[ScanDecay::SOCKET],
+    sockets: &[ScanDecay::SOCKET, Selected::SOCKET],
     variants: &[
         Variant::new(
             "channels8",
@@ -75,6 +76,10 @@ crate::params! {
         gate_start: u32,
         /// From a row of y to the next, in f32.
         y_stride: u32,
+        /// Column of y with the first channel's.
+        y_start: u32,
+        /// Is added to the mean squares of b and of c, where they are normed.
+        eps: f32,
     }
 }
 
@@ -99,15 +104,25 @@ fn numbers(
     }
 }
 
+/// The b, or the c, of a row: normed, where there are weights of b and then of c behind `all` numbers.
+fn selected_of(v: &[f32], (selected, which): (Selected, usize), all: &[f32], eps: f32) -> Vec<f64> {
+    match selected {
+        Selected::Plain => v.iter().map(|&v| f64::from(v)).collect(),
+        Selected::Normed => rms_norm(v, &all[all.len() - (2 - which) * v.len()..], eps),
+    }
+}
+
 /// `y` (tokens, y_stride) from `x` (tokens, x_stride), `bc` (tokens, bc_stride), `dt` (tokens, dt_stride) and the `gates`
 /// (tokens, gate_stride), with `a_d_bias`:
-/// (3, heads), or for each channel STATE_DIM of a, then of all channels d and then the bias. `ssm_state` (sequences, heads,
+/// (3, heads), or for each channel STATE_DIM of a, then of all channels d and then the bias; and then the weights of the norms of b and c, where
+/// they are normed. `ssm_state` (sequences, heads,
 /// STATE_DIM, HEAD_DIM) goes on from row to row; a row at position 0 starts from zeros.
 fn reference(call: &mut Call) {
     let p: Params = call.params();
     let [head_dim, state_dim] = ["HEAD_DIM", "STATE_DIM"].map(|name| call.constant(name) as usize);
     let heads = p.heads as usize;
     let decay = ScanDecay::of(&call.parts).expect("a decay");
+    let kind = Selected::of(&call.parts).expect("plain or normed");
     let rows = call.rows();
     let [x, bc, dt, gates, all] =
         ["x", "bc", "dt", "gates", "a_d_bias"].map(|name| call.floats(name));
@@ -130,15 +145,19 @@ fn reference(call: &mut Call) {
             let dt = softplus(f64::from(dt) + f64::from(bias));
             let x = f64::from(x[i * p.x_stride as usize + head * head_dim + channel]);
             let bc = &bc[i * p.bc_stride as usize + group..];
-            let (b, c) = (&bc[p.b_start as usize..], &bc[p.c_start as usize..]);
-            for ((s, &a), &b) in state.iter_mut().zip(&a).zip(b) {
-                *s = *s * (f64::from(a) * dt).exp() + dt * x * f64::from(b);
+            let [b, c] = [(p.b_start, 0), (p.c_start, 1)].map(|(start, which)| {
+                let own = &bc[start as usize..][..state_dim];
+                selected_of(own, (kind, which), &all, p.eps)
+            });
+            for ((s, &a), b) in state.iter_mut().zip(&a).zip(b) {
+                *s = *s * (f64::from(a) * dt).exp() + dt * x * b;
             }
-            let products = state.iter().zip(c).map(|(s, &c)| s * f64::from(c));
+            let products = state.iter().zip(c).map(|(s, c)| s * c);
             let z = gates
                 [i * p.gate_stride as usize + p.gate_start as usize + head * head_dim + channel];
             let y = (products.sum::<f64>() + f64::from(d) * x) * silu(f64::from(z));
-            call.floats_mut("y")[i * p.y_stride as usize + head * head_dim + channel] = y as f32;
+            let to_y = i * p.y_stride as usize + p.y_start as usize;
+            call.floats_mut("y")[to_y + head * head_dim + channel] = y as f32;
         }
         let to_state = call.floats_mut("ssm_state")[place..].iter_mut();
         let to_state = to_state.step_by(head_dim);
@@ -164,10 +183,32 @@ fn rows_from(
     all
 }
 
+/// Numbers of so many heads or channels, and the weights of norms where there are such.
+fn numbers_of_case(
+    random: &mut Random,
+    (decay, selected): (ScanDecay, Selected),
+    columns: u32,
+    state_dim: u32,
+) -> Vec<f32> {
+    let rates = match decay {
+        ScanDecay::Head => columns,
+        ScanDecay::Channel => columns * state_dim,
+    };
+    let part = |rate: u32| rate as f32 / rates as f32;
+    let mut numbers: Vec<f32> = (0..rates)
+        .map(|rate| -0.01 - 16.0 * part(rate).powi(4))
+        .collect();
+    numbers.extend(random.floats(2 * columns as usize));
+    if selected == Selected::Normed {
+        numbers.extend(random.floats(2 * state_dim as usize));
+    }
+    numbers
+}
+
 /// A case of `heads` by `share` over so many channels and values; steps of the first rows are far from zero.
 fn case(
     random: &mut Random,
-    (decay, sizes): (ScanDecay, [u32; 4]),
+    (decay, selected, sizes): (ScanDecay, Selected, [u32; 4]),
     sequences: u32,
     rows: Vec<u32>,
     unused: u32,
@@ -179,7 +220,7 @@ fn case(
         ScanDecay::Head => heads,
         ScanDecay::Channel => channels,
     };
-    let (b_start, dt_start, gate_start) = (4, 3, 5);
+    let (b_start, dt_start, gate_start, y_start) = (4, 3, 5, 7);
     let c_start = b_start + groups * state_dim;
     let bc_width = c_start + groups * state_dim;
     let tokens = count + unused;
@@ -187,21 +228,13 @@ fn case(
     let dt = rows_from(random, tokens, (dt_start, columns), (6.0, far));
     let far = [1e4, -1e4, 90.0, -90.0];
     let gates = rows_from(random, tokens, (gate_start, channels), (1.0, far));
-    let rates = match decay {
-        ScanDecay::Head => columns,
-        ScanDecay::Channel => columns * state_dim,
-    };
-    let part = |rate: u32| rate as f32 / rates as f32;
-    let mut numbers: Vec<f32> = (0..rates)
-        .map(|rate| -0.01 - 16.0 * part(rate).powi(4))
-        .collect();
-    numbers.extend(random.floats(2 * columns as usize));
+    let numbers = numbers_of_case(random, (decay, selected), columns, state_dim);
     let state = random.floats((sequences * channels * state_dim) as usize);
     Case {
         name: format!(
-            "{decay:?} {heads} heads of {head_dim} by {share}, {state_dim} values, {count} rows of {sequences} sequences from {position}"
+            "{decay:?} {selected:?} {heads} heads of {head_dim} by {share}, {state_dim} values, {count} rows of {sequences} sequences from {position}"
         ),
-        parts: vec![decay.part()],
+        parts: vec![decay.part(), selected.part()],
         consts: vec![("HEAD_DIM", head_dim), ("STATE_DIM", state_dim)],
         params: bytes_of_params(&Params {
             heads,
@@ -214,7 +247,9 @@ fn case(
             dt_start,
             gate_stride: padded(gate_start + channels),
             gate_start,
-            y_stride: padded(channels),
+            y_stride: padded(y_start + channels),
+            y_start,
+            eps: 1e-5,
         }),
         units: heads * sequences,
         tokens,
@@ -224,7 +259,7 @@ fn case(
             ("dt", words(&dt)),
             ("gates", words(&gates)),
             ("a_d_bias", words(&numbers)),
-            ("y", activations(random, tokens, channels)),
+            ("y", activations(random, tokens, y_start + channels)),
             ("ssm_state", words(&state)),
             ("rows", rows),
         ],
@@ -232,44 +267,31 @@ fn case(
     }
 }
 
-/// Both decays; heads small, odd and real, that share b and c or do not; one row, and many; a state that goes on and one that
+/// Both decays, b and c as they are and normed; heads small, odd and real, that share b and c or do not; one row, and many; a state that goes on and one that
 /// begins; two sequences in turns beside one without rows; rows beyond the count.
 fn cases() -> Vec<Case> {
     let mut random = Random::new(29);
     let mut cases = Vec::new();
-    let mut add = |decay: ScanDecay, sizes: [u32; 4], sequences, rows, unused| {
-        cases.push(case(&mut random, (decay, sizes), sequences, rows, unused));
+    let mut add = |parts: (ScanDecay, Selected), sizes: [u32; 4], sequences, rows, unused| {
+        let parts = (parts.0, parts.1, sizes);
+        cases.push(case(&mut random, parts, sequences, rows, unused));
     };
-    add(ScanDecay::Head, [8, 4, 16, 16], 1, consecutive(0, 24), 0);
-    add(ScanDecay::Head, [5, 5, 16, 16], 1, consecutive(5, 3), 2);
-    add(ScanDecay::Head, [6, 3, 16, 12], 3, interleaved(1, 13), 1);
-    add(ScanDecay::Head, [3, 1, 1, 4], 1, consecutive(1, 1), 0);
-    add(ScanDecay::Head, [2, 1, 40, 64], 1, consecutive(3, 300), 0);
-    add(ScanDecay::Head, [1, 1, 64, 256], 1, consecutive(0, 3), 0);
-    add(ScanDecay::Head, [48, 48, 64, 128], 1, consecutive(70, 2), 0);
-    add(ScanDecay::Head, [8, 1, 80, 128], 1, consecutive(0, 3), 3);
-    add(
-        ScanDecay::Channel,
-        [1, 1, 128, 16],
-        1,
-        consecutive(0, 24),
-        0,
-    );
-    add(ScanDecay::Channel, [1, 1, 37, 12], 3, interleaved(1, 13), 1);
-    add(ScanDecay::Channel, [1, 1, 1, 4], 1, consecutive(1, 1), 2);
-    add(
-        ScanDecay::Channel,
-        [1, 1, 40, 16],
-        1,
-        consecutive(3, 300),
-        0,
-    );
-    add(
-        ScanDecay::Channel,
-        [1, 1, 4096, 16],
-        1,
-        consecutive(70, 2),
-        0,
-    );
+    let head = (ScanDecay::Head, Selected::Plain);
+    add(head, [8, 4, 16, 16], 1, consecutive(0, 24), 0);
+    add(head, [5, 5, 16, 16], 1, consecutive(5, 3), 2);
+    add(head, [6, 3, 16, 12], 3, interleaved(1, 13), 1);
+    add(head, [3, 1, 1, 4], 1, consecutive(1, 1), 0);
+    add(head, [2, 1, 40, 64], 1, consecutive(3, 300), 0);
+    add(head, [1, 1, 64, 256], 1, consecutive(0, 3), 0);
+    add(head, [48, 48, 64, 128], 1, consecutive(70, 2), 0);
+    add(head, [8, 1, 80, 128], 1, consecutive(0, 3), 3);
+    for &selected in Selected::ALL {
+        let channel = (ScanDecay::Channel, selected);
+        add(channel, [1, 1, 128, 16], 1, consecutive(0, 24), 0);
+        add(channel, [1, 1, 37, 12], 3, interleaved(1, 13), 1);
+        add(channel, [1, 1, 1, 4], 1, consecutive(1, 1), 2);
+        add(channel, [1, 1, 40, 16], 1, consecutive(3, 300), 0);
+        add(channel, [1, 1, 4096, 16], 1, consecutive(70, 2), 0);
+    }
     cases
 }

@@ -4,13 +4,13 @@
 // values.
 // A workgroup takes CHANNELS channels of one head of one sequence, a lane one channel and a slice of its S, which it holds over
 // all rows of the pass. Bound: reads and writes S once a pass, b and c once for CHANNELS channels. How lanes share a row's
-// inputs and the sums over S comes with the variant. Sockets: decay.
+// inputs and the sums over S comes with the variant. Sockets: decay, selected.
 // Loops with constant ends are unrolled.
 
 // Head h has the b and c of group h / share.
 struct Params {
     heads: u32, share: u32, x_stride: u32, bc_stride: u32, b_start: u32, c_start: u32, dt_stride: u32, dt_start: u32,
-    gate_stride: u32, gate_start: u32, y_stride: u32,
+    gate_stride: u32, gate_start: u32, y_stride: u32, y_start: u32, eps: f32,
 }
 
 const STATE_FOURS = STATE_DIM / 4u;
@@ -18,7 +18,7 @@ const STATE_FOURS = STATE_DIM / 4u;
 @group(0) @binding(0) var<storage, read> x: array<f32>;               // (tokens, x_stride): (heads, HEAD_DIM)
 @group(0) @binding(1) var<storage, read> bc: array<vec4f>;            // (tokens, bc_stride / 4)
 @group(0) @binding(2) var<storage, read> dt: array<f32>;              // (tokens, dt_stride)
-@group(0) @binding(4) var<storage, read_write> y: array<f32>;         // (tokens, y_stride): (heads, HEAD_DIM)
+@group(0) @binding(4) var<storage, read_write> y: array<f32>;         // (tokens, y_stride): (heads, HEAD_DIM) from y_start on
 @group(0) @binding(5) var<storage, read_write> ssm_state: array<f32>; // (sequences, heads, STATE_DIM, HEAD_DIM)
 @group(0) @binding(6) var<storage, read> gates: array<f32>;           // (tokens, gate_stride): z
 @group(0) @binding(8) var<uniform> params: Params;
@@ -62,17 +62,18 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
         }
         let time = softplus(inputs.dt + numbers.bias);
         let decay = decay_of(numbers, time);
+        let scales = selected_scales();
         let added = vec4f(time * inputs.x);
         var sums = vec4f();
         for (var j = 0u; j < SLICE; j++) {
-            s[j] = fma(s[j], decay4(rates[j], decay), added * b4(first + j));
-            sums = fma(s[j], c4(first + j), sums);
+            s[j] = fma(s[j], decay4(rates[j], decay), added * selected(b4(first + j), 0u, first + j, scales));
+            sums = fma(s[j], selected(c4(first + j), 1u, first + j, scales), sums);
         }
         let sum = total(dot(sums, vec4f(1.0)), at);
         if at.slice == 0u && channel < HEAD_DIM {
             let column = at.head * HEAD_DIM + channel;
             let gate = gates[row * params.gate_stride + params.gate_start + column];
-            y[row * params.y_stride + column] = fma(numbers.d, inputs.x, sum) * gate * sigmoid(gate);
+            y[row * params.y_stride + params.y_start + column] = fma(numbers.d, inputs.x, sum) * gate * sigmoid(gate);
         }
         row = next;
     }

@@ -10,17 +10,14 @@ const MORE_MAX: usize = 2;
 
 /// Models with recurrent layers, and as many dispatches as such a layer has beyond attention where that is more.
 const MODELS: [(&str, Option<usize>); 14] = [
-    // Both mixers in each layer.
-    ("falcon-h1", Some(4)),
+    ("falcon-h1", None),
     ("granitehybrid", None),
     ("granitehybrid-moe", None),
-    // Norms of dt, B and C between matrices of low rank.
-    ("jamba", Some(5)),
+    ("jamba", None),
     ("kimi-linear", None),
     ("lfm2", None),
     ("lfm2moe", None),
-    // Steps by matrices of low rank.
-    ("mamba", Some(3)),
+    ("mamba", None),
     ("mamba2", None),
     ("nemotron-h", None),
     ("qwen35", None),

@@ -115,7 +115,7 @@ fn loras_of_every_mixer_are_loras_merged() {
     }
 }
 
-const MIXERS: [&str; 9] = [
+const MIXERS: [&str; 10] = [
     "deepseek2-v3",
     "qwen35",
     "qwen3next",
@@ -125,6 +125,7 @@ const MIXERS: [&str; 9] = [
     "mamba",
     "mamba2",
     "gemma4-e",
+    "falcon-h1",
 ];
 
 #[test]

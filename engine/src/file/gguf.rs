@@ -85,6 +85,21 @@ impl TensorInfo {
         }
     }
 
+    /// `count` rows of zeros beside those of this matrix, which are in no file.
+    pub(crate) fn zeros(&self, count: u32) -> TensorInfo {
+        TensorInfo {
+            name: String::new(),
+            shape: vec![self.shape[0], u64::from(count)],
+            bytes: 0,
+            ..self.clone()
+        }
+    }
+
+    /// Whether it is zeros that are in no file.
+    pub(crate) fn is_zeros(&self) -> bool {
+        self.bytes == 0
+    }
+
     /// The rows of several matrices as those of one.
     pub(crate) fn flat(&self) -> Result<TensorInfo> {
         let rows: u64 = self.shape[1..].iter().product();

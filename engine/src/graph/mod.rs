@@ -167,7 +167,7 @@ impl Graph {
     ) -> Tensor {
         let (weights, which) = (weights.to_vec(), Which::All);
         let linear = Linear {
-            x,
+            x: x.from(0),
             weights,
             bias,
             which,

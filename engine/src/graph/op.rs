@@ -164,8 +164,8 @@ pub enum Which {
 /// y = W x + b, of one matrix, or of several whose results lie side by side.
 #[derive(Debug, Clone)]
 pub struct Linear {
-    /// The input, (rows, cols of the matrices).
-    pub x: Tensor,
+    /// The input, as many columns as the matrices have; behind them lie zeros up to a whole group.
+    pub x: Columns,
     /// Each matrix with the column of y at which its result starts.
     pub weights: Vec<(MatrixId, u32)>,
     /// The bias on all of y.
@@ -353,7 +353,7 @@ impl Op {
                 let gate = op.gate.map(|gate| gate.z.tensor);
                 [op.x].into_iter().chain(gate).collect()
             }
-            Op::Linear(op) => vec![op.x],
+            Op::Linear(op) => vec![op.x.tensor],
             Op::HeadLinear(op) => vec![op.x.tensor],
             Op::Activate(op) => vec![op.x],
             Op::Scale(op) => vec![op.x],
@@ -378,7 +378,11 @@ impl Op {
             Op::Gate(op) => vec![op.x, op.gate.tensor],
             Op::Conv(op) => vec![op.x.tensor],
             Op::DeltaNet(op) => vec![op.qkv, op.beta.tensor, op.alpha.tensor],
-            Op::Scan(op) => vec![op.x, op.b.tensor, op.dt.tensor, op.gates.tensor],
+            Op::Scan(op) => {
+                let into = op.into.map(|into| into.tensor);
+                let reads = [op.x, op.b.tensor, op.dt.tensor, op.gates.tensor];
+                reads.into_iter().chain(into).collect()
+            }
             Op::Route(op) => vec![op.logits],
             Op::Experts(op) => vec![op.x, op.ids],
             Op::Pool(op) => vec![op.x],

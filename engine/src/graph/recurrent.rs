@@ -122,9 +122,14 @@ pub struct Scan {
     pub dt: Columns,
     /// The gates z, a column for each channel.
     pub gates: Columns,
+    /// Columns of a tensor that the result goes to; none: it has a tensor of its own.
+    pub into: Option<Columns>,
     /// Numbers that s decays by.
     pub decay: ScanDecay,
-    /// a, d and the bias of dt, (3, heads); or of a channel each, a (channels, `state_dim`), d (channels), bias (channels).
+    /// The epsilon of norms of b and of c, where each channel has a decay of its own and they are normed.
+    pub normed: Option<f32>,
+    /// a, d and the bias of dt, (3, heads); or of a channel each, a (channels, `state_dim`), d (channels), bias (channels), and
+    /// the weights of norms of b and c, (2, `state_dim`).
     pub a_d_bias: VectorId,
     /// Heads, whose channels share b and c.
     pub heads: u32,

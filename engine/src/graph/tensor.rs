@@ -1,5 +1,7 @@
 //! Tensors of a graph: what is declared of a value.
 
+use std::ops::Range;
+
 /// Index of a matrix in the model's layout.
 pub type MatrixId = usize;
 /// Index of a vector in the model's layout.
@@ -38,6 +40,8 @@ pub struct TensorSpec {
     pub cols: u32,
     /// Type of the elements.
     pub dtype: DType,
+    /// Columns that nothing writes and something reads, as zeros.
+    pub gap: Option<Range<u32>>,
 }
 
 impl TensorSpec {
@@ -48,6 +52,7 @@ impl TensorSpec {
             rows: RowCount::PerRow,
             cols,
             dtype: DType::F32,
+            gap: None,
         }
     }
 

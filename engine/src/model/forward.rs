@@ -136,7 +136,7 @@ fn logits(g: &mut Graph, x: Tensor, (config, head): (&Config, &Head), section: S
     let h = stream_norm(g, x, Some(head.norm), config);
     let all = section == Section::AllLogits;
     let linear = Linear {
-        x: h,
+        x: h.from(0),
         weights: vec![(head.matrix, 0)],
         bias: None,
         which: if all { Which::All } else { Which::Last },

@@ -7,7 +7,7 @@ use super::{
     config::Config,
     known,
     layout::Layout,
-    weights::{Matrix, PieceLimits},
+    weights::{Arrangement, Matrix, PieceLimits},
 };
 use crate::{
     Error, ModelFile, Result, Unsupported,
@@ -114,8 +114,12 @@ impl LoraLayout {
                 } else {
                     some
                 };
-                matrices.push(Matrix::new(limits, vec![a.clone()], false)?);
-                matrices.push(Matrix::new(limits, b, false)?);
+                matrices.push(Matrix::new(
+                    limits,
+                    vec![a.clone()],
+                    Arrangement::Following,
+                )?);
+                matrices.push(Matrix::new(limits, b, Arrangement::Following)?);
             }
         }
         Ok(LoraLayout { pairs, matrices })
@@ -315,7 +319,7 @@ impl Layout {
             shape = vec![shape[0], shape[1] / u64::from(count), u64::from(count)];
         }
         let matrix = &self.matrices[id];
-        let places = if !matrix.interleaved {
+        let places = if matrix.arrangement == Arrangement::Following {
             let all = ids.iter();
             all.flat_map(|&id| runs(id, &self.matrices[id], name, base))
                 .collect()

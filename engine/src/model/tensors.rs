@@ -7,7 +7,7 @@ use super::{
     config::Config,
     families::StreamNorm,
     vector::Vector,
-    weights::{Matrix, PieceLimits},
+    weights::{Arrangement, Matrix, PieceLimits},
 };
 use crate::{
     Error, ModelFile, Result, Unsupported,
@@ -124,8 +124,24 @@ impl<'a> Finder<'a> {
 
     /// A matrix of these tensors, whose rows follow each other or, where `interleaved`, alternate.
     pub fn matrix(&mut self, tensors: Vec<TensorInfo>, interleaved: bool) -> Result<MatrixId> {
+        self.arranged(
+            tensors,
+            if interleaved {
+                Arrangement::Alternating
+            } else {
+                Arrangement::Following
+            },
+        )
+    }
+
+    /// A matrix of these tensors.
+    pub fn arranged(
+        &mut self,
+        tensors: Vec<TensorInfo>,
+        arrangement: Arrangement,
+    ) -> Result<MatrixId> {
         self.matrices
-            .push(Matrix::new(self.limits, tensors, interleaved)?);
+            .push(Matrix::new(self.limits, tensors, arrangement)?);
         Ok(self.matrices.len() - 1)
     }
 

@@ -13,7 +13,7 @@ use crate::{
 pub struct Vector {
     /// The tensors.
     pub tensors: Vec<TensorInfo>,
-    /// Values in their place, where there are none.
+    /// Values behind those, which are in no file.
     pub constant: Vec<f32>,
     /// How often each tensor is repeated; empty: once.
     pub repeats: Vec<u32>,
@@ -36,11 +36,12 @@ impl Vector {
 
     /// As f32, padded with zeros.
     pub(crate) async fn values(&self, file: &ModelFile) -> Result<Vec<f32>> {
-        let mut all = self.constant.clone();
+        let mut all = Vec::new();
         for (number, tensor) in self.tensors.iter().enumerate() {
             let times = self.repeats.get(number).map_or(1, |&times| times as usize);
             all.extend(values(file, tensor).await?.repeat(times));
         }
+        all.extend(&self.constant);
         all = all.repeat(self.repeat as usize);
         for v in &mut all {
             *v = (*v + self.offset) * self.factor;

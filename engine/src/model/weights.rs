@@ -1,11 +1,24 @@
 //! Where weights lie: tensors joined into matrices, and matrices split by rows where a binding limit asks for it.
 
-use lantern_kernels::Format;
+use std::ops::Range;
+
+use lantern_kernels::{Format, padded};
 
 use crate::{
     Error, Gpu, Limit, Result,
     file::{TensorInfo, format_of},
 };
+
+/// How the tensors of a matrix lie in it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Arrangement {
+    /// Rows follow each other (q, k and v).
+    Following,
+    /// Rows alternate (gate and up).
+    Alternating,
+    /// Columns lie side by side, those of each tensor but the last with zeros up to a whole group.
+    Beside,
+}
 
 /// A matrix on the GPU, made of one tensor or several.
 #[derive(Debug, Clone)]
@@ -18,8 +31,8 @@ pub struct Matrix {
     pub rows: u32,
     /// Columns.
     pub cols: u32,
-    /// Rows alternate between the tensors (gate and up) instead of following each other (q, k and v).
-    pub interleaved: bool,
+    /// How its tensors lie in it.
+    pub arrangement: Arrangement,
     /// The tensors.
     pub tensors: Vec<TensorInfo>,
     /// Rows that fit one binding, in order.
@@ -66,13 +79,24 @@ impl PieceLimits {
 
 impl Matrix {
     /// A matrix of `tensors`, each (rows, cols) of the same format, in pieces within `limits`.
-    pub fn new(limits: PieceLimits, tensors: Vec<TensorInfo>, interleaved: bool) -> Result<Matrix> {
+    pub fn new(
+        limits: PieceLimits,
+        tensors: Vec<TensorInfo>,
+        arrangement: Arrangement,
+    ) -> Result<Matrix> {
         let format = format_of(&tensors[0])?;
         let name = join_names(&tensors);
-        let (cols, rows): (u32, u32) = (
-            tensors[0].shape[0] as u32,
-            tensors.iter().map(|t| t.shape[1] as u32).sum(),
-        );
+        let (cols, rows) = match arrangement {
+            Arrangement::Beside => {
+                let (last, others) = tensors.split_last().expect("a matrix has a tensor");
+                let before: u32 = others.iter().map(|t| padded(t.shape[0] as u32)).sum();
+                (before + last.shape[0] as u32, last.shape[1] as u32)
+            }
+            Arrangement::Following | Arrangement::Alternating => (
+                tensors[0].shape[0] as u32,
+                tensors.iter().map(|t| t.shape[1] as u32).sum(),
+            ),
+        };
         let strip_bytes = |plane| {
             format
                 .plane_bytes(plane, ROWS_TOGETHER, cols)
@@ -106,10 +130,35 @@ impl Matrix {
             format,
             rows,
             cols,
-            interleaved,
+            arrangement,
             tensors,
             pieces,
         })
+    }
+
+    /// The column at which tensor `tensor` starts.
+    pub(crate) fn col_start(&self, tensor: usize) -> u32 {
+        match self.arrangement {
+            Arrangement::Beside => {
+                let before = self.tensors[..tensor].iter();
+                before.map(|t| padded(t.shape[0] as u32)).sum()
+            }
+            Arrangement::Following | Arrangement::Alternating => 0,
+        }
+    }
+
+    /// Whether these rows are zeros that are in no file.
+    pub(crate) fn has_zeros(&self, rows: Range<u32>) -> bool {
+        let mut row_start = 0;
+        for tensor in &self.tensors {
+            let end = row_start + tensor.shape[1] as u32;
+            let own = rows.start.max(row_start) < rows.end.min(end);
+            if own && !tensor.is_zeros() {
+                return false;
+            }
+            row_start = end;
+        }
+        self.arrangement == Arrangement::Following && rows.end <= row_start
     }
 
     /// Offset and size in a piece's buffer of each plane, and the buffer's size.
@@ -175,8 +224,10 @@ impl Matrix {
 /// `blk.0.attn_q+k+v`, from the tensors' names.
 pub(crate) fn join_names(tensors: &[TensorInfo]) -> String {
     let stem = |t: &TensorInfo| t.name.trim_end_matches(".weight").to_string();
-    let last = |t| stem(t).rsplit(['_', '.']).next().map(str::to_string);
-    let rest = tensors[1..].iter().filter_map(last);
+    let last = |t: &TensorInfo| stem(t).rsplit(['_', '.']).next().map(str::to_string);
+    let stored: Vec<_> = tensors.iter().filter(|t| !t.is_zeros()).collect();
+    let others = stored.windows(2).filter(|two| two[0].name != two[1].name);
+    let rest = others.filter_map(|two| last(two[1]));
     [stem(&tensors[0])]
         .into_iter()
         .chain(rest)

@@ -81,7 +81,7 @@ fn aliases(steps: &[Step]) -> Vec<(Tensor, Tensor)> {
 fn xs_bound(gpu: &Gpu, graph: &Graph) -> u64 {
     let max = gpu.max_uniform_bytes();
     let read = graph.nodes.iter().filter_map(|node| match &node.op {
-        Op::Linear(linear) => Some(xs_bytes(graph.spec(linear.x).cols)),
+        Op::Linear(linear) => Some(xs_bytes(graph.spec(linear.x.tensor).cols)),
         _ => None,
     });
     read.filter(|&bytes| bytes <= max).max().unwrap_or(0)

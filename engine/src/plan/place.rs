@@ -2,6 +2,8 @@
 //! by one dispatch, for WebGPU tells its uses apart by whole buffers; so no two tensors of a dispatch share one, unless one
 //! lies in the memory of the other by intent.
 
+use std::ops::Range;
+
 use lantern_kernels::padded;
 
 use super::dispatch::{Binding, Dispatch};
@@ -52,9 +54,13 @@ struct Life {
     first: usize,
     last: usize,
     bytes: u64,
-    /// Columns of its rows, where kernels rely on zeros behind them: then only the same may share the memory.
-    ragged: Option<u32>,
+    /// Columns where kernels rely on zeros.
+    ragged: Ragged,
 }
+
+/// Columns of a row that something relies on being zeros: those from the first number up to a whole group, and a gap. Only
+/// tensors with the same may share memory.
+type Ragged = (Option<u32>, Option<Range<u32>>);
 
 /// Lays tensors into buffers. `aliases` names tensors that lie in the memory of another; `bytes` what each takes.
 pub(super) fn place(
@@ -79,7 +85,8 @@ pub(super) fn place(
             if places[root] != Place::None {
                 continue;
             }
-            let ragged = (padded(spec.cols) != spec.cols).then_some(spec.cols);
+            let behind = (padded(spec.cols) != spec.cols).then_some(spec.cols);
+            let ragged = (behind, spec.gap.clone());
             let life = lives[root].get_or_insert(Life {
                 tensor: Tensor(root),
                 first: index,

@@ -1,12 +1,12 @@
 //! The rules by which steps are fused, in their order. Each leaves what is computed as it is.
 
-use lantern_kernels::GROUP;
+use lantern_kernels::{GROUP, padded};
 
 use super::{
     lowering::{Lowering, small_rows},
     step::{Epilogue, FusedNorm, Step},
 };
-use crate::graph::{Activation, Columns, GateUp, Glu, Linear, NormKind, Op, Tensor, Which};
+use crate::graph::{Activation, Columns, GateUp, Glu, Groups, Linear, NormKind, Op, Tensor, Which};
 
 /// A rule's name, and what it does to the steps of a pass.
 pub(super) type Rule = (
@@ -82,23 +82,24 @@ fn norm_to_fuse(
     lowering: &Lowering<'_>,
     steps: &[Step],
     index: usize,
-) -> Option<(Tensor, FusedNorm, Vec<usize>)> {
+) -> Option<(Columns, FusedNorm, Vec<usize>)> {
     let (Op::Norm(norm), Some(output)) = (&steps[index].op, steps[index].output) else {
         return None;
     };
-    let plain = norm.kind == NormKind::Rms && norm.groups.is_none() && norm.gate.is_none();
+    // Of a row's columns the first may be normed by themselves.
+    let first = |groups: Groups| groups.alone && groups.count == 1 && groups.start == 0;
+    let rows = norm.groups.is_none_or(first);
+    let plain = norm.kind == NormKind::Rms && rows && norm.gate.is_none();
     let readers = readers(steps, output);
-    // Squares are summed with what lies behind a row up to a whole group, which is anything.
+    // Squares are summed up to a whole group.
     let whole = |linear: &Linear| {
-        let mut cols = linear
-            .weights
-            .iter()
-            .map(|&(id, _)| lowering.matrix(id).cols);
-        cols.all(|cols| cols.is_multiple_of(GROUP))
+        let mut weights = linear.weights.iter();
+        weights.all(|&(id, _)| ends_in_zeros(lowering, steps, (norm.x, lowering.matrix(id).cols)))
     };
     let one_row = |&reader: &usize| match &steps[reader].op {
         Op::Linear(linear) => {
-            whole(linear) && (lowering.width.is_decode() || linear.which == Which::Last)
+            let last = linear.which == Which::Last && norm.groups.is_none();
+            whole(linear) && (lowering.width.is_decode() || last)
         }
         _ => false,
     };
@@ -107,7 +108,19 @@ fn norm_to_fuse(
         eps: norm.eps,
     };
     let all = plain && !readers.is_empty() && readers.iter().all(one_row);
-    all.then_some((norm.x, fused, readers))
+    all.then_some((norm.x.from(0), fused, readers))
+}
+
+/// Whether behind the first columns of a tensor lie zeros up to a whole group, if not nothing.
+fn ends_in_zeros(lowering: &Lowering<'_>, steps: &[Step], (x, cols): (Tensor, u32)) -> bool {
+    let zeros = |made: usize| match &steps[made].op {
+        Op::Linear(linear) if linear.bias.is_none() => match linear.weights[..] {
+            [(id, 0)] => lowering.matrix(id).has_zeros(cols..padded(cols)),
+            _ => false,
+        },
+        _ => false,
+    };
+    cols.is_multiple_of(GROUP) || maker(steps, x).is_some_and(zeros)
 }
 
 /// An activation that follows a linear layer is computed with the layer's bias.

@@ -69,6 +69,7 @@ impl Step {
             (Op::Scale(scale), _) => Some(scale.x),
             (Op::Wkv7(wkv), _) => Some(wkv.r),
             (Op::Shift(shift), _) => Some(shift.x),
+            (Op::Scan(scan), _) => scan.into.map(|into| into.tensor),
             _ => None,
         }
     }

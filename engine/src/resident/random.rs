@@ -9,9 +9,9 @@ use lantern_kernels::{
 use super::weights::{Each, Stored};
 use crate::{
     Error, Gpu, ModelFile, Result,
-    file::Noise,
+    file::{Noise, TensorInfo},
     gpu::{buffer::Buffer, pipeline::BindingResource},
-    model::weights::{Matrix, Piece},
+    model::weights::{Arrangement, Matrix, Piece},
 };
 
 /// Bytes that one dispatch fills.
@@ -138,8 +138,14 @@ impl<'a> RandomLoader<'a> {
 
 /// Whether rows are whole units of as few tensors as the kernel takes.
 pub(super) fn can_fill(matrix: &Matrix) -> bool {
-    let tensors = if matrix.interleaved { 2..=2 } else { 1..=3 };
-    matrix.cols.is_multiple_of(matrix.format.unit()) && tensors.contains(&matrix.tensors.len())
+    let tensors = match matrix.arrangement {
+        Arrangement::Following => 1..=3,
+        Arrangement::Alternating => 2..=2,
+        Arrangement::Beside => return false,
+    };
+    let whole = matrix.cols.is_multiple_of(matrix.format.unit());
+    let stored = !matrix.tensors.iter().any(TensorInfo::is_zeros);
+    whole && stored && tensors.contains(&matrix.tensors.len())
 }
 
 /// The kernel's parameters for a plane of a piece, but for what is filled at once and from how many units.
@@ -162,7 +168,7 @@ fn params(matrix: &Matrix, piece: Piece, plane: usize) -> Params {
         runs: plane.runs as u32,
         wide: plane.wide() as u32,
         choices: 0,
-        alternating: u32::from(matrix.interleaved),
+        alternating: u32::from(matrix.arrangement == Arrangement::Alternating),
         rows_first: rows(0),
         rows_second: rows(1),
         first: first(0),

@@ -2,6 +2,8 @@
 
 use std::{borrow::Cow, ops::ControlFlow};
 
+use lantern_kernels::padded;
+
 use crate::{
     Error, Gpu, ModelFile, Result,
     file::TensorInfo,
@@ -10,7 +12,7 @@ use crate::{
         pipeline::BindingResource,
         upload::{STRIP_BYTES, Upload},
     },
-    model::weights::{Matrix, Piece, ROWS_TOGETHER},
+    model::weights::{Arrangement, Matrix, Piece, ROWS_TOGETHER},
 };
 
 /// Is told of stored bytes, and how many of the file's they stand for; breaking it ends in [`Error::Aborted`].
@@ -59,16 +61,29 @@ impl Matrix {
     /// Which rows of tensor `tensor` are among the matrix's rows `first..first + rows`: the first of them, and how many.
     fn rows_of(&self, tensor: usize, first: u32, rows: u32) -> (u32, u32) {
         let count = self.tensors.len() as u32;
-        if self.interleaved {
-            let before = |row: u32| (row + count - 1 - tensor as u32) / count;
-            let start = before(first);
-            return (start, before(first + rows) - start);
+        match self.arrangement {
+            Arrangement::Beside => return (first, rows),
+            Arrangement::Alternating => {
+                let before = |row: u32| (row + count - 1 - tensor as u32) / count;
+                let start = before(first);
+                return (start, before(first + rows) - start);
+            }
+            Arrangement::Following => {}
         }
         let height = |t: &TensorInfo| t.shape[1] as u32;
         let offset: u32 = self.tensors[..tensor].iter().map(height).sum();
         let within = |row: u32| row.clamp(offset, offset + height(&self.tensors[tensor])) - offset;
         let start = within(first);
         (start, within(first + rows) - start)
+    }
+
+    /// Bytes of the file that so many rows are made of.
+    fn file_bytes(&self, first: u32, rows: u32) -> u64 {
+        let bytes = |(index, tensor): (usize, &TensorInfo)| {
+            let (_, count) = self.rows_of(index, first, rows);
+            tensor.bytes * u64::from(count) / tensor.shape[1].max(1)
+        };
+        self.tensors.iter().enumerate().map(bytes).sum()
     }
 
     /// Stored rows, gathered in the matrix's order.
@@ -78,22 +93,33 @@ impl Matrix {
         first: u32,
         rows: u32,
     ) -> Result<Cow<'f, [u8]>> {
-        let size = self.format.row_bytes(self.cols);
         let mut strips = Vec::new();
         for (index, tensor) in self.tensors.iter().enumerate() {
+            let size = self.format.row_bytes(tensor.shape[0] as u32);
             let (start, count) = self.rows_of(index, first, rows);
             let start = u64::from(start) * size as u64;
             let range = start..start + u64::from(count) * size as u64;
-            let whole = count == rows;
-            let strip = file.data(tensor, range).await?;
-            if whole {
+            let strip = if tensor.is_zeros() {
+                vec![0; count as usize * size].into()
+            } else {
+                file.data(tensor, range).await?
+            };
+            if count == rows && self.arrangement != Arrangement::Beside {
                 return Ok(strip);
             }
             strips.push(strip);
         }
-        if !self.interleaved {
-            return Ok(strips.concat().into());
+        Ok(match self.arrangement {
+            Arrangement::Following => strips.concat(),
+            Arrangement::Alternating => self.alternating(&strips, first, rows),
+            Arrangement::Beside => self.beside(&strips, rows),
         }
+        .into())
+    }
+
+    /// Rows of several tensors in turns.
+    fn alternating(&self, strips: &[Cow<'_, [u8]>], first: u32, rows: u32) -> Vec<u8> {
+        let size = self.format.row_bytes(self.cols);
         let mut gathered = Vec::with_capacity(rows as usize * size);
         let mut left: Vec<_> = strips
             .iter()
@@ -103,7 +129,23 @@ impl Matrix {
             let tensor = row as usize % left.len();
             gathered.extend_from_slice(left[tensor].next().expect("a row of the strip"));
         }
-        Ok(gathered.into())
+        gathered
+    }
+
+    /// Rows of several tensors side by side, with zeros between them.
+    fn beside(&self, strips: &[Cow<'_, [u8]>], rows: u32) -> Vec<u8> {
+        let size = self.format.row_bytes(self.cols);
+        let mut gathered = vec![0; rows as usize * size];
+        let mut start = 0;
+        for (tensor, strip) in self.tensors.iter().zip(strips) {
+            let cols = tensor.shape[0] as u32;
+            let own = self.format.row_bytes(cols);
+            for (row, bytes) in gathered.chunks_exact_mut(size).zip(strip.chunks_exact(own)) {
+                row[start..start + own].copy_from_slice(bytes);
+            }
+            start += self.format.row_bytes(padded(cols));
+        }
+        gathered
     }
 
     /// Makes and fills every piece, as [`Matrix::load`] does one.
@@ -206,7 +248,7 @@ impl Matrix {
             let bytes = self.gather(file, piece.row_start + first, rows).await?;
             self.write(&bytes, (piece, first, rows), buffer, upload)
                 .await?;
-            if each(&bytes, bytes.len() as u64).is_break() {
+            if each(&bytes, self.file_bytes(piece.row_start + first, rows)).is_break() {
                 return Err(Error::Aborted);
             }
         }
@@ -222,7 +264,7 @@ impl Matrix {
     ) -> Result<()> {
         for (first, rows) in self.strips(piece) {
             let bytes = self.gather(file, piece.row_start + first, rows).await?;
-            if each(&bytes, bytes.len() as u64).is_break() {
+            if each(&bytes, self.file_bytes(piece.row_start + first, rows)).is_break() {
                 return Err(Error::Aborted);
             }
         }

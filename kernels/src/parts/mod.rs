@@ -9,8 +9,8 @@ mod values;
 pub use cache::{Cache, Cells, Ending, HeadNorm, RopeStyle, SEEN, Scores};
 pub use convolved::{ConvForm, LerpWeight};
 pub use rowwise::{
-    ExpertBias, ExpertScale, GluBias, Lookup, NormResult, Pooling, ScanDecay, Shift, Statistics,
-    SumInto, Unit,
+    ExpertBias, ExpertScale, GluBias, Lookup, NormResult, Pooling, ScanDecay, Selected, Shift,
+    Statistics, SumInto, Unit,
 };
 pub use values::{
     Act, Activation, Epilogue, Input, Orientation, OutputGate, PACKED, PackedX, Tokens, X, Xs,

@@ -381,6 +381,29 @@ fn expert_scaled(v: f32, e: u32) -> f32 { return v * expert_scale[e]; }
 ",
 );
 
+/// Treatment of what a row selects: what goes into a scan's state, and what reads it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Selected {
+    /// Nothing.
+    Plain,
+    /// RMSNorm of each of the two; only where each channel has a decay of its own.
+    Normed,
+}
+
+socket! { Selected, "selected":
+    Plain => SELECTED_PLAIN,
+    Normed => SELECTED_NORMED,
+}
+
+static SELECTED_PLAIN: Part = Part::new(
+    "",
+    "
+fn selected_scales() -> vec2f { return vec2f(1.0); }
+fn selected(v: vec4f, which: u32, four: u32, scales: vec2f) -> vec4f { return v; }
+",
+);
+static SELECTED_NORMED: Part = Part::new("normed", include_str!("selected_normed.wgsl"));
+
 /// Numbers that a selective scan decays its state by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ScanDecay {

@@ -9,6 +9,7 @@ use super::{
 };
 use crate::{
     Result,
+    file::TensorInfo,
     graph::{
         Attend, Columns, Gate, Graph, Groups, Norm, NormKind, Rope, RopeStyle, Scores, StateKind,
         StateSpec, StoreKv, Tensor, TensorSpec, VectorId,
@@ -19,6 +20,15 @@ use crate::{
         tensors::{Affine, Finder, Joined, NormWeights, scaled},
     },
 };
+
+/// Weights that attention and another mixer of the block have together.
+#[derive(Debug, Default)]
+pub struct Shared {
+    /// The other's matrix of what both read.
+    pub input: Option<TensorInfo>,
+    /// Whether one matrix takes both back to the residual stream.
+    pub output: bool,
+}
 
 /// Attention's weights in one block, and its numbers.
 #[derive(Debug)]
@@ -46,9 +56,11 @@ pub struct Attention {
     value_norm: Option<VectorId>,
     /// Norm of what attention finds before it goes on.
     sub_norm: Option<VectorId>,
-    /// From the heads to the residual stream.
-    output: Affine,
+    /// From the heads to the residual stream; none: another mixer's matrix does that, too.
+    output: Option<Affine>,
     scores: Scores,
+    /// Columns behind its own that its matrices make for another mixer.
+    behind: u32,
 }
 
 impl Attention {
@@ -58,9 +70,20 @@ impl Attention {
         sizes: AttentionConfig,
         index: u32,
     ) -> Result<Attention> {
+        Attention::find_beside(finder, sizes, index, &Shared::default())
+    }
+
+    /// The weights of layer `index` beside those of another mixer.
+    pub(super) fn find_beside(
+        finder: &mut Finder<'_>,
+        sizes: AttentionConfig,
+        index: u32,
+        shared: &Shared,
+    ) -> Result<Attention> {
         let config = finder.config;
         let gate = find_gate(finder, &sizes, index)?;
-        let (qkv, qkv_bias) = find_qkv(finder, &sizes, gate, index)?;
+        let behind = shared.input.iter().cloned();
+        let (qkv, qkv_bias) = find_qkv(finder, &sizes, (gate, behind.collect()), index)?;
         let q_dim = sizes.heads * sizes.head_dim;
         Ok(Attention {
             pairs: config
@@ -83,20 +106,56 @@ impl Attention {
             norm_kind: config.row.norm.kind(),
             sub_norm: finder
                 .vector_if_there(&format!("blk.{index}.attn_sub_norm.weight"), q_dim)?,
-            output: finder.affine(&format!("blk.{index}.attn_output"), q_dim, config.dim)?,
+            output: if shared.output {
+                None
+            } else {
+                let stem = format!("blk.{index}.attn_output");
+                Some(finder.affine(&stem, q_dim, config.dim)?)
+            },
             scores: find_scores(finder, &sizes, index)?,
+            behind: shared.input.as_ref().map_or(0, |t| t.shape[1] as u32),
         })
     }
 
     /// Writes attention's ops from the input `h`. Returns what is added to the residual stream.
     pub(super) fn ops(&self, g: &mut Graph, h: Tensor, layer: u32, shape: &Shape) -> Tensor {
+        let qkv = self.input(g, h);
+        let spec = TensorSpec::per_row("att", self.q_dim());
+        let att = self.attended(g, (qkv, spec), layer, shape);
+        self.output(g, att)
+    }
+
+    /// Columns of queries, keys, values and gates.
+    pub(super) fn input_cols(&self) -> u32 {
+        let kv_dim = self.sizes.kv_heads * self.sizes.head_dim;
+        let gate_dim = self.gate.map_or(0, |gate| gate.cols);
+        self.q_dim() + self.key_matrices() * kv_dim + gate_dim
+    }
+
+    /// Queries, keys, values and gates, and what is another mixer's.
+    pub(super) fn input(&self, g: &mut Graph, h: Tensor) -> Tensor {
+        let cols = self.input_cols() + self.behind;
+        let qkv = g.linear(h, &self.qkv, self.qkv_bias, ("qkv", cols));
+        scaled(g, qkv, self.qkv_factor)
+    }
+
+    /// Results of all heads on their way back to the residual stream.
+    pub(super) fn output(&self, g: &mut Graph, att: Tensor) -> Tensor {
+        let output = self.output.as_ref().expect("a matrix of its own");
+        output.ops(g, att, ("y", self.dim))
+    }
+
+    /// Finds what queries ask for, in the first columns of a tensor like `spec`.
+    pub(super) fn attended(
+        &self,
+        g: &mut Graph,
+        (qkv, spec): (Tensor, TensorSpec),
+        layer: u32,
+        shape: &Shape,
+    ) -> Tensor {
         let sizes = self.sizes;
         let (heads, kv_heads, head_dim) = (sizes.heads, sizes.kv_heads, sizes.head_dim);
         let (q_dim, kv_dim) = (heads * head_dim, kv_heads * head_dim);
-        let gate_dim = self.gate.map_or(0, |gate| gate.cols);
-        let cols = q_dim + self.key_matrices() * kv_dim + gate_dim;
-        let qkv = g.linear(h, &self.qkv, self.qkv_bias, ("qkv", cols));
-        let qkv = scaled(g, qkv, self.qkv_factor);
         let (v, made) = (self.values(g, qkv), qkv);
         let (q, k, qkv) = self.queries_and_keys(g, qkv);
         // Norms of whole rows of queries and keys leave values beside them.
@@ -132,7 +191,7 @@ impl Attention {
             scores: self.scores,
             mask: sizes.mask,
         };
-        let att = g.push(attend, TensorSpec::per_row("att", q_dim));
+        let att = g.push(attend, spec);
         let att = match self.gate {
             Some(OutputGate { cols, activation }) => {
                 let gate = Gate {
@@ -146,11 +205,10 @@ impl Attention {
             }
             None => att,
         };
-        let att = match self.sub_norm {
+        match self.sub_norm {
             Some(weight) => g.norm(self.norm_of(att, weight, None), "att"),
             None => att,
-        };
-        self.output.ops(g, att, ("y", self.dim))
+        }
     }
 
     /// Queries, keys, and the tensor that has values and gates, after norms and rotation in the family's order.
@@ -206,7 +264,7 @@ impl Attention {
     }
 
     /// Values of all queries.
-    fn q_dim(&self) -> u32 {
+    pub(super) fn q_dim(&self) -> u32 {
         self.sizes.heads * self.sizes.head_dim
     }
 

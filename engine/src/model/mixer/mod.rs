@@ -1,6 +1,7 @@
 //! Mixers: the part of a block that looks at other rows. A file each, with its weights, its ops and the state that it keeps.
 
 pub mod attention;
+pub mod both;
 pub mod delta_net;
 pub mod latent;
 pub mod mamba;
@@ -36,7 +37,7 @@ pub enum Mixer {
     /// A selective state space over a state that every row replaces.
     Mamba(mamba::Mamba),
     /// Attention, and a selective state space that reads the same.
-    Both(attention::Attention, Box<mamba::Mamba>),
+    Both(Box<both::Both>),
 }
 
 /// Sizes that a graph is written for: positions of a session, how they are kept, and rows of a pass.
@@ -73,10 +74,11 @@ impl Mixer {
                 Mixer::Attention(attention::Attention::find(finder, sizes, index)?)
             }
             MixerConfig::Mamba(sizes) => Mixer::Mamba(mamba::Mamba::find(finder, sizes, index)?),
-            MixerConfig::Both(attention, mamba) => Mixer::Both(
-                attention::Attention::find(finder, attention, index)?,
-                Box::new(mamba::Mamba::find(finder, mamba, index)?),
-            ),
+            MixerConfig::Both(attention, mamba) => Mixer::Both(Box::new(both::Both::find(
+                finder,
+                (attention, mamba),
+                index,
+            )?)),
         }))
     }
 
@@ -89,9 +91,7 @@ impl Mixer {
             Mixer::Latent(latent) => vec![latent.ops(g, h, layer, shape)],
             Mixer::Rwkv7(rwkv7) => vec![rwkv7.ops(g, h, layer)],
             Mixer::Mamba(mamba) => vec![mamba.ops(g, h, layer)],
-            Mixer::Both(attention, mamba) => {
-                vec![attention.ops(g, h, layer, shape), mamba.ops(g, h, layer)]
-            }
+            Mixer::Both(both) => both.ops(g, h, layer, shape),
         }
     }
 

@@ -2,6 +2,7 @@
 
 use crate::{
     Error, Result, Unsupported,
+    file::TensorInfo,
     graph::{Activation, Scores, VectorId},
     model::{
         config::{AttentionConfig, BlockConfig},
@@ -113,11 +114,11 @@ pub(super) fn values_are_keys(finder: &Finder<'_>, index: u32) -> bool {
     finder.config.row.shared_keys && has("attn_k") && !has("attn_v")
 }
 
-/// Queries, keys and values, in one tensor or three, with a gate behind them, and their biases.
+/// Queries, keys and values, in one tensor or three, with a gate and more tensors behind them, and their biases.
 pub(super) fn find_qkv(
     finder: &mut Finder<'_>,
     sizes: &AttentionConfig,
-    gate: Option<OutputGate>,
+    (gate, behind): (Option<OutputGate>, Vec<TensorInfo>),
     index: u32,
 ) -> Result<(Joined, Option<VectorId>)> {
     let name = |part: &str| format!("blk.{index}.{part}.weight");
@@ -143,10 +144,11 @@ pub(super) fn find_qkv(
         biases.push((format!("blk.{index}.{part}.bias"), rows));
     }
     parts.extend(gate.map(|gate| ("attn_gate", gate.cols)));
-    let weights = parts
+    let mut weights = parts
         .iter()
         .map(|&(part, rows)| finder.tensor(&name(part), &[dim, rows]))
-        .collect::<Result<_>>()?;
+        .collect::<Result<Vec<_>>>()?;
+    weights.extend(behind);
     let bias = if biases.iter().any(|(name, _)| finder.has(name)) {
         if gate.is_some() {
             return Err(Error::unsupported(

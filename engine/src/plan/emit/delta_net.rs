@@ -3,7 +3,7 @@
 use lantern_kernels::{
     add, bytes_of_params, conv, decay, delta_net, delta_net_chunks, delta_net_weights, gate,
     gated_norm,
-    parts::{ConvForm as FormPart, Decay, NormResult, OutputGate, ScanDecay as ScanPart},
+    parts::{ConvForm as FormPart, Decay, NormResult, OutputGate, ScanDecay as ScanPart, Selected},
     scan,
 };
 
@@ -257,6 +257,8 @@ impl Emitter<'_> {
             gate_stride: self.stride(op.gates.tensor),
             gate_start: op.gates.start,
             y_stride: self.stride(y),
+            y_start: op.into.map_or(0, |into| into.start),
+            eps: op.normed.unwrap_or(0.0),
         };
         let binds = vec![
             ("x", Binding::Tensor(op.x)),
@@ -273,7 +275,12 @@ impl Emitter<'_> {
         };
         let (head_dim, state_dim) = (op.head_dim, op.state_dim);
         let consts = [("HEAD_DIM", head_dim), ("STATE_DIM", state_dim)];
-        let shader = self.lowering.shader(&scan::SCAN, &[decay.part()], &consts);
+        let selected = match op.normed {
+            Some(_) => Selected::Normed,
+            None => Selected::Plain,
+        };
+        let parts = [decay.part(), selected.part()];
+        let shader = self.lowering.shader(&scan::SCAN, &parts, &consts);
         let what = format!("{} heads of {head_dim}×{state_dim}", op.heads);
         let flow = self.flow(op.x, y);
         let units = op.heads * self.lowering.sequences;

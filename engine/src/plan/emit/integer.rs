@@ -77,7 +77,7 @@ impl Emitter<'_> {
 
     /// Quantises the input of `product`, normed where asked for: the last row, or all. Returns the product of the bytes.
     fn quantise(&mut self, product: &Product, last: bool) -> Product {
-        let cols = self.cols(product.x);
+        let cols = self.lowering.matrix(product.matrix).cols;
         let params = quantise::Params {
             cols,
             eps: product.norm.map_or(0.0, |norm| norm.eps),

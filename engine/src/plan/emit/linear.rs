@@ -1,13 +1,14 @@
 //! Linear layers: which kernel computes them, in how many dispatches, on which pieces of weights.
 
 use lantern_kernels::{
-    Shader, bytes_of_params, head_linear, matmul, matmul_cooperative, matmul_rows, matvec, padded,
+    Shader, bytes_of_params, copy, head_linear, matmul, matmul_cooperative, matmul_rows, matvec,
+    padded,
     parts::{Act, Epilogue as EpiloguePart, Input, Orientation, Tokens, X, Xs},
 };
 
 use super::Emitter;
 use crate::{
-    graph::{Activation, HeadLinear, Linear, MatrixId, Tensor, Which},
+    graph::{Activation, Columns, HeadLinear, Linear, MatrixId, Tensor, TensorSpec, Which},
     plan::{
         cost::Cost,
         dispatch::Binding,
@@ -59,10 +60,12 @@ impl Emitter<'_> {
     /// The layer, what LoRA adds to it, its bias and activation.
     pub(super) fn linear_step(&mut self, step: &Step, linear: &Linear) {
         let y = Emitter::output(step);
+        let (first, _) = linear.weights[0];
+        let x = self.rows_of_their_own(linear.x, self.lowering.matrix(first).cols);
         for &(matrix, y_start) in &linear.weights {
             let product = Product {
                 matrix,
-                x: linear.x,
+                x,
                 one_row: false,
                 norm: step.norm,
                 y,
@@ -76,6 +79,32 @@ impl Emitter<'_> {
         if linear.bias.is_some() || step.activation.is_some() {
             self.pointwise(y, linear.bias, step.activation);
         }
+    }
+
+    /// So many columns where linear layers find a row: at the beginning of a tensor, and in passes of several rows right behind
+    /// the row before.
+    pub(super) fn rows_of_their_own(&mut self, x: Columns, cols: u32) -> Tensor {
+        let behind_another = !self.width().is_decode() && self.stride(x.tensor) != padded(cols);
+        if x.start == 0 && !behind_another {
+            return x.tensor;
+        }
+        let word = self.word(x.tensor);
+        let own = self.declare(TensorSpec::per_row(word, cols));
+        let params = copy::Params {
+            cols,
+            x_stride: self.stride(x.tensor),
+            x_start: x.start,
+            y_stride: self.stride(own),
+        };
+        let binds = vec![
+            ("x", Binding::Tensor(x.tensor)),
+            ("y", Binding::Tensor(own)),
+        ];
+        let shader = self.lowering.shader(&copy::COPY, &[], &[]);
+        let what = format!("columns ({cols})");
+        let flow = self.flow(x.tensor, own);
+        self.dispatch(shader, (&what, flow), binds, bytes_of_params(&params), cols);
+        own
     }
 
     /// By the kernel that suits the rows.

@@ -4,16 +4,19 @@ use lantern_kernels::padded;
 
 use super::{Emitter, experts::ExpertProduct, linear::Product};
 use crate::{
-    graph::{Experts, Glu, Linear, MatrixId, Op, TensorSpec, Which},
+    graph::{Experts, Glu, MatrixId, Op, TensorSpec, Which},
     plan::step::{Epilogue, Step},
 };
 
 impl Emitter<'_> {
     /// Adds to what `product` stored or added.
     pub(super) fn lora(&mut self, product: &Product) {
-        for (a, factor, row_start) in self.row_pairs(product.matrix) {
+        for (a, factor, (row_start, x_start)) in self.row_pairs(product.matrix) {
             let y_start = product.y_start + row_start;
+            let cols = self.lowering.matrix(a).cols;
+            let x = self.rows_of_their_own(product.x.from(x_start), cols);
             let product = Product {
+                x,
                 y_start,
                 ..*product
             };
@@ -21,11 +24,13 @@ impl Emitter<'_> {
         }
     }
 
-    /// The number of A, the factor, and the row at which the changed tensor starts, of each pair beside a matrix.
-    fn row_pairs(&self, target: MatrixId) -> Vec<(MatrixId, f32, u32)> {
+    /// The number of A, the factor, and the row and the column at which the changed tensor starts, of each pair beside a
+    /// matrix.
+    fn row_pairs(&self, target: MatrixId) -> Vec<(MatrixId, f32, (u32, u32))> {
+        let matrix = self.lowering.matrix(target);
         let pairs = self.lowering.pairs(target).into_iter();
         pairs
-            .map(|(a, factor, pair)| (a, factor, pair.row_start))
+            .map(|(a, factor, pair)| (a, factor, (pair.row_start, matrix.col_start(pair.tensor))))
             .collect()
     }
 
@@ -75,22 +80,20 @@ impl Emitter<'_> {
             self.scale(both, 0.0);
         }
         for (index, made) in step.gate_up.iter().enumerate() {
-            let Op::Linear(Linear {
-                x, weights, which, ..
-            }) = &made.op
-            else {
+            let Op::Linear(linear) = &made.op else {
                 unreachable!("gate and up are linear layers");
             };
-            let (matrix, _) = weights[0];
+            let (matrix, _) = linear.weights[0];
+            let x = self.rows_of_their_own(linear.x, self.lowering.matrix(matrix).cols);
             let product = Product {
                 matrix,
-                x: *x,
+                x,
                 one_row: false,
                 norm: made.norm,
                 y: if alternating { both } else { delta },
                 y_start: index as u32 * cols,
                 epilogue: Epilogue::Store,
-                which: *which,
+                which: linear.which,
             };
             self.product(&product);
             for (a, factor, tensor) in self.tensor_pairs(matrix) {
