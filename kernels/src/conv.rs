@@ -1,6 +1,6 @@
 //! Causal depthwise convolution over the rows of a sequence: what mixers with a recurrent state put before it, with SiLU
 //! (Gated Delta Networks, Yang et al. 2024, section 3.4; first in H3, Fu et al. 2022) and a bias (Mamba, Gu & Dao 2023), or
-//! a mixer by itself, between two gates (LFM2, Liquid AI 2025); or a token shift (RWKV, Peng et al. 2023).
+//! a mixer by itself, between two gates (LFM2, Liquid AI 2025).
 
 use crate::{
     Call, Case, Kernel, bytes_of_params,
@@ -78,7 +78,6 @@ fn reference(call: &mut Call) {
                 let products = weights.zip(inputs);
                 let sum: f64 = products.map(|(&w, &x)| f64::from(w) * f64::from(x)).sum();
                 call.floats_mut("y")[i * p.y_stride as usize + channel] = match form {
-                    ConvForm::Plain => sum,
                     ConvForm::Silu | ConvForm::SiluBias => silu(sum + f64::from(bias[channel])),
                     ConvForm::Gated => sum * f64::from(own[channels + channel]),
                 } as f32;
@@ -144,12 +143,6 @@ fn cases() -> Vec<Case> {
             3,
         );
         add(ConvForm::Silu, [size, channels, 0, 3], interleaved(1, 9), 2);
-        add(
-            ConvForm::Plain,
-            [size, channels, 1, 3],
-            interleaved(0, 7),
-            1,
-        );
     }
     add(ConvForm::Gated, [3, 40, 0, 3], interleaved(1, 9), 2);
     add(ConvForm::Silu, [4, 8192, 0, 1], consecutive(70, 5), 0);

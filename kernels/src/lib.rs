@@ -36,7 +36,6 @@ pub mod gate;
 pub mod gated_norm;
 pub mod glu;
 pub mod head_linear;
-pub mod lerp;
 pub mod matmul;
 pub mod matmul_cooperative;
 pub mod matmul_integer;
@@ -59,6 +58,7 @@ pub mod sample;
 pub mod sampler;
 pub mod scan;
 pub mod store;
+pub mod token_shift;
 pub mod wkv7;
 
 pub use call::{Call, Case, CaseWeights, Cases};
@@ -99,6 +99,7 @@ pub const ALL: &[&Kernel] = &[
     &delta_net::DELTA_NET,
     &delta_net_weights::DELTA_NET_WEIGHTS,
     &delta_net_chunks::DELTA_NET_CHUNKS,
+    &token_shift::TOKEN_SHIFT,
     &wkv7::WKV7,
     &scan::SCAN,
     &gated_norm::GATED_NORM,
@@ -106,7 +107,6 @@ pub const ALL: &[&Kernel] = &[
     &moe_combine::MOE_COMBINE,
     &add::ADD,
     &copy::COPY,
-    &lerp::LERP,
     &pool::POOL,
     &argmax::ARGMAX,
     &sample::SAMPLE,

@@ -6,7 +6,7 @@ use crate::{
     call::{ROWS_HEADER, Row, activations, consecutive, interleaved, words},
     kernel::wide_grid,
     padded,
-    parts::{EXPONENTIALS, NEXT_ROW},
+    parts::{EXPONENTIALS, NEXT_ROW, Values},
     pointwise::sigmoid,
     random::Random,
     tolerance,
@@ -20,7 +20,7 @@ pub static WKV7: Kernel = Kernel {
     name: "wkv7",
     source: include_str!("wkv7.wgsl"),
     uses: &[&NEXT_ROW, &EXPONENTIALS],
-    sockets: &[],
+    sockets: &[Values::SOCKET],
     variants: &[Variant::new(
         "values64",
         &[],
@@ -40,8 +40,16 @@ crate::params! {
     Params {
         /// Heads.
         heads: u32,
-        /// From a row's values to the next's, in f32; a multiple of 4.
-        stride: u32,
+        /// From a row of rkv to the next, in f32; a multiple of 4.
+        rkv_stride: u32,
+        /// From a row of made to the next, in f32; a multiple of 4.
+        made_stride: u32,
+        /// From a row with the first layer's values to the next, in f32.
+        first_stride: u32,
+        /// Column of the first of those.
+        first_start: u32,
+        /// From a row of y to the next, in f32.
+        y_stride: u32,
         /// Is added to the variance of a head's results.
         eps: f32,
     }
@@ -50,12 +58,13 @@ crate::params! {
 /// One row of one head: what goes into its state, (keys, values), and comes out.
 struct Inputs<'a> {
     r: &'a [f32],
+    k: &'a [f32],
+    v: Vec<f64>,
     decay: &'a [f32],
     rate: &'a [f32],
-    k: &'a [f32],
-    v: &'a [f32],
-    /// k_k, k_a, r_k, the norm's weight, its bias.
-    vectors: [&'a [f32]; 5],
+    gate: &'a [f32],
+    /// k_k, k_a, r_k, the norm's weight, its bias, those of decays and rates.
+    vectors: [&'a [f32]; 7],
     eps: f32,
 }
 
@@ -64,8 +73,10 @@ impl Inputs<'_> {
     fn step(&self, state: &mut [f64]) -> Vec<f64> {
         let size = self.r.len();
         let of = |values: &[f32]| values.iter().map(|&v| f64::from(v)).collect::<Vec<_>>();
-        let [k_k, k_a, r_k, weight, bias] = self.vectors.map(of);
-        let (r, k, v, rate) = (of(self.r), of(self.k), of(self.v), of(self.rate));
+        let [k_k, k_a, r_k, weight, bias, w0, a0] = self.vectors.map(of);
+        let (r, k, v, gate) = (of(self.r), of(self.k), &self.v, of(self.gate));
+        let rates = self.rate.iter().zip(a0);
+        let rate: Vec<f64> = rates.map(|(&a, a0)| sigmoid(f64::from(a) + a0)).collect();
         let mut c: Vec<f64> = k.iter().zip(&k_k).map(|(k, k_k)| k * k_k).collect();
         let length = c.iter().map(|c| c * c).sum::<f64>().sqrt().max(1e-12);
         for c in &mut c {
@@ -76,7 +87,7 @@ impl Inputs<'_> {
             .map(|i| (0..size).map(|j| state[j * size + i] * c[j]).sum())
             .collect();
         for j in 0..size {
-            let decay = (-(-0.5f64).exp() * sigmoid(f64::from(self.decay[j]))).exp();
+            let decay = (-(-0.5f64).exp() * sigmoid(f64::from(self.decay[j]) + w0[j])).exp();
             for i in 0..size {
                 let s = &mut state[j * size + i];
                 *s = *s * decay - known[i] * c[j] * rate[j] + key(j) * v[i];
@@ -89,20 +100,40 @@ impl Inputs<'_> {
         let scale = 1.0 / (squares / size as f64 + f64::from(self.eps)).sqrt();
         let bonus: f64 = (0..size).map(|j| key(j) * r[j] * r_k[j]).sum();
         let normed = |i: usize| (result[i] - mean) * scale * weight[i] + bias[i];
-        (0..size).map(|i| normed(i) + v[i] * bonus).collect()
+        (0..size)
+            .map(|i| (normed(i) + v[i] * bonus) * gate[i])
+            .collect()
     }
 }
 
-/// `y` (tokens, stride), in the place of r, from `decays`, `rates`, `k` and `v` (tokens, stride), and `wkv_vectors` (5, channels): k_k,
-/// k_a, r_k, the norm's weight, its bias. `wkv_state` (sequences, heads, HEAD_DIM, HEAD_DIM) goes on from row to row; a row at
-/// position 0 starts from zeros.
+/// A head's values of a row: its own, on their way back to the first layer's by the shares, where there are such.
+fn values(own: &[f32], mix: Option<[&[f32]; 3]>) -> Vec<f64> {
+    let Some([first, share, bias]) = mix else {
+        return own.iter().map(|&v| f64::from(v)).collect();
+    };
+    let mixed = |i: usize| {
+        let [own, first, share, bias] = [own[i], first[i], share[i], bias[i]].map(f64::from);
+        own + (first - own) * sigmoid(share + bias)
+    };
+    (0..own.len()).map(mixed).collect()
+}
+
+/// `y` (tokens, y_stride) from `rkv` (tokens, rkv_stride): r, keys, values; `made` (tokens, made_stride): decays, rates, gates, shares;
+/// `first_values` (tokens, first_stride) from `first_start` on, and `wkv_vectors` (7 or 8, channels): k_k, k_a, r_k, the norm's weight, its bias,
+/// those of decays, rates and shares. `wkv_state` (sequences, heads, HEAD_DIM, HEAD_DIM) goes on from row to row; a row at position 0
+/// starts from zeros.
 fn reference(call: &mut Call) {
     let p: Params = call.params();
     let size = call.constant("HEAD_DIM") as usize;
     let channels = p.heads as usize * size;
     let rows = call.rows();
-    let vectors = call.floats("wkv_vectors");
-    let inputs = ["y", "decays", "rates", "k", "v"].map(|name| call.floats(name));
+    let mixed = Values::of(&call.parts) == Some(Values::Mixed);
+    let first = if mixed {
+        call.floats("first_values")
+    } else {
+        vec![]
+    };
+    let [vectors, rkv, made] = ["wkv_vectors", "rkv", "made"].map(|name| call.floats(name));
     for unit in 0..call.units as usize {
         let (sequence, head) = (unit / p.heads as usize, unit % p.heads as usize);
         let place = unit * size * size;
@@ -113,21 +144,31 @@ fn reference(call: &mut Call) {
             if row.position == 0 {
                 state.fill(0.0);
             }
-            let at = number * p.stride as usize + head * size;
-            let [r, decay, rate, k, v] = inputs.each_ref().map(|all| &all[at..][..size]);
-            let vectors = [0, 1, 2, 3, 4].map(|n| &vectors[n * channels + head * size..][..size]);
-            let eps = p.eps;
-            let result = Inputs {
-                r,
-                decay,
-                rate,
-                k,
+            let vector = |n: usize| &vectors[n * channels + head * size..][..size];
+            let part = |all: &'_ [f32], stride: u32, n: usize| -> Vec<f32> {
+                all[number * stride as usize + n * channels + head * size..][..size].to_vec()
+            };
+            let [r, k, v] = [0, 1, 2].map(|n| part(&rkv, p.rkv_stride, n));
+            let [decay, rate, gate] = [0, 1, 2].map(|n| part(&made, p.made_stride, n));
+            let v = if mixed {
+                let first = part(&first[p.first_start as usize..], p.first_stride, 0);
+                let share = part(&made, p.made_stride, 3);
+                values(&v, Some([&first, &share, vector(7)]))
+            } else {
+                values(&v, None)
+            };
+            let inputs = Inputs {
+                r: &r,
+                k: &k,
                 v,
-                vectors,
-                eps,
-            }
-            .step(&mut state);
-            let y = &mut call.floats_mut("y")[at..];
+                decay: &decay,
+                rate: &rate,
+                gate: &gate,
+                vectors: [0, 1, 2, 3, 4, 5, 6].map(vector),
+                eps: p.eps,
+            };
+            let result = inputs.step(&mut state);
+            let y = &mut call.floats_mut("y")[number * p.y_stride as usize + head * size..];
             y.iter_mut().zip(result).for_each(|(y, v)| *y = v as f32);
         }
         let after = &mut call.floats_mut("wkv_state")[place..];
@@ -141,7 +182,7 @@ fn reference(call: &mut Call) {
 /// A case of so many heads of a size with these `rows`, the binding, and room for `unused` more.
 fn case(
     random: &mut Random,
-    [heads, size]: [u32; 2],
+    (values, [heads, size]): (Values, [u32; 2]),
     sequences: u32,
     rows: Vec<u32>,
     unused: u32,
@@ -149,38 +190,42 @@ fn case(
     let (position, count) = (rows[ROWS_HEADER + 1], rows[0]);
     let channels = heads * size;
     let tokens = count + unused;
-    let mut decays = random.floats((tokens * padded(channels)) as usize);
-    for v in &mut decays {
-        *v *= 8.0;
+    let (vectors, parts) = match values {
+        Values::Own => (7, 3),
+        Values::Mixed => (8, 4),
+    };
+    let first_start = 5;
+    let mut made = random.floats((tokens * padded(parts * channels)) as usize);
+    for v in &mut made {
+        *v *= 4.0;
     }
-    decays[..4].copy_from_slice(&[1e4, -1e4, 90.0, -90.0]);
-    let mut rates = random.floats((tokens * padded(channels)) as usize);
-    for v in &mut rates {
-        *v = (*v * 2.0).clamp(-1.0, 1.0) * 0.5 + 0.5;
-    }
+    made[..4].copy_from_slice(&[1e4, -1e4, 90.0, -90.0]);
     let state = random.floats((sequences * channels * size) as usize);
-    let vectors = random.floats((5 * channels) as usize);
-    let mut activations = || activations(random, tokens, channels);
+    let vectors = random.floats((vectors * channels) as usize);
+    let mut activations = |cols| activations(random, tokens, cols);
     Case {
         name: format!(
-            "{heads} heads of {size}, {count} rows of {sequences} sequences from {position}"
+            "{values:?} {heads} heads of {size}, {count} rows of {sequences} sequences from {position}"
         ),
-        parts: vec![],
+        parts: vec![values.part()],
         consts: vec![("HEAD_DIM", size)],
         params: bytes_of_params(&Params {
             heads,
-            stride: padded(channels),
+            rkv_stride: padded(3 * channels),
+            made_stride: padded(parts * channels),
+            first_stride: padded(first_start + channels),
+            first_start,
+            y_stride: padded(channels),
             eps: 64e-5,
         }),
         units: heads * sequences,
         tokens,
         buffers: vec![
             ("wkv_vectors", words(&vectors)),
-            ("decays", words(&decays)),
-            ("rates", words(&rates)),
-            ("k", activations()),
-            ("v", activations()),
-            ("y", activations()),
+            ("rkv", activations(3 * channels)),
+            ("made", words(&made)),
+            ("first_values", activations(first_start + channels)),
+            ("y", activations(channels)),
             ("wkv_state", words(&state)),
             ("rows", rows),
         ],
@@ -188,19 +233,21 @@ fn case(
     }
 }
 
-/// Heads small, odd and real; one row, and more rows than lanes; a state that goes on and one that begins; two sequences in
-/// turns beside one without rows; rows beyond the count.
+/// Values of the layer alone, and mixed; heads small, odd and real; one row, and more rows than lanes; a state that goes on and one
+/// that begins; two sequences in turns beside one without rows; rows beyond the count.
 fn cases() -> Vec<Case> {
     let mut random = Random::new(32);
     let mut cases = Vec::new();
-    let mut add = |heads, sequences, rows, unused| {
-        cases.push(case(&mut random, heads, sequences, rows, unused));
-    };
-    add([2, 32], 1, consecutive(0, 24), 0);
-    add([3, 12], 1, consecutive(5, 3), 2);
-    add([1, 4], 1, consecutive(1, 1), 0);
-    add([2, 64], 3, interleaved(1, 13), 1);
-    add([1, 64], 1, consecutive(3, 300), 0);
-    add([32, 64], 1, consecutive(70, 2), 0);
+    for &values in Values::ALL {
+        let mut add = |heads, sequences, rows, unused| {
+            cases.push(case(&mut random, (values, heads), sequences, rows, unused));
+        };
+        add([2, 32], 1, consecutive(0, 24), 0);
+        add([3, 12], 1, consecutive(5, 3), 2);
+        add([1, 4], 1, consecutive(1, 1), 0);
+        add([2, 64], 3, interleaved(1, 13), 1);
+        add([1, 64], 1, consecutive(3, 300), 0);
+        add([32, 64], 1, consecutive(70, 2), 0);
+    }
     cases
 }

@@ -1,22 +1,21 @@
 // wkv7: the state of RWKV-7 (Peng et al. 2025, eq. 15 to 21) over the rows of each sequence, head by head.
-//     S = diag(decay) S + u b^T + k v^T, with u = S^T (-c); y = norm(S^T r) + v (k r r_k), with c of unit length and b = a c.
+//     S = diag(decay) S + u b^T + k v^T, with u = S^T (-c); y = (norm(S^T r) + v (k r r_k)) gate, with c of unit length and b = a c.
 // A workgroup takes a head of a sequence, a lane one column of S, which it holds over all rows of the pass; the first lanes
 // make what all columns share of a row, four keys each. Two barriers a row: what is written before the second was last read
 // before the first of the next row. Bound: reads and writes S once a pass, and the row's inputs once.
+// Sockets: values.
 // Loops with constant ends are unrolled.
 
-struct Params { heads: u32, stride: u32, eps: f32 }
+struct Params { heads: u32, rkv_stride: u32, made_stride: u32, first_stride: u32, first_start: u32, y_stride: u32, eps: f32 }
 
 const FOURS = HEAD_DIM / 4u;
 const DECAY = -0.60653066; // -exp(-1/2)
 
-@group(0) @binding(0) var<storage, read> wkv_vectors: array<vec4f>;   // (5, channels / 4): k_k, k_a, r_k, the norm's weight, its bias
-@group(0) @binding(1) var<storage, read> decays: array<vec4f>;        // (tokens, stride / 4): before their sigmoid
-@group(0) @binding(2) var<storage, read> rates: array<vec4f>;         // (tokens, stride / 4): a
-@group(0) @binding(3) var<storage, read> k: array<vec4f>;             // (tokens, stride / 4)
-@group(0) @binding(4) var<storage, read_write> y: array<f32>;         // (tokens, stride): first r
+@group(0) @binding(0) var<storage, read> wkv_vectors: array<vec4f>;   // (7, channels / 4): k_k, k_a, r_k, the norm's weight, its bias, those of decays and rates; an eighth of shares
+@group(0) @binding(1) var<storage, read> rkv: array<vec4f>;           // (tokens, rkv_stride / 4): r, keys, values
+@group(0) @binding(2) var<storage, read> made: array<vec4f>;          // (tokens, made_stride / 4): decays, rates, gates, shares, before their biases
+@group(0) @binding(4) var<storage, read_write> y: array<f32>;         // (tokens, y_stride)
 @group(0) @binding(5) var<storage, read_write> wkv_state: array<f32>; // (sequences, heads, HEAD_DIM, HEAD_DIM): keys by values
-@group(0) @binding(6) var<storage, read> v: array<f32>;               // (tokens, stride)
 @group(0) @binding(8) var<uniform> params: Params;
 
 // Of a row: r, the decays, the keys, what is taken out before its length is known, that times a.
@@ -55,7 +54,8 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
         }
         let unit = 1.0 / max(sqrt(square), 1e-12);
         let taken = -known * unit * unit;
-        let value = v[row * params.stride + head * HEAD_DIM + col];
+        let channel = head * HEAD_DIM + col;
+        let value = value_of(rkv[four_of(row * params.rkv_stride, 2u, channel)][channel % 4u], row, channel);
         var sum = 0.0;
         for (var j = 0u; j < FOURS; j++) {
             s[j] = fma(s[j], ws[j], fma(bs[j], vec4f(taken), ks[j] * value));
@@ -63,8 +63,8 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
         }
         if lane < HEAD_DIM { results[lane] = sum; }
         workgroupBarrier();
-        let normed = norm_of(sum, head * HEAD_DIM + col);
-        if lane < HEAD_DIM { y[row * params.stride + head * HEAD_DIM + lane] = fma(value, bonus, normed); }
+        let normed = norm_of(sum, channel);
+        if lane < HEAD_DIM { y[row * params.y_stride + channel] = fma(value, bonus, normed) * made_of(row, 2u, channel); }
         row = next_row(row + 1u, sequence);
     }
     if lane < HEAD_DIM {
@@ -74,22 +74,31 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
 
 // What all columns of a head share of a row, of the keys 4 lane to 4 lane + 3.
 fn share(row: u32, head: u32, lane: u32) {
-    let four = head * FOURS + lane;
-    let place = row * params.stride / 4u + four;
-    let vector = params.heads * FOURS;
-    let from_r = row * params.stride + four * 4u;
-    let r = vec4f(y[from_r], y[from_r + 1u], y[from_r + 2u], y[from_r + 3u]);
-    let rate = rates[place];
-    let c = k[place] * wkv_vectors[four];
-    let key = k[place] * fma(rate - 1.0, wkv_vectors[vector + four], vec4f(1.0));
-    let decay = decays[place];
+    let channel = head * HEAD_DIM + 4u * lane;
+    let r = rkv[four_of(row * params.rkv_stride, 0u, channel)];
+    let k = rkv[four_of(row * params.rkv_stride, 1u, channel)];
+    let decay = made[four_of(row * params.made_stride, 0u, channel)] + wkv_vectors[four_of(0u, 5u, channel)];
+    let rate = sigmoid4(made[four_of(row * params.made_stride, 1u, channel)] + wkv_vectors[four_of(0u, 6u, channel)]);
+    let c = k * wkv_vectors[four_of(0u, 0u, channel)];
+    let key = k * fma(rate - 1.0, wkv_vectors[four_of(0u, 1u, channel)], vec4f(1.0));
     rs[lane] = r;
     ws[lane] = vec4f(decay_of(decay.x), decay_of(decay.y), decay_of(decay.z), decay_of(decay.w));
     ks[lane] = key;
     cs[lane] = c;
     bs[lane] = c * rate;
-    bonuses[lane] = dot(r * key, wkv_vectors[2u * vector + four]);
+    bonuses[lane] = dot(r * key, wkv_vectors[four_of(0u, 2u, channel)]);
 }
+
+// Where a channel lies in the part `number` of what begins at `start`, in fours.
+fn four_of(start: u32, number: u32, channel: u32) -> u32 { return start / 4u + number * params.heads * FOURS + channel / 4u; }
+
+fn made_of(row: u32, number: u32, channel: u32) -> f32 {
+    return made[four_of(row * params.made_stride, number, channel)][channel % 4u];
+}
+
+fn vector_of(number: u32, channel: u32) -> f32 { return wkv_vectors[four_of(0u, number, channel)][channel % 4u]; }
+
+fn sigmoid4(v: vec4f) -> vec4f { return vec4f(sigmoid(v.x), sigmoid(v.y), sigmoid(v.z), sigmoid(v.w)); }
 
 fn decay_of(x: f32) -> f32 { return exp_of(DECAY * sigmoid(x)); }
 
@@ -101,10 +110,7 @@ fn norm_of(v: f32, channel: u32) -> f32 {
     var squares = 0.0;
     for (var j = 0u; j < HEAD_DIM; j++) { squares = fma(results[j] - mean, results[j] - mean, squares); }
     let scale = inverseSqrt(squares / f32(HEAD_DIM) + params.eps);
-    let vector = params.heads * FOURS;
-    let weight = wkv_vectors[3u * vector + channel / 4u][channel % 4u];
-    let bias = wkv_vectors[4u * vector + channel / 4u][channel % 4u];
-    return fma((v - mean) * scale, weight, bias);
+    return fma((v - mean) * scale, vector_of(3u, channel), vector_of(4u, channel));
 }
 
 // Four neighbouring keys of a column.

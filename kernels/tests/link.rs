@@ -60,6 +60,7 @@ fn shaders(kernel: &'static Kernel) -> Vec<Shader> {
             &[("KEY_DIM", 128), ("VALUE_DIM", 128)],
             &[("KEY_DIM", 12), ("VALUE_DIM", 37)],
         ],
+        "token_shift" => &[&[("RESULTS", 6)], &[("RESULTS", 1)]],
         "wkv7" => &[&[("HEAD_DIM", 64)], &[("HEAD_DIM", 12)]],
         "scan" => &[
             &[("HEAD_DIM", 64), ("STATE_DIM", 128)],

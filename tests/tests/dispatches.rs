@@ -23,8 +23,8 @@ const MODELS: [(&str, Option<usize>); 14] = [
     ("qwen35", None),
     ("qwen35moe", None),
     ("qwen3next", None),
-    // Six inputs, each its own mix of two rows, and four pairs of low rank with activations between.
-    ("rwkv7", Some(24)),
+    // Three matrices and four pairs of low rank, each of an input of its own, with activations between.
+    ("rwkv7", Some(13)),
 ];
 
 /// Dispatches of a layer's mixer.

@@ -259,7 +259,7 @@ fn files_for(kernel: &str) -> (&'static str, &'static [&'static str]) {
             ("families-2026", &["qwen35-tied-layers", "qwen3next"])
         }
         "copy" => ("families-2026", &["mamba"]),
-        "lerp" | "wkv7" => ("families-2026", &["rwkv7"]),
+        "token_shift" | "wkv7" => ("families-2026", &["rwkv7"]),
         "scan" => ("families-2026", &["granitehybrid", "mamba", "jamba"]),
         _ => ("formats", &FORMATS[4..5]),
     }

@@ -17,11 +17,11 @@ pub use attend::{Attend, Mask, Rope, RopeStyle, Scores, StoreKv};
 pub use head_linear::HeadLinear;
 pub use moe::{Combine, Experts, Gating, Route, Routing};
 pub use op::{
-    Activate, Activation, Add, Embed, Gate, GateUp, Glu, GluBias, Groups, Lerp, LerpWeight, Linear,
-    Lookup, Norm, NormKind, NormedGate, Op, Scale, Shift, Which, Xielu,
+    Activate, Activation, Add, Embed, Gate, GateUp, Glu, GluBias, Groups, Linear, Lookup, Norm,
+    NormKind, NormedGate, Op, Scale, Shift, Which, Xielu,
 };
 pub use pool::{Pool, PooledRow};
-pub use recurrent::{Conv, ConvForm, DeltaNet, KeyHeads, Scan, ScanDecay, Wkv7};
+pub use recurrent::{Conv, ConvForm, DeltaNet, KeyHeads, Scan, ScanDecay, TokenShift, Wkv7};
 pub use state::{
     Purpose, SNAPSHOT_INTERVAL, SNAPSHOTS, StateId, StateKind, StateSpec, snapshot_bytes,
 };
@@ -128,11 +128,11 @@ impl Graph {
             .map(StateId)
     }
 
-    /// A tensor of another layer that was made before.
+    /// A tensor of another layer that was made before, with all that ops have put into it.
     pub fn tensor_of(&self, layer: u32, name: &str) -> Option<Tensor> {
         let own = self.nodes.iter().filter(|node| node.layer == Some(layer));
         let mut made = own.filter_map(|node| node.output);
-        made.find(|&tensor| self.spec(tensor).name == name)
+        made.rfind(|&tensor| self.spec(tensor).name == name)
     }
 
     /// Adds an op that makes a tensor.
@@ -171,6 +171,7 @@ impl Graph {
             weights,
             bias,
             which,
+            into: None,
         };
         self.push(linear, TensorSpec::per_row(name, cols))
     }

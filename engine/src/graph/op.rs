@@ -8,7 +8,7 @@ use super::{
     head_linear::HeadLinear,
     moe::{Combine, Experts, Route},
     pool::Pool,
-    recurrent::{Conv, DeltaNet, Scan, Wkv7},
+    recurrent::{Conv, DeltaNet, Scan, TokenShift, Wkv7},
 };
 
 /// A step of the forward pass.
@@ -32,8 +32,6 @@ pub enum Op {
     Glu(Glu),
     /// y = a + b.
     Add(Add),
-    /// y = a + (b - a) · weight.
-    Lerp(Lerp),
     /// Rotary position embedding of queries and keys.
     Rope(Rope),
     /// Keys and values into a layer's cells.
@@ -46,6 +44,8 @@ pub enum Op {
     Conv(Conv),
     /// The gated delta rule.
     DeltaNet(DeltaNet),
+    /// A row on its way to the row before.
+    TokenShift(TokenShift),
     /// The state of RWKV-7.
     Wkv7(Wkv7),
     /// The selective state space model.
@@ -172,6 +172,8 @@ pub struct Linear {
     pub bias: Option<VectorId>,
     /// Which rows are computed.
     pub which: Which,
+    /// A tensor with other columns that the results go beside; none: they have one of their own.
+    pub into: Option<Tensor>,
 }
 
 /// A function of one value.
@@ -305,26 +307,6 @@ pub struct Add {
     pub b: Tensor,
 }
 
-/// y = x + (to − x) · weight.
-#[derive(Debug, Clone)]
-pub struct Lerp {
-    /// The result where a weight is 0.
-    pub x: Tensor,
-    /// The result where a weight is 1.
-    pub to: Tensor,
-    /// The weights.
-    pub weight: LerpWeight,
-}
-
-/// Weights of an interpolation.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum LerpWeight {
-    /// One for each column: those of a vector from so many on.
-    Columns(VectorId, u32),
-    /// One for each value.
-    Each(Tensor),
-}
-
 /// y = x · f(gate).
 #[derive(Debug, Clone)]
 #[expect(
@@ -353,7 +335,10 @@ impl Op {
                 let gate = op.gate.map(|gate| gate.z.tensor);
                 [op.x].into_iter().chain(gate).collect()
             }
-            Op::Linear(op) => vec![op.x.tensor],
+            Op::Linear(op) => {
+                let into = op.into;
+                [op.x.tensor].into_iter().chain(into).collect()
+            }
             Op::HeadLinear(op) => vec![op.x.tensor],
             Op::Activate(op) => vec![op.x],
             Op::Scale(op) => vec![op.x],
@@ -367,11 +352,11 @@ impl Op {
             .chain(op.bias.map(|bias| bias.ids))
             .collect(),
             Op::Add(op) => vec![op.a, op.b],
-            Op::Lerp(op) => match op.weight {
-                LerpWeight::Columns(..) => vec![op.x, op.to],
-                LerpWeight::Each(weight) => vec![op.x, op.to, weight],
-            },
-            Op::Wkv7(op) => vec![op.r, op.w, op.k, op.v, op.a],
+            Op::TokenShift(op) => vec![op.x],
+            Op::Wkv7(op) => {
+                let first = op.first_values.map(|first| first.tensor);
+                [op.rkv, op.made].into_iter().chain(first).collect()
+            }
             Op::Rope(op) => vec![op.x.tensor],
             Op::StoreKv(op) => vec![op.k.tensor, op.v.tensor],
             Op::Attend(op) => vec![op.q],
@@ -405,7 +390,7 @@ impl Op {
             Op::Shift(_) => "shift",
             Op::Glu(_) => "glu",
             Op::Add(_) => "add",
-            Op::Lerp(_) => "lerp",
+            Op::TokenShift(_) => "token_shift",
             Op::Wkv7(_) => "wkv7",
             Op::Rope(_) => "rope",
             Op::StoreKv(_) => "store_kv",
@@ -427,5 +412,5 @@ macro_rules! from_structs {
 }
 from_structs!(
     Embed, Norm, Linear, HeadLinear, Activate, Scale, Shift, Glu, Add, Rope, StoreKv, Attend, Gate,
-    Conv, DeltaNet, Scan, Route, Experts, Combine, Lerp, Wkv7, Pool
+    Conv, DeltaNet, Scan, Route, Experts, Combine, TokenShift, Wkv7, Pool
 );

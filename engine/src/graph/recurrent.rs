@@ -1,5 +1,6 @@
 //! Ops of mixers with a recurrent state.
 
+use lantern_kernels::padded;
 use serde::Serialize;
 
 use super::{Columns, StateId, Tensor, VectorId};
@@ -7,8 +8,6 @@ use super::{Columns, StateId, Tensor, VectorId};
 /// Computation before and after a convolution's sum.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ConvForm {
-    /// Nothing.
-    Plain,
     /// SiLU of the sum, and of a bias where there is one, (channels).
     Silu(Option<VectorId>),
     /// c · the sum over b · x, of columns that have all b, then all c, then all x.
@@ -73,21 +72,40 @@ pub struct DeltaNet {
     pub state: StateId,
 }
 
+/// y = x + (before − x) · share, with the row before of the sequence: several results side by side.
+#[derive(Debug, Clone)]
+pub struct TokenShift {
+    /// The input.
+    pub x: Tensor,
+    /// The shares, (results, channels).
+    pub shares: VectorId,
+    /// How many results there are.
+    pub results: u32,
+    /// Columns of the input, and of each result.
+    pub channels: u32,
+    /// The last row of each sequence, (sequences, channels).
+    pub state: StateId,
+}
+
+impl TokenShift {
+    /// Columns from a result to the next.
+    pub fn step(&self) -> u32 {
+        padded(self.channels)
+    }
+}
+
 /// A step of the state of RWKV-7 (Peng et al. 2025, eq. 15 to 21), head by head: S ← diag(w) S − (a c) (Sᵀ c)ᵀ + k vᵀ;
-/// y = norm(Sᵀ r) + v (k r r_k), with c = k k_k of unit length and k then moved by k_a towards a k.
+/// y = (norm(Sᵀ r) + v (k r r_k)) gate, with c = k k_k of unit length and k then moved by k_a towards a k.
 #[derive(Debug, Clone)]
 pub struct Wkv7 {
-    /// The receptance, in whose place the result comes.
-    pub r: Tensor,
-    /// The decay before its sigmoid.
-    pub w: Tensor,
-    /// The keys.
-    pub k: Tensor,
-    /// The values.
-    pub v: Tensor,
-    /// The rate at which what keys find is taken out.
-    pub a: Tensor,
-    /// k_k, k_a, r_k, the norm's weight and its bias, (5, heads · head_dim).
+    /// The receptance, the keys and the values, side by side.
+    pub rkv: Tensor,
+    /// Side by side, before their biases: the decay before its sigmoid; the rate at which what keys find is taken out, before
+    /// its own; gates on the result; shares of the first layer's values, before their sigmoid.
+    pub made: Tensor,
+    /// Values of the first layer, towards which the values go by the shares; none: they stay.
+    pub first_values: Option<Columns>,
+    /// k_k, k_a, r_k, the norm's weight and its bias, those of decays and rates, and of shares where there are such, (7 or 8, heads · head_dim).
     pub vectors: VectorId,
     /// Heads.
     pub heads: u32,

@@ -41,7 +41,7 @@ pub struct TensorSpec {
     /// Type of the elements.
     pub dtype: DType,
     /// Columns that nothing writes and something reads, as zeros.
-    pub gap: Option<Range<u32>>,
+    pub gaps: Vec<Range<u32>>,
 }
 
 impl TensorSpec {
@@ -52,7 +52,7 @@ impl TensorSpec {
             rows: RowCount::PerRow,
             cols,
             dtype: DType::F32,
-            gap: None,
+            gaps: vec![],
         }
     }
 

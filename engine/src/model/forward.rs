@@ -140,6 +140,7 @@ fn logits(g: &mut Graph, x: Tensor, (config, head): (&Config, &Head), section: S
         weights: vec![(head.matrix, 0)],
         bias: None,
         which: if all { Which::All } else { Which::Last },
+        into: None,
     };
     let spec = if all {
         TensorSpec::per_row("logits", config.vocab_size)

@@ -58,9 +58,9 @@ struct Life {
     ragged: Ragged,
 }
 
-/// Columns of a row that something relies on being zeros: those from the first number up to a whole group, and a gap. Only
+/// Columns of a row that something relies on being zeros: those from the first number up to a whole group, and gaps. Only
 /// tensors with the same may share memory.
-type Ragged = (Option<u32>, Option<Range<u32>>);
+type Ragged = (Option<u32>, Vec<Range<u32>>);
 
 /// Lays tensors into buffers. `aliases` names tensors that lie in the memory of another; `bytes` what each takes.
 pub(super) fn place(
@@ -86,7 +86,7 @@ pub(super) fn place(
                 continue;
             }
             let behind = (padded(spec.cols) != spec.cols).then_some(spec.cols);
-            let ragged = (behind, spec.gap.clone());
+            let ragged = (behind, spec.gaps.clone());
             let life = lives[root].get_or_insert(Life {
                 tensor: Tensor(root),
                 first: index,

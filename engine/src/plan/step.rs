@@ -67,7 +67,7 @@ impl Step {
             (Op::Gate(gate), _) => Some(gate.x),
             (Op::Activate(activate), _) => Some(activate.x),
             (Op::Scale(scale), _) => Some(scale.x),
-            (Op::Wkv7(wkv), _) => Some(wkv.r),
+            (Op::Linear(linear), _) => linear.into,
             (Op::Shift(shift), _) => Some(shift.x),
             (Op::Scan(scan), _) => scan.into.map(|into| into.tensor),
             _ => None,

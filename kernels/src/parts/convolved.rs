@@ -1,4 +1,4 @@
-//! Parts of what looks at the row before: forms of convolutions, weights of token shifts.
+//! Parts of mixers with a recurrent state: forms of convolutions, values of RWKV-7.
 
 use super::{Act, socket};
 use crate::{Part, Socket};
@@ -6,8 +6,6 @@ use crate::{Part, Socket};
 /// Computation before and after a convolution's sum.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ConvForm {
-    /// The sum itself.
-    Plain,
     /// SiLU of the sum.
     Silu,
     /// SiLU of the sum and a bias.
@@ -17,19 +15,11 @@ pub enum ConvForm {
 }
 
 socket! { ConvForm, "form":
-    Plain => CONV_PLAIN,
     Silu => CONV_SILU,
     SiluBias => CONV_SILU_BIAS,
     Gated => CONV_GATED,
 }
 
-static CONV_PLAIN: Part = Part::new(
-    "plain",
-    "
-fn conv_input(place: u32) -> f32 { return x[place]; }
-fn conv_output(sum: f32, channel: u32, place: u32) -> f32 { return sum; }
-",
-);
 static CONV_SILU: Part = Part {
     uses: &[Act::Silu.part()],
     ..Part::new(
@@ -59,31 +49,24 @@ fn conv_output(sum: f32, channel: u32, place: u32) -> f32 { return sum * x[place
 ",
 );
 
-/// Weight of an interpolation.
+/// Values that the state of RWKV-7 takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum LerpWeight {
-    /// One for each column, in a vector from `params.weight_start` on.
-    Columns,
-    /// One for each value.
-    Each,
+pub enum Values {
+    /// Values of the layer itself.
+    Own,
+    /// Values of the layer on their way back to those of the first, by shares that each row makes.
+    Mixed,
 }
 
-socket! { LerpWeight, "weight":
-    Columns => LERP_COLUMNS,
-    Each => LERP_EACH,
+socket! { Values, "values":
+    Own => VALUES_OWN,
+    Mixed => VALUES_MIXED,
 }
 
-static LERP_COLUMNS: Part = Part::new(
+static VALUES_OWN: Part = Part::new(
     "",
     "
-@group(0) @binding(0) var<storage, read> lerp_weight: array<f32>; // (cols): and others before them
-fn weight_of(col: u32, place: u32) -> f32 { return lerp_weight[params.weight_start + col]; }
+fn value_of(own: f32, row: u32, channel: u32) -> f32 { return own; }
 ",
 );
-static LERP_EACH: Part = Part::new(
-    "each",
-    "
-@group(0) @binding(0) var<storage, read> lerp_weight: array<f32>; // (tokens, stride)
-fn weight_of(col: u32, place: u32) -> f32 { return lerp_weight[place]; }
-",
-);
+static VALUES_MIXED: Part = Part::new("mixed", include_str!("values_mixed.wgsl"));

@@ -7,7 +7,7 @@ mod rowwise;
 mod values;
 
 pub use cache::{Cache, Cells, Ending, HeadNorm, RopeStyle, SEEN, Scores};
-pub use convolved::{ConvForm, LerpWeight};
+pub use convolved::{ConvForm, Values};
 pub use rowwise::{
     ExpertBias, ExpertScale, GluBias, Lookup, NormResult, Pooling, ScanDecay, Selected, Shift,
     Statistics, SumInto, Unit,

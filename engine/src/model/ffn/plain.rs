@@ -72,7 +72,10 @@ impl Plain {
     pub(super) fn shifted(&self, g: &mut Graph, h: Tensor, layer: u32) -> Tensor {
         let state = g.state_of(layer, FFN_SHIFT);
         match self.shift.as_ref().zip(state) {
-            Some((shift, state)) => shift.ops(g, h, state, ["xk"])[0],
+            Some((shift, state)) => {
+                let [shifted] = shift.ops(g, h, state, "xk");
+                shifted.tensor
+            }
             None => h,
         }
     }

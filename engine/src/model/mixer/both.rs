@@ -97,7 +97,10 @@ impl Both {
         let spec = match self.output {
             Some((start, _)) => TensorSpec {
                 cols: start + self.sizes.inner(),
-                gap: (q_dim < start).then_some(q_dim..start),
+                gaps: (q_dim < start)
+                    .then_some(q_dim..start)
+                    .into_iter()
+                    .collect(),
                 ..own
             },
             None => own,

@@ -299,6 +299,7 @@ impl Steps {
             weights: vec![(self.high, 0)],
             bias: None,
             which: Which::All,
+            into: None,
         };
         let dt = g.push(high, TensorSpec::per_row("dt", sizes.inner()));
         Selected {

@@ -4,8 +4,8 @@
 use crate::{
     Result,
     graph::{
-        Activate, Activation, Gate, Graph, Lerp, LerpWeight, MatrixId, StateSpec, Tensor,
-        TensorSpec, VectorId, Wkv7,
+        Activate, Activation, Columns, Graph, Linear, MatrixId, StateSpec, Tensor, TensorSpec,
+        VectorId, Which, Wkv7,
     },
     model::{
         config::Rwkv7Config,
@@ -30,12 +30,12 @@ impl Rwkv7Config {
     }
 }
 
-/// Two matrices one after the other, with an activation between them, and a bias.
+/// Two matrices one after the other, with an activation between them.
 #[derive(Debug, Clone, Copy)]
 struct LowRank {
     down: MatrixId,
+    activation: Option<Activation>,
     up: MatrixId,
-    bias: Option<VectorId>,
     rank: u32,
 }
 
@@ -45,13 +45,10 @@ pub struct Rwkv7 {
     sizes: Rwkv7Config,
     shift: TokenShift,
     /// Receptance, key, value.
-    rkv: [Affine; 3],
-    decay: LowRank,
-    rate: LowRank,
-    /// The way back to the first layer's values, which that has not.
-    values: Option<LowRank>,
-    gate: LowRank,
-    /// k_k, k_a, r_k, the norm's weight and its bias.
+    rkv: [MatrixId; 3],
+    /// Decays, rates and gates; the way back to the first layer's values, which that has not.
+    made: Vec<LowRank>,
+    /// k_k, k_a, r_k, the norm's weight and its bias, those of what is made of low rank, but for gates.
     vectors: VectorId,
     output: Affine,
 }
@@ -63,36 +60,42 @@ impl Rwkv7 {
         let dim = sizes.dim;
         let lerp = name("lerp_fused.weight");
         let shift = TokenShift::find(finder, &lerp, &[dim, 1, 1, 6])?;
-        let mut affine = |part: &str| finder.affine(&name(part), dim, dim);
-        let rkv = [affine("receptance")?, affine("key")?, affine("value")?];
-        let output = affine("output")?;
-        let parts = [
-            "k_k.weight",
-            "k_a.weight",
-            "r_k.weight",
-            "ln.weight",
-            "ln.bias",
-        ];
-        let parts = parts.map(|part| (name(part), dim));
+        let parts = ["receptance", "key", "value"];
+        let [receptance, key, value] = parts.map(|part| {
+            let tensor = finder.tensor(&(name(part) + ".weight"), &[dim, dim])?;
+            finder.matrix(vec![tensor], false)
+        });
+        let rkv = [receptance?, key?, value?];
+        let output = finder.affine(&name("output"), dim, dim)?;
+        let mut vectors = ["k_k", "k_a", "r_k", "ln"]
+            .map(|part| format!("{part}.weight"))
+            .to_vec();
+        vectors.extend(["ln.bias", "w0.weight", "a0.weight"].map(str::to_owned));
         let [decay, rate, values, gate] = sizes.ranks;
-        let letters = [("w", decay), ("a", rate), ("g", gate)];
-        let [decay, rate, gate] =
-            letters.map(|(letter, rank)| LowRank::find(finder, &name(letter), dim, rank));
+        let sigmoid = Some(Activation::Sigmoid);
+        let mut pairs = vec![
+            ("w", decay, Some(Activation::TANH)),
+            ("a", rate, None),
+            ("g", gate, sigmoid),
+        ];
+        if index > 0 {
+            pairs.push(("v", values, None));
+            vectors.push("v0.weight".to_owned());
+        } else {
+            // Files may have those of the first layer, too, of the rank of its rates.
+            finder.leave_out_names(&["v0", "v1", "v2"].map(|part| name(part) + ".weight"));
+        }
+        let vectors: Vec<_> = vectors.iter().map(|part| (name(part), dim)).collect();
+        let pairs = pairs.into_iter();
+        let made = pairs.map(|(letter, rank, activation)| {
+            LowRank::find(finder, &name(letter), (dim, rank), activation)
+        });
         Ok(Rwkv7 {
             sizes,
             shift,
             rkv,
-            decay: decay?,
-            rate: rate?,
-            values: if index > 0 {
-                Some(LowRank::find(finder, &name("v"), dim, values)?)
-            } else {
-                // Files may have those of the first layer, too, of the rank of its rates.
-                finder.leave_out_names(&["v0", "v1", "v2"].map(|part| name(part) + ".weight"));
-                None
-            },
-            gate: gate?,
-            vectors: finder.vectors_joined(&parts, 1.0)?,
+            made: made.collect::<Result<_>>()?,
+            vectors: finder.vectors_joined(&vectors, 1.0)?,
             output,
         })
     }
@@ -101,31 +104,22 @@ impl Rwkv7 {
     pub(super) fn ops(&self, g: &mut Graph, h: Tensor, layer: u32) -> Tensor {
         let dim = self.sizes.dim;
         let [shift, state, _] = self.sizes.states(layer).map(|state| g.keep(state));
-        let names = ["xr", "xw", "xk", "xv", "xa", "xg"];
-        let [xr, xw, xk, xv, xa, xg] = self.shift.ops(g, h, shift, names);
-        let [receptance, key, value] = &self.rkv;
-        let r = receptance.ops(g, xr, ("r", dim));
-        let k = key.ops(g, xk, ("k", dim));
-        let v = value.ops(g, xv, ("v", dim));
-        let tanh = Some(Activation::TANH);
-        let sigmoid = Some(Activation::Sigmoid);
-        let w = self.decay.ops(g, xw, dim, ("w", tanh, None));
-        let a = self.rate.ops(g, xa, dim, ("a", None, sigmoid));
-        let gates = self.gate.ops(g, xg, dim, ("gate", sigmoid, None));
-        let v = match (&self.values, g.tensor_of(0, "v")) {
-            (Some(values), Some(to)) => {
-                let share = values.ops(g, xv, dim, ("share", None, sigmoid));
-                let weight = LerpWeight::Each(share);
-                g.push(Lerp { x: v, to, weight }, TensorSpec::per_row("v", dim))
-            }
-            _ => v,
-        };
+        let [xr, xw, xk, xv, xa, xg] = self.shift.ops(g, h, shift, "shifted");
+        let inputs = [xr, xk, xv].into_iter().zip(self.rkv);
+        let rkv = beside(g, inputs.collect(), ("rkv", dim));
+        let inputs = [xw, xa, xg, xv].into_iter().zip(&self.made);
+        let low: Vec<_> = inputs
+            .map(|(x, pair)| (pair.low(g, x).from(0), pair.up))
+            .collect();
+        let made = beside(g, low, ("made", dim));
+        // Values of the first layer are not mixed.
+        let first_values = (self.made.len() > 3)
+            .then(|| g.tensor_of(0, "rkv"))
+            .flatten();
         let wkv = Wkv7 {
-            r,
-            w,
-            k,
-            v,
-            a,
+            rkv,
+            made,
+            first_values: first_values.map(|rkv| rkv.from(2 * dim)),
             vectors: self.vectors,
             heads: dim / self.sizes.head_dim,
             head_dim: self.sizes.head_dim,
@@ -133,47 +127,62 @@ impl Rwkv7 {
             state,
         };
         let y = g.push(wkv, TensorSpec::per_row("wkv", dim));
-        let gate = Gate {
-            x: y,
-            gate: gates.from(0),
-            dense: false,
-            share: 1,
-            activation: Activation::Identity,
-        };
-        let y = g.map(y, gate);
         self.output.ops(g, y, ("y", dim))
     }
 }
 
+/// Results of matrices, `dim` columns each, side by side in one tensor, each matrix of an input of its own.
+fn beside(
+    g: &mut Graph,
+    inputs: Vec<(Columns, MatrixId)>,
+    (name, dim): (&'static str, u32),
+) -> Tensor {
+    let spec = TensorSpec::per_row(name, inputs.len() as u32 * dim);
+    let numbered = (0..).zip(inputs);
+    let all = numbered.fold(None, |into, (number, (x, matrix))| {
+        let linear = Linear {
+            x,
+            weights: vec![(matrix, number * dim)],
+            bias: None,
+            which: Which::All,
+            into,
+        };
+        Some(g.push(linear, spec.clone()))
+    });
+    all.expect("there are inputs")
+}
+
 impl LowRank {
-    /// The matrices `stem`1 and `stem`2, and the bias `stem`0 where there is one.
-    fn find(finder: &mut Finder<'_>, stem: &str, dim: u32, rank: u32) -> Result<LowRank> {
+    /// The matrices `stem`1 and `stem`2.
+    fn find(
+        finder: &mut Finder<'_>,
+        stem: &str,
+        (dim, rank): (u32, u32),
+        activation: Option<Activation>,
+    ) -> Result<LowRank> {
         let down = finder.tensor(&format!("{stem}1.weight"), &[dim, rank])?;
         let up = finder.tensor(&format!("{stem}2.weight"), &[rank, dim])?;
         Ok(LowRank {
             down: finder.matrix(vec![down], false)?,
+            activation,
             up: finder.matrix(vec![up], false)?,
-            bias: finder.vector_if_there(&format!("{stem}0.weight"), dim)?,
             rank,
         })
     }
 
-    /// A tensor called `name`, with an activation between the matrices, and one after both.
-    fn ops(
-        &self,
-        g: &mut Graph,
-        x: Tensor,
-        dim: u32,
-        (name, inner, outer): (&'static str, Option<Activation>, Option<Activation>),
-    ) -> Tensor {
-        let activated = |g: &mut Graph, x: Tensor, activation: Option<Activation>| match activation
-        {
+    /// Input of the second matrix.
+    fn low(&self, g: &mut Graph, x: Columns) -> Tensor {
+        let linear = Linear {
+            x,
+            weights: vec![(self.down, 0)],
+            bias: None,
+            which: Which::All,
+            into: None,
+        };
+        let x = g.push(linear, TensorSpec::per_row("rank", self.rank));
+        match self.activation {
             Some(activation) => g.map(x, Activate { x, activation }),
             None => x,
-        };
-        let x = g.linear(x, &[(self.down, 0)], None, ("rank", self.rank));
-        let x = activated(g, x, inner);
-        let x = g.linear(x, &[(self.up, 0)], self.bias, (name, dim));
-        activated(g, x, outer)
+        }
     }
 }

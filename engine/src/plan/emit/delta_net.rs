@@ -55,7 +55,6 @@ impl Emitter<'_> {
             y_stride: self.stride(y),
         };
         let (form, bias) = match op.form {
-            ConvForm::Plain => (FormPart::Plain, None),
             ConvForm::Silu(None) => (FormPart::Silu, None),
             ConvForm::Silu(bias) => (FormPart::SiluBias, bias),
             ConvForm::Gated => (FormPart::Gated, None),

@@ -101,10 +101,13 @@ impl Emitter<'_> {
         let what = format!("{cols} to bytes");
         let flow = self.flow(product.x, packed);
         let params = bytes_of_params(&params);
-        self.dispatch(shader, (&what, flow), binds, params, 1)
-            .last_row = last;
+        let start = u64::from(product.x_start) * 4;
+        let dispatch = self.dispatch(shader, (&what, flow), binds, params, 1);
+        dispatch.last_row = last;
+        dispatch.x_range = (start > 0).then_some((start, u64::from(padded(cols)) * 4));
         Product {
             x: packed,
+            x_start: 0,
             norm: None,
             ..*product
         }

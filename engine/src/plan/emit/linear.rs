@@ -9,6 +9,7 @@ use lantern_kernels::{
 use super::Emitter;
 use crate::{
     graph::{Activation, Columns, HeadLinear, Linear, MatrixId, Tensor, TensorSpec, Which},
+    model::weights::ALIGNMENT,
     plan::{
         cost::Cost,
         dispatch::Binding,
@@ -22,6 +23,8 @@ use crate::{
 pub(super) struct Product {
     pub matrix: MatrixId,
     pub x: Tensor,
+    /// Column of x that the matrix begins at; only where x is one row.
+    pub x_start: u32,
     /// Whether x has one row in a pass of any number.
     pub one_row: bool,
     pub norm: Option<FusedNorm>,
@@ -65,7 +68,8 @@ impl Emitter<'_> {
         for &(matrix, y_start) in &linear.weights {
             let product = Product {
                 matrix,
-                x,
+                x: x.tensor,
+                x_start: x.start,
                 one_row: false,
                 norm: step.norm,
                 y,
@@ -81,12 +85,13 @@ impl Emitter<'_> {
         }
     }
 
-    /// So many columns where linear layers find a row: at the beginning of a tensor, and in passes of several rows right behind
-    /// the row before.
-    pub(super) fn rows_of_their_own(&mut self, x: Columns, cols: u32) -> Tensor {
-        let behind_another = !self.width().is_decode() && self.stride(x.tensor) != padded(cols);
-        if x.start == 0 && !behind_another {
-            return x.tensor;
+    /// So many columns where linear layers find a row: where a binding can begin, and in passes of several rows at the beginning of
+    /// a tensor and right behind the row before.
+    pub(super) fn rows_of_their_own(&mut self, x: Columns, cols: u32) -> Columns {
+        let bound = (u64::from(x.start) * 4).is_multiple_of(ALIGNMENT);
+        let rows = x.start == 0 && self.stride(x.tensor) == padded(cols);
+        if rows || bound && self.width().is_decode() {
+            return x;
         }
         let word = self.word(x.tensor);
         let own = self.declare(TensorSpec::per_row(word, cols));
@@ -104,7 +109,7 @@ impl Emitter<'_> {
         let what = format!("columns ({cols})");
         let flow = self.flow(x.tensor, own);
         self.dispatch(shader, (&what, flow), binds, bytes_of_params(&params), cols);
-        own
+        own.from(0)
     }
 
     /// By the kernel that suits the rows.
@@ -183,7 +188,7 @@ impl Emitter<'_> {
                 eps,
             })
         });
-        let range = single.then_some((0, size));
+        let range = single.then_some((u64::from(product.x_start) * 4, size));
         self.set_x_range(first, range);
         self.set_last_row(first);
     }

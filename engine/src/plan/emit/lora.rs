@@ -14,9 +14,11 @@ impl Emitter<'_> {
         for (a, factor, (row_start, x_start)) in self.row_pairs(product.matrix) {
             let y_start = product.y_start + row_start;
             let cols = self.lowering.matrix(a).cols;
-            let x = self.rows_of_their_own(product.x.from(x_start), cols);
+            let x = product.x.from(product.x_start + x_start);
+            let x = self.rows_of_their_own(x, cols);
             let product = Product {
-                x,
+                x: x.tensor,
+                x_start: x.start,
                 y_start,
                 ..*product
             };
@@ -52,6 +54,7 @@ impl Emitter<'_> {
         self.product(&Product {
             matrix: a + 1,
             x: low,
+            x_start: 0,
             one_row: product.which == Which::Last,
             norm: None,
             epilogue: Epilogue::Add(product.y),
@@ -87,7 +90,8 @@ impl Emitter<'_> {
             let x = self.rows_of_their_own(linear.x, self.lowering.matrix(matrix).cols);
             let product = Product {
                 matrix,
-                x,
+                x: x.tensor,
+                x_start: x.start,
                 one_row: false,
                 norm: made.norm,
                 y: if alternating { both } else { delta },

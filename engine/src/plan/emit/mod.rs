@@ -78,7 +78,7 @@ impl<'a> Emitter<'a> {
             Op::Combine(combine) => self.combine(step, combine),
             Op::Pool(pool) => self.pool(step, pool),
             Op::Add(add) => self.add(add),
-            Op::Lerp(lerp) => self.lerp(step, lerp),
+            Op::TokenShift(shift) => self.token_shift(step, shift),
             Op::Wkv7(wkv7) => self.wkv7(step, wkv7),
         }
     }
