@@ -11,7 +11,7 @@ use crate::{
     references::ENCODERS,
     support::{
         adapters,
-        encoder_folders::{CASES, Case},
+        encoder_folders::{ANSWERS, CASES, Case},
         hugging_face,
         models::{folder, load, load_file},
         nmse,
@@ -51,8 +51,13 @@ fn encoders_from_safetensors() {
     for case in CASES {
         let name = case.reference;
         let reference = reference(name);
-        let folder = hugging_face::folder(&format!("encoder-{name}"));
+        let by_name = (name, case.architecture) == ("qwen3-rank", "Qwen3ForCausalLM");
+        let title = if by_name { "Qwen3-Reranker-1B" } else { name };
+        let folder = hugging_face::folder(&format!("encoder-{title}"));
         case.export(&ModelFile::open(&file(name)).unwrap(), &folder);
+        if by_name {
+            fs::write(folder.join("tokenizer.json"), answers(&ANSWERS)).unwrap();
+        }
         let opened = ModelFile::open(&folder).unwrap_or_else(|e| panic!("{name}: {e}"));
         let model = load_file(&gpu, &opened, &options);
         assert_eq!(model.pooling(), reference.pooling, "{name}");
@@ -60,7 +65,7 @@ fn encoders_from_safetensors() {
         for pooling in reference.shapes.keys() {
             let texts = std::slice::from_ref(&reference.tokens);
             let mut found = embed(&mut embedder, texts, &raw(pooling_of(pooling))).remove(0);
-            if name == "qwen3-rank" {
+            if name == "qwen3-rank" && !by_name {
                 // llama.cpp scores by yes and no; `transformers` has logits.
                 let all: Vec<f32> = found.values.iter().map(|v| v.exp()).collect();
                 found.values = all.iter().map(|v| v / all.iter().sum::<f32>()).collect();
@@ -79,6 +84,43 @@ fn encoders_from_safetensors() {
         }
     }
     assert!(failures.is_empty(), "{}", failures.join("\n"));
+}
+
+/// A tokenizer of these words.
+fn answers(words: &[(&str, usize)]) -> String {
+    let vocab: serde_json::Map<String, Json> = words
+        .iter()
+        .map(|&(word, id)| (word.to_owned(), json!(id)))
+        .collect();
+    json!({"model": {"type": "WordLevel", "vocab": vocab, "unk_token": words[0].0}}).to_string()
+}
+
+/// A reranker is known by the heading of its README, too; one without answers is refused, and other models are none.
+#[test]
+fn rerankers_are_known_by_name() {
+    let is =
+        |case: &&Case| (case.reference, case.architecture) == ("qwen3-rank", "Qwen3ForCausalLM");
+    let case = CASES.iter().find(is).unwrap();
+    let folder = hugging_face::folder("encoder-by-readme");
+    case.export(&ModelFile::open(&file("qwen3-rank")).unwrap(), &folder);
+    let readme = folder.join("README.md");
+    let template = || {
+        let file = ModelFile::open(&folder)?;
+        let template = file.metadata().text("tokenizer.chat_template.rerank")?;
+        Ok::<_, lantern_engine::Error>(template.map(str::to_owned))
+    };
+    fs::write(folder.join("tokenizer.json"), answers(&ANSWERS)).unwrap();
+    assert_eq!(template().unwrap(), None);
+    fs::write(&readme, "# Qwen3-8B\nbeside Qwen3-Reranker-8B").unwrap();
+    assert_eq!(template().unwrap(), None);
+    fs::write(&readme, "---\nlicense: x\n---\n# Qwen3-Reranker-8B\n").unwrap();
+    let found = template().unwrap().unwrap();
+    assert!(found.contains("<Query>: {query}\n<Document>: {document}<|im_end|>"));
+    for words in [&ANSWERS[..1], &[("yes", 9), ("no", 128)]] {
+        fs::write(folder.join("tokenizer.json"), answers(words)).unwrap();
+        let error = template().unwrap_err().to_string();
+        assert!(error.contains("has no token \"no\" to score by"), "{error}");
+    }
 }
 
 /// A case's folder, with some keys of a file of JSON changed, or without those that are null.

@@ -60,6 +60,25 @@ const LLAMA: Names = &[
     ("ffn_down", "mlp.down_proj"),
     ("cls.output", "/score"),
 ];
+/// Rows of a head that answer yes and no are the classifier.
+const RERANKER: Names = &[
+    ("token_embd", "embed_tokens"),
+    ("output_norm", "norm"),
+    ("attn_norm", "input_layernorm"),
+    ("ffn_norm", "post_attention_layernorm"),
+    ("attn_q", "self_attn.q_proj"),
+    ("attn_k", "self_attn.k_proj"),
+    ("attn_v", "self_attn.v_proj"),
+    ("attn_output", "self_attn.o_proj"),
+    ("attn_q_norm", "self_attn.q_norm"),
+    ("attn_k_norm", "self_attn.k_norm"),
+    ("ffn_gate", "mlp.gate_proj"),
+    ("ffn_up", "mlp.up_proj"),
+    ("ffn_down", "mlp.down_proj"),
+    ("cls.output", "/lm_head"),
+];
+/// The answers' tokens, in the order of the classifier's rows.
+pub const ANSWERS: [(&str, usize); 2] = [("yes", 9), ("no", 5)];
 const GEMMA: Names = &[
     ("token_embd", "embed_tokens"),
     ("output_norm", "norm"),
@@ -308,6 +327,12 @@ pub const CASES: &[Case] = &[
         config: QWEN_CONFIG,
         ..case("qwen3-rank", "Qwen3ForSequenceClassification")
     },
+    Case {
+        prefix: "model.",
+        names: RERANKER,
+        config: QWEN_UNTIED,
+        ..case("qwen3-rank", "Qwen3ForCausalLM")
+    },
 ];
 
 const GEMMA_CONFIG: &str = r#"{"hidden_activation": "gelu_pytorch_tanh", "rms_norm_eps": 1e-6, "num_key_value_heads": 1,
@@ -380,6 +405,14 @@ impl Case {
         }
         let found = self.names.iter().find(|(ours, _)| *ours == part);
         let (_, theirs) = found.unwrap_or_else(|| panic!("{}: {part}", self.reference));
+        if *theirs == "/lm_head" {
+            let (cols, rows) = (shape[1], file.config().unwrap().vocab_size as usize);
+            let mut head = vec![0.5; rows * cols];
+            for (row, (_, id)) in values.chunks_exact(cols).zip(ANSWERS) {
+                head[id * cols..][..cols].copy_from_slice(row);
+            }
+            (values, shape[0]) = (head, rows);
+        }
         // As TensorFlow calls them.
         let old = self.reference == "bert-wpm" && theirs.ends_with("LayerNorm");
         let kind = match kind {

@@ -59,7 +59,7 @@ pub(super) fn small(name: &str, values: &[f32], part: usize) -> (TensorInfo, Sou
 }
 
 /// All values of a small tensor.
-fn few(tensor: &TensorInfo, sources: &[Source]) -> Result<Vec<f32>> {
+pub(super) fn few(tensor: &TensorInfo, sources: &[Source]) -> Result<Vec<f32>> {
     let name = &tensor.name;
     let few = values(tensor, sources).filter(|_| tensor.weights() <= VALUES_MAX);
     let all: Vec<f32> = few.into_iter().flatten().collect();

@@ -40,6 +40,7 @@ mod older;
 mod only;
 mod packed;
 mod peft;
+mod reranker;
 mod rope;
 mod row;
 mod rows;
@@ -205,6 +206,7 @@ fn assemble(
         sources.push(source);
     }
     metadata.extend(tokenizer::read(folder, settings, rows)?);
+    reranker::read(folder, row, &mut metadata, (&mut tensors, &mut sources))?;
     if let Some(generation) = &settings.generation {
         metadata.extend(generation::metadata(generation)?);
     }
