@@ -245,6 +245,7 @@ fn advice(key: &str) -> Json {
         "do_sample" | "token_healing" => json!(true),
         "temperature" | "top_p" | "min_p" | "typical_p" | "repetition_penalty" => json!(0.25),
         "stop_strings" => json!(["END", "STOP"]),
+        "suppress_tokens" => json!([2, 7]),
         key if key.ends_with("_token_id") => json!(0),
         key if key.ends_with("_ids") || key.ends_with("_tokens") => json!([[3]]),
         _ => json!(3),
@@ -322,6 +323,20 @@ fn advice_of_a_folder_is_that_of_transformers() {
     assert_eq!(sampler(json!({"temperature": 0.5})), (0.5, 40, 0.95, 0.05));
     let greedy = json!({"do_sample": false, "temperature": 0.5});
     assert_eq!(sampler(greedy), (0.0, 40, 0.95, 0.05));
+    let config = json!({"suppress_tokens": [3, 1 << 20, 1]});
+    fs::write(folder.join("generation_config.json"), config.to_string()).unwrap();
+    let options = ModelFile::open(&folder).unwrap().completion_options();
+    let never = f32::NEG_INFINITY;
+    assert_eq!(
+        options.unwrap().sampler.logit_bias,
+        [(3, never), (1, never)]
+    );
+    for wrong in [json!([-1]), json!([1.5]), json!(3), json!(["a"])] {
+        let config = json!({"suppress_tokens": wrong});
+        fs::write(folder.join("generation_config.json"), config.to_string()).unwrap();
+        let error = ModelFile::open(&folder).unwrap_err().to_string();
+        assert!(error.contains("a list of tokens' ids is needed"), "{error}");
+    }
     let wrong = json!({"top_p": 1.5});
     fs::write(folder.join("generation_config.json"), wrong.to_string()).unwrap();
     let error = ModelFile::open(&folder).unwrap_err().to_string();

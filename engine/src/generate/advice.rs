@@ -30,11 +30,29 @@ impl ModelFile {
             let message = message.to_owned();
             return Err(Error::unsupported(Unsupported::Setting, message));
         }
-        let options = CompletionOptions::default().sampler(sampler(metadata)?);
+        let sampler = suppressed(metadata)?
+            .iter()
+            .fold(sampler(metadata)?, |sampler, &token| {
+                sampler.bias(token, f32::NEG_INFINITY)
+            });
+        let options = CompletionOptions::default().sampler(sampler);
         let stops = metadata.texts("lantern.generation.stop")?;
         let stops = stops.unwrap_or_default().iter();
         Ok(stops.fold(options, CompletionOptions::stop))
     }
+}
+
+/// Tokens of the vocabulary that are never generated.
+fn suppressed(metadata: &Metadata) -> Result<Vec<u32>> {
+    let all = metadata.integers("lantern.generation.suppressed")?;
+    let family = metadata.text("general.architecture")?.unwrap_or_default();
+    let count = metadata.u32(&format!("{family}.vocab_size"))?;
+    let known = |id: &u32| count.is_none_or(|count| *id < count);
+    let ids = all.unwrap_or_default().iter();
+    Ok(ids
+        .filter_map(|&id| u32::try_from(id).ok())
+        .filter(known)
+        .collect())
 }
 
 fn sampler(metadata: &Metadata) -> Result<SamplerOptions> {

@@ -13,6 +13,9 @@ pub(super) const FILE: &str = "generation_config.json";
 /// Key of the message for who would generate, where that is refused.
 pub(super) const REFUSED: &str = "lantern.generation.refused";
 
+/// Key of the ids of tokens that never follow.
+const SUPPRESSED: &str = "lantern.generation.suppressed";
+
 /// Part that a key of `generation_config.json` plays.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum GenerationKey {
@@ -38,7 +41,7 @@ const ORIGIN: GenerationKey = Harmless("says where the file came from");
 #[rustfmt::skip] // a table
 pub const GENERATION_KEYS: &[(&str, GenerationKey)] = &[
     ("eos_token_id", Read), ("do_sample", Read), ("temperature", Read), ("top_k", Read), ("top_p", Read), ("min_p", Read),
-    ("repetition_penalty", Read), ("stop_strings", Read),
+    ("repetition_penalty", Read), ("stop_strings", Read), ("suppress_tokens", Read),
     ("max_length", LENGTH), ("max_new_tokens", LENGTH), ("max_time", LENGTH),
     ("min_length", Only(0.0)), ("min_new_tokens", Only(0.0)),
     ("num_beams", Only(1.0)), ("num_beam_groups", Only(1.0)), ("num_return_sequences", Only(1.0)),
@@ -48,7 +51,7 @@ pub const GENERATION_KEYS: &[(&str, GenerationKey)] = &[
     ("penalty_alpha", Only(0.0)), ("dola_layers", Only(0.0)), ("guidance_scale", Only(1.0)),
     ("encoder_repetition_penalty", Only(1.0)), ("no_repeat_ngram_size", Only(0.0)),
     ("encoder_no_repeat_ngram_size", Only(0.0)), ("bad_words_ids", Only(0.0)), ("sequence_bias", Only(0.0)),
-    ("suppress_tokens", Only(0.0)), ("begin_suppress_tokens", Only(0.0)), ("forced_bos_token_id", Only(0.0)),
+    ("begin_suppress_tokens", Only(0.0)), ("forced_bos_token_id", Only(0.0)),
     ("forced_eos_token_id", Only(0.0)), ("exponential_decay_length_penalty", Only(0.0)),
     ("watermarking_config", Only(0.0)), ("token_healing", Only(0.0)),
     ("renormalize_logits", Harmless("tokens are sampled by their shares of what is left")),
@@ -122,10 +125,29 @@ pub(super) fn metadata(generation: &Object) -> Result<Entries> {
     if let Some(stop) = stop(generation)? {
         all.insert("lantern.generation.stop".to_owned(), Value::Texts(stop));
     }
+    if let Some(tokens) = suppressed(generation)? {
+        all.insert(SUPPRESSED.to_owned(), Value::Integers(tokens));
+    }
     if let Some(refused) = refused(generation) {
         all.insert(REFUSED.to_owned(), Value::Text(refused));
     }
     Ok(all)
+}
+
+/// `suppress_tokens`: ids of tokens that never follow.
+fn suppressed(generation: &Object) -> Result<Option<Vec<i64>>> {
+    let key = "suppress_tokens";
+    let Some(value) = generation.get(key).filter(|value| **value != false) else {
+        return Ok(None);
+    };
+    let id = |id: &serde_json::Value| {
+        let id = id.as_u64().and_then(|id| u32::try_from(id).ok());
+        id.map(i64::from)
+    };
+    let all = value.as_array().map(|all| all.iter().map(id).collect());
+    let all: Option<Vec<i64>> = all.flatten();
+    let all = all.ok_or_else(|| generation.wrong(key, "a list of tokens' ids"))?;
+    Ok((!all.is_empty()).then_some(all))
 }
 
 /// `stop_strings`: a text, or several.

@@ -21,6 +21,7 @@
 //! | `lantern.tokenizer.rows` | tokens that the model has an embedding for |
 //! | `lantern.tokenizer.split_special_tokens` | special tokens in a text are text |
 //! | `lantern.generation.stop` | texts that end what is generated |
+//! | `lantern.generation.suppressed` | ids of tokens that are never generated |
 //! | `lantern.pairs.refused` | message for who would score a text by a query, where that is not done here as it is meant |
 //! | `lantern.generation.refused` | message for who would generate, where `generation_config.json` asks for what is not done here |
 
