@@ -43,6 +43,7 @@ const KEYS: &[(&str, &str, Kind)] = &[
     ("topk_group",              "expert_group_used_count",          Whole),
     ("routed_scaling_factor",   "expert_weights_scale",             Number),
     ("norm_topk_prob",          "expert_weights_norm",              Flag),
+    ("use_qk_norm",             "lantern.qk_norm",                  Flag),
     ("moe_latent_size",         "moe_latent_size",                  Whole),
     ("kv_lora_rank",            "attention.kv_lora_rank",           Whole),
     ("q_lora_rank",             "attention.q_lora_rank",            Whole),

@@ -22,6 +22,7 @@
 //! | `lantern.tokenizer.split_special_tokens` | special tokens in a text are text |
 //! | `lantern.generation.stop` | texts that end what is generated |
 //! | `lantern.generation.suppressed` | ids of tokens that are never generated |
+//! | `lantern.qk_norm` | queries and keys are normed without weights, or are not, whatever the family's row says |
 //! | `lantern.pairs.refused` | message for who would score a text by a query, where that is not done here as it is meant |
 //! | `lantern.generation.refused` | message for who would generate, where `generation_config.json` asks for what is not done here |
 

@@ -130,6 +130,7 @@ const LLAMA4: Row = Row {
         ("rope_theta", "5e5"),
         ("num_local_experts", "16"),
         ("num_experts_per_tok", "1"),
+        ("use_qk_norm", "true"),
         ("attention_chunk_size", "8192"),
     ],
     windows: Windows::Chunks,

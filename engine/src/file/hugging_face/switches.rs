@@ -122,7 +122,6 @@ const ONLY: &[(&str, Only)] = &[
     ("attn_output_gate", Only::Bool(true)),
     ("swiglu_limit", Only::Number(7.0)),
     ("swiglu_alpha", Only::Number(1.702)),
-    ("use_qk_norm", Only::Bool(true)),
     ("attn_temperature_tuning", Only::On),
     ("floor_scale", Only::Number(8192.0)),
     ("attn_scale", Only::Number(0.1)),

@@ -188,13 +188,15 @@ pub(super) fn find_qk_norm(
     let (q, k) = (name("attn_q_norm"), name("attn_k_norm"));
     let head_dim = sizes.head_dim;
     let config = finder.config;
-    // Llama 4 with 128 experts has none.
+    // Llama 4 with 128 experts has none, and GGUF has no key that says so.
     let experts = |block: &BlockConfig| {
         let experts = block.ffn.and_then(|ffn| ffn.experts);
         experts.is_some_and(|e| e.n_experts == 128)
     };
+    let stated = finder.file.metadata().bool("lantern.qk_norm")?;
+    let normed = stated.unwrap_or_else(|| !config.blocks.iter().any(experts));
     let plain = config.row.head_norm == HeadNorm::AfterRopePlain;
-    if plain && sizes.rope.is_some() && !config.blocks.iter().any(experts) {
+    if plain && sizes.rope.is_some() && normed {
         return Ok(Some(QkNorm::Heads(finder.ones(2 * head_dim))));
     }
     let Some(found) = finder.file.tensor(&q) else {
