@@ -3,20 +3,16 @@
 
 use std::{fs, ops::ControlFlow, path::Path, str::FromStr, sync::Arc};
 
-use lantern_engine::{
-    Gpu, LoadOptions, Model, ModelFile, Precision, SamplerOptions, Tokenizer, file::Value,
-};
+use lantern_engine::{Gpu, LoadOptions, Model, ModelFile, Precision, SamplerOptions, Tokenizer};
 use safetensors::Dtype;
 use serde_json::{Value as Json, json};
 
 use crate::references;
 use crate::support::{
     adapters,
-    copies::{entry, metadata_of},
     default_model::default_model,
     hugging_face::{export, export_tokenizer, folder, tokenizer_metadata},
     later_cases,
-    lora::{base, saved, written},
     models::{self, generate, load_file, logits, prefill_all, reference},
     newer_cases, nmse, shared,
 };
@@ -241,48 +237,6 @@ fn cut_tensors_are_quantised_while_loading() {
         }
         assert!(cut >= 4, "{name}: {cut}");
     }
-}
-
-/// A folder says whether Llama 4 norms queries and keys; GGUF has 128 experts where it does not. Of more experts that are the
-/// same, the first are used.
-#[test]
-fn llama4_is_normed_as_stated() {
-    let (gpu, options) = (gpu(), LoadOptions::default().precision(Precision::Exact));
-    let case = later_cases::CASES
-        .iter()
-        .find(|c| c.reference == "llama4")
-        .unwrap();
-    let path = models::folder("families-2026").join("llama4.gguf");
-    let folder = folder("llama4-norms");
-    case.export(&ModelFile::open(&path).unwrap(), &folder, Dtype::F32);
-    let config = folder.join("config.json");
-    let mut whole: Json = serde_json::from_str(&fs::read_to_string(&config).unwrap()).unwrap();
-    whole["text_config"]["use_qk_norm"] = json!(false);
-    fs::write(&config, whole.to_string()).unwrap();
-    let (file, mut tensors) = base("llama4");
-    let times = 32;
-    for (name, shape, values) in &mut tensors {
-        let place = if name.contains("_exps.") { 2 } else { 1 };
-        if place == 2 || name.contains("ffn_gate_inp") {
-            shape[place] *= times;
-            *values = values.repeat(times as usize);
-        }
-    }
-    let mut metadata = metadata_of(&file);
-    metadata.retain(|(key, _)| key != b"llama4.expert_count");
-    metadata.push(entry("llama4.expert_count", &Value::Unsigned(4 * times)));
-    let many = saved("llama4-experts", &written(metadata, &tensors, None));
-    let tokens = reference(&path).tokens;
-    let logits_of = |file: &ModelFile| {
-        let model = load_file(&gpu, file, &options);
-        prefill_all(&mut pollster::block_on(model.session()).unwrap(), &tokens)
-    };
-    let [stated, counted] = [folder.to_path_buf(), many].map(|path| {
-        let file = ModelFile::open(&path).unwrap();
-        logits_of(&file)
-    });
-    assert!(nmse(&stated, &counted) < 1e-9);
-    assert!(nmse(&stated, &logits(&path)) > 1e-4);
 }
 
 /// A width of the MLP that is not the matrices', and none where theirs is not 4 times the model's.

@@ -42,6 +42,7 @@ mod sources;
 mod starts;
 mod streaming;
 mod support;
+mod switches;
 mod templates;
 mod tokenizers;
 mod tokenizers_of_folders;

@@ -80,8 +80,14 @@ const FIELDS: &str = r#"{
     "time_step_min": 0.5, "time_step_max": 0.5, "time_step_floor": 0.5, "time_step_init_scheme": "x", "time_step_scale": 7.0,
     "num_attention_heads_per_layer": [2], "moe_routed_scaling_factor": 7.5, "moe_router_logit_softcapping": 7.0,
     "moe_apply_router_weight_on_input": true, "gating": "per-element",
+    "linear_attn_config": {"head_dim": 8}, "linear_head_dim": 8, "linear_num_heads": 7, "model_max_length": 128,
+    "num_experts_per_token": 1, "moe_renormalize": false, "num_expert_group": 5, "num_shared_experts": 7,
+    "moe_router_activation_func": "softmax", "mla_use_nope": false,
     "num_logits_to_keep": 7, "mamba_proj_bias": true, "projectors_bias": true, "mtp_layers_block_type": ["moe"]
 }"#;
+
+/// Kimi Linear's layers, without sizes, which then stand beside them.
+const KDA_LAYERS: &str = r#"{"full_attn_layers": [3], "kda_layers": [1, 2, 4]}"#;
 
 /// Keys that change something only beside another: key, the other, its value as JSON.
 const BESIDE: &[(&str, &str, &str)] = &[
@@ -102,6 +108,16 @@ const BESIDE: &[(&str, &str, &str)] = &[
     ("intermediate_size", "num_experts_per_tok", "2"),
     ("num_experts_per_tok", "num_experts_per_tok", "2"),
     ("num_hidden_layers", "num_hidden_layers", "1"),
+    ("max_position_embeddings", "model_max_length", "null"),
+    ("num_experts_per_tok", "num_experts_per_token", "null"),
+    ("norm_topk_prob", "moe_renormalize", "null"),
+    ("n_group", "num_expert_group", "null"),
+    ("linear_head_dim", "linear_attn_config", KDA_LAYERS),
+    ("linear_head_dim", "linear_num_heads", "4"),
+    ("linear_conv_kernel_dim", "linear_attn_config", KDA_LAYERS),
+    ("linear_conv_kernel_dim", "linear_num_heads", "4"),
+    ("linear_num_heads", "linear_attn_config", KDA_LAYERS),
+    ("linear_num_heads", "linear_num_heads", "4"),
     ("mamba_expand", "mamba_n_heads", "4"),
     ("mamba_expand", "mamba_d_ssm", "null"),
     ("mamba_norm_before_gate", "mamba_rms_norm", "true"),

@@ -53,6 +53,37 @@ const LATENT: Names = &[
     ("attn_kv_b", "self_attn.kv_b_proj"),
 ];
 
+const KIMI: Names = &[
+    ("ssm_conv1d_q", "self_attn.q_conv1d"),
+    ("ssm_conv1d_k", "self_attn.k_conv1d"),
+    ("ssm_conv1d_v", "self_attn.v_conv1d"),
+    ("ssm_f_a", "self_attn.f_a_proj"),
+    ("ssm_f_b", "self_attn.f_b_proj"),
+    ("ssm_g_a", "self_attn.g_a_proj"),
+    ("ssm_g_b", "self_attn.g_b_proj"),
+    ("ssm_beta", "self_attn.b_proj"),
+    ("ssm_norm", "self_attn.o_norm"),
+    ("ssm_a", "self_attn.A_log"),
+    ("ssm_dt.bias", "self_attn.dt_bias"),
+    ("ffn_gate_inp", "block_sparse_moe.gate"),
+    ("ffn_gate_exps", "block_sparse_moe.experts.E.w1"),
+    ("ffn_up_exps", "block_sparse_moe.experts.E.w3"),
+    ("ffn_down_exps", "block_sparse_moe.experts.E.w2"),
+    (
+        "ffn_gate_shexp",
+        "block_sparse_moe.shared_experts.gate_proj",
+    ),
+    ("ffn_up_shexp", "block_sparse_moe.shared_experts.up_proj"),
+    (
+        "ffn_down_shexp",
+        "block_sparse_moe.shared_experts.down_proj",
+    ),
+    (
+        "exp_probs_b.bias",
+        "block_sparse_moe.gate.e_score_correction_bias",
+    ),
+];
+
 const LLAMA4: Names = &[
     ("ffn_gate", "feed_forward.gate_proj"),
     ("ffn_up", "feed_forward.up_proj"),
@@ -314,6 +345,21 @@ pub const CASES: &[Case] = &[
         "original_max_position_embeddings": 8, "beta_fast": 32.0, "beta_slow": 1.0, "llama_4_scaling_beta": 0.1},
         "n_routed_experts": 5, "num_experts_per_tok": 2, "n_shared_experts": 1, "moe_intermediate_size": 16, "n_group": 1,
         "topk_group": 1, "first_k_dense_replace": 1, "norm_topk_prob": true}"#,
+    ),
+    // Lengths of 1 of queries and keys have an epsilon of 1e-6 here, and llama.cpp's are those of norms, 1e-5.
+    case(
+        "kimi-linear",
+        "KimiLinearForCausalLM",
+        &[KIMI, LATENT, LLAMA],
+        r#"{"num_hidden_layers": 4, "hidden_size": 64, "intermediate_size": 48, "num_attention_heads": 4,
+        "num_key_value_heads": 4, "head_dim": 24, "q_lora_rank": null, "kv_lora_rank": 32, "qk_nope_head_dim": 16,
+        "qk_rope_head_dim": 8, "v_head_dim": 20, "rms_norm_eps": 1e-5, "rope_theta": 10000.0, "rope_scaling": null,
+        "mla_use_nope": true, "hidden_act": "silu", "num_experts": 5, "num_experts_per_token": 3, "num_shared_experts": 1,
+        "moe_intermediate_size": 16, "moe_renormalize": true, "moe_router_activation_func": "sigmoid", "num_expert_group": 1,
+        "topk_group": 1, "use_grouped_topk": true, "routed_scaling_factor": 2.446000099182129, "first_k_dense_replace": 1,
+        "moe_layer_freq": 1, "num_nextn_predict_layers": 0, "model_max_length": 256, "tie_word_embeddings": false,
+        "linear_attn_config": {"full_attn_layers": [3], "head_dim": 16, "kda_layers": [1, 2, 4], "num_heads": 4,
+        "short_conv_kernel_size": 4}}"#,
     ),
     case(
         "llama4",

@@ -152,6 +152,9 @@ impl Case {
             "attn_v_b.weight" => return vec![],
             "ssm_a" => part.values.iter_mut().for_each(|v| *v = (-*v).ln()),
             "ssm_conv1d.weight" => part.shape.insert(1, 1),
+            "ssm_conv1d_q.weight" | "ssm_conv1d_k.weight" | "ssm_conv1d_v.weight" => {
+                part.shape.remove(0);
+            }
             "attn_q.weight" | "attn_k.weight" if self.permuted => {
                 let name = format!("{}{rest}", part.blocks[0]);
                 let tensor = part.file.tensor(&name).unwrap();
@@ -161,6 +164,7 @@ impl Case {
         }
         // Numbers of heads are no columns, and groups' norms are in a row.
         let of_heads = ["ssm_a", "ssm_d"].contains(&rest) && part.shape.last() == Some(&1);
+        let of_heads = of_heads && self.architecture != "KimiLinearForCausalLM";
         if of_heads || rest == "ssm_norm.weight" {
             part.shape = vec![part.values.len()];
         }

@@ -29,9 +29,12 @@ pub(super) fn metadata(config: &Object, row: &Row) -> Result<BTreeMap<String, Va
         return Err(config.wrong("num_hidden_layers", "a number of layers"));
     }
     let kinds = listed(config, row, layers)?;
-    if let (Others::Conv, Some(kinds)) = (row.others, &kinds) {
-        // GGUF has no key heads in layers without attention.
-        let heads = config.whole("num_key_value_heads")?.unwrap_or(0) as i64;
+    if let (Others::Conv | Others::KeyDecays, Some(kinds)) = (row.others, &kinds) {
+        // GGUF has no key heads in layers without attention, and one of latent keys.
+        let heads = match row.others {
+            Others::KeyDecays => 1,
+            _ => config.whole("num_key_value_heads")?.unwrap_or(0) as i64,
+        };
         let heads = |kind: &Kind| if *kind == Kind::Other { 0 } else { heads };
         let key = format!("{}.attention.head_count_kv", row.family);
         all.insert(key, Value::Integers(kinds.iter().map(heads).collect()));
@@ -189,13 +192,16 @@ fn listed(config: &Object, row: &Row, layers: u64) -> Result<Option<Vec<Kind>>> 
         Others::None if chunks => "only full_attention and chunked_attention are run here",
         Others::None => "only full_attention and sliding_attention are run here",
         Others::Conv => "only full_attention and conv are run here",
-        Others::LinearAttention => "only full_attention and linear_attention are run here",
+        Others::LinearAttention | Others::KeyDecays => {
+            "only full_attention and linear_attention are run here"
+        }
     };
     let kind = |kind: &serde_json::Value| match (kind.as_str(), row.others) {
         (Some("full_attention"), _) => Ok(Kind::Full),
         (Some("sliding_attention"), _) if windows && !chunks => Ok(Kind::Sliding),
         (Some("chunked_attention"), _) if chunks => Ok(Kind::Sliding),
-        (Some("conv"), Others::Conv) | (Some("linear_attention"), Others::LinearAttention) => {
+        (Some("conv"), Others::Conv)
+        | (Some("linear_attention"), Others::LinearAttention | Others::KeyDecays) => {
             Ok(Kind::Other)
         }
         _ => Err(config.unsupported("layer_types", known)),

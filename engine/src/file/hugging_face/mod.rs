@@ -113,6 +113,7 @@ pub(super) fn open(path: &Path) -> Result<Option<ModelFile>> {
     config = row.inner(config)?;
     let mut uses = switches::uses(&config, row);
     row.complete(&mut config);
+    latents::complete(&mut config, row)?;
     scans::count_layers(&mut config, row)?;
     config::check(&config, row)?;
     let settings = Settings {

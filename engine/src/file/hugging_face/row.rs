@@ -183,6 +183,8 @@ pub(super) enum Others {
     Conv,
     /// Delta nets, which GGUF lists.
     LinearAttention,
+    /// Delta nets whose keys decay each by its own, beside latent attention: layers without key heads in GGUF.
+    KeyDecays,
 }
 
 /// A tensor of which GGUF has its rows, or its columns as rows, in one tensor or several.

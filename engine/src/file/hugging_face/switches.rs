@@ -59,6 +59,7 @@ const HARMLESS: &[(&str, &str)] = &[
     ("moe_layer_start_index",     "a block's tensors say whether it has experts"),
     ("moe_layer_end_index",       "a block's tensors say whether it has experts"),
     ("moe_layer_interval",        "a block's tensors say whether it has experts"),
+    ("num_shared_experts",        "the shared experts' tensors say how wide they are"),
     ("n_shared_experts",          "the shared experts' tensors say how wide they are"),
     ("moe_num_shared_experts",    "the shared experts' tensors say how wide they are"),
     ("moe_norm_min",              "smaller than any sum of weights"),

@@ -40,6 +40,8 @@ pub struct DeltaNet {
     sizes: DeltaNetConfig,
     dim: u32,
     eps: f32,
+    /// Is added to the sum of squares of a query, and of a key.
+    key_eps: f32,
     /// Queries, keys and values, then what makes gates: joined as far as they are stored alike.
     input: Joined,
     gates: Gates,
@@ -85,6 +87,7 @@ impl DeltaNet {
             sizes,
             dim,
             eps: finder.config.norm_epsilon,
+            key_eps: finder.config.norm_epsilon,
             input: finder.joined(tensors)?,
             gates: Gates::Joined,
             conv: finder.flat_vector(&name("ssm_conv1d.weight"), &kernel)?,
@@ -125,6 +128,7 @@ impl DeltaNet {
             sizes,
             dim,
             eps: finder.config.norm_epsilon,
+            key_eps: finder.inner_epsilon,
             input: finder.joined(tensors)?,
             gates,
             conv: finder.padded_vectors(&convs, &[sizes.conv_kernel, 1, values, 1])?,
@@ -193,7 +197,7 @@ impl DeltaNet {
             key_dim: sizes.key_dim,
             value_dim: sizes.value_dim,
             sharing: sizes.sharing,
-            eps: self.eps,
+            eps: self.key_eps,
             state,
         };
         let y = g.push(delta_net, TensorSpec::per_row("delta", values));
