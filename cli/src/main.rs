@@ -110,10 +110,11 @@ Unless -f is given, a stdin that is no terminal is read to its end and put befor
 Examples:
   lantern serve
   lantern serve model.gguf --parallel 8 --context 8192
+  lantern serve --models ~/models --keep-alive 10m
   lantern serve --host 0.0.0.0 --api-key \"$KEY\"
 
-Endpoints: /v1/chat/completions, /v1/completions, /v1/models, /health, /ready, /metrics, /tokenize, /detokenize,
-/apply-template. The address goes to stdout once requests are answered.")]
+Endpoints: /v1/chat/completions, /v1/completions, /v1/embeddings, /v1/rerank, /v1/models, /health, /ready, /metrics,
+/tokenize, /detokenize, /apply-template. The address goes to stdout once requests are answered.")]
     Serve(serve::Args),
     /// Show which tokens a text is
     Tokenize(tokenize::Args),

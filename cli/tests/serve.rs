@@ -5,101 +5,15 @@
 mod default_model;
 mod support;
 
-use std::{
-    io::{BufRead, BufReader, Read},
-    path::Path,
-    process::{Child, Stdio},
-};
+use std::path::Path;
 
-use default_model::default_model as model;
+use default_model::default_model;
 use serde_json::{Value, json};
-use support::{on_quicker, run};
-use ureq::{Agent, http::Response};
+use support::{run, server::Server};
 
-/// A server that ends with the test.
-struct Server {
-    child: Child,
-    address: String,
-    agent: Agent,
-}
-
-impl Server {
-    fn start(flags: &[&str]) -> Option<Server> {
-        let model = model()?;
-        let mut command = on_quicker(Path::new(env!("CARGO_TARGET_TMPDIR")));
-        command
-            .arg("serve")
-            .arg(model)
-            .args(["--port", "0", "--context", "512"]);
-        command.args(flags).stdout(Stdio::piped());
-        let mut child = command.spawn().expect("the binary starts");
-        let mut address = String::new();
-        let stdout = child.stdout.take().expect("a pipe");
-        BufReader::new(stdout).read_line(&mut address).unwrap();
-        assert!(address.starts_with("http://127.0.0.1:"), "{address:?}");
-        let config = Agent::config_builder().http_status_as_error(false);
-        Some(Server {
-            child,
-            address: address.trim().to_owned(),
-            agent: config.build().into(),
-        })
-    }
-
-    fn send(&self, path: &str, body: &Value) -> Response<ureq::Body> {
-        let request = self.agent.post(format!("{}{path}", self.address));
-        request.send(body.to_string()).expect("an answer")
-    }
-
-    /// Status and body.
-    fn post(&self, path: &str, body: &Value) -> (u16, Value) {
-        let mut response = self.send(path, body);
-        let text = response.body_mut().read_to_string().unwrap();
-        let value = serde_json::from_str(&text).unwrap_or_else(|_| panic!("{path}: {text}"));
-        (response.status().as_u16(), value)
-    }
-
-    fn get(&self, path: &str) -> (u16, String) {
-        let request = self.agent.get(format!("{}{path}", self.address));
-        let mut response = request.call().expect("an answer");
-        let text = response.body_mut().read_to_string().unwrap();
-        (response.status().as_u16(), text)
-    }
-
-    /// Events of a stream, the last of which says that it is done.
-    fn stream(&self, path: &str, body: &Value) -> Vec<Value> {
-        let mut response = self.send(path, body);
-        assert_eq!(response.status().as_u16(), 200);
-        let kind = response.headers()["content-type"].to_str().unwrap();
-        assert!(kind.starts_with("text/event-stream"), "{kind}");
-        let mut text = String::new();
-        response
-            .body_mut()
-            .as_reader()
-            .read_to_string(&mut text)
-            .unwrap();
-        let events = text.lines().filter_map(|line| line.strip_prefix("data: "));
-        let mut events: Vec<&str> = events.collect();
-        assert_eq!(events.pop(), Some("[DONE]"), "{text}");
-        let parsed = events.into_iter().map(serde_json::from_str);
-        parsed.collect::<Result<_, _>>().unwrap()
-    }
-
-    /// Value of a metric.
-    fn metric(&self, name: &str) -> f64 {
-        let text = self.get("/metrics").1;
-        let mut lines = text.lines();
-        let line = lines.find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
-        line.unwrap_or_else(|| panic!("no {name}: {text}"))
-            .parse()
-            .unwrap()
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = self.child.kill(); // it may have ended
-        let _ = self.child.wait();
-    }
+fn start(flags: &[&str]) -> Option<Server> {
+    let flags = [&["--context", "512"], flags].concat();
+    Some(Server::start(&default_model()?, &flags))
 }
 
 fn user(text: &str) -> Value {
@@ -108,7 +22,7 @@ fn user(text: &str) -> Value {
 
 #[test]
 fn gpu_answers_come_whole_and_in_pieces() {
-    let Some(server) = Server::start(&["--parallel", "2"]) else {
+    let Some(server) = start(&["--parallel", "2"]) else {
         return;
     };
     assert_eq!(server.get("/health"), (200, "ok\n".to_owned()));
@@ -170,7 +84,7 @@ fn gpu_answers_come_whole_and_in_pieces() {
 
 #[test]
 fn gpu_answers_have_the_form_that_is_asked_for() {
-    let Some(server) = Server::start(&[]) else {
+    let Some(server) = start(&[]) else {
         return;
     };
     let schema = json!({
@@ -231,7 +145,7 @@ fn wrong() -> Vec<(Value, &'static str)> {
 
 #[test]
 fn gpu_what_cannot_be_answered_is_refused_in_the_client_s_form() {
-    let Some(server) = Server::start(&["--api-key", "secret"]) else {
+    let Some(server) = start(&["--api-key", "secret"]) else {
         return;
     };
     let hello = json!({"messages": user("Hello"), "max_tokens": 1});

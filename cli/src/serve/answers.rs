@@ -1,104 +1,156 @@
 //! Answers of the engine on their way to a client.
 
-use std::ops::ControlFlow;
+use std::{convert::Infallible, ops::ControlFlow, time::Duration};
 
-use lantern_engine::{Completion, CompletionEvent, FinishReason, Reasoning, Request, ServiceEvent};
-use serde_json::{Value, json};
-use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+use axum::response::{
+    IntoResponse, Response,
+    sse::{Event, KeepAlive, Sse},
+};
+use futures_util::{StreamExt, stream};
+use lantern_engine::{Completion, CompletionEvent, Request, ServiceEvent};
+use tokio::sync::mpsc::{Receiver, Sender, channel};
 
-use super::{App, error::ApiError, request::Wanted};
+use super::{
+    error::ApiError,
+    served::Held,
+    wanted::{ANSWERS_MAX, Wanted},
+};
+
+/// Pieces of an answer that wait for a slow client; with more its answer ends.
+const PIECES: usize = 4096;
+
+/// Time without a piece after which a client is told that its answer goes on.
+const SILENCE: Duration = Duration::from_secs(15);
 
 /// Progress of one of a request's answers.
 pub enum Said {
-    Piece { text: String, reasoning: String },
+    /// It was asked for.
+    Begun,
+    Piece {
+        text: String,
+        reasoning: String,
+    },
     Done(Result<Completion, ApiError>),
 }
 
-/// Progress of all answers to a request, with the number of each.
-pub type Answers = UnboundedReceiver<(usize, Said)>;
-
-/// Asks for as many answers to a prompt as are wanted. An answer that nobody reads any more ends.
-pub fn ask(
-    app: &App,
-    tokens: &[u32],
-    reasoning: Option<Reasoning>,
-    wanted: &Wanted,
-) -> Result<Answers, ApiError> {
-    let (sender, answers) = unbounded_channel();
-    for number in 0..wanted.count {
-        let sender = sender.clone();
-        let mut options = wanted.options.clone();
-        options.sampler.seed = options.sampler.seed.wrapping_add(number as u64);
-        let each = move |event: ServiceEvent<'_>| {
-            let said = match event {
-                ServiceEvent::Completion(
-                    CompletionEvent::Prefill { .. } | CompletionEvent::ToolCall { .. },
-                ) => {
-                    let gone = sender.is_closed();
-                    return if gone {
-                        ControlFlow::Break(())
-                    } else {
-                        ControlFlow::Continue(())
-                    };
-                }
-                ServiceEvent::Completion(
-                    CompletionEvent::Token {
-                        text, reasoning, ..
-                    }
-                    | CompletionEvent::Rest { text, reasoning },
-                ) => Said::Piece {
-                    text: text.to_owned(),
-                    reasoning: reasoning.to_owned(),
-                },
-                ServiceEvent::Done(done) => Said::Done(done.map_err(ApiError::from)),
-            };
-            match sender.send((number, said)) {
-                Ok(()) => ControlFlow::Continue(()),
-                Err(_) => ControlFlow::Break(()),
-            }
-        };
-        app.service.submit(Request {
-            tokens: tokens.to_vec(),
-            reasoning,
-            tools: None,
-            options,
-            each: Box::new(each),
-        })?;
-    }
-    Ok(answers)
+/// Answers to a request, as they come.
+pub struct Answers {
+    said: Receiver<(usize, Said)>,
+    /// How many there are: those to the first prompt come first.
+    count: usize,
+    /// The model stays for as long as it answers.
+    _held: Held,
 }
 
-/// Waits for all answers.
-pub async fn whole(mut answers: Answers, count: usize) -> Result<Vec<Completion>, ApiError> {
-    let mut all: Vec<Option<Completion>> = (0..count).map(|_| None).collect();
-    let mut left = count;
-    while left > 0 {
-        let ended = || ApiError::from(lantern_engine::Error::Aborted);
-        let (number, said) = answers.recv().await.ok_or_else(ended)?;
-        if let Said::Done(done) = said {
-            all[number] = Some(done?);
-            left -= 1;
+/// Asks for all answers to a request; `Answers`, and how many tokens the prompts have. An answer that nobody reads any more
+/// ends.
+pub fn ask(held: &Held, wanted: Wanted) -> Result<(Answers, usize), ApiError> {
+    let service = held.service()?;
+    let count = wanted.prompts.len() * wanted.count;
+    if !(1..=ANSWERS_MAX).contains(&count) {
+        let message = format!("n is 1 to {ANSWERS_MAX} for all prompts together, not {count}");
+        return Err(ApiError::bad(message, Some("n")));
+    }
+    let pieces = if wanted.stream { PIECES } else { 1 };
+    let (sender, said) = channel(count * pieces);
+    let mut prompt_tokens = 0;
+    let mut requests = Vec::new();
+    for prompt in wanted.prompts {
+        let (tokens, reasoning) = prompt.tokens(held)?;
+        prompt_tokens += tokens.len();
+        for number in 0..wanted.count {
+            let mut options = wanted.options.clone();
+            options.sampler.seed = options.sampler.seed.wrapping_add(number as u64);
+            let (sender, stream, at) = (sender.clone(), wanted.stream, requests.len());
+            requests.push(Request {
+                tokens: tokens.clone(),
+                reasoning,
+                tools: None,
+                options,
+                each: Box::new(move |event| hear(&sender, at, stream, event)),
+            });
         }
     }
-    Ok(all.into_iter().flatten().collect())
+    for request in requests {
+        service.submit(request)?;
+    }
+    let answers = Answers {
+        said,
+        count,
+        _held: held.clone(),
+    };
+    Ok((answers, prompt_tokens))
 }
 
-/// OpenAI's word for why an answer ended.
-pub fn finish_reason(reason: FinishReason) -> &'static str {
-    match reason {
-        FinishReason::Length | FinishReason::ContextFull => "length",
-        FinishReason::Stop | FinishReason::Aborted => "stop",
+/// Hands on what the service says of an answer; breaks where nobody reads it, or too slowly.
+fn hear(
+    sender: &Sender<(usize, Said)>,
+    number: usize,
+    stream: bool,
+    event: ServiceEvent<'_>,
+) -> ControlFlow<()> {
+    let said = match event {
+        ServiceEvent::Done(done) => Some(Said::Done(done.map_err(ApiError::from))),
+        ServiceEvent::Completion(
+            CompletionEvent::Token {
+                text, reasoning, ..
+            }
+            | CompletionEvent::Rest { text, reasoning },
+        ) if stream && !(text.is_empty() && reasoning.is_empty()) => Some(Said::Piece {
+            text: text.to_owned(),
+            reasoning: reasoning.to_owned(),
+        }),
+        ServiceEvent::Completion(_) => None,
+    };
+    let read = match said {
+        Some(said) => sender.try_send((number, said)).is_ok(),
+        None => !sender.is_closed(),
+    };
+    if read {
+        ControlFlow::Continue(())
+    } else {
+        ControlFlow::Break(())
     }
 }
 
-/// Tokens of all answers to one prompt.
-pub fn usage(all: &[Completion]) -> Value {
-    let first = all.first().map(|one| one.usage).unwrap_or_default();
-    let sampled: usize = all.iter().map(|one| one.usage.sampled_tokens).sum();
-    json!({
-        "prompt_tokens": first.prompt_tokens,
-        "completion_tokens": sampled,
-        "total_tokens": first.prompt_tokens + sampled,
-        "prompt_tokens_details": {"cached_tokens": first.cached_tokens},
-    })
+impl Answers {
+    /// How many there are.
+    pub fn count(&self) -> usize {
+        self.count
+    }
+
+    /// Waits for all answers.
+    pub async fn whole(mut self) -> Result<Vec<Completion>, ApiError> {
+        let mut all: Vec<Option<Completion>> = (0..self.count).map(|_| None).collect();
+        let mut left = self.count;
+        while left > 0 {
+            let ended = || ApiError::from(lantern_engine::Error::Aborted);
+            let (number, said) = self.said.recv().await.ok_or_else(ended)?;
+            if let Said::Done(done) = said {
+                all[number] = Some(done?);
+                left -= 1;
+            }
+        }
+        Ok(all.into_iter().flatten().collect())
+    }
+
+    /// Events of all answers as they come, as `tell` makes them of an answer's number and what is said of it. `silence` goes
+    /// out where nothing else does.
+    pub fn stream(
+        self,
+        silence: Event,
+        mut tell: impl FnMut(usize, Said) -> Vec<Event> + Send + 'static,
+    ) -> Response {
+        let begun: Vec<Event> = (0..self.count)
+            .flat_map(|number| tell(number, Said::Begun))
+            .collect();
+        let rest = stream::unfold(self, async |mut answers| {
+            let next = answers.said.recv().await?;
+            Some((next, answers))
+        });
+        let rest = rest.flat_map(move |(number, said)| stream::iter(tell(number, said)));
+        let all = stream::iter(begun).chain(rest).map(Ok::<_, Infallible>);
+        let keep = KeepAlive::new().interval(SILENCE).event(silence);
+        Sse::new(all).keep_alive(keep).into_response()
+    }
 }

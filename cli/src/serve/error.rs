@@ -1,4 +1,4 @@
-//! Errors in OpenAI's form, with the status that its clients act on.
+//! Errors, with the status that clients act on, in the form of the protocol that was spoken.
 
 use axum::{
     Json,
@@ -29,8 +29,20 @@ impl ApiError {
         }
     }
 
-    /// The body of the answer.
-    pub fn body(&self) -> Value {
+    /// A model that there is not, among those that there are.
+    pub fn unknown_model(name: &str, all: &[String]) -> ApiError {
+        const SHOWN: usize = 20;
+        let known = all[..all.len().min(SHOWN)].join(", ");
+        ApiError {
+            status: StatusCode::NOT_FOUND,
+            message: format!("there is no model {name:?}; there are: {known}"),
+            param: Some("model".into()),
+            code: Some("model_not_found"),
+        }
+    }
+
+    /// The body of the answer in OpenAI's form.
+    pub fn openai(&self) -> Value {
         let kind = match self.status.as_u16() {
             401 => "authentication_error",
             403 => "permission_error",
@@ -42,6 +54,46 @@ impl ApiError {
             "message": self.message, "type": kind, "param": self.param, "code": self.code,
         }})
     }
+
+    /// The body of the answer in Anthropic's form.
+    pub fn anthropic(&self) -> Value {
+        let kind = match self.status.as_u16() {
+            401 => "authentication_error",
+            403 => "permission_error",
+            404 => "not_found_error",
+            413 => "request_too_large",
+            429 => "rate_limit_error",
+            503 => "overloaded_error",
+            500.. => "api_error",
+            _ => "invalid_request_error",
+        };
+        json!({"type": "error", "error": {"type": kind, "message": self.message}})
+    }
+
+    /// The answer to a request that has this path.
+    pub fn respond(&self, path: &str) -> Response {
+        let body = if is_anthropic(path) {
+            self.anthropic()
+        } else {
+            self.openai()
+        };
+        let mut response = (self.status, Json(body)).into_response();
+        if [
+            StatusCode::TOO_MANY_REQUESTS,
+            StatusCode::SERVICE_UNAVAILABLE,
+        ]
+        .contains(&self.status)
+        {
+            let headers = response.headers_mut();
+            headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+        }
+        response
+    }
+}
+
+/// Whether Anthropic's protocol is spoken at a path.
+fn is_anthropic(path: &str) -> bool {
+    path == "/v1/messages" || path.starts_with("/v1/messages/")
 }
 
 impl From<Error> for ApiError {
@@ -64,23 +116,13 @@ impl From<Error> for ApiError {
     }
 }
 
-impl IntoResponse for ApiError {
-    fn into_response(self) -> Response {
-        let mut response = (self.status, Json(self.body())).into_response();
-        if self.status == StatusCode::TOO_MANY_REQUESTS {
-            let headers = response.headers_mut();
-            headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
-        }
-        response
-    }
-}
-
 /// Answers a path that there is not.
-pub async fn not_found(method: Method, uri: Uri) -> ApiError {
-    ApiError {
+pub async fn not_found(method: Method, uri: Uri) -> Response {
+    let error = ApiError {
         status: StatusCode::NOT_FOUND,
         message: format!("there is no {method} {}", uri.path()),
         param: None,
         code: Some("not_found"),
-    }
+    };
+    error.respond(uri.path())
 }

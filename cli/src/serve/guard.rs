@@ -15,15 +15,16 @@ use super::{App, error::ApiError};
 /// Lets a request through, or answers it.
 pub async fn guard(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
     let headers = request.headers();
+    let path = request.uri().path();
     if let Some(refused) = wrong_host(&app, headers) {
-        return refused.into_response();
+        return refused.respond(path);
     }
     let origin = headers.get(header::ORIGIN).cloned();
     let origin = origin.filter(|origin| may_ask(&app, origin));
     let mut response = if request.method() == Method::OPTIONS && origin.is_some() {
         StatusCode::NO_CONTENT.into_response()
     } else if let Some(refused) = wrong_key(&app, &request) {
-        refused.into_response()
+        refused.respond(path)
     } else {
         next.run(request).await
     };
@@ -47,7 +48,7 @@ fn allow(headers: &mut HeaderMap, origin: HeaderValue) {
     set(header::ACCESS_CONTROL_ALLOW_METHODS, "GET, POST, OPTIONS");
     set(
         header::ACCESS_CONTROL_ALLOW_HEADERS,
-        "authorization, content-type",
+        "authorization, content-type, x-api-key, anthropic-version",
     );
     set(header::VARY, "origin");
     headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
@@ -74,14 +75,16 @@ fn wrong_key(app: &App, request: &Request) -> Option<ApiError> {
     if ["/health", "/ready"].contains(&request.uri().path()) {
         return None;
     }
-    let given = request.headers().get(header::AUTHORIZATION);
-    let given = given
-        .and_then(|value| value.to_str().ok())
-        .unwrap_or_default();
-    let given = given.strip_prefix("Bearer ").unwrap_or_default();
+    let text = |name: HeaderName| request.headers().get(name)?.to_str().ok();
+    let bearer = text(header::AUTHORIZATION).and_then(|given| given.strip_prefix("Bearer "));
+    // The second is Anthropic's.
+    let given = bearer.or(text(HeaderName::from_static("x-api-key")));
+    let given = given.unwrap_or_default();
     (!equal(given.as_bytes(), key.as_bytes())).then(|| ApiError {
         status: StatusCode::UNAUTHORIZED,
-        message: "the API key is missing or wrong: send `Authorization: Bearer KEY`".into(),
+        message:
+            "the API key is missing or wrong: send `Authorization: Bearer KEY` or `x-api-key: KEY`"
+                .into(),
         param: None,
         code: Some("invalid_api_key"),
     })

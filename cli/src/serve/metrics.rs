@@ -1,11 +1,14 @@
 //! `/metrics` in Prometheus's text form, with the names that Kubernetes' Gateway API Inference Extension reads beside our own.
 
-use std::fmt::Write as _;
+use std::{fmt::Write as _, sync::atomic::Ordering::Relaxed};
 
-use axum::{http::header, response::IntoResponse};
-use lantern_engine::{BUCKETS, Histogram, ServiceStats};
+use axum::{
+    http::header,
+    response::{IntoResponse, Response},
+};
+use lantern_engine::{BUCKETS, Histogram, Service, ServiceStats};
 
-use super::Shared;
+use super::App;
 
 /// Name, kind and text of a number, and where it is.
 type Number = (
@@ -31,40 +34,70 @@ const NUMBERS: [Number; 12] = [
     ("lantern_sampled_tokens_total", "counter", "Tokens that were sampled.", |s| s.sampled_tokens as f64),
 ];
 
+/// Name and text of times, and where they are.
+type Times = (&'static str, &'static str, fn(&ServiceStats) -> &Histogram);
+
+#[rustfmt::skip] // a table
+const TIMES: [Times; 2] = [
+    ("lantern_time_to_first_token_seconds", "From a request to its first token.", |s| &s.first_token),
+    ("lantern_inter_token_seconds", "From a token to the next.", |s| &s.next_token),
+];
+
 /// `GET /metrics`.
-pub async fn metrics(app: Shared) -> impl IntoResponse {
-    let stats = app.service.stats();
+pub fn metrics(app: &App) -> Response {
+    let held = app.models.loaded();
+    let all: Vec<(String, ServiceStats)> = held
+        .iter()
+        .map(|served| {
+            let stats = served.service().map(Service::stats);
+            (label(&served.name), stats.unwrap_or_default())
+        })
+        .collect();
     let mut text = String::new();
     for (name, kind, help, value) in NUMBERS {
-        let value = value(&stats);
-        let _ = write!(
-            text,
-            "# HELP {name} {help}\n# TYPE {name} {kind}\n{name} {value}\n"
-        );
+        head(&mut text, name, kind, help);
+        for (label, stats) in &all {
+            let _ = writeln!(text, "{name}{{{label}}} {}", value(stats));
+        }
     }
-    let name = "lantern_time_to_first_token_seconds";
-    let help = "From a request to its first token.";
-    histogram(&mut text, name, help, &stats.first_token);
-    let name = "lantern_inter_token_seconds";
-    histogram(
-        &mut text,
-        name,
-        "From a token to the next.",
-        &stats.next_token,
-    );
-    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], text)
+    let name = "lantern_text_tokens_total";
+    let help = "Tokens of texts that were embedded or scored.";
+    head(&mut text, name, "counter", help);
+    for (served, (label, _)) in held.iter().zip(&all) {
+        let tokens = served.texts.tokens.load(Relaxed);
+        let _ = writeln!(text, "{name}{{{label}}} {tokens}");
+    }
+    for (name, help, times) in TIMES {
+        head(&mut text, name, "histogram", help);
+        for (label, stats) in &all {
+            histogram(&mut text, name, label, times(stats));
+        }
+    }
+    let kind = [(header::CONTENT_TYPE, "text/plain; version=0.0.4")];
+    (kind, text).into_response()
 }
 
-fn histogram(text: &mut String, name: &str, help: &str, times: &Histogram) {
-    let _ = write!(text, "# HELP {name} {help}\n# TYPE {name} histogram\n");
+fn label(name: &str) -> String {
+    let name = name
+        .replace('\\', "\\\\")
+        .replace('"', "\\\"")
+        .replace('\n', "\\n");
+    format!("model_name=\"{name}\"")
+}
+
+fn head(text: &mut String, name: &str, kind: &str, help: &str) {
+    let _ = write!(text, "# HELP {name} {help}\n# TYPE {name} {kind}\n");
+}
+
+fn histogram(text: &mut String, name: &str, label: &str, times: &Histogram) {
     let mut sum = 0;
     for (most, count) in BUCKETS.iter().zip(times.counts) {
         sum += count;
-        let _ = writeln!(text, "{name}_bucket{{le=\"{most}\"}} {sum}");
+        let _ = writeln!(text, "{name}_bucket{{{label},le=\"{most}\"}} {sum}");
     }
     let (count, seconds) = (times.count, times.seconds);
     let _ = write!(
         text,
-        "{name}_bucket{{le=\"+Inf\"}} {count}\n{name}_sum {seconds}\n{name}_count {count}\n"
+        "{name}_bucket{{{label},le=\"+Inf\"}} {count}\n{name}_sum{{{label}}} {seconds}\n{name}_count{{{label}}} {count}\n"
     );
 }

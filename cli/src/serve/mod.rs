@@ -1,40 +1,47 @@
 //! `lantern serve`: a model for programs that speak OpenAI's protocol, several at once.
 //!
-//! Requests become those of the engine's `Service`, whose thread computes; what it says goes through channels without an end,
-//! so that a slow client holds nothing up.
+//! Each protocol translates its requests into `Wanted`, and answers back into its own form; what is between knows no
+//! protocol. Requests become those of the engine's `Service`, whose thread computes; a client that is too slow to read what
+//! it says loses its answer, and holds nothing up.
 
 mod answers;
 mod error;
 mod fields;
 mod guard;
 mod metrics;
+mod models;
 mod openai;
-mod request;
+mod rerank;
+mod routes;
+mod served;
+mod texts;
+mod tokens;
+mod wanted;
 
 use std::{
     net::{IpAddr, Ipv4Addr, SocketAddr},
+    num::NonZeroUsize,
+    path::PathBuf,
+    str::FromStr,
     sync::Arc,
     time::{Duration, SystemTime},
 };
 
-use axum::{
-    Router,
-    extract::{DefaultBodyLimit, State},
-    middleware,
-    routing::{get, post},
-};
-use lantern_engine::{LanguageModel, Service, ServiceOptions};
+use lantern_engine::ServiceOptions;
 
 use crate::{
     failure::{Failure, Result},
     interrupt,
     load::{self, LoadArgs},
     model::ModelArgs,
-    notes, output,
+    notes,
+    numbers::{self, counted},
+    output,
 };
-
-/// Bytes of a request at most.
-const BODY_MAX: usize = 32 << 20;
+use error::ApiError;
+use fields::Fields;
+use models::{Folder, Loading, Models};
+use served::Held;
 
 /// `serve`'s flags.
 #[derive(Debug, clap::Args)]
@@ -67,68 +74,80 @@ pub struct Args {
     /// Requests that wait their turn; more are refused with status 429
     #[arg(long, value_name = "N", default_value_t = 64)]
     queue: usize,
+    /// Serve the models of a folder, GGUF files and folders with safetensors, each loaded when a request names it
+    #[arg(long, value_name = "FOLDER", conflicts_with = "model")]
+    models: Option<PathBuf>,
+    /// Models of --models that are loaded at once
+    #[arg(long, value_name = "N", default_value = "2", value_parser = numbers::from_one, requires = "models")]
+    models_max: NonZeroUsize,
+    /// How long a model of --models stays loaded that nobody uses: 90s, 5m, 1h, or `always`
+    #[arg(long, value_name = "TIME", default_value = "5m", requires = "models")]
+    keep_alive: KeepAlive,
     #[command(flatten)]
     load: LoadArgs,
 }
 
+/// Time that an unused model stays loaded; none: always.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct KeepAlive(Option<Duration>);
+
+impl FromStr for KeepAlive {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> std::result::Result<KeepAlive, &'static str> {
+        if text == "always" {
+            return Ok(KeepAlive(None));
+        }
+        let wrong = "not a time as 90s, 5m, 1h, or `always`";
+        let split = text.len() - usize::from(text.ends_with(['s', 'm', 'h']));
+        let (number, unit) = text.split_at_checked(split).ok_or(wrong)?;
+        let seconds = match unit {
+            "m" => 60,
+            "h" => 3600,
+            _ => 1,
+        };
+        let number: u32 = number.parse().map_err(|_| wrong)?;
+        Ok(KeepAlive(Some(Duration::from_secs(
+            u64::from(number) * seconds,
+        ))))
+    }
+}
+
 /// Everything that answers need.
 struct App {
-    service: Service,
-    /// The name that requests may say, and answers do.
-    name: String,
-    /// Time at which the model was loaded, seconds since 1970.
-    created: u64,
+    models: Arc<Models>,
     api_key: Option<String>,
     /// Names that the Host header may have; none: any.
     hosts: Option<Vec<String>>,
     cors: Vec<String>,
 }
 
+impl App {
+    /// The model that a request wants.
+    async fn model(&self, fields: &mut Fields) -> std::result::Result<Held, ApiError> {
+        let name = fields.take::<String>("model")?;
+        self.models.find(name.as_deref()).await
+    }
+}
+
 /// Serves until it is interrupted.
 pub fn run(args: &Args) -> Result {
-    let open = !args.host.is_loopback();
-    if open && args.api_key.is_none() && !args.no_auth {
-        return Err(Failure::Usage(format!(
-            "others reach {}: give --api-key KEY, which their requests must have, or --no-auth",
-            args.host
-        )));
-    }
-    if args.api_key.as_deref() == Some("") {
-        return Err(Failure::Usage(
-            "--api-key needs a key that is not empty".into(),
-        ));
-    }
-    if !args.load.lora.is_empty() {
-        return Err(Failure::Usage("serve takes no --lora yet".into()));
-    }
+    args.validate()?;
     let listener = listen(SocketAddr::new(args.host, args.port))?;
-    let file = args.load.open(args.model.model.as_deref())?;
-    let loaded = load::load(&file, &args.load)?;
-    let model = LanguageModel::with_model(&file, loaded.model)?;
-    let options = ServiceOptions::default()
-        .sequences(args.parallel)
-        .queue(args.queue);
-    let service = Service::start(&model, options)?;
+    let (models, told) = args.models()?;
     let address = listener
         .local_addr()
         .map_err(|error| Failure::io("the port", error))?;
     let app = Arc::new(App {
-        name: model.model().config().name.clone(),
-        service,
-        created: seconds_since_1970(),
+        models: Arc::new(models),
         api_key: args.api_key.clone(),
-        hosts: (!open).then(|| {
+        hosts: args.host.is_loopback().then(|| {
             let own = address.ip().to_string();
             vec!["localhost".into(), "127.0.0.1".into(), "[::1]".into(), own]
         }),
         cors: args.cors.clone(),
     });
-    notes::note(&format!(
-        "{} answers at http://{address}/v1, {} at once with {} tokens each; Ctrl-C ends it",
-        app.name,
-        args.parallel,
-        app.service.context()
-    ));
+    notes::note(&format!("{told} at http://{address}/v1; Ctrl-C ends it"));
     output::line(&format!("http://{address}"))?;
     interrupt::listen();
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -136,6 +155,65 @@ pub fn run(args: &Args) -> Result {
         .build();
     let runtime = runtime.map_err(|error| Failure::io("the server", error))?;
     runtime.block_on(serve(listener, app))
+}
+
+impl Args {
+    fn validate(&self) -> Result {
+        if !self.host.is_loopback() && self.api_key.is_none() && !self.no_auth {
+            return Err(Failure::Usage(format!(
+                "others reach {}: give --api-key KEY, which their requests must have, or --no-auth",
+                self.host
+            )));
+        }
+        if self.api_key.as_deref() == Some("") {
+            return Err(Failure::Usage(
+                "--api-key needs a key that is not empty".into(),
+            ));
+        }
+        if !self.load.lora.is_empty() {
+            return Err(Failure::Usage("serve takes no --lora yet".into()));
+        }
+        Ok(())
+    }
+
+    /// The models, and what is said of them.
+    fn models(&self) -> Result<(Models, String)> {
+        let loading = Loading {
+            load: self.load.clone(),
+            service: ServiceOptions::default()
+                .sequences(self.parallel)
+                .queue(self.queue),
+        };
+        if let Some(path) = &self.models {
+            let folder = Folder {
+                path: path.clone(),
+                gpu: Arc::new(load::open_gpu(&self.load.gpu)?),
+                loading,
+                max: self.models_max.get(),
+                keep: self.keep_alive.0,
+            };
+            let models = Models::of(folder);
+            let names = models
+                .names()
+                .map_err(|error| Failure::Message(error.message))?;
+            let told = format!(
+                "{} of {} answer",
+                counted(names.len(), "model"),
+                path.display()
+            );
+            return Ok((models, told));
+        }
+        let file = self.load.open(self.model.model.as_deref())?;
+        let gpu = Arc::new(load::open_gpu(&self.load.gpu)?);
+        let served = loading.serve(&gpu, &file, None)?;
+        let told = format!(
+            "{} answers, {} at once with {} tokens each,",
+            served.name,
+            self.parallel,
+            served.context()
+        );
+        Ok((Models::one(served), told))
+    }
 }
 
 fn listen(address: SocketAddr) -> Result<std::net::TcpListener> {
@@ -153,25 +231,12 @@ fn listen(address: SocketAddr) -> Result<std::net::TcpListener> {
 async fn serve(listener: std::net::TcpListener, app: Arc<App>) -> Result {
     let failed = |error| Failure::io("the server", error);
     let listener = tokio::net::TcpListener::from_std(listener).map_err(failed)?;
-    let served = axum::serve(listener, router(app)).with_graceful_shutdown(ended());
-    served.await.map_err(failed)
-}
-
-fn router(app: Arc<App>) -> Router {
-    Router::new()
-        .route("/health", get(|| async { "ok\n" }))
-        .route("/ready", get(|| async { "ok\n" }))
-        .route("/metrics", get(metrics::metrics))
-        .route("/v1/models", get(openai::models))
-        .route("/v1/chat/completions", post(openai::chat))
-        .route("/v1/completions", post(openai::complete))
-        .route("/tokenize", post(openai::tokenize))
-        .route("/detokenize", post(openai::detokenize))
-        .route("/apply-template", post(openai::apply_template))
-        .fallback(error::not_found)
-        .layer(middleware::from_fn_with_state(app.clone(), guard::guard))
-        .layer(DefaultBodyLimit::max(BODY_MAX))
-        .with_state(app)
+    let models = app.models.clone();
+    let served = axum::serve(listener, routes::router(app)).with_graceful_shutdown(ended());
+    tokio::select! {
+        served = async { served.await } => served.map_err(failed),
+        () = models.watch() => Ok(()),
+    }
 }
 
 /// Waits until Ctrl-C or a request to end from outside; then answers that go on are finished.
@@ -207,5 +272,21 @@ fn seconds_since_1970() -> u64 {
     since.map_or(0, |since| since.as_secs())
 }
 
-/// The state that handlers take.
-type Shared = State<Arc<App>>;
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::KeepAlive;
+
+    #[test]
+    fn times_have_units() {
+        let seconds = |text: &str| text.parse().map(|KeepAlive(time)| time);
+        assert_eq!(seconds("90s"), Ok(Some(Duration::from_secs(90))));
+        assert_eq!(seconds("5m"), Ok(Some(Duration::from_mins(5))));
+        assert_eq!(seconds("0"), Ok(Some(Duration::ZERO)));
+        assert_eq!(seconds("always"), Ok(None));
+        for bad in ["", "m", "5 m", "5d", "-1", "é"] {
+            assert!(seconds(bad).is_err(), "{bad}");
+        }
+    }
+}

@@ -9,6 +9,7 @@ use std::{
 };
 
 pub mod hub;
+pub mod server;
 #[cfg(target_os = "linux")]
 pub mod terminal;
 

@@ -1,0 +1,168 @@
+//! What a request wants, whatever protocol it came in. Each protocol has a translation into this, and one of the answers back.
+
+use std::collections::BTreeMap;
+
+use lantern_engine::{CompletionOptions, Grammar, SamplerOptions};
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+
+use super::{
+    error::ApiError,
+    fields::Fields,
+    served::{Served, Tokens},
+};
+
+/// Answers to one request at most.
+pub const ANSWERS_MAX: usize = 16;
+
+/// Wishes of a request for completions.
+pub struct Wanted {
+    pub prompts: Vec<Prompt>,
+    /// Answers to each prompt.
+    pub count: usize,
+    pub options: CompletionOptions,
+    /// Answers come in pieces.
+    pub stream: bool,
+}
+
+/// What is to be completed.
+pub enum Prompt {
+    /// A conversation: the input of the chat template.
+    Chat(Value),
+    /// A text as it is.
+    Text(String),
+    /// A text as its tokens.
+    Tokens(Vec<u32>),
+}
+
+impl Prompt {
+    /// The tokens to complete.
+    pub fn tokens(self, served: &Served) -> Result<Tokens, ApiError> {
+        match self {
+            Prompt::Chat(input) => served.conversation(input),
+            Prompt::Text(text) => {
+                let tokenizer = served.model().tokenizer();
+                Ok((tokenizer.encode_prompt(&text, false)?, None))
+            }
+            Prompt::Tokens(tokens) => Ok((tokens, None)),
+        }
+    }
+}
+
+/// Input of the chat template: messages, and what `chat_template_kwargs` has beside them.
+pub fn conversation(fields: &mut Fields, messages: &[Value]) -> Result<Value, ApiError> {
+    if messages.is_empty() {
+        return Err(ApiError::bad("messages is empty", Some("messages")));
+    }
+    let mut input = json!({
+        "messages": messages,
+        "tools": null,
+        "documents": null,
+        "add_generation_prompt": true,
+    });
+    let more = fields.take::<Map<String, Value>>("chat_template_kwargs")?;
+    for (name, value) in more.into_iter().flatten() {
+        if input.get(&name).is_some() {
+            let message = format!("chat_template_kwargs: {name} has a field of its own");
+            return Err(ApiError::bad(message, Some("chat_template_kwargs")));
+        }
+        input[name] = value;
+    }
+    Ok(input)
+}
+
+/// Takes the fields of sampling, by OpenAI's names and llama.cpp's, over what the model's authors advise.
+pub fn sampling(
+    fields: &mut Fields,
+    advised: CompletionOptions,
+) -> Result<CompletionOptions, ApiError> {
+    let mut sampler = advised.sampler.clone();
+    for name in SamplerOptions::names() {
+        if let Some(value) = fields.take::<f64>(name)? {
+            let set = sampler.set(name, value);
+            set.map_err(|error| ApiError::bad(error.to_string(), Some(name)))?;
+        }
+    }
+    let seed = fields.take::<i64>("seed")?;
+    sampler.seed = seed.map_or_else(crate::sampling::random_seed, |seed| seed as u64);
+    let biases = fields.take::<BTreeMap<String, f32>>("logit_bias")?;
+    for (token, bias) in biases.into_iter().flatten() {
+        let wrong = |_| {
+            let message = format!("logit_bias: {token} is not a token's number");
+            ApiError::bad(message, Some("logit_bias"))
+        };
+        let token = token.parse().map_err(wrong)?;
+        sampler.logit_bias.push((token, bias));
+    }
+    sampler.validate()?;
+    let ignores_end = fields.take("ignore_eos")?.unwrap_or(false);
+    Ok(advised.sampler(sampler).ignore_end(ignores_end))
+}
+
+#[derive(Deserialize)]
+#[serde(untagged, expecting = "a text or a list of texts")]
+enum OneOrMany {
+    One(String),
+    Many(Vec<String>),
+}
+
+/// Texts that end an answer.
+pub fn stops(
+    fields: &mut Fields,
+    name: &str,
+    options: CompletionOptions,
+) -> Result<CompletionOptions, ApiError> {
+    let stops = match fields.take::<OneOrMany>(name)? {
+        None => vec![],
+        Some(OneOrMany::One(stop)) => vec![stop],
+        Some(OneOrMany::Many(stops)) => stops,
+    };
+    if stops.iter().any(String::is_empty) {
+        let message = format!("{name}: a text is empty");
+        return Err(ApiError::bad(message, Some(name)));
+    }
+    Ok(stops.into_iter().fold(options, CompletionOptions::stop))
+}
+
+/// The form of an answer by a format of OpenAI's: its `type`, and the schema, which lies where the protocol has it.
+pub fn format(
+    name: &str,
+    format: &Value,
+    schema: Option<&Value>,
+) -> Result<Option<Grammar>, ApiError> {
+    let refused = |message: String| Err(ApiError::bad(message, Some(name)));
+    match format["type"].as_str() {
+        Some("text") => Ok(None),
+        Some("json_object") => Ok(Some(Grammar::JsonSchema(json!({"type": "object"})))),
+        Some("json_schema") => match schema {
+            Some(schema) => Ok(Some(Grammar::JsonSchema(schema.clone()))),
+            None => refused(format!("{name}: the schema is missing")),
+        },
+        Some(other) => refused(format!(
+            "{name}: type is text, json_object or json_schema, not {other}"
+        )),
+        None => refused(format!("{name}: type is missing")),
+    }
+}
+
+/// The form of an answer: `format`, or llama.cpp's and vLLM's fields for it.
+pub fn form(fields: &mut Fields, format: Option<Grammar>) -> Result<Option<Grammar>, ApiError> {
+    let schema = fields.take::<Value>("json_schema")?;
+    let regex = fields.take::<String>("guided_regex")?;
+    let lark = fields.take::<String>("guided_grammar")?;
+    let all = [
+        format,
+        schema.map(Grammar::JsonSchema),
+        regex.map(Grammar::Regex),
+        lark.map(Grammar::Lark),
+    ];
+    let mut all = all.into_iter().flatten();
+    let first = all.next();
+    if all.next().is_some() {
+        return Err(ApiError::bad(
+            "an answer has one form: that of the protocol, json_schema, guided_regex or guided_grammar",
+            None,
+        ));
+    }
+    Ok(first)
+}
