@@ -105,7 +105,7 @@ Unless -f is given, a stdin that is no terminal is read to its end and put befor
         after_help = "/help lists the commands inside. Each line of a piped stdin is one message."
     )]
     Chat(chat::Args),
-    /// Answer programs that speak OpenAI's protocol
+    /// Answer programs that speak OpenAI's or Anthropic's protocol
     #[command(after_help = "\
 Examples:
   lantern serve
@@ -113,8 +113,8 @@ Examples:
   lantern serve --models ~/models --keep-alive 10m
   lantern serve --host 0.0.0.0 --api-key \"$KEY\"
 
-Endpoints: /v1/chat/completions, /v1/completions, /v1/embeddings, /v1/rerank, /v1/models, /health, /ready, /metrics,
-/tokenize, /detokenize, /apply-template. The address goes to stdout once requests are answered.")]
+Endpoints: /v1/chat/completions, /v1/completions, /v1/responses, /v1/messages (and count_tokens), /v1/embeddings,
+/v1/rerank, /v1/models, /health, /ready, /metrics, /tokenize, /detokenize, /apply-template. The address goes to stdout once requests are answered.")]
     Serve(serve::Args),
     /// Show which tokens a text is
     Tokenize(tokenize::Args),

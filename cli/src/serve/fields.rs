@@ -32,6 +32,11 @@ impl Fields {
         }
     }
 
+    /// A field as it is, which is not taken.
+    pub fn peek(&self, name: &str) -> Option<&Value> {
+        self.0.get(name)
+    }
+
     /// Takes a field that must be there.
     pub fn need<T: DeserializeOwned>(&mut self, name: &str) -> Result<T, ApiError> {
         let missing = || ApiError::bad(format!("{name} is missing"), Some(name));

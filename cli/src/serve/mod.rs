@@ -1,10 +1,12 @@
-//! `lantern serve`: a model for programs that speak OpenAI's protocol, several at once.
+//! `lantern serve`: models for programs that speak OpenAI's or Anthropic's protocol, several requests at once.
 //!
 //! Each protocol translates its requests into `Wanted`, and answers back into its own form; what is between knows no
 //! protocol. Requests become those of the engine's `Service`, whose thread computes; a client that is too slow to read what
 //! it says loses its answer, and holds nothing up.
 
 mod answers;
+mod anthropic;
+mod blocks;
 mod error;
 mod fields;
 mod guard;
@@ -12,6 +14,7 @@ mod metrics;
 mod models;
 mod openai;
 mod rerank;
+mod responses;
 mod routes;
 mod served;
 mod texts;

@@ -12,7 +12,9 @@ use axum::{
     routing::{MethodRouter, get, post},
 };
 
-use super::{App, error, error::ApiError, guard, metrics, openai, rerank, tokens};
+use super::{
+    App, anthropic, error, error::ApiError, guard, metrics, openai, rerank, responses, tokens,
+};
 
 /// Bytes of a request at most.
 const BODY_MAX: usize = 32 << 20;
@@ -62,6 +64,9 @@ const ROUTES: &[Route] = &[
     get_at("/v1/models/{name}", |app, asked| at_once(openai::model(&app, &asked))),
     post_at("/v1/chat/completions", |app, asked| Box::pin(openai::chat(app, asked.body))),
     post_at("/v1/completions", |app, asked| Box::pin(openai::complete(app, asked.body))),
+    post_at("/v1/responses", |app, asked| Box::pin(responses::responses(app, asked.body))),
+    post_at("/v1/messages", |app, asked| Box::pin(anthropic::messages(app, asked.body))),
+    post_at("/v1/messages/count_tokens", |app, asked| Box::pin(anthropic::count_tokens(app, asked.body))),
     post_at("/v1/embeddings", |app, asked| Box::pin(openai::embeddings(app, asked.body))),
     post_at("/v1/rerank", |app, asked| Box::pin(rerank::rerank(app, asked.body))),
     post_at("/tokenize", |app, asked| Box::pin(tokens::tokenize(app, asked.body))),

@@ -71,6 +71,27 @@ pub fn conversation(fields: &mut Fields, messages: &[Value]) -> Result<Value, Ap
     Ok(input)
 }
 
+/// How much a model is to think, as OpenAI has it, for templates that take that.
+pub fn effort(input: &mut Value, effort: &str) -> Result<(), ApiError> {
+    let level = match effort {
+        "none" => {
+            input["enable_thinking"] = false.into();
+            return Ok(());
+        }
+        "minimal" | "low" => "low",
+        "medium" => "medium",
+        "high" | "xhigh" | "max" => "high",
+        other => {
+            let message =
+                format!("effort is none, minimal, low, medium, high or xhigh, not {other}");
+            return Err(ApiError::bad(message, Some("reasoning_effort")));
+        }
+    };
+    input["enable_thinking"] = true.into();
+    input["reasoning_effort"] = level.into();
+    Ok(())
+}
+
 /// Takes the fields of sampling, by OpenAI's names and llama.cpp's, over what the model's authors advise.
 pub fn sampling(
     fields: &mut Fields,

@@ -31,7 +31,10 @@ struct StreamOptions {
 /// Takes a chat, and whether the last piece of a stream says how many tokens there were.
 pub fn chat(fields: &mut Fields, advised: CompletionOptions) -> Result<(Wanted, bool), ApiError> {
     let messages = messages(fields)?;
-    let input = wanted::conversation(fields, &messages)?;
+    let mut input = wanted::conversation(fields, &messages)?;
+    if let Some(effort) = fields.take::<String>("reasoning_effort")? {
+        wanted::effort(&mut input, &effort)?;
+    }
     common(fields, advised, vec![Prompt::Chat(input)])
 }
 

@@ -1,0 +1,64 @@
+//! Anthropic's endpoints: messages, whole and as events, and how many tokens they have.
+
+mod frame;
+mod request;
+
+use std::sync::Arc;
+
+use axum::{
+    Json,
+    body::Bytes,
+    response::{IntoResponse, sse::Event},
+};
+use serde_json::json;
+
+use super::{
+    App,
+    answers::{self, Said},
+    fields::Fields,
+    routes::Answer,
+};
+use frame::Frame;
+use request::HARMLESS;
+
+/// `POST /v1/messages`.
+pub async fn messages(app: Arc<App>, body: Bytes) -> Answer {
+    let mut fields = Fields::read(&body)?;
+    let held = app.model(&mut fields).await?;
+    let (wanted, shown) = request::wanted(&mut fields, held.advised())?;
+    fields.finish(&HARMLESS)?;
+    let (stream, stops) = (wanted.stream, wanted.options.stop.clone());
+    let (answers, prompt_tokens) = answers::ask(&held, wanted)?;
+    let mut frame = Frame::new(&held, prompt_tokens, stops, shown);
+    if !stream {
+        let all = answers.whole().await?;
+        let message = all.first().map(|one| frame.whole(one));
+        return Ok(Json(message).into_response());
+    }
+    let silence = event(&json!({"type": "ping"}));
+    Ok(answers.stream(silence, move |_, said| {
+        let events = match said {
+            Said::Begun => frame.begun(),
+            Said::Piece { text, reasoning } => frame.said(text, reasoning),
+            Said::Done(Ok(completion)) => frame.ended(&completion),
+            Said::Done(Err(error)) => vec![error.anthropic()],
+        };
+        events.iter().map(event).collect()
+    }))
+}
+
+/// An event, which has the name that it says is its type.
+fn event(data: &serde_json::Value) -> Event {
+    let kind = data["type"].as_str().unwrap_or_default();
+    Event::default().event(kind).data(data.to_string())
+}
+
+/// `POST /v1/messages/count_tokens`.
+pub async fn count_tokens(app: Arc<App>, body: Bytes) -> Answer {
+    let mut fields = Fields::read(&body)?;
+    let held = app.model(&mut fields).await?;
+    let (input, _) = request::conversation(&mut fields)?;
+    fields.finish(&HARMLESS)?;
+    let (tokens, _) = held.conversation(input)?;
+    Ok(Json(json!({"input_tokens": tokens.len()})).into_response())
+}

@@ -1,0 +1,199 @@
+//! Anthropic's requests.
+
+use lantern_engine::CompletionOptions;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::super::{
+    error::ApiError,
+    fields::Fields,
+    wanted::{self, Prompt, Wanted},
+};
+
+/// Fields that change nothing here: they are for an account that there is not, or for a cache that keeps prompts anyway.
+pub const HARMLESS: [&str; 8] = [
+    "cache_control",
+    "diagnostics",
+    "inference_geo",
+    "metadata",
+    "service_tier",
+    "speed",
+    "user_profile_id",
+    "workspace_id",
+];
+
+#[derive(Deserialize)]
+struct Message {
+    role: String,
+    content: Content,
+}
+
+/// A text, or blocks.
+#[derive(Deserialize)]
+#[serde(untagged, expecting = "a text or a list of blocks")]
+enum Content {
+    Text(String),
+    Blocks(Vec<Value>),
+}
+
+#[derive(Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case", deny_unknown_fields)]
+enum Thinking {
+    Enabled {
+        /// Tokens that thoughts may have.
+        budget_tokens: usize,
+        #[serde(default)]
+        display: Display,
+    },
+    Adaptive {
+        #[serde(default)]
+        display: Display,
+    },
+    Disabled,
+}
+
+/// What clients get to see of thoughts.
+#[derive(Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Display {
+    #[default]
+    Summarized,
+    Omitted,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Output {
+    format: Option<Value>,
+    effort: Option<String>,
+}
+
+/// Takes all fields of a request.
+/// Whether clients see thoughts is beside it.
+pub fn wanted(fields: &mut Fields, advised: CompletionOptions) -> Result<(Wanted, bool), ApiError> {
+    let most: usize = fields.need("max_tokens")?;
+    if most == 0 {
+        return Err(ApiError::bad(
+            "max_tokens is 1 at least",
+            Some("max_tokens"),
+        ));
+    }
+    let (mut input, shown) = conversation(fields)?;
+    let options = wanted::sampling(fields, advised)?;
+    let options = wanted::stops(fields, "stop_sequences", options)?;
+    let output = fields.take::<Output>("output_config")?.unwrap_or_default();
+    if let Some(effort) = output.effort {
+        wanted::effort(&mut input, &effort)?;
+    }
+    let format = match output.format.or(fields.take("output_format")?) {
+        None => None,
+        Some(format) => wanted::format("output_config", &format, format.get("schema"))?,
+    };
+    let wanted = Wanted {
+        prompts: vec![Prompt::Chat(input)],
+        count: 1,
+        options: options
+            .max_tokens(most)
+            .grammar(wanted::form(fields, format)?),
+        stream: fields.take("stream")?.unwrap_or(false),
+    };
+    Ok((wanted, shown))
+}
+
+/// Takes what the prompt is made of: the input of the chat template, and whether clients see thoughts.
+pub fn conversation(fields: &mut Fields) -> Result<(Value, bool), ApiError> {
+    let mut messages = Vec::new();
+    if let Some(system) = fields.take::<Content>("system")? {
+        let text = system.text().map_err(|what| wrong("system", &what))?;
+        messages.push(json!({"role": "system", "content": text}));
+    }
+    let given: Vec<Message> = fields.need("messages")?;
+    if given.last().is_some_and(|last| last.role == "assistant") {
+        let message = "messages: the last one is the assistant's, and answers that go on with one are not done";
+        return Err(ApiError::bad(message, Some("messages")));
+    }
+    for (number, message) in given.into_iter().enumerate() {
+        let turned = turn(message).map_err(|what| wrong(&format!("messages[{number}]"), &what))?;
+        messages.extend(turned);
+    }
+    let mut input = wanted::conversation(fields, &messages)?;
+    let display = match fields.take::<Thinking>("thinking")? {
+        None => Display::default(),
+        Some(Thinking::Disabled) => {
+            input["enable_thinking"] = false.into();
+            Display::default()
+        }
+        Some(Thinking::Adaptive { display }) => {
+            input["enable_thinking"] = true.into();
+            display
+        }
+        Some(Thinking::Enabled {
+            budget_tokens,
+            display,
+        }) => {
+            input["enable_thinking"] = true.into();
+            input["thinking_budget"] = budget_tokens.into();
+            display
+        }
+    };
+    Ok((input, display == Display::Summarized))
+}
+
+fn wrong(place: &str, what: &str) -> ApiError {
+    let field = place.split('[').next();
+    ApiError::bad(format!("{place}: {what}"), field)
+}
+
+impl Content {
+    fn text(self) -> Result<String, String> {
+        match self {
+            Content::Text(text) => Ok(text),
+            Content::Blocks(blocks) => {
+                let texts = blocks.iter().map(|block| match block["type"].as_str() {
+                    Some("text") => text_of(block, "text"),
+                    kind => Err(refused(kind)),
+                });
+                Ok(texts.collect::<Result<Vec<_>, _>>()?.join("\n\n"))
+            }
+        }
+    }
+}
+
+fn text_of<'a>(block: &'a Value, name: &str) -> Result<&'a str, String> {
+    let text = block[name].as_str();
+    text.ok_or_else(|| format!("a block has no {name}"))
+}
+
+fn refused(kind: Option<&str>) -> String {
+    match kind {
+        Some(kind) => format!("blocks of type {kind} are not taken here"),
+        None => "a block has no type".to_owned(),
+    }
+}
+
+/// A message as chat templates have it.
+fn turn(message: Message) -> Result<Vec<Value>, String> {
+    let Message { role, content } = message;
+    if !["user", "assistant", "system"].contains(&role.as_str()) {
+        return Err(format!("there is no role {role}"));
+    }
+    let blocks = match content {
+        Content::Text(text) => return Ok(vec![json!({"role": role, "content": text})]),
+        Content::Blocks(blocks) => blocks,
+    };
+    let (mut texts, mut thoughts) = (Vec::new(), Vec::new());
+    for block in &blocks {
+        match (block["type"].as_str(), role.as_str()) {
+            (Some("text"), _) => texts.push(text_of(block, "text")?),
+            (Some("thinking"), "assistant") => thoughts.push(text_of(block, "thinking")?),
+            // Nobody but its author can read it.
+            (Some("redacted_thinking"), "assistant") => {}
+            (kind, _) => return Err(refused(kind)),
+        }
+    }
+    let mut turned = json!({"role": role, "content": texts.join("\n\n")});
+    if !thoughts.is_empty() {
+        turned["reasoning_content"] = thoughts.join("\n\n").into();
+    }
+    Ok(vec![turned])
+}
