@@ -114,7 +114,8 @@ Examples:
   lantern serve --host 0.0.0.0 --api-key \"$KEY\"
 
 Endpoints: /v1/chat/completions, /v1/completions, /v1/responses, /v1/messages (and count_tokens), /v1/embeddings,
-/v1/rerank, /v1/models, /health, /ready, /metrics, /tokenize, /detokenize, /apply-template. The address goes to stdout once requests are answered.")]
+/v1/rerank, /v1/models, /health, /ready, /metrics, /tokenize, /detokenize, /apply-template; /openapi.json describes them,
+and / is the chat page, where it is built. The address goes to stdout once requests are answered.")]
     Serve(serve::Args),
     /// Show which tokens a text is
     Tokenize(tokenize::Args),

@@ -154,3 +154,34 @@ impl Answers {
         Sse::new(all).keep_alive(keep).into_response()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_that_is_not_read_ends() {
+        let token = || {
+            ServiceEvent::Completion(CompletionEvent::Token {
+                token: 1,
+                text: "a",
+                reasoning: "",
+            })
+        };
+        let (sender, mut said) = channel(2);
+        let goes_on = ControlFlow::Continue(());
+        let hear = |stream| hear(&sender, 0, stream, token());
+        assert_eq!(hear(true), goes_on);
+        assert_eq!(hear(true), goes_on);
+        assert_eq!(hear(true), ControlFlow::Break(()), "nobody reads");
+        assert_eq!(
+            hear(false),
+            goes_on,
+            "pieces of whole answers wait for nobody"
+        );
+        assert!(said.try_recv().is_ok());
+        assert_eq!(hear(true), goes_on, "it is read again");
+        said.close();
+        assert_eq!(hear(false), ControlFlow::Break(()), "nobody is there");
+    }
+}

@@ -117,7 +117,7 @@ impl From<Error> for ApiError {
 }
 
 /// Answers a path that there is not.
-pub async fn not_found(method: Method, uri: Uri) -> Response {
+pub fn not_found(method: &Method, uri: &Uri) -> Response {
     let error = ApiError {
         status: StatusCode::NOT_FOUND,
         message: format!("there is no {method} {}", uri.path()),

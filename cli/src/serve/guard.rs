@@ -4,13 +4,13 @@
 use std::sync::Arc;
 
 use axum::{
-    extract::{Request, State},
+    extract::{MatchedPath, Request, State},
     http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header},
     middleware::Next,
     response::{IntoResponse, Response},
 };
 
-use super::{App, error::ApiError};
+use super::{App, error::ApiError, routes::Route};
 
 /// Lets a request through, or answers it.
 pub async fn guard(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
@@ -72,7 +72,9 @@ fn wrong_host(app: &App, headers: &HeaderMap) -> Option<ApiError> {
 
 fn wrong_key(app: &App, request: &Request) -> Option<ApiError> {
     let key = app.api_key.as_ref()?;
-    if ["/health", "/ready"].contains(&request.uri().path()) {
+    // What is no endpoint is the page, or nothing.
+    let matched = request.extensions().get::<MatchedPath>()?;
+    if Route::of(matched.as_str()).is_some_and(|route| route.open) {
         return None;
     }
     let text = |name: HeaderName| request.headers().get(name)?.to_str().ok();

@@ -7,12 +7,15 @@
 mod answers;
 mod anthropic;
 mod blocks;
+mod connections;
 mod error;
 mod fields;
 mod guard;
 mod metrics;
 mod models;
 mod openai;
+mod openapi;
+mod page;
 mod rerank;
 mod responses;
 mod routes;
@@ -26,7 +29,7 @@ use std::{
     num::NonZeroUsize,
     path::PathBuf,
     str::FromStr,
-    sync::Arc,
+    sync::{Arc, atomic::AtomicBool},
     time::{Duration, SystemTime},
 };
 
@@ -77,6 +80,9 @@ pub struct Args {
     /// Requests that wait their turn; more are refused with status 429
     #[arg(long, value_name = "N", default_value_t = 64)]
     queue: usize,
+    /// Folder of the chat page that is served at / [default: the one beside this program, or that `cargo web` built]
+    #[arg(long, value_name = "FOLDER")]
+    page: Option<PathBuf>,
     /// Serve the models of a folder, GGUF files and folders with safetensors, each loaded when a request names it
     #[arg(long, value_name = "FOLDER", conflicts_with = "model")]
     models: Option<PathBuf>,
@@ -123,6 +129,10 @@ struct App {
     /// Names that the Host header may have; none: any.
     hosts: Option<Vec<String>>,
     cors: Vec<String>,
+    /// Folder of the chat page.
+    page: Option<PathBuf>,
+    /// Whether no more requests are taken.
+    ends: AtomicBool,
 }
 
 impl App {
@@ -137,7 +147,11 @@ impl App {
 pub fn run(args: &Args) -> Result {
     args.validate()?;
     let listener = listen(SocketAddr::new(args.host, args.port))?;
+    let page = page::folder(args.page.as_deref())?;
     let (models, told) = args.models()?;
+    if page.is_some() {
+        notes::detail("the chat page is at /");
+    }
     let address = listener
         .local_addr()
         .map_err(|error| Failure::io("the port", error))?;
@@ -149,6 +163,8 @@ pub fn run(args: &Args) -> Result {
             vec!["localhost".into(), "127.0.0.1".into(), "[::1]".into(), own]
         }),
         cors: args.cors.clone(),
+        page,
+        ends: AtomicBool::new(false),
     });
     notes::note(&format!("{told} at http://{address}/v1; Ctrl-C ends it"));
     output::line(&format!("http://{address}"))?;
@@ -234,40 +250,11 @@ fn listen(address: SocketAddr) -> Result<std::net::TcpListener> {
 async fn serve(listener: std::net::TcpListener, app: Arc<App>) -> Result {
     let failed = |error| Failure::io("the server", error);
     let listener = tokio::net::TcpListener::from_std(listener).map_err(failed)?;
-    let models = app.models.clone();
-    let served = axum::serve(listener, routes::router(app)).with_graceful_shutdown(ended());
+    let (models, router) = (app.models.clone(), routes::router(&app));
     tokio::select! {
-        served = async { served.await } => served.map_err(failed),
+        served = connections::serve(listener, app, router) => served,
         () = models.watch() => Ok(()),
     }
-}
-
-/// Waits until Ctrl-C or a request to end from outside; then answers that go on are finished.
-async fn ended() {
-    let asked = async {
-        while !interrupt::asked() {
-            tokio::time::sleep(Duration::from_millis(100)).await;
-        }
-    };
-    tokio::select! {
-        () = asked => {}
-        () = terminated() => {}
-    }
-    notes::note("finishing the answers that go on; Ctrl-C ends them");
-}
-
-#[cfg(unix)]
-async fn terminated() {
-    use tokio::signal::unix::{SignalKind, signal};
-    match signal(SignalKind::terminate()) {
-        Ok(mut signal) => drop(signal.recv().await),
-        Err(_) => std::future::pending().await,
-    }
-}
-
-#[cfg(not(unix))]
-async fn terminated() {
-    std::future::pending().await
 }
 
 fn seconds_since_1970() -> u64 {

@@ -2,15 +2,33 @@
 
 use std::sync::Arc;
 
-use axum::{Json, body::Bytes, response::IntoResponse};
+use axum::{Json, response::IntoResponse};
 use lantern_engine::ranking;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{App, error::ApiError, fields::Fields, routes::Answer};
+use super::{
+    App,
+    error::ApiError,
+    fields::{Table, harmless, needed, taken},
+    routes::{Answer, Asked},
+};
 
 /// Texts of one request at most.
 const DOCUMENTS_MAX: usize = 2048;
+
+/// Fields of a request.
+pub const TABLE: Table = Table {
+    lists: &[&[
+        taken("model", "string"),
+        needed("query", "string"),
+        needed("documents", "array"),
+        taken("top_n", "integer"),
+        taken("return_documents", "boolean"),
+        harmless("user"),
+    ]],
+    samples: false,
+};
 
 #[derive(Deserialize)]
 #[serde(untagged, expecting = "a text, or an object that has one as `text`")]
@@ -20,8 +38,8 @@ enum Document {
 }
 
 /// Answers with the texts' numbers and scores, the best first.
-pub async fn rerank(app: Arc<App>, body: Bytes) -> Answer {
-    let mut fields = Fields::read(&body)?;
+pub async fn rerank(app: Arc<App>, asked: Asked) -> Answer {
+    let mut fields = asked.fields()?;
     let held = app.model(&mut fields).await?;
     let query: String = fields.need("query")?;
     let documents: Vec<Document> = fields.need("documents")?;
@@ -34,7 +52,7 @@ pub async fn rerank(app: Arc<App>, body: Bytes) -> Answer {
     }
     let most = fields.take::<usize>("top_n")?.unwrap_or(documents.len());
     let returned = fields.take("return_documents")?.unwrap_or(false);
-    fields.finish(&["user"])?;
+    fields.finish()?;
     let texts = documents.into_iter().map(|document| match document {
         Document::Text(text) | Document::Fields { text } => text,
     });

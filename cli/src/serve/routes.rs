@@ -1,6 +1,10 @@
-//! The table of what is answered: a row makes a route, and a line of what others read of it.
+//! The table of what is answered: a row makes a route, its part of `/openapi.json`, and what `lantern batch` may ask.
 
-use std::{pin::Pin, sync::Arc};
+use std::{
+    pin::Pin,
+    sync::{Arc, atomic::Ordering::Relaxed},
+    time::Duration,
+};
 
 use axum::{
     Router,
@@ -13,11 +17,16 @@ use axum::{
 };
 
 use super::{
-    App, anthropic, error, error::ApiError, guard, metrics, openai, rerank, responses, tokens,
+    App, anthropic,
+    error::ApiError,
+    fields::{Fields, Table},
+    guard, metrics, openai, openapi, page, rerank, responses, tokens,
 };
 
 /// Bytes of a request at most.
 const BODY_MAX: usize = 32 << 20;
+/// Time that a request's body may take.
+const BODY_TIME: Duration = Duration::from_mins(2);
 
 /// Result of every handler.
 pub type Answer = Result<Response, ApiError>;
@@ -26,82 +35,174 @@ type Answering = Pin<Box<dyn Future<Output = Answer> + Send>>;
 
 /// A request as handlers get it.
 pub struct Asked {
+    pub route: &'static Route,
     pub body: Bytes,
     /// The part of the path that is a name.
     pub name: Option<String>,
 }
 
+impl Asked {
+    /// The request's fields.
+    pub fn fields(&self) -> Result<Fields, ApiError> {
+        Fields::read(&self.body, self.route.table().unwrap_or(&Table::EMPTY))
+    }
+}
+
 /// A path, and what answers there.
 pub struct Route {
-    path: &'static str,
-    /// Whether it takes a body, by POST.
-    takes_body: bool,
+    pub path: &'static str,
+    /// Its line in `/openapi.json`.
+    pub says: &'static str,
+    /// Type of the answer.
+    pub kind: &'static str,
+    /// Whether it wants no key.
+    pub open: bool,
+    /// Fields of its body; none: it has no body, and is asked by GET.
+    fields: Option<&'static Table>,
     answer: fn(Arc<App>, Asked) -> Answering,
 }
 
-const fn get_at(path: &'static str, answer: fn(Arc<App>, Asked) -> Answering) -> Route {
+const fn read(
+    path: &'static str,
+    says: &'static str,
+    answer: fn(Arc<App>, Asked) -> Answering,
+) -> Route {
     Route {
         path,
-        takes_body: false,
+        says,
+        kind: "application/json",
+        open: false,
+        fields: None,
         answer,
     }
 }
 
-const fn post_at(path: &'static str, answer: fn(Arc<App>, Asked) -> Answering) -> Route {
+const fn open(
+    path: &'static str,
+    says: &'static str,
+    kind: &'static str,
+    answer: fn(Arc<App>, Asked) -> Answering,
+) -> Route {
     Route {
         path,
-        takes_body: true,
+        says,
+        kind,
+        open: true,
+        fields: None,
+        answer,
+    }
+}
+
+const fn ask(
+    path: &'static str,
+    says: &'static str,
+    fields: &'static Table,
+    answer: fn(Arc<App>, Asked) -> Answering,
+) -> Route {
+    Route {
+        path,
+        says,
+        kind: "application/json",
+        open: false,
+        fields: Some(fields),
         answer,
     }
 }
 
 #[rustfmt::skip] // a table
-const ROUTES: &[Route] = &[
-    get_at("/health", |_, _| at_once(Ok("ok\n".into_response()))),
-    get_at("/ready", |_, _| at_once(Ok("ok\n".into_response()))),
-    get_at("/metrics", |app, _| at_once(Ok(metrics::metrics(&app)))),
-    get_at("/v1/models", |app, _| at_once(openai::models(&app))),
-    get_at("/v1/models/{name}", |app, asked| at_once(openai::model(&app, &asked))),
-    post_at("/v1/chat/completions", |app, asked| Box::pin(openai::chat(app, asked.body))),
-    post_at("/v1/completions", |app, asked| Box::pin(openai::complete(app, asked.body))),
-    post_at("/v1/responses", |app, asked| Box::pin(responses::responses(app, asked.body))),
-    post_at("/v1/messages", |app, asked| Box::pin(anthropic::messages(app, asked.body))),
-    post_at("/v1/messages/count_tokens", |app, asked| Box::pin(anthropic::count_tokens(app, asked.body))),
-    post_at("/v1/embeddings", |app, asked| Box::pin(openai::embeddings(app, asked.body))),
-    post_at("/v1/rerank", |app, asked| Box::pin(rerank::rerank(app, asked.body))),
-    post_at("/tokenize", |app, asked| Box::pin(tokens::tokenize(app, asked.body))),
-    post_at("/detokenize", |app, asked| Box::pin(tokens::detokenize(app, asked.body))),
-    post_at("/apply-template", |app, asked| Box::pin(tokens::apply_template(app, asked.body))),
+pub const ROUTES: &[Route] = &[
+    open("/health", "Whether the server lives.", "text/plain", |_, _| at_once(Ok("ok\n".into_response()))),
+    open("/ready", "Whether it takes requests.", "text/plain", |app, _| at_once(ready(&app))),
+    open("/openapi.json", "This document.", "application/json", |_, _| at_once(Ok(openapi::openapi()))),
+    Route { kind: "text/plain", ..read("/metrics", "Numbers for Prometheus.", |app, _| at_once(Ok(metrics::metrics(&app)))) },
+    read("/v1/models", "All models.", |app, _| at_once(openai::models(&app))),
+    read("/v1/models/{name}", "A model.", |app, asked| at_once(openai::model(&app, &asked))),
+    ask("/v1/chat/completions", "An answer to a conversation.", &openai::request::CHAT, |app, asked| Box::pin(openai::chat(app, asked))),
+    ask("/v1/completions", "What follows a text.", &openai::request::TEXT, |app, asked| Box::pin(openai::complete(app, asked))),
+    ask("/v1/responses", "An answer to a conversation, as items.", &responses::TABLE, |app, asked| Box::pin(responses::responses(app, asked))),
+    ask("/v1/messages", "An answer to a conversation, as Anthropic has it.", &anthropic::TABLE, |app, asked| Box::pin(anthropic::messages(app, asked))),
+    ask("/v1/messages/count_tokens", "Tokens of a conversation.", &anthropic::COUNTED, |app, asked| Box::pin(anthropic::count_tokens(app, asked))),
+    ask("/v1/embeddings", "Texts as vectors.", &openai::EMBEDDED, |app, asked| Box::pin(openai::embeddings(app, asked))),
+    ask("/v1/rerank", "Texts by how well they answer a query.", &rerank::TABLE, |app, asked| Box::pin(rerank::rerank(app, asked))),
+    ask("/tokenize", "A text as tokens.", &tokens::TEXT, |app, asked| Box::pin(tokens::tokenize(app, asked))),
+    ask("/detokenize", "Tokens as a text.", &tokens::TOKENS, |app, asked| Box::pin(tokens::detokenize(app, asked))),
+    ask("/apply-template", "The prompt that a conversation makes.", &tokens::CONVERSATION, |app, asked| Box::pin(tokens::apply_template(app, asked))),
 ];
 
 fn at_once(answer: Answer) -> Answering {
     Box::pin(std::future::ready(answer))
 }
 
+fn ready(app: &App) -> Answer {
+    if app.ends.load(Relaxed) {
+        return Err(lantern_engine::Error::Aborted.into());
+    }
+    Ok("ok\n".into_response())
+}
+
 /// The server's routes.
-pub fn router(app: Arc<App>) -> Router {
+pub fn router(app: &Arc<App>) -> Router {
     let mut router = Router::new();
     for route in ROUTES {
-        router = router.route(route.path, route.method(&app));
+        router = router.route(route.path, route.method(app));
     }
     router
-        .fallback(error::not_found)
-        .method_not_allowed_fallback(error::not_found)
-        .layer(middleware::from_fn_with_state(app, guard::guard))
+        .fallback(page::file)
+        .method_not_allowed_fallback(page::file)
+        .with_state(app.clone())
+        .layer(middleware::from_fn_with_state(app.clone(), guard::guard))
 }
 
 impl Route {
-    fn method(&'static self, app: &Arc<App>) -> MethodRouter {
+    /// The row of a path.
+    pub fn of(path: &str) -> Option<&'static Route> {
+        ROUTES.iter().find(|route| route.path == path)
+    }
+
+    /// Fields of its body.
+    pub fn table(&self) -> Option<&'static Table> {
+        self.fields
+    }
+
+    /// Whether it is asked by POST.
+    pub fn takes_body(&self) -> bool {
+        self.fields.is_some()
+    }
+
+    /// Whether its answers may come in pieces.
+    pub fn streams(&self) -> bool {
+        self.fields
+            .is_some_and(|table| table.samples && self.path.starts_with("/v1/"))
+    }
+
+    /// Answers a request; errors in the form of the protocol.
+    pub async fn respond(
+        &'static self,
+        app: Arc<App>,
+        body: Bytes,
+        name: Option<String>,
+    ) -> Response {
+        let asked = Asked {
+            route: self,
+            body,
+            name,
+        };
+        let answered = (self.answer)(app, asked).await;
+        answered.unwrap_or_else(|error| error.respond(self.path))
+    }
+
+    fn method<S: Clone + Send + Sync + 'static>(&'static self, app: &Arc<App>) -> MethodRouter<S> {
         let app = app.clone();
         let respond = async move |Path(names): Path<Vec<(String, String)>>, body: Body| {
             let name = names.into_iter().next().map(|(_, name)| name);
-            let answered = match axum::body::to_bytes(body, BODY_MAX).await {
-                Ok(body) => (self.answer)(app, Asked { body, name }).await,
-                Err(_) => Err(too_large()),
-            };
-            answered.unwrap_or_else(|error| error.respond(self.path))
+            let body = axum::body::to_bytes(body, BODY_MAX);
+            match tokio::time::timeout(BODY_TIME, body).await {
+                Ok(Ok(body)) => self.respond(app, body, name).await,
+                Ok(Err(_)) => too_large().respond(self.path),
+                Err(_) => too_slow().respond(self.path),
+            }
         };
-        if self.takes_body {
+        if self.takes_body() {
             post(respond)
         } else {
             get(respond)
@@ -115,5 +216,14 @@ fn too_large() -> ApiError {
         message: format!("a request has at most {BODY_MAX} bytes, and comes whole"),
         param: None,
         code: Some("request_too_large"),
+    }
+}
+
+fn too_slow() -> ApiError {
+    ApiError {
+        status: StatusCode::REQUEST_TIMEOUT,
+        message: format!("a request comes within {} seconds", BODY_TIME.as_secs()),
+        param: None,
+        code: Some("request_timeout"),
     }
 }

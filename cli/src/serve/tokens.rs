@@ -2,24 +2,50 @@
 
 use std::sync::Arc;
 
-use axum::{Json, body::Bytes, response::IntoResponse};
+use axum::{Json, response::IntoResponse};
 use serde_json::json;
 
 use super::{
     App,
-    fields::Fields,
-    openai::request::{HARMLESS, messages},
-    routes::Answer,
+    fields::{Table, needed, taken},
+    openai::request::messages,
+    routes::{Answer, Asked},
     wanted::conversation,
 };
 
+/// Fields of a text.
+pub const TEXT: Table = Table {
+    lists: &[&[
+        taken("model", "string"),
+        needed("content", "string"),
+        taken("add_special", "boolean"),
+    ]],
+    samples: false,
+};
+
+/// Fields of a conversation.
+pub const CONVERSATION: Table = Table {
+    lists: &[&[
+        taken("model", "string"),
+        needed("messages", "array"),
+        taken("chat_template_kwargs", "object"),
+    ]],
+    samples: false,
+};
+
+/// Fields of tokens.
+pub const TOKENS: Table = Table {
+    lists: &[&[taken("model", "string"), needed("tokens", "array")]],
+    samples: false,
+};
+
 /// `POST /tokenize`: `{"content": TEXT}` to `{"tokens": […]}`.
-pub async fn tokenize(app: Arc<App>, body: Bytes) -> Answer {
-    let mut fields = Fields::read(&body)?;
+pub async fn tokenize(app: Arc<App>, asked: Asked) -> Answer {
+    let mut fields = asked.fields()?;
     let held = app.model(&mut fields).await?;
     let text: String = fields.need("content")?;
     let special = fields.take("add_special")?.unwrap_or(false);
-    fields.finish(&[])?;
+    fields.finish()?;
     let tokenizer = held.model().tokenizer();
     let tokens = if special {
         tokenizer.encode_text(&text)?
@@ -30,22 +56,22 @@ pub async fn tokenize(app: Arc<App>, body: Bytes) -> Answer {
 }
 
 /// `POST /detokenize`: `{"tokens": […]}` to `{"content": TEXT}`.
-pub async fn detokenize(app: Arc<App>, body: Bytes) -> Answer {
-    let mut fields = Fields::read(&body)?;
+pub async fn detokenize(app: Arc<App>, asked: Asked) -> Answer {
+    let mut fields = asked.fields()?;
     let held = app.model(&mut fields).await?;
     let tokens: Vec<u32> = fields.need("tokens")?;
-    fields.finish(&[])?;
+    fields.finish()?;
     let text = held.model().tokenizer().decode(&tokens);
     Ok(Json(json!({"content": text})).into_response())
 }
 
 /// `POST /apply-template`: `{"messages": […]}` to `{"prompt": TEXT}`.
-pub async fn apply_template(app: Arc<App>, body: Bytes) -> Answer {
-    let mut fields = Fields::read(&body)?;
+pub async fn apply_template(app: Arc<App>, asked: Asked) -> Answer {
+    let mut fields = asked.fields()?;
     let held = app.model(&mut fields).await?;
     let messages = messages(&mut fields)?;
     let input = conversation(&mut fields, &messages)?;
-    fields.finish(&HARMLESS)?;
+    fields.finish()?;
     let (tokens, _) = held.conversation(input)?;
     let text = held.model().tokenizer().decode(&tokens);
     Ok(Json(json!({"prompt": text})).into_response())

@@ -8,12 +8,24 @@ use serde_json::{Map, Value, json};
 
 use super::{
     error::ApiError,
-    fields::Fields,
+    fields::{Field, Fields, taken},
     served::{Served, Tokens},
 };
 
 /// Answers to one request at most.
 pub const ANSWERS_MAX: usize = 16;
+
+/// Fields that requests for answers have in every protocol, beside those of samplers.
+pub const FIELDS: &[Field] = &[
+    taken("model", "string"),
+    taken("stream", "boolean"),
+    taken("seed", "integer"),
+    taken("logit_bias", "object"),
+    taken("ignore_eos", "boolean"),
+    taken("json_schema", "object|boolean"),
+    taken("guided_regex", "string"),
+    taken("guided_grammar", "string"),
+];
 
 /// Wishes of a request for completions.
 pub struct Wanted {

@@ -7,7 +7,6 @@ use std::sync::Arc;
 
 use axum::{
     Json,
-    body::Bytes,
     response::{IntoResponse, sse::Event},
 };
 use serde_json::json;
@@ -15,18 +14,17 @@ use serde_json::json;
 use super::{
     App,
     answers::{self, Said},
-    fields::Fields,
-    routes::Answer,
+    routes::{Answer, Asked},
 };
 use frame::Frame;
-use request::HARMLESS;
+pub use request::{COUNTED, TABLE};
 
 /// `POST /v1/messages`.
-pub async fn messages(app: Arc<App>, body: Bytes) -> Answer {
-    let mut fields = Fields::read(&body)?;
+pub async fn messages(app: Arc<App>, asked: Asked) -> Answer {
+    let mut fields = asked.fields()?;
     let held = app.model(&mut fields).await?;
     let (wanted, shown) = request::wanted(&mut fields, held.advised())?;
-    fields.finish(&HARMLESS)?;
+    fields.finish()?;
     let (stream, stops) = (wanted.stream, wanted.options.stop.clone());
     let (answers, prompt_tokens) = answers::ask(&held, wanted)?;
     let mut frame = Frame::new(&held, prompt_tokens, stops, shown);
@@ -54,11 +52,11 @@ fn event(data: &serde_json::Value) -> Event {
 }
 
 /// `POST /v1/messages/count_tokens`.
-pub async fn count_tokens(app: Arc<App>, body: Bytes) -> Answer {
-    let mut fields = Fields::read(&body)?;
+pub async fn count_tokens(app: Arc<App>, asked: Asked) -> Answer {
+    let mut fields = asked.fields()?;
     let held = app.model(&mut fields).await?;
     let (input, _) = request::conversation(&mut fields)?;
-    fields.finish(&HARMLESS)?;
+    fields.finish()?;
     let (tokens, _) = held.conversation(input)?;
     Ok(Json(json!({"input_tokens": tokens.len()})).into_response())
 }

@@ -6,20 +6,44 @@ use serde_json::{Value, json};
 
 use super::super::{
     error::ApiError,
-    fields::Fields,
+    fields::{Field, Fields, Table, harmless, needed, taken},
     wanted::{self, Prompt, Wanted},
 };
 
-/// Fields that change nothing here: they are for an account that there is not, or for a cache that keeps prompts anyway.
-pub const HARMLESS: [&str; 8] = [
-    "cache_control",
-    "diagnostics",
-    "inference_geo",
-    "metadata",
-    "service_tier",
-    "speed",
-    "user_profile_id",
-    "workspace_id",
+/// Fields of a request for a message.
+pub const TABLE: Table = Table {
+    lists: &[
+        &[
+            needed("max_tokens", "integer"),
+            taken("stop_sequences", "array"),
+            taken("output_config", "object"),
+            taken("output_format", "object"),
+        ],
+        PROMPT,
+        wanted::FIELDS,
+    ],
+    samples: true,
+};
+
+/// Fields of a conversation whose tokens are counted.
+pub const COUNTED: Table = Table {
+    lists: &[&[taken("model", "string")], PROMPT],
+    samples: false,
+};
+
+const PROMPT: &[Field] = &[
+    needed("messages", "array"),
+    taken("system", "string|array"),
+    taken("thinking", "object"),
+    taken("chat_template_kwargs", "object"),
+    harmless("cache_control"),
+    harmless("diagnostics"),
+    harmless("inference_geo"),
+    harmless("metadata"),
+    harmless("service_tier"),
+    harmless("speed"),
+    harmless("user_profile_id"),
+    harmless("workspace_id"),
 ];
 
 #[derive(Deserialize)]

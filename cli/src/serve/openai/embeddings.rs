@@ -2,22 +2,41 @@
 
 use std::sync::Arc;
 
-use axum::{Json, body::Bytes, response::IntoResponse};
+use axum::{Json, response::IntoResponse};
 use base64::{Engine, engine::general_purpose::STANDARD};
 use lantern_engine::{EmbedOptions, Embedding, Pooling};
 use serde_json::{Value, json};
 
 use super::{
-    super::{App, error::ApiError, fields::Fields, routes::Answer, served::Served, wanted::Prompt},
+    super::{
+        App,
+        error::ApiError,
+        fields::{Table, harmless, needed, taken},
+        routes::{Answer, Asked},
+        served::Served,
+        wanted::Prompt,
+    },
     request::prompts,
 };
 
 /// Texts of one request at most, as OpenAI has it.
 pub const TEXTS_MAX: usize = 2048;
 
+/// Fields of a request.
+pub const EMBEDDED: Table = Table {
+    lists: &[&[
+        taken("model", "string"),
+        needed("input", "string|array"),
+        taken("encoding_format", "string"),
+        taken("dimensions", "integer"),
+        harmless("user"),
+    ]],
+    samples: false,
+};
+
 /// Answers with an embedding for each text.
-pub async fn embeddings(app: Arc<App>, body: Bytes) -> Answer {
-    let mut fields = Fields::read(&body)?;
+pub async fn embeddings(app: Arc<App>, asked: Asked) -> Answer {
+    let mut fields = asked.fields()?;
     let held = app.model(&mut fields).await?;
     let texts = texts(&held, fields.need("input")?)?;
     let in_bytes = match fields.take::<String>("encoding_format")?.as_deref() {
@@ -29,7 +48,7 @@ pub async fn embeddings(app: Arc<App>, body: Bytes) -> Answer {
         }
     };
     let dimensions = fields.take::<usize>("dimensions")?;
-    fields.finish(&["user"])?;
+    fields.finish()?;
     if held.model().model().pooling() == Pooling::Rank {
         let message = format!(
             "{} scores texts, at /v1/rerank, and has no embeddings",

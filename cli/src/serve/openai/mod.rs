@@ -8,7 +8,6 @@ use std::sync::Arc;
 
 use axum::{
     Json,
-    body::Bytes,
     response::{IntoResponse, sse::Event},
 };
 use serde_json::{Value, json};
@@ -17,14 +16,12 @@ use super::{
     App,
     answers::{self, Said},
     error::ApiError,
-    fields::Fields,
     routes::{Answer, Asked},
     served::Held,
     wanted::Wanted,
 };
-pub use embeddings::embeddings;
+pub use embeddings::{EMBEDDED, embeddings};
 use frame::Frame;
-use request::HARMLESS;
 
 /// The two kinds of completions, which differ in what their answers look like.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -64,20 +61,20 @@ fn listed(name: &str, loaded: &[Held]) -> Value {
 }
 
 /// `POST /v1/chat/completions`.
-pub async fn chat(app: Arc<App>, body: Bytes) -> Answer {
-    let mut fields = Fields::read(&body)?;
+pub async fn chat(app: Arc<App>, asked: Asked) -> Answer {
+    let mut fields = asked.fields()?;
     let held = app.model(&mut fields).await?;
     let (wanted, tells_usage) = request::chat(&mut fields, held.advised())?;
-    fields.finish(&HARMLESS)?;
+    fields.finish()?;
     answer(&held, Kind::Chat, wanted, tells_usage).await
 }
 
 /// `POST /v1/completions`.
-pub async fn complete(app: Arc<App>, body: Bytes) -> Answer {
-    let mut fields = Fields::read(&body)?;
+pub async fn complete(app: Arc<App>, asked: Asked) -> Answer {
+    let mut fields = asked.fields()?;
     let held = app.model(&mut fields).await?;
     let (wanted, tells_usage) = request::completion(&mut fields, held.advised())?;
-    fields.finish(&HARMLESS)?;
+    fields.finish()?;
     answer(&held, Kind::Text, wanted, tells_usage).await
 }
 

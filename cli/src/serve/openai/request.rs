@@ -6,20 +6,45 @@ use serde_json::Value;
 
 use super::super::{
     error::ApiError,
-    fields::Fields,
+    fields::{Field, Fields, Table, harmless, needed, taken},
     wanted::{self, Prompt, Wanted},
 };
 
-/// Fields that change nothing here: they are for an account that there is not, or for the client itself.
-pub const HARMLESS: [&str; 8] = [
-    "user",
-    "store",
-    "metadata",
-    "service_tier",
-    "safety_identifier",
-    "prompt_cache_key",
-    "parallel_tool_calls",
-    "cache_prompt",
+/// Fields of a chat.
+pub const CHAT: Table = Table {
+    lists: &[
+        &[
+            needed("messages", "array"),
+            taken("chat_template_kwargs", "object"),
+            taken("reasoning_effort", "string"),
+        ],
+        COMMON,
+        wanted::FIELDS,
+    ],
+    samples: true,
+};
+
+/// Fields of a completion.
+pub const TEXT: Table = Table {
+    lists: &[&[needed("prompt", "string|array")], COMMON, wanted::FIELDS],
+    samples: true,
+};
+
+const COMMON: &[Field] = &[
+    taken("max_completion_tokens", "integer"),
+    taken("max_tokens", "integer"),
+    taken("n", "integer"),
+    taken("response_format", "object"),
+    taken("stop", "string|array"),
+    taken("stream_options", "object"),
+    harmless("cache_prompt"),
+    harmless("metadata"),
+    harmless("parallel_tool_calls"),
+    harmless("prompt_cache_key"),
+    harmless("safety_identifier"),
+    harmless("service_tier"),
+    harmless("store"),
+    harmless("user"),
 ];
 
 #[derive(Default, Deserialize)]

@@ -7,25 +7,23 @@ use std::sync::Arc;
 
 use axum::{
     Json,
-    body::Bytes,
     response::{IntoResponse, sse::Event},
 };
 
 use super::{
     App,
     answers::{self, Said},
-    fields::Fields,
-    routes::Answer,
+    routes::{Answer, Asked},
 };
 use frame::Frame;
-use request::HARMLESS;
+pub use request::TABLE;
 
 /// `POST /v1/responses`.
-pub async fn responses(app: Arc<App>, body: Bytes) -> Answer {
-    let mut fields = Fields::read(&body)?;
+pub async fn responses(app: Arc<App>, asked: Asked) -> Answer {
+    let mut fields = asked.fields()?;
     let held = app.model(&mut fields).await?;
     let (wanted, told) = request::wanted(&mut fields, held.advised())?;
-    fields.finish(&HARMLESS)?;
+    fields.finish()?;
     let stream = wanted.stream;
     let (answers, _) = answers::ask(&held, wanted)?;
     let mut frame = Frame::new(&held, told);

@@ -5,26 +5,40 @@ use serde_json::{Map, Value, json};
 
 use super::super::{
     error::ApiError,
-    fields::Fields,
+    fields::{Fields, Table, harmless, needed, taken},
     openai::request::joined,
     wanted::{self, Prompt, Wanted},
 };
 
-/// Fields that change nothing here: they are for an account or a store that there is not, or for the client itself.
-pub const HARMLESS: [&str; 12] = [
-    "include",
-    "max_tool_calls",
-    "metadata",
-    "parallel_tool_calls",
-    "prompt_cache_key",
-    "prompt_cache_retention",
-    "safety_identifier",
-    "service_tier",
-    "store",
-    "stream_options",
-    "user",
-    "client_metadata",
-];
+/// Fields of a request.
+pub const TABLE: Table = Table {
+    lists: &[
+        &[
+            needed("input", "string|array"),
+            taken("instructions", "string"),
+            taken("max_output_tokens", "integer"),
+            taken("reasoning", "object"),
+            taken("stop", "string|array"),
+            taken("text", "object"),
+            taken("truncation", "string"),
+            taken("chat_template_kwargs", "object"),
+            harmless("client_metadata"),
+            harmless("include"),
+            harmless("max_tool_calls"),
+            harmless("metadata"),
+            harmless("parallel_tool_calls"),
+            harmless("prompt_cache_key"),
+            harmless("prompt_cache_retention"),
+            harmless("safety_identifier"),
+            harmless("service_tier"),
+            harmless("store"),
+            harmless("stream_options"),
+            harmless("user"),
+        ],
+        wanted::FIELDS,
+    ],
+    samples: true,
+};
 
 /// Fields that a response says again.
 const REPEATED: [&str; 6] = [
