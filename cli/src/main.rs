@@ -6,6 +6,7 @@
     reason = "comments of arguments are the help's texts, and have brackets of another meaning"
 )]
 
+mod batch;
 mod bench;
 mod chat;
 mod check;
@@ -117,6 +118,14 @@ Endpoints: /v1/chat/completions, /v1/completions, /v1/responses, /v1/messages (a
 /v1/rerank, /v1/models, /health, /ready, /metrics, /tokenize, /detokenize, /apply-template; /openapi.json describes them,
 and / is the chat page, where it is built. The address goes to stdout once requests are answered.")]
     Serve(serve::Args),
+    /// Answer a file of requests, without a server
+    #[command(after_help = "\
+Example:
+  lantern batch requests.jsonl -o answers.jsonl
+
+Requests are lines in OpenAI's batch format, for any endpoint of `lantern serve` that takes a body. A run that ends early, in
+whatever way, is gone on with by the same command.")]
+    Batch(batch::Args),
     /// Show which tokens a text is
     Tokenize(tokenize::Args),
     /// Render a chat template
@@ -208,6 +217,7 @@ fn run_verb(verb: &Verb) -> Result {
         Verb::Run(args) => run::run(args),
         Verb::Chat(args) => chat::run(args),
         Verb::Serve(args) => serve::run(args),
+        Verb::Batch(args) => batch::run(args),
         Verb::Tokenize(args) => tokenize::run(args),
         Verb::Template(args) => template::run(args),
         Verb::Logits(args) => logits::run(args),

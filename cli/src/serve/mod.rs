@@ -46,7 +46,9 @@ use crate::{
 };
 use error::ApiError;
 use fields::Fields;
-use models::{Folder, Loading, Models};
+use models::Folder;
+pub use models::{Loading, Models};
+pub use routes::Route;
 use served::Held;
 
 /// `serve`'s flags.
@@ -123,7 +125,7 @@ impl FromStr for KeepAlive {
 }
 
 /// Everything that answers need.
-struct App {
+pub struct App {
     models: Arc<Models>,
     api_key: Option<String>,
     /// Names that the Host header may have; none: any.
@@ -136,6 +138,18 @@ struct App {
 }
 
 impl App {
+    /// Answers requests that come from no network.
+    pub fn offline(models: Models) -> App {
+        App {
+            models: Arc::new(models),
+            api_key: None,
+            hosts: None,
+            cors: vec![],
+            page: None,
+            ends: AtomicBool::new(false),
+        }
+    }
+
     /// The model that a request wants.
     async fn model(&self, fields: &mut Fields) -> std::result::Result<Held, ApiError> {
         let name = fields.take::<String>("model")?;
