@@ -35,6 +35,24 @@ def conversations():
     assert counted.input_tokens == usage.input_tokens + usage.cache_read_input_tokens, (counted, usage)
 
 
+def tools():
+    city = {"type": "object", "properties": {"city": {"type": "string", "enum": ["Paris", "Rome"]}}, "required": ["city"]}
+    tool = {"name": "get_weather", "description": "The weather in a city.", "input_schema": city}
+    question = [{"role": "user", "content": "How is the weather in Paris?"}]
+    ask = {**ASK, "max_tokens": 80, "tools": [tool]}
+    choice = {"type": "any", "disable_parallel_tool_use": True}
+    whole = client.messages.create(**{**ask, "messages": question}, tool_choice=choice)
+    [call] = whole.content
+    assert whole.stop_reason == "tool_use" and call.input["city"] in ("Paris", "Rome"), whole
+    with client.messages.stream(**{**ask, "messages": question}, tool_choice=choice) as stream:
+        [streamed] = stream.get_final_message().content
+    assert streamed.input == call.input, streamed
+    result = {"type": "tool_result", "tool_use_id": call.id, "content": "sunny"}
+    turns = [*question, {"role": "assistant", "content": whole.content}, {"role": "user", "content": [result]}]
+    answer = client.messages.create(**{**ask, "messages": turns}, tool_choice={"type": "none"})
+    assert answer.content[0].type == "text", answer
+
+
 def errors():
     for wrong in [{"extra_body": {"temperature": -1}}, {"messages": []}, {"max_tokens": 0}]:
         try:
@@ -45,6 +63,6 @@ def errors():
             raise AssertionError(f"{wrong} was not refused")
 
 
-for check in [messages, conversations, errors]:
+for check in [messages, conversations, tools, errors]:
     check()
     print(json.dumps({"anthropic": anthropic.__version__, "passed": check.__name__}))

@@ -65,6 +65,34 @@ def responses():
     refused(lambda: client.responses.create(model=MODEL, input="Hi", previous_response_id="resp_1"))
 
 
+def tools():
+    city = {"type": "object", "properties": {"city": {"type": "string", "enum": ["Paris", "Rome"]}}, "required": ["city"]}
+    function = {"name": "get_weather", "description": "The weather in a city.", "parameters": city}
+    ask = {"model": MODEL, "temperature": 0, "tools": [{"type": "function", "function": function}]}
+    ask["parallel_tool_calls"] = False
+    question = [{"role": "user", "content": "How is the weather in Paris?"}]
+    whole = client.chat.completions.create(messages=question, tool_choice="required", **ask)
+    [call] = whole.choices[0].message.tool_calls
+    assert whole.choices[0].finish_reason == "tool_calls" and call.function.name == "get_weather", whole
+    assert json.loads(call.function.arguments)["city"] in ("Paris", "Rome"), call
+    with client.chat.completions.stream(messages=question, tool_choice="required", **ask) as stream:
+        final = stream.get_final_completion()
+    [streamed] = final.choices[0].message.tool_calls
+    assert streamed.function.arguments == call.function.arguments, final
+    said = {"role": "tool", "tool_call_id": call.id, "content": "sunny"}
+    turns = [*question, whole.choices[0].message, said]
+    answer = client.chat.completions.create(messages=turns, max_tokens=12, tool_choice="none", **ask)
+    assert answer.choices[0].message.content, answer
+    tool = {"type": "function", **function}
+    asked = {"model": MODEL, "temperature": 0, "tools": [tool], "parallel_tool_calls": False, "max_output_tokens": 80}
+    with client.responses.stream(input=question, tool_choice="required", **asked) as stream:
+        [item] = stream.get_final_response().output
+    assert item.type == "function_call" and item.arguments == call.function.arguments, item
+    output = {"type": "function_call_output", "call_id": item.call_id, "output": "sunny"}
+    turns = [*question, {"type": "function_call", "call_id": item.call_id, "name": item.name, "arguments": item.arguments}, output]
+    assert client.responses.create(input=turns, tool_choice="none", **asked).output_text
+
+
 def embeddings():
     # The package asks for base64 by itself.
     two = client.embeddings.create(model=MODEL, input=["The sky is blue.", "Grass is green."])
@@ -87,6 +115,6 @@ def errors():
     refused(lambda: client.chat.completions.create(model=MODEL, messages=[]))
 
 
-for check in [chats, completions, responses, embeddings, errors]:
+for check in [chats, completions, responses, tools, embeddings, errors]:
     check()
     print(json.dumps({"openai": openai.__version__, "passed": check.__name__}))

@@ -26,11 +26,25 @@ const SILENCE: Duration = Duration::from_secs(15);
 pub enum Said {
     /// It was asked for.
     Begun,
-    Piece {
+    Piece(Piece),
+    Done(Result<Completion, ApiError>),
+}
+
+/// A piece of an answer.
+pub enum Piece {
+    Text {
         text: String,
+        /// Thoughts, which come before the text.
         reasoning: String,
     },
-    Done(Result<Completion, ApiError>),
+    /// More of a call of a tool.
+    Call {
+        /// The number of the call in its answer.
+        index: usize,
+        /// The tool's name, with the first piece of a call; else empty.
+        name: String,
+        arguments: String,
+    },
 }
 
 /// Answers to a request, as they come.
@@ -56,16 +70,16 @@ pub fn ask(held: &Held, wanted: Wanted) -> Result<(Answers, usize), ApiError> {
     let mut prompt_tokens = 0;
     let mut requests = Vec::new();
     for prompt in wanted.prompts {
-        let (tokens, reasoning) = prompt.tokens(held)?;
-        prompt_tokens += tokens.len();
+        let given = prompt.given(held)?;
+        prompt_tokens += given.tokens.len();
         for number in 0..wanted.count {
             let mut options = wanted.options.clone();
             options.sampler.seed = options.sampler.seed.wrapping_add(number as u64);
             let (sender, stream, at) = (sender.clone(), wanted.stream, requests.len());
             requests.push(Request {
-                tokens: tokens.clone(),
-                reasoning,
-                tools: None,
+                tokens: given.tokens.clone(),
+                reasoning: given.reasoning,
+                tools: given.tools.clone(),
                 options,
                 each: Box::new(move |event| hear(&sender, at, stream, event)),
             });
@@ -96,10 +110,23 @@ fn hear(
                 text, reasoning, ..
             }
             | CompletionEvent::Rest { text, reasoning },
-        ) if stream && !(text.is_empty() && reasoning.is_empty()) => Some(Said::Piece {
-            text: text.to_owned(),
-            reasoning: reasoning.to_owned(),
-        }),
+        ) if stream && !(text.is_empty() && reasoning.is_empty()) => {
+            let (text, reasoning) = (text.to_owned(), reasoning.to_owned());
+            Some(Said::Piece(Piece::Text { text, reasoning }))
+        }
+        ServiceEvent::Completion(CompletionEvent::ToolCall {
+            index,
+            name,
+            arguments,
+        }) if stream => {
+            let (name, arguments) = (name.to_owned(), arguments.to_owned());
+            let piece = Piece::Call {
+                index,
+                name,
+                arguments,
+            };
+            Some(Said::Piece(piece))
+        }
         ServiceEvent::Completion(_) => None,
     };
     let read = match said {

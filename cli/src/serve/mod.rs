@@ -7,6 +7,7 @@
 mod answers;
 mod anthropic;
 mod blocks;
+mod calling;
 mod connections;
 mod error;
 mod fields;

@@ -6,11 +6,11 @@ use std::sync::{
 };
 
 use lantern_engine::{
-    CompletionOptions, Error, LanguageModel, Reasoning, Service, ServiceOptions, Unsupported,
+    CompletionOptions, Error, LanguageModel, Reasoning, Service, ServiceOptions, Tools, Unsupported,
 };
 use serde_json::Value;
 
-use super::{error::ApiError, texts::Texts};
+use super::{error::ApiError, texts::Texts, wanted::Conversation};
 
 /// A model that is loaded, with what answers.
 pub struct Served {
@@ -25,8 +25,24 @@ pub struct Served {
     service: Option<Service>,
 }
 
-/// Tokens to complete, and how thoughts are marked in what follows them.
-pub type Tokens = (Vec<u32>, Option<Reasoning>);
+/// Tokens to complete, and what may be among those that follow.
+pub struct Given {
+    pub tokens: Vec<u32>,
+    /// How thoughts are marked.
+    pub reasoning: Option<Reasoning>,
+    /// Tools that may be called.
+    pub tools: Option<Tools>,
+}
+
+impl From<Vec<u32>> for Given {
+    fn from(tokens: Vec<u32>) -> Given {
+        Given {
+            tokens,
+            reasoning: None,
+            tools: None,
+        }
+    }
+}
 
 impl Served {
     /// Starts to serve a model. Blocks.
@@ -87,13 +103,29 @@ impl Served {
         self.model.completion_options()
     }
 
-    /// The tokens of a conversation, up to where the assistant speaks. `input` is that of the chat template.
-    pub fn conversation(&self, input: Value) -> Result<Tokens, ApiError> {
+    /// The tokens of a conversation, up to where the assistant speaks.
+    pub fn conversation(&self, conversation: Conversation) -> Result<Given, ApiError> {
         self.service()?;
         let (template, tokenizer) = (self.model.template()?, self.model.tokenizer());
+        let Conversation {
+            mut input,
+            choice,
+            parallel,
+        } = conversation;
+        let tools = match &input["tools"] {
+            Value::Null => None,
+            tools => template.tools(tokenizer, tools, choice, parallel)?,
+        };
+        if tools.is_none() {
+            input["tools"] = Value::Null; // a model that may call none is not told of them
+        }
         let prompt = template.prompt(input, tokenizer, false)?;
         let reasoning = template.reasoning(tokenizer, &prompt.tokens);
-        Ok((prompt.tokens, reasoning))
+        Ok(Given {
+            tokens: prompt.tokens,
+            reasoning,
+            tools,
+        })
     }
 }
 

@@ -8,9 +8,9 @@ use serde_json::json;
 use super::{
     App,
     fields::{Table, needed, taken},
-    openai::request::messages,
+    openai::request,
     routes::{Answer, Asked},
-    wanted::conversation,
+    wanted,
 };
 
 /// Fields of a text.
@@ -25,11 +25,11 @@ pub const TEXT: Table = Table {
 
 /// Fields of a conversation.
 pub const CONVERSATION: Table = Table {
-    lists: &[&[
-        taken("model", "string"),
-        needed("messages", "array"),
-        taken("chat_template_kwargs", "object"),
-    ]],
+    lists: &[
+        &[taken("model", "string")],
+        request::CONVERSATION,
+        wanted::CHAT,
+    ],
     samples: false,
 };
 
@@ -69,10 +69,9 @@ pub async fn detokenize(app: Arc<App>, asked: Asked) -> Answer {
 pub async fn apply_template(app: Arc<App>, asked: Asked) -> Answer {
     let mut fields = asked.fields()?;
     let held = app.model(&mut fields).await?;
-    let messages = messages(&mut fields)?;
-    let input = conversation(&mut fields, &messages)?;
+    let conversation = request::conversation(&mut fields)?;
     fields.finish()?;
-    let (tokens, _) = held.conversation(input)?;
-    let text = held.model().tokenizer().decode(&tokens);
+    let given = held.conversation(conversation)?;
+    let text = held.model().tokenizer().decode(&given.tokens);
     Ok(Json(json!({"prompt": text})).into_response())
 }

@@ -2,14 +2,15 @@
 
 use std::collections::BTreeMap;
 
-use lantern_engine::{CompletionOptions, Grammar, SamplerOptions};
+use lantern_engine::{CompletionOptions, Grammar, SamplerOptions, ToolChoice};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::{
+    calling::Calling,
     error::ApiError,
     fields::{Field, Fields, taken},
-    served::{Served, Tokens},
+    served::{Given, Served},
 };
 
 /// Answers to one request at most.
@@ -22,9 +23,17 @@ pub const FIELDS: &[Field] = &[
     taken("seed", "integer"),
     taken("logit_bias", "object"),
     taken("ignore_eos", "boolean"),
+    taken("reasoning_budget", "integer"),
     taken("json_schema", "object|boolean"),
     taken("guided_regex", "string"),
     taken("guided_grammar", "string"),
+];
+
+/// Fields that conversations have in every protocol.
+pub const CHAT: &[Field] = &[
+    taken("chat_template_kwargs", "object"),
+    taken("enable_thinking", "boolean"),
+    taken("tools", "array"),
 ];
 
 /// Wishes of a request for completions.
@@ -39,36 +48,49 @@ pub struct Wanted {
 
 /// What is to be completed.
 pub enum Prompt {
-    /// A conversation: the input of the chat template.
-    Chat(Value),
+    /// A conversation.
+    Chat(Conversation),
     /// A text as it is.
     Text(String),
     /// A text as its tokens.
     Tokens(Vec<u32>),
 }
 
+/// A conversation up to where the assistant speaks.
+pub struct Conversation {
+    /// Input of the chat template.
+    pub input: Value,
+    pub choice: ToolChoice,
+    /// An answer may have several calls.
+    pub parallel: bool,
+}
+
 impl Prompt {
-    /// The tokens to complete.
-    pub fn tokens(self, served: &Served) -> Result<Tokens, ApiError> {
+    /// The tokens to complete, and what may be among those that follow.
+    pub fn given(self, served: &Served) -> Result<Given, ApiError> {
         match self {
-            Prompt::Chat(input) => served.conversation(input),
+            Prompt::Chat(conversation) => served.conversation(conversation),
             Prompt::Text(text) => {
                 let tokenizer = served.model().tokenizer();
-                Ok((tokenizer.encode_prompt(&text, false)?, None))
+                Ok(Given::from(tokenizer.encode_prompt(&text, false)?))
             }
-            Prompt::Tokens(tokens) => Ok((tokens, None)),
+            Prompt::Tokens(tokens) => Ok(Given::from(tokens)),
         }
     }
 }
 
-/// Input of the chat template: messages, and what `chat_template_kwargs` has beside them.
-pub fn conversation(fields: &mut Fields, messages: &[Value]) -> Result<Value, ApiError> {
+/// A conversation of messages, with what `chat_template_kwargs` has beside them.
+pub fn conversation(
+    fields: &mut Fields,
+    messages: &[Value],
+    calling: Calling,
+) -> Result<Conversation, ApiError> {
     if messages.is_empty() {
         return Err(ApiError::bad("messages is empty", Some("messages")));
     }
     let mut input = json!({
         "messages": messages,
-        "tools": null,
+        "tools": calling.tools,
         "documents": null,
         "add_generation_prompt": true,
     });
@@ -80,7 +102,14 @@ pub fn conversation(fields: &mut Fields, messages: &[Value]) -> Result<Value, Ap
         }
         input[name] = value;
     }
-    Ok(input)
+    if let Some(thinks) = fields.take::<bool>("enable_thinking")? {
+        input["enable_thinking"] = thinks.into();
+    }
+    Ok(Conversation {
+        input,
+        choice: calling.choice,
+        parallel: calling.parallel,
+    })
 }
 
 /// How much a model is to think, as OpenAI has it, for templates that take that.
@@ -129,7 +158,9 @@ pub fn sampling(
     }
     sampler.validate()?;
     let ignores_end = fields.take("ignore_eos")?.unwrap_or(false);
-    Ok(advised.sampler(sampler).ignore_end(ignores_end))
+    let budget = fields.take::<usize>("reasoning_budget")?;
+    let options = advised.sampler(sampler).ignore_end(ignores_end);
+    Ok(options.reasoning_budget(budget))
 }
 
 #[derive(Deserialize)]

@@ -4,7 +4,8 @@ use lantern_engine::{Completion, FinishReason};
 use serde_json::{Value, json};
 
 use super::super::{
-    blocks::{Blocks, Change, Kind, Step, blocks},
+    answers::Piece,
+    blocks::{Block, Blocks, Change, Kind, Step, blocks},
     served::{Held, Served},
 };
 
@@ -47,11 +48,14 @@ impl Frame {
 
     /// The whole answer.
     pub fn whole(&self, completion: &Completion) -> Value {
-        let content = blocks(completion).map(|(kind, text)| {
-            let hidden = kind == Kind::Thinking && !self.shown;
-            block(kind, if hidden { "" } else { text }, SIGNATURE)
-        });
-        let mut message = self.message(&content.collect::<Vec<_>>());
+        let mut content = Vec::new();
+        for (index, mut block) in blocks(completion).into_iter().enumerate() {
+            if block.kind == Kind::Thinking && !self.shown {
+                block.text.clear();
+            }
+            content.push(self.block(index, &block, SIGNATURE));
+        }
+        let mut message = self.message(&content);
         let (reason, stop) = self.ending(completion);
         message["stop_reason"] = reason.into();
         message["stop_sequence"] = stop.into();
@@ -66,19 +70,19 @@ impl Frame {
     }
 
     /// Events of a piece.
-    pub fn said(&mut self, text: String, reasoning: String) -> Vec<Value> {
-        let steps = self.blocks.push(text, reasoning);
-        let told = steps.into_iter().filter(|step| {
+    pub fn said(&mut self, piece: Piece) -> Vec<Value> {
+        let mut steps = self.blocks.push(piece);
+        steps.retain(|step| {
             let thought = step.kind == Kind::Thinking && matches!(step.change, Change::Said(_));
             self.shown || !thought
         });
-        told.flat_map(events).collect()
+        steps.iter().flat_map(|step| self.events(step)).collect()
     }
 
     /// The last events.
     pub fn ended(&mut self, completion: &Completion) -> Vec<Value> {
-        let closed = self.blocks.finish().into_iter();
-        let mut all: Vec<Value> = closed.flat_map(events).collect();
+        let closed = self.blocks.finish();
+        let mut all: Vec<Value> = closed.iter().flat_map(|step| self.events(step)).collect();
         let (reason, stop) = self.ending(completion);
         all.push(json!({
             "type": "message_delta",
@@ -89,11 +93,56 @@ impl Frame {
         all
     }
 
+    /// A block as answers have it.
+    fn block(&self, index: usize, block: &Block, signature: &str) -> Value {
+        let text = &block.text;
+        match block.kind {
+            Kind::Thinking => json!({"type": "thinking", "thinking": text, "signature": signature}),
+            Kind::Text => json!({"type": "text", "text": text}),
+            Kind::Call => {
+                let id = format!("toolu_{}_{index}", &self.id["msg_".len()..]);
+                let input = serde_json::from_str(text).unwrap_or_else(|_| json!({}));
+                json!({"type": "tool_use", "id": id, "name": block.name, "input": input})
+            }
+        }
+    }
+
+    fn events(&self, step: &Step) -> Vec<Value> {
+        let (index, kind) = (step.index, step.kind);
+        match &step.change {
+            Change::Opened => {
+                let empty = Block {
+                    kind,
+                    name: step.name.clone(),
+                    text: String::new(),
+                };
+                let begun = self.block(index, &empty, "");
+                vec![json!({"type": "content_block_start", "index": index, "content_block": begun})]
+            }
+            Change::Said(text) => vec![match kind {
+                Kind::Thinking => delta(index, "thinking_delta", "thinking", text),
+                Kind::Text => delta(index, "text_delta", "text", text),
+                Kind::Call => delta(index, "input_json_delta", "partial_json", text),
+            }],
+            Change::Closed(_) => {
+                let signed = delta(index, "signature_delta", "signature", SIGNATURE);
+                let stop = json!({"type": "content_block_stop", "index": index});
+                match kind {
+                    Kind::Thinking => vec![signed, stop],
+                    Kind::Text | Kind::Call => vec![stop],
+                }
+            }
+        }
+    }
+
     /// Why an answer ended, and the text that ended it.
     fn ending(&self, completion: &Completion) -> (&'static str, Option<&str>) {
         match completion.finish_reason {
             FinishReason::Length => ("max_tokens", None),
             FinishReason::ContextFull => ("model_context_window_exceeded", None),
+            FinishReason::Stop | FinishReason::Aborted if !completion.tool_calls.is_empty() => {
+                ("tool_use", None)
+            }
             FinishReason::Stop | FinishReason::Aborted => match self.stop(&self.held, completion) {
                 Some(stop) => ("stop_sequence", Some(stop)),
                 None => ("end_turn", None),
@@ -126,38 +175,7 @@ fn usage(completion: &Completion) -> Value {
     })
 }
 
-fn block(kind: Kind, text: &str, signature: &str) -> Value {
-    match kind {
-        Kind::Thinking => json!({"type": "thinking", "thinking": text, "signature": signature}),
-        Kind::Text => json!({"type": "text", "text": text}),
-    }
-}
-
-fn events(step: Step) -> Vec<Value> {
-    let Step {
-        index,
-        kind,
-        change,
-    } = step;
-    let delta =
-        |delta: Value| json!({"type": "content_block_delta", "index": index, "delta": delta});
-    match (change, kind) {
-        (Change::Opened, kind) => vec![json!({
-            "type": "content_block_start", "index": index, "content_block": block(kind, "", ""),
-        })],
-        (Change::Said(text), Kind::Thinking) => {
-            vec![delta(json!({"type": "thinking_delta", "thinking": text}))]
-        }
-        (Change::Said(text), Kind::Text) => {
-            vec![delta(json!({"type": "text_delta", "text": text}))]
-        }
-        (Change::Closed(_), kind) => {
-            let stop = json!({"type": "content_block_stop", "index": index});
-            let signed = delta(json!({"type": "signature_delta", "signature": SIGNATURE}));
-            match kind {
-                Kind::Thinking => vec![signed, stop],
-                Kind::Text => vec![stop],
-            }
-        }
-    }
+/// More of a block.
+fn delta(index: usize, kind: &str, name: &str, text: &str) -> Value {
+    json!({"type": "content_block_delta", "index": index, "delta": {"type": kind, name: text}})
 }

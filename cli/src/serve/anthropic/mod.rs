@@ -37,7 +37,7 @@ pub async fn messages(app: Arc<App>, asked: Asked) -> Answer {
     Ok(answers.stream(silence, move |_, said| {
         let events = match said {
             Said::Begun => frame.begun(),
-            Said::Piece { text, reasoning } => frame.said(text, reasoning),
+            Said::Piece(piece) => frame.said(piece),
             Said::Done(Ok(completion)) => frame.ended(&completion),
             Said::Done(Err(error)) => vec![error.anthropic()],
         };
@@ -55,8 +55,8 @@ fn event(data: &serde_json::Value) -> Event {
 pub async fn count_tokens(app: Arc<App>, asked: Asked) -> Answer {
     let mut fields = asked.fields()?;
     let held = app.model(&mut fields).await?;
-    let (input, _) = request::conversation(&mut fields)?;
+    let (conversation, ..) = request::conversation(&mut fields)?;
     fields.finish()?;
-    let (tokens, _) = held.conversation(input)?;
-    Ok(Json(json!({"input_tokens": tokens.len()})).into_response())
+    let given = held.conversation(conversation)?;
+    Ok(Json(json!({"input_tokens": given.tokens.len()})).into_response())
 }

@@ -1,13 +1,14 @@
 //! Anthropic's requests.
 
-use lantern_engine::CompletionOptions;
+use lantern_engine::{CompletionOptions, ToolChoice};
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::super::{
+    calling::{self, Calling},
     error::ApiError,
     fields::{Field, Fields, Table, harmless, needed, taken},
-    wanted::{self, Prompt, Wanted},
+    wanted::{self, Conversation, Prompt, Wanted},
 };
 
 /// Fields of a request for a message.
@@ -20,6 +21,7 @@ pub const TABLE: Table = Table {
             taken("output_format", "object"),
         ],
         PROMPT,
+        wanted::CHAT,
         wanted::FIELDS,
     ],
     samples: true,
@@ -27,7 +29,7 @@ pub const TABLE: Table = Table {
 
 /// Fields of a conversation whose tokens are counted.
 pub const COUNTED: Table = Table {
-    lists: &[&[taken("model", "string")], PROMPT],
+    lists: &[&[taken("model", "string")], PROMPT, wanted::CHAT],
     samples: false,
 };
 
@@ -35,7 +37,7 @@ const PROMPT: &[Field] = &[
     needed("messages", "array"),
     taken("system", "string|array"),
     taken("thinking", "object"),
-    taken("chat_template_kwargs", "object"),
+    taken("tool_choice", "object"),
     harmless("cache_control"),
     harmless("diagnostics"),
     harmless("inference_geo"),
@@ -85,6 +87,25 @@ enum Display {
     Omitted,
 }
 
+#[derive(Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case", deny_unknown_fields)]
+enum Choice {
+    Auto {
+        #[serde(default)]
+        disable_parallel_tool_use: bool,
+    },
+    Any {
+        #[serde(default)]
+        disable_parallel_tool_use: bool,
+    },
+    Tool {
+        name: String,
+        #[serde(default)]
+        disable_parallel_tool_use: bool,
+    },
+    None,
+}
+
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Output {
@@ -102,30 +123,32 @@ pub fn wanted(fields: &mut Fields, advised: CompletionOptions) -> Result<(Wanted
             Some("max_tokens"),
         ));
     }
-    let (mut input, shown) = conversation(fields)?;
+    let (mut chat, budget, shown) = conversation(fields)?;
     let options = wanted::sampling(fields, advised)?;
     let options = wanted::stops(fields, "stop_sequences", options)?;
+    let budget = budget.or(options.reasoning_budget);
     let output = fields.take::<Output>("output_config")?.unwrap_or_default();
     if let Some(effort) = output.effort {
-        wanted::effort(&mut input, &effort)?;
+        wanted::effort(&mut chat.input, &effort)?;
     }
     let format = match output.format.or(fields.take("output_format")?) {
         None => None,
         Some(format) => wanted::format("output_config", &format, format.get("schema"))?,
     };
     let wanted = Wanted {
-        prompts: vec![Prompt::Chat(input)],
+        prompts: vec![Prompt::Chat(chat)],
         count: 1,
         options: options
             .max_tokens(most)
+            .reasoning_budget(budget)
             .grammar(wanted::form(fields, format)?),
         stream: fields.take("stream")?.unwrap_or(false),
     };
     Ok((wanted, shown))
 }
 
-/// Takes what the prompt is made of: the input of the chat template, and whether clients see thoughts.
-pub fn conversation(fields: &mut Fields) -> Result<(Value, bool), ApiError> {
+/// Takes what the prompt is made of; how many tokens thoughts may have, and whether clients see them.
+pub fn conversation(fields: &mut Fields) -> Result<(Conversation, Option<usize>, bool), ApiError> {
     let mut messages = Vec::new();
     if let Some(system) = fields.take::<Content>("system")? {
         let text = system.text().map_err(|what| wrong("system", &what))?;
@@ -140,7 +163,10 @@ pub fn conversation(fields: &mut Fields) -> Result<(Value, bool), ApiError> {
         let turned = turn(message).map_err(|what| wrong(&format!("messages[{number}]"), &what))?;
         messages.extend(turned);
     }
-    let mut input = wanted::conversation(fields, &messages)?;
+    let calling = calling(fields)?;
+    let mut chat = wanted::conversation(fields, &messages, calling)?;
+    let input = &mut chat.input;
+    let mut budget = None;
     let display = match fields.take::<Thinking>("thinking")? {
         None => Display::default(),
         Some(Thinking::Disabled) => {
@@ -157,10 +183,56 @@ pub fn conversation(fields: &mut Fields) -> Result<(Value, bool), ApiError> {
         }) => {
             input["enable_thinking"] = true.into();
             input["thinking_budget"] = budget_tokens.into();
+            budget = Some(budget_tokens);
             display
         }
     };
-    Ok((input, display == Display::Summarized))
+    Ok((chat, budget, display == Display::Summarized))
+}
+
+/// Takes the tools, and whether the answer calls some.
+fn calling(fields: &mut Fields) -> Result<Calling, ApiError> {
+    let tool = |given: &Map<String, Value>| match given.get("type").map(Value::as_str) {
+        None | Some(Some("custom")) => calling::tool(
+            given,
+            "input_schema",
+            &[
+                "cache_control",
+                "eager_input_streaming",
+                "input_examples",
+                "strict",
+            ],
+        ),
+        Some(kind) => Err(format!(
+            "tools of type {} run elsewhere, and are not done",
+            kind.unwrap_or_default()
+        )),
+    };
+    let mut calling = Calling {
+        tools: calling::tools(fields.take("tools")?, tool)?,
+        ..Calling::default()
+    };
+    match fields.take::<Choice>("tool_choice")? {
+        None => {}
+        Some(Choice::None) => calling.choice = ToolChoice::None,
+        Some(Choice::Auto {
+            disable_parallel_tool_use: alone,
+        }) => calling.parallel = !alone,
+        Some(Choice::Any {
+            disable_parallel_tool_use: alone,
+        }) => {
+            calling.choice = ToolChoice::Required;
+            calling.parallel = !alone;
+        }
+        Some(Choice::Tool {
+            name,
+            disable_parallel_tool_use: alone,
+        }) => {
+            calling.choice = ToolChoice::Named(name);
+            calling.parallel = !alone;
+        }
+    }
+    Ok(calling)
 }
 
 fn wrong(place: &str, what: &str) -> ApiError {
@@ -206,18 +278,52 @@ fn turn(message: Message) -> Result<Vec<Value>, String> {
         Content::Blocks(blocks) => blocks,
     };
     let (mut texts, mut thoughts) = (Vec::new(), Vec::new());
-    for block in &blocks {
+    let (mut calls, mut turned) = (Vec::new(), Vec::new());
+    for block in blocks {
         match (block["type"].as_str(), role.as_str()) {
-            (Some("text"), _) => texts.push(text_of(block, "text")?),
-            (Some("thinking"), "assistant") => thoughts.push(text_of(block, "thinking")?),
+            (Some("text"), _) => texts.push(text_of(&block, "text")?.to_owned()),
+            (Some("thinking"), "assistant") => {
+                thoughts.push(text_of(&block, "thinking")?.to_owned());
+            }
             // Nobody but its author can read it.
             (Some("redacted_thinking"), "assistant") => {}
+            (Some("tool_use"), "assistant") => {
+                calls.push(calling::call(&block["id"], &block["name"], &block["input"]));
+            }
+            (Some("tool_result"), "user") => turned.push(result(block)?),
             (kind, _) => return Err(refused(kind)),
         }
     }
-    let mut turned = json!({"role": role, "content": texts.join("\n\n")});
-    if !thoughts.is_empty() {
-        turned["reasoning_content"] = thoughts.join("\n\n").into();
+    if role == "user" && texts.is_empty() && !turned.is_empty() {
+        return Ok(turned);
     }
-    Ok(vec![turned])
+    let mut message = json!({"role": role, "content": texts.join("\n\n")});
+    if !thoughts.is_empty() {
+        message["reasoning_content"] = thoughts.join("\n\n").into();
+    }
+    if !calls.is_empty() {
+        message["tool_calls"] = calls.into();
+    }
+    turned.push(message);
+    Ok(turned)
+}
+
+/// What a tool said, as a message of its own.
+fn result(mut block: Value) -> Result<Value, String> {
+    let content = match block["content"].take() {
+        Value::Null => String::new(),
+        given => {
+            let content: Content = serde_json::from_value(given)
+                .map_err(|error| format!("content of a tool_result: {error}"))?;
+            content.text()?
+        }
+    };
+    let failed = if block["is_error"] == true {
+        "Error: "
+    } else {
+        ""
+    };
+    Ok(json!({
+        "role": "tool", "tool_call_id": block["tool_use_id"], "content": format!("{failed}{content}"),
+    }))
 }

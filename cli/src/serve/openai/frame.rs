@@ -3,7 +3,10 @@
 use lantern_engine::{Completion, FinishReason};
 use serde_json::{Map, Value, json};
 
-use super::{super::served::Served, Kind};
+use super::{
+    super::{answers::Piece, calling, served::Served},
+    Kind,
+};
 
 /// What all answers to one request have.
 pub struct Frame {
@@ -39,7 +42,7 @@ impl Frame {
     /// All answers.
     pub fn whole(&self, all: &[Completion]) -> Value {
         let choice = |(index, one): (usize, &Completion)| {
-            let reason = finish_reason(one.finish_reason);
+            let reason = finish_reason(one);
             let mut choice = json!({"index": index, "finish_reason": reason, "logprobs": null});
             match self.kind {
                 Kind::Text => choice["text"] = one.text.clone().into(),
@@ -47,6 +50,21 @@ impl Frame {
                     let mut message = json!({
                         "role": "assistant", "content": one.text, "refusal": null,
                     });
+                    if !one.tool_calls.is_empty() {
+                        let calls = one.tool_calls.iter().enumerate();
+                        let calls = calls.map(|(at, call)| {
+                            let id = self.call_id(index, at);
+                            calling::call(
+                                &id,
+                                &call.name.as_str().into(),
+                                &call.arguments.as_str().into(),
+                            )
+                        });
+                        message["tool_calls"] = calls.collect();
+                        if one.text.is_empty() {
+                            message["content"] = Value::Null;
+                        }
+                    }
                     if !one.reasoning.is_empty() {
                         message["reasoning_content"] = one.reasoning.clone().into();
                     }
@@ -81,7 +99,15 @@ impl Frame {
     }
 
     /// A piece of an answer.
-    pub fn said(&self, index: usize, text: String, reasoning: String) -> Value {
+    pub fn said(&self, index: usize, piece: Piece) -> Value {
+        let (text, reasoning) = match piece {
+            Piece::Text { text, reasoning } => (text, reasoning),
+            Piece::Call {
+                index: at,
+                name,
+                arguments,
+            } => return self.called(index, at, &name, &arguments),
+        };
         let mut choice = json!({"index": index, "finish_reason": null});
         if self.kind == Kind::Text {
             choice["text"] = text.into();
@@ -98,9 +124,28 @@ impl Frame {
         self.piece(&[choice])
     }
 
+    /// A piece of a call. The first has the tool's name, and gives the call an id.
+    fn called(&self, index: usize, at: usize, name: &str, arguments: &str) -> Value {
+        let call = if name.is_empty() {
+            json!({"index": at, "function": {"arguments": arguments}})
+        } else {
+            json!({
+                "index": at, "id": self.call_id(index, at), "type": "function",
+                "function": {"name": name, "arguments": arguments},
+            })
+        };
+        let delta = json!({"tool_calls": [call]});
+        self.piece(&[json!({"index": index, "delta": delta, "finish_reason": null})])
+    }
+
+    fn call_id(&self, index: usize, at: usize) -> Value {
+        let own = self.id.rsplit('-').next().unwrap_or_default();
+        format!("call_{own}_{index}_{at}").into()
+    }
+
     /// The last piece of an answer.
     pub fn ended(&self, index: usize, completion: &Completion) -> Value {
-        let reason = finish_reason(completion.finish_reason);
+        let reason = finish_reason(completion);
         let mut choice = json!({"index": index, "finish_reason": reason});
         match self.kind {
             Kind::Chat => choice["delta"] = json!({}),
@@ -129,9 +174,12 @@ impl Frame {
 }
 
 /// OpenAI's word for why an answer ended.
-fn finish_reason(reason: FinishReason) -> &'static str {
-    match reason {
+fn finish_reason(completion: &Completion) -> &'static str {
+    match completion.finish_reason {
         FinishReason::Length | FinishReason::ContextFull => "length",
+        FinishReason::Stop | FinishReason::Aborted if !completion.tool_calls.is_empty() => {
+            "tool_calls"
+        }
         FinishReason::Stop | FinishReason::Aborted => "stop",
     }
 }

@@ -93,7 +93,7 @@ async fn answer(held: &Held, kind: Kind, wanted: Wanted, tells_usage: bool) -> A
         let mut events = Vec::new();
         match said {
             Said::Begun => events.extend(frame.begun(number)),
-            Said::Piece { text, reasoning } => events.push(frame.said(number, text, reasoning)),
+            Said::Piece(piece) => events.push(frame.said(number, piece)),
             Said::Done(Ok(completion)) => {
                 events.push(frame.ended(number, &completion));
                 done.push(completion);

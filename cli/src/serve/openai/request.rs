@@ -5,22 +5,23 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::super::{
+    calling::{self, Calling},
     error::ApiError,
     fields::{Field, Fields, Table, harmless, needed, taken},
-    wanted::{self, Prompt, Wanted},
+    wanted::{self, Conversation, Prompt, Wanted},
 };
+
+/// Fields of a conversation, beside those of every protocol.
+pub const CONVERSATION: &[Field] = &[
+    needed("messages", "array"),
+    taken("parallel_tool_calls", "boolean"),
+    taken("reasoning_effort", "string"),
+    taken("tool_choice", "string|object"),
+];
 
 /// Fields of a chat.
 pub const CHAT: Table = Table {
-    lists: &[
-        &[
-            needed("messages", "array"),
-            taken("chat_template_kwargs", "object"),
-            taken("reasoning_effort", "string"),
-        ],
-        COMMON,
-        wanted::FIELDS,
-    ],
+    lists: &[CONVERSATION, wanted::CHAT, COMMON, wanted::FIELDS],
     samples: true,
 };
 
@@ -39,7 +40,6 @@ const COMMON: &[Field] = &[
     taken("stream_options", "object"),
     harmless("cache_prompt"),
     harmless("metadata"),
-    harmless("parallel_tool_calls"),
     harmless("prompt_cache_key"),
     harmless("safety_identifier"),
     harmless("service_tier"),
@@ -55,12 +55,25 @@ struct StreamOptions {
 
 /// Takes a chat, and whether the last piece of a stream says how many tokens there were.
 pub fn chat(fields: &mut Fields, advised: CompletionOptions) -> Result<(Wanted, bool), ApiError> {
+    let chat = conversation(fields)?;
+    common(fields, advised, vec![Prompt::Chat(chat)])
+}
+
+/// Takes a conversation.
+pub fn conversation(fields: &mut Fields) -> Result<Conversation, ApiError> {
     let messages = messages(fields)?;
-    let mut input = wanted::conversation(fields, &messages)?;
+    let tools = calling::tools(fields.take("tools")?, |tool| Ok(tool.clone().into()))?;
+    let choice = fields.take::<Value>("tool_choice")?;
+    let calling = Calling {
+        tools,
+        choice: calling::choice(choice.as_ref())?,
+        parallel: fields.take("parallel_tool_calls")?.unwrap_or(true),
+    };
+    let mut chat = wanted::conversation(fields, &messages, calling)?;
     if let Some(effort) = fields.take::<String>("reasoning_effort")? {
-        wanted::effort(&mut input, &effort)?;
+        wanted::effort(&mut chat.input, &effort)?;
     }
-    common(fields, advised, vec![Prompt::Chat(input)])
+    Ok(chat)
 }
 
 /// Takes a completion, as [`chat`].

@@ -4,7 +4,8 @@ use lantern_engine::{Completion, FinishReason};
 use serde_json::{Map, Value, json};
 
 use super::super::{
-    blocks::{Blocks, Change, Kind, Step, blocks},
+    answers::Piece,
+    blocks::{Block, Blocks, Change, Kind, Step, blocks},
     error::ApiError,
     seconds_since_1970,
     served::Held,
@@ -40,7 +41,8 @@ impl Frame {
             "id": self.id, "object": "response", "created_at": self.created, "status": status,
             "background": false, "error": null, "incomplete_details": null,
             "model": self.held.name, "output": self.output, "parallel_tool_calls": true,
-            "previous_response_id": null, "store": false, "tool_choice": "auto", "tools": [],
+            "instructions": null, "max_output_tokens": null, "metadata": {}, "temperature": null,
+            "top_p": null, "reasoning": null, "previous_response_id": null, "store": false, "tool_choice": "auto", "tools": [],
             "truncation": "disabled", "usage": null, "user": null,
         });
         for (name, value) in &self.told {
@@ -80,18 +82,17 @@ impl Frame {
         let prefix = match kind {
             Kind::Thinking => "rs_",
             Kind::Text => "msg_",
+            Kind::Call => "fc_",
         };
         format!("{prefix}{}_{index}", &self.id["resp_".len()..])
     }
 
-    fn item(&self, index: usize, kind: Kind, text: Option<&str>) -> Value {
-        let status = if text.is_some() {
-            "completed"
-        } else {
-            "in_progress"
-        };
-        let content: Vec<Value> = text.into_iter().map(|text| part(kind, text)).collect();
-        let id = self.item_id(index, kind);
+    /// A block as an item, whole or just begun.
+    fn item(&self, index: usize, block: &Block, whole: bool) -> Value {
+        let Block { kind, name, text } = block;
+        let status = if whole { "completed" } else { "in_progress" };
+        let content: Vec<Value> = whole.then(|| part(*kind, text)).into_iter().collect();
+        let id = self.item_id(index, *kind);
         match kind {
             Kind::Thinking => json!({
                 "id": id, "type": "reasoning", "status": status, "summary": [], "content": content,
@@ -99,13 +100,17 @@ impl Frame {
             Kind::Text => json!({
                 "id": id, "type": "message", "role": "assistant", "status": status, "content": content,
             }),
+            Kind::Call => json!({
+                "id": id, "type": "function_call", "status": status, "name": name, "arguments": text,
+                "call_id": format!("call_{}", &id["fc_".len()..]),
+            }),
         }
     }
 
     /// The whole response.
     pub fn whole(&mut self, completion: &Completion) -> Value {
-        let items = blocks(completion).enumerate();
-        let items = items.map(|(index, (kind, text))| self.item(index, kind, Some(text)));
+        let items = blocks(completion).into_iter().enumerate();
+        let items = items.map(|(index, block)| self.item(index, &block, true));
         self.output = items.collect();
         self.ending(completion)
     }
@@ -127,8 +132,8 @@ impl Frame {
     }
 
     /// Events of a piece.
-    pub fn said(&mut self, text: String, reasoning: String) -> Vec<Value> {
-        let steps = self.blocks.push(text, reasoning);
+    pub fn said(&mut self, piece: Piece) -> Vec<Value> {
+        let steps = self.blocks.push(piece);
         let events = steps
             .into_iter()
             .flat_map(|step| self.events(step))
@@ -162,49 +167,62 @@ impl Frame {
         let Step {
             index,
             kind,
+            name,
             change,
         } = step;
-        let name = match kind {
-            Kind::Thinking => "reasoning_text",
-            Kind::Text => "output_text",
-        };
         let id = self.item_id(index, kind);
+        // An event of the item, or of the part that its text is.
         let at = |event: &str, more: Value| {
-            let mut event = json!({
-                "type": format!("response.{event}"), "item_id": id, "output_index": index,
-                "content_index": 0,
-            });
+            let mut event =
+                json!({"type": format!("response.{event}"), "item_id": id, "output_index": index});
+            if kind != Kind::Call {
+                event["content_index"] = 0.into();
+            }
             for (name, value) in more.as_object().into_iter().flatten() {
                 event[name] = value.clone();
             }
             event
         };
         let of_item = |event: &str, item: &Value| json!({"type": format!("response.output_item.{event}"), "output_index": index, "item": item});
+        let (said, of_text) = match kind {
+            Kind::Thinking => ("reasoning_text", json!({})),
+            Kind::Text => ("output_text", json!({"logprobs": []})),
+            Kind::Call => ("function_call_arguments", json!({})),
+        };
+        let with = |name: &str, text: &str| {
+            let mut more = of_text.clone();
+            more[name] = text.into();
+            more
+        };
         match change {
             Change::Opened => {
-                let item = self.item(index, kind, None);
-                let begun = json!({"part": part(kind, "")});
-                vec![of_item("added", &item), at("content_part.added", begun)]
+                let text = String::new();
+                let item = self.item(index, &Block { kind, name, text }, false);
+                let begun = at("content_part.added", json!({"part": part(kind, "")}));
+                let begun = Some(begun).filter(|_| kind != Kind::Call);
+                [of_item("added", &item)].into_iter().chain(begun).collect()
             }
-            Change::Said(text) => {
-                let mut said = json!({"delta": text});
-                if kind == Kind::Text {
-                    said["logprobs"] = json!([]);
-                }
-                vec![at(&format!("{name}.delta"), said)]
-            }
+            Change::Said(text) => vec![at(&format!("{said}.delta"), with("delta", &text))],
             Change::Closed(text) => {
-                let mut done = json!({"text": text});
-                if kind == Kind::Text {
-                    done["logprobs"] = json!([]);
+                let mut whole = with(
+                    if kind == Kind::Call {
+                        "arguments"
+                    } else {
+                        "text"
+                    },
+                    &text,
+                );
+                if kind == Kind::Call {
+                    whole["name"] = name.as_str().into();
                 }
-                let item = self.item(index, kind, Some(&text));
-                self.output.push(item.clone());
-                vec![
-                    at(&format!("{name}.done"), done),
-                    at("content_part.done", json!({"part": part(kind, &text)})),
-                    of_item("done", &item),
-                ]
+                let mut events = vec![at(&format!("{said}.done"), whole)];
+                if kind != Kind::Call {
+                    events.push(at("content_part.done", json!({"part": part(kind, &text)})));
+                }
+                let item = self.item(index, &Block { kind, name, text }, true);
+                events.push(of_item("done", &item));
+                self.output.push(item);
+                events
             }
         }
     }
@@ -213,7 +231,7 @@ impl Frame {
 fn part(kind: Kind, text: &str) -> Value {
     match kind {
         Kind::Thinking => json!({"type": "reasoning_text", "text": text}),
-        Kind::Text => {
+        _ => {
             json!({"type": "output_text", "text": text, "annotations": [], "logprobs": []})
         }
     }

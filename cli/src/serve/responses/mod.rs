@@ -1,6 +1,7 @@
 //! OpenAI's responses, whole and as events. Nothing is stored: each request has its whole conversation.
 
 mod frame;
+mod items;
 mod request;
 
 use std::sync::Arc;
@@ -36,7 +37,7 @@ pub async fn responses(app: Arc<App>, asked: Asked) -> Answer {
     Ok(answers.stream(silence, move |_, said| {
         let events = match said {
             Said::Begun => frame.begun(),
-            Said::Piece { text, reasoning } => frame.said(text, reasoning),
+            Said::Piece(piece) => frame.said(piece),
             Said::Done(Ok(completion)) => frame.ended(&completion),
             Said::Done(Err(error)) => frame.failed(&error),
         };

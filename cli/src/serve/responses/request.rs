@@ -4,11 +4,12 @@ use lantern_engine::CompletionOptions;
 use serde_json::{Map, Value, json};
 
 use super::super::{
+    calling::{self, Calling},
     error::ApiError,
     fields::{Fields, Table, harmless, needed, taken},
-    openai::request::joined,
-    wanted::{self, Prompt, Wanted},
+    wanted::{self, Conversation, Prompt, Wanted},
 };
+use super::items;
 
 /// Fields of a request.
 pub const TABLE: Table = Table {
@@ -21,12 +22,12 @@ pub const TABLE: Table = Table {
             taken("stop", "string|array"),
             taken("text", "object"),
             taken("truncation", "string"),
-            taken("chat_template_kwargs", "object"),
+            taken("parallel_tool_calls", "boolean"),
+            taken("tool_choice", "string|object"),
             harmless("client_metadata"),
             harmless("include"),
             harmless("max_tool_calls"),
             harmless("metadata"),
-            harmless("parallel_tool_calls"),
             harmless("prompt_cache_key"),
             harmless("prompt_cache_retention"),
             harmless("safety_identifier"),
@@ -35,19 +36,23 @@ pub const TABLE: Table = Table {
             harmless("stream_options"),
             harmless("user"),
         ],
+        wanted::CHAT,
         wanted::FIELDS,
     ],
     samples: true,
 };
 
 /// Fields that a response says again.
-const REPEATED: [&str; 6] = [
+const REPEATED: [&str; 9] = [
     "instructions",
     "max_output_tokens",
     "metadata",
     "temperature",
     "top_p",
     "reasoning",
+    "tools",
+    "tool_choice",
+    "parallel_tool_calls",
 ];
 
 /// Takes all fields of a request; with them what the response says again.
@@ -70,7 +75,7 @@ pub fn wanted(
         );
         return Err(ApiError::bad(message, Some("truncation")));
     }
-    let input = conversation(fields)?;
+    let chat = conversation(fields)?;
     let options = wanted::sampling(fields, advised)?;
     let options = wanted::stops(fields, "stop", options)?;
     let text = fields.take::<Value>("text")?.unwrap_or(json!({}));
@@ -85,7 +90,7 @@ pub fn wanted(
     );
     let most = fields.take::<usize>("max_output_tokens")?;
     let wanted = Wanted {
-        prompts: vec![Prompt::Chat(input)],
+        prompts: vec![Prompt::Chat(chat)],
         count: 1,
         options: options
             .max_tokens(most)
@@ -95,86 +100,40 @@ pub fn wanted(
     Ok((wanted, told))
 }
 
-/// The input of the chat template.
-fn conversation(fields: &mut Fields) -> Result<Value, ApiError> {
+/// Takes the conversation.
+fn conversation(fields: &mut Fields) -> Result<Conversation, ApiError> {
     let mut messages = Vec::new();
     if let Some(instructions) = fields.take::<String>("instructions")? {
         messages.push(json!({"role": "system", "content": instructions}));
     }
     match fields.need::<Value>("input")? {
         Value::String(text) => messages.push(json!({"role": "user", "content": text})),
-        Value::Array(items) => {
-            let mut thoughts = String::new();
-            for (number, item) in items.iter().enumerate() {
-                let wrong =
-                    |what: String| ApiError::bad(format!("input[{number}]: {what}"), Some("input"));
-                let message = item_of(item, &mut thoughts).map_err(wrong)?;
-                messages.extend(message);
-            }
-        }
+        Value::Array(items) => items::messages(&items, &mut messages)?,
         _ => {
-            return Err(ApiError::bad(
-                "input is neither a text nor items",
-                Some("input"),
-            ));
+            let message = "input is neither a text nor items";
+            return Err(ApiError::bad(message, Some("input")));
         }
     }
-    let mut input = wanted::conversation(fields, &together(messages))?;
+    let tool = |given: &Map<String, Value>| match given.get("type").and_then(Value::as_str) {
+        Some("function") => calling::tool(given, "parameters", &["strict", "defer_loading"]),
+        kind => Err(format!(
+            "tools of type {} run elsewhere, and are not done",
+            kind.unwrap_or_default()
+        )),
+    };
+    let choice = fields.take::<Value>("tool_choice")?;
+    let calling = Calling {
+        tools: calling::tools(fields.take("tools")?, tool)?,
+        choice: calling::choice(choice.as_ref())?,
+        parallel: fields.take("parallel_tool_calls")?.unwrap_or(true),
+    };
+    let mut chat = wanted::conversation(fields, &items::together(messages), calling)?;
     let reasoning = fields.take::<Map<String, Value>>("reasoning")?;
-    if let Some(effort) = reasoning
+    let effort = reasoning
         .as_ref()
-        .and_then(|all| all.get("effort")?.as_str())
-    {
-        wanted::effort(&mut input, effort)?;
+        .and_then(|all| all.get("effort")?.as_str());
+    if let Some(effort) = effort {
+        wanted::effort(&mut chat.input, effort)?;
     }
-    Ok(input)
-}
-
-/// System messages at the start are one, as templates have it.
-fn together(messages: Vec<Value>) -> Vec<Value> {
-    let mut all: Vec<Value> = Vec::new();
-    for message in messages {
-        match all.last_mut() {
-            Some(first) if first["role"] == "system" && message["role"] == "system" => {
-                let text = |of: &Value| of["content"].as_str().unwrap_or_default().to_owned();
-                first["content"] = format!("{}\n\n{}", text(first), text(&message)).into();
-            }
-            _ => all.push(message),
-        }
-    }
-    all
-}
-
-/// An item as chat templates have it. Thoughts go into the assistant's message that follows.
-fn item_of(item: &Value, thoughts: &mut String) -> Result<Option<Value>, String> {
-    let kind = item
-        .get("type")
-        .and_then(Value::as_str)
-        .unwrap_or("message");
-    match kind {
-        "message" => {}
-        "reasoning" => {
-            for part in item["content"].as_array().into_iter().flatten() {
-                thoughts.push_str(part["text"].as_str().unwrap_or_default());
-            }
-            return Ok(None);
-        }
-        other => return Err(format!("items of type {other} are not taken here")),
-    }
-    let role = match item["role"].as_str() {
-        Some("developer" | "system") => "system",
-        Some(role @ ("user" | "assistant")) => role,
-        Some(other) => return Err(format!("there is no role {other}")),
-        None => return Err("role is missing".into()),
-    };
-    let text = match &item["content"] {
-        Value::String(text) => text.clone(),
-        Value::Array(parts) => joined(parts)?,
-        _ => return Err("content is neither a text nor parts".into()),
-    };
-    let mut message = json!({"role": role, "content": text});
-    if role == "assistant" && !thoughts.is_empty() {
-        message["reasoning_content"] = std::mem::take(thoughts).into();
-    }
-    Ok(Some(message))
+    Ok(chat)
 }
