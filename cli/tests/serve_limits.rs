@@ -103,7 +103,7 @@ fn gpu_requests_have_limits_and_slow_clients_hold_nothing_up() {
     let (status, text) = server.get("/");
     assert!(status == 200 && text.contains("/openapi.json"), "{text}");
     assert_eq!(server.get("/v1/nothing").0, 404);
-    assert_eq!(server.get("/v1/chat/completions").0, 404, "it takes a POST");
+    assert_eq!(server.get("/v1/chat/completions").0, 405, "it takes a POST");
     let (status, refused) = server.post("/v1/messages/nothing", &json!({}));
     assert_eq!((status, &refused["type"]), (404, &json!("error")));
 

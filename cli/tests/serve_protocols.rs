@@ -94,7 +94,11 @@ fn gpu_messages_are_answered_as_anthropic_has_it() {
         text.contains(stop) && !stopped["content"].to_string().contains(stop),
         "{stopped}"
     );
+    tokens_of_messages_are_counted(&server, &asked);
+    wrong_messages_are_refused(&server, &asked);
+}
 
+fn tokens_of_messages_are_counted(server: &Server, asked: &Value) {
     let turns = json!([
         {"role": "user", "content": QUESTION},
         {"role": "assistant", "content": [
@@ -107,11 +111,13 @@ fn gpu_messages_are_answered_as_anthropic_has_it() {
         &json!({"messages": turns, "system": "Be brief."}),
     );
     let longer = json!({"messages": turns, "system": [{"type": "text", "text": "Be brief."}]});
-    let (_, answer) = server.post("/v1/messages", &with(&asked, &longer));
+    let (_, answer) = server.post("/v1/messages", &with(asked, &longer));
     let usage = |name: &str| answer["usage"][name].as_u64().unwrap();
     let prompt = usage("input_tokens") + usage("cache_read_input_tokens");
     assert_eq!(counted["input_tokens"], prompt);
+}
 
+fn wrong_messages_are_refused(server: &Server, asked: &Value) {
     let assistant =
         json!([{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]);
     let image = json!([{"role": "user", "content": [{"type": "image", "source": {}}]}]);
@@ -124,7 +130,7 @@ fn gpu_messages_are_answered_as_anthropic_has_it() {
         (json!({"thinking": {"type": "deep"}}), "deep"),
         (json!({"colour": 1}), "colour"),
     ] {
-        let (status, refused) = server.post("/v1/messages", &with(&asked, &change));
+        let (status, refused) = server.post("/v1/messages", &with(asked, &change));
         let error = &refused["error"];
         assert_eq!(
             (status, &refused["type"]),
@@ -211,7 +217,10 @@ fn gpu_responses_are_answered_as_openai_has_it() {
     );
     let texts = |response: &Value| response["output"][0]["content"].clone();
     assert_eq!(texts(&last["response"]), texts(&whole));
+    responses_have_forms_and_limits(&server, &asked);
+}
 
+fn responses_have_forms_and_limits(server: &Server, asked: &Value) {
     let schema = json!({"type": "object", "additionalProperties": false, "required": ["yes"], "properties": {"yes": {"type": "boolean"}}});
     let form =
         json!({"format": {"type": "json_schema", "name": "a", "schema": schema, "strict": true}});
@@ -221,7 +230,7 @@ fn gpu_responses_are_answered_as_openai_has_it() {
     ]);
     let change =
         json!({"text": form, "input": items, "instructions": "Be brief.", "max_output_tokens": 30});
-    let (_, answer) = server.post("/v1/responses", &with(&asked, &change));
+    let (_, answer) = server.post("/v1/responses", &with(asked, &change));
     let said = answer["output"][0]["content"][0]["text"]
         .as_str()
         .unwrap_or_default();
@@ -241,7 +250,7 @@ fn gpu_responses_are_answered_as_openai_has_it() {
         ),
         (json!({"reasoning": {"effort": "some"}}), "some"),
     ] {
-        let (status, refused) = server.post("/v1/responses", &with(&asked, &change));
+        let (status, refused) = server.post("/v1/responses", &with(asked, &change));
         assert_eq!(status, 400, "{change}: {refused}");
         let message = refused["error"]["message"].as_str().unwrap();
         assert!(message.contains(words), "{change}: {message}");

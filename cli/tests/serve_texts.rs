@@ -50,7 +50,7 @@ fn reranker(folder: &Path) -> PathBuf {
     path
 }
 
-/// What a verb prints as JSON.
+/// JSON that a verb prints.
 fn printed(verb: &str, arguments: &[&str]) -> Value {
     let mut command = on_quicker(Path::new(env!("CARGO_TARGET_TMPDIR")));
     let (code, out, told) = run(command.arg(verb).args(arguments).arg("--json"));

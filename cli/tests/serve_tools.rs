@@ -91,21 +91,24 @@ fn gpu_chats_call_tools() {
     );
     let last = &events[events.len() - 1]["choices"][0];
     assert_eq!(last["finish_reason"], "tool_calls");
+    tools_have_their_say(&server, &asked, &choice["message"]);
+}
 
+/// Answers of tools go into the next one; and choices that cannot be made are refused.
+fn tools_have_their_say(server: &Server, asked: &Value, message: &Value) {
+    let path = "/v1/chat/completions";
+    let (question, calls) = (&asked["messages"][0], &message["tool_calls"]);
     let said =
         json!({"role": "tool", "tool_call_id": calls[0]["id"], "content": "sunny, 20 degrees"});
-    let messages = json!([question, choice["message"], said]);
+    let messages = json!([question, message, said]);
     let (status, answer) = server.post(
         path,
-        &with(
-            &asked,
-            &json!({"messages": messages, "tool_choice": "auto"}),
-        ),
+        &with(asked, &json!({"messages": messages, "tool_choice": "auto"})),
     );
     assert_eq!(status, 200, "{answer}");
     let (_, none) = server.post(
         path,
-        &with(&asked, &json!({"tool_choice": "none", "max_tokens": 8})),
+        &with(asked, &json!({"tool_choice": "none", "max_tokens": 8})),
     );
     assert!(
         none["choices"][0]["message"]["tool_calls"].is_null(),
@@ -121,9 +124,9 @@ fn gpu_chats_call_tools() {
             json!({"tools": [{"type": "function", "function": {"name": "a b"}}]}),
             "tools[0]",
         ),
-        (json!({"functions": [function]}), "functions"),
+        (json!({"functions": [{"name": "a"}]}), "functions"),
     ] {
-        let (status, refused) = server.post(path, &with(&asked, &change));
+        let (status, refused) = server.post(path, &with(asked, &change));
         let message = refused["error"]["message"].as_str().unwrap_or_default();
         assert!(
             status == 400 && message.contains(words),

@@ -43,7 +43,13 @@ async function vercel() {
   const providerOptions = { lantern: { parallel_tool_calls: false } };
   // One step must call the tool, the next must not.
   const prepareStep = ({ stepNumber }) => ({ toolChoice: stepNumber === 0 ? 'required' : 'none' });
-  const loop = await generateText({ ...asked, tools: { weather }, stopWhen: stepCountIs(2), prepareStep, providerOptions });
+  const loop = await generateText({
+    ...asked,
+    tools: { weather },
+    stopWhen: stepCountIs(2),
+    prepareStep,
+    providerOptions,
+  });
   assert.equal(loop.steps[0].toolResults[0].output, 'sunny');
   assert.equal(loop.steps.length, 2);
   const vector = await embed({ model: provider.embeddingModel('any'), value: 'The sky is blue.' });

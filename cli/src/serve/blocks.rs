@@ -5,7 +5,7 @@ use lantern_engine::Completion;
 
 use super::answers::Piece;
 
-/// What a block is.
+/// Kind of a block.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
     Thinking,
@@ -23,7 +23,7 @@ pub struct Step {
     pub change: Change,
 }
 
-/// What happens to a block.
+/// Change of a block.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Change {
     Opened,

@@ -116,6 +116,17 @@ impl From<Error> for ApiError {
     }
 }
 
+/// Answers a path that is asked by another method.
+pub async fn not_allowed(method: Method, uri: Uri) -> Response {
+    let error = ApiError {
+        status: StatusCode::METHOD_NOT_ALLOWED,
+        message: format!("{} is not asked by {method}", uri.path()),
+        param: None,
+        code: Some("method_not_allowed"),
+    };
+    error.respond(uri.path())
+}
+
 /// Answers a path that there is not.
 pub fn not_found(method: &Method, uri: &Uri) -> Response {
     let error = ApiError {

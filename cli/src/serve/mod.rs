@@ -52,6 +52,9 @@ pub use models::{Loading, Models};
 pub use routes::Route;
 use served::Held;
 
+/// Threads that speak with clients.
+const THREADS: usize = 4;
+
 /// `serve`'s flags.
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -184,7 +187,9 @@ pub fn run(args: &Args) -> Result {
     notes::note(&format!("{told} at http://{address}/v1; Ctrl-C ends it"));
     output::line(&format!("http://{address}"))?;
     interrupt::listen();
-    let runtime = tokio::runtime::Builder::new_current_thread()
+    // Several, so that a long prompt on its way to tokens holds no stream up.
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(THREADS)
         .enable_all()
         .build();
     let runtime = runtime.map_err(|error| Failure::io("the server", error))?;

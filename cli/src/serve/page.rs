@@ -118,7 +118,7 @@ fn send(path: &Path, headers: &HeaderMap) -> Option<Response> {
     })
 }
 
-/// What stands at `/` where the page is missing.
+/// Text at `/` where the page is missing.
 fn without_page(app: &App) -> String {
     let names = app.models.names().unwrap_or_default();
     let escaped = |name: &String| {

@@ -18,7 +18,7 @@ use axum::{
 
 use super::{
     App, anthropic,
-    error::ApiError,
+    error::{self, ApiError},
     fields::{Fields, Table},
     guard, metrics, openai, openapi, page, rerank, responses, tokens,
 };
@@ -148,7 +148,7 @@ pub fn router(app: &Arc<App>) -> Router {
     }
     router
         .fallback(page::file)
-        .method_not_allowed_fallback(page::file)
+        .method_not_allowed_fallback(error::not_allowed)
         .with_state(app.clone())
         .layer(middleware::from_fn_with_state(app.clone(), guard::guard))
 }

@@ -73,7 +73,7 @@ impl Served {
         &self.model
     }
 
-    /// What completes prompts.
+    /// The service that completes prompts.
     pub fn service(&self) -> Result<&Service, ApiError> {
         let missing = || {
             let message = format!(

@@ -1,4 +1,4 @@
-//! What a request wants, whatever protocol it came in. Each protocol has a translation into this, and one of the answers back.
+//! Wishes of a request, whatever protocol it came in. Each protocol has a translation into this, and one of the answers back.
 
 use std::collections::BTreeMap;
 
@@ -46,7 +46,7 @@ pub struct Wanted {
     pub stream: bool,
 }
 
-/// What is to be completed.
+/// A beginning that is to be completed.
 pub enum Prompt {
     /// A conversation.
     Chat(Conversation),

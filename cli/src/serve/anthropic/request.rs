@@ -78,7 +78,7 @@ enum Thinking {
     Disabled,
 }
 
-/// What clients get to see of thoughts.
+/// Use of thoughts in answers.
 #[derive(Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 enum Display {
@@ -308,7 +308,7 @@ fn turn(message: Message) -> Result<Vec<Value>, String> {
     Ok(turned)
 }
 
-/// What a tool said, as a message of its own.
+/// Result of a tool, as a message of its own.
 fn result(mut block: Value) -> Result<Value, String> {
     let content = match block["content"].take() {
         Value::Null => String::new(),

@@ -8,7 +8,7 @@ use super::{
     Kind,
 };
 
-/// What all answers to one request have.
+/// Frame of all answers to one request.
 pub struct Frame {
     kind: Kind,
     id: String,
