@@ -53,6 +53,7 @@ fn gpu_what_is_described_is_answered() {
     )
     .unwrap();
     fs::write(page.join("app.js"), "export {};").unwrap();
+    fs::write(page.join("LICENSE-MIT"), "A licence").unwrap();
     let flags = ["--page", page.to_str().unwrap(), "--api-key", "secret"];
     let Some(server) = start(&flags) else {
         return;
@@ -86,6 +87,7 @@ fn gpu_what_is_described_is_answered() {
     let (status, text) = server.get("/");
     assert!(status == 200 && text.contains("A page"), "{text}");
     assert_eq!(server.get("/app.js").0, 200);
+    assert_eq!(server.get("/LICENSE-MIT").0, 200);
     for (path, status) in [
         ("/gone.js", 404),
         ("/../serve-page/app.js", 404),

@@ -98,9 +98,13 @@ fn send(path: &Path, headers: &HeaderMap) -> Option<Response> {
         .ok()?;
     let tag = format!("\"{:x}-{:x}\"", about.len(), changed.as_millis());
     let tag = HeaderValue::from_str(&tag).ok()?;
-    let ending = path.extension()?.to_str()?;
+    // Licences have no ending.
+    let ending = path
+        .extension()
+        .map_or(Some("txt"), |ending| ending.to_str())?;
     let mut types = TYPES.iter();
-    let kind = types.find(|(known, _)| *known == ending)?.1;
+    let kind = types.find(|(known, _)| *known == ending);
+    let kind = kind.map_or("application/octet-stream", |(_, kind)| kind);
     let known = headers.get(header::IF_NONE_MATCH) == Some(&tag);
     let head = [
         (header::CONTENT_TYPE, HeaderValue::from_static(kind)),

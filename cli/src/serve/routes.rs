@@ -8,13 +8,15 @@ use std::{
 
 use axum::{
     Router,
-    body::{Body, Bytes},
+    body::{Body, Bytes, HttpBody},
     extract::Path,
     http::StatusCode,
     middleware,
     response::{IntoResponse, Response},
     routing::{MethodRouter, get, post},
 };
+
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 use super::{
     App, anthropic,
@@ -27,6 +29,10 @@ use super::{
 const BODY_MAX: usize = 32 << 20;
 /// Time that a request's body may take.
 const BODY_TIME: Duration = Duration::from_mins(2);
+
+/// Bytes from which on a body is large, and how many of those are taken at once: all bodies together stay in memory.
+const LARGE: u64 = 1 << 20;
+static LARGE_ONES: Semaphore = Semaphore::const_new(16);
 
 /// Result of every handler.
 pub type Answer = Result<Response, ApiError>;
@@ -195,10 +201,9 @@ impl Route {
         let app = app.clone();
         let respond = async move |Path(names): Path<Vec<(String, String)>>, body: Body| {
             let name = names.into_iter().next().map(|(_, name)| name);
-            let body = axum::body::to_bytes(body, BODY_MAX);
-            match tokio::time::timeout(BODY_TIME, body).await {
-                Ok(Ok(body)) => self.respond(app, body, name).await,
-                Ok(Err(_)) => too_large().respond(self.path),
+            match tokio::time::timeout(BODY_TIME, whole(body)).await {
+                Ok(Ok((body, _place))) => self.respond(app, body, name).await,
+                Ok(Err(refused)) => refused.respond(self.path),
                 Err(_) => too_slow().respond(self.path),
             }
         };
@@ -208,6 +213,18 @@ impl Route {
             get(respond)
         }
     }
+}
+
+/// A whole body, and its place among the large ones, which it keeps until it is answered.
+async fn whole(body: Body) -> Result<(Bytes, Option<SemaphorePermit<'static>>), ApiError> {
+    let large = body.size_hint().upper().is_none_or(|bytes| bytes >= LARGE);
+    let place = if large {
+        LARGE_ONES.acquire().await.ok()
+    } else {
+        None
+    };
+    let body = axum::body::to_bytes(body, BODY_MAX).await;
+    Ok((body.map_err(|_| too_large())?, place))
 }
 
 fn too_large() -> ApiError {
