@@ -1,7 +1,7 @@
 //! Constraints of a tokenizer's texts: grammars, where the feature `grammar` is there.
 
 use super::{
-    Tokenizer,
+    Tokenizer, Tools,
     constraint::{Constraint, Grammar},
 };
 use crate::Result;
@@ -25,6 +25,14 @@ impl Tokenizer {
         self.grammars.get_or_init(|| made).constraint(grammar)
     }
 
+    /// The tokens that may follow, for calls of tools: from the first mark on, or from behind it (`open`: it is there already).
+    ///
+    /// # Errors
+    /// As [`Tokenizer::constraint`].
+    pub(super) fn calls(&self, tools: &Tools, open: bool) -> Result<Box<dyn Constraint>> {
+        self.constraint(&Grammar::Lark(tools.lark(self, open)))
+    }
+
     /// The tokens, for grammars.
     fn words(&self) -> super::grammar::Words {
         let all = 0..self.vocab_size() as u32;
@@ -42,6 +50,11 @@ impl Tokenizer {
 
 #[cfg(not(feature = "grammar"))]
 impl Tokenizer {
+    /// Refuses, as [`Tokenizer::constraint`].
+    pub(super) fn calls(&self, _: &Tools, _: bool) -> Result<Box<dyn Constraint>> {
+        self.constraint(&Grammar::Lark(String::new()))
+    }
+
     /// Refuses.
     ///
     /// # Errors

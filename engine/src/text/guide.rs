@@ -36,7 +36,7 @@ pub(crate) fn guide(
         ));
     }
     let bound = match (required, wanted.grammar) {
-        (Some(tools), _) => Some(tokenizer.constraint(&tools.grammar(tokenizer, false))?),
+        (Some(tools), _) => Some(tokenizer.calls(tools, false)?),
         (None, Some(grammar)) => Some(tokenizer.constraint(grammar)?),
         (None, None) => None,
     };
@@ -45,11 +45,10 @@ pub(crate) fn guide(
         Some(tools)
             if required.is_none() && tools.open_mark().is_some() && cfg!(feature = "grammar") =>
         {
-            let grammar = tools.grammar(tokenizer, true);
-            tokenizer.constraint(&grammar)?; // refuses schemas that cannot be expressed
+            tokenizer.calls(tools, true)?; // refuses schemas that cannot be expressed
             let mark = tools.open_mark().unwrap_or_default();
             Some(Calling {
-                grammar,
+                tools: tools.clone(),
                 mark,
                 token: tokenizer.mark(mark),
                 parallel: tools.parallel(),
@@ -117,7 +116,7 @@ struct Answer {
 
 /// Calls that a model makes by itself.
 struct Calling {
-    grammar: Grammar,
+    tools: Tools,
     /// The text that begins one, and its token, where it is one.
     mark: &'static str,
     token: Option<u32>,
@@ -315,7 +314,7 @@ impl Calling {
         };
         let rest = self.text.split_off(at + self.mark.len());
         self.text.clear();
-        let mut inner = tokenizer.constraint(&self.grammar)?;
+        let mut inner = tokenizer.calls(&self.tools, true)?;
         for token in tokenizer.encode_within(&rest)? {
             if inner.accept(token).is_err() {
                 return Ok(()); // a call of another form, which is read as far as it can be

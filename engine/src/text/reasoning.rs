@@ -374,6 +374,7 @@ fn piece(part: Part, text: String) -> Option<Said> {
 }
 
 /// Thoughts and answer of pieces.
+#[cfg(any(test, feature = "templates"))]
 fn joined(pieces: Vec<Said>) -> (String, String) {
     let (mut thinking, mut answer) = (String::new(), String::new());
     for said in pieces {

@@ -300,6 +300,7 @@ impl Tokenizer {
     }
 
     /// Tokens that steer or end, and are no text, written out in `text`, and where.
+    #[cfg(feature = "grammar")]
     pub(super) fn steering(&self, text: &str) -> Vec<(u32, Range<usize>)> {
         let mut places = self.asked.places(text);
         places.retain(|(token, _)| self.is_special(*token) || self.is_end(*token));

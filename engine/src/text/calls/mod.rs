@@ -5,8 +5,10 @@ mod elements;
 mod formats;
 #[cfg(feature = "grammar")]
 mod grammar;
+#[cfg(feature = "templates")]
 mod instructions;
 mod literals;
+#[cfg(feature = "templates")]
 mod messages;
 mod read;
 mod scan;
@@ -17,11 +19,13 @@ use std::sync::Arc;
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::{Tokenizer, constraint::Grammar};
+use super::Tokenizer;
 use crate::{Error, Result};
 
 use formats::{CallFormat, FORMATS, HERMES};
+#[cfg(feature = "templates")]
 pub(super) use instructions::instructed;
+#[cfg(feature = "templates")]
 pub(super) use messages::variants;
 pub(super) use split::Calls;
 
@@ -132,15 +136,6 @@ impl Tools {
         self.0.parallel
     }
 
-    /// The form of an answer's calls: from the first mark on, or from behind it (`open`: it is there already).
-    pub(super) fn grammar(&self, tokenizer: &Tokenizer, open: bool) -> Grammar {
-        #[cfg(feature = "grammar")]
-        return Grammar::Lark(self.lark(tokenizer, open));
-        // Whoever makes a constraint of it is told that there are none.
-        #[cfg(not(feature = "grammar"))]
-        Grammar::Lark(format!("{}{open}", tokenizer.vocab_size()))
-    }
-
     /// Whether the answer has to be a call.
     pub(super) fn required(&self) -> bool {
         matches!(self.0.choice, ToolChoice::Required | ToolChoice::Named(_))
@@ -155,6 +150,7 @@ fn format_of(template: &str, tokenizer: &Tokenizer) -> Option<&'static CallForma
 }
 
 /// Whether a template tells its model of tools, in a form whose calls can be read back.
+#[cfg(feature = "templates")]
 pub(super) fn tells_of_tools(template: &str, tokenizer: &Tokenizer) -> bool {
     template.contains("tools") && format_of(template, tokenizer).is_some()
 }
