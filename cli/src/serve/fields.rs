@@ -11,7 +11,7 @@ use super::error::ApiError;
 /// A field that a request may have.
 pub struct Field {
     name: &'static str,
-    /// Its JSON Schema types, with `|` between; `any` is any.
+    /// Its JSON Schema types, with `|` between; or `any`, `messages`, `texts`.
     types: &'static str,
     needed: bool,
     /// Whether it changes nothing here.
@@ -97,8 +97,11 @@ impl Table {
 
 impl Field {
     fn schema(&self) -> Value {
-        if self.types == "any" {
-            return json!({});
+        match self.types {
+            "any" => return json!({}),
+            "messages" => return messages(),
+            "texts" => return json!({"type": "array", "minItems": 1, "items": {"type": "string"}}),
+            _ => {}
         }
         let mut types: Vec<&str> = self.types.split('|').collect();
         if !self.needed {
@@ -110,6 +113,18 @@ impl Field {
         }
         schema
     }
+}
+
+/// JSON Schema of messages, as most are.
+fn messages() -> Value {
+    let content = json!({"anyOf": [{"type": "string"}, {"type": "array", "minItems": 1, "items": {
+        "type": "object", "required": ["type", "text"],
+        "properties": {"type": {"const": "text"}, "text": {"type": "string"}},
+    }}]});
+    json!({"type": "array", "minItems": 1, "items": {
+        "type": "object", "required": ["role", "content"],
+        "properties": {"role": {"enum": ["user", "assistant", "system"]}, "content": content},
+    }})
 }
 
 /// The fields of a request that were not taken yet.

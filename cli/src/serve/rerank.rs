@@ -22,7 +22,7 @@ pub const TABLE: Table = Table {
     lists: &[&[
         taken("model", "string"),
         needed("query", "string"),
-        needed("documents", "array"),
+        needed("documents", "texts"),
         taken("top_n", "integer"),
         taken("return_documents", "boolean"),
         harmless("user"),

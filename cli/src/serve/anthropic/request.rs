@@ -34,7 +34,7 @@ pub const COUNTED: Table = Table {
 };
 
 const PROMPT: &[Field] = &[
-    needed("messages", "array"),
+    needed("messages", "messages"),
     taken("system", "string|array"),
     taken("thinking", "object"),
     taken("tool_choice", "object"),

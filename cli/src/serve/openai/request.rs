@@ -13,7 +13,7 @@ use super::super::{
 
 /// Fields of a conversation, beside those of every protocol.
 pub const CONVERSATION: &[Field] = &[
-    needed("messages", "array"),
+    needed("messages", "messages"),
     taken("parallel_tool_calls", "boolean"),
     taken("reasoning_effort", "string"),
     taken("tool_choice", "string|object"),
