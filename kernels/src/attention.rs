@@ -92,9 +92,9 @@ crate::params! {
         ahead: u32,
         /// None is before the last multiple of this.
         chunk: u32,
-        /// Cells of a sequence in a head's cache; the length of its ring, where it has one.
+        /// Cells of a sequence in a head's cache; the length of its ring, or the number of its blocks, where it has such.
         cells: u32,
-        /// Cells from a head to the next: sequences × cells.
+        /// Cells from a head to the next: sequences × cells, or those of a block.
         head_cells: u32,
         /// From a cell of values to the next, in values: a head's, or those of a key where the first of a key are the values.
         value_cell: u32,
@@ -278,7 +278,7 @@ pub(crate) fn partial_attention(
     let kv_heads = p.kv_heads as usize;
     let scoring = Scores::of(&call.parts).expect("a part for scores");
     let sinks = (scoring == Scores::Sinks && first).then(|| call.floats("sinks"));
-    let cells = CellIndex::new(call, p.cells, p.head_cells);
+    let cells = CellIndex::new(call, p.kv_heads, p.cells, p.head_cells);
     let Row {
         position, sequence, ..
     } = call.rows()[row];

@@ -7,7 +7,9 @@ use crate::{
     attention::{ATTENTION, Mask, Params, heads_together, reference},
     attention_combine::SPLITS_SOFTWARE,
     bytes_of_params,
-    call::{ROW_WORDS, ROWS_HEADER, Row, activations, consecutive, interleaved, rows, words},
+    call::{
+        ROW_WORDS, ROWS_HEADER, Row, activations, add_tables, consecutive, interleaved, rows, words,
+    },
     padded,
     parts::{Cache, Cells, Ending, Scores},
     random::Random,
@@ -86,6 +88,10 @@ impl Shape {
 
 /// Positions of windows and of chunks.
 const WINDOW: u32 = 6;
+
+/// Head sizes that are tried with a cache in blocks, and the positions of those.
+const PAGED: [u32; 3] = [40, 64, 128];
+const BLOCK_CELLS: u32 = 4;
 
 /// Head sizes that are tried with the cache of f16 alone, for each takes shaders of its own.
 const F16_ONLY: [u32; 4] = [80, 96, 512, 576];
@@ -268,8 +274,13 @@ fn case_of(cache: Cache, shape: Shape, scale: f32, random: &mut Random) -> (Case
 
 /// Fills keys and values anew, as many as the parameters say.
 fn fill_cache(case: &mut Case, random: &mut Random) {
+    fill_cells(case, params_of(case).head_cells, random);
+}
+
+/// Fills keys and values anew, so many cells for each head.
+fn fill_cells(case: &mut Case, of_head: u32, random: &mut Random) {
     let (params, cache) = (params_of(case), cache_of(case));
-    let cells = params.kv_heads * params.head_cells;
+    let cells = params.kv_heads * of_head;
     let keys = random_cache(random, cache, cells * constant(case, "HEAD_DIM"));
     let values = if params.value_cell == constant(case, "VALUE_DIM") {
         random_cache(random, cache, cells * params.value_cell)
@@ -348,6 +359,9 @@ pub(crate) fn cases_of(heads: HeadDims) -> Cases {
         }
         // Nearer to the start some share would be empty.
         let far = (position >= 100).then(|| all.iter().map(in_splits).collect());
+        if position <= 100 && !large && PAGED.contains(&constant(&all[0], "HEAD_DIM")) {
+            all.extend(all.last().map(|last| in_blocks(last, &mut random)));
+        }
         for case in &mut all {
             case.parts.push(Ending::Whole.part());
         }
@@ -371,6 +385,37 @@ fn two_sequences(case: &Case, random: &mut Random) -> Case {
     let position = first_row(&mut case).position;
     let rows = buffer(&mut case, "rows");
     *rows = interleaved(position, rows[0]);
+    case
+}
+
+/// The case with rows of two sequences, whose positions lie in blocks, in no order.
+fn in_blocks(case: &Case, random: &mut Random) -> Case {
+    let mut case = case.clone();
+    let mut params = params_of(&case);
+    let ring = Cells::of(&case.parts) == Some(Cells::Ring);
+    let rows = buffer(&mut case, "rows");
+    let mut ends = [0, 0];
+    for row in rows[ROWS_HEADER..].chunks_exact(ROW_WORDS) {
+        let end = &mut ends[row[2] as usize];
+        *end = row[1].max(*end);
+    }
+    let of_sequence = ends.map(|end| end / BLOCK_CELLS + 1);
+    params.cells = of_sequence[0].max(of_sequence[1]);
+    params.head_cells = BLOCK_CELLS;
+    let count = 2 * params.cells + 1;
+    // Sequence by sequence from the last block down, and by threes for windows: where the tables differ, mistakes show.
+    let entries = (0..2 * params.cells).map(|entry| [count - 1 - entry, entry * 3 % count]);
+    add_tables(rows, rows[0] + 2, &entries.collect::<Vec<_>>());
+    let place = if ring {
+        Cells::PagedWindow
+    } else {
+        Cells::Paged
+    };
+    case.parts[2] = place.part();
+    case.consts.push(("BLOCK_CELLS", BLOCK_CELLS));
+    case.name.push_str(", in blocks");
+    fill_cells(&mut case, count * BLOCK_CELLS, random);
+    case.params = bytes_of_params(&params);
     case
 }
 

@@ -162,31 +162,45 @@ pub fn activations(random: &mut Random, rows: u32, width: u32) -> Vec<u32> {
     words(&all)
 }
 
-/// Where positions lie in a head's cache: `cell.wgsl` on the CPU.
+/// Where positions lie in a head's cache: `cell.wgsl` and `cell_paged.wgsl` on the CPU.
 pub(crate) struct CellIndex {
+    kv_heads: usize,
     cells: usize,
     head_cells: usize,
-    ring: bool,
+    place: Cells,
+    /// Blocks of the sequences, (sequences, cells), where there are such.
+    blocks: Vec<usize>,
 }
 
 impl CellIndex {
-    /// The cells of a kernel's parameters `cells` and `head_cells`.
-    pub(crate) fn new(call: &Call, cells: u32, head_cells: u32) -> CellIndex {
+    /// The cells of a kernel's parameters `kv_heads`, `cells` and `head_cells`.
+    pub(crate) fn new(call: &mut Call, kv_heads: u32, cells: u32, head_cells: u32) -> CellIndex {
+        let place = Cells::of(&call.parts).expect("a part that says where cells lie");
+        let field = usize::from(place == Cells::PagedWindow);
+        let rows = call.words("rows");
+        let table = &rows[ROWS_HEADER + ROW_WORDS * rows[1] as usize..];
+        let entries = table.chunks_exact(ROW_WORDS);
         CellIndex {
+            kv_heads: kv_heads as usize,
             cells: cells as usize,
             head_cells: head_cells as usize,
-            ring: Cells::of(&call.parts) == Some(Cells::Ring),
+            place,
+            blocks: entries.map(|entry| entry[field] as usize).collect(),
         }
     }
 
     /// The cell of a position of a sequence in the cache of key and value head `head`.
     pub(crate) fn at(&self, head: usize, sequence: u32, position: usize) -> usize {
-        let own = if self.ring {
-            position % self.cells
-        } else {
-            position
+        let first = sequence as usize * self.cells;
+        let own = match self.place {
+            Cells::All => first + position,
+            Cells::Ring => first + position % self.cells,
+            Cells::Paged | Cells::PagedWindow => {
+                let block = self.blocks[first + position / self.head_cells];
+                block * self.kv_heads * self.head_cells + position % self.head_cells
+            }
         };
-        head * self.head_cells + sequence as usize * self.cells + own
+        head * self.head_cells + own
     }
 }
 
@@ -204,7 +218,8 @@ pub struct Row {
     pub sampled: u32,
 }
 
-/// Words before the first row: how many rows there are, and three that are unused.
+/// Words before the first row: how many rows there are, the row from which on tables of blocks lie behind them, and two
+/// that are unused.
 pub const ROWS_HEADER: usize = 4;
 
 /// Words of one [`Row`].
@@ -223,6 +238,33 @@ pub fn rows(rows: &[(u32, u32, u32)]) -> Vec<u32> {
             .flat_map(|&(token, position, sequence)| [token, position, sequence, 0]),
     );
     words
+}
+
+/// Adds tables behind the rows of a pass, from row `first` on: a pair of blocks for each entry, of layers that keep every
+/// position and of those that keep a window.
+pub fn add_tables(rows: &mut Vec<u32>, first: u32, entries: &[[u32; 2]]) {
+    rows.resize(ROWS_HEADER + ROW_WORDS * first as usize, 0);
+    rows[1] = first;
+    rows.extend(
+        entries
+            .iter()
+            .flat_map(|&[whole, window]| [whole, window, 0, 0]),
+    );
+}
+
+/// Parameters `cells` and `head_cells` of a case that writes positions up to 15 there, at most 16 cells for each sequence;
+/// tables of blocks are added to its rows where it has such.
+pub(crate) fn case_cells(place: Cells, sequences: u32, rows: &mut Vec<u32>) -> [u32; 2] {
+    match place {
+        Cells::All => [16, 16 * sequences],
+        Cells::Ring => [7, 7 * sequences],
+        Cells::Paged | Cells::PagedWindow => {
+            let entries = (0..4 * sequences).map(|entry| [4 * sequences - 1 - entry, entry ^ 1]);
+            let first = rows[0] + 1;
+            add_tables(rows, first, &entries.collect::<Vec<_>>());
+            [4, 4]
+        }
+    }
 }
 
 /// The binding `rows` of a pass of `count` tokens 0 of sequence 0, the first at `position`.

@@ -6,7 +6,7 @@ use half::f16;
 
 use crate::{
     Call, Case, Kernel, Part, Tolerance, Variant, bytes_of_params,
-    call::{CellIndex, activations, consecutive, interleaved, words},
+    call::{CellIndex, activations, case_cells, consecutive, interleaved, words},
     kernel::{LANES_64, lane_grid},
     norm::rms_norm,
     padded,
@@ -58,9 +58,9 @@ crate::params! {
         v_start: u32,
         /// From a token's row of y to the next, in f32.
         y_stride: u32,
-        /// Cells of a sequence in a head's cache; the length of its ring, where it has one.
+        /// Cells of a sequence in a head's cache; the length of its ring, or the number of its blocks, where it has such.
         cells: u32,
-        /// Cells from a head to the next: sequences × cells.
+        /// Cells from a head to the next: sequences × cells, or those of a block.
         head_cells: u32,
         /// Values of a value head; 0 where none are kept.
         value_cell: u32,
@@ -105,7 +105,7 @@ fn reference(call: &mut Call) {
     let neox = RopeStyle::of(&call.parts) == Some(RopeStyle::NeoX);
     let weight =
         (HeadNorm::of(&call.parts) == Some(HeadNorm::Rms)).then(|| call.floats("norm_weight"));
-    let cells = CellIndex::new(call, p.cells, p.head_cells);
+    let cells = CellIndex::new(call, p.kv_heads, p.cells, p.head_cells);
     let (angles, x, v) = (call.floats("angles"), call.floats("x"), call.floats("v"));
     let (heads, kv_heads) = (p.heads as usize, p.kv_heads as usize);
     let (pairs, skipped) = (p.pairs as usize, p.skipped as usize);
@@ -183,7 +183,7 @@ fn shapes() -> Vec<Shape> {
     .collect()
 }
 
-/// All shapes, both caches, a ring, rows of one sequence and of two, heads that all go to y, values as large as
+/// All shapes, both caches, a ring, blocks, rows of one sequence and of two, heads that all go to y, values as large as
 /// keys, smaller and none.
 fn cases() -> Vec<Case> {
     let mut random = Random::new(5);
@@ -194,6 +194,22 @@ fn cases() -> Vec<Case> {
         }
     }
     cases
+}
+
+/// Where cells of case `number` lie, how many sequences it has, and their rows.
+fn rows_of_case(number: usize) -> (Cells, u32, Vec<u32>) {
+    let (sequences, rows) = if number % 3 == 2 {
+        (2, interleaved(5, 3))
+    } else {
+        (1, consecutive(5, 3))
+    };
+    let place = match (sequences, number % 2) {
+        (2, 1) if number.is_multiple_of(5) => Cells::PagedWindow,
+        (2, 0) => Cells::Paged,
+        (_, 1) => Cells::Ring,
+        _ => Cells::All,
+    };
+    (place, sequences, rows)
 }
 
 fn case(random: &mut Random, store: &'static Part, number: usize, shape: &Shape) -> Case {
@@ -214,17 +230,9 @@ fn case(random: &mut Random, store: &'static Part, number: usize, shape: &Shape)
     let angles: Vec<f32> = (0..16 * pairs.max(1))
         .flat_map(|i| [(i as f32).cos(), (i as f32).sin()])
         .collect();
-    let (place, cells) = if number % 2 == 1 {
-        (Cells::Ring, 7)
-    } else {
-        (Cells::All, 16)
-    };
-    let (sequences, rows) = if number % 3 == 2 {
-        (2, interleaved(5, 3))
-    } else {
-        (1, consecutive(5, 3))
-    };
-    let size = |cell| vec![0; (sequences * cells * shape.kv_heads * cell) as usize];
+    let (place, sequences, mut rows) = rows_of_case(number);
+    let [cells, head_cells] = case_cells(place, sequences, &mut rows);
+    let size = |cell| vec![0; (sequences * 16 * shape.kv_heads * cell) as usize];
     let mut buffers = vec![
         ("angles", words(&angles)),
         ("x", activations(random, 4, x_stride)),
@@ -237,12 +245,15 @@ fn case(random: &mut Random, store: &'static Part, number: usize, shape: &Shape)
     if shape.norm == HeadNorm::Rms {
         buffers.push(("norm_weight", words(&random.floats(2 * head as usize))));
     }
+    let mut consts = vec![("HEAD_DIM", head)];
+    consts.extend(place.paged().then_some(("BLOCK_CELLS", head_cells)));
     Case {
         name: format!(
-            "{heads}/{kv_heads} heads of {head}, {pairs} pairs from {skipped}, {sequences} sequences"
+            "{heads}/{kv_heads} heads of {head}, {pairs} pairs from {skipped}, {sequences} sequences {}",
+            place.part().name
         ),
         parts: vec![store, shape.style.part(), place.part(), shape.norm.part()],
-        consts: vec![("HEAD_DIM", head)],
+        consts,
         params: bytes_of_params(&Params {
             heads,
             kv_heads,
@@ -255,7 +266,7 @@ fn case(random: &mut Random, store: &'static Part, number: usize, shape: &Shape)
             v_start,
             y_stride,
             cells,
-            head_cells: sequences * cells,
+            head_cells,
             value_cell,
             eps: 1e-5,
         }),

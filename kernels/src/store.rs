@@ -3,7 +3,7 @@
 
 use crate::{
     Call, Case, Kernel, Part, Tolerance, Variant, bytes_of_params,
-    call::{CellIndex, activations, consecutive, interleaved},
+    call::{CellIndex, activations, case_cells, consecutive, interleaved},
     kernel::{LANES_32, lane_grid},
     padded,
     parts::{Cache, Cells, ROWS},
@@ -42,9 +42,9 @@ crate::params! {
         head_blocks: u32,
         /// Blocks of a value head; 0 where there are none.
         value_blocks: u32,
-        /// Cells of a sequence in a head's cache; the length of its ring, where it has one.
+        /// Cells of a sequence in a head's cache; the length of its ring, or the number of its blocks, where it has such.
         cells: u32,
-        /// Cells from a head to the next: sequences × cells.
+        /// Cells from a head to the next: sequences × cells, or those of a block.
         head_cells: u32,
     }
 }
@@ -116,7 +116,7 @@ pub fn encode(values: &[f32], words: usize) -> Vec<u32> {
 fn reference(call: &mut Call) {
     let p: Params = call.params();
     let words = words_of(&call.parts).expect("a part with blocks");
-    let cells = CellIndex::new(call, p.cells, p.head_cells);
+    let cells = CellIndex::new(call, p.kv_heads, p.cells, p.head_cells);
     let inputs = [
         (
             "keys",
@@ -156,28 +156,31 @@ fn cases() -> Vec<Case> {
             (3, 2, 2, Cells::All, 1),
             (1, 1, 0, Cells::Ring, 1),
             (2, 2, 1, Cells::Ring, 2),
+            (2, 1, 2, Cells::Paged, 2),
+            (3, 2, 2, Cells::PagedWindow, 2),
         ] {
-            let cells = if place == Cells::Ring { 7 } else { 16 };
-            let rows = if sequences == 2 {
+            let mut rows = if sequences == 2 {
                 interleaved(5, 3)
             } else {
                 consecutive(5, 3)
             };
+            let [cells, head_cells] = case_cells(place, sequences, &mut rows);
             let start = kv_heads * 64;
             let k_stride = padded(start + kv_heads * head_blocks * 32);
             let v_stride = padded(64 + kv_heads * value_blocks * 32);
             let mut k = activations(&mut random, 4, k_stride);
             k[start as usize..][..32].fill(0);
             let words = cache.block_words().expect("a cache of blocks") as u32;
+            let consts = vec![("BLOCK_CELLS", head_cells); usize::from(place.paged())];
             let (part, place) = (cache.store(), place.part());
-            let size = |blocks| vec![0; (sequences * cells * kv_heads * blocks * words) as usize];
+            let size = |blocks| vec![0; (sequences * 16 * kv_heads * blocks * words) as usize];
             cases.push(Case {
                 name: format!(
                     "{kv_heads} of {head_blocks} and {value_blocks} blocks {} {} {sequences}",
                     part.name, place.name
                 ),
                 parts: vec![part, place],
-                consts: vec![],
+                consts,
                 params: bytes_of_params(&Params {
                     k_start: start,
                     k_stride,
@@ -187,7 +190,7 @@ fn cases() -> Vec<Case> {
                     head_blocks,
                     value_blocks,
                     cells,
-                    head_cells: sequences * cells,
+                    head_cells,
                 }),
                 units: kv_heads * (head_blocks + value_blocks),
                 tokens: 4,

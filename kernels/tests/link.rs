@@ -32,29 +32,39 @@ const fn attention(
     value_dim: u32,
     group: u32,
     heads: u32,
-) -> [(&'static str, u32); 5] {
+) -> [(&'static str, u32); 6] {
     [
         ("HEAD_DIM", head_dim),
         ("VALUE_DIM", value_dim),
         ("GROUP", group),
         ("HEADS", heads),
         ("KV_SPLITS", 4),
+        ("BLOCK_CELLS", 32),
     ]
 }
+
+/// Constants of attention in tiles.
+const TILES: [(&str, u32); 4] = [
+    ("HEAD_DIM", 576),
+    ("VALUE_DIM", 512),
+    ("GROUP", 4),
+    ("BLOCK_CELLS", 32),
+];
 
 fn shaders(kernel: &'static Kernel) -> Vec<Shader> {
     let consts: &[&[(&str, u32)]] = match kernel.name {
         "rope" => &[
-            &[("HEAD_DIM", 64)],
-            &[("HEAD_DIM", 40)],
-            &[("HEAD_DIM", 12)],
+            &[("HEAD_DIM", 64), ("BLOCK_CELLS", 32)],
+            &[("HEAD_DIM", 40), ("BLOCK_CELLS", 32)],
+            &[("HEAD_DIM", 12), ("BLOCK_CELLS", 32)],
         ],
         "attention" | "attention_positions" | "attention_tokens" => &[
             &attention(64, 64, 3, 3),
             &attention(40, 24, 1, 1),
             &attention(128, 128, 8, 2),
         ],
-        "attention_tiles" => &[&[("HEAD_DIM", 576), ("VALUE_DIM", 512), ("GROUP", 4)]],
+        "attention_tiles" => &[&TILES],
+        "store" => &[&[("BLOCK_CELLS", 32)]],
         "conv" => &[&[("KERNEL_SIZE", 4)], &[("KERNEL_SIZE", 3)]],
         "delta_net" | "delta_net_chunks" | "delta_net_weights" => &[
             &[("KEY_DIM", 128), ("VALUE_DIM", 128)],

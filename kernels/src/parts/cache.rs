@@ -149,11 +149,25 @@ pub enum Cells {
     All,
     /// The last positions of a sequence in a ring of `cells`.
     Ring,
+    /// Positions in blocks of `head_cells`, the shader's constant `BLOCK_CELLS`; `cells` says how many blocks a sequence has
+    /// at most.
+    Paged,
+    /// The last positions in blocks, likewise.
+    PagedWindow,
 }
 
 socket! { Cells, "cells":
     All => CELLS_ALL,
     Ring => CELLS_RING,
+    Paged => CELLS_PAGED,
+    PagedWindow => CELLS_PAGED_WINDOW,
+}
+
+impl Cells {
+    /// Whether they lie in blocks.
+    pub const fn paged(self) -> bool {
+        matches!(self, Cells::Paged | Cells::PagedWindow)
+    }
 }
 
 /// Parameters of the attention kernels, and which positions a row sees.
@@ -169,6 +183,14 @@ static CELLS_ALL: Part = Part {
 static CELLS_RING: Part = Part {
     consts: &[("RING", 1)],
     ..Part::new("ring", include_str!("cell.wgsl"))
+};
+static CELLS_PAGED: Part = Part {
+    consts: &[("WINDOWED", 0)],
+    ..Part::new("paged", include_str!("cell_paged.wgsl"))
+};
+static CELLS_PAGED_WINDOW: Part = Part {
+    consts: &[("WINDOWED", 1)],
+    ..Part::new("paged window", include_str!("cell_paged.wgsl"))
 };
 
 /// Treatment of a score, and where the running maximum and sum of softmax begin.
