@@ -110,6 +110,16 @@ pub enum Error {
         /// Requests that wait.
         waiting: usize,
     },
+    /// Sequences hold all blocks of the cache that they share.
+    #[error(
+        "the cache is full: {needed} more of its blocks are wanted, {idle} are free; end another sequence, or ask for a larger cache"
+    )]
+    CacheFull {
+        /// Blocks that are wanted.
+        needed: usize,
+        /// Blocks that no sequence holds.
+        idle: usize,
+    },
     /// A bad argument from the caller: an option out of range, a token id outside the vocabulary.
     #[error("{0}")]
     BadInput(String),
@@ -185,6 +195,7 @@ impl Error {
             Error::DoesNotFit { .. } => "does-not-fit",
             Error::ContextFull { .. } => "context-full",
             Error::Busy { .. } => "busy",
+            Error::CacheFull { .. } => "cache-full",
             Error::BadInput(_) => "bad-input",
             Error::Template(_) => "template",
             Error::Device(_) => "device",

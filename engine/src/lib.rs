@@ -71,7 +71,7 @@ pub use plan::{cost::Load, dispatch::Plan};
 pub use resident::{load::Model, lora::Lora, stream::Streaming};
 pub use session::{
     Session,
-    batch::Batch,
+    batch::{Batch, BatchOptions},
     check::CheckedDispatch,
     decode::FinishReason,
     drafts::{Drafted, Drafts},

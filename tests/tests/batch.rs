@@ -91,54 +91,6 @@ fn sequences_together_say_what_each_says_alone() {
     }
 }
 
-/// Beginnings that a sequence holds of its next prompt are not computed again, those that another holds are copied.
-#[test]
-fn beginnings_are_kept_and_shared() {
-    let gpu = adapters::open(&adapters::main());
-    for (kind, name, goes_back) in [
-        ("families", "llama", true),
-        ("families-2026", "deepseek2-v3", true),
-        ("families-2026", "qwen35", false),
-    ] {
-        let path = file(kind, name);
-        let model = load(&gpu, &path, &exact());
-        let tokens = reference(&path).tokens;
-        let half = tokens.len() / 2;
-        let other: Vec<u32> = [&tokens[..half], &[3, 4, 5]].concat();
-        let greedy = SamplerOptions::greedy();
-        let mut batch = block_on(model.batch(2)).unwrap();
-        start(&mut batch, 0, &tokens, &greedy);
-        prefilled(&mut batch, 0, usize::MAX);
-        let shared = batch.share(0, 1, &other);
-        assert_eq!(shared, if goes_back { half } else { 0 }, "{name}");
-        assert_eq!(start(&mut batch, 1, &other, &greedy), shared);
-        prefilled(&mut batch, 1, usize::MAX);
-        let kept = start(&mut batch, 0, &other, &greedy);
-        assert_eq!(kept, shared, "{name}");
-        prefilled(&mut batch, 0, usize::MAX);
-        for _ in 0..5 {
-            step(&mut batch, &[0, 1]);
-        }
-        let wanted = alone(&model, &other, 6, &greedy);
-        for sequence in 0..2 {
-            assert_eq!(batch.tokens(sequence)[other.len()..], wanted, "{name}");
-        }
-        // A conversation goes on where its answer ended.
-        let more = [batch.tokens(0), &[7, 8]].concat();
-        let kept = start(&mut batch, 0, &more, &greedy);
-        assert_eq!(
-            kept,
-            more.len() - 3,
-            "{name}: the last token sampled was not computed"
-        );
-        prefilled(&mut batch, 0, usize::MAX);
-        assert_eq!(
-            batch.tokens(0)[more.len()..],
-            alone(&model, &more, 1, &greedy)
-        );
-    }
-}
-
 #[test]
 fn what_may_follow_is_each_sequence_s_own() {
     let gpu = adapters::open(&adapters::main());

@@ -26,6 +26,7 @@ mod lora;
 mod marks;
 mod minilm;
 mod own_device;
+mod paged;
 mod quantise;
 mod readme;
 mod reasoning;

@@ -124,6 +124,57 @@ fn gpu_each_request_gets_what_it_would_alone() {
     assert!(usage.prefilled_tokens <= 2, "{usage:?}");
 }
 
+/// Two at once where there is room for one context: some wait in the middle, and say what they would have said.
+#[test]
+fn gpu_whoever_finds_no_room_waits() {
+    let Some(model) = open(96) else { return };
+    let options = CompletionOptions::default()
+        .sampler(SamplerOptions::default().seed(7).repeat_penalty(1.2))
+        .ignore_end(true)
+        .max_tokens(70);
+    let room = ServiceOptions::default().sequences(2).positions(96);
+    let service = Service::start(&model, room).unwrap();
+    let prompts = ["The capital of France is", "One, two, three,"];
+    let all = prompts.map(|prompt| ask(&service, prompt, &options, None).unwrap());
+    for (prompt, done) in prompts.iter().zip(all) {
+        let got = done.recv().unwrap().unwrap();
+        let wanted = alone(&model, prompt, &options);
+        assert_eq!(got.tokens, wanted.tokens, "{prompt}");
+    }
+    let stats = service.stats();
+    assert!(stats.paused > 0, "there was room for all");
+    assert_eq!(stats.completed, 2);
+    assert!(stats.blocks < 6, "{}", stats.blocks);
+}
+
+/// A second service finds what a first one has read.
+#[test]
+fn gpu_prompts_are_known_after_a_restart() {
+    let Some(model) = open(256) else { return };
+    let name = format!("lantern-service-{}", std::process::id());
+    let folder = std::env::temp_dir().join(name);
+    let _ = std::fs::remove_dir_all(&folder); // of an earlier run
+    let greedy = CompletionOptions::default()
+        .sampler(SamplerOptions::greedy())
+        .max_tokens(8);
+    let long = "Here is a list of words: ".to_owned() + &"apple, pear, plum, ".repeat(20);
+    let mut answers = Vec::new();
+    for known in [false, true] {
+        let options = ServiceOptions::default()
+            .sequences(2)
+            .cache_dir(&folder, 1 << 30)
+            .note(|note| panic!("{note}"));
+        let service = Service::start(&model, options).unwrap();
+        let done = ask(&service, &long, &greedy, None).unwrap();
+        let completion = done.recv().unwrap().unwrap();
+        let usage = completion.usage;
+        assert_eq!(usage.prefilled_tokens <= 32, known, "{usage:?}");
+        answers.push(completion.tokens);
+    }
+    assert_eq!(answers[0], answers[1]);
+    std::fs::remove_dir_all(&folder).unwrap();
+}
+
 #[test]
 fn gpu_requests_are_refused_ended_and_let_go() {
     let Some(model) = open(128) else { return };

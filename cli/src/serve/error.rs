@@ -104,6 +104,7 @@ impl From<Error> for ApiError {
                 (StatusCode::BAD_REQUEST, None)
             }
             Error::Busy { .. } => (StatusCode::TOO_MANY_REQUESTS, Some("queue_full")),
+            Error::CacheFull { .. } => (StatusCode::SERVICE_UNAVAILABLE, Some("cache_full")),
             Error::Aborted => (StatusCode::SERVICE_UNAVAILABLE, Some("shutting_down")),
             _ => (StatusCode::INTERNAL_SERVER_ERROR, None),
         };

@@ -98,6 +98,12 @@ pub struct Args {
     /// How long a model of --models stays loaded that nobody uses: 90s, 5m, 1h, or `always`
     #[arg(long, value_name = "TIME", default_value = "5m", requires = "models")]
     keep_alive: KeepAlive,
+    /// Keep what was computed of prompts in files of this folder, so that a server started later need not compute it again
+    #[arg(long, value_name = "DIR")]
+    cache_dir: Option<PathBuf>,
+    /// GB that those files may take; those used longest ago give way
+    #[arg(long, value_name = "GB", default_value_t = 10, requires = "cache_dir")]
+    cache_dir_size: u64,
     #[command(flatten)]
     load: LoadArgs,
 }
@@ -217,11 +223,17 @@ impl Args {
 
     /// The models, and what is said of them.
     fn models(&self) -> Result<(Models, String)> {
+        let mut service = ServiceOptions::default()
+            .sequences(self.parallel)
+            .queue(self.queue)
+            .note(notes::note);
+        if let Some(folder) = &self.cache_dir {
+            let bytes_max = self.cache_dir_size.saturating_mul(1_000_000_000);
+            service = service.cache_dir(folder, bytes_max);
+        }
         let loading = Loading {
             load: self.load.clone(),
-            service: ServiceOptions::default()
-                .sequences(self.parallel)
-                .queue(self.queue),
+            service,
         };
         if let Some(path) = &self.models {
             let folder = Folder {

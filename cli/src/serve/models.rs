@@ -71,7 +71,7 @@ impl Loading {
         let (load, options) = (&self.load, self.load.options());
         let loaded = load::load_onto(gpu.clone(), Instant::now(), file, load, &options)?;
         let model = LanguageModel::with_model(file, loaded.model)?;
-        Ok(Served::start(model, self.service, name)?)
+        Ok(Served::start(model, self.service.clone(), name)?)
     }
 }
 

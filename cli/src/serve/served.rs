@@ -51,6 +51,7 @@ impl Served {
         options: ServiceOptions,
         name: Option<String>,
     ) -> Result<Served, Error> {
+        let queue = options.queue;
         let service = match Service::start(&model, options) {
             Ok(service) => Some(service),
             Err(Error::Unsupported {
@@ -62,7 +63,7 @@ impl Served {
         Ok(Served {
             name: name.unwrap_or_else(|| model.model().config().name.clone()),
             created: super::seconds_since_1970(),
-            texts: Texts::new(&model, options.queue),
+            texts: Texts::new(&model, queue),
             model,
             service,
         })

@@ -23,7 +23,7 @@ pub use op::{
 pub use pool::{Pool, PooledRow};
 pub use recurrent::{Conv, ConvForm, DeltaNet, KeyHeads, Scan, ScanDecay, TokenShift, Wkv7};
 pub use state::{
-    Purpose, SNAPSHOT_INTERVAL, SNAPSHOTS, StateId, StateKind, StateSpec, snapshot_bytes,
+    Paging, Purpose, SNAPSHOT_INTERVAL, SNAPSHOTS, StateId, StateKind, StateSpec, snapshot_bytes,
 };
 pub use tensor::{Columns, DType, MatrixId, RowCount, Tensor, TensorSpec, VectorId};
 

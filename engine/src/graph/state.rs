@@ -7,7 +7,8 @@ pub struct StateId(pub usize);
 /// How a state grows, and whether it can go back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum StateKind {
-    /// Cells for positions, (heads, sequences × cells, `cell_bytes`): going back to a position is to forget what follows it.
+    /// Cells for positions, (heads, sequences × cells, `cell_bytes`), or in a paged cache (blocks, heads, cells of a block,
+    /// `cell_bytes`): going back to a position is to forget what follows it.
     PerPosition {
         /// Heads, each with cells of its own.
         heads: u32,
@@ -82,6 +83,34 @@ impl StateSpec {
     /// Whether it is replaced by every row, and so cannot go back by itself.
     pub fn is_recurrent(&self) -> bool {
         matches!(self.kind, StateKind::Recurrent { .. })
+    }
+}
+
+/// Cache of several sequences in blocks of positions, which they share.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Paging {
+    /// Positions of a block.
+    pub block: u32,
+    /// Blocks of states that keep every position.
+    pub whole: u32,
+    /// Blocks of states that keep the positions of a window.
+    pub windowed: u32,
+}
+
+impl Paging {
+    /// Bytes of a block of a state; 0 where it does not grow by positions.
+    pub fn block_bytes(&self, spec: &StateSpec) -> u64 {
+        spec.position_bytes() * u64::from(self.block)
+    }
+
+    /// Bytes of a state for `sequences` sequences: of all blocks where it grows by positions.
+    pub fn bytes(&self, spec: &StateSpec, sequences: u32) -> u64 {
+        let blocks = match spec.kind {
+            StateKind::PerPosition { window: None, .. } => self.whole,
+            StateKind::PerPosition { .. } => self.windowed,
+            StateKind::Recurrent { .. } => return spec.bytes(sequences),
+        };
+        u64::from(blocks) * self.block_bytes(spec)
     }
 }
 

@@ -67,6 +67,8 @@ pub(crate) struct Lowering<'a> {
     pub context: u32,
     /// Sequences that a session keeps state of.
     pub sequences: u32,
+    /// Positions of a block of the cache, where it is paged.
+    pub block: Option<u32>,
     /// Kind of the pass.
     pub width: Width,
 }

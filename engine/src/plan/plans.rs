@@ -43,6 +43,8 @@ pub struct Builder<'a> {
     pub prefill_batch: u32,
     /// Sequences that a session keeps state of.
     pub sequences: u32,
+    /// Positions of a block of the cache, where sequences share one that is paged.
+    pub block: Option<u32>,
     /// Results that passes end in.
     pub ending: Ending,
 }
@@ -193,6 +195,7 @@ impl Builder<'_> {
             cache: self.cache,
             context: self.context,
             sequences: self.sequences,
+            block: self.block,
             width,
         }
     }

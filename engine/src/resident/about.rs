@@ -79,6 +79,7 @@ pub(super) fn builder<'a>(
         context: options.context_of(config) as u32,
         prefill_batch: prefill_batch as u32,
         sequences: 1,
+        block: None,
         ending: Ending::of(config, layout),
     }
 }

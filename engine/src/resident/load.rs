@@ -255,6 +255,7 @@ impl Loaded {
             context: self.context as u32,
             prefill_batch: self.prefill_batch as u32,
             sequences,
+            block: None,
             ending: Ending::of(&self.config, &self.layout),
         }
     }

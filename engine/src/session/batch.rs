@@ -1,38 +1,88 @@
 //! Sequences that go on in the same passes: each has a prompt, computed in slices, and then a token at a time with those of
 //! the others. Whoever calls this decides whose turn it is.
 
-use std::ops::ControlFlow;
+use std::{ops::ControlFlow, path::Path};
 
-use super::{Session, prefill::not_finite, rows::Row, sampler::SamplerOptions};
+use super::{
+    Session, kept::Kept, prefill::not_finite, rows::Row, sampler::SamplerOptions,
+    shared::SharedCache,
+};
 use crate::{
     Error, Model, Result,
-    gpu::buffer::Buffer,
-    graph::Section,
+    graph::{Paging, Section},
     plan::{lowering::ALL_LOGITS_ROWS, run::Segment},
     text::Next,
 };
 
-/// Sequences of one model, each with the model's context to itself.
+/// Positions of a block at most.
+const BLOCK_MAX: u32 = 1024;
+
+/// Sequences of one model, each with at most the model's context, in a cache that they share: a beginning that was computed
+/// once is not computed again.
 pub struct Batch {
     session: Session,
+    cache: SharedCache,
     sequences: Vec<Sequence>,
     /// The sequences whose next rows lie on the GPU, as the last pass sampled them, and how many passes did so since the CPU
     /// wrote them.
     sampled: (Vec<u32>, usize),
-    /// Cells of a head, on their way from one sequence to another.
-    between: Buffer,
+}
+
+/// Options of a batch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct BatchOptions {
+    /// Sequences that go on in the same passes: 16 at most.
+    pub sequences: u32,
+    /// Positions of a block of the cache.
+    pub block: u32,
+    /// Positions of all sequences together; none: as many contexts as there are sequences, or what memory there is.
+    pub positions: Option<usize>,
+}
+
+impl Default for BatchOptions {
+    fn default() -> Self {
+        BatchOptions {
+            sequences: 4,
+            block: 32,
+            positions: None,
+        }
+    }
+}
+
+impl BatchOptions {
+    /// Lets so many sequences go on.
+    #[must_use]
+    pub fn sequences(mut self, sequences: u32) -> Self {
+        self.sequences = sequences;
+        self
+    }
+
+    /// Keeps the cache in blocks of so many positions.
+    #[must_use]
+    pub fn block(mut self, positions: u32) -> Self {
+        self.block = positions;
+        self
+    }
+
+    /// Keeps so many positions of all sequences together.
+    #[must_use]
+    pub fn positions(mut self, positions: usize) -> Self {
+        self.positions = Some(positions);
+        self
+    }
 }
 
 /// Tokens of a sequence, and what of them is computed.
-#[derive(Default)]
+#[derive(Clone, Default)]
 struct Sequence {
     tokens: Vec<u32>,
     /// Flags of the tokens that were sampled.
     sampled: Vec<bool>,
+    /// Tokens of the prompt.
+    prompt: usize,
     /// Tokens that the states have seen.
     cached: usize,
-    /// Positions from 0 on that were written since the states were empty.
-    written: usize,
     /// The likeliest token is taken, whatever was seen.
     greedy: bool,
 }
@@ -41,20 +91,55 @@ impl Model {
     /// Room for `count` sequences that go on in the same passes.
     ///
     /// # Errors
-    /// [`Error::BadInput`] for none or more than 16, [`Error::Unsupported`] where the model streams or has no logits,
-    /// [`Error::DoesNotFit`] where their states do not fit the GPU.
+    /// As [`Model::batch_with`].
     pub async fn batch(&self, count: u32) -> Result<Batch> {
+        self.batch_with(&BatchOptions::default().sequences(count))
+            .await
+    }
+
+    /// Room for sequences that go on in the same passes.
+    ///
+    /// # Errors
+    /// [`Error::BadInput`] for none or more than 16, or blocks of no positions; [`Error::Unsupported`] where the model streams
+    /// or has no logits, [`Error::DoesNotFit`] where the states of one sequence do not fit the GPU.
+    pub async fn batch_with(&self, options: &BatchOptions) -> Result<Batch> {
+        let (count, block) = (options.sequences, options.block);
         if !(1..=ALL_LOGITS_ROWS).contains(&count) {
             return Err(Error::BadInput(format!(
                 "1 to {ALL_LOGITS_ROWS} sequences go on in the same passes, not {count}"
             )));
         }
+        if !(1..=BLOCK_MAX).contains(&block) {
+            return Err(Error::BadInput(format!(
+                "blocks of a cache have 1 to {BLOCK_MAX} positions, not {block}"
+            )));
+        }
         // Two at least: there the plans are that sample after each row.
         let room = count.max(2);
-        let session = self.session_of_several(room).await?;
-        let bytes = session.memory.states.head_bytes();
+        let context = self.0.context as u64;
+        let specs = self.0.builder(&[], room).states();
+        let max_binding = self.0.gpu.adapter().limits.max_storage_buffer_binding_size;
+        let mut positions = options
+            .positions
+            .map_or(context * u64::from(count), |positions| positions as u64)
+            .max(context);
+        loop {
+            let sizes = (self.0.context as u32, room);
+            let paging = Paging::new((block, positions), sizes, &specs, max_binding);
+            let made = self.batch_in(paging, room, count).await;
+            match made {
+                Err(Error::DoesNotFit { .. }) if positions > context => {
+                    positions = (positions / 2).max(context);
+                }
+                made => return made,
+            }
+        }
+    }
+
+    async fn batch_in(&self, paging: Paging, room: u32, count: u32) -> Result<Batch> {
+        let session = self.session_of_several(room, Some(paging)).await?;
         Ok(Batch {
-            between: self.0.gpu.storage("cells on their way", bytes).await?,
+            cache: SharedCache::new(&session, paging, room).await?,
             session,
             sequences: (0..count).map(|_| Sequence::default()).collect(),
             sampled: (Vec::new(), 0),
@@ -78,23 +163,50 @@ impl Batch {
         &self.sequences[sequence as usize].tokens
     }
 
-    /// How many of these tokens a sequence need not compute again.
-    pub fn kept(&self, sequence: u32, tokens: &[u32]) -> usize {
-        let own = &self.sequences[sequence as usize];
-        let pairs = tokens.iter().zip(&own.tokens);
-        let common = pairs.take_while(|(new, old)| new == old).count();
-        let wanted = common.min(own.cached).min(tokens.len().saturating_sub(1));
-        let states = &self.session.memory.states;
-        // A recurrent state has seen what it has seen.
-        let elsewhere = states.is_recurrent() && own.cached != wanted;
-        if elsewhere || states.rings_have_lost(own.written, wanted) {
-            return 0;
+    /// How many of these tokens need not be computed again.
+    pub fn known(&self, tokens: &[u32]) -> usize {
+        match tokens.len() {
+            0 => 0,
+            count => self.cache.known(tokens, count - 1),
         }
-        wanted
     }
 
-    /// Gives a sequence a new prompt, and how its tokens are sampled; what it holds of the prompt is kept. `constrained`: the
-    /// caller says before each token which may follow. Returns how many tokens were kept.
+    /// Blocks of the cache that sequences hold, and all.
+    pub fn blocks(&self) -> (usize, usize) {
+        self.cache.used()
+    }
+
+    /// Keeps blocks and states in files of this folder, of up to so many bytes: those that [`Batch::save`] writes. A beginning
+    /// that they are of is not computed again, in another program neither.
+    ///
+    /// # Errors
+    /// [`Error::Io`] where the folder can be neither read nor made.
+    pub async fn keep_in(&mut self, folder: &Path, bytes_max: u64) -> Result<()> {
+        self.cache.keep_in(&self.session, folder, bytes_max).await
+    }
+
+    /// Writes a block, or a copy of states, that no sequence holds and the folder does not have. False where there is none.
+    ///
+    /// # Errors
+    /// [`Error::Io`] where it cannot be written; whatever the device reports.
+    pub async fn save(&mut self) -> Result<bool> {
+        self.cache.save(&self.session).await
+    }
+
+    /// Files that could not be read since this was last asked, and why.
+    pub fn refused_files(&mut self) -> Vec<Error> {
+        let kept = self.cache.kept.as_mut();
+        kept.map(Kept::refused).unwrap_or_default()
+    }
+
+    /// Whether there is room for these tokens, and for one more, beside what sequences hold.
+    pub fn has_room(&self, tokens: &[u32]) -> bool {
+        let pass = self.session.model.prefill_batch;
+        self.cache.has_room(tokens, pass)
+    }
+
+    /// Gives a sequence a new prompt, and how its tokens are sampled; what is known of the prompt, from any sequence, is not
+    /// computed again. `constrained`: the caller says before each token which may follow. Returns how many tokens are known.
     ///
     /// # Errors
     /// [`Error::BadInput`] for a token that there is not, or no tokens; [`Error::ContextFull`]. Then nothing is changed.
@@ -111,20 +223,63 @@ impl Batch {
             return Err(Error::BadInput("the prompt has no tokens".into()));
         }
         crate::resident::about::admit(prompt, prompt.len(), config.vocab_size, context)?;
-        let kept = self.kept(sequence, prompt);
         let held = prompt.iter().map(|&token| (token, false));
         let (gpu, sampling) = (&self.session.model.gpu, &self.session.memory.sampling);
         sampling.write(gpu, sequence, (sampler, constrained), held)?;
+        self.release(sequence);
+        let known = self.cache.begin_with_files(&self.session, sequence, prompt);
+        self.sequences[sequence as usize] = Sequence {
+            tokens: prompt.to_vec(),
+            sampled: vec![false; prompt.len()],
+            prompt: prompt.len(),
+            cached: known,
+            greedy: sampler.is_greedy() && !constrained,
+        };
+        Ok(known)
+    }
+
+    /// Ends a sequence. What it has computed stays known until the room is needed.
+    pub fn release(&mut self, sequence: u32) {
+        self.pause(sequence);
+        self.sequences[sequence as usize] = Sequence::default();
+    }
+
+    /// Lets go of what a sequence has computed, to make room for others: it has its tokens to compute again, as far as they
+    /// are not known any more.
+    pub fn pause(&mut self, sequence: u32) {
         let own = &mut self.sequences[sequence as usize];
-        own.tokens = prompt.to_vec();
-        own.sampled = vec![false; prompt.len()];
-        own.cached = kept;
-        if kept == 0 {
-            own.written = 0;
-        }
-        own.greedy = sampler.is_greedy() && !constrained;
+        let computed = &own.tokens[..own.cached];
+        self.cache.release(&self.session, sequence, computed);
+        own.cached = 0;
         self.sampled.0.clear();
-        Ok(kept)
+    }
+
+    /// Gives `to`, in the place of what it holds, all that `from` holds: nothing is computed or copied until they differ. How
+    /// its next tokens are sampled is as in [`Batch::start`].
+    ///
+    /// # Errors
+    /// [`Error::BadInput`] where a bias is for a token that there is not; then nothing is changed.
+    pub fn fork(
+        &mut self,
+        (from, to): (u32, u32),
+        sampler: &SamplerOptions,
+        constrained: bool,
+    ) -> Result<()> {
+        sampler.validate()?;
+        let own = self.sequences[from as usize].clone();
+        let held = own.tokens.iter().copied().zip(own.sampled.iter().copied());
+        let (gpu, sampling) = (&self.session.model.gpu, &self.session.memory.sampling);
+        sampling.write(gpu, to, (sampler, constrained), held)?;
+        if from != to {
+            self.release(to);
+            self.cache.fork(&self.session, from, to);
+        }
+        self.sequences[to as usize] = Sequence {
+            greedy: sampler.is_greedy() && !constrained,
+            ..own
+        };
+        self.sampled.0.clear();
+        Ok(())
     }
 
     /// Says which tokens a sequence may have next, where it was started as constrained.
@@ -162,10 +317,12 @@ impl Batch {
     /// returns, and adds to the sequence.
     ///
     /// # Errors
+    /// [`Error::CacheFull`] where other sequences hold the room that it needs; then nothing is changed.
     /// [`Error::NotFinite`], and whatever the device reports; then the sequence holds nothing any more.
     pub async fn prefill(&mut self, sequence: u32, rows: usize) -> Result<Option<u32>> {
         let prefilled = self.slice(sequence, rows).await;
-        if prefilled.is_err() {
+        if !matches!(prefilled, Ok(_) | Err(Error::CacheFull { .. })) {
+            self.cache.drop(sequence);
             self.sequences[sequence as usize] = Sequence::default();
         }
         prefilled
@@ -174,10 +331,18 @@ impl Batch {
     async fn slice(&mut self, sequence: u32, rows: usize) -> Result<Option<u32>> {
         self.sampled.0.clear();
         let session = &self.session;
-        let own = &self.sequences[sequence as usize];
-        let count = rows.clamp(1, session.model.prefill_batch);
-        let count = count.min(own.tokens.len() - own.cached);
+        let own = &mut self.sequences[sequence as usize];
+        own.cached += if own.cached == 0 {
+            self.cache.begin_with_files(session, sequence, &own.tokens)
+        } else {
+            self.cache.adopt(session, sequence, &own.tokens)
+        };
         let first = own.cached;
+        let count = rows.clamp(1, session.model.prefill_batch);
+        let stop = self.cache.stop(first, own.prompt);
+        let count = count.min(own.tokens.len() - first).min(stop - first);
+        self.cache.grow(session, sequence, first + count)?;
+        let own = &self.sequences[sequence as usize];
         let last = first + count == own.tokens.len();
         let pass = own.tokens[first..][..count].iter().zip(first as u32..);
         let pass = pass.map(|(&token, position)| Row {
@@ -198,7 +363,9 @@ impl Batch {
         };
         let own = &mut self.sequences[sequence as usize];
         own.cached += count;
-        own.written = own.written.max(own.cached);
+        let computed = &own.tokens[..own.cached];
+        let keep = own.cached == stop || own.cached == own.prompt;
+        self.cache.wrote(&self.session, sequence, computed, keep);
         own.push(token);
         Ok(token)
     }
@@ -217,7 +384,7 @@ impl Batch {
     /// while the caller finds out what may follow.
     ///
     /// # Errors
-    /// Whatever the device reports.
+    /// [`Error::CacheFull`] where there is no room for these tokens, before any work; whatever the device reports.
     pub async fn begin(&mut self, sequences: &[u32]) -> Result<()> {
         let row = |&sequence: &u32| {
             let own = &self.sequences[sequence as usize];
@@ -231,6 +398,10 @@ impl Batch {
         };
         let rows: Vec<Row> = sequences.iter().map(row).collect();
         let session = &self.session;
+        for row in &rows {
+            let end = row.position as usize + 1;
+            self.cache.grow(session, row.sequence, end)?;
+        }
         if self.sampled.0 != sequences || session.model.layout.looks_up() {
             session.write_pass(&rows).await?;
             self.sampled = (sequences.to_vec(), 0);
@@ -275,35 +446,11 @@ impl Batch {
         for (&sequence, token) in sequences.iter().zip(tokens) {
             let own = &mut self.sequences[sequence as usize];
             own.cached = own.tokens.len();
-            own.written = own.written.max(own.cached);
+            self.cache.wrote(session, sequence, &own.tokens, false);
             own.push(token);
             all.push((sequence, token));
         }
         Ok(all)
-    }
-
-    /// Copies what `from` has computed of these tokens to `to`, where that is more than `to` has itself, so that a beginning
-    /// that they share is computed once. Returns how many tokens `to` keeps.
-    pub fn share(&mut self, from: u32, to: u32, tokens: &[u32]) -> usize {
-        let own = self.kept(to, tokens);
-        let theirs = self.kept(from, tokens);
-        let states = &self.session.memory.states;
-        if theirs <= own || from == to || states.is_recurrent() || states.has_rings() {
-            return own;
-        }
-        let mut commands = self.session.model.gpu.commands();
-        states.copy_cells(&mut commands, &self.between, (from, to), theirs);
-        commands.submit();
-        let tokens = self.sequences[from as usize].tokens[..theirs].to_vec();
-        self.sequences[to as usize] = Sequence {
-            sampled: vec![false; theirs],
-            cached: theirs,
-            written: theirs,
-            tokens,
-            greedy: false,
-        };
-        self.sampled.0.clear();
-        theirs
     }
 
     /// Computes all of a sequence's prompt, and returns its first token.

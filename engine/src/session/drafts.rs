@@ -46,7 +46,7 @@ impl Model {
         };
         let plans = Arc::new(builder.plans());
         Ok(Drafts {
-            session: Session::of(self.0.clone(), plans, 1).await?,
+            session: Session::of(self.0.clone(), plans, (1, None)).await?,
             length: 0,
         })
     }

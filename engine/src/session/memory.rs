@@ -8,7 +8,7 @@ use super::{sampling::SamplingMemory, states::States};
 use crate::{
     Result,
     gpu::{buffer::Buffer, pipeline::BindingResource},
-    graph::{MatrixId, Section},
+    graph::{MatrixId, Paging, Section},
     plan::{
         dispatch::{Binding, Plan},
         lowering::ALL_LOGITS_ROWS,
@@ -25,7 +25,7 @@ use crate::{
 /// Memory of one session on the GPU.
 pub(super) struct Memory {
     pub states: States,
-    /// Rows of a pass: tokens, positions, sequences.
+    /// Rows of a pass: tokens, positions, sequences; behind the most that there can be, tables of a paged cache.
     pub rows: Buffer,
     /// Rows of a pass, of each table that stays in the file.
     pub looked_up: Vec<Buffer>,
@@ -42,7 +42,11 @@ pub(super) struct Memory {
 }
 
 impl Memory {
-    pub async fn new(model: &Loaded, plans: &Plans, sequences: u32) -> Result<Memory> {
+    pub async fn new(
+        model: &Loaded,
+        plans: &Plans,
+        (sequences, paging): (u32, Option<Paging>),
+    ) -> Result<Memory> {
         let gpu = &model.gpu;
         let logits = u64::from(padded(model.config.vocab_size)) * 4;
         let (row, vocab_size) = if plans.has_logits() {
@@ -56,14 +60,18 @@ impl Memory {
             .prefill
             .result
             .map_or(0, |(at, _)| plans.prefill.buffers[at]);
-        let rows = rows_bytes(pass);
+        let tables = paging.map_or(0, |paging| {
+            let blocks = (model.context as u64).div_ceil(u64::from(paging.block));
+            u64::from(sequences) * blocks
+        });
+        let rows = rows_bytes(pass + tables);
         let mut looked_up = vec![];
         for table in model.looked_up() {
             looked_up.push(gpu.storage(&table.name, table.stored_bytes()).await?);
         }
         Ok(Memory {
             looked_up,
-            states: States::new(gpu, &plans.states, sequences, row).await?,
+            states: States::new(gpu, &plans.states, (sequences, paging), row).await?,
             rows: gpu.storage("rows", rows).await?,
             logits: gpu.storage("logits", row).await?,
             all_logits: gpu.storage("all logits", many * row).await?,

@@ -3,9 +3,14 @@
 pub mod batch;
 pub mod check;
 mod constrained;
+mod copies;
 pub mod decode;
 pub mod drafts;
+mod folder;
+mod keeping;
+mod kept;
 pub(crate) mod memory;
+mod pages;
 mod perplexity;
 mod prefill;
 pub mod profile;
@@ -14,6 +19,7 @@ pub mod rows;
 pub mod sampler;
 pub(crate) mod sampling;
 pub mod saved;
+mod shared;
 mod states;
 mod stream;
 pub mod texts;
@@ -28,7 +34,7 @@ use web_time::Instant;
 
 use crate::{
     Ceilings, Error, Result, Unsupported,
-    graph::Section,
+    graph::{Paging, Section},
     plan::{
         cost::Load,
         lowering::LONG,
@@ -79,16 +85,16 @@ impl Model {
 impl Session {
     pub(crate) async fn new(model: Arc<Loaded>) -> Result<Session> {
         let plans = model.plans();
-        Session::of(model, plans, 1).await
+        Session::of(model, plans, (1, None)).await
     }
 
-    /// A session that keeps the state of several sequences.
+    /// A session that keeps the state of several sequences, in the blocks of a paged cache where they share one.
     pub(crate) async fn of(
         model: Arc<Loaded>,
         plans: Arc<Plans>,
-        sequences: u32,
+        room: (u32, Option<Paging>),
     ) -> Result<Session> {
-        let memory = Memory::new(&model, &plans, sequences).await?;
+        let memory = Memory::new(&model, &plans, room).await?;
         let compiled = Compiled::new(&model, &memory, &[], &plans).await?;
         let mut session = Session {
             model,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use lantern_kernels::call;
 
 use super::{Session, no_logits};
-use crate::{Error, Model, Result, Unsupported};
+use crate::{Error, Model, Result, Unsupported, graph::Paging, plan::plans::Builder};
 
 /// A row of a pass: a token at a position of a sequence.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,13 +39,17 @@ impl Model {
             return Err(Error::BadInput("there are no sequences to compute".into()));
         }
         Ok(Sequences {
-            session: self.session_of_several(count).await?,
+            session: self.session_of_several(count, None).await?,
             lengths: Lengths::new(count),
         })
     }
 
-    /// A session that keeps the state of `count` sequences.
-    pub(super) async fn session_of_several(&self, count: u32) -> Result<Session> {
+    /// A session that keeps the state of `count` sequences, in the blocks of a paged cache where one is given.
+    pub(super) async fn session_of_several(
+        &self,
+        count: u32,
+        paging: Option<Paging>,
+    ) -> Result<Session> {
         if self.0.stream.is_some() {
             return Err(Error::unsupported(
                 Unsupported::Streaming,
@@ -55,8 +59,12 @@ impl Model {
         if self.0.layout.head.is_none() {
             return Err(no_logits());
         }
-        let plans = Arc::new(self.0.builder(&[], count).plans());
-        Session::of(self.0.clone(), plans, count).await
+        let builder = Builder {
+            block: paging.map(|paging| paging.block),
+            ..self.0.builder(&[], count)
+        };
+        let plans = Arc::new(builder.plans());
+        Session::of(self.0.clone(), plans, (count, paging)).await
     }
 }
 
@@ -67,10 +75,18 @@ impl Session {
         let tokens = self.table_rows(&tokens).await?;
         let rows = rows.iter().zip(tokens);
         let rows = rows.map(|(row, token)| (token, row.position, row.sequence));
-        let words = call::rows(&rows.collect::<Vec<_>>());
+        let mut words = call::rows(&rows.collect::<Vec<_>>());
+        words[1] = self.tables_start();
         let gpu = &self.model.gpu;
         gpu.write(&self.memory.rows, 0, bytemuck::cast_slice(&words));
         Ok(())
+    }
+}
+
+impl Session {
+    /// The row from which on tables of blocks lie behind those of a pass.
+    pub(super) fn tables_start(&self) -> u32 {
+        self.compiled.prefill.plan.rows
     }
 }
 

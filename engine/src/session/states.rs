@@ -3,7 +3,7 @@
 use crate::{
     Gpu, Result,
     gpu::{buffer::Buffer, commands::Commands},
-    graph::{Purpose, SNAPSHOTS, StateKind, StateSpec},
+    graph::{Paging, Purpose, SNAPSHOTS, StateKind, StateSpec},
 };
 
 /// The states of every layer, for the sequences of one session.
@@ -34,16 +34,21 @@ impl States {
     pub async fn new(
         gpu: &Gpu,
         specs: &[StateSpec],
-        sequences: u32,
+        (sequences, paging): (u32, Option<Paging>),
         logits_bytes: u64,
     ) -> Result<States> {
         let mut live = Vec::new();
         for spec in specs {
             let label = format!("{} of layer {}", spec.name, spec.layer);
-            live.push(gpu.storage(&label, spec.bytes(sequences)).await?);
+            let bytes = match paging {
+                Some(paging) => paging.bytes(spec, sequences),
+                None => spec.bytes(sequences),
+            };
+            live.push(gpu.storage(&label, bytes).await?);
         }
         let mut snapshots = Vec::new();
-        if specs.iter().any(StateSpec::is_recurrent) {
+        // Sequences that share a cache have copies of their own.
+        if paging.is_none() && specs.iter().any(StateSpec::is_recurrent) {
             for purpose in SNAPSHOTS {
                 snapshots
                     .push(Snapshot::new(gpu, purpose, specs, (sequences, logits_bytes)).await?);
@@ -71,7 +76,7 @@ impl States {
 
     /// Whether some state cannot go back by itself.
     pub fn is_recurrent(&self) -> bool {
-        !self.snapshots.is_empty()
+        self.specs.iter().any(StateSpec::is_recurrent)
     }
 
     /// Cells and windows of states that keep only the positions of a window.
@@ -80,11 +85,6 @@ impl States {
             StateKind::PerPosition { cells, window, .. } => Some((cells, window?)),
             StateKind::Recurrent { .. } => None,
         })
-    }
-
-    /// Whether some state keeps only the positions of a window.
-    pub fn has_rings(&self) -> bool {
-        self.rings().next().is_some()
     }
 
     /// Whether a ring has lost positions that the token after `cached` others attends to, of `written` that went through it.
@@ -96,45 +96,13 @@ impl States {
         })
     }
 
-    /// Bytes of the cells of one head of one sequence, of the state that has most.
-    pub fn head_bytes(&self) -> u64 {
-        let bytes = |spec: &StateSpec| match spec.kind {
-            StateKind::PerPosition {
-                cells, cell_bytes, ..
-            } => u64::from(cells) * u64::from(cell_bytes),
-            StateKind::Recurrent { .. } => 0,
-        };
-        self.specs.iter().map(bytes).max().unwrap_or(0)
-    }
-
-    /// Copies the first cells of one sequence to another, by way of memory for one head's.
-    pub fn copy_cells(
-        &self,
-        commands: &mut Commands<'_>,
-        between: &Buffer,
-        (from, to): (u32, u32),
-        count: usize,
-    ) {
-        for (spec, memory) in self.specs.iter().zip(&self.live) {
-            let StateKind::PerPosition {
-                heads,
-                cells,
-                cell_bytes,
-                ..
-            } = spec.kind
-            else {
-                continue;
-            };
-            let start = |head: u32, sequence: u32| {
-                u64::from((head * self.sequences + sequence) * cells) * u64::from(cell_bytes)
-            };
-            let bytes = count as u64 * u64::from(cell_bytes);
-            for head in 0..heads {
-                // No buffer is copied to itself.
-                commands.copy((memory, start(head, from)), (between, 0), bytes);
-                commands.copy((between, 0), (memory, start(head, to)), bytes);
-            }
-        }
+    /// States that keep cells for positions, and their memory; `windowed`: only those of a window.
+    pub fn cells(&self, windowed: bool) -> impl Iterator<Item = (&StateSpec, &Buffer)> {
+        let pairs = self.specs.iter().zip(&self.live);
+        pairs.filter(move |(spec, _)| match spec.kind {
+            StateKind::PerPosition { window, .. } => window.is_some() == windowed,
+            StateKind::Recurrent { .. } => false,
+        })
     }
 
     /// Says how many rows the recurrent states have seen after a pass.
@@ -224,7 +192,8 @@ impl States {
         self.next += 1;
     }
 
-    fn recurrent(&self) -> impl Iterator<Item = &Buffer> {
+    /// Memory of the recurrent states.
+    pub fn recurrent(&self) -> impl Iterator<Item = &Buffer> {
         let pairs = self.specs.iter().zip(&self.live);
         pairs
             .filter(|(spec, _)| spec.is_recurrent())

@@ -109,7 +109,7 @@ impl Texts {
         };
         let plans = Arc::new(builder.plans());
         Ok(Texts {
-            session: Session::of(loaded.clone(), plans, sequences).await?,
+            session: Session::of(loaded.clone(), plans, (sequences, None)).await?,
             pooling,
             cells,
             sequences,

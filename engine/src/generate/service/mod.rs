@@ -7,6 +7,7 @@ mod stats;
 mod work;
 
 use std::{
+    path::PathBuf,
     sync::{
         Arc,
         mpsc::{Sender, channel},
@@ -17,7 +18,7 @@ use std::{
 use pollster::block_on;
 
 use super::language_model::LanguageModel;
-use crate::{Error, Result};
+use crate::{BatchOptions, Error, Result};
 
 pub use request::{Request, ServiceEvent};
 use stats::Shared;
@@ -25,13 +26,21 @@ pub use stats::{BUCKETS, Histogram, ServiceStats};
 use work::Work;
 
 /// Options of a service.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct ServiceOptions {
     /// Completions that go on at once: 16 at most.
     pub sequences: u32,
     /// Requests that wait for one of those; more are refused.
     pub queue: usize,
+    /// Positions that the cache has for all of them together; none: as many contexts as there are sequences, or what memory
+    /// there is.
+    pub positions: Option<usize>,
+    /// Folder for what was computed of prompts, where those of another start find it, and bytes that it may take; none: it is
+    /// forgotten.
+    pub cache_dir: Option<(PathBuf, u64)>,
+    /// Hears what goes wrong beside requests: files of that folder that cannot be written, or not be read again.
+    pub note: fn(&str),
 }
 
 impl Default for ServiceOptions {
@@ -39,6 +48,9 @@ impl Default for ServiceOptions {
         ServiceOptions {
             sequences: 4,
             queue: 64,
+            positions: None,
+            cache_dir: None,
+            note: |note| log::warn!("{note}"),
         }
     }
 }
@@ -57,6 +69,27 @@ impl ServiceOptions {
         self.queue = queue;
         self
     }
+
+    /// Has so many positions in the cache for all sequences together.
+    #[must_use]
+    pub fn positions(mut self, positions: usize) -> Self {
+        self.positions = Some(positions);
+        self
+    }
+
+    /// Keeps what was computed of prompts in a folder, in so many bytes at most.
+    #[must_use]
+    pub fn cache_dir(mut self, folder: impl Into<PathBuf>, bytes_max: u64) -> Self {
+        self.cache_dir = Some((folder.into(), bytes_max));
+        self
+    }
+
+    /// Says what goes wrong beside requests.
+    #[must_use]
+    pub fn note(mut self, note: fn(&str)) -> Self {
+        self.note = note;
+        self
+    }
 }
 
 /// A model that completes several prompts at once. Dropped, it ends what goes on.
@@ -73,16 +106,31 @@ impl Service {
     /// Makes room for the sequences and starts the thread. Blocks.
     ///
     /// # Errors
-    /// As [`Model::batch`](crate::Model::batch).
+    /// As [`Model::batch_with`](crate::Model::batch_with) and [`Batch::keep_in`](crate::Batch::keep_in).
     pub fn start(model: &LanguageModel, options: ServiceOptions) -> Result<Service> {
-        let batch = block_on(model.model().batch(options.sequences))?;
+        let ServiceOptions {
+            sequences,
+            queue,
+            positions,
+            cache_dir,
+            note,
+        } = options;
+        let room = BatchOptions {
+            sequences,
+            positions,
+            ..BatchOptions::default()
+        };
+        let mut batch = block_on(model.model().batch_with(&room))?;
+        if let Some((folder, bytes_max)) = cache_dir {
+            block_on(batch.keep_in(&folder, bytes_max))?;
+        }
         let (requests, waiting) = channel();
-        let shared = Arc::new(Shared::new(options.sequences, batch.context()));
+        let shared = Arc::new(Shared::new(sequences, batch.context()));
         let context = batch.context();
         let worker = {
             let (tokenizer, shared) = (model.tokenizer().clone(), shared.clone());
             std::thread::spawn(move || {
-                Work::new(batch, &tokenizer, &shared).run(&waiting);
+                Work::new(batch, &tokenizer, &shared, note).run(&waiting);
             })
         };
         Ok(Service {
@@ -90,7 +138,7 @@ impl Service {
             requests: Some(requests),
             worker: Some(worker),
             shared,
-            queue: options.queue,
+            queue,
             context,
         })
     }

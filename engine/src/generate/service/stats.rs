@@ -39,6 +39,12 @@ pub struct ServiceStats {
     pub sequences: u32,
     /// Tokens that each of them can hold.
     pub context: usize,
+    /// Blocks of the cache that completions hold.
+    pub blocks_held: usize,
+    /// All blocks of the cache.
+    pub blocks: usize,
+    /// Times that a completion had to let go of its blocks, for others to go on.
+    pub paused: u64,
     /// Completions that ended.
     pub completed: u64,
     /// Requests that ended in an error.
@@ -150,6 +156,15 @@ impl Shared {
 
     pub fn stats(&self) -> ServiceStats {
         self.change(|stats| stats.clone())
+    }
+
+    /// Says how many blocks of the cache are held, and how many there are.
+    pub fn blocks(&self, (held, all): (usize, usize)) {
+        self.change(|stats| (stats.blocks_held, stats.blocks) = (held, all));
+    }
+
+    pub fn paused(&self) {
+        self.change(|stats| stats.paused += 1);
     }
 
     pub fn close(&self) {

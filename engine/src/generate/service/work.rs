@@ -22,6 +22,12 @@ use crate::{Batch, Constraint, Error, FinishReason, Next, Result, Tokenizer};
 /// Seconds that a slice of a prompt takes at about most, while others wait for their next tokens.
 const SLICE_SECONDS: f64 = 0.1;
 
+/// Seconds of a slice where nothing else goes on: a request that comes waits for so long.
+const ALONE_SECONDS: f64 = 0.4;
+
+/// Seconds that an end takes at about most, for what the folder of the cache does not have yet.
+const SAVING_SECONDS: u64 = 30;
+
 /// Rows of the first slice, before it is known how fast they are.
 const SLICE_ROWS: usize = 32;
 
@@ -32,13 +38,15 @@ pub(super) struct Work<'a> {
     batch: Batch,
     /// The completion that each sequence works on.
     active: Vec<Option<Active<'a>>>,
-    /// When each sequence was last used, for the choice of one to begin anew.
-    used: Vec<u64>,
     queue: VecDeque<Waiting>,
     rows_per_second: Option<f64>,
     /// The sequence whose prompt was read last.
     turn: usize,
+    /// Completions that were begun.
     number: u64,
+    /// There may be something that the folder of the cache does not have.
+    saves: bool,
+    note: fn(&str),
 }
 
 struct Waiting {
@@ -55,21 +63,31 @@ struct Active<'a> {
     max_tokens: usize,
     since: Instant,
     prompt: usize,
+    /// How many were begun before it.
+    number: u64,
+    /// It has let go of what it had computed, and waits until there is room for that again.
+    paused: bool,
 }
 
 impl<'a> Work<'a> {
     /// The work of a thread that has no requests yet.
-    pub fn new(batch: Batch, tokenizer: &'a Tokenizer, shared: &'a Shared) -> Work<'a> {
+    pub fn new(
+        batch: Batch,
+        tokenizer: &'a Tokenizer,
+        shared: &'a Shared,
+        note: fn(&str),
+    ) -> Work<'a> {
         Work {
             tokenizer,
             shared,
             active: (0..batch.count()).map(|_| None).collect(),
-            used: vec![0; batch.count() as usize],
             batch,
             queue: VecDeque::new(),
             rows_per_second: None,
             turn: 0,
             number: 0,
+            saves: false,
+            note,
         }
     }
 
@@ -77,13 +95,20 @@ impl<'a> Work<'a> {
     pub fn run(&mut self, requests: &Receiver<Box<Request>>) {
         loop {
             let idle = self.queue.is_empty() && self.active.iter().all(Option::is_none);
-            match self.take(requests, idle) {
+            match self.take(requests, idle && !self.saves) {
                 ControlFlow::Continue(()) => {}
                 ControlFlow::Break(()) => break,
             }
+            if idle {
+                self.save();
+            }
             self.admit();
+            for error in self.batch.refused_files() {
+                (self.note)(&error.to_string());
+            }
             self.read_slice();
             self.decode();
+            self.shared.blocks(self.batch.blocks());
         }
         for sequence in 0..self.active.len() {
             self.end(sequence, Err(Error::Aborted));
@@ -92,6 +117,21 @@ impl<'a> Work<'a> {
         let left = self.queue.drain(..).map(|waiting| waiting.request);
         for mut request in left.chain(requests.try_iter()) {
             let _ = (request.each)(ServiceEvent::Done(Err(Error::Aborted))); // it ends anyway
+        }
+        let start = Instant::now();
+        while self.saves && start.elapsed().as_secs() < SAVING_SECONDS {
+            self.save();
+        }
+    }
+
+    /// Writes something that the folder of the cache does not have, where there is any.
+    fn save(&mut self) {
+        if self.saves {
+            let saved = block_on(self.batch.save());
+            self.saves = matches!(saved, Ok(true));
+            if let Err(error) = saved {
+                (self.note)(&error.to_string());
+            }
         }
     }
 
@@ -118,17 +158,13 @@ impl<'a> Work<'a> {
         }
     }
 
-    /// Gives the oldest requests a sequence each, as far as there are any.
+    /// Gives the oldest requests a sequence each, as far as there are any, and room for their prompts.
     fn admit(&mut self) {
         while let Some(waiting) = self.queue.pop_front() {
-            let free = (0..self.active.len()).filter(|&one| self.active[one].is_none());
-            let tokens = &waiting.request.tokens;
-            // The one that holds most of the prompt; of equals, the one that was not used for longest.
-            let best = free.max_by_key(|&one| {
-                let kept = self.batch.kept(one as u32, tokens);
-                (kept, std::cmp::Reverse(self.used[one]))
-            });
-            let Some(sequence) = best else {
+            let mut free = (0..self.active.len()).filter(|&one| self.active[one].is_none());
+            let alone = self.active.iter().all(Option::is_none);
+            let has_room = alone || self.batch.has_room(&waiting.request.tokens);
+            let Some(sequence) = free.next().filter(|_| has_room) else {
                 self.queue.push_front(waiting);
                 return;
             };
@@ -152,9 +188,6 @@ impl<'a> Work<'a> {
             ..Prompt::from(&tokens[..])
         };
         let number = sequence as u32;
-        for other in 0..self.batch.count() {
-            self.batch.share(other, number, &tokens);
-        }
         let constraint = answer::constraint(self.tokenizer, prompt, &options);
         let started = constraint.and_then(|constraint| {
             let bound = constraint.is_some();
@@ -176,7 +209,6 @@ impl<'a> Work<'a> {
         usage.prefilled_tokens = tokens.len() - kept;
         let room = self.batch.context() - tokens.len();
         self.number += 1;
-        self.used[sequence] = self.number;
         self.active[sequence] = Some(Active {
             answer,
             constraint,
@@ -184,6 +216,8 @@ impl<'a> Work<'a> {
             max_tokens: options.max_tokens.unwrap_or(usize::MAX).min(room),
             since,
             prompt: tokens.len(),
+            number: self.number,
+            paused: false,
         });
         if options.max_tokens == Some(0) {
             self.end(sequence, Ok(FinishReason::Length));
@@ -196,15 +230,15 @@ impl<'a> Work<'a> {
     fn read_slice(&mut self) {
         let count = self.active.len();
         let turns = (1..=count).map(|step| (self.turn + step) % count);
-        let mut reading = turns.filter(|&one| self.reads(one));
+        let mut reading = turns.filter(|&one| self.reads(one) && self.has_room(one));
         let Some(sequence) = reading.next() else {
             return;
         };
         self.turn = sequence;
         let alone = self.active.iter().flatten().count() == 1;
+        let seconds = if alone { ALONE_SECONDS } else { SLICE_SECONDS };
         let rows = match self.rows_per_second {
-            _ if alone => usize::MAX,
-            Some(speed) => ((speed * SLICE_SECONDS) as usize).max(1),
+            Some(speed) => ((speed * seconds) as usize).max(1),
             None => SLICE_ROWS,
         };
         let before = self.batch.pending(sequence as u32);
@@ -212,8 +246,12 @@ impl<'a> Work<'a> {
         let read = block_on(self.batch.prefill(sequence as u32, rows));
         let sampled = match read {
             Ok(sampled) => sampled,
+            Err(error @ Error::CacheFull { .. }) => return self.make_room(Some(sequence), error),
             Err(error) => return self.end(sequence, Err(error)),
         };
+        if let Some(active) = &mut self.active[sequence] {
+            active.paused = false;
+        }
         // A token that was sampled is pending, too.
         let left = self.batch.pending(sequence as u32) - usize::from(sampled.is_some());
         let seconds = start.elapsed().as_secs_f64();
@@ -237,6 +275,35 @@ impl<'a> Work<'a> {
         if (active.each)(ServiceEvent::Completion(event)).is_break() {
             self.end(sequence, Ok(FinishReason::Aborted));
         }
+    }
+
+    /// Lets the youngest completion that holds something wait, or `reading` where that is younger, to go on later from what is
+    /// still known of it then. One that is alone ends.
+    fn make_room(&mut self, reading: Option<usize>, error: Error) {
+        let active = self.active.iter().enumerate();
+        let numbers = active.filter_map(|(one, active)| Some((active.as_ref()?.number, one)));
+        let holds = |one: u32| self.batch.pending(one) < self.batch.tokens(one).len();
+        let holding = numbers.filter(|&(_, one)| holds(one as u32) || reading == Some(one));
+        let Some((_, youngest)) = holding.max() else {
+            return;
+        };
+        if self.active.iter().flatten().count() == 1 {
+            return self.end(youngest, Err(error));
+        }
+        self.batch.pause(youngest as u32);
+        self.shared.paused();
+        if let Some(active) = &mut self.active[youngest] {
+            active.paused = true;
+        }
+    }
+
+    /// Whether a sequence need not wait for room: the oldest never does, for others make it.
+    fn has_room(&self, sequence: usize) -> bool {
+        let numbers = || self.active.iter().flatten().map(|active| active.number);
+        self.active[sequence].as_ref().is_some_and(|active| {
+            let oldest = numbers().min() == Some(active.number);
+            !active.paused || oldest || self.batch.has_room(self.batch.tokens(sequence as u32))
+        })
     }
 
     /// Whether a sequence has more to read than the token it was given last.
@@ -273,6 +340,7 @@ impl<'a> Work<'a> {
                     }
                 }
             }
+            Err(error @ Error::CacheFull { .. }) => self.make_room(None, error),
             Err(error) => {
                 let message = error.to_string();
                 for sequence in ready {
@@ -352,23 +420,24 @@ impl<'a> Work<'a> {
                 Ok(Next::Forced(tokens)) => tokens,
                 Ok(allowed) => return self.batch.allow(sequence as u32, &allowed),
             };
-            // Those that the answer took; the last of them may have ended it.
+            // One of them may end the answer.
             let left = forced.iter().position(|&token| !self.push(sequence, token));
-            let taken = &forced[..left.map_or(forced.len(), |last| last + 1)];
-            if let Err(error) = self.batch.force(sequence as u32, taken) {
-                return self.end(sequence, Err(error));
-            }
             if left.is_some() {
                 return;
+            }
+            if let Err(error) = self.batch.force(sequence as u32, &forced) {
+                return self.end(sequence, Err(error));
             }
         }
     }
 
-    /// Ends a completion and frees its sequence, which keeps what it holds.
+    /// Ends a completion and frees its sequence; what was computed for it stays known.
     fn end(&mut self, sequence: usize, reason: Result<FinishReason>) {
         let Some(mut active) = self.active[sequence].take() else {
             return;
         };
+        self.batch.release(sequence as u32);
+        self.saves = true;
         let done = reason.map(|reason| {
             let rest = active.answer.finish(reason);
             if !rest.is_empty() {

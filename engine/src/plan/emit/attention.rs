@@ -28,10 +28,11 @@ use crate::{
 /// How the cells of a layer's keys, or values, lie.
 #[derive(Clone, Copy)]
 struct Cells {
-    /// Whether they are a ring.
-    ring: bool,
-    /// How many a sequence has.
+    place: CellsPart,
+    /// How many a sequence has, or how many blocks of them.
     count: u32,
+    /// From those of a head to the next's.
+    of_head: u32,
 }
 
 /// Values of a value head that are stored beside its keys.
@@ -41,18 +42,19 @@ fn stored_values(op: &StoreKv) -> u32 {
 
 impl Cells {
     const NONE: Cells = Cells {
-        ring: false,
+        place: CellsPart::All,
         count: 0,
+        of_head: 0,
     };
 
-    /// Cells of a ring, or of all positions.
     fn part(self) -> &'static Part {
-        let cells = if self.ring {
-            CellsPart::Ring
-        } else {
-            CellsPart::All
-        };
-        cells.part()
+        self.place.part()
+    }
+
+    /// The constant of cells that lie in blocks.
+    fn constant(self) -> Option<(&'static str, u32)> {
+        let paged = self.place.paged();
+        paged.then_some(("BLOCK_CELLS", self.of_head))
     }
 }
 
@@ -103,9 +105,17 @@ impl Emitter<'_> {
         let StateKind::PerPosition { cells, window, .. } = kind else {
             unreachable!("keys and values are kept by position");
         };
+        let lowering = self.lowering;
+        let (whole, windowed) = match lowering.block {
+            Some(_) => (CellsPart::Paged, CellsPart::PagedWindow),
+            None => (CellsPart::All, CellsPart::Ring),
+        };
         Cells {
-            ring: window.is_some(),
-            count: cells,
+            place: window.map_or(whole, |_| windowed),
+            count: lowering
+                .block
+                .map_or(cells, |block| lowering.context.div_ceil(block)),
+            of_head: lowering.block.unwrap_or(cells * lowering.sequences),
         }
     }
 
@@ -184,7 +194,7 @@ impl Emitter<'_> {
             v_start: v.start,
             y_stride: self.stride(rotation.y),
             cells: cells.count,
-            head_cells: cells.count * lowering.sequences,
+            head_cells: cells.of_head,
             value_cell: store.map_or(0, stored_values),
             eps: rotation.norm.map_or(0.0, |norm| norm.eps),
         };
@@ -217,7 +227,8 @@ impl Emitter<'_> {
             HeadNorm::None
         };
         let parts = [cache.store(), style.part(), cells.part(), head_norm.part()];
-        let consts = [("HEAD_DIM", rotation.head_dim)];
+        let mut consts = vec![("HEAD_DIM", rotation.head_dim)];
+        consts.extend(cells.constant());
         let shader = lowering.shader(&rope::ROPE, &parts, &consts);
         let rotated = (params.heads + params.kv_heads) * rotation.head_dim;
         let units = (rotated + params.kv_heads * params.value_cell) / 4;
@@ -232,7 +243,6 @@ impl Emitter<'_> {
 
     /// Keys and values into a cache of quantised blocks.
     fn store_blocks(&mut self, op: &StoreKv) {
-        let lowering = self.lowering;
         let cells = self.cells(op.keys);
         let params = store::Params {
             k_start: op.k.start,
@@ -243,7 +253,7 @@ impl Emitter<'_> {
             head_blocks: op.head_dim / BLOCK as u32,
             value_blocks: stored_values(op) / BLOCK as u32,
             cells: cells.count,
-            head_cells: cells.count * lowering.sequences,
+            head_cells: cells.of_head,
         };
         let binds = vec![
             ("keys", Binding::State(op.keys)),
@@ -253,7 +263,8 @@ impl Emitter<'_> {
         ];
         let store = self.cache().store();
         let parts = [store, cells.part()];
-        let shader = self.lowering.shader(&store::STORE, &parts, &[]);
+        let consts: Vec<_> = cells.constant().into_iter().collect();
+        let shader = self.lowering.shader(&store::STORE, &parts, &consts);
         let units = params.kv_heads * (params.head_blocks + params.value_blocks);
         let flow = format!("{} → cache", self.word(op.k.tensor));
         let params = bytes_of_params(&params);
@@ -310,7 +321,7 @@ impl Emitter<'_> {
             cap,
             max_bias,
             cells: cells.count,
-            head_cells: cells.count * self.lowering.sequences,
+            head_cells: cells.of_head,
             value_cell: if op.values.is_some() {
                 op.value_dim
             } else {
@@ -376,6 +387,7 @@ impl Emitter<'_> {
         let tiles = kernel.name == attention_tiles::ATTENTION_TILES.name;
         consts.extend((!tiles).then_some(("HEADS", heads)));
         consts.extend(split.then_some(("KV_SPLITS", splits)));
+        consts.extend(self.cells(op.keys).constant());
         let shader = lowering.shader(kernel, &parts, &consts);
         let flow = self.flow(op.q, y);
         let units = if tiles { op.kv_heads } else { op.heads / heads };
