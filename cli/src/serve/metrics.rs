@@ -24,7 +24,7 @@ const NUMBERS: [Number; 12] = [
     ("lantern_requests_running", "gauge", "Answers that go on.", |s| s.running as f64),
     ("vllm:num_requests_waiting", "gauge", "Requests that wait.", |s| s.waiting as f64),
     ("vllm:num_requests_running", "gauge", "Answers that go on.", |s| s.running as f64),
-    ("vllm:kv_cache_usage_perc", "gauge", "Share of the sequences that are taken.", |s| s.running as f64 / f64::from(s.sequences.max(1))),
+    ("vllm:kv_cache_usage_perc", "gauge", "Share of the cache's blocks that answers hold.", |s| s.blocks_held as f64 / s.blocks.max(1) as f64),
     ("lantern_requests_completed_total", "counter", "Answers that ended.", |s| s.completed as f64),
     ("lantern_requests_failed_total", "counter", "Requests that ended in an error.", |s| s.failed as f64),
     ("lantern_requests_refused_total", "counter", "Requests that found the queue full.", |s| s.refused as f64),

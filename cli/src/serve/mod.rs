@@ -80,7 +80,7 @@ pub struct Args {
     /// Pages of this origin may send requests, as `https://example.org`, or of any: `*`; may be given several times
     #[arg(long, value_name = "ORIGIN")]
     cors: Vec<String>,
-    /// Answers that are computed at once; each takes memory for a context of its own
+    /// Answers that are computed at once; they share a cache with room for as many contexts, or what memory there is
     #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u32).range(1..=16))]
     parallel: u32,
     /// Requests that wait their turn; more are refused with status 429
@@ -221,19 +221,23 @@ impl Args {
         Ok(())
     }
 
-    /// The models, and what is said of them.
-    fn models(&self) -> Result<(Models, String)> {
-        let mut service = ServiceOptions::default()
+    fn service(&self) -> ServiceOptions {
+        let options = ServiceOptions::default()
             .sequences(self.parallel)
             .queue(self.queue)
             .note(notes::note);
-        if let Some(folder) = &self.cache_dir {
-            let bytes_max = self.cache_dir_size.saturating_mul(1_000_000_000);
-            service = service.cache_dir(folder, bytes_max);
-        }
+        let Some(folder) = &self.cache_dir else {
+            return options;
+        };
+        let bytes_max = self.cache_dir_size.saturating_mul(1_000_000_000);
+        options.cache_dir(folder, bytes_max)
+    }
+
+    /// The models, and what is said of them.
+    fn models(&self) -> Result<(Models, String)> {
         let loading = Loading {
             load: self.load.clone(),
-            service,
+            service: self.service(),
         };
         if let Some(path) = &self.models {
             let folder = Folder {
