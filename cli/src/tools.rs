@@ -18,7 +18,7 @@ pub struct ToolArgs {
     /// file, or the JSON itself; the calls are printed a line each, and are `tool_calls` in JSON
     #[arg(long, value_name = "FILE|JSON", conflicts_with = "raw")]
     tools: Option<String>,
-    /// Whether it calls some: auto, none, required (at least one), or the name of the one that it calls
+    /// Calls that the answer makes: auto (as the model likes), none, required (at least one), or the name of the tool to call
     #[arg(long, value_name = "CHOICE", requires = "tools")]
     tool_choice: Option<String>,
 }

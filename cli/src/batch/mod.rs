@@ -41,7 +41,7 @@ pub struct Args {
     /// A GGUF file, a folder with safetensors, or user/repo[:file] on the Hugging Face hub; without one, SmolLM2-135M-Instruct is used
     #[arg(short, long, value_name = "MODEL")]
     model: Option<String>,
-    /// Answers that are computed at once; each takes memory for a context of its own
+    /// Answers that are computed at once; they share a cache with room for as many contexts, or what memory there is
     #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u32).range(1..=16))]
     parallel: u32,
     #[command(flatten)]

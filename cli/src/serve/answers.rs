@@ -50,7 +50,7 @@ pub enum Piece {
 /// Answers to a request, as they come.
 pub struct Answers {
     said: Receiver<(usize, Said)>,
-    /// How many there are: those to the first prompt come first.
+    /// Number of answers: those to the first prompt come first.
     count: usize,
     /// The model stays for as long as it answers.
     _held: Held,
@@ -141,7 +141,7 @@ fn hear(
 }
 
 impl Answers {
-    /// How many there are.
+    /// Number of answers.
     pub fn count(&self) -> usize {
         self.count
     }

@@ -14,7 +14,7 @@ pub struct Field {
     /// Its JSON Schema types, with `|` between; or `any`, `messages`, `texts`.
     types: &'static str,
     needed: bool,
-    /// Whether it changes nothing here.
+    /// The field is taken, and changes nothing.
     harmless: bool,
 }
 
@@ -51,7 +51,7 @@ pub const fn harmless(name: &'static str) -> Field {
 /// Fields of an endpoint.
 pub struct Table {
     pub lists: &'static [&'static [Field]],
-    /// Whether those of samplers are among them, by the engine's names.
+    /// Fields of samplers are among them, by the engine's names.
     pub samples: bool,
 }
 

@@ -61,7 +61,7 @@ pub struct Route {
     pub says: &'static str,
     /// Type of the answer.
     pub kind: &'static str,
-    /// Whether it wants no key.
+    /// Requests need no API key.
     pub open: bool,
     /// Fields of its body; none: it has no body, and is asked by GET.
     fields: Option<&'static Table>,
@@ -170,12 +170,12 @@ impl Route {
         self.fields
     }
 
-    /// Whether it is asked by POST.
+    /// Tells routes that are asked by POST, with a body, from those that are asked by GET.
     pub fn takes_body(&self) -> bool {
         self.fields.is_some()
     }
 
-    /// Whether its answers may come in pieces.
+    /// Tells routes whose answers may come in pieces, as server-sent events.
     pub fn streams(&self) -> bool {
         self.fields
             .is_some_and(|table| table.samples && self.path.starts_with("/v1/"))

@@ -95,7 +95,7 @@ impl TensorInfo {
         }
     }
 
-    /// Whether it is zeros that are in no file.
+    /// Tells tensors of zeros, which no file has, from those that a file has.
     pub(crate) fn is_zeros(&self) -> bool {
         self.bytes == 0
     }

@@ -79,7 +79,7 @@ pub struct TokenShift {
     pub x: Tensor,
     /// The shares, (results, channels).
     pub shares: VectorId,
-    /// How many results there are.
+    /// Number of results: one for each row of shares.
     pub results: u32,
     /// Columns of the input, and of each result.
     pub channels: u32,

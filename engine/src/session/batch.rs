@@ -163,7 +163,7 @@ impl Batch {
         &self.sequences[sequence as usize].tokens
     }
 
-    /// How many of these tokens need not be computed again.
+    /// Counts the tokens of a prompt, from its first on, that need not be computed again.
     pub fn known(&self, tokens: &[u32]) -> usize {
         match tokens.len() {
             0 => 0,

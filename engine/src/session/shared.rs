@@ -143,7 +143,7 @@ impl SharedCache {
         Beginning { found, len, copy }
     }
 
-    /// How many of these tokens, at most `limit`, are known.
+    /// Counts the tokens of a prompt, from its first on and `limit` at most, whose cells and states are known.
     pub fn known(&self, tokens: &[u32], limit: usize) -> usize {
         self.find(tokens, limit).len
     }

@@ -48,7 +48,7 @@ pub(crate) enum CallPiece {
 }
 
 impl Piece {
-    /// Whether it says nothing.
+    /// Tells pieces without text, thoughts and calls.
     pub fn is_empty(&self) -> bool {
         self.text.is_empty() && self.reasoning.is_empty() && self.calls.is_empty()
     }

@@ -113,8 +113,7 @@ struct Output {
     effort: Option<String>,
 }
 
-/// Takes all fields of a request.
-/// Whether clients see thoughts is beside it.
+/// Takes all fields of a request: what is wanted, and whether clients see thoughts.
 pub fn wanted(fields: &mut Fields, advised: CompletionOptions) -> Result<(Wanted, bool), ApiError> {
     let most: usize = fields.need("max_tokens")?;
     if most == 0 {

@@ -63,7 +63,7 @@ struct Active<'a> {
     max_tokens: usize,
     since: Instant,
     prompt: usize,
-    /// How many were begun before it.
+    /// Place in the order in which completions were begun.
     number: u64,
     /// It has let go of what it had computed, and waits until there is room for that again.
     paused: bool,

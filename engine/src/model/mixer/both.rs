@@ -23,9 +23,10 @@ use crate::{
 pub struct Both {
     attention: Attention,
     mamba: Mamba,
-    /// Whether attention's matrices make the input of both.
+    /// Attention's matrices make the input of the state space, too.
     one_input: bool,
-    /// Where the state space's results lie behind those of attention, and the matrix for both; none: each has its own.
+    /// First column of the state space's results in a tensor that attention's begin, and the matrix that takes both back to the
+    /// residual stream; none where each mixer has a matrix of its own.
     output: Option<(u32, MatrixId)>,
     sizes: MambaConfig,
     dim: u32,

@@ -42,11 +42,11 @@ struct Held {
 /// A block that is copied to another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct BlockCopy {
-    /// Whether layers with a window keep it.
+    /// The block is one of layers with a window.
     pub windowed: bool,
-    /// Where it is.
+    /// Number of the block that is copied.
     pub from: u32,
-    /// Where it goes.
+    /// Number of the block that is written.
     pub to: u32,
 }
 

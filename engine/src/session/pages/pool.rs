@@ -41,17 +41,17 @@ impl Pool {
         }
     }
 
-    /// How many blocks there are.
+    /// Number of blocks.
     pub fn count(&self) -> usize {
         self.blocks.len()
     }
 
-    /// How many of them nobody holds.
+    /// Number of blocks that nobody holds.
     pub fn idle(&self) -> usize {
         self.idle.len()
     }
 
-    /// How many hold a block.
+    /// Number of sequences that hold a block.
     pub fn holders(&self, block: u32) -> u32 {
         self.blocks[block as usize].holders
     }
