@@ -1,5 +1,7 @@
 //! A completion as its tokens come: text and thoughts apart, and what ends it.
 
+use std::ops::ControlFlow;
+
 use web_time::Instant;
 
 use super::completion::{Completion, CompletionEvent, CompletionOptions, Prompt, Timings, Usage};
@@ -110,8 +112,24 @@ impl<'a> Answer<'a> {
         self.add(piece)
     }
 
-    /// Tells of the calls in a piece that was added last.
-    pub fn tell_calls(&self, piece: &Piece, each: &mut dyn FnMut(CompletionEvent<'_>)) {
+    /// Tells of the piece that was added last, until `each` breaks: of the token that it came with, or else of what was held
+    /// back until the end, and then of its calls.
+    pub fn tell(
+        &self,
+        piece: &Piece,
+        token: Option<u32>,
+        each: &mut dyn FnMut(CompletionEvent<'_>) -> ControlFlow<()>,
+    ) -> ControlFlow<()> {
+        let (text, reasoning) = (piece.text.as_str(), piece.reasoning.as_str());
+        match token {
+            Some(token) => each(CompletionEvent::Token {
+                token,
+                text,
+                reasoning,
+            })?,
+            None if piece.is_empty() => return ControlFlow::Continue(()),
+            None => each(CompletionEvent::Rest { text, reasoning })?,
+        }
         let names = |one: &&CallPiece| matches!(one, CallPiece::Name(_));
         let mut count = self.completion.tool_calls.len() - piece.calls.iter().filter(names).count();
         for call in &piece.calls {
@@ -124,8 +142,9 @@ impl<'a> Answer<'a> {
                 index: count - 1,
                 name,
                 arguments,
-            });
+            })?;
         }
+        ControlFlow::Continue(())
     }
 
     fn add(&mut self, piece: Piece) -> Piece {

@@ -104,17 +104,7 @@ impl Sampling<'_> {
         let mut reason = stopped.then_some(FinishReason::Stop);
         let mut sampled = |token: u32| {
             let (piece, ended) = answer.push(token);
-            let (text, reasoning) = (piece.text.as_str(), piece.reasoning.as_str());
-            let mut told = each(CompletionEvent::Token {
-                token,
-                text,
-                reasoning,
-            });
-            answer.tell_calls(&piece, &mut |event| {
-                if told.is_continue() {
-                    told = each(event);
-                }
-            });
+            let told = answer.tell(&piece, Some(token), each);
             reason = ended.or(told.is_break().then_some(FinishReason::Aborted));
             match reason {
                 Some(_) => ControlFlow::Break(()),
@@ -133,13 +123,7 @@ impl Sampling<'_> {
             }
         };
         let rest = answer.finish(reason.unwrap_or(generated));
-        if !rest.is_empty() {
-            let (text, reasoning) = (rest.text.as_str(), rest.reasoning.as_str());
-            let _ = each(CompletionEvent::Rest { text, reasoning }); // nothing is left to stop
-            answer.tell_calls(&rest, &mut |event| {
-                let _ = each(event);
-            });
-        }
+        let _ = answer.tell(&rest, None, each); // nothing is left to stop
         Ok(())
     }
 }

@@ -374,17 +374,9 @@ impl<'a> Work<'a> {
             self.shared.first_token(active.since.elapsed());
         }
         let (piece, mut ended) = active.answer.push(token);
-        let (text, reasoning) = (piece.text.as_str(), piece.reasoning.as_str());
-        let event = CompletionEvent::Token {
-            token,
-            text,
-            reasoning,
-        };
-        let mut told = (active.each)(ServiceEvent::Completion(event));
-        active.answer.tell_calls(&piece, &mut |event| {
-            if told.is_continue() {
-                told = (active.each)(ServiceEvent::Completion(event));
-            }
+        let each = &mut active.each;
+        let told = (active.answer).tell(&piece, Some(token), &mut |event| {
+            each(ServiceEvent::Completion(event))
         });
         ended = ended.or(told.is_break().then_some(FinishReason::Aborted));
         if ended.is_none() && active.answer.completion.tokens.len() >= active.max_tokens {
@@ -440,14 +432,10 @@ impl<'a> Work<'a> {
         self.saves = true;
         let done = reason.map(|reason| {
             let rest = active.answer.finish(reason);
-            if !rest.is_empty() {
-                let (text, reasoning) = (rest.text.as_str(), rest.reasoning.as_str());
-                let event = CompletionEvent::Rest { text, reasoning };
-                let _ = (active.each)(ServiceEvent::Completion(event)); // it ends anyway
-                active.answer.tell_calls(&rest, &mut |event| {
-                    let _ = (active.each)(ServiceEvent::Completion(event));
-                });
-            }
+            let each = &mut active.each;
+            let _ = active.answer.tell(&rest, None, &mut |event| {
+                each(ServiceEvent::Completion(event)) // it ends anyway
+            });
             active.answer.completion
         });
         self.shared.ended(done.as_ref().ok());
