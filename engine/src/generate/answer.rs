@@ -54,6 +54,7 @@ impl<'a> Answer<'a> {
                 tool_calls: Vec::new(),
                 tokens: prompt.sampled.to_vec(),
                 finish_reason: FinishReason::Aborted,
+                stop: None,
                 usage: Usage::default(),
                 timings: Timings::default(),
             },
@@ -103,6 +104,7 @@ impl<'a> Answer<'a> {
     /// Ends the completion: what was held back until now.
     pub fn finish(&mut self, reason: FinishReason) -> Piece {
         self.completion.finish_reason = reason;
+        self.completion.stop = self.said.stop().map(str::to_owned);
         if let Some((first, last)) = self.sampled {
             let timings = &mut self.completion.timings;
             timings.first_token = Some(first.duration_since(self.start));

@@ -185,6 +185,8 @@ pub struct Completion {
     pub tokens: Vec<u32>,
     /// Why it ended.
     pub finish_reason: FinishReason,
+    /// The stop string that ended it.
+    pub stop: Option<String>,
     /// Tokens, counted.
     pub usage: Usage,
     /// How long it took.

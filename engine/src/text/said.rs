@@ -111,6 +111,11 @@ impl<'a> Apart<'a> {
         self.stream.stopped()
     }
 
+    /// The stop string that has appeared.
+    pub fn stop(&self) -> Option<&str> {
+        self.stream.stop()
+    }
+
     /// Pieces that are certain with this token.
     pub fn push(&mut self, token: u32) -> Piece {
         let mut piece = Piece::default();

@@ -11,7 +11,8 @@ pub struct TextStream<'t> {
     bytes: Vec<u8>,
     /// Text that ends in the start of a stop string.
     held: String,
-    stopped: bool,
+    /// The stop string that has appeared.
+    stopped: Option<String>,
 }
 
 impl<'t> TextStream<'t> {
@@ -23,14 +24,14 @@ impl<'t> TextStream<'t> {
             stops,
             bytes: Vec::new(),
             held: String::new(),
-            stopped: false,
+            stopped: None,
         }
     }
 
     /// The text that is now certain. After a stop string, nothing more comes. Bytes that are no UTF-8 become U+FFFD, as in
     /// [`Tokenizer::decode`].
     pub fn push(&mut self, token: u32) -> String {
-        if self.stopped {
+        if self.stopped() {
             return String::new();
         }
         self.bytes.extend(self.tokenizer.bytes(token));
@@ -40,13 +41,18 @@ impl<'t> TextStream<'t> {
 
     /// A stop string has appeared.
     pub fn stopped(&self) -> bool {
-        self.stopped
+        self.stopped.is_some()
+    }
+
+    /// The stop string that has appeared.
+    pub(crate) fn stop(&self) -> Option<&str> {
+        self.stopped.as_deref()
     }
 
     /// Returns the text held back, at the end of the tokens. Half a character becomes U+FFFD. Empty after a stop string.
     pub fn finish(&mut self) -> String {
         let rest = std::mem::take(&mut self.bytes);
-        if self.stopped {
+        if self.stopped() {
             return String::new();
         }
         self.held.push_str(&String::from_utf8_lossy(&rest));
@@ -81,10 +87,10 @@ impl<'t> TextStream<'t> {
         let first = self
             .stops
             .iter()
-            .filter_map(|stop| self.held.find(stop))
+            .filter_map(|stop| Some((self.held.find(stop)?, stop)))
             .min();
-        if let Some(at) = first {
-            self.stopped = true;
+        if let Some((at, stop)) = first {
+            self.stopped = Some(stop.clone());
             self.held.truncate(at);
             return std::mem::take(&mut self.held);
         }

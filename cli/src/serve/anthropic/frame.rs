@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::super::{
     answers::Piece,
     blocks::{Block, Blocks, Change, Kind, Step, blocks},
-    served::{Held, Served},
+    served::Held,
 };
 
 /// Signature of all thoughts: they are taken back from whoever has them.
@@ -15,21 +15,19 @@ const SIGNATURE: &str = "lantern";
 /// An answer that is put into Anthropic's form.
 pub struct Frame {
     id: String,
-    held: Held,
+    model: String,
     prompt_tokens: usize,
-    stops: Vec<String>,
     blocks: Blocks,
     /// Whether the text of thoughts is told.
     shown: bool,
 }
 
 impl Frame {
-    pub fn new(held: &Held, prompt_tokens: usize, stops: Vec<String>, shown: bool) -> Frame {
+    pub fn new(held: &Held, prompt_tokens: usize, shown: bool) -> Frame {
         Frame {
             id: held.id("msg_"),
-            held: held.clone(),
+            model: held.name.clone(),
             prompt_tokens,
-            stops,
             blocks: Blocks::default(),
             shown,
         }
@@ -37,7 +35,7 @@ impl Frame {
 
     fn message(&self, content: &[Value]) -> Value {
         json!({
-            "id": self.id, "type": "message", "role": "assistant", "model": self.held.name,
+            "id": self.id, "type": "message", "role": "assistant", "model": self.model,
             "content": content, "stop_reason": null, "stop_sequence": null,
             "usage": {
                 "input_tokens": self.prompt_tokens, "cache_creation_input_tokens": 0,
@@ -56,7 +54,7 @@ impl Frame {
             content.push(self.block(index, &block, SIGNATURE));
         }
         let mut message = self.message(&content);
-        let (reason, stop) = self.ending(completion);
+        let (reason, stop) = ending(completion);
         message["stop_reason"] = reason.into();
         message["stop_sequence"] = stop.into();
         message["usage"] = usage(completion);
@@ -83,7 +81,7 @@ impl Frame {
     pub fn ended(&mut self, completion: &Completion) -> Vec<Value> {
         let closed = self.blocks.finish();
         let mut all: Vec<Value> = closed.iter().flat_map(|step| self.events(step)).collect();
-        let (reason, stop) = self.ending(completion);
+        let (reason, stop) = ending(completion);
         all.push(json!({
             "type": "message_delta",
             "delta": {"stop_reason": reason, "stop_sequence": stop},
@@ -134,33 +132,20 @@ impl Frame {
             }
         }
     }
+}
 
-    /// Why an answer ended, and the text that ended it.
-    fn ending(&self, completion: &Completion) -> (&'static str, Option<&str>) {
-        match completion.finish_reason {
-            FinishReason::Length => ("max_tokens", None),
-            FinishReason::ContextFull => ("model_context_window_exceeded", None),
-            FinishReason::Stop | FinishReason::Aborted if !completion.tool_calls.is_empty() => {
-                ("tool_use", None)
-            }
-            FinishReason::Stop | FinishReason::Aborted => match self.stop(&self.held, completion) {
-                Some(stop) => ("stop_sequence", Some(stop)),
-                None => ("end_turn", None),
-            },
+/// Anthropic's word for why an answer ended, and the text that ended it.
+fn ending(completion: &Completion) -> (&'static str, Option<&str>) {
+    match completion.finish_reason {
+        FinishReason::Length => ("max_tokens", None),
+        FinishReason::ContextFull => ("model_context_window_exceeded", None),
+        FinishReason::Stop | FinishReason::Aborted if !completion.tool_calls.is_empty() => {
+            ("tool_use", None)
         }
-    }
-
-    /// The stop text that an answer ended with: the first one in what the tokens say.
-    fn stop(&self, served: &Served, completion: &Completion) -> Option<&str> {
-        let tokenizer = served.model().tokenizer();
-        let ended = completion.tokens.last().copied();
-        if ended.is_some_and(|token| tokenizer.is_end(token)) {
-            return None;
-        }
-        let text = tokenizer.decode(&completion.tokens);
-        let places = self.stops.iter();
-        let places = places.filter_map(|stop| Some((text.find(stop)?, stop)));
-        places.min().map(|(_, stop)| stop.as_str())
+        FinishReason::Stop | FinishReason::Aborted => match completion.stop.as_deref() {
+            Some(stop) => ("stop_sequence", Some(stop)),
+            None => ("end_turn", None),
+        },
     }
 }
 

@@ -25,9 +25,9 @@ pub async fn messages(app: Arc<App>, asked: Asked) -> Answer {
     let held = app.model(&mut fields).await?;
     let (wanted, shown) = request::wanted(&mut fields, held.advised())?;
     fields.finish()?;
-    let (stream, stops) = (wanted.stream, wanted.options.stop.clone());
+    let stream = wanted.stream;
     let (answers, prompt_tokens) = answers::ask(&held, wanted)?;
-    let mut frame = Frame::new(&held, prompt_tokens, stops, shown);
+    let mut frame = Frame::new(&held, prompt_tokens, shown);
     if !stream {
         let all = answers.whole().await?;
         let message = all.first().map(|one| frame.whole(one));
