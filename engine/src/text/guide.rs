@@ -45,7 +45,6 @@ pub(crate) fn guide(
         Some(tools)
             if required.is_none() && tools.open_mark().is_some() && cfg!(feature = "grammar") =>
         {
-            tokenizer.calls(tools, true)?; // refuses schemas that cannot be expressed
             let mark = tools.open_mark().unwrap_or_default();
             Some(Calling {
                 tools: tools.clone(),
@@ -53,6 +52,8 @@ pub(crate) fn guide(
                 token: tokenizer.mark(mark),
                 parallel: tools.parallel(),
                 text: String::new(),
+                // At once: it refuses schemas that cannot be expressed.
+                next: Some(tokenizer.calls(tools, true)?),
                 inner: None,
             })
         }
@@ -69,6 +70,11 @@ pub(crate) fn guide(
             tools: wanted.tools.cloned(),
         },
         thoughts: wanted.reasoning.map(Thoughts::new),
+        leads: wanted
+            .reasoning
+            .as_ref()
+            .map(Reasoning::leads)
+            .unwrap_or_default(),
         calls: required.is_some_and(Tools::in_harmony),
         budget,
         thought: 0,
@@ -89,6 +95,7 @@ struct Guide {
     marks: Marks,
     /// Thoughts of the answer so far; none where the model has none.
     thoughts: Option<Thoughts>,
+    leads: Leads,
     /// The answer is a call that harmony's header names.
     calls: bool,
     /// Tokens that thoughts may have, and have.
@@ -124,6 +131,8 @@ struct Calling {
     parallel: bool,
     /// The end of the text so far.
     text: String,
+    /// The form of the next call, where it is made already.
+    next: Option<Box<dyn Constraint>>,
     /// The form of the call that has begun.
     inner: Option<Box<dyn Constraint>>,
 }
@@ -156,41 +165,39 @@ impl Guide {
     }
 
     /// Leads from thoughts to the answer, which begins behind that.
-    fn lead(&mut self, leads: &Leads, before: &str) -> Result<Step> {
+    fn lead(&mut self, before: &str) -> Result<Step> {
         self.led = true;
         let to = match &self.answer {
-            _ if self.calls => leads.call,
+            _ if self.calls => self.leads.call,
             // The model says itself whether it answers or calls.
             Answer { bound: None, .. } if self.marks.tools.is_some() => "",
-            _ => leads.answer,
+            _ => self.leads.answer,
         };
         self.force(&format!("{before}{to}"))
     }
 
     fn step(&mut self) -> Result<Step> {
-        let reasoning = self.marks.reasoning.as_ref();
-        let leads = reasoning.map(Reasoning::leads).unwrap_or_default();
+        let (begin, next) = (self.leads.begin, self.leads.next);
         match self.progress() {
-            Progress::Begin if !leads.begin.is_empty() => {
+            Progress::Begin if !begin.is_empty() => {
                 if self.spent() {
-                    return self.lead(&leads, "");
+                    return self.lead("");
                 }
-                self.force(leads.begin)
+                self.force(begin)
             }
             Progress::Begin => {
                 // The model may think before it answers.
+                let reasoning = self.marks.reasoning.as_ref();
                 let mark = reasoning.and_then(Reasoning::open_mark);
                 let mark = mark.and_then(|mark| self.tokenizer.mark(mark));
                 let mark = mark.filter(|_| !self.spent());
                 self.answer.step(&self.tokenizer, mark)
             }
             Progress::Thinking if self.spent() => {
-                let before = format!("{}{}", leads.close, leads.next);
-                self.lead(&leads, &before)
+                let before = format!("{}{next}", self.leads.close);
+                self.lead(&before)
             }
-            Progress::Between if self.calls || self.answer.bound.is_some() => {
-                self.lead(&leads, leads.next)
-            }
+            Progress::Between if self.calls || self.answer.bound.is_some() => self.lead(next),
             Progress::Thinking | Progress::Between => Ok(Step::Any),
             Progress::Answer => self.answer.step(&self.tokenizer, None),
         }
@@ -314,7 +321,10 @@ impl Calling {
         };
         let rest = self.text.split_off(at + self.mark.len());
         self.text.clear();
-        let mut inner = tokenizer.calls(&self.tools, true)?;
+        let mut inner = match self.next.take() {
+            Some(next) => next,
+            None => tokenizer.calls(&self.tools, true)?,
+        };
         for token in tokenizer.encode_within(&rest)? {
             if inner.accept(token).is_err() {
                 return Ok(()); // a call of another form, which is read as far as it can be
