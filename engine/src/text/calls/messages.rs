@@ -1,32 +1,30 @@
 //! Messages with calls, as templates want them: some read arguments as objects, some as texts; some want a text beside calls;
 //! some look at the form of ids.
 
+use std::borrow::Cow;
+
 use serde_json::{Map, Value};
 
 /// Inputs of a template that say the same, in the order in which they are to be tried: as most templates want them, then as
 /// others do. One where no message has calls or answers one.
-pub(in crate::text) fn variants(input: &Value) -> Vec<Value> {
+pub(in crate::text) fn variants(input: &Value) -> impl Iterator<Item = Cow<'_, Value>> {
     let messages = input["messages"].as_array().map_or(&[][..], Vec::as_slice);
     let with_calls =
         |message: &Value| message["tool_calls"].is_array() || message["role"] == "tool";
-    if !messages.iter().any(with_calls) {
-        return vec![input.clone()];
-    }
-    let mut all = Vec::new();
-    for short_ids in [false, true] {
-        for as_text in [false, true] {
-            for empty in [false, true] {
-                let mut changed = input.clone();
-                let messages = changed["messages"].as_array_mut().into_iter().flatten();
-                let mut names = Map::new();
-                for message in messages {
-                    change(message, &mut names, (short_ids, as_text, empty));
-                }
-                all.push(changed);
-            }
+    let calls = messages.iter().any(with_calls);
+    // A bit for each way that there are two of; the last way changes first.
+    (0..if calls { 8 } else { 1 }).map(move |ways| {
+        if !calls {
+            return Cow::Borrowed(input);
         }
-    }
-    all
+        let (short_ids, as_text, empty) = (ways & 4 != 0, ways & 2 != 0, ways & 1 != 0);
+        let mut changed = input.clone();
+        let mut names = Map::new();
+        for message in changed["messages"].as_array_mut().into_iter().flatten() {
+            change(message, &mut names, (short_ids, as_text, empty));
+        }
+        Cow::Owned(changed)
+    })
 }
 
 /// `names`: those of tools, by the ids of their calls so far.
@@ -107,7 +105,8 @@ mod tests {
     #[test]
     fn messages_without_calls_stay() {
         let input = json!({"messages": [{"role": "user", "content": "Hm?"}]});
-        assert_eq!(variants(&input), [input]);
+        let all: Vec<_> = variants(&input).collect();
+        assert_eq!(all, [Cow::Borrowed(&input)]);
     }
 
     #[test]
@@ -117,7 +116,7 @@ mod tests {
             {"role": "assistant", "content": null, "tool_calls": [call]},
             {"role": "tool", "tool_call_id": "call_1", "content": "2"},
         ]});
-        let all = variants(&input);
+        let all: Vec<_> = variants(&input).collect();
         assert_eq!(all.len(), 8);
         let first = &all[0]["messages"];
         assert_eq!(first[0]["tool_calls"][0]["function"]["arguments"]["a"], 1);
