@@ -198,21 +198,21 @@ impl Tokenizer {
 
     /// Ids of a piece of a text, as it stands: nothing is put before or after it, and special tokens in it are text.
     pub fn encode_within(&self, text: &str) -> Result<Vec<u32>> {
-        if let Method::HuggingFace(own) = &*self.method {
-            return own.encode(text, false, false);
-        }
-        let mut tokens = Vec::new();
-        self.append(text, &self.always, &[], &mut tokens)?;
-        Ok(tokens)
+        self.encode_piece(text, false)
     }
 
     /// Ids of a piece of a text in which marks are the tokens that they name; nothing is put before or after it.
     pub(super) fn encode_marked(&self, text: &str) -> Result<Vec<u32>> {
+        self.encode_piece(text, true)
+    }
+
+    fn encode_piece(&self, text: &str, marked: bool) -> Result<Vec<u32>> {
         if let Method::HuggingFace(own) = &*self.method {
-            return own.encode(text, true, false);
+            return own.encode(text, marked, false);
         }
+        let specials = if marked { &self.asked } else { &self.always };
         let mut tokens = Vec::new();
-        self.append(text, &self.asked, &[], &mut tokens)?;
+        self.append(text, specials, &[], &mut tokens)?;
         Ok(tokens)
     }
 
