@@ -45,7 +45,11 @@ fn one(form: &Elements, text: &str, tools: &[Tool]) -> Option<ToolCall> {
         }
         rest = rest.strip_prefix(form.key[0])?;
         let (key, after) = rest.split_once(form.key[1].trim_end())?;
-        let value = after.trim_start_matches(form.key[1].trim_start_matches(|c| c != '\n'));
+        // Lines end between two marks; without a mark before it, a value begins at once.
+        let value = match form.value[0].trim() {
+            "" => after,
+            _ => after.trim_start_matches('\n'),
+        };
         let value = value.strip_prefix(form.value[0]).unwrap_or(value);
         let close = form.value[1].trim_start();
         let (value, after) = value.split_once(close)?;
