@@ -9,7 +9,7 @@ use std::{
 };
 
 use axum::http::StatusCode;
-use lantern_engine::{Gpu, LanguageModel, Limit, ModelFile, ServiceOptions};
+use lantern_engine::{Gpu, LanguageModel, Limit, ModelFile, ServiceOptions, file::part_of};
 
 use super::{
     error::ApiError,
@@ -264,8 +264,8 @@ fn found(folder: &Path) -> io::Result<Vec<(String, PathBuf)>> {
             continue;
         };
         let name = match file.strip_suffix(".gguf") {
-            Some(stem) if path.is_file() => match part(stem) {
-                Some((name, 1)) => name,
+            Some(stem) if path.is_file() => match part_of(file) {
+                Some((name, 1, _)) => name,
                 Some(_) => continue,
                 None => stem,
             },
@@ -276,14 +276,6 @@ fn found(folder: &Path) -> io::Result<Vec<(String, PathBuf)>> {
     }
     all.sort();
     Ok(all)
-}
-
-/// The name and number of a part: `NAME-00001-of-00003`.
-fn part(stem: &str) -> Option<(&str, u32)> {
-    let (rest, count) = stem.rsplit_once("-of-")?;
-    let (name, number) = rest.rsplit_once('-')?;
-    let digits = |text: &str| text.len() == 5 && text.bytes().all(|byte| byte.is_ascii_digit());
-    (digits(number) && digits(count)).then_some((name, number.parse().ok()?))
 }
 
 fn wants_memory(error: &Failure) -> bool {
@@ -328,12 +320,16 @@ fn cannot_load(name: &str, error: Failure) -> ApiError {
 
 #[cfg(test)]
 mod tests {
-    use super::part;
+    use super::part_of;
 
     #[test]
     fn parts_of_a_split_file_are_one_model() {
-        assert_eq!(part("big-Q4-00001-of-00003"), Some(("big-Q4", 1)));
-        assert_eq!(part("big-00002-of-00003"), Some(("big", 2)));
+        let part = |name: &str| {
+            part_of(&format!("{name}.gguf")).map(|(name, number, _)| (name.to_owned(), number))
+        };
+        let named = |name: &str, number| Some((name.to_owned(), number));
+        assert_eq!(part("big-Q4-00001-of-00003"), named("big-Q4", 1));
+        assert_eq!(part("big-00002-of-00003"), named("big", 2));
         for whole in ["big", "one-of-many", "a-1-of-2"] {
             assert_eq!(part(whole), None);
         }

@@ -41,7 +41,7 @@ pub(crate) use noise::Noise;
 pub use quantise::Quantised;
 pub(crate) use short::short;
 pub use source::{Remote, Source};
-pub use split::parts;
+pub use split::{part_of, parts};
 pub(crate) use synthetic::with_random_weights;
 pub use threads::Threads;
 pub use types::TensorType;

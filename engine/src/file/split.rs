@@ -42,8 +42,9 @@ pub fn parts(first: &str) -> Vec<String> {
     }
 }
 
-/// `("model", 1, 3)` of `model-00001-of-00003.gguf`.
-pub(super) fn part_of(name: &str) -> Option<(&str, u32, u32)> {
+/// Takes the name of a part apart: its model, its number and how many there are, `("model", 1, 3)` of
+/// `model-00001-of-00003.gguf`; none for other names.
+pub fn part_of(name: &str) -> Option<(&str, u32, u32)> {
     let (rest, count) = name.strip_suffix(".gguf")?.rsplit_once("-of-")?;
     let (stem, number) = rest.rsplit_once('-')?;
     let read = |digits: &str| (digits.len() == 5).then(|| digits.parse().ok()).flatten();
