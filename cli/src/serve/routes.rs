@@ -65,14 +65,12 @@ pub struct Route {
     pub open: bool,
     /// Fields of its body; none: it has no body, and is asked by GET.
     fields: Option<&'static Table>,
-    answer: fn(Arc<App>, Asked) -> Answering,
+    answer: Handler,
 }
 
-const fn read(
-    path: &'static str,
-    says: &'static str,
-    answer: fn(Arc<App>, Asked) -> Answering,
-) -> Route {
+type Handler = fn(Arc<App>, Asked) -> Answering;
+
+const fn read(path: &'static str, says: &'static str, answer: Handler) -> Route {
     Route {
         path,
         says,
@@ -87,15 +85,12 @@ const fn open(
     path: &'static str,
     says: &'static str,
     kind: &'static str,
-    answer: fn(Arc<App>, Asked) -> Answering,
+    answer: Handler,
 ) -> Route {
     Route {
-        path,
-        says,
         kind,
         open: true,
-        fields: None,
-        answer,
+        ..read(path, says, answer)
     }
 }
 
@@ -103,15 +98,11 @@ const fn ask(
     path: &'static str,
     says: &'static str,
     fields: &'static Table,
-    answer: fn(Arc<App>, Asked) -> Answering,
+    answer: Handler,
 ) -> Route {
     Route {
-        path,
-        says,
-        kind: "application/json",
-        open: false,
         fields: Some(fields),
-        answer,
+        ..read(path, says, answer)
     }
 }
 
