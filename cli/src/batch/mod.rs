@@ -19,15 +19,13 @@ use crate::{
     notes,
     numbers::counted,
     progress::Progress,
-    serve::{App, Loading, Models, Route},
+    serve::{ANSWERS_MAX, App, Loading, Models, Route},
 };
 use input::{Input, Request};
 use results::Results;
 
 /// Requests beyond those that are computed at once, so that none of these waits for its next.
 const AHEAD: usize = 2;
-/// Answers that one request may have.
-const ANSWERS: usize = 16;
 
 /// `batch`'s flags.
 #[derive(Debug, clap::Args)]
@@ -91,7 +89,7 @@ fn open(args: &Args) -> Result<Arc<App>> {
         load: args.load.clone(),
         service: ServiceOptions::default()
             .sequences(args.parallel)
-            .queue(width * ANSWERS),
+            .queue(width * ANSWERS_MAX),
     };
     let file = args.load.open(args.model.as_deref())?;
     let gpu = Arc::new(load::open_gpu(&args.load.gpu)?);

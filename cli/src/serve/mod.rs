@@ -51,6 +51,7 @@ use models::Folder;
 pub use models::{Loading, Models};
 pub use routes::Route;
 use served::Held;
+pub use wanted::ANSWERS_MAX;
 
 /// Threads that speak with clients.
 const THREADS: usize = 4;
