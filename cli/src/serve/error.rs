@@ -29,15 +29,24 @@ impl ApiError {
         }
     }
 
+    /// An error with this status and code, which is about no field.
+    pub fn new(status: StatusCode, code: &'static str, message: impl Into<String>) -> ApiError {
+        ApiError {
+            status,
+            message: message.into(),
+            param: None,
+            code: Some(code),
+        }
+    }
+
     /// A model that there is not, among those that there are.
     pub fn unknown_model(name: &str, all: &[String]) -> ApiError {
         const SHOWN: usize = 20;
         let known = all[..all.len().min(SHOWN)].join(", ");
+        let message = format!("there is no model {name:?}; there are: {known}");
         ApiError {
-            status: StatusCode::NOT_FOUND,
-            message: format!("there is no model {name:?}; there are: {known}"),
             param: Some("model".into()),
-            code: Some("model_not_found"),
+            ..ApiError::new(StatusCode::NOT_FOUND, "model_not_found", message)
         }
     }
 
@@ -119,22 +128,18 @@ impl From<Error> for ApiError {
 
 /// Answers a path that is asked by another method.
 pub async fn not_allowed(method: Method, uri: Uri) -> Response {
-    let error = ApiError {
-        status: StatusCode::METHOD_NOT_ALLOWED,
-        message: format!("{} is not asked by {method}", uri.path()),
-        param: None,
-        code: Some("method_not_allowed"),
-    };
+    let message = format!("{} is not asked by {method}", uri.path());
+    let error = ApiError::new(
+        StatusCode::METHOD_NOT_ALLOWED,
+        "method_not_allowed",
+        message,
+    );
     error.respond(uri.path())
 }
 
 /// Answers a path that there is not.
 pub fn not_found(method: &Method, uri: &Uri) -> Response {
-    let error = ApiError {
-        status: StatusCode::NOT_FOUND,
-        message: format!("there is no {method} {}", uri.path()),
-        param: None,
-        code: Some("not_found"),
-    };
+    let message = format!("there is no {method} {}", uri.path());
+    let error = ApiError::new(StatusCode::NOT_FOUND, "not_found", message);
     error.respond(uri.path())
 }

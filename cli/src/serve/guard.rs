@@ -62,11 +62,9 @@ fn wrong_host(app: &App, headers: &HeaderMap) -> Option<ApiError> {
         _ => host,
     };
     let known = hosts.iter().any(|one| one.eq_ignore_ascii_case(name));
-    (!known).then(|| ApiError {
-        status: StatusCode::FORBIDDEN,
-        message: format!("this server answers on this machine only, not as {host}"),
-        param: None,
-        code: Some("wrong_host"),
+    (!known).then(|| {
+        let message = format!("this server answers on this machine only, not as {host}");
+        ApiError::new(StatusCode::FORBIDDEN, "wrong_host", message)
     })
 }
 
@@ -82,14 +80,10 @@ fn wrong_key(app: &App, request: &Request) -> Option<ApiError> {
     // The second is Anthropic's.
     let given = bearer.or(text(HeaderName::from_static("x-api-key")));
     let given = given.unwrap_or_default();
-    (!equal(given.as_bytes(), key.as_bytes())).then(|| ApiError {
-        status: StatusCode::UNAUTHORIZED,
-        message:
-            "the API key is missing or wrong: send `Authorization: Bearer KEY` or `x-api-key: KEY`"
-                .into(),
-        param: None,
-        code: Some("invalid_api_key"),
-    })
+    let message =
+        "the API key is missing or wrong: send `Authorization: Bearer KEY` or `x-api-key: KEY`";
+    (!equal(given.as_bytes(), key.as_bytes()))
+        .then(|| ApiError::new(StatusCode::UNAUTHORIZED, "invalid_api_key", message))
 }
 
 /// Compares in a time that does not tell how much of it is equal.

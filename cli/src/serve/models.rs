@@ -298,11 +298,10 @@ fn unreadable(folder: &Folder, error: &io::Error) -> ApiError {
 }
 
 fn all_in_use(max: usize) -> ApiError {
+    let message = format!("{max} models are loaded, as many as may, and all are in use; try again");
     ApiError {
-        status: StatusCode::SERVICE_UNAVAILABLE,
-        message: format!("{max} models are loaded, as many as may, and all are in use; try again"),
         param: Some("model".into()),
-        code: Some("models_busy"),
+        ..ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "models_busy", message)
     }
 }
 

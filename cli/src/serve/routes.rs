@@ -219,19 +219,11 @@ async fn whole(body: Body) -> Result<(Bytes, Option<SemaphorePermit<'static>>), 
 }
 
 fn too_large() -> ApiError {
-    ApiError {
-        status: StatusCode::PAYLOAD_TOO_LARGE,
-        message: format!("a request has at most {BODY_MAX} bytes, and comes whole"),
-        param: None,
-        code: Some("request_too_large"),
-    }
+    let message = format!("a request has at most {BODY_MAX} bytes, and comes whole");
+    ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, "request_too_large", message)
 }
 
 fn too_slow() -> ApiError {
-    ApiError {
-        status: StatusCode::REQUEST_TIMEOUT,
-        message: format!("a request comes within {} seconds", BODY_TIME.as_secs()),
-        param: None,
-        code: Some("request_timeout"),
-    }
+    let message = format!("a request comes within {} seconds", BODY_TIME.as_secs());
+    ApiError::new(StatusCode::REQUEST_TIMEOUT, "request_timeout", message)
 }
