@@ -53,27 +53,26 @@ impl Texts {
         texts: Vec<Vec<u32>>,
         options: EmbedOptions,
     ) -> Result<Vec<Embedding>, ApiError> {
-        let count = count(&texts);
-        let embedded =
-            self.compute(move |embedder, each| block_on(embedder.embed(&texts, &options, each)));
-        let embedded = embedded.await?;
-        self.tokens.fetch_add(count, Relaxed);
-        Ok(embedded)
+        self.compute(texts, move |embedder, texts, each| {
+            block_on(embedder.embed(texts, &options, each))
+        })
+        .await
     }
 
     /// Outputs of the model's classifier for texts, each as its tokens.
     pub async fn scores(&self, texts: Vec<Vec<u32>>) -> Result<Vec<Vec<f32>>, ApiError> {
-        let count = count(&texts);
-        let scored = self.compute(move |embedder, each| block_on(embedder.scores(&texts, each)));
-        let scored = scored.await?;
-        self.tokens.fetch_add(count, Relaxed);
-        Ok(scored)
+        self.compute(texts, |embedder, texts, each| {
+            block_on(embedder.scores(texts, each))
+        })
+        .await
     }
 
     async fn compute<T: Send + 'static>(
         &self,
-        work: impl FnOnce(&mut Embedder, &mut Each) -> Result<T, Error> + Send + 'static,
+        texts: Vec<Vec<u32>>,
+        work: impl FnOnce(&mut Embedder, &[Vec<u32>], &mut Each) -> Result<T, Error> + Send + 'static,
     ) -> Result<T, ApiError> {
+        let tokens: u64 = texts.iter().map(|text| text.len() as u64).sum();
         let waiting = self.asked.fetch_add(1, Relaxed);
         let gone = Arc::new(AtomicBool::new(false));
         let place = Place {
@@ -94,19 +93,17 @@ impl Texts {
                 }
             };
             match each(0, 0) {
-                ControlFlow::Continue(()) => work(&mut embedder, &mut each),
+                ControlFlow::Continue(()) => work(&mut embedder, &texts, &mut each),
                 ControlFlow::Break(()) => Err(Error::Aborted),
             }
         });
         let computed = computed.await;
         drop(place);
         let failed = |_| Error::Device("the thread that computes texts has ended".into());
-        Ok(computed.map_err(failed)??)
+        let computed = computed.map_err(failed)??;
+        self.tokens.fetch_add(tokens, Relaxed);
+        Ok(computed)
     }
 }
 
 type Each = dyn FnMut(usize, usize) -> ControlFlow<()>;
-
-fn count(texts: &[Vec<u32>]) -> u64 {
-    texts.iter().map(|text| text.len() as u64).sum()
-}
