@@ -7,7 +7,7 @@ mod support;
 
 use default_model::default_model;
 use serde_json::{Value, json};
-use support::server::Server;
+use support::server::{Server, with};
 
 const QUESTION: &str = "What is the capital of France?";
 
@@ -33,13 +33,6 @@ fn kinds(events: &[(String, Value)]) -> Vec<&str> {
     let mut kinds: Vec<&str> = events.iter().map(|(name, _)| name.as_str()).collect();
     kinds.dedup(); // deltas come as they come
     kinds
-}
-
-fn with(base: &Value, change: &Value) -> Value {
-    let mut body = base.clone();
-    let fields = change.as_object().unwrap().clone();
-    body.as_object_mut().unwrap().extend(fields);
-    body
 }
 
 #[test]

@@ -7,7 +7,7 @@ mod support;
 
 use default_model::default_model;
 use serde_json::{Value, json};
-use support::server::Server;
+use support::server::{Server, with};
 
 fn start() -> Option<Server> {
     let flags = ["--context", "1024", "--parallel", "2"];
@@ -27,13 +27,6 @@ fn is_city(arguments: &Value) -> bool {
 
 fn parsed(arguments: &Value) -> Value {
     serde_json::from_str(arguments.as_str().unwrap()).unwrap()
-}
-
-fn with(base: &Value, change: &Value) -> Value {
-    let mut body = base.clone();
-    let fields = change.as_object().unwrap().clone();
-    body.as_object_mut().unwrap().extend(fields);
-    body
 }
 
 #[test]

@@ -123,3 +123,11 @@ impl Drop for Server {
         let _ = self.child.wait();
     }
 }
+
+/// A request with some fields changed, or more.
+pub fn with(base: &Value, change: &Value) -> Value {
+    let mut body = base.clone();
+    let fields = change.as_object().unwrap().clone();
+    body.as_object_mut().unwrap().extend(fields);
+    body
+}
