@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     Error, Result,
-    gpu::buffer::Buffer,
+    gpu::{buffer::Buffer, commands::Commands},
     graph::{Paging, SNAPSHOT_INTERVAL, StateKind, StateSpec},
 };
 
@@ -251,9 +251,7 @@ impl SharedCache {
         let specs = states.specs().iter().filter(|spec| spec.is_recurrent());
         for (spec, memory) in specs.zip(states.recurrent()) {
             let size = spec.bytes(1);
-            let place = |sequence: u32| u64::from(sequence) * size;
-            commands.copy((memory, place(from)), (&self.between, 0), size);
-            commands.copy((&self.between, 0), (memory, place(to)), size);
+            self.copy_within(&mut commands, memory, (from, to), size);
         }
         commands.submit();
     }
@@ -266,12 +264,23 @@ impl SharedCache {
         for copy in copies {
             for (spec, memory) in session.memory.states.cells(copy.windowed) {
                 let size = self.paging.block_bytes(spec);
-                let place = |block: u32| u64::from(block) * size;
-                commands.copy((memory, place(copy.from)), (&self.between, 0), size);
-                commands.copy((&self.between, 0), (memory, place(copy.to)), size);
+                self.copy_within(&mut commands, memory, (copy.from, copy.to), size);
             }
         }
         commands.submit();
+    }
+
+    /// Copies one of a buffer's pieces of `size` bytes to the place of another.
+    fn copy_within(
+        &self,
+        commands: &mut Commands<'_>,
+        memory: &Buffer,
+        (from, to): (u32, u32),
+        size: u64,
+    ) {
+        let place = |number: u32| u64::from(number) * size;
+        commands.copy((memory, place(from)), (&self.between, 0), size);
+        commands.copy((&self.between, 0), (memory, place(to)), size);
     }
 
     /// Writes what has changed of a sequence's table.
