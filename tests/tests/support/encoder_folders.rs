@@ -44,7 +44,7 @@ const fn case(reference: &'static str, architecture: &'static str) -> Case {
     }
 }
 
-const LLAMA: Names = &[
+const LLAMA_NAMES: [(&str, &str); 14] = [
     ("token_embd", "embed_tokens"),
     ("output_norm", "norm"),
     ("attn_norm", "input_layernorm"),
@@ -60,23 +60,13 @@ const LLAMA: Names = &[
     ("ffn_down", "mlp.down_proj"),
     ("cls.output", "/score"),
 ];
+const LLAMA: Names = &LLAMA_NAMES;
 /// Rows of a head that answer yes and no are the classifier.
-const RERANKER: Names = &[
-    ("token_embd", "embed_tokens"),
-    ("output_norm", "norm"),
-    ("attn_norm", "input_layernorm"),
-    ("ffn_norm", "post_attention_layernorm"),
-    ("attn_q", "self_attn.q_proj"),
-    ("attn_k", "self_attn.k_proj"),
-    ("attn_v", "self_attn.v_proj"),
-    ("attn_output", "self_attn.o_proj"),
-    ("attn_q_norm", "self_attn.q_norm"),
-    ("attn_k_norm", "self_attn.k_norm"),
-    ("ffn_gate", "mlp.gate_proj"),
-    ("ffn_up", "mlp.up_proj"),
-    ("ffn_down", "mlp.down_proj"),
-    ("cls.output", "/lm_head"),
-];
+const RERANKER: Names = &{
+    let mut names = LLAMA_NAMES;
+    names[13].1 = "/lm_head";
+    names
+};
 /// The answers' tokens, in the order of the classifier's rows.
 pub const ANSWERS: [(&str, usize); 2] = [("yes", 9), ("no", 5)];
 const GEMMA: Names = &[
